@@ -1,0 +1,62 @@
+// Scalar: a number as the caller wrote it, exact, before it meets a dtype.
+#pragma once
+#include <complex>
+#include <cstdint>
+#include <iosfwd>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+
+#include "base/dtype.h"
+
+namespace lazulite {
+
+class Scalar {
+ public:
+  using Complex = std::complex<double>;
+  template <class T, class = std::enable_if_t<std::is_arithmetic_v<T>>>
+  constexpr Scalar(T v) : v_(hold(v)) {}
+  constexpr Scalar(Complex v) : v_(v) {}
+  constexpr Scalar(std::complex<float> v) : v_(Complex(v.real(), v.imag())) {}
+  Scalar(float16_t v) : v_(double(float(v))) {}
+  Scalar(bfloat16_t v) : v_(double(float(v))) {}
+
+  char kind() const { return "biufc"[v_.index()]; }  // b, i (int64), u (uint64 above int64), f, c
+  bool is_int() const { return v_.index() == 1 || v_.index() == 2; }
+  bool truth() const;
+  double real() const;      // as double (rounded for large integers)
+  Complex complex() const;
+  int64_t wrapped() const;  // integers modulo 2^64; floats truncated (saturating, nan: INT64_MIN)
+  bool operator==(const Scalar& o) const;  // same kind and same bits
+  size_t hash() const;
+
+  // The dtype that array(v) has: bool, int32 (int64, uint64 when needed), float32, complex64.
+  Dtype natural() const;
+  // The dtype of an operation between an array of dtype t and this weak scalar.
+  Dtype beside(Dtype t) const;
+  // Raises overflow when an int does not fit an integer dtype; floats and complex are not asked.
+  void check_fits(Dtype t, std::string_view op) const;
+  // The value rounded once to t, written to memory of size_of(t) bytes; complex to real drops imag.
+  void write(Dtype t, void* out) const;
+  static Scalar read(Dtype t, const void* in);
+  Scalar rounded(Dtype t) const;
+
+ private:
+  using V = std::variant<bool, int64_t, uint64_t, double, Complex>;
+  template <class T>
+  static constexpr V hold(T v) {
+    if constexpr (std::is_same_v<T, bool>) return V(v);
+    else if constexpr (std::is_floating_point_v<T>) return V(double(v));
+    else if constexpr (std::is_unsigned_v<T>)
+      return uint64_t(v) > uint64_t(INT64_MAX) ? V(uint64_t(v)) : V(int64_t(v));
+    else return V(int64_t(v));
+  }
+  V v_;
+};
+
+std::ostream& operator<<(std::ostream&, const Scalar&);
+
+// Conversions between C++ values with the semantics of astype (wraps, truncates, no undefined behaviour).
+int64_t float_to_int64(double v);  // truncates; out of range and nan: INT64_MIN, as AVX-512 does
+
+}  // namespace lazulite

@@ -1,0 +1,45 @@
+// Shapes and strides: 64-bit, strides in elements. Plain functions, no allocation up to four axes.
+#pragma once
+#include <cstdint>
+#include <iosfwd>
+#include <string_view>
+
+#include "base/small_vector.h"
+
+namespace lazulite {
+
+struct Shape : SmallVector<int64_t> {
+  using SmallVector::SmallVector;
+};
+struct Strides : SmallVector<int64_t> {
+  using SmallVector::SmallVector;
+};
+struct Axes : SmallVector<int> {
+  using SmallVector::SmallVector;
+};
+
+int64_t size_of(const Shape&);                          // product; raises overflow beyond 2^63
+Strides dense_strides(const Shape&);                    // row-major, in elements
+bool is_dense(const Shape&, const Strides&);            // row-major without gaps (axes of size 1 are free)
+bool overlaps_itself(const Shape&, const Strides&);     // some element may be reached twice (broadcast)
+
+// The common shape, or an error that names op and both shapes.
+Shape broadcast_shapes(const Shape&, const Shape&, std::string_view op);
+// Strides that read an array of shape `from` as one of shape `to`: 0 where it repeats.
+Strides broadcast_strides(const Shape& from, const Strides&, const Shape& to);
+
+// -ndim <= axis < ndim, made non-negative; else an index error naming op, axis and ndim.
+int normal_axis(int64_t axis, int ndim, std::string_view op);
+// The same for several, sorted; a repeated axis is a value error.
+Axes normal_axes(const Axes&, int ndim, std::string_view op);
+Axes all_axes(int ndim);
+
+// Joins axes that are contiguous with each other in every operand, drops axes of size 1.
+// strides[k] belongs to operand k. On return at least one axis is left (size 1 for a scalar).
+void collapse(Shape& shape, SmallVector<Strides, 4>& strides);
+
+std::ostream& operator<<(std::ostream&, const Shape&);    // (2, 3), (4,), ()
+std::ostream& operator<<(std::ostream&, const Strides&);
+std::ostream& operator<<(std::ostream&, const Axes&);
+
+}  // namespace lazulite

@@ -1,0 +1,45 @@
+// What this machine offers: instruction sets, caches, cores and memory that this process may use.
+//
+// Everything here is worked out once, at first use, and may be called from any thread. On machines
+// that are not x86-64 only Level::generic exists.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace lazulite::cpu {
+
+// Levels of kernels. avx2 is x86-64-v3 (AVX2, FMA, F16C, BMI); avx512 is x86-64-v4 (F, BW, CD, DQ,
+// VL).
+enum class Level : uint8_t { generic, avx2, avx512 };
+
+// What kernels of the chosen level may use on top of it; a bit is true only where the processor
+// and the system have it and the chosen level allows it.
+struct Features {
+  Level level = Level::generic;
+  bool vnni = false;  // AVX-512 VNNI
+  bool bf16 = false;  // AVX-512 BF16
+  bool fp16 = false;  // AVX-512 FP16
+  bool amx = false;   // AMX tiles with int8 and bf16, and the system's permission to use them
+};
+
+// The level in use. LAZULITE_ISA=generic|avx2|avx512|amx forces one; a name that is unknown, or a
+// level that the machine lacks, raises an Error that names what the machine has.
+const Features& features();
+inline Level level() { return features().level; }
+const char* level_name();  // "generic", "avx2", "avx512", "amx"
+
+std::string cpu_name();
+
+struct CacheSizes {
+  int64_t l1 = 32 << 10, l2 = 1 << 20, l3 = 8 << 20;  // bytes of data cache as one core sees it
+};
+const CacheSizes& cache_sizes();
+
+// Cores for this process: min(affinity, cgroup CPU quota rounded up, physical cores), at least 1.
+int usable_cores();
+
+// Memory for this process in bytes: the installed memory, or the container's limit if smaller.
+int64_t usable_memory();
+
+}  // namespace lazulite::cpu

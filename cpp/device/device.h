@@ -1,0 +1,58 @@
+// What a device is to the layers above: memory and block programs. Streams are values.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "base/ref.h"
+
+namespace lazulite {
+
+// Memory of an array, shared by its views. Freed by the last reference, in whatever thread.
+struct Buffer : Counted {
+  void* data = nullptr;
+  int64_t bytes = 0;
+  int64_t capacity = 0;          // as the allocator wants it back
+  bool writable = true;
+  bool foreign = false;          // somebody else sees this memory: never donated
+  void (*release)(Buffer*) = nullptr;  // foreign owner's release; null: our allocator
+  void* owner = nullptr;
+  static void destroy(Buffer*);
+};
+
+Ref<Buffer> allocate(int64_t bytes);  // 64-byte aligned, 64 readable bytes behind; raises memory
+// Memory of somebody else; release is called once, from any thread.
+Ref<Buffer> foreign_buffer(void* data, int64_t bytes, bool writable, void* owner,
+                           void (*release)(Buffer*));
+
+struct Device {
+  enum Type : uint8_t { cpu, gpu };
+  Type type = cpu;
+  int index = 0;
+  bool operator==(const Device&) const = default;
+};
+
+// A value, valid in every thread. id 0 is the default stream of its device.
+struct Stream {
+  Device::Type device = Device::cpu;
+  uint32_t id = 0;
+  bool operator==(const Stream&) const = default;
+};
+
+bool is_available(Device::Type);
+Device default_device();
+void set_default_device(Device);          // gpu where there is none: value error
+Stream default_stream();                  // of this thread: set by set_default_stream or a StreamScope
+Stream default_stream(Device::Type);
+void set_default_stream(Stream);          // of this thread
+Stream new_stream(Device::Type);
+int device_count(Device::Type);
+
+// with mx.stream(s): the calling thread's default while it lives.
+struct StreamScope {
+  explicit StreamScope(Stream);
+  ~StreamScope();
+  StreamScope(const StreamScope&) = delete;
+  Stream before;
+};
+
+}  // namespace lazulite

@@ -1,0 +1,66 @@
+// Node: the immutable description of one op applied to arrays, and where its values are.
+#pragma once
+#include <atomic>
+
+#include "base/fail.h"
+#include "graph/op.h"
+
+namespace lazulite {
+
+struct Run;   // an evaluation under way (eval/)
+struct Trace;
+
+enum class State : uint8_t { pending, claimed, ready, failed, traced };
+
+struct Slot {
+  Spec spec;
+  Storage storage;  // written by eval before state becomes ready
+};
+
+struct Failure : Counted {
+  Error error;
+  explicit Failure(Error e) : error(std::move(e)) {}
+};
+
+struct Node : Counted {
+  uint64_t seq = 0;
+  const Op* op = nullptr;
+  AttrsRef attributes;
+  Stream stream;
+  Arrays inputs;
+  SmallVector<Slot, 1> out;
+  std::atomic<State> state{State::pending};
+  std::atomic<int32_t> pins{0};  // open traces that may still ask for inputs
+  std::atomic<Run*> run{nullptr};  // under the plan lock
+  Ref<Failure> failure;
+  const char* transform = nullptr;  // of a leaf: who made it
+  // Scratch of the planner, under the plan lock.
+  uint64_t mark = 0;
+  int32_t unit = -1, depth = 0, uses = 0;
+
+  static void destroy(Node*);  // without recursion, however long the chain
+  template <class T>
+  const T& get() const { return static_cast<const AttrsOf<T>&>(*attributes).value; }
+};
+
+struct Constant {  // attributes of sort constant; the shape is the output's
+  Scalar value;
+  Dtype type;
+  Shape shape;
+  auto tie() const { return std::tie(value, type, shape); }
+};
+
+// Makes the node: infer, sequence number, tape of the open trace; nothing else.
+array record(const Op&, AttrsRef, Arrays in, Stream = default_stream());
+Arrays record_all(const Op&, AttrsRef, Arrays in, Stream = default_stream());  // all outputs
+
+array constant(Scalar value, Shape shape, Dtype type, Stream = default_stream());
+array from_storage(Spec, Storage);                 // ready
+array from_buffer(Ref<Buffer>, Shape, Dtype);      // ready, dense
+array abstract_leaf(Spec, const char* transform);  // State::traced
+array alias_leaf(const array& value);              // ready (or pending) copy of the handle
+
+bool is_constant(const array&);
+const Scalar& constant_value(const array&);
+
+}  // namespace lazulite

@@ -1,0 +1,80 @@
+// The contract of an op: facts that graph, eval and transform ask for. They never name an op.
+#pragma once
+#include <cstdint>
+
+#include "device/program.h"
+#include "graph/array.h"
+#include "graph/attrs.h"
+
+namespace lazulite {
+
+struct Spec {
+  Shape shape;
+  Dtype type;
+};
+struct Specs : SmallVector<Spec, 1> {
+  using SmallVector::SmallVector;
+};
+
+struct Storage {
+  Ref<Buffer> buffer;
+  int64_t offset = 0;  // in elements
+  Strides strides;     // in elements
+};
+
+// One bound operand of a running kernel.
+struct Bound {
+  const Spec* spec;
+  const Storage* storage;
+  char* data;          // address of element 0
+  const Shape& shape() const { return spec->shape; }
+  Dtype type() const { return spec->type; }
+  const Strides& strides() const { return storage->strides; }
+  bool dense() const { return is_dense(spec->shape, storage->strides); }
+};
+
+// What a kernel sees. Outputs are allocated, dense, in row-major order, unless it is an update.
+struct Call {
+  const Node& node;
+  SmallVector<Bound, 3> in;
+  SmallVector<Bound, 1> out;
+};
+
+enum class Sort : uint8_t {
+  input,        // data: always ready
+  constant,     // one number in every element (attrs: Constant); no buffer until stored
+  elementwise,  // runs in block programs; inputs and output of equal shapes
+  view,         // may share its input's memory
+  kernel,       // runs by `kernel`
+};
+
+struct Op;
+using Needs = SmallVector<bool, 4>;
+
+struct Op {
+  const char* name;
+  const char* doc = "";
+  Sort sort = Sort::kernel;
+  bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
+  bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
+  bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
+  const void* family = nullptr;
+  int row = -1;          // index in the family's list
+
+  // Shapes and dtypes of the outputs; raises for what does not fit.
+  Specs (*infer)(const Attrs*, const Arrays& in) = nullptr;
+  // Cotangents of inputs from cotangents of outputs (null array: zero). needs[i]: asked for.
+  Arrays (*vjp)(const Node&, const Arrays& cotangents, const Needs& needs) = nullptr;
+  // Tangents of outputs from tangents of inputs (null array: zero).
+  Arrays (*jvp)(const Node&, const Arrays& tangents) = nullptr;
+  // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
+  Arrays (*vmap)(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) = nullptr;
+  // sort == view: describes the output in the input's memory; false: it must be copied.
+  bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
+  // sort == elementwise: the kernel for inputs of this compute type; null: not supported.
+  Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
+  // Runs on the caller, uses cpu::parallel_for inside.
+  void (*kernel)(const Call&) = nullptr;
+};
+
+}  // namespace lazulite

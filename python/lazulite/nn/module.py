@@ -1,0 +1,538 @@
+"""The base class of layers and models."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from typing import Any, Callable, Optional, Union
+
+import lazulite.core as mx
+from lazulite.utils import tree_flatten, tree_map_with_path
+
+_CONTAINERS = (dict, list, tuple)
+_FIELDS = (mx.array, *_CONTAINERS)  # attributes of these types are entries of the dict
+
+
+class Module(dict):
+    """A dict of arrays and of other modules, nested as the model is, with a formula to call.
+
+    Attributes that are arrays, dicts, lists, tuples or modules are entries of the dict and are
+    found when parameters are collected, also inside containers. Other attributes (numbers,
+    functions) are ordinary. Names that begin with an underscore are never parameters.
+
+    Example:
+        >>> import lazulite.core as mx, lazulite.nn as nn
+        >>> class Scale(nn.Module):
+        ...     def __init__(self, dims):
+        ...         super().__init__()
+        ...         self.factor = mx.ones((dims,))
+        ...     def __call__(self, x):
+        ...         return self.factor * x
+        >>> scale = Scale(2)
+        >>> scale.parameters()
+        {'factor': array([1, 1], dtype=float32)}
+        >>> scale.freeze().trainable_parameters()
+        {}
+    """
+
+    __call__: Callable
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+        # Here and not in __init__, so that a subclass may leave out super().__init__().
+        self = super().__new__(cls)
+        self.__dict__["_no_grad"] = frozenset()
+        self.__dict__["_training"] = True
+        return self
+
+    def __init__(self) -> None:
+        """Start an empty module, in training mode."""
+
+    # Attributes
+
+    def __getattr__(self, key: str) -> Any:
+        if key in self:
+            return self[key]
+        return super().__getattribute__(key)  # raises, with the message of what went wrong
+
+    def __setattr__(self, key: str, val: Any) -> None:
+        if isinstance(val, _FIELDS) and not isinstance(getattr(type(self), key, None), property):
+            self.__dict__.pop(key, None)
+            self[key] = val
+        else:
+            super().__setattr__(key, val)
+            self.pop(key, None)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self:
+            del self[name]
+        else:
+            super().__delattr__(name)
+
+    def _extra_repr(self) -> str:
+        """What repr shows between the parentheses, for subclasses to say."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"({name}): {child!r}"
+            for name, child in tree_flatten(self.children(), is_leaf=self.is_module)
+        ]
+        body = "".join("\n" + textwrap.indent(line, "  ") for line in lines)
+        return f"{type(self).__name__}({self._extra_repr()}{body}" + ("\n)" if lines else ")")
+
+    @property
+    def state(self) -> Module:
+        """The module itself: a dict that stays valid while its entries change."""
+        return self
+
+    @property
+    def training(self) -> bool:
+        """Whether layers that differ between the two, such as dropout, act as in training."""
+        return self._training
+
+    # What a module holds
+
+    @staticmethod
+    def is_module(value: Any) -> bool:
+        """Whether ``value`` is a module."""
+        return isinstance(value, Module)
+
+    @staticmethod
+    def valid_child_filter(module: Module, key: str, value: Any) -> bool:
+        """For :meth:`filter_and_map`: containers, which may hold modules, and modules."""
+        return isinstance(value, _CONTAINERS)
+
+    @staticmethod
+    def valid_parameter_filter(module: Module, key: str, value: Any) -> bool:
+        """For :meth:`filter_and_map`: arrays and containers with no underscore before the name."""
+        return isinstance(value, _FIELDS) and not key.startswith("_")
+
+    @staticmethod
+    def trainable_parameter_filter(module: Module, key: str, value: Any) -> bool:
+        """For :meth:`filter_and_map`: parameters of ``module`` that are not frozen."""
+        return Module.valid_parameter_filter(module, key, value) and key not in module._no_grad
+
+    def filter_and_map(
+        self,
+        filter_fn: Callable[[Module, str, Any], bool],
+        map_fn: Optional[Callable[[Any], Any]] = None,
+        is_leaf_fn: Optional[Callable[[Module, str, Any], bool]] = None,
+    ) -> dict:
+        """A nested dict of what ``filter_fn`` chooses, each leaf passed through ``map_fn``.
+
+        All three functions know an item by the module that owns it, its name there (``"layers.0"``
+        inside a container) and its value. An item of a container that is left out gives ``{}``.
+
+        Args:
+            filter_fn: ``filter_fn(module, name, value)`` says whether an item stays.
+            map_fn: the function of the leaves.
+            is_leaf_fn: what a leaf is; by default all but modules, dicts, lists and tuples.
+
+        Example:
+            >>> import lazulite.core as mx, lazulite.nn as nn
+            >>> layer = nn.Linear(3, 2)
+            >>> layer.filter_and_map(lambda module, name, value: name == "bias", lambda x: x.shape)
+            {'bias': (2,)}
+        """
+        return {
+            key: _select(self, key, value, filter_fn, map_fn or _same, is_leaf_fn or _no_container)
+            for key, value in self.items()
+            if filter_fn(self, key, value)
+        }
+
+    def parameters(self) -> dict:
+        """All parameters as nested dicts and lists, running statistics included."""
+        return self.filter_and_map(self.valid_parameter_filter)
+
+    def trainable_parameters(self) -> dict:
+        """The parameters that are not frozen, as nested dicts and lists."""
+        return self.filter_and_map(self.trainable_parameter_filter)
+
+    def children(self) -> dict:
+        """The modules directly in this one, by name."""
+        return self.filter_and_map(
+            self.valid_child_filter, is_leaf_fn=lambda module, name, value: self.is_module(value)
+        )
+
+    def leaf_modules(self) -> dict:
+        """The modules that hold no other modules, nested as they are in this one."""
+
+        def is_leaf(module: Module, name: str, value: Any) -> bool:
+            return self.is_module(value) and not value._named_children()
+
+        return self.filter_and_map(self.valid_child_filter, is_leaf_fn=is_leaf)
+
+    def modules(self) -> list[Module]:
+        """This module and all modules in it, in the order of :meth:`named_modules`."""
+        return [module for _, module in self.named_modules()]
+
+    def named_modules(self) -> list[tuple[str, Module]]:
+        """Pairs of path and module: this one as ``""`` first, then the children, last to first.
+
+        Example:
+            >>> import lazulite.nn as nn
+            >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+            >>> [name for name, module in model.named_modules()]
+            ['', 'layers.1', 'layers.0']
+        """
+        found = []
+        stack = [("", self)]
+        while stack:
+            path, module = stack.pop()
+            found.append((path, module))
+            stack += module._named_children(path)
+        return found
+
+    def _named_children(self, path: str = "") -> list[tuple[str, Module]]:
+        pairs = tree_flatten(self.children(), prefix=path, is_leaf=self.is_module)
+        return [(name, child) for name, child in pairs if self.is_module(child)]
+
+    # Changing what it holds
+
+    def update(self, parameters: dict, strict: bool = True) -> Module:
+        """Replace parameters by those of a tree, which may hold any part of this module's.
+
+        Neither shape nor dtype is checked.
+
+        Args:
+            parameters: nested dicts and lists, as :meth:`parameters` returns them.
+            strict: raise for what does not fit, instead of leaving it out.
+
+        Raises:
+            ValueError: a name that the module does not have, an index past the end of a list, or
+                a value that is not an array.
+
+        Example:
+            >>> import lazulite.core as mx, lazulite.nn as nn
+            >>> layer = nn.Linear(2, 1).update({"bias": mx.array([5.0])})
+            >>> layer.bias
+            array([5], dtype=float32)
+        """
+        _assign(self, parameters, lambda value: isinstance(value, mx.array), "array", strict, "")
+        return self
+
+    def update_modules(self, modules: dict, strict: bool = True) -> Module:
+        """Replace modules by those of a tree, which may hold any part of this module's children.
+
+        Args:
+            modules: nested dicts and lists, as :meth:`children` or :meth:`leaf_modules` return.
+            strict: raise for what does not fit, instead of leaving it out.
+
+        Raises:
+            ValueError: a name that the module does not have, an index past the end of a list, or
+                a value that is not a module.
+
+        Example:
+            >>> import lazulite.nn as nn
+            >>> nn.Sequential(nn.ReLU(), nn.ReLU()).update_modules({"layers": [{}, nn.Tanh()]})
+            Sequential(
+              (layers.0): ReLU()
+              (layers.1): Tanh()
+            )
+        """
+        _assign(self, modules, self.is_module, "module", strict, "")
+        return self
+
+    def apply(
+        self,
+        map_fn: Callable[[mx.array], mx.array],
+        filter_fn: Optional[Callable[[Module, str, Any], bool]] = None,
+    ) -> Module:
+        """Replace every parameter by ``map_fn`` of it.
+
+        Args:
+            map_fn: the function of a parameter.
+            filter_fn: which ones, as in :meth:`filter_and_map`; by default all parameters.
+
+        Example:
+            >>> import lazulite.core as mx, lazulite.nn as nn
+            >>> nn.Linear(2, 1).apply(lambda x: 0 * x + 7).parameters()
+            {'weight': array([[7, 7]], dtype=float32), 'bias': array([7], dtype=float32)}
+        """
+        return self.update(self.filter_and_map(filter_fn or self.valid_parameter_filter, map_fn))
+
+    def apply_to_modules(self, apply_fn: Callable[[str, Module], Any]) -> Module:
+        """Call ``apply_fn(path, module)`` for this module and every one in it."""
+        for path, module in self.named_modules():
+            apply_fn(path, module)
+        return self
+
+    def set_dtype(
+        self,
+        dtype: mx.Dtype,
+        predicate: Optional[Callable[[mx.Dtype], bool]] = lambda x: mx.issubdtype(x, mx.floating),
+    ) -> Module:
+        """Convert the parameters to ``dtype``.
+
+        Args:
+            dtype: the new one.
+            predicate: which present dtypes are converted: by default the floating ones, all
+                where it is None.
+
+        Example:
+            >>> import lazulite.core as mx, lazulite.nn as nn
+            >>> nn.Linear(2, 1).set_dtype(mx.float16).bias.dtype == mx.float16
+            True
+        """
+        return self.apply(
+            lambda x: x.astype(dtype) if predicate is None or predicate(x.dtype) else x
+        )
+
+    # Training and inference
+
+    def freeze(
+        self,
+        *,
+        recurse: bool = True,
+        keys: Optional[Union[str, list[str]]] = None,
+        strict: bool = False,
+    ) -> Module:
+        """Leave parameters out of :meth:`trainable_parameters`, and so out of training.
+
+        Args:
+            recurse: in the modules inside as well.
+            keys: the names to freeze, in each of the modules; by default all parameters.
+            strict: raise where a module does not have one of ``keys``.
+
+        Raises:
+            KeyError: ``strict`` and a name is missing.
+
+        Example:
+            >>> import lazulite.nn as nn
+            >>> list(nn.Linear(2, 1).freeze(keys="bias").trainable_parameters())
+            ['weight']
+        """
+        if recurse:
+            return self.apply_to_modules(
+                lambda _, module: module.freeze(recurse=False, keys=keys, strict=strict)
+            )
+        names = self._own_parameter_names() if keys is None else self._checked(keys, strict)
+        self._no_grad = self._no_grad.union(names)
+        return self
+
+    def unfreeze(
+        self,
+        *,
+        recurse: bool = True,
+        keys: Optional[Union[str, list[str]]] = None,
+        strict: bool = False,
+    ) -> Module:
+        """Undo :meth:`freeze`, with the same arguments.
+
+        Raises:
+            KeyError: ``strict`` and a name is missing.
+
+        Example:
+            >>> import lazulite.nn as nn
+            >>> list(nn.Linear(2, 1).freeze().unfreeze(keys="bias").trainable_parameters())
+            ['bias']
+        """
+        if recurse:
+            return self.apply_to_modules(
+                lambda _, module: module.unfreeze(recurse=False, keys=keys, strict=strict)
+            )
+        names = self._no_grad if keys is None else self._checked(keys, strict)
+        self._no_grad = self._no_grad.difference(names)
+        return self
+
+    def _own_parameter_names(self) -> list[str]:
+        """The names of the arrays that are here and not in a module inside: ``"weight"``, ..."""
+        own = self.filter_and_map(
+            lambda module, name, value: not self.is_module(value)
+            and self.valid_parameter_filter(module, name, value)
+        )
+        return [name for name, _ in tree_flatten(own)]
+
+    def _checked(self, keys: Union[str, list[str]], strict: bool) -> list[str]:
+        keys = [keys] if isinstance(keys, str) else list(keys)
+        missing = [key for key in keys if key not in self]
+        if strict and missing:
+            raise KeyError(
+                f"{type(self).__name__} has no {', '.join(missing)}, only {', '.join(self)}"
+            )
+        return keys
+
+    def train(self, mode: bool = True) -> Module:
+        """Set :attr:`training` of this module and of all in it."""
+
+        def set_mode(_: str, module: Module) -> None:
+            module._training = bool(mode)
+
+        return self.apply_to_modules(set_mode)
+
+    def eval(self) -> Module:
+        """Set :attr:`training` to False in this module and in all in it."""
+        return self.train(False)
+
+    # Files
+
+    def save_weights(self, file: Union[str, os.PathLike]) -> None:
+        """Write all parameters to a file.
+
+        Args:
+            file: a path that ends in ``.npz`` or ``.safetensors``.
+
+        Raises:
+            ValueError: the path has another ending.
+        """
+        path = os.fspath(file)
+        weights = tree_flatten(self.parameters(), destination={})
+        if path.endswith(".npz"):
+            mx.savez(path, **weights)
+        elif path.endswith(".safetensors"):
+            mx.save_safetensors(path, weights)
+        else:
+            raise ValueError(
+                f"[save_weights] unknown ending: got {path!r}, expected .npz or .safetensors"
+            )
+
+    def load_weights(
+        self,
+        file_or_weights: Union[str, os.PathLike, list[tuple[str, mx.array]]],
+        strict: bool = True,
+    ) -> Module:
+        """Replace parameters by those of a file or of a list of pairs ``("path.to.it", array)``.
+
+        Nothing is replaced when anything is wrong.
+
+        Args:
+            file_or_weights: the path of a .npz or .safetensors file, or the pairs.
+            strict: demand exactly the parameters of this module. Otherwise those that are missing
+                stay as they are and unknown ones are passed over.
+
+        Raises:
+            ValueError: names are missing or unknown (only where ``strict``), a value is not an
+                array, or the shape of a known name is wrong. The message lists the names.
+
+        Example:
+            >>> import lazulite.core as mx, lazulite.nn as nn
+            >>> layer = nn.Linear(2, 1)
+            >>> layer.load_weights([("bias", mx.array([5.0]))], strict=False).bias
+            array([5], dtype=float32)
+        """
+        if isinstance(file_or_weights, (str, os.PathLike)):
+            file_or_weights = mx.load(os.fspath(file_or_weights))
+        weights = dict(file_or_weights)
+        present = tree_flatten(self.parameters(), destination={})
+
+        def list_problem(what: str, names: list[str]) -> None:
+            if names:
+                raise ValueError(
+                    f"[load_weights] {type(self).__name__}: {len(names)} {what}: "
+                    + ", ".join(names)
+                )
+
+        if strict:
+            list_problem("unknown parameters", [name for name in weights if name not in present])
+            list_problem("missing parameters", [name for name in present if name not in weights])
+        known = {name: value for name, value in weights.items() if name in present}
+        list_problem(
+            "parameters that are not arrays",
+            [
+                f"{name} (got {type(value).__name__})"
+                for name, value in known.items()
+                if not isinstance(value, mx.array)
+            ],
+        )
+        list_problem(
+            "parameters of the wrong shape",
+            [
+                f"{name} (got {tuple(value.shape)}, expected {tuple(present[name].shape)})"
+                for name, value in known.items()
+                if value.shape != present[name].shape
+            ],
+        )
+        # By path, and not through tree_unflatten: a dict may have keys with dots in them.
+        return self.update(
+            tree_map_with_path(lambda path, old: known.get(path, old), self.parameters())
+        )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _no_container(module: Module, name: str, value: Any) -> bool:
+    return not isinstance(value, _CONTAINERS)
+
+
+def _select(
+    module: Module,
+    name: str,
+    value: Any,
+    filter_fn: Callable[[Module, str, Any], bool],
+    map_fn: Callable[[Any], Any],
+    is_leaf_fn: Callable[[Module, str, Any], bool],
+) -> Any:
+    """What filter_and_map makes of one item that the filter has let through."""
+    if is_leaf_fn(module, name, value):
+        return map_fn(value)
+    if isinstance(value, Module):
+        return value.filter_and_map(filter_fn, map_fn, is_leaf_fn)
+
+    def inside(key: Any, item: Any) -> Any:
+        path = f"{name}.{key}"
+        if not filter_fn(module, path, item):
+            return {}
+        return _select(module, path, item, filter_fn, map_fn, is_leaf_fn)
+
+    if isinstance(value, dict):
+        return {key: inside(key, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [inside(i, item) for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise ValueError(
+        f"[filter_and_map] {name!r} is neither a leaf nor a container: "
+        f"got {type(value).__name__}, expected is_leaf_fn to call it a leaf"
+    )
+
+
+def _assign(
+    current: Any, new: Any, is_leaf: Callable[[Any], bool], kind: str, strict: bool, path: str
+) -> Any:
+    """Put the leaves of the tree ``new`` into ``current``; returns what stands there then.
+
+    Empty containers say nothing: trees have them where they leave something out.
+    """
+
+    def refuse(problem: str) -> Any:
+        if strict:
+            raise ValueError(f"[update] {problem}")
+        return current
+
+    def inside(key: Any, old: Any, value: Any) -> Any:
+        return _assign(old, value, is_leaf, kind, strict, f"{path}.{key}" if path else str(key))
+
+    if is_leaf(new) and is_leaf(current):
+        return new
+    if _says_nothing(new):
+        return current
+    if is_leaf(new) or not (isinstance(new, _CONTAINERS) and isinstance(current, _CONTAINERS)):
+        return refuse(
+            f"{path!r} does not fit: got {type(new).__name__} for {type(current).__name__}, "
+            f"expected one {kind} for another"
+        )
+
+    entries = dict(new) if isinstance(new, dict) else {str(i): x for i, x in enumerate(new)}
+    if isinstance(current, dict):
+        for key, value in entries.items():
+            if key in current:
+                current[key] = inside(key, current[key], value)
+            elif not _says_nothing(value):
+                refuse(f"no {kind} {key!r} in {path!r}: expected one of {list(current)}")
+        return current
+
+    items = list(current)
+    for key, value in entries.items():
+        if str(key).isdecimal() and int(key) < len(items):
+            items[int(key)] = inside(key, items[int(key)], value)
+        elif not _says_nothing(value):
+            refuse(f"no {kind} {key!r} in {path!r}: expected 0 to {len(items) - 1}")
+    if isinstance(current, list):
+        current[:] = items
+        return current
+    return type(current)(*items) if hasattr(current, "_fields") else type(current)(items)
+
+
+def _says_nothing(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS) and not value and not isinstance(value, Module)
