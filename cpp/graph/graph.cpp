@@ -51,6 +51,18 @@ Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
 const Op data_op{.name = "array", .doc = "Data.", .sort = Sort::input, .infer = no_infer};
 const Op leaf_op{.name = "leaf", .doc = "An argument of a transformed function.", .sort = Sort::input, .infer = no_infer};
+Specs infer_alias(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+Arrays alias_vjp(const Node&, const Arrays& cotangents, const Needs&) { return {cotangents[0]}; }
+Arrays alias_vmap(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes = axes;
+  return {alias_leaf(in[0])};
+}
+bool alias_view(const Node&, const Bound& in, Storage& out) {
+  out = *in.storage;
+  return true;
+}
+const Op alias_op{.name = "argument", .doc = "An argument of a differentiated function.", .sort = Sort::view, .linear = true,
+                  .infer = infer_alias, .vjp = alias_vjp, .vmap = alias_vmap, .view = alias_view};
 const Op constant_op{.name = "full", .doc = "One number in every element.", .sort = Sort::constant,
                      .infer = infer_constant, .vjp = no_gradient, .jvp = no_tangent};
 
@@ -80,18 +92,25 @@ Trace::Trace(const char* transform) : name(transform), begin(next_sequence()), o
 
 Trace::~Trace() { close(); }
 
+void Trace::stop(const std::function<bool(const Node&)>& keep) {
+  if (!recording) return;
+  recording = false;
+  top = outer;
+  if (!outer) return;
+  for (auto& node : tape)
+    if (!keep || keep(*node)) {
+      node->pins.fetch_add(1, std::memory_order_relaxed);
+      outer->tape.push_back(node);
+    }
+}
+
 void Trace::close() {
   if (!open) return;
+  stop();
   open = false;
-  top = outer;
-  for (auto& node : tape) {
-    const bool last = node->pins.fetch_sub(1) == 1;
-    if (outer) node->pins.fetch_add(1);
-    else if (last && node->state.load(std::memory_order_acquire) == State::ready) node->inputs.clear();
-  }
-  if (outer) {
-    outer->tape.insert(outer->tape.end(), std::make_move_iterator(tape.begin()), std::make_move_iterator(tape.end()));
-  }
+  for (auto& node : tape)
+    if (node->pins.fetch_sub(1) == 1 && node->state.load(std::memory_order_acquire) == State::ready)
+      node->inputs.clear();
   tape.clear();
 }
 
@@ -106,9 +125,6 @@ Arrays record_all(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
   node->out.resize(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) node->out[i].spec = std::move(specs[i]);
   if (top) {
-    for (const auto& input : node->inputs)
-      if (input.node()->transform && input.node()->state.load(std::memory_order_relaxed) == State::failed)
-        throw input.node()->failure->error;
     node->pins.fetch_add(1, std::memory_order_relaxed);
     top->tape.push_back(node);
   }
@@ -124,6 +140,10 @@ array record(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
 array constant(Scalar value, Shape shape, Dtype type, Stream stream) {
   size_of(shape);
   return record(constant_op, attrs(Constant{value.rounded(type), type, std::move(shape)}), {}, stream);
+}
+
+array recorded(const Node& node, uint32_t index) {
+  return array(Ref<Node>(const_cast<Node*>(&node)), index);
 }
 
 bool is_constant(const array& a) { return a.node()->op == &constant_op; }
@@ -154,10 +174,7 @@ array abstract_leaf(Spec spec, const char* transform) {
 }
 
 array alias_leaf(const array& value) {
-  array evaluated = value;
-  evaluated.eval();
-  array leaf = from_storage(value.slot().spec, value.slot().storage);
-  return leaf;
+  return record(alias_op, {}, {value}, value.node()->stream);
 }
 
 const Slot& array::slot() const { return node_->out[index_]; }

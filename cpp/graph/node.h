@@ -58,7 +58,9 @@ array constant(Scalar value, Shape shape, Dtype type, Stream = default_stream())
 array from_storage(Spec, Storage);                 // ready
 array from_buffer(Ref<Buffer>, Shape, Dtype);      // ready, dense
 array abstract_leaf(Spec, const char* transform);  // State::traced
-array alias_leaf(const array& value);              // ready (or pending) copy of the handle
+array alias_leaf(const array& value);              // the same value as a new node: an identity, differentiable
+
+array recorded(const Node&, uint32_t index);       // the output of a node that a rule was given
 
 bool is_constant(const array&);
 const Scalar& constant_value(const array&);

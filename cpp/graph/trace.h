@@ -1,5 +1,6 @@
 // Trace: an open function transform. Every node recorded on this thread lands on its tape.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "graph/node.h"
@@ -11,13 +12,15 @@ struct Trace {
   explicit Trace(const char* transform);
   ~Trace();
   Trace(const Trace&) = delete;
-  void close();  // unpins; drops inputs of what was evaluated; hands the tape to the outer trace
+  // Stops recording; the outer trace (if any) receives the tape, or what `keep` of it selects.
+  void stop(const std::function<bool(const Node&)>& keep = nullptr);
+  void close();  // stops, unpins, and drops the inputs of what was evaluated
 
   const char* name;
   uint64_t begin;  // sequence number at the opening
   std::vector<Ref<Node>> tape;
   Trace* outer;
-  bool open = true;
+  bool recording = true, open = true;
 };
 
 Trace* current_trace();

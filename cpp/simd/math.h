@@ -1,163 +1,640 @@
-// Math on vectors.
+// Math on vectors: V = Vec<float>, Vec<double> (float_math), integers and Cx (complex_math.h).
+//
+// One source for every instruction-set level, and the same bits from each: only + - * / sqrt, fma,
+// integer steps and selects, in a written order. No lane depends on its neighbours. The note beside a
+// function gives its largest error in ulp as measured by tests/cpp/simd_math_test.cpp: float, double.
+//
+//   exp exp2 expm1 log log2 log10 log1p         power sqrt rsqrt reciprocal square logaddexp sigmoid
+//   sin cos tan sincos arcsin arccos arctan arctan2   sinh cosh tanh arcsinh arccosh arctanh
+//   erf erfc erfinv                             remainder floor_divide sign round abs
 #pragma once
 
 #include "simd/complex.h"
+#include "simd/polynomials.h"
+#include "simd/vec.h"
 
 namespace lazulite::simd {
 namespace {
 
-template <FloatVec V> inline V exp(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_exp(a)); }, x);
+// ---- constants and small tools -------------------------------------------------------------------
+
+template <class V> constexpr bool is_f32 = sizeof(typename V::scalar) == 4;
+/// A constant that differs by precision.
+template <class V> LAZULITE_INLINE V pick(double f32, double f64) {
+  return K<V>(is_f32<V> ? f32 : f64);
 }
-template <FloatVec V> inline V exp2(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_exp2(a)); }, x);
+template <class V> LAZULITE_INLINE V infinity() { return V(__builtin_inff()); }
+template <class V> LAZULITE_INLINE V quiet_nan() { return V(__builtin_nanf("")); }
+
+// Constants in two parts: hi + lo, about twice the precision of V.
+template <class V> LAZULITE_INLINE V ln2_hi() { return pick<V>(0x1.62e43p-1, 0x1.62e42fefa39efp-1); }
+template <class V> LAZULITE_INLINE V ln2_lo() {
+  return pick<V>(-0x1.05c61p-29, 0x1.abc9e3b39803fp-56);
 }
-template <FloatVec V> inline V expm1(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_expm1(a)); }, x);
+template <class V> LAZULITE_INLINE V pi_hi() { return pick<V>(0x1.921fb6p+1, 0x1.921fb54442d18p+1); }
+template <class V> LAZULITE_INLINE V pi_lo() {
+  return pick<V>(-0x1.777a5cp-24, 0x1.1a62633145c07p-53);
 }
-template <FloatVec V> inline V log(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_log(a)); }, x);
+
+/// An unevaluated sum hi + lo.
+template <class V> struct Two {
+  V hi, lo;
+};
+template <class V> LAZULITE_INLINE Two<V> two_sum(V a, V b) {
+  V s = a + b, t = s - a;
+  return {s, (a - (s - t)) + (b - t)};
 }
-template <FloatVec V> inline V log2(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_log2(a)); }, x);
+/// The same for |a| >= |b|.
+template <class V> LAZULITE_INLINE Two<V> fast_sum(V a, V b) {
+  V s = a + b;
+  return {s, b - (s - a)};
 }
-template <FloatVec V> inline V log10(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_log10(a)); }, x);
+template <class V> LAZULITE_INLINE Two<V> two_product(V a, V b) {
+  V p = a * b;
+  return {p, fma(a, b, -p)};
 }
-template <FloatVec V> inline V log1p(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_log1p(a)); }, x);
+template <class V> LAZULITE_INLINE Two<V> multiply(Two<V> a, Two<V> b) {
+  V p = a.hi * b.hi;
+  return fast_sum(p, fma(a.hi, b.hi, -p) + fma(a.hi, b.lo, a.lo * b.hi));
 }
-template <FloatVec V> inline V sin(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_sin(a)); }, x);
+
+/// The integer that a small integral float holds.
+template <class V> LAZULITE_INLINE IntOf<V> small_int(V n) {
+  using I = IntOf<V>;
+  using L = typename I::scalar;
+  const V magic = pick<V>(12582912.0, 6755399441055744.0);   // 1.5 * 2^23, 2^52: spacing 1
+  return bit_cast<L>(n + magic) - bit_cast<L>(magic);
 }
-template <FloatVec V> inline V cos(V x) {
+template <class V> LAZULITE_INLINE V small_float(IntOf<V> n) {
   using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_cos(a)); }, x);
+  using I = IntOf<V>;
+  const V magic = pick<V>(12582912.0, 6755399441055744.0);
+  return bit_cast<T>(n + bit_cast<typename I::scalar>(magic)) - magic;
 }
-template <FloatVec V> inline V tan(V x) {
+
+// ---- exponentials --------------------------------------------------------------------------------
+
+/// x = n ln 2 + r, and r^2 tail(r) + r = expm1(r).
+template <class V> struct ExpParts {
+  V n, r, tail;
+};
+template <class V> LAZULITE_INLINE ExpParts<V> exp_parts(V x) {
+  V n = rint(x * K<V>(1.4426950408889634074));
+  V r = fma(-n, ln2_hi<V>(), x);
+  r = fma(-n, ln2_lo<V>(), r);
+  return {n, r, exp_tail(r) * (r * r)};
+}
+/// 2^k e^x.
+template <class V> LAZULITE_INLINE V exp_times(V x, IntOf<V> k) {
+  // The ends: past them the result is inf or 0 (for the small k in use) and n stays small. The order
+  // of the operands lets a nan through.
+  V c = min(pick<V>(130, 760), max(pick<V>(-150, -800), x));
+  ExpParts<V> p = exp_parts(c);
+  V e = V(1) + (p.r + p.tail);
+  using I = IntOf<V>;
+  I n = small_int(p.n) + k;
+  constexpr int bound = 2 * exponent_bias<typename V::scalar> - 4;
+  return scale2(e, min(max(n, I(-bound)), I(bound)));
+}
+
+/// e^x. 1.0, 0.9 ulp.
+template <FloatVec V> LAZULITE_INLINE V exp(V x) {
+  using I = IntOf<V>;
+  V c = min(pick<V>(89, 710), max(pick<V>(-104, -746), x));
+  ExpParts<V> p = exp_parts(c);
+  return scale2(V(1) + (p.r + p.tail), I(small_int(p.n)));
+}
+
+/// 2^x.
+template <FloatVec V> LAZULITE_INLINE V exp2(V x) {
+  V c = min(pick<V>(129, 1025), max(pick<V>(-151, -1076), x));
+  V n = rint(c), f = c - n;
+  // f ln 2 with the rounding error of the product kept.
+  V r = f * ln2_hi<V>();
+  V low = fma(f, ln2_lo<V>(), fma(f, ln2_hi<V>(), -r));
+  V e = V(1) + (r + fma(exp_tail(r), r * r, low));
+  return scale2(e, small_int(n));
+}
+
+/// 2^s (e^x - 1) for x in a range where 2^(n + s) is normal.
+template <class V> LAZULITE_INLINE V expm1_times(V x, int s) {
+  ExpParts<V> p = exp_parts(x);
   using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_tan(a)); }, x);
+  using I = IntOf<V>;
+  V scale = power_of_two<T>(small_int(p.n) + I(s));
+  V one = power_of_two<T>(I(s));
+  return fma(scale, p.r + p.tail, scale - one);
 }
-template <FloatVec V> inline V sinh(V x) {
+/// e^x - 1.
+template <FloatVec V> LAZULITE_INLINE V expm1(V x) {
+  V c = min(pick<V>(89, 710), max(pick<V>(-20, -40), x));
+  V y = expm1_times(c, -2);
+  y = y * V(2) * V(2);
+  return copysign(y, x);
+}
+
+/// 1 / (1 + e^-x), without overflow on either side.
+template <FloatVec V> LAZULITE_INLINE V sigmoid(V x) {
+  V e = exp(-abs(x));
+  return select(x >= V(0), V(1), e) / (V(1) + e);
+}
+
+template <FloatVec V> LAZULITE_INLINE V tanh(V x) {
+  V a = min(pick<V>(10, 20), abs(x));
+  V e = expm1_times(a + a, 0);
+  return copysign(e / (e + V(2)), x) + select(is_nan(x), x, V(0));
+}
+/// (e^|x| - 1) / 2.
+template <class V> LAZULITE_INLINE V half_expm1(V x) {
+  V a = min(pick<V>(89.6, 710.6), abs(x));
+  return V(2) * expm1_times(a, -2);
+}
+template <FloatVec V> LAZULITE_INLINE V sinh(V x) {
+  V h = half_expm1(x);
+  V y = h + h / (h + h + V(1));
+  return copysign(select(is_nan(x), x, y), x);
+}
+template <FloatVec V> LAZULITE_INLINE V cosh(V x) {
+  V w = half_expm1(x) + V(0.5);
+  return select(is_nan(x), x, w + V(0.25) / w);
+}
+
+// ---- logarithms ----------------------------------------------------------------------------------
+
+/// x = 2^k (1 + f), sqrt(0.5) <= 1 + f < sqrt(2), for positive finite x, subnormal or not.
+template <class V> struct LogParts {
+  V k, f;
+};
+template <class V> LAZULITE_INLINE LogParts<V> log_parts(V x) {
   using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_sinh(a)); }, x);
+  using I = IntOf<V>;
+  using L = typename I::scalar;
+  constexpr int bits = fraction_bits<T>;
+  auto tiny = x < pick<V>(0x1p-126, 0x1p-1022);
+  x = select(tiny, x * pick<V>(0x1p24, 0x1p54), x);
+  const I half_root = bit_cast<L>(K<V>(0.70710678118654752440));
+  I u = bit_cast<L>(x) - half_root;
+  I k = I::from(u.v >> bits);
+  V m = bit_cast<T>(I::from(u.v & L((L(1) << bits) - 1)) + half_root);
+  V n = small_float<V>(k) - select(tiny, pick<V>(24, 54), V(0));
+  return {n, m - V(1)};
 }
-template <FloatVec V> inline V cosh(V x) {
+/// log(1 + f) as f + lo.
+template <class V> LAZULITE_INLINE V log_low(V f) {
+  if constexpr (is_f32<V>) {
+    V f2 = f * f;
+    return fma(f * f2, log_tail(f), V(-0.5) * f2);
+  } else {
+    V s = f / (V(2) + f), z = s * s;
+    V half = V(0.5) * f * f;
+    return s * fma(z, atanh_tail(z), half) - half;
+  }
+}
+/// The values at 0 (-inf), below it (nan), inf and nan.
+template <class V> LAZULITE_INLINE V log_ends(V x, V y) {
+  y = select(x < infinity<V>(), y, x);
+  y = select(x == V(0), -infinity<V>(), y);
+  return select(x < V(0), quiet_nan<V>(), y);
+}
+
+template <FloatVec V> LAZULITE_INLINE V log(V x) {
+  LogParts<V> p = log_parts(x);
+  V low = fma(p.k, ln2_lo<V>(), log_low(p.f));
+  return log_ends(x, fma(p.k, ln2_hi<V>(), p.f + low));
+}
+/// k c + log(1 + f) (hi + lo), the last product in two parts.
+template <class V> LAZULITE_INLINE V log_in_base(V x, V k_hi, V k_lo, V hi, V lo) {
+  LogParts<V> p = log_parts(x);
+  Two<V> s = fast_sum(p.f, log_low(p.f));
+  V y = fma(s.hi, lo, s.lo * hi);
+  Two<V> t = two_product(s.hi, hi);
+  y = y + t.lo + p.k * k_lo;
+  Two<V> sum = fast_sum(p.k * k_hi, t.hi);
+  V whole = fma(p.k, k_hi, -(p.k * k_hi));
+  return log_ends(x, sum.hi + (sum.lo + (y + whole)));
+}
+template <FloatVec V> LAZULITE_INLINE V log2(V x) {
+  return log_in_base<V>(x, V(1), V(0), pick<V>(0x1.715476p+0, 0x1.71547652b82fep+0),
+                        pick<V>(0x1.4ae0cp-26, 0x1.777d0ffda0d24p-56));
+}
+template <FloatVec V> LAZULITE_INLINE V log10(V x) {
+  return log_in_base<V>(x, pick<V>(0x1.344136p-2, 0x1.34413509f79ffp-2),
+                        pick<V>(-0x1.ec10cp-27, -0x1.9dc1da994fd21p-59),
+                        pick<V>(0x1.bcb7b2p-2, 0x1.bcb7b1526e50ep-2),
+                        pick<V>(-0x1.5b235ep-27, 0x1.95355baaafad3p-57));
+}
+/// log(1 + x).
+template <FloatVec V> LAZULITE_INLINE V log1p(V x) {
   using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_cosh(a)); }, x);
+  V u = V(1) + x;
+  // What the sum lost, brought to the scale of 1 + f.
+  V lost = select(x >= V(1), V(1) - (u - x), x - (u - V(1)));
+  LogParts<V> p = log_parts(u);
+  V k = min(p.k, V(100));
+  V f = fma(lost, power_of_two<T>(-small_int(k)), p.f);
+  V low = fma(p.k, ln2_lo<V>(), log_low(f));
+  V y = copysign(fma(p.k, ln2_hi<V>(), f + low), x);
+  return log_ends(u, y);
 }
-template <FloatVec V> inline V tanh(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_tanh(a)); }, x);
+/// log(e^a + e^b).
+template <FloatVec V> LAZULITE_INLINE V logaddexp(V a, V b) {
+  V top = maximum(a, b), y = top + log1p(exp(-abs(a - b)));
+  return select(a == b, a + K<V>(0.69314718055994530942), y);
 }
-template <FloatVec V> inline V erf(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_erf(a)); }, x);
-}
-template <FloatVec V> inline V erfc(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_erfc(a)); }, x);
-}
-template <FloatVec V> inline V arcsin(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_asin(a)); }, x);
-}
-template <FloatVec V> inline V arccos(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_acos(a)); }, x);
-}
-template <FloatVec V> inline V arctan(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_atan(a)); }, x);
-}
-template <FloatVec V> inline V arcsinh(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_asinh(a)); }, x);
-}
-template <FloatVec V> inline V arccosh(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_acosh(a)); }, x);
-}
-template <FloatVec V> inline V arctanh(V x) {
-  using T = typename V::scalar;
-  return V::map([](T a) { return T(__builtin_atanh(a)); }, x);
-}
-template <FloatVec V> inline V arctan2(V x, V y) {
-  using T = typename V::scalar;
-  return V::map([](T a, T b) { return T(__builtin_atan2(a, b)); }, x, y);
-}
-template <FloatVec V> inline V power(V x, V y) {
-  using T = typename V::scalar;
-  return V::map([](T a, T b) { return T(__builtin_pow(a, b)); }, x, y);
-}
-// ---- simple functions ----------------------------------------------------------------------------
+
+// ---- powers --------------------------------------------------------------------------------------
 
 template <FloatVec V> LAZULITE_INLINE V reciprocal(V x) { return V(1) / x; }
 template <FloatVec V> LAZULITE_INLINE V rsqrt(V x) { return V(1) / sqrt(x); }
+template <class V> LAZULITE_INLINE V square(V x) { return x * x; }
+
+/// a^b as in C: a^0 = 1^b = 1, a negative base needs an integral exponent. The logarithm and its
+/// product with b are kept in two parts.
+template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
+  V x = abs(a);
+  LogParts<V> p = log_parts(x);
+  // log(1 + f) = 2 s + s^3 (2/3 + ...), s = f / (2 + f).
+  Two<V> d = fast_sum(V(2), p.f);
+  V sh = p.f / d.hi;
+  V sl = (fma(-sh, d.hi, p.f) - sh * d.lo) / d.hi;
+  Two<V> s = {sh, sl}, z = two_product(sh, sh);
+  z.lo = fma(sh + sh, sl, z.lo);
+  V rest = z.hi * atanh_tail2(z.hi);
+  Two<V> c = fast_sum(K<V>(2.0 / 3.0), pick<V>(-0x1.555556p-26, 0x1.5555555555555p-55) + rest);
+  Two<V> cube = multiply(multiply(s, z), c);
+  Two<V> l = fast_sum(sh + sh, cube.hi);
+  l.lo = l.lo + (sl + sl + cube.lo);
+  Two<V> k = two_product(p.k, ln2_hi<V>());
+  Two<V> t = two_sum(k.hi, l.hi);
+  t = fast_sum(t.hi, t.lo + (k.lo + fma(p.k, ln2_lo<V>(), l.lo)));
+  t.hi = select(x == V(0), -infinity<V>(), select(x < infinity<V>(), t.hi, x));
+  // e^(b log x)
+  V high = b * t.hi;
+  V low = fma(b, t.hi, -high) + b * t.lo;
+  low = select(abs(high) < pick<V>(200, 2000), low, V(0));
+  V e = min(pick<V>(89, 710), max(pick<V>(-104, -746), high));
+  V n = rint(e * K<V>(1.4426950408889634074));
+  V r = fma(-n, ln2_hi<V>(), e);
+  Two<V> rr = fast_sum(r, fma(-n, ln2_lo<V>(), low));
+  V y = fma(exp_tail(rr.hi), rr.hi * rr.hi, rr.lo);
+  y = scale2(V(1) + (rr.hi + y), small_int(n));
+  y = select(is_nan(high), high, y);
+  // Signs and the points that C fixes.
+  V half = b * V(0.5);
+  auto integral = rint(b) == b, odd = integral & (rint(half) != half);
+  y = select((a < V(0)) & ~integral & (x < infinity<V>()), quiet_nan<V>(), y);
+  y = select(odd, flip_sign(y, a), y);
+  auto one = (b == V(0)) | (a == V(1)) | ((x == V(1)) & (abs(b) == infinity<V>()));
+  return select(one, V(1), y);
+}
+
+// ---- trigonometry --------------------------------------------------------------------------------
+
+// 2 / pi, the first 1280 bits after the point.
+constexpr uint64_t two_over_pi[20] = {
+    0xa2f9836e4e441529u, 0xfc2757d1f534ddc0u, 0xdb6295993c439041u, 0xfe5163abdebbc561u,
+    0xb7246e3a424dd2e0u, 0x06492eea09d1921cu, 0xfe1deb1cb129a73eu, 0xe88235f52ebb4484u,
+    0xe99c7026b45f7e41u, 0x3991d639835339f4u, 0x9c845f8bbdf9283bu, 0x1ff897ffde05980fu,
+    0xef2f118b5a0a6d1fu, 0x6d367ecf27cb09b7u, 0x4f463f669e5fea2du, 0x7527bac7ebe5f17bu,
+    0x3d0739f78a5292eau, 0x6bfb5fb11f8d5d08u, 0x56033046fc7b6babu, 0xf0cfbc209af4361du};
+
+/// x = (pi / 2) (4 j + quadrant) + r for a finite x >= 2: Payne and Hanek, in integers.
+[[gnu::noinline]] inline double reduce_huge(double x, int64_t& quadrant) {
+  uint64_t bits;
+  std::memcpy(&bits, &x, 8);
+  int e = int(bits >> 52) - 1075;                       // x = m * 2^e
+  uint64_t m = (bits & ((uint64_t(1) << 52) - 1)) | (uint64_t(1) << 52);
+  // Bits of 2/pi above weight 2^(2-e) give multiples of 4 and are left out: start at bit e - 2.
+  int first = e > 2 ? e - 2 : 0, word = first / 64, shift = first % 64;
+  uint64_t w[4];
+  for (int i = 0; i < 4; ++i) {
+    uint64_t a = two_over_pi[word + i] << shift;
+    uint64_t b = shift ? two_over_pi[word + i + 1] >> (64 - shift) : 0;
+    w[i] = a | b;
+  }
+  // The product modulo 2^256: w has weight 2^-(first + 256), so p has 2^(e - first - 256).
+  uint64_t p[4], carry = 0;
+  for (int i = 3; i >= 0; --i) {
+    uint64_t al = w[i] & 0xffffffffu, ah = w[i] >> 32, bl = m & 0xffffffffu, bh = m >> 32;
+    uint64_t ll = al * bl, lh = al * bh, hl = ah * bl, hh = ah * bh;
+    uint64_t mid = (ll >> 32) + (lh & 0xffffffffu) + (hl & 0xffffffffu);
+    uint64_t low = (ll & 0xffffffffu) | (mid << 32);
+    uint64_t high = hh + (lh >> 32) + (hl >> 32) + (mid >> 32);
+    p[i] = low + carry;
+    carry = high + (p[i] < low);
+  }
+  // The binary point stands `left` bits from the top; bring the two bits of the quadrant to the top.
+  int left = e - first;                                 // 2 for large e, less (negative) for small
+  int move = left - 2;                                  // <= 0 always
+  for (; move < 0; move += 63) {
+    int by = -move < 63 ? -move : 63;
+    for (int i = 3; i > 0; --i) p[i] = (p[i] >> by) | (p[i - 1] << (64 - by));
+    // What is shifted in at the top are the integer bits carried out of the product.
+    p[0] = (p[0] >> by) | (carry << (64 - by));
+    carry >>= by;
+    if (by < 63) break;
+  }
+  // p / 2^254 = quadrant + fraction; round to the nearest quadrant.
+  uint64_t q = p[0] >> 62;
+  uint64_t f0 = (p[0] << 2) | (p[1] >> 62), f1 = (p[1] << 2) | (p[2] >> 62);
+  uint64_t f2 = (p[2] << 2) | (p[3] >> 62);
+  bool negative = (f0 >> 63) != 0;
+  if (negative) {
+    q += 1;
+    f2 = ~f2;
+    f1 = ~f1;
+    f0 = ~f0;
+  }
+  quadrant = int64_t(q & 3);
+  int zeros = 0;
+  while (zeros < 128 && !(f0 >> 63)) {
+    f0 = (f0 << 1) | (f1 >> 63);
+    f1 = (f1 << 1) | (f2 >> 63);
+    f2 <<= 1;
+    ++zeros;
+  }
+  // 53 bits exactly, then the next 53: their product with pi / 2, rounded once or nearly.
+  double hi = double(int64_t(f0 >> 11)), lo = double(int64_t(((f0 << 53) | (f1 >> 11)) >> 11));
+  hi *= 0x1p-53;
+  lo *= 0x1p-106;
+  constexpr double c_hi = 0x1.921fb54442d18p+0, c_lo = 0x1.1a62633145c07p-54;
+  double r = hi * c_hi;
+  double rest = __builtin_fma(hi, c_hi, -r) + (hi * c_lo + lo * c_hi);
+  r += rest;
+  uint64_t scale = uint64_t(1023 - zeros) << 52;
+  double down;
+  std::memcpy(&down, &scale, 8);
+  r *= down;
+  return negative ? -r : r;
+}
+
+/// |x| = (pi / 2) (4 j + q) + r.
+template <class V> struct Angle {
+  V r;
+  IntOf<V> q;
+};
+template <class V> [[gnu::noinline]] inline Angle<V> reduce_lanes(V x, V limit, Angle<V> fast) {
+  using T = typename V::scalar;
+  using I = IntOf<V>;
+  using L = typename I::scalar;
+  constexpr int size = V::size;
+  T a[size], r[size], bound[size];
+  L q[size];
+  x.store(a);
+  limit.store(bound);
+  fast.r.store(r);
+  fast.q.store(q);
+  for (int i = 0; i < size; ++i) {
+    if (!(a[i] > bound[i])) continue;
+    if (a[i] > T(sizeof(T) == 4 ? 3.4028235e38 : 1.7976931348623157e308)) {
+      r[i] = T(__builtin_nan(""));
+      continue;
+    }
+    int64_t quadrant;
+    r[i] = T(reduce_huge(double(a[i]), quadrant));
+    q[i] = L(quadrant);
+  }
+  return {V::load(r), I::load(q)};
+}
+template <class V> LAZULITE_INLINE Angle<V> reduce_angle(V x) {
+  V a = abs(x);
+  // While n is small the first product is exact under the fma, and so is the difference.
+  V limit = pick<V>(65536, 1048576.0 * 512);
+  V n = rint(a * K<V>(0.63661977236758134308));
+  V r = fma(-n, pick<V>(0x1.921fb6p+0, 0x1.921fb54442d18p+0), a);
+  r = fma(-n, pick<V>(-0x1.777a5cp-25, 0x1.1a62633145c07p-54), r);
+  r = fma(-n, pick<V>(-0x1.ee59dap-50, -0x1.f1976b7ed8fbcp-110), r);
+  Angle<V> angle = {r, small_int(n)};
+  if (any(a > limit)) [[unlikely]] return reduce_lanes(a, limit, angle);
+  return angle;
+}
+template <class V> LAZULITE_INLINE V sin_core(V r, V z) { return fma(sin_tail(z), z * r, r); }
+template <class V> LAZULITE_INLINE V cos_core(V z) {
+  return fma(cos_tail(z), z * z, fma(V(-0.5), z, V(1)));
+}
+/// The sign that bit 1 of q gives, on v.
+template <class V> LAZULITE_INLINE V quadrant_sign(V v, IntOf<V> q) {
+  using T = typename V::scalar;
+  using I = IntOf<V>;
+  using L = typename I::scalar;
+  I sign = I::from((q.v & L(2)) << (int(sizeof(T)) * 8 - 2));
+  return bit_cast<T>(bit_cast<L>(v) ^ sign);
+}
+template <class V> LAZULITE_INLINE auto is_odd(V q) { return (q & V(1)) != V(0); }
+
+template <FloatVec V> LAZULITE_INLINE V sin(V x) {
+  Angle<V> a = reduce_angle(x);
+  V z = a.r * a.r;
+  V y = select(is_odd(a.q), cos_core(z), sin_core(a.r, z));
+  return flip_sign(quadrant_sign(y, a.q), x);
+}
+template <FloatVec V> LAZULITE_INLINE V cos(V x) {
+  Angle<V> a = reduce_angle(x);
+  V z = a.r * a.r;
+  V y = select(is_odd(a.q), sin_core(a.r, z), cos_core(z));
+  return quadrant_sign(y, a.q + IntOf<V>(1));
+}
+template <FloatVec V> LAZULITE_INLINE void sincos(V x, V& s, V& c) {
+  Angle<V> a = reduce_angle(x);
+  V z = a.r * a.r, p = sin_core(a.r, z), q = cos_core(z);
+  auto odd = is_odd(a.q);
+  s = flip_sign(quadrant_sign(select(odd, q, p), a.q), x);
+  c = quadrant_sign(select(odd, p, q), a.q + IntOf<V>(1));
+}
+template <FloatVec V> LAZULITE_INLINE V tan(V x) {
+  Angle<V> a = reduce_angle(x);
+  V z = a.r * a.r, p = sin_core(a.r, z), q = cos_core(z);
+  auto odd = is_odd(a.q);
+  return flip_sign(select(odd, -q, p) / select(odd, p, q), x);
+}
+
+template <FloatVec V> LAZULITE_INLINE V arctan(V x) {
+  V a = abs(x);
+  auto middle = a > K<V>(0.41421356237309504880), large = a > K<V>(2.41421356237309504880);
+  V top = select(large, V(-1), select(middle, a - V(1), a));
+  V bottom = select(large, a, select(middle, a + V(1), V(1)));
+  V base = select(large, V(0.5), select(middle, V(0.25), V(0)));   // in units of pi
+  V t = top / bottom, z = t * t;
+  V low = fma(atan_tail(z), z * t, base * pi_lo<V>());
+  return copysign(fma(base, pi_hi<V>(), t + low), x);
+}
+/// The angle of the point (x, y).
+template <FloatVec V> LAZULITE_INLINE V arctan2(V y, V x) {
+  V ax = abs(x), ay = abs(y);
+  auto steep = ay > ax;
+  V big = max(ax, ay), small = min(ax, ay);
+  auto both = small == infinity<V>();
+  V scale = select(big > pick<V>(0x1p125, 0x1p1021), V(0.25), V(1));
+  big = select(both, V(1), big * scale);
+  small = select(both, V(1), small * scale);
+  auto middle = small > big * K<V>(0.41421356237309504880);
+  V top = select(middle, small - big, small), bottom = select(middle, small + big, big);
+  V t = top / select(bottom == V(0), V(1), bottom), z = t * t;
+  V q = atan_tail(z) * (z * t);
+  // The angle is base pi +- (t + q).
+  V base = select(middle, V(0.25), V(0));
+  base = select(steep, V(0.5) - base, base);
+  auto behind = sign_bit(x) != UintOf<V>(0);
+  base = select(behind, V(1) - base, base);
+  auto minus = steep ^ behind;
+  t = select(minus, -t, t);
+  q = select(minus, -q, q);
+  V high = base * pi_hi<V>();
+  V low = fma(base, pi_hi<V>(), -high) + base * pi_lo<V>();
+  Two<V> sum = two_sum(high, t);
+  V r = sum.hi + (sum.lo + (q + low));
+  return select(is_nan(x) | is_nan(y), x + y, copysign(r, y));
+}
+
+/// asin(s) - s of s and z = s^2.
+template <class V> LAZULITE_INLINE V asin_rest(V s, V z) { return asin_tail(z) * (z * s); }
+template <FloatVec V> LAZULITE_INLINE V arcsin(V x) {
+  V a = abs(x);
+  auto large = a > V(0.5);
+  V z = select(large, (V(1) - a) * V(0.5), a * a);
+  V s = select(large, sqrt(z), a);
+  V rest = asin_rest(s, z);
+  V far = fma(V(0.5), pi_hi<V>(), fma(V(0.5), pi_lo<V>(), V(-2) * rest) - (s + s));
+  return copysign(select(large, far, s + rest), x);
+}
+template <FloatVec V> LAZULITE_INLINE V arccos(V x) {
+  V a = abs(x);
+  auto large = a > V(0.5), negative = x < V(0);
+  V z = select(large, (V(1) - a) * V(0.5), a * a);
+  V s = select(large, sqrt(z), x);
+  V rest = asin_rest(s, z);
+  V near = fma(V(0.5), pi_hi<V>(), fma(V(0.5), pi_lo<V>(), -rest) - s);
+  V twice = V(2) * (s + rest);
+  V far = select(negative, pi_hi<V>() - (twice - pi_lo<V>()), twice);
+  return select(large, far, near);
+}
+
+template <FloatVec V> LAZULITE_INLINE V arcsinh(V x) {
+  V a = abs(x);
+  auto big = a > pick<V>(0x1p24, 0x1p53);
+  V a2 = a * a;
+  V y = a + a2 / (V(1) + sqrt(V(1) + a2));
+  y = log1p(select(big, a, y)) + select(big, K<V>(0.69314718055994530942), V(0));
+  return copysign(y, x);
+}
+template <FloatVec V> LAZULITE_INLINE V arccosh(V x) {
+  auto big = x > pick<V>(0x1p24, 0x1p53);
+  V t = x - V(1);
+  V y = t + sqrt(t * (t + V(2)));
+  y = log1p(select(big, x, y)) + select(big, K<V>(0.69314718055994530942), V(0));
+  return select(x < V(1), quiet_nan<V>(), y);
+}
+template <FloatVec V> LAZULITE_INLINE V arctanh(V x) {
+  V a = abs(x);
+  V y = V(0.5) * log1p((a + a) / (V(1) - a));
+  return select(a > V(1), quiet_nan<V>(), copysign(y, x));
+}
+
+// ---- the error function --------------------------------------------------------------------------
+
+/// erfc(a) for a >= 0 (nan passes).
+template <class V> LAZULITE_INLINE V erfc_positive(V a) {
+  V c = min(pick<V>(10.3, 28), a);
+  const V centre = pick<V>(2, 3.75);
+  V t = (c - centre) / (c + centre);
+  V scaled = erfcx_scaled(t) / fma(V(2), c, V(1));
+  Two<V> s = two_product(c, c);
+  V e = exp(-s.hi);
+  V y = scaled * e;
+  return fma(-s.lo, y, y);
+}
+template <FloatVec V> LAZULITE_INLINE V erf(V x) {
+  V a = min(pick<V>(4, 6), abs(x));
+  V z = a * a;
+  V near = fma(erf_small(z), a, a);
+  V far;
+  if constexpr (is_f32<V>) {
+    V c = max(a, V(0.9));
+    far = V(1) - exp(-(c * erfc_log(c)));
+  } else {
+    far = V(1) - erfc_positive(a);
+  }
+  V y = select(a < V(1), near, far);
+  return copysign(select(is_nan(x), x, y), x);
+}
+template <FloatVec V> LAZULITE_INLINE V erfc(V x) {
+  V y = erfc_positive(abs(x));
+  y = select(x < V(0), V(2) - y, y);
+  return select(is_nan(x), x, y);
+}
+template <FloatVec V> LAZULITE_INLINE V erfinv(V x) {
+  V a = abs(x);
+  V w = -log((V(1) - a) * (V(1) + a));
+  V c = min(w, pick<V>(17, 37));
+  V tail = erfinv_tail(sqrt(max(c, V(5))) - V(3));
+  V y = a * select(w < V(5), erfinv_middle(min(c, V(5)) - V(2.5)), tail);
+  if constexpr (!is_f32<V>) {
+    // The polynomials are good to 1e-6: one step of Halley's method makes that 1e-17.
+    V near = erf(y) - a, far = (V(1) - a) - erfc_positive(y);
+    V slope = K<V>(1.1283791670955125739) * exp(-(y * y));
+    V step = select(a < V(0.5), near, far) / slope;
+    y = y - step / fma(y, step, V(1));
+  }
+  y = select(a == V(1), infinity<V>(), select(a > V(1), quiet_nan<V>(), y));
+  return copysign(select(is_nan(x), x, y), x);
+}
+
+// ---- integers and steps --------------------------------------------------------------------------
+
+/// Nearest integer, halves to even.
 template <FloatVec V> LAZULITE_INLINE V round(V x) { return rint(x); }
 template <IntegerVec V> LAZULITE_INLINE V round(V x) { return x; }
-template <class V> LAZULITE_INLINE V square(V x) { return x * x; }
 template <FloatVec V> LAZULITE_INLINE V sign(V x) {
-  V one = copysign(V(1), x);
-  return select((x == V(0)) | is_nan(x), select(is_nan(x), x, V(0)), one);
+  return select((x == V(0)) | is_nan(x), x + V(0), copysign(V(1), x));
 }
 template <IntegerVec V> LAZULITE_INLINE V sign(V x) {
   V positive = select(x > V(0), V(1), V(0));
   if constexpr (is_signed_vec<V>::value) return select(x < V(0), V(-1), positive);
   return positive;
 }
-template <IntegerVec V> LAZULITE_INLINE V floor_divide(V a, V b) { return a / b; }
+
+/// C's fmod of what the quotient does not resolve, lane by lane.
+template <class V> [[gnu::noinline]] inline V fmod_lanes(V a, V b) {
+  using T = typename V::scalar;
+  return V::map([](T x, T y) {
+    return sizeof(T) == 4 ? T(__builtin_fmodf(float(x), float(y))) : T(__builtin_fmod(x, y));
+  }, a, b);
+}
+/// The remainder that floor division leaves: the sign of b, also on a zero; -1 % inf = inf.
+template <FloatVec V> LAZULITE_INLINE V remainder(V a, V b) {
+  V q = trunc(a / b);
+  V r = fma(-q, b, a);
+  // A quotient rounded up to the next integer leaves the wrong side.
+  V back = r + copysign(b, a);
+  r = select(((r < V(0)) & (a > V(0))) | ((r > V(0)) & (a < V(0))), back, r);
+  V size = abs(b);
+  r = select((size == infinity<V>()) & (abs(a) < infinity<V>()), a, r);
+  auto coarse = (abs(q) > pick<V>(0x1p22, 0x1p51)) & (abs(a) < infinity<V>()) & (size > V(0));
+  if (any(coarse)) [[unlikely]] r = select(coarse, fmod_lanes(a, b), r);
+  auto other = ((r < V(0)) & (b > V(0))) | ((r > V(0)) & (b < V(0)));
+  r = select(other, r + b, r);
+  return select(r == V(0), copysign(V(0), b), r);
+}
 template <IntegerVec V> LAZULITE_INLINE V remainder(V a, V b) { return a % b; }
+template <FloatVec V> LAZULITE_INLINE V floor_divide(V a, V b) { return floor(a / b); }
+template <IntegerVec V> LAZULITE_INLINE V floor_divide(V a, V b) { return a / b; }
 
 /// Powers by squaring, modulo 2^bits. A negative exponent gives 0; anything to the 0 is 1.
 template <IntegerVec V> LAZULITE_INLINE V power(V a, V n) {
   V r(1);
-  V e = n;
   if constexpr (is_signed_vec<V>::value) {
     r = select(n < V(0), V(0), r);
-    e = select(n < V(0), V(0), n);
+    n = max(n, V(0));
   }
-  while (any(e != V(0))) {
-    r = select((e & V(1)) != V(0), r * a, r);
+  while (any(n != V(0))) {
+    r = select((n & V(1)) != V(0), r * a, r);
     a = a * a;
-    e = V::from(e.v >> 1);
+    n = V::from(n.v >> 1);
   }
   return r;
 }
-template <FloatVec V> inline V sigmoid(V x) { return V(1) / (V(1) + exp(-x)); }
-template <FloatVec V> inline V logaddexp(V a, V b) {
-  V top = maximum(a, b);
-  return select(a == b, a + V(0.6931471805599453), top + log1p(exp(-abs(a - b))));
-}
-template <FloatVec V> inline V remainder(V a, V b) {
-  using T = typename V::scalar;
-  return V::map([](T x, T y) {
-    T r = T(__builtin_fmod(x, y));
-    return r != 0 && (r < 0) != (y < 0) ? r + y : r == 0 ? T(__builtin_copysign(r, y)) : r;
-  }, a, b);
-}
-template <FloatVec V> inline V floor_divide(V a, V b) { return floor(a / b); }
-template <FloatVec V> inline V erfinv(V x) {
-  V w = -log((V(1) - x) * (V(1) + x)), y = x;
-  for (int i = 0; i < 6; ++i) {
-    y = y - (erf(y) - x) * exp(min(y * y, w)) * V(0.886226925452758);
-  }
-  return y;
-}
-template <class V> inline V angle(Cx<V> z) { return arctan2(z.im, z.re); }
-template <class V> inline Cx<V> exp(Cx<V> z) {
-  V e = exp(z.re);
-  return {e * cos(z.im), e * sin(z.im)};
-}
-template <class V> inline Cx<V> log(Cx<V> z) { return {log(abs(z)), angle(z)}; }
 
 }  // namespace
 }  // namespace lazulite::simd
+
+#include "simd/complex_math.h"

@@ -1,0 +1,279 @@
+#include <chrono>
+#include <memory>
+
+#include "device/cpu/pool.h"
+#include "eval/plan.h"
+
+namespace lazulite {
+
+namespace {
+
+WaitHooks hooks;
+constexpr double long_work = 200e3;  // elements from which the GIL is released: about 0.1 to 1 ms
+
+// While it lives the GIL is not held (where it was).
+struct Unlocked {
+  void* state = nullptr;
+  bool released = false;
+  explicit Unlocked(bool wanted) {
+    if (wanted) release();
+  }
+  Unlocked(const Unlocked&) = delete;
+  ~Unlocked() {
+    if (released) hooks.acquire(state);
+  }
+  void release() {
+    if (released || !hooks.release) return;
+    state = hooks.release();
+    released = state != nullptr;
+  }
+  void poll() {
+    if (!hooks.poll) return;
+    if (released) {
+      hooks.acquire(state);
+      released = false;
+      hooks.poll();
+      state = hooks.release();
+      released = state;
+    } else {
+      hooks.poll();
+    }
+  }
+};
+
+// The plan lock: tried first; only a failure lets go of the GIL, which is taken again when the lock
+// is gone: nobody waits for the GIL with the lock held, so a holder of the GIL may wait for it.
+struct PlanLock {
+  Unlocked unlocked{false};
+  std::unique_lock<std::mutex> lock{plan_mutex(), std::try_to_lock};
+  PlanLock() {
+    if (lock.owns_lock()) return;
+    unlocked.release();
+    lock.lock();
+  }
+};
+
+Bound bind(const Spec& spec, const Storage& storage) {
+  return {&spec, &storage, static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
+}
+
+// Inputs are ready, or members of this run's own group; a run that was interrupted leaves neither.
+void check_inputs(const Node& node) {
+  for (const array& input : node.inputs) {
+    const Node& from = *input.node();
+    if (from.op->sort == Sort::constant) continue;
+    const State state = from.state.load(std::memory_order_acquire);
+    if (state == State::failed) throw from.failure->error;
+    if (state == State::pending || (state == State::claimed && from.run.load() != node.run.load()))
+      fail(Kind::runtime, node.op->name, "the evaluation of an input was interrupted in another thread");
+  }
+}
+
+void set_ready(Node& node) { node.state.store(State::ready, std::memory_order_release); }
+
+void run_constant(Node& node) {
+  Slot& slot = node.out[0];
+  const Dtype type = slot.spec.type;
+  Storage storage{allocate(size_of(slot.spec.shape) * size_of(type)), 0, dense_strides(slot.spec.shape)};
+  BlockProgram program;
+  program.domain = slot.spec.shape;
+  program.constants.push_back({0, compute_type(type), node.get<Constant>().value});
+  program.store.push_back({0, type, 0, storage.strides});
+  program.registers = 1;
+  program.cost = 0.2;
+  const Binding binding{storage.buffer->data};
+  if (size_of(slot.spec.shape)) run_program(program, &binding);
+  slot.storage = std::move(storage);
+}
+
+// out becomes a dense copy of in.
+void copy_dense(const Bound& in, const Storage& out) {
+  BlockProgram program;
+  program.domain = in.shape();
+  program.load.push_back({0, in.type(), 0, in.strides()});
+  program.store.push_back({1, in.type(), 0, out.strides});
+  program.registers = 1;
+  program.cost = 0.3;
+  const Binding bindings[2] = {{in.data}, {out.buffer->data}};
+  if (size_of(in.shape())) run_program(program, bindings);
+}
+
+void run_single(const Unit& unit) {
+  Node& node = *unit.members[0].node;
+  const Op& op = *node.op;
+  if (op.sort == Sort::constant) return run_constant(node);
+  SmallVector<Bound, 3> in;
+  for (const array& input : node.inputs) in.push_back(bind(input.slot().spec, input.slot().storage));
+  if (op.sort == Sort::view) {
+    Storage storage;
+    if (op.view(node, in[0], storage)) {
+      if (!storage.buffer) storage.buffer = in[0].storage->buffer;
+      node.out[0].storage = std::move(storage);
+      return;
+    }
+  }
+  SmallVector<Storage, 1> storages;
+  for (size_t i = 0; i < node.out.size(); ++i) {
+    const Spec& spec = node.out[i].spec;
+    Storage storage{{}, 0, dense_strides(spec.shape)};
+    if (op.update && i == 0) {
+      if (may_donate(unit, node.inputs[0])) {
+        storage.buffer = in[0].storage->buffer;
+      } else {
+        storage.buffer = allocate(size_of(spec.shape) * size_of(spec.type));
+        copy_dense(in[0], storage);
+      }
+    } else {
+      storage.buffer = allocate(size_of(spec.shape) * size_of(spec.type));
+    }
+    storages.push_back(std::move(storage));
+  }
+  Call call{node, std::move(in), {}};
+  for (size_t i = 0; i < node.out.size(); ++i) call.out.push_back(bind(node.out[i].spec, storages[i]));
+  op.kernel(call);
+  for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(storages[i]);
+}
+
+void run_unit(const Unit& unit) {
+  for (const auto& member : unit.members) check_inputs(*member.node);
+  if (!unit.fused) {
+    run_single(unit);
+  } else {
+    GroupProgram group;
+    build_group(unit, group);
+    if (size_of(unit.domain)) run_program(group.program, group.bindings.data());
+    size_t k = 0;
+    for (const auto& member : unit.members)
+      if (member.stored) member.node->out[0].storage = std::move(group.outputs[k++]);
+  }
+  // Last first: a member that nobody stores dies when its user lets go of it.
+  SmallVector<Arrays, 4> dropped;
+  for (size_t i = unit.members.size(); i-- > 0;) {
+    Node& node = *unit.members[i].node;
+    const bool stored = unit.members[i].stored;
+    if (node.pins.load() == 0) dropped.push_back(std::exchange(node.inputs, Arrays()));
+    if (stored) set_ready(node);
+  }
+}
+
+void release_claims(Plan& plan, size_t from) {
+  for (size_t u = from; u < plan.units.size(); ++u)
+    for (auto& member : plan.units[u].members) member.node->state.store(State::pending, std::memory_order_release);
+}
+
+// Runs every unit. A unit that raises marks its nodes failed; what was not run is pending again.
+void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
+  struct Finish {
+    const Ref<Run>& run;
+    ~Finish() {
+      { std::lock_guard lock(plan_mutex()); }
+      run->finish();
+    }
+  } finish{run};
+  Unlocked unlocked(!hold && plan.elements > long_work);
+  for (auto& earlier : plan.waits) {
+    Unlocked more(!hold && !unlocked.released);
+    earlier->wait();
+  }
+  auto polled = std::chrono::steady_clock::now();
+  for (size_t u = 0; u < plan.units.size(); ++u) {
+    try {
+      run_unit(plan.units[u]);
+    } catch (...) {
+      Ref<Failure> failure;
+      std::exception_ptr raised = std::current_exception();
+      try {
+        std::rethrow_exception(raised);
+      } catch (const Error& e) {
+        failure = make_ref<Failure>(e);
+      } catch (const std::bad_alloc&) {
+        failure = make_ref<Failure>(Error(Kind::memory, "out of memory"));
+      } catch (const std::exception& e) {
+        failure = make_ref<Failure>(Error(Kind::runtime, e.what()));
+      }
+      {
+        std::lock_guard lock(plan_mutex());
+        for (auto& member : plan.units[u].members) {
+          member.node->failure = failure;
+          member.node->state.store(State::failed, std::memory_order_release);
+        }
+        release_claims(plan, u + 1);
+      }
+      throw failure->error;
+    }
+    if (u % 64 == 63 && !hold) {
+      const auto now = std::chrono::steady_clock::now();
+      if (now - polled > std::chrono::milliseconds(50)) {
+        polled = now;
+        try {
+          unlocked.poll();
+        } catch (...) {
+          std::lock_guard lock(plan_mutex());
+          release_claims(plan, u + 1);
+          throw;
+        }
+      }
+    }
+  }
+}
+
+void throw_failures(const array* roots, size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    if (roots[i].node()->state.load(std::memory_order_acquire) == State::failed)
+      throw roots[i].node()->failure->error;
+}
+
+void eval_all(const array* roots, size_t count) {
+  for (;;) {
+    bool pending = false;
+    for (size_t i = 0; i < count && !pending; ++i)
+      pending = roots[i].node()->state.load(std::memory_order_acquire) != State::ready;
+    if (!pending) return;
+    throw_failures(roots, count);
+    auto run = make_ref<Run>();
+    Plan plan;
+    {
+      PlanLock lock;
+      plan = make_plan(roots, count, run);
+    }
+    run_plan(plan, run, false);
+    throw_failures(roots, count);
+  }
+}
+
+}  // namespace
+
+void set_wait_hooks(WaitHooks h) { hooks = h; }
+
+void eval(const Arrays& arrays) { eval_all(arrays.begin(), arrays.size()); }
+void eval(const std::vector<array>& arrays) { eval_all(arrays.data(), arrays.size()); }
+
+void async_eval(const std::vector<array>& arrays) {
+  if (arrays.empty()) return;
+  throw_failures(arrays.data(), arrays.size());
+  auto run = make_ref<Run>();
+  auto plan = std::make_shared<Plan>();
+  {
+    PlanLock lock;
+    *plan = make_plan(arrays.data(), arrays.size(), run);
+  }
+  if (plan->units.empty()) return run->finish();
+  cpu::run_async(arrays[0].node()->stream.id, [plan, run] {
+    try {
+      run_plan(*plan, run, true);
+    } catch (...) {  // kept in the nodes; whoever reads them gets it
+    }
+  });
+}
+
+void synchronize(Stream stream) {
+  Unlocked unlocked(true);
+  cpu::wait_async(stream.id);
+}
+
+std::string plan_text(const std::vector<array>& arrays) {
+  PlanLock lock;
+  return make_plan(arrays.data(), arrays.size(), {}).print();
+}
+
+}  // namespace lazulite

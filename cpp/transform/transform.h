@@ -1,0 +1,60 @@
+// Function transforms over flat lists of arrays: vjp, jvp, vmap, and the traced graph of compile.
+//
+// Each call makes its own leaves and opens a Trace; the function records ordinary nodes on its tape;
+// the tape, which is in creation order, is then rewritten into other ordinary nodes. These land on the
+// enclosing trace, so transforms nest in any order without levels. Calling thread only.
+#pragma once
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/array.h"
+#include "graph/node.h"
+
+namespace lazulite {
+
+using ArrayList = std::vector<array>;
+using Function = std::function<ArrayList(const ArrayList&)>;
+
+// Outputs of f and, for the cotangents of its outputs, those of its arguments. `cotangents` is asked
+// once f has run; a null array there is a zero. Arguments that are not inexact get null arrays.
+std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
+                                    const std::function<ArrayList(const ArrayList& outputs)>& cotangents);
+std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents);
+
+// in_axes[i] = -1: not mapped. out_axes(n) gives the wanted axis of each of n outputs (-1: not mapped).
+ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
+               const std::function<Axes(const ArrayList& lane_outputs)>& out_axes);
+
+// The graph of a function, traced once over abstract arguments and replayed with others.
+// Arrays that are older than the trace are captured by reference.
+class Graph : public Counted {
+ public:
+  // Raises when f reads an argument. Argument i of f has specs[i].
+  Graph(const Function& f, const std::vector<Spec>& specs);
+  ArrayList operator()(const ArrayList& arguments) const;  // records; nothing runs
+  size_t nodes() const { return steps_.size(); }
+  std::string print() const;
+
+ private:
+  struct Operand {  // of a step: a value by number, or a captured array
+    int64_t value;
+    array captured;
+  };
+  struct Step {
+    const Op* op;
+    AttrsRef attributes;
+    Stream stream;
+    std::vector<Operand> in;
+    Specs specs;
+    int64_t first;  // number of its first output
+  };
+  Operand operand(const array&, const std::function<int64_t(const array&)>&) const;
+  size_t arguments_ = 0;
+  int64_t values_ = 0;
+  std::vector<Step> steps_;
+  std::vector<Operand> outputs_;
+};
+
+}  // namespace lazulite
