@@ -42,6 +42,7 @@ struct BlockProgram {
   SmallVector<Immediate, 4> constants;
   SmallVector<Instr, 16> code;
   int registers = 0;
+  int width = 8;    // bytes of the widest element that a register holds (16 with complex128)
   double cost = 0;  // estimated nanoseconds per element
 };
 

@@ -79,6 +79,10 @@ void build_group(const Unit& unit, GroupProgram& out) {
     }
     operand.push_back(from);
   }
+  auto widen = [&](Dtype type) { program.width = std::max(program.width, int(size_of(compute_type(type)))); };
+  for (const auto& member : unit.members) widen(member.node->out[0].spec.type);
+  for (auto& load : loads) widen(load.value->dtype());
+  for (auto& number : numbers) widen(number.value->dtype());
   int reg = 0;
   for (auto& load : loads) {
     load.reg = reg++;

@@ -80,6 +80,7 @@ void run_constant(Node& node) {
   program.constants.push_back({0, compute_type(type), node.get<Constant>().value});
   program.store.push_back({0, type, 0, storage.strides});
   program.registers = 1;
+  program.width = 16;
   program.cost = 0.2;
   const Binding binding{storage.buffer->data};
   if (size_of(slot.spec.shape)) run_program(program, &binding);
@@ -93,6 +94,7 @@ void copy_dense(const Bound& in, const Storage& out) {
   program.load.push_back({0, in.type(), 0, in.strides()});
   program.store.push_back({1, in.type(), 0, out.strides});
   program.registers = 1;
+  program.width = 16;
   program.cost = 0.3;
   const Binding bindings[2] = {{in.data}, {out.buffer->data}};
   if (size_of(in.shape())) run_program(program, bindings);

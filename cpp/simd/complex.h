@@ -49,7 +49,8 @@ template <class V> struct Cx {
     V big = select(real, b.re, b.im), small = select(real, b.im, b.re);
     V r = small / big;
     // b = 0 or both parts infinite would make r nan: let big alone decide.
-    r = select((big == V(0)) | (abs(big) == V(__builtin_inf())), flip_sign(flip_sign(V(0), small), big), r);
+    auto alone = (big == V(0)) | (abs(big) == V(__builtin_inff()));
+    r = select(alone, flip_sign(flip_sign(V(0), small), big), r);
     V d = big + small * r;
     V x = select(real, a.re, a.im), y = select(real, a.im, a.re);
     V p = x + y * r, q = y - x * r;
@@ -111,11 +112,9 @@ template <class V> LAZULITE_INLINE V hypot(V x, V y) {
   V large = max(a, b), small = min(a, b);
   Scaling<V> s = scaling_of(large);
   V p = large * s.down, q = small * s.down;
-  // p^2 + q^2 with the rounding error of p^2 put back.
-  V square = p * p;
-  V r = sqrt(fma(q, q, square) ) * s.up;
+  V r = sqrt(fma(p, p, q * q)) * s.up;
   r = select(is_nan(a) | is_nan(b), a + b, r);
-  V inf = V(__builtin_inf());
+  V inf = V(__builtin_inff());
   return select((a == inf) | (b == inf), inf, r);
 }
 template <class V> LAZULITE_INLINE V abs(Cx<V> a) { return hypot(a.re, a.im); }

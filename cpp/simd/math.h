@@ -1,12 +1,13 @@
 // Math on vectors: V = Vec<float>, Vec<double> (float_math), integers and Cx (complex_math.h).
 //
 // One source for every instruction-set level, and the same bits from each: only + - * / sqrt, fma,
-// integer steps and selects, in a written order. No lane depends on its neighbours. The note beside a
-// function gives its largest error in ulp as measured by tests/cpp/simd_math_test.cpp: float, double.
+// integer steps and selects, in a written order. No lane depends on its neighbours. The note beside
+// a function gives its largest error in ulp, float and double, as tests/cpp/simd_math_test.cpp
+// measures it.
 //
-//   exp exp2 expm1 log log2 log10 log1p         power sqrt rsqrt reciprocal square logaddexp sigmoid
+//   exp exp2 expm1 log log2 log10 log1p   power rsqrt reciprocal square logaddexp sigmoid
 //   sin cos tan sincos arcsin arccos arctan arctan2   sinh cosh tanh arcsinh arccosh arctanh
-//   erf erfc erfinv                             remainder floor_divide sign round abs
+//   erf erfc erfinv   remainder floor_divide sign round   (abs, sqrt, floor ...: vec.h)
 #pragma once
 
 #include "simd/complex.h"
@@ -16,7 +17,7 @@
 namespace lazulite::simd {
 namespace {
 
-// ---- constants and small tools -------------------------------------------------------------------
+// ---- constants and small tools -----------------------------------------------------------------
 
 template <class V> constexpr bool is_f32 = sizeof(typename V::scalar) == 4;
 /// A constant that differs by precision.
@@ -27,11 +28,15 @@ template <class V> LAZULITE_INLINE V infinity() { return V(__builtin_inff()); }
 template <class V> LAZULITE_INLINE V quiet_nan() { return V(__builtin_nanf("")); }
 
 // Constants in two parts: hi + lo, about twice the precision of V.
-template <class V> LAZULITE_INLINE V ln2_hi() { return pick<V>(0x1.62e43p-1, 0x1.62e42fefa39efp-1); }
+template <class V> LAZULITE_INLINE V ln2_hi() {
+  return pick<V>(0x1.62e43p-1, 0x1.62e42fefa39efp-1);
+}
 template <class V> LAZULITE_INLINE V ln2_lo() {
   return pick<V>(-0x1.05c61p-29, 0x1.abc9e3b39803fp-56);
 }
-template <class V> LAZULITE_INLINE V pi_hi() { return pick<V>(0x1.921fb6p+1, 0x1.921fb54442d18p+1); }
+template <class V> LAZULITE_INLINE V pi_hi() {
+  return pick<V>(0x1.921fb6p+1, 0x1.921fb54442d18p+1);
+}
 template <class V> LAZULITE_INLINE V pi_lo() {
   return pick<V>(-0x1.777a5cp-24, 0x1.1a62633145c07p-53);
 }
@@ -72,40 +77,61 @@ template <class V> LAZULITE_INLINE V small_float(IntOf<V> n) {
   return bit_cast<T>(n + bit_cast<typename I::scalar>(magic)) - magic;
 }
 
-// ---- exponentials --------------------------------------------------------------------------------
+// ---- exponentials ------------------------------------------------------------------------------
 
-/// x = n ln 2 + r, and r^2 tail(r) + r = expm1(r).
+/// x * 2^n for 0.5 < x < 2 and an integral n: one rounding, so the instruction and two exact steps
+/// give the same bits.
+template <class V> LAZULITE_INLINE V scale_exp(V x, V n) {
+#if defined(LAZULITE_SIMD_AVX512)
+  if constexpr (is_f32<V>) return V::from(_mm512_maskz_scalef_ps(every16, x.v, n.v));
+  else return V::from(_mm512_maskz_scalef_pd(every8, x.v, n.v));
+#else
+  return scale2(x, small_int(n));
+#endif
+}
+
+/// x = n ln 2 + r, e = exp(r), r + tail = expm1(r); for |x| below 2^22.
 template <class V> struct ExpParts {
-  V n, r, tail;
+  V n, r, tail, e;
 };
 template <class V> LAZULITE_INLINE ExpParts<V> exp_parts(V x) {
-  V n = rint(x * K<V>(1.4426950408889634074));
+  const V magic = pick<V>(12582912.0, 6755399441055744.0);   // rounds to an integer, as small_int
+  V n = fma(x, K<V>(1.4426950408889634074), magic) - magic;
   V r = fma(-n, ln2_hi<V>(), x);
   r = fma(-n, ln2_lo<V>(), r);
-  return {n, r, exp_tail(r) * (r * r)};
+  V q = exp_tail(r);
+  return {n, r, q * (r * r), fma(fma(q, r, V(1)), r, V(1))};
 }
 /// 2^k e^x.
 template <class V> LAZULITE_INLINE V exp_times(V x, IntOf<V> k) {
-  // The ends: past them the result is inf or 0 (for the small k in use) and n stays small. The order
-  // of the operands lets a nan through.
+  // Past these ends the result is inf or 0 (for the small k in use). The order of the operands lets
+  // a nan through.
   V c = min(pick<V>(130, 760), max(pick<V>(-150, -800), x));
   ExpParts<V> p = exp_parts(c);
-  V e = V(1) + (p.r + p.tail);
   using I = IntOf<V>;
   I n = small_int(p.n) + k;
   constexpr int bound = 2 * exponent_bias<typename V::scalar> - 4;
-  return scale2(e, min(max(n, I(-bound)), I(bound)));
+  return scale2(p.e, min(max(n, I(-bound)), I(bound)));
 }
 
-/// e^x. 1.0, 0.9 ulp.
+/// e^x. 0.8, 0.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V exp(V x) {
-  using I = IntOf<V>;
+#if !defined(LAZULITE_SIMD_AVX512)
+  // While every result is normal its exponent can be added as an integer: exact, as the other way.
+  if (all(abs(x) <= pick<V>(87, 708))) [[likely]] {
+    using T = typename V::scalar;
+    using I = IntOf<V>;
+    ExpParts<V> p = exp_parts(x);
+    I n = I::from(small_int(p.n).v << fraction_bits<T>);
+    return bit_cast<T>(bit_cast<int_like<T>>(p.e) + n);
+  }
+#endif
   V c = min(pick<V>(89, 710), max(pick<V>(-104, -746), x));
   ExpParts<V> p = exp_parts(c);
-  return scale2(V(1) + (p.r + p.tail), I(small_int(p.n)));
+  return scale_exp(p.e, p.n);
 }
 
-/// 2^x.
+/// 2^x. 0.9, 0.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V exp2(V x) {
   V c = min(pick<V>(129, 1025), max(pick<V>(-151, -1076), x));
   V n = rint(c), f = c - n;
@@ -113,7 +139,7 @@ template <FloatVec V> LAZULITE_INLINE V exp2(V x) {
   V r = f * ln2_hi<V>();
   V low = fma(f, ln2_lo<V>(), fma(f, ln2_hi<V>(), -r));
   V e = V(1) + (r + fma(exp_tail(r), r * r, low));
-  return scale2(e, small_int(n));
+  return scale_exp(e, n);
 }
 
 /// 2^s (e^x - 1) for x in a range where 2^(n + s) is normal.
@@ -123,43 +149,49 @@ template <class V> LAZULITE_INLINE V expm1_times(V x, int s) {
   using I = IntOf<V>;
   V scale = power_of_two<T>(small_int(p.n) + I(s));
   V one = power_of_two<T>(I(s));
-  return fma(scale, p.r + p.tail, scale - one);
+  // scale - one outweighs scale * r: only the tail and the last sum round.
+  Two<V> sum = fast_sum(scale - one, scale * p.r);
+  return sum.hi + fma(scale, p.tail, sum.lo);
 }
-/// e^x - 1.
+/// e^x - 1. 1.2, 1.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V expm1(V x) {
   V c = min(pick<V>(89, 710), max(pick<V>(-20, -40), x));
   V y = expm1_times(c, -2);
-  y = y * V(2) * V(2);
+  y = select(abs(x) < pick<V>(0x1p-30, 0x1p-60), x, y * V(2) * V(2));   // subnormals whole
   return copysign(y, x);
 }
 
-/// 1 / (1 + e^-x), without overflow on either side.
+/// 1 / (1 + e^-x), without overflow on either side. 1.8, 1.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V sigmoid(V x) {
   V e = exp(-abs(x));
   return select(x >= V(0), V(1), e) / (V(1) + e);
 }
 
+/// 1.9, 2.2 ulp.
 template <FloatVec V> LAZULITE_INLINE V tanh(V x) {
   V a = min(pick<V>(10, 20), abs(x));
   V e = expm1_times(a + a, 0);
-  return copysign(e / (e + V(2)), x) + select(is_nan(x), x, V(0));
+  return copysign(e / (e + V(2)), x);
 }
 /// (e^|x| - 1) / 2.
 template <class V> LAZULITE_INLINE V half_expm1(V x) {
   V a = min(pick<V>(89.6, 710.6), abs(x));
   return V(2) * expm1_times(a, -2);
 }
+/// 2.0, 2.0 ulp.
 template <FloatVec V> LAZULITE_INLINE V sinh(V x) {
-  V h = half_expm1(x);
-  V y = h + h / (h + h + V(1));
+  V h = half_expm1(x), c = min(h, V(1e30));   // inf / inf would be nan
+  V y = h + c / (c + c + V(1));
+  y = select(abs(x) < pick<V>(0x1p-30, 0x1p-60), x, y);   // subnormals whole
   return copysign(select(is_nan(x), x, y), x);
 }
+/// 1.4, 1.4 ulp.
 template <FloatVec V> LAZULITE_INLINE V cosh(V x) {
   V w = half_expm1(x) + V(0.5);
   return select(is_nan(x), x, w + V(0.25) / w);
 }
 
-// ---- logarithms ----------------------------------------------------------------------------------
+// ---- logarithms --------------------------------------------------------------------------------
 
 /// x = 2^k (1 + f), sqrt(0.5) <= 1 + f < sqrt(2), for positive finite x, subnormal or not.
 template <class V> struct LogParts {
@@ -197,6 +229,7 @@ template <class V> LAZULITE_INLINE V log_ends(V x, V y) {
   return select(x < V(0), quiet_nan<V>(), y);
 }
 
+/// 0.8, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V log(V x) {
   LogParts<V> p = log_parts(x);
   V low = fma(p.k, ln2_lo<V>(), log_low(p.f));
@@ -213,17 +246,19 @@ template <class V> LAZULITE_INLINE V log_in_base(V x, V k_hi, V k_lo, V hi, V lo
   V whole = fma(p.k, k_hi, -(p.k * k_hi));
   return log_ends(x, sum.hi + (sum.lo + (y + whole)));
 }
+/// 0.8, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V log2(V x) {
   return log_in_base<V>(x, V(1), V(0), pick<V>(0x1.715476p+0, 0x1.71547652b82fep+0),
                         pick<V>(0x1.4ae0cp-26, 0x1.777d0ffda0d24p-56));
 }
+/// 0.7, 0.7 ulp.
 template <FloatVec V> LAZULITE_INLINE V log10(V x) {
   return log_in_base<V>(x, pick<V>(0x1.344136p-2, 0x1.34413509f79ffp-2),
                         pick<V>(-0x1.ec10cp-27, -0x1.9dc1da994fd21p-59),
                         pick<V>(0x1.bcb7b2p-2, 0x1.bcb7b1526e50ep-2),
                         pick<V>(-0x1.5b235ep-27, 0x1.95355baaafad3p-57));
 }
-/// log(1 + x).
+/// log(1 + x). 1.3, 1.3 ulp.
 template <FloatVec V> LAZULITE_INLINE V log1p(V x) {
   using T = typename V::scalar;
   V u = V(1) + x;
@@ -236,27 +271,28 @@ template <FloatVec V> LAZULITE_INLINE V log1p(V x) {
   V y = copysign(fma(p.k, ln2_hi<V>(), f + low), x);
   return log_ends(u, y);
 }
-/// log(e^a + e^b).
+/// log(e^a + e^b). 1.1, 1.2 ulp.
 template <FloatVec V> LAZULITE_INLINE V logaddexp(V a, V b) {
   V top = maximum(a, b), y = top + log1p(exp(-abs(a - b)));
   return select(a == b, a + K<V>(0.69314718055994530942), y);
 }
 
-// ---- powers --------------------------------------------------------------------------------------
+// ---- powers ------------------------------------------------------------------------------------
 
 template <FloatVec V> LAZULITE_INLINE V reciprocal(V x) { return V(1) / x; }
+/// 1.4, 1.4 ulp.
 template <FloatVec V> LAZULITE_INLINE V rsqrt(V x) { return V(1) / sqrt(x); }
 template <class V> LAZULITE_INLINE V square(V x) { return x * x; }
 
 /// a^b as in C: a^0 = 1^b = 1, a negative base needs an integral exponent. The logarithm and its
-/// product with b are kept in two parts.
+/// product with b are kept in two parts. 0.8, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   V x = abs(a);
   LogParts<V> p = log_parts(x);
   // log(1 + f) = 2 s + s^3 (2/3 + ...), s = f / (2 + f).
   Two<V> d = fast_sum(V(2), p.f);
-  V sh = p.f / d.hi;
-  V sl = (fma(-sh, d.hi, p.f) - sh * d.lo) / d.hi;
+  V inverse = V(1) / d.hi, sh = p.f * inverse;
+  V sl = (fma(-sh, d.hi, p.f) - sh * d.lo) * inverse;
   Two<V> s = {sh, sl}, z = two_product(sh, sh);
   z.lo = fma(sh + sh, sl, z.lo);
   V rest = z.hi * atanh_tail2(z.hi);
@@ -277,7 +313,7 @@ template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   V r = fma(-n, ln2_hi<V>(), e);
   Two<V> rr = fast_sum(r, fma(-n, ln2_lo<V>(), low));
   V y = fma(exp_tail(rr.hi), rr.hi * rr.hi, rr.lo);
-  y = scale2(V(1) + (rr.hi + y), small_int(n));
+  y = scale_exp(V(1) + (rr.hi + y), n);
   y = select(is_nan(high), high, y);
   // Signs and the points that C fixes.
   V half = b * V(0.5);
@@ -288,7 +324,7 @@ template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   return select(one, V(1), y);
 }
 
-// ---- trigonometry --------------------------------------------------------------------------------
+// ---- trigonometry ------------------------------------------------------------------------------
 
 // 2 / pi, the first 1280 bits after the point.
 constexpr uint64_t two_over_pi[20] = {
@@ -323,16 +359,11 @@ constexpr uint64_t two_over_pi[20] = {
     p[i] = low + carry;
     carry = high + (p[i] < low);
   }
-  // The binary point stands `left` bits from the top; bring the two bits of the quadrant to the top.
-  int left = e - first;                                 // 2 for large e, less (negative) for small
-  int move = left - 2;                                  // <= 0 always
-  for (; move < 0; move += 63) {
-    int by = -move < 63 ? -move : 63;
+  // For a large x the two integer bits that count are on top; for a small one make it so.
+  int by = 2 - (e - first);                             // 0 to 54
+  if (by > 0) {
     for (int i = 3; i > 0; --i) p[i] = (p[i] >> by) | (p[i - 1] << (64 - by));
-    // What is shifted in at the top are the integer bits carried out of the product.
     p[0] = (p[0] >> by) | (carry << (64 - by));
-    carry >>= by;
-    if (by < 63) break;
   }
   // p / 2^254 = quadrant + fraction; round to the nearest quadrant.
   uint64_t q = p[0] >> 62;
@@ -422,12 +453,14 @@ template <class V> LAZULITE_INLINE V quadrant_sign(V v, IntOf<V> q) {
 }
 template <class V> LAZULITE_INLINE auto is_odd(V q) { return (q & V(1)) != V(0); }
 
+/// 1.4, 1.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V sin(V x) {
   Angle<V> a = reduce_angle(x);
   V z = a.r * a.r;
   V y = select(is_odd(a.q), cos_core(z), sin_core(a.r, z));
   return flip_sign(quadrant_sign(y, a.q), x);
 }
+/// 1.4, 1.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V cos(V x) {
   Angle<V> a = reduce_angle(x);
   V z = a.r * a.r;
@@ -441,6 +474,7 @@ template <FloatVec V> LAZULITE_INLINE void sincos(V x, V& s, V& c) {
   s = flip_sign(quadrant_sign(select(odd, q, p), a.q), x);
   c = quadrant_sign(select(odd, p, q), a.q + IntOf<V>(1));
 }
+/// 3.1, 2.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V tan(V x) {
   Angle<V> a = reduce_angle(x);
   V z = a.r * a.r, p = sin_core(a.r, z), q = cos_core(z);
@@ -448,6 +482,7 @@ template <FloatVec V> LAZULITE_INLINE V tan(V x) {
   return flip_sign(select(odd, -q, p) / select(odd, p, q), x);
 }
 
+/// 1.7, 1.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V arctan(V x) {
   V a = abs(x);
   auto middle = a > K<V>(0.41421356237309504880), large = a > K<V>(2.41421356237309504880);
@@ -458,7 +493,7 @@ template <FloatVec V> LAZULITE_INLINE V arctan(V x) {
   V low = fma(atan_tail(z), z * t, base * pi_lo<V>());
   return copysign(fma(base, pi_hi<V>(), t + low), x);
 }
-/// The angle of the point (x, y).
+/// The angle of the point (x, y). 1.7, 1.4 ulp.
 template <FloatVec V> LAZULITE_INLINE V arctan2(V y, V x) {
   V ax = abs(x), ay = abs(y);
   auto steep = ay > ax;
@@ -488,6 +523,7 @@ template <FloatVec V> LAZULITE_INLINE V arctan2(V y, V x) {
 
 /// asin(s) - s of s and z = s^2.
 template <class V> LAZULITE_INLINE V asin_rest(V s, V z) { return asin_tail(z) * (z * s); }
+/// 1.5, 1.6 ulp.
 template <FloatVec V> LAZULITE_INLINE V arcsin(V x) {
   V a = abs(x);
   auto large = a > V(0.5);
@@ -497,6 +533,7 @@ template <FloatVec V> LAZULITE_INLINE V arcsin(V x) {
   V far = fma(V(0.5), pi_hi<V>(), fma(V(0.5), pi_lo<V>(), V(-2) * rest) - (s + s));
   return copysign(select(large, far, s + rest), x);
 }
+/// 1.0, 1.1 ulp.
 template <FloatVec V> LAZULITE_INLINE V arccos(V x) {
   V a = abs(x);
   auto large = a > V(0.5), negative = x < V(0);
@@ -509,6 +546,7 @@ template <FloatVec V> LAZULITE_INLINE V arccos(V x) {
   return select(large, far, near);
 }
 
+/// 1.6, 1.6 ulp.
 template <FloatVec V> LAZULITE_INLINE V arcsinh(V x) {
   V a = abs(x);
   auto big = a > pick<V>(0x1p24, 0x1p53);
@@ -517,6 +555,7 @@ template <FloatVec V> LAZULITE_INLINE V arcsinh(V x) {
   y = log1p(select(big, a, y)) + select(big, K<V>(0.69314718055994530942), V(0));
   return copysign(y, x);
 }
+/// 2.2, 2.3 ulp.
 template <FloatVec V> LAZULITE_INLINE V arccosh(V x) {
   auto big = x > pick<V>(0x1p24, 0x1p53);
   V t = x - V(1);
@@ -524,13 +563,14 @@ template <FloatVec V> LAZULITE_INLINE V arccosh(V x) {
   y = log1p(select(big, x, y)) + select(big, K<V>(0.69314718055994530942), V(0));
   return select(x < V(1), quiet_nan<V>(), y);
 }
+/// 1.9, 1.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V arctanh(V x) {
   V a = abs(x);
   V y = V(0.5) * log1p((a + a) / (V(1) - a));
   return select(a > V(1), quiet_nan<V>(), copysign(y, x));
 }
 
-// ---- the error function --------------------------------------------------------------------------
+// ---- the error function ------------------------------------------------------------------------
 
 /// erfc(a) for a >= 0 (nan passes).
 template <class V> LAZULITE_INLINE V erfc_positive(V a) {
@@ -543,6 +583,7 @@ template <class V> LAZULITE_INLINE V erfc_positive(V a) {
   V y = scaled * e;
   return fma(-s.lo, y, y);
 }
+/// 1.0, 1.1 ulp.
 template <FloatVec V> LAZULITE_INLINE V erf(V x) {
   V a = min(pick<V>(4, 6), abs(x));
   V z = a * a;
@@ -557,11 +598,15 @@ template <FloatVec V> LAZULITE_INLINE V erf(V x) {
   V y = select(a < V(1), near, far);
   return copysign(select(is_nan(x), x, y), x);
 }
+/// 3.3, 4.2 ulp.
 template <FloatVec V> LAZULITE_INLINE V erfc(V x) {
-  V y = erfc_positive(abs(x));
-  y = select(x < V(0), V(2) - y, y);
+  V a = abs(x);
+  V y = erfc_positive(a);
+  V near = V(1) - fma(erf_small(x * x), x, x);   // where erfc is nearly 1
+  y = select(a < V(0.5), near, select(x < V(0), V(2) - y, y));
   return select(is_nan(x), x, y);
 }
+/// 3.8, 1.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V erfinv(V x) {
   V a = abs(x);
   V w = -log((V(1) - a) * (V(1) + a));
@@ -572,14 +617,14 @@ template <FloatVec V> LAZULITE_INLINE V erfinv(V x) {
     // The polynomials are good to 1e-6: one step of Halley's method makes that 1e-17.
     V near = erf(y) - a, far = (V(1) - a) - erfc_positive(y);
     V slope = K<V>(1.1283791670955125739) * exp(-(y * y));
-    V step = select(a < V(0.5), near, far) / slope;
+    V step = select(a < V(0.75), near, far) / slope;
     y = y - step / fma(y, step, V(1));
   }
   y = select(a == V(1), infinity<V>(), select(a > V(1), quiet_nan<V>(), y));
   return copysign(select(is_nan(x), x, y), x);
 }
 
-// ---- integers and steps --------------------------------------------------------------------------
+// ---- integers and steps ------------------------------------------------------------------------
 
 /// Nearest integer, halves to even.
 template <FloatVec V> LAZULITE_INLINE V round(V x) { return rint(x); }
@@ -601,6 +646,7 @@ template <class V> [[gnu::noinline]] inline V fmod_lanes(V a, V b) {
   }, a, b);
 }
 /// The remainder that floor division leaves: the sign of b, also on a zero; -1 % inf = inf.
+/// 0.5, 0.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V remainder(V a, V b) {
   V q = trunc(a / b);
   V r = fma(-q, b, a);

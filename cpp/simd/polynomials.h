@@ -1,6 +1,6 @@
-// Polynomials of math.h: interpolation at Chebyshev nodes in 60 digits of the function named in each
-// note, over the interval named there. Evaluated with fused multiply-adds only, so that the bits are
-// the same at every level.
+// Polynomials of math.h: interpolation at Chebyshev nodes, in 60 digits, of the function named in
+// each note over the interval named there. Only fused multiply-adds in a written order, so the bits
+// are the same at every level.
 #pragma once
 
 #include "simd/vec.h"

@@ -63,7 +63,7 @@ constexpr __mmask8 every8 = 0xff;
 constexpr __mmask16 every16 = 0xffff;
 #endif
 
-// ---- masks ---------------------------------------------------------------------------------------
+// ---- masks -------------------------------------------------------------------------------------
 
 /// One lane per element of `bytes` bytes, each all ones or all zeros.
 template <int bytes> struct MaskOf {
@@ -102,7 +102,7 @@ template <class T> using Mask = MaskOf<int(sizeof(T))>;
 template <int b> LAZULITE_INLINE bool any(MaskOf<b> m) { return m.any(); }
 template <int b> LAZULITE_INLINE bool all(MaskOf<b> m) { return m.all(); }
 
-// ---- scalar rules of integers --------------------------------------------------------------------
+// ---- scalar rules of integers ------------------------------------------------------------------
 
 /// Floor division that never traps: x / 0 = 0, INT_MIN / -1 wraps.
 template <class T> LAZULITE_INLINE T floor_divide_lane(T a, T b) {
@@ -126,7 +126,7 @@ template <class T> LAZULITE_INLINE T floor_mod_lane(T a, T b) {
   }
 }
 
-// ---- vectors -------------------------------------------------------------------------------------
+// ---- vectors -----------------------------------------------------------------------------------
 
 template <class T> struct Vec {
   using scalar = T;
@@ -216,7 +216,7 @@ template <class T> struct Vec {
   }
 };
 
-// ---- traits --------------------------------------------------------------------------------------
+// ---- traits ------------------------------------------------------------------------------------
 
 template <class V> struct is_vec : std::false_type {};
 template <class T> struct is_vec<Vec<T>> : std::true_type {};
@@ -248,7 +248,7 @@ template <class V> LAZULITE_INLINE V K(double c) {
 template <class V> using IntOf = Vec<int_like<typename V::scalar>>;
 template <class V> using UintOf = Vec<uint_like<typename V::scalar>>;
 
-// ---- select, bools, casts ------------------------------------------------------------------------
+// ---- select, bools, casts ----------------------------------------------------------------------
 
 template <class T>
 LAZULITE_INLINE Vec<T> select(Mask<T> m, Vec<T> a, std::type_identity_t<Vec<T>> b) {
@@ -340,7 +340,7 @@ template <class U, class T> LAZULITE_INLINE auto convert(Vec<T> a) {
   }
 }
 
-// ---- functions -----------------------------------------------------------------------------------
+// ---- functions ---------------------------------------------------------------------------------
 
 template <class T> LAZULITE_INLINE Mask<T> is_nan(Vec<T> a) {
   if constexpr (Vec<T>::integral) return Mask<T>(false);
@@ -374,8 +374,12 @@ template <class T> LAZULITE_INLINE Vec<T> flip_sign(Vec<T> a, std::type_identity
 /// As the instruction: a < b ? a : b, so a nan in either gives b. `minimum` propagates nan.
 template <class T> LAZULITE_INLINE Vec<T> min(Vec<T> a, std::type_identity_t<Vec<T>> b) {
 #if defined(LAZULITE_SIMD_AVX512)
-  if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm512_maskz_min_ps(every16, a.v, b.v));
-  if constexpr (std::is_same_v<T, double>) return Vec<T>::from(_mm512_maskz_min_pd(every8, a.v, b.v));
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec<T>::from(_mm512_maskz_min_ps(every16, a.v, b.v));
+  }
+  if constexpr (std::is_same_v<T, double>) {
+    return Vec<T>::from(_mm512_maskz_min_pd(every8, a.v, b.v));
+  }
 #elif defined(LAZULITE_SIMD_AVX2)
   if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm256_min_ps(a.v, b.v));
   if constexpr (std::is_same_v<T, double>) return Vec<T>::from(_mm256_min_pd(a.v, b.v));
@@ -387,8 +391,12 @@ template <class T> LAZULITE_INLINE Vec<T> min(Vec<T> a, std::type_identity_t<Vec
 }
 template <class T> LAZULITE_INLINE Vec<T> max(Vec<T> a, std::type_identity_t<Vec<T>> b) {
 #if defined(LAZULITE_SIMD_AVX512)
-  if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm512_maskz_max_ps(every16, a.v, b.v));
-  if constexpr (std::is_same_v<T, double>) return Vec<T>::from(_mm512_maskz_max_pd(every8, a.v, b.v));
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec<T>::from(_mm512_maskz_max_ps(every16, a.v, b.v));
+  }
+  if constexpr (std::is_same_v<T, double>) {
+    return Vec<T>::from(_mm512_maskz_max_pd(every8, a.v, b.v));
+  }
 #elif defined(LAZULITE_SIMD_AVX2)
   if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm256_max_ps(a.v, b.v));
   if constexpr (std::is_same_v<T, double>) return Vec<T>::from(_mm256_max_pd(a.v, b.v));
@@ -434,9 +442,10 @@ template <class T> LAZULITE_INLINE Vec<T> sqrt(Vec<T> a) {
 }
 
 #if !defined(LAZULITE_SIMD_AVX512) && !defined(LAZULITE_SIMD_AVX2)
-/// A fused multiply-add of floats by doubles: the product is exact there, the sum is rounded to odd,
-/// so that the second rounding, to float, is the only one that counts.
-LAZULITE_INLINE Vec<float> fma_by_doubles(Vec<float> a, Vec<float> b, Vec<float> c) {
+/// A fused multiply-add of floats in doubles: the product is exact, the sum is rounded to odd,
+/// so that the second rounding, to float, is the only one that counts. Not inlined: it is long.
+[[gnu::noinline, maybe_unused]]
+inline Vec<float> fma_by_doubles(Vec<float> a, Vec<float> b, Vec<float> c) {
   typedef float half_raw __attribute__((vector_size(8)));
   half_raw out[2], in[3];
   using D = Vec<double>;
@@ -467,7 +476,8 @@ LAZULITE_INLINE Vec<float> fma_by_doubles(Vec<float> a, Vec<float> b, Vec<float>
 
 /// a * b + c rounded once, at every level.
 template <class T>
-LAZULITE_INLINE Vec<T> fma(Vec<T> a, std::type_identity_t<Vec<T>> b, std::type_identity_t<Vec<T>> c) {
+LAZULITE_INLINE Vec<T> fma(Vec<T> a, std::type_identity_t<Vec<T>> b,
+                           std::type_identity_t<Vec<T>> c) {
   static_assert(std::is_floating_point_v<T>);
   if constexpr (std::is_same_v<T, float>) {
 #if defined(LAZULITE_SIMD_AVX512)
@@ -493,8 +503,11 @@ LAZULITE_INLINE Vec<T> fma(Vec<T> a, std::type_identity_t<Vec<T>> b, std::type_i
 /// Nearest integer, halves to even; -0.0 and what rounds to it keep their sign.
 template <class T> LAZULITE_INLINE Vec<T> rint(Vec<T> a) {
 #if defined(LAZULITE_SIMD_AVX512)
-  if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 8));
-  else return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 8));
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 8));
+  } else {
+    return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 8));
+  }
 #elif defined(LAZULITE_SIMD_AVX2)
   if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm256_round_ps(a.v, 8));
   else return Vec<T>::from(_mm256_round_pd(a.v, 8));
@@ -507,8 +520,11 @@ template <class T> LAZULITE_INLINE Vec<T> rint(Vec<T> a) {
 }
 template <class T> LAZULITE_INLINE Vec<T> floor(Vec<T> a) {
 #if defined(LAZULITE_SIMD_AVX512)
-  if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 9));
-  else return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 9));
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 9));
+  } else {
+    return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 9));
+  }
 #elif defined(LAZULITE_SIMD_AVX2)
   if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm256_round_ps(a.v, 9));
   else return Vec<T>::from(_mm256_round_pd(a.v, 9));
@@ -519,8 +535,11 @@ template <class T> LAZULITE_INLINE Vec<T> floor(Vec<T> a) {
 }
 template <class T> LAZULITE_INLINE Vec<T> ceil(Vec<T> a) {
 #if defined(LAZULITE_SIMD_AVX512)
-  if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 10));
-  else return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 10));
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 10));
+  } else {
+    return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 10));
+  }
 #elif defined(LAZULITE_SIMD_AVX2)
   if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm256_round_ps(a.v, 10));
   else return Vec<T>::from(_mm256_round_pd(a.v, 10));
@@ -531,8 +550,11 @@ template <class T> LAZULITE_INLINE Vec<T> ceil(Vec<T> a) {
 }
 template <class T> LAZULITE_INLINE Vec<T> trunc(Vec<T> a) {
 #if defined(LAZULITE_SIMD_AVX512)
-  if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 11));
-  else return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 11));
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 11));
+  } else {
+    return Vec<T>::from(_mm512_maskz_roundscale_pd(every8, a.v, 11));
+  }
 #elif defined(LAZULITE_SIMD_AVX2)
   if constexpr (std::is_same_v<T, float>) return Vec<T>::from(_mm256_round_ps(a.v, 11));
   else return Vec<T>::from(_mm256_round_pd(a.v, 11));
@@ -559,7 +581,7 @@ template <class T> LAZULITE_INLINE Vec<T> scale2(Vec<T> x, Vec<int_like<T>> n) {
   return x * power_of_two<T>(half) * power_of_two<T>(n - half);
 }
 
-// ---- halves: float32 in registers, 16 bits in memory ---------------------------------------------
+// ---- halves: float32 in registers, 16 bits in memory -------------------------------------------
 
 enum class Half : uint8_t { f16, bf16 };
 

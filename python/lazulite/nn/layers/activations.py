@@ -1,7 +1,7 @@
 """Activation functions, and each as a layer.
 
 All take arrays of any shape and keep it (:func:`glu` halves an axis). Floating dtypes stay;
-integers give float32 where the formula needs it. They are plain formulas: the core fuses each into one pass.
+integers give float32 where the formula needs it. Each is a plain formula that the core fuses.
 """
 
 import math
@@ -108,7 +108,7 @@ def leaky_relu(x: mx.array, negative_slope: float = 0.01) -> mx.array:
         >>> nn.leaky_relu(mx.array([-2.0, 2.0]), 0.5)
         array([-1, 2], dtype=float32)
     """
-    return mx.where(x > 0, x, negative_slope * x)
+    return mx.where(x >= 0, x, negative_slope * x)
 
 
 def prelu(x: mx.array, alpha: mx.array) -> mx.array:
@@ -130,7 +130,12 @@ def elu(x: mx.array, alpha: float = 1.0) -> mx.array:
         >>> nn.elu(mx.array([-100.0, 2.0]), 3.0)
         array([-3, 2], dtype=float32)
     """
-    return mx.where(x > 0, x, alpha * mx.expm1(mx.minimum(x, 0)))
+    return mx.where(x > 0, x, alpha * mx.expm1(_negative_part(x)))
+
+
+def _negative_part(x: mx.array) -> mx.array:
+    """min(x, 0) with slope 1 (not 0) at 0: it keeps exp from overflowing in the unused branch."""
+    return mx.where(x > 0, 0, x)
 
 
 def celu(x: mx.array, alpha: float = 1.0) -> mx.array:
@@ -143,7 +148,7 @@ def celu(x: mx.array, alpha: float = 1.0) -> mx.array:
         >>> nn.celu(mx.array([-100.0, 2.0]), 3.0)
         array([-3, 2], dtype=float32)
     """
-    return mx.where(x > 0, x, alpha * mx.expm1(mx.minimum(x, 0) / alpha))
+    return mx.where(x > 0, x, alpha * mx.expm1(_negative_part(x) / alpha))
 
 
 def selu(x: mx.array) -> mx.array:

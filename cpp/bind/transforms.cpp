@@ -1,0 +1,79 @@
+// The transforms for core/_transforms.py and core/_compile.py: flat lists of arrays.
+#include <pybind11/pybind11.h>
+
+#include "bind/array_class.h"
+#include "graph/trace.h"
+#include "transform/transform.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+py::list to_list(const ArrayList& arrays) {
+  py::list out;
+  for (const array& a : arrays) out.append(a ? py::reinterpret_steal<py::object>(wrap(a)) : py::none());
+  return out;
+}
+
+ArrayList from_list(const py::handle& list) {
+  ArrayList out;
+  for (py::handle item : list) {
+    if (item.is_none()) {
+      out.emplace_back();
+      continue;
+    }
+    if (!is_array(item.ptr())) fail(Kind::type, "transform", "not an array: got ", Py_TYPE(item.ptr())->tp_name);
+    out.push_back(unwrap(item.ptr()));
+  }
+  return out;
+}
+
+Axes from_axes(const py::handle& list) {
+  Axes out;
+  for (py::handle item : list) out.push_back(item.cast<int>());
+  return out;
+}
+
+Function flat(py::object fun) {
+  return [fun](const ArrayList& args) { return from_list(fun(to_list(args))); };
+}
+
+struct PyGraph {
+  Ref<Graph> graph;
+};
+
+}  // namespace
+
+void add_transforms(py::module_& m) {
+  m.def("_vjp", [](py::object fun, py::list primals, py::object cotangents) {
+    auto [outputs, grads] = vjp(flat(fun), from_list(primals),
+                                [&](const ArrayList& out) { return from_list(cotangents(to_list(out))); });
+    return py::make_tuple(to_list(outputs), to_list(grads));
+  });
+  m.def("_jvp", [](py::object fun, py::list primals, py::list tangents) {
+    auto [outputs, out] = jvp(flat(fun), from_list(primals), from_list(tangents));
+    return py::make_tuple(to_list(outputs), to_list(out));
+  });
+  m.def("_vmap", [](py::object fun, py::list inputs, py::list axes, py::object out_axes) {
+    return to_list(vmap(flat(fun), from_list(inputs), from_axes(axes),
+                        [&](const ArrayList& out) { return from_axes(out_axes(to_list(out))); }));
+  });
+  m.def("_tracing", [] { return current_trace() != nullptr; });
+  m.def("_copy_handle", [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
+  m.def("_set_handle", [](py::handle a, py::handle b) { unwrap(a.ptr()) = unwrap(b.ptr()); });
+  m.def("_swap_handles", [](py::handle a, py::handle b) { std::swap(unwrap(a.ptr()), unwrap(b.ptr())); });
+  m.def("_same_handle", [](py::handle a, py::handle b) { return unwrap(a.ptr()).same(unwrap(b.ptr())); });
+  py::class_<PyGraph>(m, "_Graph")
+      .def(py::init([](py::object fun, py::list like) {
+        std::vector<Spec> specs;
+        for (const array& a : from_list(like)) specs.push_back(a.slot().spec);
+        return PyGraph{make_ref<Graph>(flat(fun), specs)};
+      }))
+      .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
+      .def("__len__", [](const PyGraph& g) { return g.graph->nodes(); })
+      .def("__str__", [](const PyGraph& g) { return g.graph->print(); });
+}
+
+}  // namespace lazulite::bind

@@ -1,0 +1,28 @@
+// The kernel of select (where), per instruction-set level.
+#include "ops/elementwise/kernels.h"
+
+namespace lazulite {
+namespace {
+
+template <class V> struct PartOf { using t = V; };
+template <class V> struct PartOf<simd::Cx<V>> { using t = V; };
+
+struct AnyType {
+  static constexpr Row row{.name = "select"};
+};
+
+template <class, int dtype> struct SelectKernel {
+  static void run(void* out, const void* const* in, int64_t n) {
+    using V = typename VectorOf<dtype>::t;
+    using T = typename PartOf<V>::t::scalar;
+    const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
+    for (int64_t i = 0; i < n; i += V::size)
+      store_at<false>(out, i, select(simd::load_bool<T>(condition + i), load_at<V>(in[1], i), load_at<V>(in[2], i)));
+  }
+};
+constexpr auto table = kernel_table<SelectKernel>(rows<AnyType>{});
+
+}  // namespace
+const Kernel* LAZULITE_AT_LEVEL(elementwise_select)();
+const Kernel* LAZULITE_AT_LEVEL(elementwise_select)() { return table.kernel[0]; }
+}  // namespace lazulite

@@ -1,0 +1,37 @@
+// Row: everything that is true of an elementwise op and is not code. Read by plain units and by the
+// units per instruction-set level.
+#pragma once
+#include "base/dtype.h"
+
+namespace lazulite {
+
+enum class Promote : uint8_t {
+  same,     // the common dtype of the operands
+  inexact,  // integers and bool become float32 first
+  logical,  // operands become bool
+  shift,    // as same; bool becomes uint8
+};
+enum class Result : uint8_t { same, boolean, real };  // real: the part's dtype of a complex one
+
+struct Row {
+  const char* name;
+  Promote promote = Promote::same;
+  DtypeSet types = everything;  // after promotion
+  Result result = Result::same;
+  const char* doc = "";
+  double lo = -2, hi = 2;       // where tests sample
+  int ulp = 4;                  // accuracy in float32 and float64, against the exact value
+};
+
+// The list at the foot of a family's header: the only one there is.
+template <class... R>
+struct rows {
+  static constexpr int count = sizeof...(R);
+};
+
+#ifndef LAZULITE_LEVEL
+template <class R>
+const Op& elementwise_op();
+#endif
+
+}  // namespace lazulite

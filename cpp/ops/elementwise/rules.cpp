@@ -1,0 +1,309 @@
+// The elementwise family: what holds for every row (promotion, broadcasting, derivatives, batching).
+#include <cmath>
+
+#include "base/level.h"
+#include "device/cpu/block.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+
+LAZULITE_LEVELS(const Kernel*, elementwise_unary)
+LAZULITE_LEVELS(const Kernel*, elementwise_binary)
+LAZULITE_LEVELS(const Kernel*, elementwise_select)
+
+namespace {
+
+const ElementwiseFamily& family(const Op& op) { return *static_cast<const ElementwiseFamily*>(op.family); }
+
+Dtype row_type(const Row& row, Dtype t) {
+  switch (row.promote) {
+    case Promote::same: return t;
+    case Promote::inexact: return inexact_type(t);
+    case Promote::logical: return bool_;
+    case Promote::shift: return is_bool(t) ? uint8 : t;
+  }
+  return t;
+}
+
+void check_type(const Row& row, Dtype t) {
+  if (row.types.has(t)) return;
+  std::ostringstream known;
+  const char* comma = "";
+  for (int i = 0; i < dtype_count; ++i)
+    if (row.types.has(Dtype(i))) {
+      known << comma << name_of(Dtype(i));
+      comma = ", ";
+    }
+  fail(Kind::value, row.name, "dtype not supported: got ", t, ", expected one of ", known.str());
+}
+
+// An operand in the common dtype and shape; numbers become constants of that shape.
+array fit(const Operand& a, Dtype t, const Shape& shape, const char* op, Stream s) {
+  if (!a.is_array()) {
+    if (!is_bool(t)) a.scalar().check_fits(t, op);
+    return constant(is_bool(t) ? Scalar(a.scalar().truth()) : a.scalar(), shape, t, s);
+  }
+  const array cast = a.get().dtype() == t ? a.get() : astype(a.get(), t, s);
+  return cast.shape() == shape ? cast : broadcast_to(cast, shape, s);
+}
+
+Shape shape_of(const Operand& a) { return a.is_array() ? a.get().shape() : Shape{}; }
+
+Specs infer_row(const Row& row, const Arrays& in) {
+  const Spec& first = in.back().slot().spec;
+  const Dtype t = row.result == Result::boolean ? bool_ : row.result == Result::real ? real_type(first.type) : first.type;
+  return {Spec{first.shape, t}};
+}
+
+template <class R>
+Specs infer(const Attrs*, const Arrays& in) { return infer_row(R::row, in); }
+
+Kernel block(const Op& op, Dtype in, Dtype) { return family(op).kernels[op.row * dtype_count + int(compute_type(in))]; }
+
+// Batched operands get their lanes in front; the others are repeated.
+Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  int64_t lanes = 0;
+  for (size_t k = 0; k < in.size(); ++k)
+    if (axes[k] >= 0) lanes = in[k].shape()[axes[k]];
+  Arrays moved;
+  for (size_t k = 0; k < in.size(); ++k) {
+    if (axes[k] >= 0) {
+      moved.push_back(axes[k] == 0 ? in[k] : moveaxis(in[k], axes[k], 0));
+    } else {
+      Shape shape = in[k].shape();
+      shape.insert(shape.begin(), lanes);
+      moved.push_back(broadcast_to(in[k], shape));
+    }
+  }
+  out_axes = {0};
+  return {record(*node.op, node.attributes, std::move(moved), node.stream)};
+}
+
+array conj_if(const array& a) { return is_complex(a.dtype()) ? conjugate(a) : a; }
+array cast_back(const array& g, const array& input) { return g.dtype() == input.dtype() ? g : astype(g, input.dtype()); }
+
+template <class R>
+Arrays vjp_unary(const Node& node, const Arrays& cts, const Needs&) {
+  const array& x = node.inputs[0];
+  const array y = recorded(node, 0);
+  if constexpr (requires { R::v0(cts[0], x, y); }) return {cast_back(R::v0(cts[0], x, y), x)};
+  else return {cast_back(R::d0(cts[0], conj_if(x), conj_if(y)), x)};
+}
+template <class R>
+Arrays jvp_unary(const Node& node, const Arrays& t) {
+  const array y = recorded(node, 0);
+  return {cast_back(R::d0(t[0], node.inputs[0], y), y)};
+}
+template <class R>
+Arrays vjp_binary(const Node& node, const Arrays& cts, const Needs& needs) {
+  const array a = conj_if(node.inputs[0]), b = conj_if(node.inputs[1]), y = conj_if(recorded(node, 0));
+  Arrays out{array(), array()};
+  if (needs[0]) out[0] = cast_back(R::d0(cts[0], a, b, y), a);
+  if (needs[1]) out[1] = cast_back(R::d1(cts[0], a, b, y), b);
+  return out;
+}
+template <class R>
+Arrays jvp_binary(const Node& node, const Arrays& t) {
+  const array &a = node.inputs[0], &b = node.inputs[1], y = recorded(node, 0);
+  array sum;
+  if (t[0]) sum = R::d0(t[0], a, b, y);
+  if (t[1]) {
+    const array other = R::d1(t[1], a, b, y);
+    sum = sum ? sum + other : other;
+  }
+  return {cast_back(sum, y)};
+}
+
+template <class R>
+constexpr bool differentiable = requires(const array& a) { R::d0(a, a, a); } || requires(const array& a) { R::d0(a, a, a, a); };
+
+template <class... R>
+constexpr int index_in(const char* name, rows<R...>) {
+  int i = 0, found = -1;
+  ((found = std::string_view(R::row.name) == name ? i : found, ++i), ...);
+  return found;
+}
+
+std::vector<const Op*>& list() {
+  static auto* ops = new std::vector<const Op*>;
+  return *ops;
+}
+
+template <class R, class List>
+const Op& make_op(List all, int operands, const Kernel* kernels) {
+  auto* shared = new ElementwiseFamily{R::row, operands, kernels};
+  auto* op = new Op{.name = R::row.name, .doc = R::row.doc, .sort = Sort::elementwise, .family = shared,
+                    .row = index_in(R::row.name, all), .infer = infer<R>, .vmap = vmap_elementwise, .block = block};
+  if constexpr (differentiable<R>) {
+    if (operands == 1) {
+      if constexpr (requires(const array& a) { R::d0(a, a, a); }) {
+        op->vjp = vjp_unary<R>;
+        op->jvp = jvp_unary<R>;
+      }
+    } else if constexpr (requires(const array& a) { R::d0(a, a, a, a); }) {
+      op->vjp = vjp_binary<R>;
+      op->jvp = jvp_binary<R>;
+    }
+  }
+  return *op;
+}
+
+struct CastTo {
+  Dtype type;
+  auto tie() const { return std::tie(type); }
+};
+Specs infer_cast(const Attrs* a, const Arrays& in) {
+  return {Spec{in[0].shape(), static_cast<const AttrsOf<CastTo>*>(a)->value.type}};
+}
+Arrays vjp_cast(const Node& node, const Arrays& cts, const Needs&) { return {astype(cts[0], node.inputs[0].dtype())}; }
+Kernel block_cast(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, out); }
+const Op cast_op{.name = "astype", .doc = "The values in another dtype.", .sort = Sort::elementwise, .linear = true,
+                 .infer = infer_cast, .vjp = vjp_cast, .vmap = vmap_elementwise, .block = block_cast};
+
+Specs infer_select(const Attrs*, const Arrays& in) { return {in[1].slot().spec}; }
+Arrays vjp_select(const Node& node, const Arrays& cts, const Needs& needs) {
+  const array& c = node.inputs[0];
+  return {array(), needs[1] ? where(c, cts[0], 0) : array(), needs[2] ? where(c, 0, cts[0]) : array()};
+}
+Arrays jvp_select(const Node& node, const Arrays& t) {
+  return {where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
+}
+Kernel block_select(const Op&, Dtype in, Dtype) { return elementwise_select()[int(compute_type(in))]; }
+const Op select_op{.name = "select", .doc = "x where the condition holds, else y.", .sort = Sort::elementwise,
+                   .infer = infer_select, .vjp = vjp_select, .jvp = jvp_select, .vmap = vmap_elementwise,
+                   .block = block_select};
+
+Specs infer_stop(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {array()}; }
+Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
+Arrays vmap_stop(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes = axes;
+  return {stop_gradient(in[0])};
+}
+bool view_stop(const Node&, const Bound& in, Storage& out) {
+  out = *in.storage;
+  return true;
+}
+const Op stop_op{.name = "stop_gradient", .doc = "The same value, constant to derivatives.", .sort = Sort::view,
+                 .infer = infer_stop, .vjp = no_gradient, .jvp = no_tangent, .vmap = vmap_stop, .view = view_stop};
+
+}  // namespace
+
+template <class R>
+const Op& elementwise_op() {
+  static const Op& op = [&]() -> const Op& {
+    if constexpr (index_in(R::row.name, unary_rows{}) >= 0) return make_op<R>(unary_rows{}, 1, elementwise_unary());
+    else return make_op<R>(binary_rows{}, 2, elementwise_binary());
+  }();
+  return op;
+}
+
+namespace {
+template <class... R>
+void collect(rows<R...>) { (list().push_back(&elementwise_op<R>()), ...); }
+}  // namespace
+
+const std::vector<const Op*>& elementwise_ops() {
+  static const bool once = (collect(unary_rows{}), collect(binary_rows{}), true);
+  (void)once;
+  return list();
+}
+
+array unary(const Op& op, const Operand& a, Stream s) {
+  const Row& row = family(op).row;
+  const Dtype t = row_type(row, a.natural());
+  check_type(row, t);
+  return record(op, {}, {fit(a, t, shape_of(a), row.name, s)}, s);
+}
+
+array binary(const Op& op, const Operand& a, const Operand& b, Stream s) {
+  const Row& row = family(op).row;
+  const Dtype t = row_type(row, result_type({&a, &b}));
+  check_type(row, t);
+  const Shape shape = broadcast_shapes(shape_of(a), shape_of(b), row.name);
+  return record(op, {}, {fit(a, t, shape, row.name, s), fit(b, t, shape, row.name, s)}, s);
+}
+
+array astype(const array& a, Dtype t, Stream s) {
+  if (a.dtype() == t) return a;
+  if (is_constant(a)) return constant(constant_value(a), a.shape(), t, s);
+  return record(cast_op, attrs(CastTo{t}), {a}, s);
+}
+
+array as_array(const Operand& a, Dtype t, std::string_view op, Stream s) {
+  if (a.is_array()) return astype(a.get(), t, s);
+  a.scalar().check_fits(t, op);
+  return constant(a.scalar(), {}, t, s);
+}
+
+array where(const Operand& c, const Operand& x, const Operand& y, Stream s) {
+  const Dtype t = result_type({&x, &y});
+  const Shape shape = broadcast_shapes(shape_of(c), broadcast_shapes(shape_of(x), shape_of(y), "where"), "where");
+  return record(select_op, {}, {fit(c, bool_, shape, "where", s), fit(x, t, shape, "where", s), fit(y, t, shape, "where", s)}, s);
+}
+
+array stop_gradient(const array& a, Stream s) { return record(stop_op, {}, {a}, s); }
+array zeros_like(const array& a, Stream s) { return constant(0, a.shape(), a.dtype(), s); }
+array ones_like(const array& a, Stream s) { return constant(1, a.shape(), a.dtype(), s); }
+array real(const array& a, Stream s) { return is_complex(a.dtype()) ? real_part(a, s) : a; }
+array imag(const array& a, Stream s) { return is_complex(a.dtype()) ? imag_part(a, s) : zeros_like(a, s); }
+array conjugate(const array& a, Stream s) { return is_complex(a.dtype()) ? conjugate_complex(a, s) : a; }
+array real_if(const array& like, const array& a) { return is_complex(like.dtype()) ? real(a) : a; }
+
+array bitwise_invert(const Operand& a, Stream s) {
+  return is_bool(a.natural()) ? logical_not(a, s) : bitwise_invert_bits(a, s);
+}
+
+array isinf(const Operand& a, Stream s) {
+  if (is_integral(a.natural())) return unary(elementwise_op<Isnan>(), a, s);
+  if (a.is_array() && is_complex(a.get().dtype()))
+    return logical_or(isinf(real(a.get(), s), s), isinf(imag(a.get(), s), s), s);
+  return equal(abs(a, s), INFINITY, s);
+}
+array isposinf(const Operand& a, Stream s) { return equal(a, INFINITY, s); }
+array isneginf(const Operand& a, Stream s) { return equal(a, -INFINITY, s); }
+array isfinite(const Operand& a, Stream s) { return logical_not(logical_or(isnan(a, s), isinf(a, s), s), s); }
+
+array round(const Operand& a, int decimals, Stream s) {
+  if (decimals == 0) return rint(a, s);
+  if (is_integral(a.natural())) {
+    if (decimals > 0) return rint(a, s);
+    const array scaled = divide(a, std::pow(10.0, -decimals), s);
+    return astype(multiply(rint(scaled, s), std::pow(10.0, -decimals), s), a.natural(), s);
+  }
+  const double scale = std::pow(10.0, std::abs(decimals));
+  return decimals > 0 ? divide(rint(multiply(a, scale, s), s), scale, s)
+                      : multiply(rint(divide(a, scale, s), s), scale, s);
+}
+
+array clip(const Operand& a, const std::optional<Operand>& low, const std::optional<Operand>& high, Stream s) {
+  array out = low ? maximum(a, *low, s) : as_array(a, a.natural(), "clip", s);
+  return high ? minimum(out, *high, s) : out;
+}
+
+array nan_to_num(const Operand& a, double nan, std::optional<double> posinf, std::optional<double> neginf, Stream s) {
+  const array x = as_array(a, a.natural(), "nan_to_num", s);
+  if (is_integral(x.dtype())) return x;
+  if (is_complex(x.dtype())) {
+    const array re = nan_to_num(real(x, s), nan, posinf, neginf, s), im = nan_to_num(imag(x, s), nan, posinf, neginf, s);
+    return add(re, multiply(im, std::complex<double>(0, 1), s), s);
+  }
+  const double most = x.dtype() == float64 ? 1.7976931348623157e308 : x.dtype() == float16 ? 65504.0
+                      : x.dtype() == bfloat16 ? 3.3895313892515355e38 : 3.4028234663852886e38;
+  array out = where(isnan(x, s), nan, x, s);
+  out = where(isposinf(x, s), posinf.value_or(most), out, s);
+  return where(isneginf(x, s), neginf.value_or(-most), out, s);
+}
+
+array degrees(const Operand& a, Stream s) { return multiply(a, 57.29577951308232, s); }
+array radians(const Operand& a, Stream s) { return multiply(a, 0.017453292519943295, s); }
+
+array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan, Stream s) {
+  const array near = less_equal(abs(subtract(multiply(a, 1.0, s), b, s), s), add(multiply(abs(b, s), rtol, s), atol, s), s);
+  // Infinities are near only to themselves.
+  array out = logical_or(logical_and(near, logical_and(isfinite(a, s), isfinite(b, s), s), s), equal(a, b, s), s);
+  return equal_nan ? logical_or(out, logical_and(isnan(a, s), isnan(b, s), s), s) : out;
+}
+
+}  // namespace lazulite

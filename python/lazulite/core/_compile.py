@@ -1,0 +1,324 @@
+"""compile: a function traced once per kind of arguments, then replayed as a graph. No compiler is run."""
+
+import functools
+import os
+from collections import OrderedDict
+from typing import Any, Callable, Optional
+
+from . import _core
+from ._core import array
+from ._trees import Leaf, fill, template
+
+_enabled = not any(
+    os.environ.get(name, "0").lower() not in ("", "0", "false", "off", "no")
+    for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")
+)
+_default_cache_size = int(os.environ.get("LAZULITE_COMPILE_CACHE_SIZE", "64"))
+
+
+def disable_compile():
+    """Compiled functions call the original function from now on."""
+    global _enabled
+    _enabled = False
+
+
+def enable_compile():
+    """Undoes disable_compile."""
+    global _enabled
+    _enabled = True
+
+
+def _describe(tree: Any, arrays: list, key: list) -> Any:
+    """The tree as a template; appends its arrays, and to `key` all that the trace depends on."""
+    if isinstance(tree, array):
+        arrays.append(tree)
+        key.append((tree.shape, tree.dtype))
+        return Leaf(len(arrays) - 1)
+    if isinstance(tree, dict):
+        names = sorted(tree, key=lambda k: (type(k).__name__, str(k)))
+        key.append(("dict", tuple(names)))
+        return {k: _describe(tree[k], arrays, key) for k in names}
+    if isinstance(tree, (list, tuple)):
+        key.append((type(tree), len(tree)))
+        parts = [_describe(v, arrays, key) for v in tree]
+        if isinstance(tree, tuple):
+            return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+        return parts
+    if tree is None or isinstance(tree, (bool, int, float, complex, str, bytes)):
+        key.append((type(tree), repr(tree)))
+        return tree
+    raise ValueError(
+        f"[compile] an argument is neither an array nor a constant: got {type(tree).__name__}, "
+        "expected a tree (list, tuple, dict) of arrays, numbers, strings and None"
+    )
+
+
+def _state_roots(state: Any) -> list:
+    """The containers and arrays of `inputs=` or `outputs=`."""
+    if state is None:
+        return []
+    return list(state) if isinstance(state, (list, tuple)) else [state]
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (dict, list)) or (hasattr(value, "__setitem__") and hasattr(value, "__len__")
+                                               and not isinstance(value, (array, str, bytes)))
+
+
+def _entries(container: Any):
+    if isinstance(container, dict):
+        return [(k, dict.__getitem__(container, k)) for k in dict.keys(container)]
+    return [(i, container[i]) for i in range(len(container))]
+
+
+def _put(container: Any, key: Any, value: Any):
+    if isinstance(container, dict):
+        dict.__setitem__(container, key, value)
+    elif isinstance(container, list) and key == len(container):
+        container.append(value)
+    else:
+        container[key] = value
+
+
+class _State:
+    """Arrays held by containers: read before a trace, replaced by leaves, put back, written after."""
+
+    def __init__(self, roots: list):
+        self.roots = roots
+
+    def read(self, key: Optional[list] = None) -> list:
+        """The arrays in order. `key` receives the structure."""
+        arrays: list = []
+
+        def walk(value):
+            if isinstance(value, array):
+                arrays.append(value)
+                if key is not None:
+                    key.append((value.shape, value.dtype))
+            elif isinstance(value, tuple):
+                for v in value:
+                    walk(v)
+            elif _is_container(value):
+                entries = _entries(value)
+                if key is not None:
+                    key.append(tuple(k for k, _ in entries))
+                for _, v in entries:
+                    walk(v)
+            elif key is not None and isinstance(value, (bool, int, float, complex, str, type(None))):
+                key.append((type(value), repr(value)))
+
+        for root in self.roots:
+            walk(root)
+        return arrays
+
+    def snapshot(self) -> list:
+        """What every container holds now, to be put back by restore."""
+        saved: list = []
+        seen: set = set()
+
+        def walk(value):
+            if isinstance(value, tuple):
+                for v in value:
+                    walk(v)
+            elif _is_container(value) and not isinstance(value, array) and id(value) not in seen:
+                seen.add(id(value))
+                entries = _entries(value)
+                saved.append((value, entries))
+                for _, v in entries:
+                    walk(v)
+
+        for root in self.roots:
+            walk(root)
+        return saved
+
+    @staticmethod
+    def restore(saved: list):
+        for container, entries in saved:
+            if isinstance(container, dict):
+                dict.clear(container)
+                for k, v in entries:
+                    dict.__setitem__(container, k, v)
+            elif isinstance(container, list):
+                container[:] = [v for _, v in entries]
+            else:
+                for k, v in entries:
+                    if container[k] is not v:
+                        container[k] = v
+
+    def describe(self, arrays: list) -> list:
+        """Templates of the roots with the arrays that they hold now (copies of the handles)."""
+
+        def walk(value):
+            if isinstance(value, array):
+                arrays.append(_core._copy_handle(value))
+                return Leaf(len(arrays) - 1)
+            if isinstance(value, tuple):
+                parts = [walk(v) for v in value]
+                return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+            if _is_container(value):
+                return _Held(value, [(k, walk(v)) for k, v in _entries(value)])
+            return value
+
+        return [walk(root) for root in self.roots]
+
+    def write(self, templates: list, values: list):
+        """Makes the containers hold what the templates say."""
+
+        def build(part):
+            if isinstance(part, Leaf):
+                return values[part.index]
+            if isinstance(part, _Held):
+                assign(part.container, part)
+                return part.container
+            if isinstance(part, tuple):
+                parts = [build(v) for v in part]
+                return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+            return part
+
+        def assign(container, held):
+            present = dict(_entries(container))
+            for k, part in held.entries:
+                now = present.pop(k, None)
+                if isinstance(part, _Held) and _is_container(now) and type(now) is type(part.container):
+                    assign(now, part)
+                else:
+                    _put(container, k, build(part))
+            if isinstance(container, dict):
+                for k in present:
+                    dict.__delitem__(container, k)
+
+        for root, part in zip(self.roots, templates):
+            if isinstance(part, _Held):
+                assign(root, part)
+            elif isinstance(part, Leaf):
+                _core._set_handle(root, values[part.index])
+
+
+class _Held:
+    """Template of a container."""
+
+    __slots__ = ("container", "entries")
+
+    def __init__(self, container, entries):
+        self.container, self.entries = container, entries
+
+
+class _Entry:
+    __slots__ = ("graph", "result", "state", "random", "keep")
+
+
+def _closure_arrays(fun: Callable) -> tuple:
+    cells = getattr(fun, "__closure__", None) or ()
+    found = []
+    for cell in cells:
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+        if isinstance(value, array):
+            found.append(value)
+    return tuple(found)
+
+
+class CompiledFunction:
+    """What compile returns; calls like the function that it wraps."""
+
+    def __init__(self, fun, inputs, outputs, shapeless, cache_size):
+        functools.update_wrapper(self, fun, updated=())
+        self._fun = fun
+        self._inputs = _State(_state_roots(inputs))
+        self._outputs = _State(_state_roots(outputs))
+        self._shapeless = shapeless
+        self._cache: OrderedDict = OrderedDict()
+        self._cache_size = cache_size
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args, **kwargs):
+        if not _enabled or _core._tracing():
+            return self._fun(*args, **kwargs)
+        arguments: list = []
+        key: list = []
+        shape = (_describe(args, arguments, key), _describe(kwargs, arguments, key))
+        key.append("state")
+        state = self._inputs.read(key)
+        closure = _closure_arrays(self._fun)
+        key.extend(id(a) for a in closure)
+        key_tuple = tuple(key)
+        entry = self._cache.get(key_tuple)
+        random = _core.random.state[0]
+        if entry is None:
+            entry = self._trace(shape, arguments, state, random)
+            entry.keep = closure
+            self._cache[key_tuple] = entry
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+        else:
+            self._cache.move_to_end(key_tuple)
+        values = entry.graph(arguments + state + [random])
+        if entry.random is not None:
+            _core.random.state[0] = values[entry.random.index]
+        self._outputs.write(entry.state, values)
+        return fill(entry.result, values)
+
+    def _trace(self, shape, arguments, state, random) -> _Entry:
+        entry = _Entry()
+        saved = self._inputs.snapshot() + self._outputs.snapshot()
+        n, m = len(arguments), len(state)
+
+        def flat(leaves):
+            # State arrays become leaves under the objects by which everybody knows them.
+            for held, leaf in zip(state, leaves[n:]):
+                _core._swap_handles(held, leaf)
+            _core.random.state[0] = leaves[n + m]
+            key_leaf = leaves[n + m]
+            try:
+                args, kwargs = fill(shape, leaves[:n])
+                outputs: list = []
+                entry.result = template(self._fun(*args, **kwargs), outputs)
+                entry.state = self._outputs.describe(outputs)
+                entry.random = None
+                drawn = _core.random.state[0]
+                if not _core._same_handle(drawn, key_leaf):
+                    outputs.append(drawn)
+                    entry.random = Leaf(len(outputs) - 1)
+                return outputs
+            finally:
+                for held, leaf in zip(state, leaves[n:]):
+                    _core._swap_handles(held, leaf)
+                _core.random.state[0] = random
+                _State.restore(saved)
+
+        entry.graph = _core._Graph(flat, arguments + state + [random])
+        return entry
+
+    def cache_info(self):
+        """(entries, limit)."""
+        return len(self._cache), self._cache_size
+
+
+def compile(
+    fun: Callable,
+    inputs: Any = None,
+    outputs: Any = None,
+    shapeless: bool = False,
+    *,
+    cache_size: Optional[int] = None,
+) -> Callable:
+    """A function that traces `fun` once for each kind of arguments and replays the graph afterwards.
+
+    Arguments and results are trees of arrays and constants; a trace is kept for every combination of
+    structure, shapes, dtypes and values of constants (the last `cache_size` used ones, 64 unless the
+    environment variable LAZULITE_COMPILE_CACHE_SIZE says otherwise). `inputs` and `outputs` name
+    state that `fun` reads and writes: lists, dicts, modules, optimizer state, `random.state`. Arrays
+    that `fun` finds through closures are captured by reference. Under an open transform, or after
+    disable_compile(), `fun` itself is called. Reading an array while tracing raises ValueError.
+
+    >>> import lazulite.core as mx
+    >>> mx.compile(lambda x: mx.exp(-x) + 1)(mx.array(0.0))
+    array(2, dtype=float32)
+    """
+    if not callable(fun):
+        raise TypeError(f"[compile] not a function: got {type(fun).__name__}")
+    return CompiledFunction(fun, inputs, outputs, shapeless, cache_size or _default_cache_size)
