@@ -75,10 +75,7 @@ LAZULITE_BINARY(Power, power)
 
 struct Maximum {
   static constexpr Row row{.name = "maximum", .doc = "The larger; nan if either is.", .ulp = 0};
-  template <class V> static V f(V a, V b) {
-    if constexpr (simd::is_complex<V>::value) return select(is_nan(a) | (a > b), a, b);
-    else return maximum(a, b);
-  }
+  template <class V> static V f(V a, V b) { return maximum(a, b); }
   template <class A> static A d0(const A& t, const A& a, const A& b, const A&) { return where(greater(a, b), t, 0); }
   template <class A> static A d1(const A& t, const A& a, const A& b, const A&) { return where(greater(a, b), 0, t); }
 };
@@ -86,10 +83,7 @@ LAZULITE_BINARY(Maximum, maximum)
 
 struct Minimum {
   static constexpr Row row{.name = "minimum", .doc = "The smaller; nan if either is.", .ulp = 0};
-  template <class V> static V f(V a, V b) {
-    if constexpr (simd::is_complex<V>::value) return select(is_nan(a) | (a < b), a, b);
-    else return minimum(a, b);
-  }
+  template <class V> static V f(V a, V b) { return minimum(a, b); }
   template <class A> static A d0(const A& t, const A& a, const A& b, const A&) { return where(less(a, b), t, 0); }
   template <class A> static A d1(const A& t, const A& a, const A& b, const A&) { return where(less(a, b), 0, t); }
 };

@@ -1,0 +1,390 @@
+// The type `array`: handles in Python objects, operators in number slots.
+#include "bind/array_class.h"
+
+#include <structmember.h>
+
+#include <new>
+
+#include "eval/eval.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/matmul/matmul.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite::bind {
+
+PyTypeObject* array_type = nullptr;
+
+namespace {
+
+constexpr int pool_size = 256;
+PyArray* pool[pool_size];  // dead objects, under the GIL
+int pooled = 0;
+
+PyArray* make_object(PyTypeObject* type) {
+  if (type == array_type && pooled > 0) {
+    PyArray* o = pool[--pooled];
+    PyObject_Init(reinterpret_cast<PyObject*>(o), type);
+    return o;
+  }
+  return reinterpret_cast<PyArray*>(type->tp_alloc(type, 0));
+}
+
+void dealloc(PyObject* self) {
+  auto* a = reinterpret_cast<PyArray*>(self);
+  if (a->weak_references) PyObject_ClearWeakRefs(self);
+  a->value.~array();
+  PyTypeObject* type = Py_TYPE(self);
+  if (type == array_type && pooled < pool_size) pool[pooled++] = a;
+  else type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"val", "dtype", nullptr};
+  PyObject *value, *dtype = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:array", const_cast<char**>(names), &value, &dtype)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    array made = make_array(value, to_dtype(dtype));
+    PyArray* o = make_object(type);
+    if (!o) return nullptr;
+    new (&o->value) array(std::move(made));
+    o->weak_references = nullptr;
+    return reinterpret_cast<PyObject*>(o);
+  });
+}
+
+// Anything else is left to the other operand's reflected method.
+bool fits(PyObject* o) {
+  if (is_array(o) || is_operand_number(o)) return true;
+  return is_number(o) || PyObject_HasAttrString(o, "__array_interface__");
+}
+
+template <array (*f)(const Operand&, const Operand&, Stream)>
+PyObject* binary_slot(PyObject* a, PyObject* b) {
+  if (!fits(a) || !fits(b)) {
+    if (PyList_Check(a) || PyList_Check(b) || PyUnicode_Check(a) || PyUnicode_Check(b)) {
+      PyErr_Format(PyExc_ValueError, "cannot operate on %s and %s: expected arrays or numbers", Py_TYPE(a)->tp_name, Py_TYPE(b)->tp_name);
+      return nullptr;
+    }
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return guarded([&] { return wrap(f(to_operand(a, "operator"), to_operand(b, "operator"), default_stream())); });
+}
+
+// a += b gives the object a new value; all names of it see that.
+template <array (*f)(const Operand&, const Operand&, Stream)>
+PyObject* inplace_slot(PyObject* a, PyObject* b) {
+  if (!fits(b)) return binary_slot<f>(a, b);
+  return guarded([&] {
+    array result = f(unwrap(a), to_operand(b, "operator"), default_stream());
+    unwrap(a) = std::move(result);
+    return Py_NewRef(a);
+  });
+}
+
+array matmul_operands(const Operand& a, const Operand& b, Stream s) {
+  if (!a.is_array() || !b.is_array())
+    fail(Kind::value, "matmul", "a number: got ", a.is_array() ? b.scalar() : a.scalar(), ", expected arrays with one axis or more");
+  return matmul(a.get(), b.get(), s);
+}
+
+template <array (*f)(const Operand&, const Operand&, Stream)>
+PyObject* ternary_slot(PyObject* a, PyObject* b, PyObject* modulo) {
+  if (modulo != Py_None) {
+    PyErr_SetString(PyExc_TypeError, "pow() with a modulus is not defined for arrays");
+    return nullptr;
+  }
+  return binary_slot<f>(a, b);
+}
+template <array (*f)(const Operand&, const Operand&, Stream)>
+PyObject* inplace_ternary(PyObject* a, PyObject* b, PyObject*) { return inplace_slot<f>(a, b); }
+
+PyObject* divmod_slot(PyObject* a, PyObject* b) {
+  PyObject* q = binary_slot<floor_divide>(a, b);
+  if (!q || q == Py_NotImplemented) return q;
+  PyObject* r = binary_slot<remainder>(a, b);
+  PyObject* pair = PyTuple_Pack(2, q, r);
+  Py_DECREF(q);
+  Py_XDECREF(r);
+  return pair;
+}
+
+PyObject* negative_slot(PyObject* a) { return guarded([&] { return wrap(negative(unwrap(a))); }); }
+PyObject* positive_slot(PyObject* a) { return wrap(unwrap(a)); }
+PyObject* absolute_slot(PyObject* a) { return guarded([&] { return wrap(abs(unwrap(a))); }); }
+PyObject* invert_slot(PyObject* a) { return guarded([&] { return wrap(bitwise_invert(unwrap(a))); }); }
+int bool_slot(PyObject* a) {
+  try {
+    return unwrap(a).item().truth();
+  } catch (...) {
+    set_error();
+    return -1;
+  }
+}
+PyObject* int_slot(PyObject* a) {
+  return guarded([&] {
+    PyObject* number = to_number(unwrap(a).item());
+    PyObject* whole = PyComplex_Check(number) ? PyErr_SetString(PyExc_TypeError, "complex to int"), nullptr : PyNumber_Long(number);
+    Py_DECREF(number);
+    return whole;
+  });
+}
+PyObject* float_slot(PyObject* a) {
+  return guarded([&] { return PyFloat_FromDouble(unwrap(a).item().real()); });
+}
+PyObject* index_slot(PyObject* a) {
+  return guarded([&] {
+    const array& x = unwrap(a);
+    if (x.ndim() != 0 || !is_integral(x.dtype()))
+      fail(Kind::type, "index", "not a 0-d integer array: got shape ", x.shape(), " and dtype ", x.dtype());
+    return to_number(x.item());
+  });
+}
+
+PyObject* compare(PyObject* a, PyObject* b, int op) {
+  if (!fits(b)) {
+    if (op == Py_EQ) Py_RETURN_FALSE;
+    if (op == Py_NE) Py_RETURN_TRUE;
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return guarded([&] {
+    const Operand x = unwrap(a), y = to_operand(b, "compare");
+    switch (op) {
+      case Py_EQ: return wrap(equal(x, y));
+      case Py_NE: return wrap(not_equal(x, y));
+      case Py_LT: return wrap(less(x, y));
+      case Py_LE: return wrap(less_equal(x, y));
+      case Py_GT: return wrap(greater(x, y));
+      default: return wrap(greater_equal(x, y));
+    }
+  });
+}
+
+Py_hash_t hash(PyObject* self) { return Py_HashPointer(self); }
+
+Py_ssize_t length(PyObject* self) {
+  const array& a = unwrap(self);
+  if (a.ndim() == 0) {
+    PyErr_SetString(PyExc_TypeError, "len() of a 0-d array");
+    return -1;
+  }
+  return Py_ssize_t(a.shape()[0]);
+}
+
+PyObject* item_at(PyObject* self, Py_ssize_t i) {
+  const array& a = unwrap(self);
+  if (i < 0 || a.ndim() == 0 || i >= a.shape()[0]) {
+    PyErr_SetString(PyExc_IndexError, "index out of range");
+    return nullptr;
+  }
+  return guarded([&] { return wrap(squeeze(slice_axis(a, 0, i, i + 1), Axes{0})); });
+}
+
+PyObject* iterate(PyObject* self) {
+  if (unwrap(self).ndim() == 0) {
+    PyErr_SetString(PyExc_TypeError, "iteration over a 0-d array");
+    return nullptr;
+  }
+  return PySeqIter_New(self);
+}
+
+int contains(PyObject* self, PyObject* value) {
+  if (!fits(value)) return 0;
+  try {
+    const array hit = equal(unwrap(self), to_operand(value, "in"));
+    array flat = reshape(hit, {-1});
+    const bool* p = contiguous(flat).data<bool>();
+    for (int64_t i = 0; i < flat.size(); ++i)
+      if (p[i]) return 1;
+    return 0;
+  } catch (...) {
+    set_error();
+    return -1;
+  }
+}
+
+PyObject* subscript(PyObject* self, PyObject* key) {
+  return guarded([&] { return wrap(get_item(unwrap(self), key)); });
+}
+int assign(PyObject* self, PyObject* key, PyObject* value) {
+  if (!value) {
+    PyErr_SetString(PyExc_TypeError, "elements of an array cannot be deleted");
+    return -1;
+  }
+  try {
+    array result = set_item(unwrap(self), key, value, 0);
+    unwrap(self) = std::move(result);
+    return 0;
+  } catch (...) {
+    set_error();
+    return -1;
+  }
+}
+
+PyObject* repr(PyObject* self) {
+  return guarded([&] { return PyUnicode_FromString(print_array(unwrap(self)).c_str()); });
+}
+
+// ---- properties
+PyObject* get_shape(PyObject* self, void*) {
+  const Shape& shape = unwrap(self).shape();
+  PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
+  for (size_t i = 0; i < shape.size(); ++i) PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
+  return tuple;
+}
+PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(unwrap(self).ndim()); }
+PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(unwrap(self).size()); }
+PyObject* get_dtype(PyObject* self, void*) { return from_dtype(unwrap(self).dtype()); }
+PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(size_of(unwrap(self).dtype())); }
+PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(unwrap(self).nbytes()); }
+PyObject* get_T(PyObject* self, void*) { return guarded([&] { return wrap(transpose(unwrap(self))); }); }
+PyObject* get_mT(PyObject* self, void*) { return guarded([&] { return wrap(matrix_transpose(unwrap(self))); }); }
+PyObject* get_real(PyObject* self, void*) { return guarded([&] { return wrap(real(unwrap(self))); }); }
+PyObject* get_imag(PyObject* self, void*) { return guarded([&] { return wrap(imag(unwrap(self))); }); }
+PyObject* get_priority(PyObject*, void*) { return PyFloat_FromDouble(1000.0); }
+
+PyObject* method_item(PyObject* self, PyObject*) { return guarded([&] { return to_number(unwrap(self).item()); }); }
+PyObject* method_tolist(PyObject* self, PyObject*) { return guarded([&] { return to_list(unwrap(self)); }); }
+PyObject* method_complex(PyObject* self, PyObject*) {
+  return guarded([&] {
+    const auto c = unwrap(self).item().complex();
+    return PyComplex_FromDoubles(c.real(), c.imag());
+  });
+}
+PyObject* method_copy(PyObject* self, PyObject*) { return wrap(unwrap(self)); }
+PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"dtype", "copy", nullptr};
+  PyObject *dtype = Py_None, *copy = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(names), &dtype, &copy)) return nullptr;
+  PyObject* numpy = PyImport_ImportModule("numpy");
+  if (!numpy) return nullptr;
+  return guarded([&]() -> PyObject* {
+    const array& a = unwrap(self);
+    PyObject* source = a.dtype() == bfloat16 ? wrap(astype(a, float32)) : Py_NewRef(self);
+    PyObject* view = PyMemoryView_FromObject(source);
+    Py_DECREF(source);
+    PyObject* made = view ? PyObject_CallMethod(numpy, "asarray", "O", view) : nullptr;
+    Py_XDECREF(view);
+    Py_DECREF(numpy);
+    if (made && dtype != Py_None) {
+      PyObject* cast = PyObject_CallMethod(made, "astype", "O", dtype);
+      Py_DECREF(made);
+      made = cast;
+    } else if (made && copy == Py_True) {
+      PyObject* copied = PyObject_CallMethod(made, "copy", nullptr);
+      Py_DECREF(made);
+      made = copied;
+    }
+    return made;
+  });
+}
+// Pickle: the constructor over raw bytes.
+PyObject* method_reduce(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    const array a = contiguous(unwrap(self));
+    PyObject* bytes = PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
+    PyObject* module = PyImport_ImportModule("lazulite.core._core");
+    PyObject* build = module ? PyObject_GetAttrString(module, "_unpickle") : nullptr;
+    Py_XDECREF(module);
+    if (!build) return nullptr;
+    PyObject* shape = get_shape(self, nullptr);
+    PyObject* out = Py_BuildValue("N(NsN)", build, bytes, name_of(a.dtype()), shape);
+    return out;
+  });
+}
+PyObject* method_format(PyObject* self, PyObject* spec) {
+  return guarded([&]() -> PyObject* {
+    const array& a = unwrap(self);
+    if (a.ndim() == 0 || (a.size() == 1 && PyUnicode_GetLength(spec) > 0)) {
+      PyObject* number = to_number(a.item());
+      PyObject* text = PyObject_Format(number, spec);
+      Py_DECREF(number);
+      return text;
+    }
+    if (PyUnicode_GetLength(spec) > 0)
+      fail(Kind::type, "format", "a format for an array of shape ", a.shape(), ": expected one element");
+    return repr(self);
+  });
+}
+PyObject* method_round(PyObject* self, PyObject* args) {
+  int decimals = 0;
+  if (!PyArg_ParseTuple(args, "|i", &decimals)) return nullptr;
+  return guarded([&] { return wrap(round(unwrap(self), decimals)); });
+}
+
+PyGetSetDef properties[] = {
+    {"shape", get_shape, nullptr, "Sizes of the axes.", nullptr},
+    {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
+    {"size", get_size, nullptr, "Number of elements.", nullptr},
+    {"dtype", get_dtype, nullptr, "Type of the elements.", nullptr},
+    {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
+    {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
+    {"T", get_T, nullptr, "Axes reversed.", nullptr},
+    {"mT", get_mT, nullptr, "Last two axes exchanged.", nullptr},
+    {"real", get_real, nullptr, "Real part.", nullptr},
+    {"imag", get_imag, nullptr, "Imaginary part.", nullptr},
+    {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+PyMethodDef methods[] = {
+    {"item", method_item, METH_NOARGS, "item($self, /)\n--\n\nThe only element as a Python number; ValueError otherwise."},
+    {"tolist", method_tolist, METH_NOARGS, "tolist($self, /)\n--\n\nNested lists of Python numbers."},
+    {"__complex__", method_complex, METH_NOARGS, nullptr},
+    {"__copy__", method_copy, METH_NOARGS, nullptr},
+    {"__deepcopy__", method_copy, METH_O, nullptr},
+    {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__reduce__", method_reduce, METH_NOARGS, nullptr},
+    {"__format__", method_format, METH_O, nullptr},
+    {"__round__", method_round, METH_VARARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyArray, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+}  // namespace
+
+PyObject* wrap(array value) {
+  PyArray* o = make_object(array_type);
+  if (!o) return nullptr;
+  new (&o->value) array(std::move(value));
+  o->weak_references = nullptr;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* make_array_type(PyObject* module) {
+#define SLOT(id, f) {id, reinterpret_cast<void*>(f)}
+  PyType_Slot slots[] = {
+      SLOT(Py_tp_new, construct), SLOT(Py_tp_dealloc, dealloc), SLOT(Py_tp_repr, repr), SLOT(Py_tp_hash, hash),
+      SLOT(Py_tp_richcompare, compare), SLOT(Py_tp_iter, iterate), {Py_tp_getset, properties}, {Py_tp_methods, methods},
+      {Py_tp_members, members},
+      {Py_tp_doc, const_cast<char*>("array(val, dtype=None)\n--\n\nA lazy array: made from numbers, nested lists, NumPy "
+                                    "arrays, buffers and DLPack objects. float64 data becomes float32 unless dtype says otherwise.")},
+      SLOT(Py_nb_add, binary_slot<add>), SLOT(Py_nb_subtract, binary_slot<subtract>), SLOT(Py_nb_multiply, binary_slot<multiply>),
+      SLOT(Py_nb_true_divide, binary_slot<divide>), SLOT(Py_nb_floor_divide, binary_slot<floor_divide>),
+      SLOT(Py_nb_remainder, binary_slot<remainder>), SLOT(Py_nb_power, ternary_slot<power>), SLOT(Py_nb_divmod, divmod_slot),
+      SLOT(Py_nb_matrix_multiply, binary_slot<matmul_operands>), SLOT(Py_nb_and, binary_slot<bitwise_and>),
+      SLOT(Py_nb_or, binary_slot<bitwise_or>), SLOT(Py_nb_xor, binary_slot<bitwise_xor>), SLOT(Py_nb_lshift, binary_slot<left_shift>),
+      SLOT(Py_nb_rshift, binary_slot<right_shift>), SLOT(Py_nb_inplace_add, inplace_slot<add>),
+      SLOT(Py_nb_inplace_subtract, inplace_slot<subtract>), SLOT(Py_nb_inplace_multiply, inplace_slot<multiply>),
+      SLOT(Py_nb_inplace_true_divide, inplace_slot<divide>), SLOT(Py_nb_inplace_floor_divide, inplace_slot<floor_divide>),
+      SLOT(Py_nb_inplace_remainder, inplace_slot<remainder>), SLOT(Py_nb_inplace_power, inplace_ternary<power>),
+      SLOT(Py_nb_inplace_matrix_multiply, inplace_slot<matmul_operands>), SLOT(Py_nb_inplace_and, inplace_slot<bitwise_and>),
+      SLOT(Py_nb_inplace_or, inplace_slot<bitwise_or>), SLOT(Py_nb_inplace_xor, inplace_slot<bitwise_xor>),
+      SLOT(Py_nb_inplace_lshift, inplace_slot<left_shift>), SLOT(Py_nb_inplace_rshift, inplace_slot<right_shift>),
+      SLOT(Py_nb_negative, negative_slot), SLOT(Py_nb_positive, positive_slot), SLOT(Py_nb_absolute, absolute_slot),
+      SLOT(Py_nb_invert, invert_slot), SLOT(Py_nb_bool, bool_slot), SLOT(Py_nb_int, int_slot), SLOT(Py_nb_float, float_slot),
+      SLOT(Py_nb_index, index_slot), SLOT(Py_sq_length, length), SLOT(Py_sq_item, item_at), SLOT(Py_sq_contains, contains),
+      SLOT(Py_mp_length, length), SLOT(Py_mp_subscript, subscript), SLOT(Py_mp_ass_subscript, assign),
+      SLOT(Py_bf_getbuffer, get_buffer), SLOT(Py_bf_releasebuffer, release_buffer),
+      {0, nullptr},
+  };
+#undef SLOT
+  PyType_Spec spec{"lazulite.core.array", sizeof(PyArray), 0, Py_TPFLAGS_DEFAULT, slots};
+  array_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  if (array_type) PyModule_AddObject(module, "array", Py_NewRef(reinterpret_cast<PyObject*>(array_type)));
+  return reinterpret_cast<PyObject*>(array_type);
+}
+
+}  // namespace lazulite::bind

@@ -1,0 +1,69 @@
+// The Python type `array`, by hand against the C API, and conversions of numbers and dtypes.
+// Everything here wants the GIL.
+#pragma once
+#include <Python.h>
+
+#include <optional>
+
+#include "graph/array.h"
+#include "graph/node.h"
+
+namespace lazulite::bind {
+
+struct PyArray {
+  PyObject_HEAD
+  array value;
+  PyObject* weak_references;
+};
+
+extern PyTypeObject* array_type;
+inline bool is_array(PyObject* o) { return PyObject_TypeCheck(o, array_type); }
+inline array& unwrap(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
+PyObject* wrap(array);  // new reference; null with an error set
+inline bool is_operand_number(PyObject* o) {
+  return PyBool_Check(o) || PyLong_Check(o) || PyFloat_Check(o) || PyComplex_Check(o);
+}
+
+// Thrown when a Python error is set already.
+struct PythonError {};
+// Sets the Python error of the exception in flight.
+void set_error();
+template <class F>
+PyObject* guarded(F&& f) {
+  try {
+    return f();
+  } catch (...) {
+    set_error();
+    return nullptr;
+  }
+}
+extern PyObject *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
+void make_errors(PyObject* module);
+
+// Numbers: bool, int, float, complex, NumPy scalars (weak), objects with __index__ or __float__.
+bool is_number(PyObject*);
+Scalar to_scalar(PyObject*, const char* op);
+// An array, a number, or anything that make_array takes but a list.
+Operand to_operand(PyObject*, const char* op);
+array to_array(PyObject*, const char* op);
+std::optional<Dtype> to_dtype(PyObject*);  // Dtype, "float32", float, np.float32; None: nothing
+PyObject* from_dtype(Dtype);               // new reference
+Stream to_stream(PyObject*);               // None: the default
+
+// mx.array(value, dtype): lists, NumPy arrays, buffers, DLPack.
+array make_array(PyObject* value, std::optional<Dtype> dtype, bool copy = true);
+PyObject* to_list(const array&);
+PyObject* to_number(const Scalar&);
+std::string print_array(const array&);
+int get_precision();
+void set_precision(int);
+
+// a[key], a[key] = value and at[key]
+array get_item(const array&, PyObject* key);
+array set_item(const array&, PyObject* key, PyObject* value, int mode);
+
+PyObject* make_array_type(PyObject* module);
+int get_buffer(PyObject*, Py_buffer*, int flags);
+void release_buffer(PyObject*, Py_buffer*);
+
+}  // namespace lazulite::bind

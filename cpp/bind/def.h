@@ -1,0 +1,82 @@
+// Functions: a row is a signature, a C++ function and a doc. One callable type parses arguments by
+// the signature, so that keywords, defaults, inspect.signature and error texts are right everywhere.
+#pragma once
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bind/array_class.h"
+
+namespace lazulite::bind {
+
+using Invoke = std::function<PyObject*(PyObject* const*)>;
+
+struct Def {
+  std::string signature, doc;
+  Invoke invoke;
+  bool is_method = false;
+  std::string rename;
+  Def&& method(const char* name = "") && {
+    is_method = true;
+    rename = name;
+    return std::move(*this);
+  }
+};
+
+// A table of rows for a sub-module ("" is core), collected before main and added by add_functions.
+struct Register {
+  Register(const char* submodule, std::vector<Def> rows);
+};
+void add_functions(PyObject* module);  // also the methods of array
+
+// ---- arguments -----------------------------------------------------------------------------------
+template <class T>
+struct From;
+template <> struct From<Operand> { static Operand of(PyObject* o, const char* f) { return to_operand(o, f); } };
+template <> struct From<array> { static array of(PyObject* o, const char* f) { return to_array(o, f); } };
+template <> struct From<Scalar> { static Scalar of(PyObject* o, const char* f) { return to_scalar(o, f); } };
+template <> struct From<Stream> { static Stream of(PyObject* o, const char*) { return to_stream(o); } };
+template <> struct From<bool> { static bool of(PyObject* o, const char* f); };
+template <> struct From<int64_t> { static int64_t of(PyObject* o, const char* f); };
+template <> struct From<uint64_t> { static uint64_t of(PyObject* o, const char* f); };
+template <> struct From<int> { static int of(PyObject* o, const char* f); };
+template <> struct From<double> { static double of(PyObject* o, const char* f); };
+template <> struct From<std::string> { static std::string of(PyObject* o, const char* f); };
+template <> struct From<Shape> { static Shape of(PyObject* o, const char* f); };
+template <> struct From<Axes> { static Axes of(PyObject* o, const char* f); };
+template <> struct From<Dtype> { static Dtype of(PyObject* o, const char* f); };
+template <> struct From<PyObject*> { static PyObject* of(PyObject* o, const char*) { return o; } };
+template <> struct From<std::vector<array>> { static std::vector<array> of(PyObject* o, const char* f); };
+template <class T> struct From<std::optional<T>> {
+  static std::optional<T> of(PyObject* o, const char* f) {
+    if (o == Py_None) return std::nullopt;
+    return From<T>::of(o, f);
+  }
+};
+
+// ---- results -------------------------------------------------------------------------------------
+inline PyObject* to_py(array a) { return wrap(std::move(a)); }
+inline PyObject* to_py(PyObject* o) { return o; }
+inline PyObject* to_py(bool b) { return PyBool_FromLong(b); }
+inline PyObject* to_py(Dtype t) { return from_dtype(t); }
+PyObject* to_py(const std::vector<array>&);
+PyObject* to_py(const Shape&);
+
+template <class R, class... A, size_t... i>
+Def make_def(const char* signature, R (*function)(A...), const char* doc, std::index_sequence<i...>) {
+  std::string text = signature;
+  std::string name = text.substr(0, text.find('('));
+  return Def{text, doc, [function, name](PyObject* const* args) -> PyObject* {
+               (void)args;
+               return to_py(function(From<std::remove_cvref_t<A>>::of(args[i], name.c_str())...));
+             }};
+}
+template <class R, class... A>
+Def def(const char* signature, R (*function)(A...), const char* doc) {
+  return make_def(signature, function, doc, std::index_sequence_for<A...>{});
+}
+template <class F>
+Def def(const char* signature, F function, const char* doc) { return def(signature, +function, doc); }
+
+}  // namespace lazulite::bind

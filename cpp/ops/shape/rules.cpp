@@ -1,0 +1,677 @@
+#include <algorithm>
+#include <numeric>
+
+#include "ops/elementwise/elementwise.h"
+#include "ops/reduce/reduce.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+
+void copy_strided(const Bound& from, const Bound& to) {
+  BlockProgram program;
+  program.domain = from.shape();
+  program.load.push_back({0, from.type(), 0, from.strides()});
+  program.store.push_back({1, from.type(), 0, to.strides()});
+  program.registers = 1;
+  program.width = 16;
+  program.cost = 0.3;
+  const Binding bindings[2] = {{from.data}, {to.data}};
+  run_program(program, bindings);
+}
+
+namespace {
+
+void copy_kernel(const Call& call) { copy_strided(call.in[0], call.out[0]); }
+
+// Moves the batch axis to the front; `axes` of the op then count one further.
+array batch_first(const array& a, int axis) { return axis == 0 ? a : moveaxis(a, axis, 0); }
+Shape with_front(int64_t n, const Shape& shape) {
+  Shape out{n};
+  out.append(shape.begin(), shape.end());
+  return out;
+}
+
+// ---- broadcast_to
+struct BroadcastTo {
+  Shape shape;
+  auto tie() const { return std::tie(shape); }
+};
+Specs infer_broadcast(const Attrs* a, const Arrays& in) {
+  return {Spec{static_cast<const AttrsOf<BroadcastTo>*>(a)->value.shape, in[0].dtype()}};
+}
+Arrays vjp_broadcast(const Node& node, const Arrays& cts, const Needs&) {
+  const Shape &from = node.inputs[0].shape(), &to = node.out[0].spec.shape;
+  Axes axes;
+  const int shift = int(to.size() - from.size());
+  for (int i = 0; i < int(to.size()); ++i)
+    if (i < shift || (from[i - shift] == 1 && to[i] != 1)) axes.push_back(i);
+  return {reshape(axes.empty() ? cts[0] : sum(cts[0], axes, false), from)};
+}
+Arrays vmap_broadcast(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const Shape& to = node.out[0].spec.shape;
+  array x = batch_first(in[0], axes[0]);
+  Shape shape{x.shape(0)};
+  for (size_t i = x.ndim() - 1; i < to.size(); ++i) shape.push_back(1);
+  for (int i = 1; i < x.ndim(); ++i) shape.push_back(x.shape(i));
+  out_axes = {0};
+  return {broadcast_to(reshape(x, shape), with_front(x.shape(0), to))};
+}
+bool view_broadcast(const Node& node, const Bound& in, Storage& out) {
+  out.buffer = in.storage->buffer;
+  out.offset = in.storage->offset;
+  out.strides = broadcast_strides(in.shape(), in.strides(), node.out[0].spec.shape);
+  return true;
+}
+const Op broadcast_op{.name = "broadcast_to", .doc = "Repeats an array along axes of size 1 and new ones.", .sort = Sort::view,
+                      .linear = true, .infer = infer_broadcast, .vjp = vjp_broadcast, .vmap = vmap_broadcast,
+                      .view = view_broadcast, .kernel = copy_kernel};
+
+// ---- reshape
+struct Reshape {
+  Shape shape;
+  auto tie() const { return std::tie(shape); }
+};
+Specs infer_reshape(const Attrs* a, const Arrays& in) {
+  return {Spec{static_cast<const AttrsOf<Reshape>*>(a)->value.shape, in[0].dtype()}};
+}
+Arrays vjp_reshape(const Node& node, const Arrays& cts, const Needs&) { return {reshape(cts[0], node.inputs[0].shape())}; }
+Arrays vmap_reshape(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const array x = batch_first(in[0], axes[0]);
+  out_axes = {0};
+  return {reshape(x, with_front(x.shape(0), node.out[0].spec.shape))};
+}
+// Strides of the new shape over the old memory, when every new axis lies inside one run of old axes.
+bool view_reshape(const Node& node, const Bound& in, Storage& out) {
+  const Shape& to = node.out[0].spec.shape;
+  if (size_of(to) == 0) return false;
+  Shape from = in.shape();
+  SmallVector<Strides, 4> steps{in.strides()};
+  collapse(from, steps);
+  Strides strides;
+  strides.resize(to.size(), 1);
+  size_t run = 0;
+  int64_t inside = 1;
+  for (size_t i = 0; i < to.size(); ++i) {
+    if (to[i] == 1) continue;
+    while (run < from.size() && inside == from[run]) {
+      ++run;
+      inside = 1;
+    }
+    if (run == from.size() || from[run] % (inside * to[i]) != 0) return false;
+    inside *= to[i];
+    strides[i] = steps[0][run] * (from[run] / inside);
+  }
+  out = {in.storage->buffer, in.storage->offset, strides};
+  return true;
+}
+void reshape_kernel(const Call& call) {
+  Storage dense{call.out[0].storage->buffer, call.out[0].storage->offset, dense_strides(call.in[0].shape())};
+  copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
+}
+const Op reshape_op{.name = "reshape", .doc = "The same elements, in row-major order, in another shape.", .sort = Sort::view,
+                    .linear = true, .infer = infer_reshape, .vjp = vjp_reshape, .vmap = vmap_reshape,
+                    .view = view_reshape, .kernel = reshape_kernel};
+
+// ---- transpose
+struct Transpose {
+  Axes axes;
+  auto tie() const { return std::tie(axes); }
+};
+Specs infer_transpose(const Attrs* a, const Arrays& in) {
+  Shape shape;
+  for (int axis : static_cast<const AttrsOf<Transpose>*>(a)->value.axes) shape.push_back(in[0].shape()[axis]);
+  return {Spec{shape, in[0].dtype()}};
+}
+Arrays vjp_transpose(const Node& node, const Arrays& cts, const Needs&) {
+  const Axes& axes = node.get<Transpose>().axes;
+  Axes back;
+  back.resize(axes.size());
+  for (size_t i = 0; i < axes.size(); ++i) back[axes[i]] = int(i);
+  return {transpose(cts[0], back)};
+}
+Arrays vmap_transpose(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  Axes order{0};
+  for (int axis : node.get<Transpose>().axes) order.push_back(axis + 1);
+  out_axes = {0};
+  return {transpose(batch_first(in[0], axes[0]), order)};
+}
+bool view_transpose(const Node& node, const Bound& in, Storage& out) {
+  out = {in.storage->buffer, in.storage->offset, {}};
+  for (int axis : node.get<Transpose>().axes) out.strides.push_back(in.strides()[axis]);
+  return true;
+}
+const Op transpose_op{.name = "transpose", .doc = "The axes in another order.", .sort = Sort::view, .linear = true,
+                      .infer = infer_transpose, .vjp = vjp_transpose, .vmap = vmap_transpose, .view = view_transpose};
+
+// ---- slice and slice_update
+struct Slice {
+  Shape start, step, size;
+  auto tie() const { return std::tie(start, step, size); }
+  Shape stop() const {
+    Shape out;
+    for (size_t i = 0; i < start.size(); ++i) out.push_back(std::max<int64_t>(start[i] + step[i] * size[i], -1));
+    return out;
+  }
+};
+Specs infer_slice(const Attrs* a, const Arrays& in) {
+  return {Spec{static_cast<const AttrsOf<Slice>*>(a)->value.size, in[0].dtype()}};
+}
+Storage slice_storage(const Slice& at, const Storage& in) {
+  Storage out{in.buffer, in.offset, {}};
+  for (size_t i = 0; i < at.start.size(); ++i) {
+    if (at.size[i] > 0) out.offset += at.start[i] * in.strides[i];
+    out.strides.push_back(in.strides[i] * at.step[i]);
+  }
+  return out;
+}
+bool view_slice(const Node& node, const Bound& in, Storage& out) {
+  out = slice_storage(node.get<Slice>(), *in.storage);
+  return true;
+}
+Arrays vjp_slice(const Node& node, const Arrays& cts, const Needs&) {
+  const Slice& at = node.get<Slice>();
+  return {slice_update(zeros_like(node.inputs[0]), cts[0], at.start, at.stop(), at.step)};
+}
+Slice batched(const Slice& at, int64_t lanes) {
+  return {with_front(0, at.start), with_front(1, at.step), with_front(lanes, at.size)};
+}
+extern const Op slice_op, slice_update_op;
+Arrays vmap_slice(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const array x = batch_first(in[0], axes[0]);
+  out_axes = {0};
+  return {record(slice_op, attrs(batched(node.get<Slice>(), x.shape(0))), {x}, node.stream)};
+}
+const Op slice_op{.name = "slice", .doc = "Every step-th element between bounds, on each axis.", .sort = Sort::view,
+                  .linear = true, .infer = infer_slice, .vjp = vjp_slice, .vmap = vmap_slice, .view = view_slice};
+
+Specs infer_update(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+Arrays vjp_update(const Node& node, const Arrays& cts, const Needs& needs) {
+  const Slice& at = node.get<Slice>();
+  Arrays out{array(), array()};
+  if (needs[0]) out[0] = slice_update(cts[0], zeros_like(node.inputs[1]), at.start, at.stop(), at.step);
+  if (needs[1]) out[1] = slice(cts[0], at.start, at.stop(), at.step);
+  return out;
+}
+Arrays vmap_update(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const int64_t lanes = axes[0] >= 0 ? in[0].shape()[axes[0]] : in[1].shape()[axes[1]];
+  auto lane_first = [&](size_t k) {
+    return axes[k] >= 0 ? batch_first(in[k], axes[k]) : broadcast_to(in[k], with_front(lanes, in[k].shape()));
+  };
+  out_axes = {0};
+  return {record(slice_update_op, attrs(batched(node.get<Slice>(), lanes)), {lane_first(0), lane_first(1)}, node.stream)};
+}
+void update_kernel(const Call& call) {
+  const Slice& at = call.node.get<Slice>();
+  const Storage part = slice_storage(at, *call.out[0].storage);
+  const Bound to{call.in[1].spec, &part, static_cast<char*>(part.buffer->data) + part.offset * size_of(call.in[1].type())};
+  copy_strided(call.in[1], to);
+}
+const Op slice_update_op{.name = "slice_update", .doc = "The array with a slice of it replaced.", .linear = true, .update = true,
+                         .infer = infer_update, .vjp = vjp_update, .vmap = vmap_update, .kernel = update_kernel};
+
+// ---- concatenate
+struct Concatenate {
+  int axis;
+  auto tie() const { return std::tie(axis); }
+};
+Specs infer_concatenate(const Attrs* a, const Arrays& in) {
+  const int axis = static_cast<const AttrsOf<Concatenate>*>(a)->value.axis;
+  Spec spec = in[0].slot().spec;
+  for (size_t i = 1; i < in.size(); ++i) {
+    Shape one = in[i].shape();
+    if (one.size() == spec.shape.size()) one[axis] = spec.shape[axis];
+    if (one != spec.shape)
+      fail(Kind::value, "concatenate", "shapes differ off the axis: got ", in[0].shape(), " and ", in[i].shape(), " along axis ", axis);
+    spec.shape[axis] += in[i].shape()[axis];
+  }
+  return {spec};
+}
+Arrays vjp_concatenate(const Node& node, const Arrays& cts, const Needs& needs) {
+  const int axis = node.get<Concatenate>().axis;
+  Arrays out;
+  int64_t at = 0;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const int64_t n = node.inputs[i].shape()[axis];
+    out.push_back(needs[i] ? slice_axis(cts[0], axis, at, at + n) : array());
+    at += n;
+  }
+  return out;
+}
+Arrays vmap_concatenate(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  int64_t lanes = 0;
+  for (size_t i = 0; i < in.size(); ++i)
+    if (axes[i] >= 0) lanes = in[i].shape()[axes[i]];
+  std::vector<array> parts;
+  for (size_t i = 0; i < in.size(); ++i)
+    parts.push_back(axes[i] >= 0 ? batch_first(in[i], axes[i]) : broadcast_to(in[i], with_front(lanes, in[i].shape())));
+  out_axes = {0};
+  return {concatenate(parts, node.get<Concatenate>().axis + 1)};
+}
+void concatenate_kernel(const Call& call) {
+  const int axis = call.node.get<Concatenate>().axis;
+  Storage at = *call.out[0].storage;
+  for (const Bound& in : call.in) {
+    copy_strided(in, Bound{in.spec, &at, static_cast<char*>(at.buffer->data) + at.offset * size_of(in.type())});
+    at.offset += in.shape()[axis] * at.strides[axis];
+  }
+}
+const Op concatenate_op{.name = "concatenate", .doc = "Arrays one after the other along an axis.", .linear = true,
+                        .infer = infer_concatenate, .vjp = vjp_concatenate, .vmap = vmap_concatenate, .kernel = concatenate_kernel};
+
+// ---- contiguous, view
+Arrays vjp_same(const Node&, const Arrays& cts, const Needs&) { return {cts[0]}; }
+Specs infer_same(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+Arrays vmap_contiguous(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes = {0};
+  return {contiguous(batch_first(in[0], axes[0]))};
+}
+bool view_contiguous(const Node&, const Bound& in, Storage& out) {
+  if (!in.dense()) return false;
+  out = *in.storage;
+  return true;
+}
+const Op contiguous_op{.name = "contiguous", .doc = "The array in row-major order without gaps.", .sort = Sort::view, .linear = true,
+                       .infer = infer_same, .vjp = vjp_same, .vmap = vmap_contiguous, .view = view_contiguous, .kernel = copy_kernel};
+
+struct ViewAs {
+  Dtype type;
+  auto tie() const { return std::tie(type); }
+};
+Specs infer_view(const Attrs* a, const Arrays& in) {
+  const Dtype to = static_cast<const AttrsOf<ViewAs>*>(a)->value.type;
+  Shape shape = in[0].shape();
+  const int64_t from_bytes = size_of(in[0].dtype()), to_bytes = size_of(to);
+  if (from_bytes != to_bytes) {
+    if (shape.empty()) fail(Kind::value, "view", "0-d array: got ", in[0].dtype(), " to ", to, ", expected dtypes of one size");
+    const int64_t bytes = shape.back() * from_bytes;
+    if (bytes % to_bytes)
+      fail(Kind::value, "view", "the last axis does not divide: got ", bytes, " bytes, expected a multiple of ", to_bytes);
+    shape.back() = bytes / to_bytes;
+  }
+  return {Spec{shape, to}};
+}
+Arrays vmap_view(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes = {0};
+  array x = batch_first(in[0], axes[0]);
+  return {view(x, node.get<ViewAs>().type)};
+}
+bool view_view(const Node& node, const Bound& in, Storage& out) {
+  if (!in.dense()) return false;
+  const int64_t from = size_of(in.type()), to = size_of(node.get<ViewAs>().type);
+  if (in.storage->offset * from % to) return false;
+  out = {in.storage->buffer, in.storage->offset * from / to, dense_strides(node.out[0].spec.shape)};
+  return true;
+}
+void view_kernel(const Call& call) {
+  Storage dense{call.out[0].storage->buffer, 0, dense_strides(call.in[0].shape())};
+  copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
+}
+const Op view_op{.name = "view", .doc = "The same bytes as another dtype.", .sort = Sort::view, .infer = infer_view,
+                 .vmap = vmap_view, .view = view_view, .kernel = view_kernel};
+
+// ---- depends
+struct Depends {
+  int inputs;
+  auto tie() const { return std::tie(inputs); }
+};
+Specs infer_depends(const Attrs* a, const Arrays& in) {
+  Specs out;
+  for (int i = 0; i < static_cast<const AttrsOf<Depends>*>(a)->value.inputs; ++i) out.push_back(in[i].slot().spec);
+  return out;
+}
+Arrays vjp_depends(const Node& node, const Arrays& cts, const Needs&) {
+  Arrays out = cts;
+  out.resize(node.inputs.size());
+  return out;
+}
+Arrays jvp_depends(const Node& node, const Arrays& t) {
+  Arrays out;
+  for (size_t i = 0; i < node.out.size(); ++i) out.push_back(t[i]);
+  return out;
+}
+Arrays vmap_depends(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes.clear();
+  for (size_t i = 0; i < node.out.size(); ++i) out_axes.push_back(axes[i]);
+  return record_all(*node.op, node.attributes, in, node.stream);
+}
+void depends_kernel(const Call& call) {
+  for (size_t i = 0; i < call.out.size(); ++i) copy_strided(call.in[i], call.out[i]);
+}
+const Op depends_op{.name = "depends", .doc = "The inputs, evaluated after the dependencies.", .barrier = true,
+                    .infer = infer_depends, .vjp = vjp_depends, .jvp = jvp_depends, .vmap = vmap_depends, .kernel = depends_kernel};
+
+}  // namespace
+
+array broadcast_to(const array& a, const Shape& shape, Stream s) {
+  if (a.shape() == shape) return a;
+  if (broadcast_shapes(a.shape(), shape, "broadcast_to") != shape)
+    fail(Kind::value, "broadcast_to", "does not broadcast: got ", a.shape(), ", expected a shape that fits ", shape);
+  if (is_constant(a)) return constant(constant_value(a), shape, a.dtype(), s);
+  return record(broadcast_op, attrs(BroadcastTo{shape}), {a}, s);
+}
+
+array reshape(const array& a, Shape shape, Stream s) {
+  int64_t known = 1;
+  int unknown = -1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == -1) {
+      if (unknown >= 0) fail(Kind::value, "reshape", "more than one -1: got ", shape);
+      unknown = int(i);
+    } else if (shape[i] < 0) {
+      fail(Kind::value, "reshape", "negative size: got ", shape);
+    } else {
+      known *= shape[i];
+    }
+  }
+  if (unknown >= 0) {
+    if (known == 0 || a.size() % known)
+      fail(Kind::value, "reshape", "sizes do not divide: got ", a.shape(), ", expected ", shape);
+    shape[unknown] = a.size() / known;
+  }
+  if (size_of(shape) != a.size())
+    fail(Kind::value, "reshape", "sizes differ: got an array of shape ", a.shape(), " (", a.size(), " elements), expected ", shape);
+  if (shape == a.shape()) return a;
+  if (is_constant(a)) return constant(constant_value(a), shape, a.dtype(), s);
+  return record(reshape_op, attrs(Reshape{std::move(shape)}), {a}, s);
+}
+
+array transpose(const array& a, const Axes& axes, Stream s) {
+  if (int(axes.size()) != a.ndim())
+    fail(Kind::value, "transpose", "wrong number of axes: got ", axes, " for an array with ", a.ndim(), " axes");
+  Axes order;
+  for (int axis : axes) order.push_back(normal_axis(axis, a.ndim(), "transpose"));
+  normal_axes(order, a.ndim(), "transpose");
+  bool same = true;
+  for (int i = 0; i < a.ndim(); ++i) same &= order[i] == i;
+  if (same) return a;
+  return record(transpose_op, attrs(Transpose{order}), {a}, s);
+}
+
+array transpose(const array& a, Stream s) {
+  Axes axes;
+  for (int i = a.ndim(); i-- > 0;) axes.push_back(i);
+  return transpose(a, axes, s);
+}
+
+namespace {
+Slice slice_of(const array& a, const Shape& start, const Shape& stop, const Shape& step, const char* op) {
+  const size_t n = a.shape().size();
+  if (start.size() != n || stop.size() != n || step.size() != n)
+    fail(Kind::value, op, "bounds for every axis are needed: got ", start, ", ", stop, ", ", step, " for shape ", a.shape());
+  Slice out;
+  for (size_t i = 0; i < n; ++i) {
+    if (step[i] == 0) fail(Kind::value, op, "step 0 on axis ", i);
+    const int64_t span = step[i] > 0 ? stop[i] - start[i] : start[i] - stop[i];
+    const int64_t size = span <= 0 ? 0 : (span + std::abs(step[i]) - 1) / std::abs(step[i]);
+    const int64_t last = start[i] + (size - 1) * step[i];
+    if (size > 0 && (start[i] < 0 || start[i] >= a.shape()[i] || last < 0 || last >= a.shape()[i]))
+      fail(Kind::index, op, "bounds out of range: got ", start[i], " to ", stop[i], " for axis ", i, " with size ", a.shape()[i]);
+    out.start.push_back(size ? start[i] : 0);
+    out.step.push_back(step[i]);
+    out.size.push_back(size);
+  }
+  return out;
+}
+}  // namespace
+
+array slice(const array& a, const Shape& start, const Shape& stop, const Shape& step, Stream s) {
+  Slice at = slice_of(a, start, stop, step, "slice");
+  bool whole = at.size == a.shape();
+  for (int64_t n : at.step) whole &= n == 1;
+  if (whole) return a;
+  return record(slice_op, attrs(std::move(at)), {a}, s);
+}
+
+array slice_update(const array& a, const array& update, const Shape& start, const Shape& stop, const Shape& step, Stream s) {
+  Slice at = slice_of(a, start, stop, step, "slice_update");
+  const array fitted = broadcast_to(astype(update, a.dtype(), s), at.size, s);
+  return record(slice_update_op, attrs(std::move(at)), {a, fitted}, s);
+}
+
+array slice_axis(const array& a, int axis, int64_t from, int64_t to, Stream s) {
+  Shape start, stop = a.shape(), step;
+  start.resize(stop.size(), 0);
+  step.resize(stop.size(), 1);
+  start[axis] = from;
+  stop[axis] = to;
+  return slice(a, start, stop, step, s);
+}
+
+array concatenate(const std::vector<array>& arrays, int axis, Stream s) {
+  if (arrays.empty()) fail(Kind::value, "concatenate", "no arrays: got an empty list, expected one array or more");
+  axis = normal_axis(axis, arrays[0].ndim(), "concatenate");
+  Dtype t = arrays[0].dtype();
+  for (auto& a : arrays) t = promote(t, a.dtype());
+  Arrays in;
+  for (auto& a : arrays) in.push_back(astype(a, t, s));
+  if (in.size() == 1) return in[0];
+  return record(concatenate_op, attrs(Concatenate{axis}), std::move(in), s);
+}
+
+array pad(const array& a, const Shape& low, const Shape& high, const Operand& value, Stream s) {
+  Shape shape, start, stop, step;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (low[i] < 0 || high[i] < 0) fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
+    shape.push_back(a.shape(i) + low[i] + high[i]);
+    start.push_back(low[i]);
+    stop.push_back(low[i] + a.shape(i));
+    step.push_back(1);
+  }
+  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop, step, s);
+}
+
+array contiguous(const array& a, Stream s) { return record(contiguous_op, {}, {a}, s); }
+array view(const array& a, Dtype t, Stream s) { return t == a.dtype() ? a : record(view_op, attrs(ViewAs{t}), {a}, s); }
+
+array expand_dims(const array& a, const Axes& axes, Stream s) {
+  const int n = a.ndim() + int(axes.size());
+  const Axes at = normal_axes(axes, n, "expand_dims");
+  Shape shape;
+  size_t next = 0, from = 0;
+  for (int i = 0; i < n; ++i) {
+    if (next < at.size() && at[next] == i) {
+      shape.push_back(1);
+      ++next;
+    } else {
+      shape.push_back(a.shape()[from++]);
+    }
+  }
+  return reshape(a, shape, s);
+}
+
+array squeeze(const array& a, const Axes& axes, Stream s) {
+  const Axes at = normal_axes(axes, a.ndim(), "squeeze");
+  Shape shape;
+  size_t next = 0;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (next < at.size() && at[next] == i) {
+      if (a.shape()[i] != 1) fail(Kind::value, "squeeze", "axis ", i, " is not of size 1: got shape ", a.shape());
+      ++next;
+    } else {
+      shape.push_back(a.shape()[i]);
+    }
+  }
+  return reshape(a, shape, s);
+}
+
+array squeeze(const array& a, Stream s) {
+  Shape shape;
+  for (int64_t d : a.shape())
+    if (d != 1) shape.push_back(d);
+  return reshape(a, shape, s);
+}
+
+array flatten(const array& a, int start, int end, Stream s) {
+  if (a.ndim() == 0) return reshape(a, {1}, s);
+  start = normal_axis(start, a.ndim(), "flatten");
+  end = normal_axis(end, a.ndim(), "flatten");
+  if (end < start) fail(Kind::value, "flatten", "end before start: got ", start, " and ", end);
+  Shape shape(a.shape().begin(), a.shape().begin() + start);
+  int64_t n = 1;
+  for (int i = start; i <= end; ++i) n *= a.shape()[i];
+  shape.push_back(n);
+  shape.append(a.shape().begin() + end + 1, a.shape().end());
+  return reshape(a, shape, s);
+}
+
+array unflatten(const array& a, int axis, const Shape& parts, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "unflatten");
+  Shape fixed = parts;
+  int64_t known = 1;
+  for (int64_t d : parts) known *= d == -1 ? 1 : d;
+  for (auto& d : fixed)
+    if (d == -1) d = known ? a.shape()[axis] / known : 0;
+  if (size_of(fixed) != a.shape()[axis])
+    fail(Kind::value, "unflatten", "sizes differ: got ", parts, " for axis ", axis, " with size ", a.shape()[axis]);
+  Shape shape(a.shape().begin(), a.shape().begin() + axis);
+  shape.append(fixed.begin(), fixed.end());
+  shape.append(a.shape().begin() + axis + 1, a.shape().end());
+  return reshape(a, shape, s);
+}
+
+array swapaxes(const array& a, int i, int j, Stream s) {
+  Axes axes = all_axes(a.ndim());
+  std::swap(axes[normal_axis(i, a.ndim(), "swapaxes")], axes[normal_axis(j, a.ndim(), "swapaxes")]);
+  return transpose(a, axes, s);
+}
+
+array moveaxis(const array& a, int from, int to, Stream s) {
+  from = normal_axis(from, a.ndim(), "moveaxis");
+  to = normal_axis(to, a.ndim(), "moveaxis");
+  Axes axes = all_axes(a.ndim());
+  axes.erase(axes.begin() + from);
+  axes.insert(axes.begin() + to, from);
+  return transpose(a, axes, s);
+}
+
+array matrix_transpose(const array& a, Stream s) {
+  if (a.ndim() < 2) fail(Kind::value, "matrix_transpose", "too few axes: got shape ", a.shape(), ", expected 2 or more");
+  return swapaxes(a, -1, -2, s);
+}
+
+array stack(const std::vector<array>& arrays, int axis, Stream s) {
+  if (arrays.empty()) fail(Kind::value, "stack", "no arrays: got an empty list, expected one array or more");
+  for (auto& a : arrays)
+    if (a.shape() != arrays[0].shape())
+      fail(Kind::value, "stack", "shapes differ: got ", arrays[0].shape(), " and ", a.shape());
+  axis = normal_axis(axis, arrays[0].ndim() + 1, "stack");
+  std::vector<array> parts;
+  for (auto& a : arrays) parts.push_back(expand_dims(a, {axis}, s));
+  return concatenate(parts, axis, s);
+}
+
+std::vector<array> split(const array& a, const Shape& at, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "split");
+  const int64_t n = a.shape()[axis];
+  std::vector<array> out;
+  int64_t from = 0;
+  for (size_t i = 0; i <= at.size(); ++i) {
+    int64_t to = i == at.size() ? n : at[i] < 0 ? at[i] + n : at[i];
+    to = std::clamp<int64_t>(to, 0, n);
+    out.push_back(slice_axis(a, axis, from, std::max(from, to), s));
+    from = to;
+  }
+  return out;
+}
+
+std::vector<array> split(const array& a, int parts, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "split");
+  const int64_t n = a.shape()[axis];
+  if (parts <= 0 || n % parts)
+    fail(Kind::value, "split", "does not divide: got ", parts, " parts of axis ", axis, " with size ", n);
+  Shape at;
+  for (int i = 1; i < parts; ++i) at.push_back(n / parts * i);
+  return split(a, at, axis, s);
+}
+
+array repeat(const array& a, int repeats, int axis, Stream s) {
+  if (repeats < 0) fail(Kind::value, "repeat", "negative count: got ", repeats);
+  axis = normal_axis(axis, a.ndim(), "repeat");
+  Shape shape = a.shape();
+  shape.insert(shape.begin() + axis + 1, repeats);
+  Shape flat = a.shape();
+  flat[axis] *= repeats;
+  return reshape(broadcast_to(expand_dims(a, {axis + 1}, s), shape, s), flat, s);
+}
+
+array tile(const array& a, const Shape& reps, Stream s) {
+  Shape counts = reps, base = a.shape();
+  while (counts.size() < base.size()) counts.insert(counts.begin(), 1);
+  while (base.size() < counts.size()) base.insert(base.begin(), 1);
+  Shape one, wide, flat;
+  for (size_t i = 0; i < base.size(); ++i) {
+    if (counts[i] < 0) fail(Kind::value, "tile", "negative count: got ", reps);
+    one.push_back(1);
+    one.push_back(base[i]);
+    wide.push_back(counts[i]);
+    wide.push_back(base[i]);
+    flat.push_back(counts[i] * base[i]);
+  }
+  return reshape(broadcast_to(reshape(a, one, s), wide, s), flat, s);
+}
+
+array flip(const array& a, const Axes& axes, Stream s) {
+  Shape start, stop = a.shape(), step;
+  start.resize(stop.size(), 0);
+  step.resize(stop.size(), 1);
+  for (int axis : normal_axes(axes, a.ndim(), "flip")) {
+    start[axis] = std::max<int64_t>(a.shape()[axis] - 1, 0);
+    stop[axis] = a.shape()[axis] ? -1 : 0;
+    step[axis] = -1;
+  }
+  return slice(a, start, stop, step, s);
+}
+
+array roll(const array& a, const Shape& shift, const Axes& axes, Stream s) {
+  if (shift.size() != axes.size() && shift.size() != 1)
+    fail(Kind::value, "roll", "shifts and axes differ in number: got ", shift, " and ", axes);
+  array out = a;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const int axis = normal_axis(axes[i], a.ndim(), "roll");
+    const int64_t n = a.shape()[axis];
+    if (n == 0) continue;
+    const int64_t by = ((shift[shift.size() == 1 ? 0 : i] % n) + n) % n;
+    if (by) out = concatenate({slice_axis(out, axis, n - by, n, s), slice_axis(out, axis, 0, n - by, s)}, axis, s);
+  }
+  return out;
+}
+
+array diagonal(const array& a, int offset, int axis1, int axis2, Stream s) {
+  axis1 = normal_axis(axis1, a.ndim(), "diagonal");
+  axis2 = normal_axis(axis2, a.ndim(), "diagonal");
+  if (axis1 == axis2) fail(Kind::value, "diagonal", "the two axes are the same: got ", axis1);
+  Axes order;
+  for (int i = 0; i < a.ndim(); ++i)
+    if (i != axis1 && i != axis2) order.push_back(i);
+  order.push_back(axis1);
+  order.push_back(axis2);
+  array x = transpose(a, order, s);
+  const int64_t rows = x.shape(-2), columns = x.shape(-1);
+  const int64_t row = offset < 0 ? -int64_t(offset) : 0, column = offset > 0 ? offset : 0;
+  const int64_t n = std::max<int64_t>(0, std::min(rows - row, columns - column));
+  const int last = x.ndim() - 1;
+  if (n == 0) {
+    Shape shape(x.shape().begin(), x.shape().end() - 2);
+    shape.push_back(0);
+    return constant(0, shape, a.dtype(), s);
+  }
+  // Rows row .. row + n of a square, read along its flattened diagonal with step columns + 1.
+  x = slice_axis(slice_axis(x, last - 1, row, row + n, s), last, column, column + n, s);
+  x = flatten(x, last - 1, last, s);
+  Shape start, stop = x.shape(), step;
+  start.resize(stop.size(), 0);
+  step.resize(stop.size(), 1);
+  step.back() = n + 1;
+  return slice(x, start, stop, step, s);
+}
+
+std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies) {
+  if (inputs.empty()) return {};
+  Arrays in;
+  for (auto& a : inputs) in.push_back(a);
+  for (auto& a : dependencies) in.push_back(a);
+  const Arrays out = record_all(depends_op, attrs(Depends{int(inputs.size())}), std::move(in), inputs[0].node()->stream);
+  return {out.begin(), out.end()};
+}
+
+}  // namespace lazulite
