@@ -25,6 +25,9 @@ class array {
   array(std::initializer_list<T> values, Dtype type = dtype_of<T>)
       : array(values.begin(), Shape{int64_t(values.size())}, dtype_of<T>, type) {}
   template <class T>
+  array(std::initializer_list<T> values, Shape shape, Dtype type = dtype_of<T>)
+      : array(values.begin(), std::move(shape), dtype_of<T>, type) {}
+  template <class T>
   array(const std::vector<T>& values, Shape shape, Dtype type = dtype_of<T>)
       : array(values.data(), std::move(shape), dtype_of<T>, type) {}
   array(const void* data, Shape shape, Dtype data_type, Dtype type);  // copies

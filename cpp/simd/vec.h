@@ -519,6 +519,8 @@ template <class T> LAZULITE_INLINE Vec<T> rint(Vec<T> a) {
 #endif
 }
 template <class T> LAZULITE_INLINE Vec<T> floor(Vec<T> a) {
+  if constexpr (std::is_integral_v<T>) return a;
+  else {
 #if defined(LAZULITE_SIMD_AVX512)
   if constexpr (std::is_same_v<T, float>) {
     return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 9));
@@ -532,8 +534,11 @@ template <class T> LAZULITE_INLINE Vec<T> floor(Vec<T> a) {
   Vec<T> r = rint(a);
   return copysign(r - select(r > a, Vec<T>(1), Vec<T>(0)), a);
 #endif
+  }
 }
 template <class T> LAZULITE_INLINE Vec<T> ceil(Vec<T> a) {
+  if constexpr (std::is_integral_v<T>) return a;
+  else {
 #if defined(LAZULITE_SIMD_AVX512)
   if constexpr (std::is_same_v<T, float>) {
     return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 10));
@@ -547,8 +552,11 @@ template <class T> LAZULITE_INLINE Vec<T> ceil(Vec<T> a) {
   Vec<T> r = rint(a);
   return copysign(r + select(r < a, Vec<T>(1), Vec<T>(0)), a);
 #endif
+  }
 }
 template <class T> LAZULITE_INLINE Vec<T> trunc(Vec<T> a) {
+  if constexpr (std::is_integral_v<T>) return a;
+  else {
 #if defined(LAZULITE_SIMD_AVX512)
   if constexpr (std::is_same_v<T, float>) {
     return Vec<T>::from(_mm512_maskz_roundscale_ps(every16, a.v, 11));
@@ -562,6 +570,7 @@ template <class T> LAZULITE_INLINE Vec<T> trunc(Vec<T> a) {
   Vec<T> m = abs(a), r = rint(m);
   return copysign(r - select(r > m, Vec<T>(1), Vec<T>(0)), a);
 #endif
+  }
 }
 
 // The shape of a float: bits of the fraction, exponent bias.

@@ -141,6 +141,15 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
   return {outputs, result};
 }
 
+ArrayList grad(const Function& f, const ArrayList& arguments) {
+  return vjp(f, arguments, [](const ArrayList& outputs) -> ArrayList {
+    if (outputs.empty() || outputs[0].ndim() != 0)
+      fail(Kind::value, "grad", "the function must return a scalar: got ",
+           outputs.empty() ? Shape{0} : outputs[0].shape());
+    return {ones_like(outputs[0])};
+  }).second;
+}
+
 namespace {
 
 // Without a batching rule: lane by lane, stacked. Slow but never wrong.

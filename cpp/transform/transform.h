@@ -23,6 +23,9 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
                                     const std::function<ArrayList(const ArrayList& outputs)>& cotangents);
 std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents);
 
+// The gradients of a function whose first output is a scalar.
+ArrayList grad(const Function& f, const ArrayList& arguments);
+
 // in_axes[i] = -1: not mapped. out_axes(n) gives the wanted axis of each of n outputs (-1: not mapped).
 ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
                const std::function<Axes(const ArrayList& lane_outputs)>& out_axes);
