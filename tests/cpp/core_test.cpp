@@ -199,7 +199,7 @@ TEST(Rows, derivatives_agree_with_differences_and_with_each_other) {
     if (!op->vjp || !family.row.types.has(mx::float64) || op->name == std::string("floor_divide")) continue;
     std::vector<double> samples;
     for (int i = 0; i < 7; ++i) samples.push_back(family.row.lo + (family.row.hi - family.row.lo) * (i + 0.37) / 7.3);
-    const array x(samples, {7}), other(std::vector<double>(samples.rbegin(), samples.rend()), {7});
+    const array x(samples, {7}), other = mx::flip(x, Axes{0}) * 0.93;  // never equal: no kinks
     auto f = [&](const array& a) { return family.operands == 1 ? mx::unary(*op, a) : mx::binary(*op, a, other); };
     auto loss = [&](const mx::ArrayList& in) -> mx::ArrayList { return {mx::sum(f(in[0]), Axes{0})}; };
     const array g = mx::grad(loss, {x})[0];
