@@ -32,7 +32,7 @@ void copy_convert(const Shape& shape, const void* from, Dtype from_type, const S
   run_program(program, bindings);
 }
 
-// An input in its compute type: kept axes and reduced axes, each collapsed.
+// An input: kept axes and reduced axes, each collapsed.
 struct Split {
   const char* data;
   Dtype type;
@@ -42,6 +42,7 @@ struct Split {
   Ref<Buffer> copy;
 
   int64_t width() const { return size_of(type); }
+  int64_t wide() const { return size_of(compute_type(type)); }  // of an accumulator
   // Address of the first element of a result, without the last kept axis (`inner` false) or with it.
   const char* at(int64_t index, size_t axes) const {
     int64_t offset = 0;
@@ -75,18 +76,11 @@ struct Split {
 
 // Neither side may be empty when this is called.
 Split split_axes(const Bound& in, const Axes& axes) {
-  Split out{in.data, compute_type(in.type()), {}, {}, {}, {}, 1, 1, {}};
-  Strides strides = in.strides();
-  if (out.type != in.type()) {
-    out.copy = allocate(size_of(in.shape()) * out.width());
-    copy_convert(in.shape(), in.data, in.type(), strides, out.copy->data, out.type);
-    out.data = static_cast<const char*>(out.copy->data);
-    strides = dense_strides(in.shape());
-  }
+  Split out{in.data, in.type(), {}, {}, {}, {}, 1, 1, {}};
   for (int i = 0; i < int(in.shape().size()); ++i) {
     const bool reduced = holds(axes, i);
     (reduced ? out.reduced : out.kept).push_back(in.shape()[i]);
-    (reduced ? out.reduced_strides : out.kept_strides).push_back(strides[i]);
+    (reduced ? out.reduced_strides : out.kept_strides).push_back(in.strides()[i]);
     (reduced ? out.length : out.results) *= in.shape()[i];
   }
   auto join = [](Shape& shape, Strides& steps) {
@@ -128,7 +122,7 @@ Specs infer_reduce(const Attrs* a, const Arrays& in) {
 }
 
 // parts: n values of `columns` elements; pairwise by index, the result in the first.
-void fold(const MonoidKernels& k, char* parts, int64_t n, int64_t bytes, int64_t columns) {
+void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t bytes, int64_t columns) {
   for (; n > 1; n = (n + 1) / 2)
     for (int64_t i = 0; 2 * i < n; ++i) {
       if (2 * i + 1 < n) k.combine(parts + 2 * i * bytes, parts + (2 * i + 1) * bytes, columns);
@@ -136,42 +130,63 @@ void fold(const MonoidKernels& k, char* parts, int64_t n, int64_t bytes, int64_t
     }
 }
 
-void reduce_rows(const MonoidKernels& k, const Split& in, char* out) {
-  const int64_t w = in.width(), length = in.length, rows = in.results;
+// The whole tree over contiguous elements: a counter in base two, part[i] standing for 2^i chunks.
+void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, int64_t wide, char* out) {
+  if (n <= reduce_chunk) return k.chunk(x, n, out);
+  alignas(16) char part[56][16], value[16];
+  auto join = [&](int i) {
+    k.combine(part[i], value, 1);
+    std::memcpy(value, part[i], size_t(wide));
+  };
+  int64_t count = 0;
+  for (int64_t at = 0; at < n; at += reduce_chunk, ++count) {
+    k.chunk(x + at * width, std::min(reduce_chunk, n - at), value);
+    int i = 0;
+    for (; count >> i & 1; ++i) join(i);
+    std::memcpy(part[i], value, size_t(wide));
+  }
+  int i = __builtin_ctzll(uint64_t(count));
+  std::memcpy(value, part[i], size_t(wide));
+  for (++i; count >> i; ++i)
+    if (count >> i & 1) join(i);
+  std::memcpy(out, value, size_t(wide));
+}
+
+void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
+  const int64_t w = in.width(), acc = in.wide(), length = in.length, rows = in.results;
   const double cost = double(rows) * double(length) * double(w) * 0.05 + double(rows) * 10;
   const int64_t group = 8 * reduce_chunk;  // a power of two of chunks: a whole subtree
   const int64_t groups = (length + group - 1) / group;
   if (groups > 1 && rows < 4 * cpu::num_threads()) {
-    const Ref<Buffer> parts = allocate(rows * groups * w);
+    const Ref<Buffer> parts = allocate(rows * groups * acc);
     char* part = static_cast<char*>(parts->data);
     cpu::parallel_for(rows * groups, [&](int64_t i) {
       const int64_t r = i / groups, g = i % groups;
-      k.row(in.row(r) + g * group * w, std::min(group, length - g * group), part + i * w);
+      reduce_row(k, in.row(r) + g * group * w, std::min(group, length - g * group), w, acc, part + i * acc);
     }, cost);
     for (int64_t r = 0; r < rows; ++r) {
-      fold(k, part + r * groups * w, groups, w, 1);
-      std::memcpy(out + r * w, part + r * groups * w, size_t(w));
+      fold(k, part + r * groups * acc, groups, acc, 1);
+      std::memcpy(out + r * acc, part + r * groups * acc, size_t(acc));
     }
     return;
   }
   const int64_t per = std::max<int64_t>(1, 16384 / length);
-  const auto run = length <= reduce_chunk ? k.row_chunk : k.row;
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
     const int64_t end = std::min(rows, (block + 1) * per);
-    for (int64_t r = block * per; r < end; ++r) run(in.row(r), length, out + r * w);
+    for (int64_t r = block * per; r < end; ++r) reduce_row(k, in.row(r), length, w, acc, out + r * acc);
   }, cost);
 }
 
-void reduce_columns(const MonoidKernels& k, const Split& in, char* out) {
+void reduce_columns(const ReduceKernel& k, const Split& in, char* out) {
   constexpr int64_t block_bytes = 512;
-  const int64_t w = in.width(), length = in.length, inner = in.kept.back(), outer = in.results / inner;
-  const int64_t stride = in.reduced_strides[0], block = block_bytes / w, blocks = (inner + block - 1) / block;
+  const int64_t w = in.width(), acc = in.wide(), length = in.length, inner = in.kept.back(), outer = in.results / inner;
+  const int64_t stride = in.reduced_strides[0], block = block_bytes / acc, blocks = (inner + block - 1) / block;
   const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;
   const double cost = double(in.results) * double(length) * double(w) * 0.08;
   Ref<Buffer> buffer;
   char* parts = out;
   if (pieces > 1) {
-    buffer = allocate(outer * pieces * inner * w);
+    buffer = allocate(outer * pieces * inner * acc);
     parts = static_cast<char*>(buffer->data);
   }
   const int64_t tasks = outer * pieces * blocks;
@@ -182,14 +197,14 @@ void reduce_columns(const MonoidKernels& k, const Split& in, char* out) {
     for (int64_t task = run * per; task < end; ++task) {
       const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
       const char* x = in.at(o, in.kept.size() - 1) + (p * reduce_chunk * stride + b * block) * w;
-      k.column_chunk(x, std::min(reduce_chunk, length - p * reduce_chunk), stride, std::min(block, inner - b * block), lanes,
-                     parts + ((o * pieces + p) * inner + b * block) * w);
+      k.columns(x, std::min(reduce_chunk, length - p * reduce_chunk), stride, std::min(block, inner - b * block), lanes,
+                     parts + ((o * pieces + p) * inner + b * block) * acc);
     }
   }, cost);
   if (pieces == 1) return;
   cpu::parallel_for(outer, [&](int64_t o) {
-    fold(k, parts + o * pieces * inner * w, pieces, inner * w, inner);
-    std::memcpy(out + o * inner * w, parts + o * pieces * inner * w, size_t(inner * w));
+    fold(k, parts + o * pieces * inner * acc, pieces, inner * acc, inner);
+    std::memcpy(out + o * inner * acc, parts + o * pieces * inner * acc, size_t(inner * acc));
   }, double(outer * pieces * inner) * 0.3);
 }
 
@@ -205,11 +220,11 @@ void reduce_kernel(const Call& call) {
     return;
   }
   Split x = split_axes(in, attributes.axes);
-  const MonoidKernels& k = reduce_kernels().monoid[int(monoid)][index_of(x.type)];
+  const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   Ref<Buffer> wide;
   char* out = to.data;
-  if (x.type != to.type()) {
-    wide = allocate(results * x.width());
+  if (is_half(x.type)) {
+    wide = allocate(results * x.wide());
     out = static_cast<char*>(wide->data);
   }
   if (!x.in_rows() && x.in_columns()) {
@@ -218,7 +233,7 @@ void reduce_kernel(const Call& call) {
     x.make_rows();
     reduce_rows(k, x, out);
   }
-  if (wide) copy_convert(to.shape(), out, x.type, dense_strides(to.shape()), to.data, to.type());
+  if (wide) copy_convert(to.shape(), out, float32, dense_strides(to.shape()), to.data, to.type());
   if (is_bool(to.type()))
     for (int64_t i = 0; i < results; ++i) to.data[i] = to.data[i] != 0;
 }
@@ -256,7 +271,7 @@ array others(const Node& node) {
   return where(equal(zeros, 0), divide(rest, filled), where(logical_and(equal(zeros, 1), zero), rest, 0));
 }
 Arrays vjp_prod(const Node& node, const Arrays& cts, const Needs&) {
-  return {multiply(put_back(node, cts[0]), others(node))};
+  return {multiply(put_back(node, cts[0]), conjugate(others(node)))};
 }
 Arrays jvp_prod(const Node& node, const Arrays& t) { return {sum_like(node, multiply(t[0], others(node)))}; }
 
@@ -365,7 +380,7 @@ void arg_kernel(const Call& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   Split x = split_axes(call.in[0], call.node.get<Reduce>().axes);
   x.make_rows();
-  const auto row = reduce_kernels().monoid[int(monoid)][index_of(x.type)].row;
+  const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const auto find = reduce_kernels().find[index_of(x.type)];
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
   const int64_t per = std::max<int64_t>(1, 8192 / x.length);
@@ -373,7 +388,7 @@ void arg_kernel(const Call& call) {
     alignas(16) char value[16];
     for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r) {
       const char* data = x.row(r);
-      row(data, x.length, value);
+      reduce_row(k, data, x.length, x.width(), x.wide(), value);
       out[r] = uint32_t(find(data, x.length, value));
     }
   }, double(x.results) * double(x.length) * double(x.width()) * 0.1);
@@ -398,11 +413,11 @@ void softmax_kernel(const Call& call) {
   if (size == 0) return;
   Split x = split_axes(in, {int(in.shape().size()) - 1});
   x.make_rows();
-  const auto run = reduce_kernels().softmax[x.type == float64];
+  const auto run = reduce_kernels().softmax[index_of(x.type)];
   const int64_t per = std::max<int64_t>(1, 8192 / x.length);
   cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
     for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r)
-      run(x.row(r), out.data + r * x.length * x.width(), x.length);
+      run(x.row(r), out.data + r * x.length * x.width(), x.length, nullptr);  // no halves here
   }, double(size) * double(x.width()) * 0.4);
 }
 array softmax_slope(const Node& node, const array& t) {
