@@ -4,11 +4,21 @@
 //   eval, async_eval, synchronize, plan_text        evaluation
 //   add, exp, where, clip, astype ...               ops/elementwise
 //   reshape, transpose, slice, concatenate ...      ops/shape
-//   sum, mean, max, softmax ...                     ops/reduce
+//   zeros, full, arange, linspace, eye ...          ops/create
+//   sum, mean, max, argmax, softmax ...             ops/reduce
+//   index, take, gather, scatter ...                ops/index
+//   matmul, addmm, tensordot ...                    ops/matmul
+//   random::key, random::uniform, normal ...        ops/random
+//   fast::layer_norm, fast::rms_norm                ops/fused
 //   vjp, jvp, vmap, grad, Graph (compile)           transform
 #pragma once
 #include "eval/eval.h"
+#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/fused/fused.h"
+#include "ops/index/index.h"
+#include "ops/matmul/matmul.h"
+#include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 #include "transform/transform.h"

@@ -1,61 +1,62 @@
-// The monoids of reductions: identity and combine, shared by every way of reducing.
+// The monoids of reductions: how two values combine, on vectors and on single numbers. No identity
+// is ever combined: what is missing is skipped. Per-level units only.
 #pragma once
-#include <cmath>
-#include <complex>
-#include <limits>
-#include <type_traits>
+#include "simd/complex_math.h"
+#include "simd/math.h"
 
 namespace lazulite::monoid {
+namespace {
 
-template <class T>
-inline constexpr bool is_complex_v = !std::is_arithmetic_v<T>;
-template <class T>
-bool is_nan(const T& v) {
-  if constexpr (std::is_integral_v<T>) return false;
-  else return v != v;
+template <class T> struct is_pair { static constexpr bool value = false; };
+template <class T> struct is_pair<simd::Pair<T>> { static constexpr bool value = true; };
+
+template <class T> inline bool nan_in(const T& a) {
+  if constexpr (is_pair<T>::value) return a.re != a.re || a.im != a.im;
+  else return a != a;
 }
-template <class T>
-bool before(const T& a, const T& b) {
-  if constexpr (is_complex_v<T>) return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+template <class T> inline bool before(const T& a, const T& b) {
+  if constexpr (is_pair<T>::value) return a.re < b.re || (a.re == b.re && a.im < b.im);
   else return a < b;
 }
 
 struct Sum {
-  template <class T> static T identity() { return T(0); }
-  template <class T> static T combine(const T& a, const T& b) { return T(a + b); }
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a + b; }
+  template <class T> static T one(T a, T b) {
+    if constexpr (is_pair<T>::value) return {a.re + b.re, a.im + b.im};
+    else return T(a + b);
+  }
 };
 struct Prod {
-  template <class T> static T identity() { return T(1); }
-  template <class T> static T combine(const T& a, const T& b) {
-    if constexpr (is_complex_v<T>)
-      return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a * b; }
+  template <class T> static T one(T a, T b) {
+    if constexpr (is_pair<T>::value) return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
     else return T(a * b);
   }
 };
-// nan if any is nan; only used on what is not empty, so the first element serves as identity.
+// The larger; nan if either is nan.
 struct Max {
-  template <class T> static T identity() {
-    if constexpr (is_complex_v<T>) return T(-INFINITY, -INFINITY);
-    else if constexpr (std::is_floating_point_v<T>) return -std::numeric_limits<T>::infinity();
-    else return std::numeric_limits<T>::lowest();
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) {
+    if constexpr (simd::is_complex<V>::value) return simd::select(simd::is_nan(a) | (b < a), a, b);
+    else return simd::maximum(a, b);
   }
-  template <class T> static T combine(const T& a, const T& b) { return is_nan(a) || !(before(a, b) || is_nan(b)) ? a : b; }
+  template <class T> static T one(T a, T b) { return nan_in(a) || before(b, a) ? a : b; }
 };
 struct Min {
-  template <class T> static T identity() {
-    if constexpr (is_complex_v<T>) return T(INFINITY, INFINITY);
-    else if constexpr (std::is_floating_point_v<T>) return std::numeric_limits<T>::infinity();
-    else return std::numeric_limits<T>::max();
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) {
+    if constexpr (simd::is_complex<V>::value) return simd::select(simd::is_nan(a) | (a < b), a, b);
+    else return simd::minimum(a, b);
   }
-  template <class T> static T combine(const T& a, const T& b) { return is_nan(a) || !(before(b, a) || is_nan(b)) ? a : b; }
+  template <class T> static T one(T a, T b) { return nan_in(a) || before(a, b) ? a : b; }
 };
+// On bytes of 0 and 1.
 struct All {
-  template <class T> static T identity() { return T(1); }
-  template <class T> static T combine(const T& a, const T& b) { return a != T(0) && b != T(0) ? T(1) : T(0); }
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a & b; }
+  template <class T> static T one(T a, T b) { return T(a & b); }
 };
 struct Any {
-  template <class T> static T identity() { return T(0); }
-  template <class T> static T combine(const T& a, const T& b) { return a != T(0) || b != T(0) ? T(1) : T(0); }
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a | b; }
+  template <class T> static T one(T a, T b) { return T(a | b); }
 };
 
+}  // namespace
 }  // namespace lazulite::monoid

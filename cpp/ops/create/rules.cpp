@@ -1,0 +1,191 @@
+#include <cmath>
+
+#include "device/cpu/pool.h"
+#include "ops/create/create.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+namespace {
+
+// ---- ramp: start + i * step, in int64 (wrapping) or double ----------------------------------------
+
+struct Ramp {
+  Scalar start, step;
+  int64_t count;
+  Dtype type;
+  auto tie() const { return std::tie(start, step, count, type); }
+};
+Specs infer_ramp(const Attrs* a, const Arrays&) {
+  const Ramp& r = static_cast<const AttrsOf<Ramp>*>(a)->value;
+  return {Spec{{r.count}, r.type}};
+}
+void ramp_kernel(const Call& call) {
+  const Ramp& r = call.node.get<Ramp>();
+  const Bound& out = call.out[0];
+  const bool whole = r.start.is_int() && r.step.is_int();
+  constexpr int64_t chunk = 16384;
+  dispatch(r.type, [&]<class T>() {
+    T* to = reinterpret_cast<T*>(out.data);
+    const uint64_t start = uint64_t(r.start.wrapped()), step = uint64_t(r.step.wrapped());
+    const double from = r.start.real(), by = r.step.real();
+    cpu::parallel_for((r.count + chunk - 1) / chunk, [&](int64_t part) {
+      const int64_t end = std::min(r.count, (part + 1) * chunk);
+      for (int64_t i = part * chunk; i < end; ++i) {
+        if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+          to[i] = whole ? T(start + uint64_t(i) * step) : T(float_to_int64(from + double(i) * by));
+        } else {
+          const double v = whole ? double(int64_t(start + uint64_t(i) * step)) : from + double(i) * by;
+          if constexpr (std::is_same_v<T, bool>) to[i] = v != 0;
+          else if constexpr (is_complex(dtype_of<T>)) to[i] = T(typename T::value_type(v), 0);
+          else to[i] = T(v);
+        }
+      }
+    }, double(r.count));
+  });
+}
+Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
+Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
+const Op ramp_op{.name = "arange", .doc = "Numbers at equal steps.", .infer = infer_ramp, .vjp = no_gradient,
+                 .jvp = no_tangent, .kernel = ramp_kernel};
+
+array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stream s) {
+  return record(ramp_op, attrs(Ramp{start, step, count, t}), {}, s);
+}
+
+void check_size(int64_t n, const char* op) {
+  if (n < 0) fail(Kind::value, op, "negative size: got ", n);
+}
+// Row numbers as a column and column numbers as a row.
+array row_numbers(int64_t n, Stream s) { return reshape(ramp(0, 1, n, int64, s), {n, 1}, s); }
+array column_numbers(int64_t m, Stream s) { return ramp(0, 1, m, int64, s); }
+
+// 2 pi i / (M - 1), in double for the windows
+array angles(int64_t M, Stream s) { return ramp(0.0, 2 * M_PI / double(M - 1), M, float64, s); }
+
+}  // namespace
+
+array full(const Shape& shape, const Operand& value, Dtype t, Stream s) {
+  for (int64_t n : shape) check_size(n, "full");
+  if (!value.is_array()) {
+    if (!is_bool(t)) value.scalar().check_fits(t, "full");
+    return constant(is_bool(t) ? Scalar(value.scalar().truth()) : value.scalar(), shape, t, s);
+  }
+  return broadcast_to(astype(value.get(), t, s), shape, s);
+}
+array full(const Shape& shape, const Operand& value, Stream s) { return full(shape, value, value.natural(), s); }
+array zeros(const Shape& shape, Dtype t, Stream s) { return full(shape, 0, t, s); }
+array ones(const Shape& shape, Dtype t, Stream s) { return full(shape, 1, t, s); }
+
+array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype t, Stream s) {
+  for (const Scalar* v : {&start, &stop, &step})
+    if (v->kind() == 'b' || v->kind() == 'c')
+      fail(Kind::value, "arange", "not a real number: got ", *v, ", expected int or float");
+  if (is_bool(t) || is_complex(t)) fail(Kind::value, "arange", "dtype not supported: got ", t, ", expected integers or floats");
+  if (step.real() == 0) fail(Kind::value, "arange", "step 0");
+  for (const Scalar* v : {&start, &stop, &step})
+    if (!std::isfinite(v->real())) fail(Kind::value, "arange", "not finite: got ", *v);
+  double count;
+  if (start.is_int() && stop.is_int() && step.is_int()) {
+    const __int128 by = step.wrapped(), span = __int128(stop.wrapped()) - start.wrapped();
+    const __int128 n = by > 0 ? (span + by - 1) / by : (span + by + 1) / by;
+    if (n > INT64_MAX) fail(Kind::overflow, "arange", "too many elements");
+    start.check_fits(t, "arange");
+    const int64_t steps = n > 0 ? int64_t(n) : 0;
+    if (steps) Scalar(int64_t(start.wrapped() + __int128(steps - 1) * by)).check_fits(t, "arange");
+    return ramp(start, step, steps, t, s);
+  }
+  count = std::ceil((stop.real() - start.real()) / step.real());
+  if (count > 9e15) fail(Kind::overflow, "arange", "too many elements: got ", count);
+  return ramp(Scalar(start.real()), Scalar(step.real()), count > 0 ? int64_t(count) : 0, t, s);
+}
+
+array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Stream s) {
+  Dtype t = promote(promote(start.natural(), stop.natural()), step.natural());
+  return arange(start, stop, step, t, s);
+}
+
+array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoint, Dtype t, Stream s) {
+  check_size(num, "linspace");
+  const double from = start.real(), to = stop.real();
+  const int64_t steps = endpoint ? num - 1 : num;
+  if (num == 0) return constant(0, {0}, t, s);
+  const double by = steps > 0 ? (to - from) / double(steps) : 0;
+  const array first = ramp(Scalar(from), Scalar(by), endpoint && num > 1 ? num - 1 : num, is_complex(t) ? t : float64, s);
+  // The end itself, not what rounding makes of it.
+  const array all = endpoint && num > 1 ? concatenate({first, constant(Scalar(to), {1}, first.dtype(), s)}, 0, s) : first;
+  return astype(all, t, s);
+}
+
+array eye(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
+  check_size(n, "eye");
+  check_size(m, "eye");
+  return astype(equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
+}
+array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
+  check_size(n, "tri");
+  check_size(m, "tri");
+  return astype(greater_equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
+}
+
+namespace {
+array lower_mask(const array& a, int64_t k, const char* op, Stream s) {
+  if (a.ndim() < 2) fail(Kind::value, op, "too few axes: got shape ", a.shape(), ", expected 2 or more");
+  return tri(a.shape(-2), a.shape(-1), k, bool_, s);
+}
+}  // namespace
+array tril(const array& a, int64_t k, Stream s) { return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s); }
+array triu(const array& a, int64_t k, Stream s) { return where(lower_mask(a, k - 1, "triu", s), zeros_like(a), a, s); }
+
+array diag(const array& a, int k, Stream s) {
+  if (a.ndim() == 2) return diagonal(a, k, 0, 1, s);
+  if (a.ndim() != 1) fail(Kind::value, "diag", "not a vector or matrix: got shape ", a.shape());
+  const int64_t n = a.size(), side = n + std::abs(int64_t(k));
+  if (n == 0) return zeros({side, side}, a.dtype(), s);
+  // The flattened square holds a at every (side + 1)-th place.
+  const int64_t first = k >= 0 ? k : -int64_t(k) * side, step = side + 1;
+  const array flat = slice_update(zeros({side * side}, a.dtype(), s), a, {first}, {first + (n - 1) * step + 1}, {step}, s);
+  return reshape(flat, {side, side}, s);
+}
+
+std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool matrix_order, Stream s) {
+  const int n = int(arrays.size());
+  std::vector<array> out;
+  Shape full_shape;
+  full_shape.resize(size_t(n), 1);
+  for (int i = 0; i < n; ++i) {
+    Shape shape;
+    shape.resize(size_t(n), 1);
+    const int axis = !matrix_order && n > 1 && i < 2 ? 1 - i : i;
+    if (arrays[size_t(i)].ndim() > 1)
+      fail(Kind::value, "meshgrid", "not a vector: got shape ", arrays[size_t(i)].shape());
+    shape[axis] = full_shape[axis] = arrays[size_t(i)].size();
+    out.push_back(reshape(arrays[size_t(i)], shape, s));
+  }
+  if (!sparse)
+    for (auto& a : out) a = broadcast_to(a, full_shape, s);
+  return out;
+}
+
+// The windows of signal processing (Harris, 1978), symmetric; of one sample: 1.
+array hanning(int64_t M, Stream s) {
+  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
+  return astype(subtract(0.5, multiply(cos(angles(M, s), s), 0.5, s), s), float32, s);
+}
+array hamming(int64_t M, Stream s) {
+  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
+  return astype(subtract(0.54, multiply(cos(angles(M, s), s), 0.46, s), s), float32, s);
+}
+array blackman(int64_t M, Stream s) {
+  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
+  const array x = angles(M, s);
+  const array y = subtract(0.42, multiply(cos(x, s), 0.5, s), s);
+  return astype(add(y, multiply(cos(multiply(x, 2, s), s), 0.08, s), s), float32, s);
+}
+array bartlett(int64_t M, Stream s) {
+  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
+  const array x = ramp(0.0, 2.0 / double(M - 1), M, float64, s);
+  return astype(subtract(1, abs(subtract(x, 1, s), s), s), float32, s);
+}
+
+}  // namespace lazulite

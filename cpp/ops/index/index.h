@@ -1,0 +1,51 @@
+// Elements by position: gather, scatter, and indexing as in NumPy, made of them.
+//
+// Index arrays are of integers, count from the end when negative, and are checked when they are read:
+// an index error names index, axis and size.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "graph/node.h"
+
+namespace lazulite {
+
+enum class Write : uint8_t { set, add, multiply, divide, maximum, minimum };
+
+// Result (shape of the indices, then the other axes of a): element (i, r) is a at indices[k][i] on
+// axes[k] and r on the others. Indices broadcast with each other.
+array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s = default_stream());
+// a with `updates`, in the layout of gather's result (it broadcasts), written there. For `set` the last
+// of repeated positions wins; the others accumulate, in order, halves in float32.
+array scatter(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes,
+              Write = Write::set, Stream s = default_stream());
+array scatter_add(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes,
+                  Stream s = default_stream());
+
+// Along one axis: indices have a's number of axes, and broadcast with it on the others.
+array take_along_axis(const array& a, const array& indices, int axis, Stream s = default_stream());
+array put_along_axis(const array& a, const array& indices, const Operand& values, int axis,
+                     Stream s = default_stream());
+array take(const array& a, const array& indices, int axis, Stream s = default_stream());
+array take(const array& a, const array& indices, Stream s = default_stream());  // of the flattened array
+
+// Slices whose start is an array: one start for each of the axes.
+array slice(const array& a, const array& start, const Axes& axes, const Shape& size, Stream s = default_stream());
+array slice_update(const array& a, const array& update, const array& start, const Axes& axes,
+                   Stream s = default_stream());
+
+// One part of a key: a[2, 1::3, ..., None, [0, 1]].
+struct IndexItem {
+  enum Sort : uint8_t { number, range, ellipsis, newaxis, indices } sort;
+  int64_t at = 0;                          // number
+  std::optional<int64_t> start, stop, step;  // range
+  array where;                             // indices: integers, or a mask over as many axes as it has
+};
+using IndexItems = std::vector<IndexItem>;
+
+array index(const array& a, const IndexItems&, Stream s = default_stream());
+// a with a[key] combined with the value, which broadcasts to a[key] and takes a's dtype.
+array index_update(const array& a, const IndexItems&, const Operand& value, Write = Write::set,
+                   Stream s = default_stream());
+
+}  // namespace lazulite

@@ -1,0 +1,327 @@
+// Keys as NumPy reads them: a[1, ::2, ..., None, [0, 1]], for reading and writing.
+#include <algorithm>
+
+#include "ops/create/create.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+namespace {
+
+// A key with one part for every axis of the array, in which new axes have been put in already.
+struct Key {
+  Shape shape;                 // with the new axes
+  Shape start, stop, step;     // the slice taken first
+  Axes dropped;                // axes of numbers
+  std::vector<array> indices;  // index arrays, and their axes
+  Axes axes;
+  bool together = true;        // the index arrays stand next to each other
+  bool basic() const { return indices.empty(); }
+};
+
+// The indices of the true elements of a mask, one array for each of its axes. Reads the mask.
+std::vector<array> nonzero(const array& mask) {
+  const array dense = contiguous(mask);
+  const bool* data = dense.data<bool>();
+  std::vector<std::vector<int64_t>> found(size_t(mask.ndim()));
+  Shape at;
+  at.resize(mask.shape().size(), 0);
+  for (int64_t i = 0; i < mask.size(); ++i) {
+    if (data[i])
+      for (size_t d = 0; d < found.size(); ++d) found[d].push_back(at[d]);
+    for (size_t d = found.size(); d-- > 0;) {
+      if (++at[d] < mask.shape()[d]) break;
+      at[d] = 0;
+    }
+  }
+  std::vector<array> out;
+  for (auto& f : found) out.emplace_back(f, Shape{int64_t(f.size())}, int64);
+  return out;
+}
+
+int axes_of(const IndexItem& item) {
+  if (item.sort == IndexItem::newaxis || item.sort == IndexItem::ellipsis) return 0;
+  return item.sort == IndexItem::indices && is_bool(item.where.dtype()) ? item.where.ndim() : 1;
+}
+
+Key read_key(const array& a, const IndexItems& items) {
+  int used = 0, ellipses = 0;
+  bool arrays = false;
+  for (auto& item : items) {
+    used += axes_of(item);
+    ellipses += item.sort == IndexItem::ellipsis;
+    arrays |= item.sort == IndexItem::indices;
+  }
+  if (ellipses > 1) fail(Kind::index, "index", "more than one ellipsis");
+  if (used > a.ndim())
+    fail(Kind::index, "index", "too many indices: got ", used, " for an array with ", a.ndim(), " axes");
+  Key key;
+  int axis = 0;  // of a
+  int last_array = -2;  // place in the key
+  auto whole = [&](int64_t n) {
+    key.shape.push_back(n);
+    key.start.push_back(0);
+    key.stop.push_back(n);
+    key.step.push_back(1);
+  };
+  auto add_indices = [&](const array& where, int place) {
+    key.axes.push_back(int(key.shape.size()) - 1);
+    key.indices.push_back(where);
+    if (last_array >= 0 && place > last_array + 1) key.together = false;
+    last_array = place;
+  };
+  IndexItems all = items;
+  if (!ellipses) all.push_back({IndexItem::ellipsis, 0, {}, {}, {}, {}});
+  int place = 0;
+  for (auto& item : all) {
+    ++place;
+    switch (item.sort) {
+      case IndexItem::newaxis: whole(1); break;
+      case IndexItem::ellipsis:
+        for (int left = a.ndim() - used; left > 0; --left) whole(a.shape()[axis++]);
+        break;
+      case IndexItem::number: {
+        const int64_t n = a.shape()[axis], at = item.at < 0 ? item.at + n : item.at;
+        if (at < 0 || at >= n)
+          fail(Kind::index, "index", "index out of range: got ", item.at, " for axis ", axis, " with size ", n);
+        whole(n);
+        if (arrays) {
+          add_indices(constant(at, {}, int64), place);
+        } else {
+          key.start.back() = at;
+          key.stop.back() = at + 1;
+          key.dropped.push_back(int(key.shape.size()) - 1);
+        }
+        ++axis;
+        break;
+      }
+      case IndexItem::range: {
+        const int64_t n = a.shape()[axis++], step = item.step.value_or(1);
+        if (step == 0) fail(Kind::value, "index", "slice step 0 for axis ", axis - 1);
+        auto bound = [&](std::optional<int64_t> v, int64_t none) {
+          if (!v) return none;
+          const int64_t x = *v < 0 ? (*v < -n ? -1 : *v + n) : *v;
+          return step > 0 ? std::clamp<int64_t>(x, 0, n) : std::clamp<int64_t>(x, -1, n - 1);
+        };
+        whole(n);
+        key.start.back() = bound(item.start, step > 0 ? 0 : n - 1);
+        key.stop.back() = bound(item.stop, step > 0 ? n : -1);
+        key.step.back() = step;
+        break;
+      }
+      case IndexItem::indices: {
+        if (!is_bool(item.where.dtype())) {
+          whole(a.shape()[axis++]);
+          add_indices(item.where, place);
+          break;
+        }
+        for (int d = 0; d < item.where.ndim(); ++d)
+          if (item.where.shape()[d] != a.shape()[axis + d])
+            fail(Kind::index, "index", "mask does not fit: got shape ", item.where.shape(), " at axis ", axis,
+                 " of an array of shape ", a.shape());
+        if (item.where.ndim() == 0) {  // as an axis of size 1 that is kept or not
+          whole(1);
+          add_indices(constant(0, {item.where.item<bool>() ? 1 : 0}, int64), place);
+          break;
+        }
+        for (const array& where : nonzero(item.where)) {
+          whole(a.shape()[axis++]);
+          add_indices(where, place);
+        }
+        break;
+      }
+    }
+  }
+  return key;
+}
+
+// The order that brings gathered axes (in front) to their place in a[key], and back.
+Axes result_order(const Key& key, int gathered, int ndim, bool back) {
+  int front = 0;  // other axes in front of the first indexed one
+  if (key.together)
+    for (int i = 0; i < key.axes[0]; ++i) ++front;
+  Axes order;
+  for (int i = 0; i < front; ++i) order.push_back(gathered + i);
+  for (int i = 0; i < gathered; ++i) order.push_back(i);
+  for (int i = gathered + front; i < ndim; ++i) order.push_back(i);
+  if (!back) return order;
+  Axes inverse;
+  inverse.resize(order.size());
+  for (size_t i = 0; i < order.size(); ++i) inverse[order[i]] = int(i);
+  return inverse;
+}
+
+Shape index_shape(const Key& key) {
+  Shape shape;
+  for (auto& i : key.indices) shape = broadcast_shapes(shape, i.shape(), "index");
+  return shape;
+}
+
+// A mask over the leading axes, alone: writing one value for all its elements needs no look at it.
+bool is_mask(const IndexItems& items) {
+  return items.size() == 1 && items[0].sort == IndexItem::indices && is_bool(items[0].where.dtype());
+}
+
+array combine(const array& old, const array& value, Write mode, Stream s) {
+  const Dtype t = old.dtype(), wide = compute_type(t);
+  const array x = astype(old, wide, s), v = astype(value, wide, s);
+  array y;
+  switch (mode) {
+    case Write::set: return value;
+    case Write::add: y = add(x, v, s); break;
+    case Write::multiply: y = multiply(x, v, s); break;
+    case Write::divide: {
+      if (is_inexact(t)) {
+        y = divide(x, v, s);
+      } else {  // towards zero, as scatter does; x / 0 is 0
+        const array q = floor_divide(x, v, s), whole = equal(multiply(q, v, s), x, s);
+        const array down = logical_xor(less(x, 0, s), less(v, 0, s), s);
+        y = where(logical_and(down, logical_and(not_equal(v, 0, s), logical_not(whole, s), s), s), add(q, 1, s), q, s);
+      }
+      break;
+    }
+    case Write::maximum: y = maximum(x, v, s); break;
+    case Write::minimum: y = minimum(x, v, s); break;
+  }
+  return astype(y, t, s);
+}
+
+array value_array(const Operand& value, Dtype t, Stream s) {
+  if (value.is_array()) return astype(value.get(), t, s);
+  const Scalar& v = value.scalar();
+  if (v.kind() == 'c' && !is_complex(t)) fail(Kind::type, "index", "a complex number for an array of ", t);
+  if (is_bool(t)) return constant(v.truth(), {}, t, s);
+  v.check_fits(t, "index");
+  return constant(v, {}, t, s);
+}
+
+// Leading axes of size 1 beyond those of the place are dropped, as in NumPy.
+array fitted(array value, const Shape& shape, Stream s) {
+  while (value.ndim() > int(shape.size()) && value.shape()[0] == 1)
+    value = reshape(value, Shape(value.shape().begin() + 1, value.shape().end()), s);
+  if (value.ndim() > int(shape.size()) || broadcast_shapes(value.shape(), shape, "index") != shape)
+    fail(Kind::value, "index", "value does not fit: got shape ", value.shape(), ", expected one that broadcasts to ", shape);
+  return broadcast_to(value, shape, s);
+}
+
+}  // namespace
+
+array index(const array& a, const IndexItems& items, Stream s) {
+  const Key key = read_key(a, items);
+  array x = slice(reshape(a, key.shape, s), key.start, key.stop, key.step, s);
+  if (key.basic()) return key.dropped.empty() ? x : squeeze(x, key.dropped, s);
+  x = gather(x, key.indices, key.axes, s);
+  return transpose(x, result_order(key, int(index_shape(key).size()), x.ndim(), false), s);
+}
+
+array index_update(const array& a, const IndexItems& items, const Operand& value, Write mode, Stream s) {
+  array v = value_array(value, a.dtype(), s);
+  if (is_mask(items)) {
+    const array& mask = items[0].where;
+    const int rest = a.ndim() - mask.ndim();
+    if (v.ndim() <= std::max(rest, 0)) {
+      bool fits = rest >= 0;
+      for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
+      if (!fits)
+        fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(), " for an array of shape ", a.shape());
+      Shape shape = mask.shape();
+      for (int i = 0; i < rest; ++i) shape.push_back(1);
+      const array one = fitted(v, Shape(a.shape().end() - rest, a.shape().end()), s);
+      return where(reshape(mask, shape, s), combine(a, one, mode, s), a, s);
+    }
+  }
+  const Key key = read_key(a, items);
+  const array base = reshape(a, key.shape, s);
+  const array part = slice(base, key.start, key.stop, key.step, s);
+  array changed;
+  if (key.basic()) {
+    const array old = key.dropped.empty() ? part : squeeze(part, key.dropped, s);
+    v = reshape(fitted(v, old.shape(), s), part.shape(), s);
+    changed = combine(part, v, mode, s);
+  } else {
+    const Shape at = index_shape(key);
+    Shape gathered = at;
+    for (int i = 0; i < part.ndim(); ++i)
+      if (std::find(key.axes.begin(), key.axes.end(), i) == key.axes.end()) gathered.push_back(part.shape()[i]);
+    const int count = int(at.size()), n = int(gathered.size());
+    Shape result;
+    for (int axis : result_order(key, count, n, false)) result.push_back(gathered[axis]);
+    v = transpose(fitted(v, result, s), result_order(key, count, n, true), s);
+    changed = scatter(part, key.indices, v, key.axes, mode, s);
+  }
+  if (part.same(base)) return reshape(changed, a.shape(), s);
+  return reshape(slice_update(base, changed, key.start, key.stop, key.step, s), a.shape(), s);
+}
+
+namespace {
+// Index arrays of a window, one for each axis, that broadcast with each other.
+std::vector<array> window(const array& a, const array& start, const Axes& axes, const Shape& size, const char* op, Stream s) {
+  if (start.ndim() > 1 || start.size() != int64_t(axes.size()))
+    fail(Kind::value, op, "start does not fit: got shape ", start.shape(), " for ", axes.size(), " axes");
+  if (!is_integer(start.dtype())) fail(Kind::value, op, "start is not of integers: got ", start.dtype());
+  const array from = astype(reshape(start, {start.size()}, s), int64, s);
+  std::vector<array> out;
+  for (size_t k = 0; k < axes.size(); ++k) {
+    const int axis = normal_axis(axes[k], a.ndim(), op);
+    if (size[k] < 0 || size[k] > a.shape()[axis])
+      fail(Kind::value, op, "size out of range: got ", size[k], " for axis ", axis, " with size ", a.shape()[axis]);
+    Shape shape;
+    shape.resize(axes.size(), 1);
+    shape[k] = size[k];
+    const array at = slice_axis(from, 0, int64_t(k), int64_t(k) + 1, s);
+    // A negative start is out of range too, not counted from the end.
+    const array first = where(less(at, 0, s), a.shape()[axis], at, s);
+    out.push_back(reshape(add(first, arange(0, size[k], 1, int64, s), s), shape, s));
+  }
+  return out;
+}
+// gathered axes in front -> the order of a
+Axes window_order(int ndim, const Axes& axes, bool back) {
+  Axes order;
+  order.resize(size_t(ndim), -1);
+  for (size_t k = 0; k < axes.size(); ++k) order[normal_axis(axes[k], ndim, "slice")] = int(k);
+  int next = int(axes.size());
+  for (auto& o : order)
+    if (o < 0) o = next++;
+  if (!back) return order;
+  Axes inverse;
+  inverse.resize(order.size());
+  for (size_t i = 0; i < order.size(); ++i) inverse[order[i]] = int(i);
+  return inverse;
+}
+}  // namespace
+
+array slice(const array& a, const array& start, const Axes& axes, const Shape& size, Stream s) {
+  if (int(size.size()) != a.ndim())
+    fail(Kind::value, "slice", "sizes do not fit: got ", size, " for an array of shape ", a.shape());
+  Shape sizes, begin, step, end = size;
+  for (int axis : axes) sizes.push_back(size[normal_axis(axis, a.ndim(), "slice")]);
+  begin.resize(size.size(), 0);
+  step.resize(size.size(), 1);
+  for (int axis : axes) end[normal_axis(axis, a.ndim(), "slice")] = a.shape(axis);
+  const array part = slice(a, begin, end, step, s);
+  if (axes.empty()) return part;
+  const array out = gather(part, window(a, start, axes, sizes, "slice", s), axes, s);
+  return transpose(out, window_order(a.ndim(), axes, false), s);
+}
+
+array slice_update(const array& a, const array& update, const array& start, const Axes& axes, Stream s) {
+  array u = astype(update, a.dtype(), s);
+  if (u.ndim() != a.ndim())
+    fail(Kind::value, "slice_update", "numbers of axes differ: got an update of shape ", u.shape(), " for an array of shape ", a.shape());
+  Shape sizes, begin, step, end = u.shape();
+  for (int axis : axes) {
+    sizes.push_back(u.shape(axis));
+    end[normal_axis(axis, a.ndim(), "slice_update")] = a.shape(axis);
+  }
+  begin.resize(end.size(), 0);
+  step.resize(end.size(), 1);
+  if (axes.empty()) return slice_update(a, u, begin, end, step, s);
+  const array part = slice(a, begin, end, step, s);
+  const array changed = scatter(part, window(a, start, axes, sizes, "slice_update", s),
+                                transpose(u, window_order(a.ndim(), axes, true), s), axes, Write::set, s);
+  return part.same(a) ? changed : slice_update(a, changed, begin, end, step, s);
+}
+
+}  // namespace lazulite

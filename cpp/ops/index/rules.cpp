@@ -1,0 +1,604 @@
+// gather and scatter: ops, kernels, derivatives. What is made of them is in indexing.cpp.
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "device/cpu/pool.h"
+#include "ops/create/create.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
+#include "ops/reduce/reduce.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+namespace {
+
+// ---- attributes and shapes -----------------------------------------------------------------------
+
+struct Gather {
+  Axes axes;   // indexed axes of the source, one for each index array
+  bool along;  // take_along_axis: one index array of the result's shape
+  auto tie() const { return std::tie(axes, along); }
+};
+struct Scatter {
+  Axes axes;
+  bool along;
+  int mode;  // Write
+  auto tie() const { return std::tie(axes, along, mode); }
+};
+
+bool holds(const Axes& axes, int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
+
+Shape other_axes(const Shape& shape, const Axes& axes) {
+  Shape out;
+  for (int i = 0; i < int(shape.size()); ++i)
+    if (!holds(axes, i)) out.push_back(shape[i]);
+  return out;
+}
+
+Shape gathered_shape(const array& source, const array& index, const Axes& axes, bool along) {
+  Shape shape = index.shape();
+  if (along) return shape;
+  const Shape rest = other_axes(source.shape(), axes);
+  shape.append(rest.begin(), rest.end());
+  return shape;
+}
+
+Specs infer_gather(const Attrs* a, const Arrays& in) {
+  const Gather& g = static_cast<const AttrsOf<Gather>*>(a)->value;
+  return {Spec{gathered_shape(in[0], in[1], g.axes, g.along), in[0].dtype()}};
+}
+Specs infer_scatter(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+
+// ---- kernels -------------------------------------------------------------------------------------
+
+// Positions in the source, in elements, of every index tuple (or, along an axis, of every element).
+struct Positions {
+  Ref<Buffer> buffer;
+  int64_t count = 0;
+  const int64_t* begin() const { return static_cast<const int64_t*>(buffer->data); }
+};
+
+[[noreturn]] void fail_index(const char* op, int64_t index, int axis, int64_t size) {
+  fail(Kind::index, op, "index out of range: got ", index, " for axis ", axis, " with size ", size);
+}
+
+// `inputs` begin at in[first]; strides are those of the source.
+Positions positions(const Call& call, const char* op, const Shape& source, const Strides& strides, const Axes& axes, bool along,
+                    size_t first) {
+  const Shape& shape = call.in[first].shape();
+  Positions out{nullptr, size_of(shape)};
+  out.buffer = allocate(std::max<int64_t>(out.count, 1) * int64_t(sizeof(int64_t)));
+  auto* to = static_cast<int64_t*>(out.buffer->data);
+  if (out.count == 0) return out;
+  constexpr int64_t step = 8192;
+  cpu::parallel_for((out.count + step - 1) / step, [&](int64_t chunk) {
+    const int64_t from = chunk * step, until = std::min(out.count, from + step);
+    std::memset(to + from, 0, size_t(until - from) * sizeof(int64_t));
+    Shape at;
+    at.resize(shape.size(), 0);
+    // Each index array in turn, element by element in row-major order.
+    for (size_t k = 0; k < axes.size(); ++k) {
+      const Bound& index = call.in[first + k];
+      const int64_t size = source[axes[k]], stride = strides[axes[k]];
+      int64_t rest = from, offset = 0;
+      for (size_t d = shape.size(); d-- > 0;) {
+        at[d] = rest % shape[d];
+        rest /= shape[d];
+        offset += at[d] * index.strides()[d];
+      }
+      const int64_t* data = reinterpret_cast<const int64_t*>(index.data);
+      for (int64_t i = from; i < until; ++i) {
+        int64_t value = data[offset];
+        if (value < -size || value >= size) fail_index(op, value, axes[k], size);
+        if (value < 0) value += size;
+        to[i] += value * stride;
+        for (size_t d = shape.size(); d-- > 0;) {
+          offset += index.strides()[d];
+          if (++at[d] < shape[d]) break;
+          offset -= shape[d] * index.strides()[d];
+          at[d] = 0;
+        }
+      }
+    }
+    if (!along) return;
+    // The other axes of the source follow the place in the result.
+    int64_t rest = from, offset = 0;
+    for (size_t d = shape.size(); d-- > 0;) {
+      at[d] = rest % shape[d];
+      rest /= shape[d];
+      if (int(d) != axes[0]) offset += at[d] * strides[d];
+    }
+    for (int64_t i = from; i < until; ++i) {
+      to[i] += offset;
+      for (size_t d = shape.size(); d-- > 0;) {
+        const int64_t stride = int(d) == axes[0] ? 0 : strides[d];
+        offset += stride;
+        if (++at[d] < shape[d]) break;
+        offset -= shape[d] * stride;
+        at[d] = 0;
+      }
+    }
+  }, double(out.count) * double(axes.size() + along) * 2);
+  return out;
+}
+
+// The axes that are not indexed: a block of elements at every position.
+struct Rest {
+  Shape shape;
+  SmallVector<Strides, 4> strides;  // of the operands given
+  int64_t size = 1;
+  Rest(const Shape& source, const Axes& axes, std::initializer_list<Strides> operands) {
+    shape = other_axes(source, axes);
+    size = size_of(shape);
+    for (auto& s : operands) strides.push_back(s);
+    if (size) collapse(shape, strides);
+  }
+};
+
+Strides rest_strides(const Strides& strides, const Axes& axes) {
+  Strides out;
+  for (int i = 0; i < int(strides.size()); ++i)
+    if (!holds(axes, i)) out.push_back(strides[i]);
+  return out;
+}
+
+struct Wide {
+  uint64_t half[2];
+};
+template <class F>
+void with_size(int64_t bytes, F&& f) {
+  switch (bytes) {
+    case 1: return f.template operator()<uint8_t>();
+    case 2: return f.template operator()<uint16_t>();
+    case 4: return f.template operator()<uint32_t>();
+    case 8: return f.template operator()<uint64_t>();
+    default: return f.template operator()<Wide>();
+  }
+}
+
+// body(offset in operand 0, offset in operand 1) of every innermost run of the block, from element
+// `from` on, in all `count` elements; runs do not cross the innermost axis.
+template <class F>
+void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
+  const int last = int(rest.shape.size()) - 1;
+  const int64_t inner = rest.shape[last];
+  while (count > 0) {
+    int64_t left = from / inner, a = from % inner * rest.strides[0][last], b = from % inner * rest.strides[1][last];
+    for (int d = last - 1; d >= 0; --d) {
+      a += left % rest.shape[d] * rest.strides[0][d];
+      b += left % rest.shape[d] * rest.strides[1][d];
+      left /= rest.shape[d];
+    }
+    const int64_t n = std::min(count, inner - from % inner);
+    body(a, b, n);
+    from += n;
+    count -= n;
+  }
+}
+
+void gather_kernel(const Call& call) {
+  const Gather& g = call.node.get<Gather>();
+  const Bound &source = call.in[0], &out = call.out[0];
+  const Positions at = positions(call, "gather", source.shape(), source.strides(), g.axes, g.along, 1);
+  if (size_of(out.shape()) == 0) return;
+  with_size(size_of(out.type()), [&]<class T>() {
+    const T* from = reinterpret_cast<const T*>(source.data);
+    T* to = reinterpret_cast<T*>(out.data);
+    const int64_t* position = at.begin();
+    if (g.along || size_of(out.shape()) == at.count) {
+      constexpr int64_t step = 16384;
+      cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
+        for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i) to[i] = from[position[i]];
+      }, double(at.count) * 1.5);
+      return;
+    }
+    const Shape block = other_axes(source.shape(), g.axes);
+    const Rest rest(source.shape(), g.axes, {rest_strides(source.strides(), g.axes), dense_strides(block)});
+    const int last = int(rest.shape.size()) - 1;
+    const int64_t run_stride = rest.strides[0][last];
+    const int64_t step = std::max<int64_t>(1, 16384 / rest.size);
+    cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
+      for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i)
+        for_runs(rest, 0, rest.size, [&](int64_t a, int64_t b, int64_t n) {
+          const T* x = from + position[i] + a;
+          T* y = to + i * rest.size + b;
+          if (run_stride == 1) std::memcpy(y, x, size_t(n) * sizeof(T));
+          else
+            for (int64_t j = 0; j < n; ++j) y[j] = x[j * run_stride];
+        });
+    }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
+  });
+}
+
+template <Write mode, class T>
+inline T written(T old, T value) {
+  if constexpr (mode == Write::set) return value;
+  else if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (mode == Write::add || mode == Write::maximum) return old || value;
+    else return old && value;
+  } else if constexpr (mode == Write::add) return T(old + value);
+  else if constexpr (mode == Write::multiply) return T(old * value);
+  else if constexpr (mode == Write::divide) {
+    if constexpr (std::is_integral_v<T>) return value == 0 ? T(0) : value == T(-1) ? T(0 - old) : T(old / value);
+    else return T(old / value);
+  } else {
+    constexpr bool larger = mode == Write::maximum;
+    if constexpr (std::is_integral_v<T>) return larger ? std::max(old, value) : std::min(old, value);
+    else if constexpr (std::is_floating_point_v<T>)
+      return old != old ? old : value != value ? value : larger ? (value > old ? value : old) : (value < old ? value : old);
+    else {
+      if (old != old) return old;
+      if (value != value) return value;
+      const bool before = old.real() < value.real() || (old.real() == value.real() && old.imag() < value.imag());
+      return before == larger ? value : old;
+    }
+  }
+}
+
+// Positions in order; threads divide the block of each position (or nothing), never the positions,
+// so that what is repeated meets in the same order for any number of threads.
+template <Write mode, class T>
+void scatter_run(const Positions& at, const Rest& rest, const Bound& updates, char* out, bool along) {
+  const T* from = reinterpret_cast<const T*>(updates.data);
+  T* to = reinterpret_cast<T*>(out);
+  const int64_t* position = at.begin();
+  if (along || rest.size == 1) {
+    for (int64_t i = 0; i < at.count; ++i) to[position[i]] = written<mode>(to[position[i]], from[i]);
+    return;
+  }
+  const int last = int(rest.shape.size()) - 1;
+  const int64_t stride = rest.strides[0][last];
+  const int64_t columns = std::max<int64_t>(64, (rest.size + 63) / 64), parts = (rest.size + columns - 1) / columns;
+  cpu::parallel_for(parts, [&](int64_t part) {
+    const int64_t begin = part * columns, n_all = std::min(columns, rest.size - begin);
+    for (int64_t i = 0; i < at.count; ++i)
+      for_runs(rest, begin, n_all, [&](int64_t a, int64_t b, int64_t n) {
+        T* y = to + position[i] + a;
+        const T* x = from + i * rest.size + b;
+        if (stride == 1)
+          for (int64_t j = 0; j < n; ++j) y[j] = written<mode>(y[j], x[j]);
+        else
+          for (int64_t j = 0; j < n; ++j) y[j * stride] = written<mode>(y[j * stride], x[j]);
+      });
+  }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
+}
+
+void scatter_kernel(const Call& call) {
+  const Scatter& s = call.node.get<Scatter>();
+  const Bound& out = call.out[0];
+  const size_t count = s.axes.size();
+  const Positions at = positions(call, "scatter", out.shape(), out.strides(), s.axes, s.along, 1);
+  const Bound& given = call.in[1 + count];
+  if (size_of(given.shape()) == 0) return;
+  Ref<Buffer> held;
+  Storage storage = *given.storage;
+  Bound updates = given;
+  if (!given.dense()) {
+    held = allocate(size_of(given.shape()) * size_of(given.type()));
+    storage = Storage{held, 0, dense_strides(given.shape())};
+    updates = Bound{given.spec, &storage, static_cast<char*>(held->data)};
+    copy_strided(given, updates);
+  }
+  const Shape block = other_axes(out.shape(), s.axes);
+  const Rest rest = s.along ? Rest({}, {}, {Strides{}, Strides{}})
+                            : Rest(out.shape(), s.axes, {rest_strides(out.strides(), s.axes), dense_strides(block)});
+  if (Write(s.mode) == Write::set)
+    return with_size(size_of(out.type()), [&]<class T>() { scatter_run<Write::set, T>(at, rest, updates, out.data, s.along); });
+  dispatch(out.type(), [&]<class T>() {
+    if constexpr (!is_half(dtype_of<T>)) {
+      switch (Write(s.mode)) {
+        case Write::add: return scatter_run<Write::add, T>(at, rest, updates, out.data, s.along);
+        case Write::multiply: return scatter_run<Write::multiply, T>(at, rest, updates, out.data, s.along);
+        case Write::divide: return scatter_run<Write::divide, T>(at, rest, updates, out.data, s.along);
+        case Write::maximum: return scatter_run<Write::maximum, T>(at, rest, updates, out.data, s.along);
+        default: return scatter_run<Write::minimum, T>(at, rest, updates, out.data, s.along);
+      }
+    }
+  });
+}
+
+// ---- derivatives ---------------------------------------------------------------------------------
+
+// A node's indices as inputs of another op at the same places.
+struct Place {
+  Arrays indices;
+  Axes axes;
+  bool along;
+  Stream stream;
+
+  Place(const Node& node, const Axes& a, bool l) : axes(a), along(l), stream(node.stream) {
+    for (size_t k = 0; k < axes.size(); ++k) indices.push_back(node.inputs[1 + k]);
+  }
+  array take(const array& source) const;
+  array put(const array& source, const array& updates, Write mode) const;
+};
+
+extern const Op gather_op, scatter_op;
+
+array Place::take(const array& source) const {
+  Arrays in{source};
+  for (auto& i : indices) in.push_back(i);
+  return record(gather_op, attrs(Gather{axes, along}), std::move(in), stream);
+}
+array Place::put(const array& source, const array& updates, Write mode) const {
+  Arrays in{source};
+  for (auto& i : indices) in.push_back(i);
+  in.push_back(updates);
+  return record(scatter_op, attrs(Scatter{axes, along, int(mode)}), std::move(in), stream);
+}
+
+Arrays only_source(size_t inputs, array gradient) {
+  Arrays out;
+  out.resize(inputs);
+  out[0] = std::move(gradient);
+  return out;
+}
+
+// A half's sum of many terms is formed in float32.
+array accumulate(const Place& place, const array& like, const array& terms) {
+  const Dtype wide = compute_type(like.dtype());
+  return astype(place.put(astype(zeros_like(like), wide), astype(terms, wide), Write::add), like.dtype());
+}
+
+Arrays vjp_gather(const Node& node, const Arrays& cts, const Needs&) {
+  const Gather& g = node.get<Gather>();
+  return only_source(node.inputs.size(), accumulate(Place(node, g.axes, g.along), node.inputs[0], cts[0]));
+}
+Arrays jvp_gather(const Node& node, const Arrays& t) {
+  const Gather& g = node.get<Gather>();
+  return {Place(node, g.axes, g.along).take(t[0])};
+}
+
+// 1 where an update is the last of its position, else 0.
+array winners(const Place& place, const array& source, const array& updates) {
+  // Numbers of the updates, written like them: only the last remains.
+  const array numbers = reshape(arange(0, updates.size(), 1, int64, place.stream), updates.shape());
+  const array seen = place.take(place.put(constant(-1, source.shape(), int64), numbers, Write::set));
+  return equal(seen, numbers);
+}
+// The product of the other updates at the same position, also where some are zero.
+array product_of_others(const Place& place, const array& source, const array& updates) {
+  const array zero = equal(updates, 0), filled = where(zero, 1, updates);
+  const array zeros = place.take(place.put(constant(0, source.shape(), int32), astype(zero, int32), Write::add));
+  const array rest = place.take(place.put(ones_like(source), filled, Write::multiply));
+  return where(equal(zeros, 0), divide(rest, filled), where(logical_and(equal(zeros, 1), zero), rest, 0));
+}
+// Which of source and updates reached the result, and among how many ties.
+struct Ties {
+  array source, updates, count;
+};
+Ties ties_of(const Place& place, const Node& node) {
+  const array &x = node.inputs[0], &u = node.inputs.back(), y = recorded(node, 0);
+  Ties out;
+  out.source = astype(equal(x, y), x.dtype());
+  out.updates = astype(equal(u, place.take(y)), x.dtype());
+  out.count = place.put(out.source, out.updates, Write::add);
+  return out;
+}
+
+Arrays vjp_scatter(const Node& node, const Arrays& cts, const Needs& needs) {
+  const Scatter& s = node.get<Scatter>();
+  const Place place(node, s.axes, s.along);
+  const array &x = node.inputs[0], &u = node.inputs.back();
+  const array ct = cts[0];
+  array to_x, to_u;
+  const bool need_x = needs[0], need_u = needs[needs.size() - 1];
+  auto conj = [](const array& a) { return conjugate(a); };
+  switch (Write(s.mode)) {
+    case Write::set:
+      if (need_x) to_x = place.put(ct, zeros_like(u), Write::set);
+      if (need_u) to_u = where(winners(place, x, u), place.take(ct), 0);
+      break;
+    case Write::add:
+      to_x = ct;
+      if (need_u) to_u = place.take(ct);
+      break;
+    case Write::multiply:
+      if (need_x) to_x = multiply(ct, conj(place.put(ones_like(x), u, Write::multiply)));
+      if (need_u) to_u = multiply(place.take(multiply(ct, conj(x))), conj(product_of_others(place, x, u)));
+      break;
+    case Write::divide:
+      if (need_x) to_x = multiply(ct, conj(place.put(ones_like(x), u, Write::divide)));
+      if (need_u) to_u = negative(divide(place.take(multiply(ct, conj(recorded(node, 0)))), conj(u)));
+      break;
+    default: {
+      const Ties ties = ties_of(place, node);
+      const array part = divide(ct, ties.count);
+      if (need_x) to_x = multiply(part, ties.source);
+      if (need_u) to_u = multiply(place.take(part), ties.updates);
+    }
+  }
+  Arrays out = only_source(node.inputs.size(), to_x);
+  out[out.size() - 1] = to_u;
+  return out;
+}
+
+Arrays jvp_scatter(const Node& node, const Arrays& t) {
+  const Scatter& s = node.get<Scatter>();
+  const Place place(node, s.axes, s.along);
+  const array &x = node.inputs[0], &u = node.inputs.back();
+  const array tx = t[0] ? t[0] : zeros_like(x), tu = t[t.size() - 1] ? t[t.size() - 1] : zeros_like(u);
+  switch (Write(s.mode)) {
+    case Write::set:
+    case Write::add: return {place.put(tx, tu, Write(s.mode))};
+    case Write::multiply:
+      return {add(multiply(tx, place.put(ones_like(x), u, Write::multiply)),
+                  place.put(zeros_like(x), multiply(multiply(place.take(x), product_of_others(place, x, u)), tu), Write::add))};
+    case Write::divide:
+      return {subtract(multiply(tx, place.put(ones_like(x), u, Write::divide)),
+                       place.put(zeros_like(x), divide(multiply(place.take(recorded(node, 0)), tu), u), Write::add))};
+    default: {
+      const Ties ties = ties_of(place, node);
+      const array own = divide(multiply(tx, ties.source), ties.count);
+      return {place.put(own, divide(multiply(tu, ties.updates), place.take(ties.count)), Write::add)};
+    }
+  }
+}
+
+// ---- batching ------------------------------------------------------------------------------------
+
+Axes shifted(const Axes& axes) {
+  Axes out;
+  for (int axis : axes) out.push_back(axis + 1);
+  return out;
+}
+array lane_first(const array& a, int axis, int64_t lanes) {
+  if (axis == 0) return a;
+  if (axis > 0) return moveaxis(a, axis, 0);
+  Shape shape{lanes};
+  shape.append(a.shape().begin(), a.shape().end());
+  return broadcast_to(a, shape);
+}
+int64_t lanes_of(const Arrays& in, const Axes& axes) {
+  for (size_t i = 0; i < in.size(); ++i)
+    if (axes[i] >= 0) return in[i].shape()[axes[i]];
+  return 0;
+}
+// The number of the lane, as an index array of the same shape as the others.
+array lane_numbers(const array& like, Stream s) {
+  Shape shape;
+  shape.resize(like.shape().size(), 1);
+  shape[0] = like.shape()[0];
+  return broadcast_to(reshape(arange(0, like.shape()[0], 1, int64, s), shape), like.shape());
+}
+
+Arrays vmap_gather(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const Gather& g = node.get<Gather>();
+  const int64_t lanes = lanes_of(in, axes);
+  bool indices_mapped = false;
+  for (size_t k = 1; k < in.size(); ++k) indices_mapped |= axes[k] >= 0;
+  Arrays args;
+  if (!g.along && !indices_mapped) {  // lanes are one more axis that is not indexed
+    args.push_back(lane_first(in[0], axes[0], lanes));
+    for (size_t k = 1; k < in.size(); ++k) args.push_back(in[k]);
+    out_axes = {in[1].ndim()};
+    return {record(gather_op, attrs(Gather{shifted(g.axes), false}), std::move(args), node.stream)};
+  }
+  out_axes = {0};
+  for (size_t k = 0; k < in.size(); ++k)
+    args.push_back(k == 0 && axes[0] < 0 && !g.along ? in[0] : lane_first(in[k], axes[k], lanes));
+  if (g.along) return {record(gather_op, attrs(Gather{shifted(g.axes), true}), std::move(args), node.stream)};
+  if (axes[0] < 0) return {record(gather_op, node.attributes, std::move(args), node.stream)};
+  Axes all = shifted(g.axes);
+  all.insert(all.begin(), 0);
+  Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
+  for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
+  return {record(gather_op, attrs(Gather{all, false}), std::move(with_lane), node.stream)};
+}
+
+Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const Scatter& s = node.get<Scatter>();
+  const int64_t lanes = lanes_of(in, axes);
+  out_axes = {0};
+  Arrays args;
+  for (size_t k = 0; k < in.size(); ++k) args.push_back(lane_first(in[k], axes[k], lanes));
+  if (s.along) return {record(scatter_op, attrs(Scatter{shifted(s.axes), true, s.mode}), std::move(args), node.stream)};
+  Axes all = shifted(s.axes);
+  all.insert(all.begin(), 0);
+  Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
+  for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
+  return {record(scatter_op, attrs(Scatter{all, false, s.mode}), std::move(with_lane), node.stream)};
+}
+
+const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .infer = infer_gather,
+                   .vjp = vjp_gather, .jvp = jvp_gather, .vmap = vmap_gather, .kernel = gather_kernel};
+const Op scatter_op{.name = "scatter", .doc = "The array with elements or blocks at the given indices changed.",
+                    .update = true, .infer = infer_scatter, .vjp = vjp_scatter, .jvp = jvp_scatter, .vmap = vmap_scatter,
+                    .kernel = scatter_kernel};
+
+array as_index(const array& a, const char* op, Stream s) {
+  if (!is_integer(a.dtype())) fail(Kind::value, op, "indices are not integers: got ", a.dtype());
+  return astype(a, int64, s);
+}
+
+// Index arrays broadcast with each other, as inputs.
+void add_indices(Arrays& in, const std::vector<array>& indices, const char* op, Stream s) {
+  Shape shape;
+  for (auto& i : indices) shape = broadcast_shapes(shape, i.shape(), op);
+  for (auto& i : indices) in.push_back(broadcast_to(as_index(i, op, s), shape, s));
+}
+Axes checked_axes(const array& a, const std::vector<array>& indices, const Axes& axes, const char* op) {
+  if (axes.size() != indices.size() || axes.empty())
+    fail(Kind::value, op, "indices and axes differ in number: got ", indices.size(), " and ", axes.size());
+  normal_axes(axes, a.ndim(), op);  // refuses repeated ones
+  Axes out;
+  for (int axis : axes) out.push_back(normal_axis(axis, a.ndim(), op));
+  return out;
+}
+
+array write(const Scatter& s, const array& a, const Arrays& indices, const array& updates, Stream stream) {
+  // Halves accumulate in float32 and round once.
+  const Dtype t = a.dtype(), wide = Write(s.mode) == Write::set ? t : compute_type(t);
+  Arrays in{astype(a, wide, stream)};
+  for (auto& i : indices) in.push_back(i);
+  in.push_back(astype(updates, wide, stream));
+  return astype(record(scatter_op, attrs(s), std::move(in), stream), t, stream);
+}
+
+// Index and source (or updates) of the same shape off the axis.
+Shape along_shape(const array& a, const array& indices, int axis, const char* op) {
+  if (a.ndim() != indices.ndim())
+    fail(Kind::value, op, "numbers of axes differ: got indices of shape ", indices.shape(), " for an array of shape ", a.shape());
+  Shape one = a.shape(), two = indices.shape();
+  one[axis] = two[axis] = 1;
+  return broadcast_shapes(one, two, op);
+}
+
+}  // namespace
+
+array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s) {
+  const Axes at = checked_axes(a, indices, axes, "gather");
+  Arrays in{a};
+  add_indices(in, indices, "gather", s);
+  return record(gather_op, attrs(Gather{at, false}), std::move(in), s);
+}
+
+array scatter(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, Write mode, Stream s) {
+  const Axes at = checked_axes(a, indices, axes, "scatter");
+  Arrays in;
+  add_indices(in, indices, "scatter", s);
+  const Shape shape = gathered_shape(a, in[0], at, false);
+  return write(Scatter{at, false, int(mode)}, a, in, broadcast_to(updates, shape, s), s);
+}
+
+array scatter_add(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, Stream s) {
+  return scatter(a, indices, updates, axes, Write::add, s);
+}
+
+array take_along_axis(const array& a, const array& indices, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "take_along_axis");
+  Shape shape = along_shape(a, indices, axis, "take_along_axis"), source = shape;
+  shape[axis] = indices.shape()[axis];
+  source[axis] = a.shape()[axis];
+  const Arrays in{broadcast_to(a, source, s), broadcast_to(as_index(indices, "take_along_axis", s), shape, s)};
+  return record(gather_op, attrs(Gather{{axis}, true}), in, s);
+}
+
+array put_along_axis(const array& a, const array& indices, const Operand& values, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "put_along_axis");
+  Shape shape = along_shape(a, indices, axis, "put_along_axis");
+  shape[axis] = a.shape()[axis];
+  if (shape != a.shape())
+    fail(Kind::value, "put_along_axis", "indices do not fit: got shape ", indices.shape(), " for an array of shape ", a.shape());
+  shape[axis] = indices.shape()[axis];
+  const array updates = broadcast_to(as_array(values, a.dtype(), "put_along_axis", s), shape, s);
+  return write(Scatter{{axis}, true, int(Write::set)}, a, {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
+}
+
+array take(const array& a, const array& indices, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "take");
+  const array out = gather(a, {indices}, {axis}, s);
+  if (axis == 0 || indices.ndim() == 0) return out;
+  // The indices' axes take the place of the axis.
+  Axes order;
+  const int count = indices.ndim();
+  for (int i = 0; i < axis; ++i) order.push_back(count + i);
+  for (int i = 0; i < count; ++i) order.push_back(i);
+  for (int i = axis; i + 1 < a.ndim(); ++i) order.push_back(count + i);
+  return transpose(out, order, s);
+}
+
+array take(const array& a, const array& indices, Stream s) { return take(reshape(a, {a.size()}, s), indices, 0, s); }
+
+}  // namespace lazulite

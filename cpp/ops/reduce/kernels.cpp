@@ -1,0 +1,239 @@
+// Reductions per instruction-set level.
+#include "ops/reduce/kernels.h"
+
+#include "base/level.h"
+#include "ops/reduce/monoid.h"
+
+namespace lazulite {
+namespace {
+
+using simd::Cx;
+using simd::Half;
+using simd::Vec;
+
+// How elements of a dtype are read: memory, register, accumulator.
+template <class T> struct Plain {
+  using memory = T;
+  using accumulator = T;
+  using V = Vec<T>;
+  LAZULITE_INLINE static V load(const T* p) { return V::load(p); }
+  static T one(const T* p) { return *p; }
+};
+template <class T> struct Complex {
+  using memory = simd::Pair<T>;
+  using accumulator = simd::Pair<T>;
+  using V = Cx<Vec<T>>;
+  LAZULITE_INLINE static V load(const memory* p) { return V::load(p); }
+  static memory one(const memory* p) { return *p; }
+};
+template <Half h> struct Short {
+  using memory = uint16_t;
+  using accumulator = float;
+  using V = Vec<float>;
+  LAZULITE_INLINE static V load(const uint16_t* p) { return simd::load_half<h>(p); }
+  static float one(const uint16_t* p) {
+    return h == Half::f16 ? half_to_float(*p) : bfloat_to_float(*p);
+  }
+};
+
+template <int dtype> struct InputOf { using t = void; };
+#define LAZULITE_INPUT(dtype, ...) \
+  template <> struct InputOf<int(Dtype::dtype)> { using t = __VA_ARGS__; };
+LAZULITE_INPUT(bool_, Plain<uint8_t>) LAZULITE_INPUT(uint8, Plain<uint8_t>)
+LAZULITE_INPUT(uint16, Plain<uint16_t>) LAZULITE_INPUT(uint32, Plain<uint32_t>)
+LAZULITE_INPUT(uint64, Plain<uint64_t>) LAZULITE_INPUT(int8, Plain<int8_t>)
+LAZULITE_INPUT(int16, Plain<int16_t>) LAZULITE_INPUT(int32, Plain<int32_t>)
+LAZULITE_INPUT(int64, Plain<int64_t>) LAZULITE_INPUT(float16, Short<Half::f16>)
+LAZULITE_INPUT(bfloat16, Short<Half::bf16>) LAZULITE_INPUT(float32, Plain<float>)
+LAZULITE_INPUT(float64, Plain<double>) LAZULITE_INPUT(complex64, Complex<float>)
+LAZULITE_INPUT(complex128, Complex<double>)
+#undef LAZULITE_INPUT
+
+// The accumulators as an input of their own.
+template <class In> struct Accumulated {
+  using memory = typename In::accumulator;
+  using accumulator = memory;
+  using V = typename In::V;
+  LAZULITE_INLINE static V load(const memory* p) { return V::load(p); }
+  static memory one(const memory* p) { return *p; }
+};
+
+// a[i] = combine(a[i], x[i])
+template <class M, class In>
+LAZULITE_INLINE void accumulate(typename In::accumulator* a, const typename In::memory* x, int64_t n) {
+  using V = typename In::V;
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) M::template combine<V>(V::load(a + i), In::load(x + i)).store(a + i);
+  for (; i < n; ++i) a[i] = M::one(a[i], In::one(x + i));
+}
+template <class In>
+LAZULITE_INLINE void convert(typename In::accumulator* a, const typename In::memory* x, int64_t n) {
+  using V = typename In::V;
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) In::load(x + i).store(a + i);
+  for (; i < n; ++i) a[i] = In::one(x + i);
+}
+
+// Lanes by halves, each `width` accumulators wide; lanes from `live` on are missing.
+template <class M, class In>
+LAZULITE_INLINE void fold_lanes(typename In::accumulator* lane, int64_t live, int64_t lanes, int64_t width) {
+  for (int64_t half = lanes / 2; half; half /= 2) {
+    if (live > half) {
+      accumulate<M, Accumulated<In>>(lane, lane + half * width, (live - half) * width);
+      live = half;
+    }
+  }
+}
+
+template <class M, class In>
+void chunk(const void* input, int64_t n, void* out) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  // Bytes in registers of 64: integers combine to the same bits in any order.
+  constexpr int lanes = V::size > reduce_lanes ? V::size : int(reduce_lanes);
+  constexpr int registers = lanes / V::size;
+  const auto* x = static_cast<const typename In::memory*>(input);
+  alignas(64) A lane[lanes];
+  if (n < lanes) {
+    convert<In>(lane, x, n);
+    fold_lanes<M, In>(lane, n, lanes, 1);
+  } else {
+    V r[registers];
+    for (int k = 0; k < registers; ++k) r[k] = In::load(x + k * V::size);
+    int64_t i = lanes;
+    for (; i + lanes <= n; i += lanes)
+      for (int k = 0; k < registers; ++k) r[k] = M::template combine<V>(r[k], In::load(x + i + k * V::size));
+    for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
+    accumulate<M, In>(lane, x + i, n - i);
+    fold_lanes<M, In>(lane, lanes, lanes, 1);
+  }
+  *static_cast<A*>(out) = lane[0];
+}
+
+template <class M, class In>
+void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch, void* out) {
+  using A = typename In::accumulator;
+  const auto* x = static_cast<const typename In::memory*>(input);
+  A* lane = static_cast<A*>(scratch);
+  const int64_t live = n < reduce_lanes ? n : reduce_lanes;
+  if (stride == width) {  // no gaps: a step of all lanes is one run
+    convert<In>(lane, x, live * width);
+    for (int64_t i = live; i < n; i += reduce_lanes) {
+      const int64_t rows = n - i < reduce_lanes ? n - i : reduce_lanes;
+      accumulate<M, In>(lane, x + i * stride, rows * width);
+    }
+  } else {
+    for (int64_t i = 0; i < live; ++i) convert<In>(lane + i * width, x + i * stride, width);
+    for (int64_t i = live; i < n; ++i)
+      accumulate<M, In>(lane + i % reduce_lanes * width, x + i * stride, width);
+  }
+  fold_lanes<M, In>(lane, live, reduce_lanes, width);
+  convert<Accumulated<In>>(static_cast<A*>(out), lane, width);
+}
+
+template <class M, class In>
+void combine(void* a, const void* b, int64_t n) {
+  using A = typename In::accumulator;
+  accumulate<M, Accumulated<In>>(static_cast<A*>(a), static_cast<const A*>(b), n);
+}
+
+template <class In>
+int64_t find(const void* input, int64_t n, const void* value) {
+  using V = typename In::V;
+  const auto* x = static_cast<const typename In::memory*>(input);
+  const auto wanted = *static_cast<const typename In::accumulator*>(value);
+  const bool nan = monoid::nan_in(wanted);
+  const V all(wanted);
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) {
+    const V v = In::load(x + i);
+    if (simd::any(nan ? simd::is_nan(v) : v == all)) break;
+  }
+  for (; i < n; ++i) {
+    const auto v = In::one(x + i);
+    if (nan ? monoid::nan_in(v) : !monoid::nan_in(v) && !monoid::before(v, wanted) && !monoid::before(wanted, v)) break;
+  }
+  return i;
+}
+
+// The whole tree over a contiguous row; the stack holds the sums of 2^k chunks.
+template <class M, class In>
+LAZULITE_INLINE typename In::accumulator reduce_row(const typename In::memory* x, int64_t n) {
+  using A = typename In::accumulator;
+  A stack[64];
+  int depth = 0;
+  int64_t done = 0;
+  for (int64_t i = 0; i < n; i += reduce_chunk) {
+    chunk<M, In>(x + i, n - i < reduce_chunk ? n - i : reduce_chunk, &stack[depth++]);
+    for (int64_t c = ++done; c % 2 == 0; c /= 2, --depth) stack[depth - 2] = M::one(stack[depth - 2], stack[depth - 1]);
+  }
+  for (; depth > 1; --depth) stack[depth - 2] = M::one(stack[depth - 2], stack[depth - 1]);
+  return stack[0];
+}
+
+template <class In, int dtype>
+void softmax(const void* input, void* output, int64_t n, void* wide) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  constexpr bool half = is_half(Dtype(dtype));
+  const auto* x = static_cast<const typename In::memory*>(input);
+  A* e = static_cast<A*>(half ? wide : output);
+  const V top(reduce_row<monoid::Max, In>(x, n));
+  alignas(64) A rest[V::size];
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) simd::exp(In::load(x + i) - top).store(e + i);
+  if (i < n) {
+    for (int k = 0; k < V::size; ++k) rest[k] = i + k < n ? In::one(x + i + k) : In::one(x + i);
+    simd::exp(V::load(rest) - top).store(rest);
+    for (int64_t k = 0; i + k < n; ++k) e[i + k] = rest[k];
+  }
+  const A scale = A(1) / reduce_row<monoid::Sum, Accumulated<In>>(e, n);
+  auto* out = static_cast<typename In::memory*>(output);
+  auto put = [](V v, typename In::memory* p) {
+    if constexpr (dtype == int(Dtype::float16)) simd::store_half<Half::f16>(v, p);
+    else if constexpr (dtype == int(Dtype::bfloat16)) simd::store_half<Half::bf16>(v, p);
+    else v.store(p);
+  };
+  for (i = 0; i + V::size <= n; i += V::size) put(V::load(e + i) * V(scale), out + i);
+  if (i < n) {
+    for (int k = 0; k < V::size; ++k) rest[k] = i + k < n ? e[i + k] : A(0);
+    typename In::memory last[V::size];
+    put(V::load(rest) * V(scale), last);
+    for (int64_t k = 0; i + k < n; ++k) out[i + k] = last[k];
+  }
+}
+
+template <class M, class In>
+constexpr ReduceKernel reduce_kernel() { return {chunk<M, In>, columns<M, In>, combine<M, In>}; }
+
+template <int... d>
+constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
+  ReduceKernels table{};
+  auto one = [&]<int dtype>() {
+    using In = typename InputOf<dtype>::t;
+    constexpr Dtype t = Dtype(dtype);
+    if constexpr (size_of(t) >= 4 || is_half(t)) {
+      table.reduce[int(Monoid::sum)][dtype] = reduce_kernel<monoid::Sum, In>();
+      table.reduce[int(Monoid::prod)][dtype] = reduce_kernel<monoid::Prod, In>();
+    }
+    table.reduce[int(Monoid::max)][dtype] = reduce_kernel<monoid::Max, In>();
+    table.reduce[int(Monoid::min)][dtype] = reduce_kernel<monoid::Min, In>();
+    if constexpr (is_bool(t)) {
+      table.reduce[int(Monoid::all)][dtype] = reduce_kernel<monoid::All, In>();
+      table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();
+    }
+    table.find[dtype] = find<In>;
+    if constexpr (is_floating(t)) table.softmax[dtype] = softmax<In, dtype>;
+  };
+  (one.template operator()<d>(), ...);
+  return table;
+}
+
+constexpr ReduceKernels table = make_table(std::make_integer_sequence<int, dtype_count>{});
+
+}  // namespace
+
+const ReduceKernels& LAZULITE_AT_LEVEL(reduce_kernels)();
+const ReduceKernels& LAZULITE_AT_LEVEL(reduce_kernels)() { return table; }
+
+}  // namespace lazulite

@@ -1,0 +1,33 @@
+// What each instruction-set level provides to reductions. The pieces of the tree of reduce.h:
+// callers combine chunks pairwise by index.
+#pragma once
+#include <cstdint>
+
+#include "base/dtype.h"
+
+namespace lazulite {
+
+enum class Monoid : uint8_t { sum, prod, max, min, all, any };
+inline constexpr int monoid_count = 6;
+inline constexpr int64_t reduce_lanes = 32, reduce_chunk = 4096;
+
+// For one monoid and one dtype in memory; accumulators are of its compute type.
+struct ReduceKernel {
+  // One chunk: 1 to 4096 contiguous elements.
+  void (*chunk)(const void* x, int64_t n, void* out);
+  // The same for each of `columns` neighbours: n rows, `stride` elements apart.
+  // `lanes` is scratch for 32 x columns accumulators.
+  void (*columns)(const void* x, int64_t n, int64_t stride, int64_t columns, void* lanes, void* out);
+  // a[i] = combine(a[i], b[i]), of accumulators
+  void (*combine)(void* a, const void* b, int64_t n);
+};
+
+struct ReduceKernels {
+  ReduceKernel reduce[monoid_count][dtype_count];  // null where a dtype is converted first
+  // The first i with x[i] == *value, or the first nan if *value (an accumulator) is one; else n.
+  int64_t (*find[dtype_count])(const void* x, int64_t n, const void* value);
+  // A row of floating numbers; `wide` is scratch for n accumulators, used by halves.
+  void (*softmax[dtype_count])(const void* x, void* out, int64_t n, void* wide);
+};
+
+}  // namespace lazulite
