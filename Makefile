@@ -1,34 +1,44 @@
-# make demo: builds the library and fits a model with it
-# make test: builds everything and runs the tests
-# make ci:   clang with warnings as errors, and another CMake project that uses the installed library
-BUILD := build/release
-PACKAGES := g++ cmake ninja-build ccache libgtest-dev python3
-CI_PACKAGES := clang
-CONFIGURE := cmake -G Ninja
+# make demo: builds, installs into .venv and trains a network on real digits (writes digits.png)
+# make test: the same set-up, then GoogleTest through ctest, and pytest
+# make ci:   clang with warnings as errors, Debian's own tool set, and the find_package example
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+BUILD := build/venv
+DEBIAN_PACKAGES := g++ cmake ninja-build ccache libgtest-dev python3-venv python3-dev
+CI_PACKAGES := clang pybind11-dev python3-numpy python3-pytest
 
-.PHONY: demo test ci system clean
+.PHONY: demo test ci build system clean bench
 
-demo: system
-	$(CONFIGURE) -S . -B $(BUILD) -DLAZULITE_TESTS=ON > /dev/null
-	cmake --build $(BUILD) --target lazulite_core
-	cmake --install $(BUILD) --prefix build/prefix > /dev/null
-	$(CONFIGURE) -S examples/cpp -B build/example -DCMAKE_PREFIX_PATH=$(CURDIR)/build/prefix > /dev/null
-	cmake --build build/example
-	build/example/regression
+demo: build
+	@$(RUN) -c "import sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q scikit-learn matplotlib tqdm
+	$(RUN) examples/digits.py
 
-test: system
-	$(CONFIGURE) -S . -B $(BUILD) -DLAZULITE_TESTS=ON > /dev/null
+test: build
+	@$(RUN) -c "import pytest, hypothesis, scipy, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy ml_dtypes
+	cmake -S . -B $(BUILD) -DLAZULITE_TESTS=ON -DLAZULITE_PYTHON=ON > /dev/null
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure
+	$(RUN) -m pytest tests
 
-ci: demo
-	@tools/need_packages.sh $(CI_PACKAGES)
-	$(CONFIGURE) -S . -B build/clang -DCMAKE_CXX_COMPILER=clang++ -DLAZULITE_TESTS=ON -DLAZULITE_WERROR=ON > /dev/null
-	cmake --build build/clang
-	ctest --test-dir build/clang --output-on-failure
+build: system $(VENV)/ready
+	LAZULITE_BUILD_DIR=$(BUILD) LAZULITE_CMAKE_ARGS="-DLAZULITE_TESTS=OFF" $(RUN) -m pip install -q --no-build-isolation --no-deps -e .
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --upgrade pip
+	$(RUN) -m pip install -q "setuptools>=64" wheel "pybind11>=2.10" numpy "scipy-openblas32>=0.3.30"
+	touch $@
 
 system:
-	@tools/need_packages.sh $(PACKAGES)
+	@tools/need_packages.sh $(DEBIAN_PACKAGES)
+
+ci:
+	@tools/need_packages.sh $(DEBIAN_PACKAGES) $(CI_PACKAGES)
+	tools/ci.sh
+
+bench: build
+	$(RUN) bench/run.py
 
 clean:
-	rm -rf build
+	rm -rf build $(VENV) digits.png python/lazulite/core/_core*.so

@@ -19,7 +19,7 @@ class CMakeBuild(build_ext):
         build.mkdir(parents=True, exist_ok=True)
         configure = [
             "cmake", "-S", str(ROOT), "-B", str(build),
-            f"-DPython_EXECUTABLE={sys.executable}", f"-DLAZULITE_EXTENSION_DIR={target}",
+            "-DLAZULITE_PYTHON=ON", f"-DPython_EXECUTABLE={sys.executable}", f"-DLAZULITE_EXTENSION_DIR={target}",
             *os.environ.get("LAZULITE_CMAKE_ARGS", "").split(),
         ]
         if shutil.which("ninja"):

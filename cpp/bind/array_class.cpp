@@ -160,7 +160,7 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
   });
 }
 
-Py_hash_t hash(PyObject* self) { return Py_HashPointer(self); }
+Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4); }  // by identity
 
 Py_ssize_t length(PyObject* self) {
   const array& a = unwrap(self);
@@ -212,7 +212,7 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
     return -1;
   }
   try {
-    array result = set_item(unwrap(self), key, value, 0);
+    array result = set_item(unwrap(self), key, value, Write::set);
     unwrap(self) = std::move(result);
     return 0;
   } catch (...) {
@@ -260,12 +260,26 @@ PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
   if (!numpy) return nullptr;
   return guarded([&]() -> PyObject* {
     const array& a = unwrap(self);
-    PyObject* source = a.dtype() == bfloat16 ? wrap(astype(a, float32)) : Py_NewRef(self);
-    PyObject* view = PyMemoryView_FromObject(source);
+    // NumPy has bfloat16 only from ml_dtypes; without it the values come as float32.
+    PyObject* brain = nullptr;
+    if (a.dtype() == bfloat16) {
+      PyObject* module = PyImport_ImportModule("ml_dtypes");
+      brain = module ? PyObject_GetAttrString(module, "bfloat16") : nullptr;
+      Py_XDECREF(module);
+      PyErr_Clear();
+    }
+    PyObject* source = a.dtype() != bfloat16 ? Py_NewRef(self) : wrap(brain ? lazulite::view(a, uint16) : astype(a, float32));
+    PyObject* memory = PyMemoryView_FromObject(source);
     Py_DECREF(source);
-    PyObject* made = view ? PyObject_CallMethod(numpy, "asarray", "O", view) : nullptr;
-    Py_XDECREF(view);
+    PyObject* made = memory ? PyObject_CallMethod(numpy, "asarray", "O", memory) : nullptr;
+    Py_XDECREF(memory);
     Py_DECREF(numpy);
+    if (made && brain) {
+      PyObject* typed = PyObject_CallMethod(made, "view", "O", brain);
+      Py_DECREF(made);
+      made = typed;
+    }
+    Py_XDECREF(brain);
     if (made && dtype != Py_None) {
       PyObject* cast = PyObject_CallMethod(made, "astype", "O", dtype);
       Py_DECREF(made);
@@ -312,6 +326,38 @@ PyObject* method_round(PyObject* self, PyObject* args) {
   return guarded([&] { return wrap(round(unwrap(self), decimals)); });
 }
 
+PyObject* get_at(PyObject* self, void*) { return guarded([&] { return make_at(self); }); }
+PyObject* get_device(PyObject* self, void*) { return guarded([&] { return from_device(unwrap(self).node()->stream.device); }); }
+PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"stream", "max_version", "dl_device", "copy", nullptr};
+  PyObject *stream = Py_None, *version = Py_None, *device = Py_None, *copy = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", const_cast<char**>(names), &stream, &version, &device, &copy))
+    return nullptr;
+  return guarded([&]() -> PyObject* {
+    long major = 0;
+    if (PyTuple_Check(version) && PyTuple_GET_SIZE(version) == 2) major = PyLong_AsLong(PyTuple_GET_ITEM(version, 0));
+    return to_dlpack(unwrap(self), major >= 1, copy == Py_True);
+  });
+}
+PyObject* method_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", 1, 0); }
+PyObject* method_bytes(PyObject* self, PyObject*) {
+  return guarded([&] {
+    const array a = contiguous(unwrap(self));
+    return PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
+  });
+}
+PyObject* method_namespace(PyObject*, PyObject*, PyObject*) { return PyImport_ImportModule("lazulite.core"); }
+PyObject* method_getstate(PyObject* self, PyObject*) { return method_reduce(self, nullptr); }
+PyObject* method_setstate(PyObject* self, PyObject* state) {
+  PyObject *build, *arguments;
+  if (!PyArg_ParseTuple(state, "OO", &build, &arguments)) return nullptr;
+  PyObject* made = PyObject_CallObject(build, arguments);
+  if (!made) return nullptr;
+  if (is_array(made)) unwrap(self) = unwrap(made);
+  Py_DECREF(made);
+  Py_RETURN_NONE;
+}
+
 PyGetSetDef properties[] = {
     {"shape", get_shape, nullptr, "Sizes of the axes.", nullptr},
     {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
@@ -323,6 +369,8 @@ PyGetSetDef properties[] = {
     {"mT", get_mT, nullptr, "Last two axes exchanged.", nullptr},
     {"real", get_real, nullptr, "Real part.", nullptr},
     {"imag", get_imag, nullptr, "Imaginary part.", nullptr},
+    {"at", get_at, nullptr, "a.at[key].add(value), subtract, multiply, divide, maximum, minimum, set: a new array; repeated\nindices accumulate.", nullptr},
+    {"device", get_device, nullptr, "The device that computes it.", nullptr},
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
@@ -335,6 +383,14 @@ PyMethodDef methods[] = {
     {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_)), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__reduce__", method_reduce, METH_NOARGS, nullptr},
     {"__format__", method_format, METH_O, nullptr},
+    {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_dlpack)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__dlpack_device__", method_dlpack_device, METH_NOARGS, nullptr},
+    {"__bytes__", method_bytes, METH_NOARGS, nullptr},
+    {"__array_namespace__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_namespace)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__getstate__", method_getstate, METH_NOARGS, nullptr},
+    {"__setstate__", method_setstate, METH_O, nullptr},
+    {"__div__", [](PyObject* a, PyObject* b) { return binary_slot<divide>(a, b); }, METH_O, nullptr},
+    {"__rdiv__", [](PyObject* a, PyObject* b) { return binary_slot<divide>(b, a); }, METH_O, nullptr},
     {"__round__", method_round, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

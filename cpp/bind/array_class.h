@@ -7,6 +7,7 @@
 
 #include "graph/array.h"
 #include "graph/node.h"
+#include "ops/index/index.h"
 
 namespace lazulite::bind {
 
@@ -49,9 +50,16 @@ array to_array(PyObject*, const char* op);
 std::optional<Dtype> to_dtype(PyObject*);  // Dtype, "float32", float, np.float32; None: nothing
 PyObject* from_dtype(Dtype);               // new reference
 Stream to_stream(PyObject*);               // None: the default
+PyObject* from_device(Device::Type);       // new reference
 
 // mx.array(value, dtype): lists, NumPy arrays, buffers, DLPack.
 array make_array(PyObject* value, std::optional<Dtype> dtype, bool copy = true);
+// DLPack: an object's memory as an array (shared or copied), and a capsule of an array's.
+bool has_dlpack(PyObject*);
+array from_dlpack(PyObject*, std::optional<bool> copy);
+PyObject* to_dlpack(const array&, bool versioned, bool copy);
+// The memory of a buffer or DLPack object, shared where it can be.
+array share_array(PyObject*, std::optional<Dtype> dtype, std::optional<bool> copy);
 PyObject* to_list(const array&);
 PyObject* to_number(const Scalar&);
 std::string print_array(const array&);
@@ -60,7 +68,8 @@ void set_precision(int);
 
 // a[key], a[key] = value and at[key]
 array get_item(const array&, PyObject* key);
-array set_item(const array&, PyObject* key, PyObject* value, int mode);
+array set_item(const array&, PyObject* key, PyObject* value, Write mode);
+PyObject* make_at(PyObject* array);
 
 PyObject* make_array_type(PyObject* module);
 int get_buffer(PyObject*, Py_buffer*, int flags);

@@ -1,5 +1,6 @@
 // Python objects to arrays and back: numbers, nested lists, buffers (NumPy), DLPack.
 #include <cstring>
+#include <memory>
 
 #include "bind/array_class.h"
 #include "bind/def.h"
@@ -253,17 +254,9 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
     }
     return from_view(o, dtype);
   }
-  if (PyObject_HasAttrString(o, "__dlpack__")) {
-    // Through NumPy, the one consumer of DLPack that is always installed.
-    PyObject* numpy = PyImport_ImportModule("numpy");
-    PyObject* made = numpy ? PyObject_CallMethod(numpy, "from_dlpack", "O", o) : nullptr;
-    Py_XDECREF(numpy);
-    if (!made) throw PythonError{};
-    struct Drop {
-      PyObject* o;
-      ~Drop() { Py_DECREF(o); }
-    } drop{made};
-    return from_view(made, dtype);
+  if (has_dlpack(o)) {
+    const array made = from_dlpack(o, true);
+    return dtype ? astype(made, *dtype) : made;
   }
   if (o == Py_None || !PyObject_HasAttrString(o, "__array__"))
     fail(o == Py_None ? Kind::type : Kind::value, "array", "cannot make an array: got ", Py_TYPE(o)->tp_name,
@@ -275,6 +268,67 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
     ~Drop() { Py_DECREF(o); }
   } drop{made};
   return from_view(made, dtype);
+}
+
+// ---- asarray: the memory of somebody else
+namespace {
+void release_view(Buffer* buffer) {
+  auto* view = static_cast<Py_buffer*>(buffer->owner);
+  if (Py_IsInitialized()) {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    PyBuffer_Release(view);
+    PyGILState_Release(state);
+  }
+  delete view;
+}
+}  // namespace
+
+array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> copy) {
+  if (is_array(o)) {
+    const array made = dtype ? astype(unwrap(o), *dtype) : unwrap(o);
+    return copy == true ? contiguous(made) : made;
+  }
+  if (copy == true || is_number(o)) return make_array(o, dtype);
+  auto refused = [&](const char* why) {
+    if (copy == false) fail(Kind::value, "asarray", "the memory cannot be shared: ", why);
+  };
+  if (PyObject_CheckBuffer(o) && !PyBytes_Check(o)) {
+    auto view = std::make_unique<Py_buffer>();
+    if (PyObject_GetBuffer(o, view.get(), PyBUF_FULL_RO) == 0) {
+      bool swapped = false;
+      const auto type = dtype_of_format(view->format, view->itemsize, swapped);
+      Strides strides;
+      Shape shape;
+      bool fits = type && !swapped && !view->suboffsets;
+      for (int i = 0; fits && i < view->ndim; ++i) {
+        shape.push_back(view->shape[i]);
+        fits = view->strides[i] % view->itemsize == 0 && view->strides[i] >= 0;
+        strides.push_back(view->strides[i] / view->itemsize);
+      }
+      // The memory must be as the array wants it: dtype, alignment; float64 narrows unless asked for.
+      fits = fits && reinterpret_cast<uintptr_t>(view->buf) % size_t(view->itemsize) == 0 &&
+             (dtype ? *dtype == *type : *type != float64 && *type != complex128);
+      if (fits) {
+        const bool writable = !view->readonly;
+        void* data = view->buf;
+        const int64_t bytes = view->len;
+        Storage storage{foreign_buffer(data, bytes, writable, view.release(), release_view), 0, strides};
+        return from_storage(Spec{shape, *type}, std::move(storage));
+      }
+      PyBuffer_Release(view.get());
+    } else {
+      PyErr_Clear();
+    }
+    refused("another dtype, byte order or layout");
+    return make_array(o, dtype);
+  }
+  if (has_dlpack(o)) {
+    const array made = from_dlpack(o, copy);
+    if (dtype && *dtype != made.dtype()) refused("another dtype");
+    return dtype ? astype(made, *dtype) : made;
+  }
+  refused("the object has neither a buffer nor DLPack");
+  return make_array(o, dtype);
 }
 
 // ---- the buffer protocol: shared, writable memory; foreign to us from then on

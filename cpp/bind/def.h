@@ -2,6 +2,7 @@
 // the signature, so that keywords, defaults, inspect.signature and error texts are right everywhere.
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,10 +17,18 @@ struct Def {
   std::string signature, doc;
   Invoke invoke;
   bool is_method = false;
-  std::string rename;
+  std::string rename{};
+  std::vector<std::string> samples{};  // arguments with which the table tests call it
+  std::string reference{};             // what the tests compare with; empty: NumPy's function of that name
+  const void* op = nullptr;          // of an elementwise row
   Def&& method(const char* name = "") && {
     is_method = true;
     rename = name;
+    return std::move(*this);
+  }
+  Def&& cases(std::vector<std::string> arguments, const char* expected = "") && {
+    samples = std::move(arguments);
+    reference = expected;
     return std::move(*this);
   }
 };
@@ -28,7 +37,8 @@ struct Def {
 struct Register {
   Register(const char* submodule, std::vector<Def> rows);
 };
-void add_functions(PyObject* module);  // also the methods of array
+void add_functions(PyObject* module);  // also the methods of array; rows for "array" are methods only
+const std::map<std::string, std::vector<Def>>& all_functions();
 
 // ---- arguments -----------------------------------------------------------------------------------
 template <class T>

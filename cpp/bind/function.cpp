@@ -1,6 +1,7 @@
 // The callable type of all functions.
 #include "bind/def.h"
 
+#include <pybind11/pybind11.h>
 #include <structmember.h>
 
 #include <map>
@@ -33,7 +34,8 @@ std::map<std::string, std::vector<Def>>& tables() {
   return *all;
 }
 
-std::vector<Parameter> parse(const std::string& signature) {
+// Defaults are evaluated in `scope`: numbers, None, and names of the module such as float32.
+std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
   std::vector<Parameter> out;
   const size_t open = signature.find('('), close = signature.rfind(')');
   std::string text = signature.substr(open + 1, close - open - 1);
@@ -71,10 +73,8 @@ std::vector<Parameter> parse(const std::string& signature) {
     const size_t equal = p.find('=');
     parameter.name = p.substr(0, equal);
     if (equal != std::string::npos) {
-      PyObject* scope = PyDict_New();
       parameter.fallback = PyRun_String(p.substr(equal + 1).c_str(), Py_eval_input, scope, scope);
-      Py_DECREF(scope);
-      if (!parameter.fallback) PyErr_Clear();
+      if (!parameter.fallback) throw PythonError{};
     }
     parameter.interned = PyUnicode_InternFromString(parameter.name.c_str());
     out.push_back(std::move(parameter));
@@ -145,6 +145,26 @@ PyObject* get_signature(PyObject* self, void*) {
   }
   return PyUnicode_FromString(text.c_str());
 }
+// inspect.signature asks for this first; it understands no text whose defaults are objects.
+PyObject* get_signature_object(PyObject* self, void*) {
+  auto* f = reinterpret_cast<PyFunction*>(self);
+  return guarded([&]() -> PyObject* {
+    namespace py = pybind11;
+    const py::module_ inspect = py::module_::import("inspect");
+    const py::object make = inspect.attr("Parameter");
+    py::list parameters;
+    bool first = f->bound_first;
+    for (const Parameter& p : *f->parameters) {
+      const char* kind = p.variadic ? "VAR_POSITIONAL" : p.keyword_only ? "KEYWORD_ONLY"
+                         : p.positional_only || first ? "POSITIONAL_ONLY" : "POSITIONAL_OR_KEYWORD";
+      py::dict more;
+      if (p.fallback) more["default"] = py::reinterpret_borrow<py::object>(p.fallback);
+      parameters.append(make(first ? "self" : p.name, make.attr(kind), **more));
+      first = false;
+    }
+    return inspect.attr("Signature")(parameters).release().ptr();
+  });
+}
 PyObject* get_doc(PyObject* self, void*) {
   auto* f = reinterpret_cast<PyFunction*>(self);
   return PyUnicode_FromString(f->def->doc.c_str());
@@ -164,6 +184,7 @@ PyObject* reduce_function(PyObject* self, PyObject*) { return Py_NewRef(reinterp
 
 PyGetSetDef function_properties[] = {
     {"__text_signature__", get_signature, nullptr, nullptr, nullptr},
+    {"__signature__", get_signature_object, nullptr, nullptr, nullptr},
     {"__doc__", get_doc, nullptr, nullptr, nullptr},
     {"__name__", get_name, nullptr, nullptr, nullptr},
     {"__qualname__", get_name, nullptr, nullptr, nullptr},
@@ -189,11 +210,11 @@ void make_type() {
   function_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
 }
 
-PyObject* make_function(Def* def, const char* module, bool method) {
+PyObject* make_function(Def* def, const char* module, bool method, PyObject* scope) {
   auto* f = PyObject_New(PyFunction, function_type);
   f->call = call_function;
   f->def = def;
-  f->parameters = new std::vector<Parameter>(parse(def->signature));
+  f->parameters = new std::vector<Parameter>(parse(def->signature, scope));
   const std::string name = def->signature.substr(0, def->signature.find('('));
   f->name = PyUnicode_FromString(method && !def->rename.empty() ? def->rename.c_str() : name.c_str());
   f->module = PyUnicode_FromString(module);
@@ -208,25 +229,34 @@ Register::Register(const char* submodule, std::vector<Def> rows) {
   for (auto& row : rows) table.push_back(std::move(row));
 }
 
+const std::map<std::string, std::vector<Def>>& all_functions() { return tables(); }
+
 void add_functions(PyObject* module) {
   make_type();
+  PyObject* scope = PyModule_GetDict(module);
+  PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins());
+  auto add_method = [&](Def& row, const std::string& name, const char* path) {
+    PyObject* method = make_function(&row, path, true, scope);
+    PyObject_SetAttrString(reinterpret_cast<PyObject*>(array_type), name.c_str(), method);
+    Py_DECREF(method);
+  };
   for (auto& [submodule, rows] : tables()) {
     PyObject* target = module;
     std::string path = "lazulite.core";
-    if (!submodule.empty()) {
+    const bool methods_only = submodule == "array";
+    if (!submodule.empty() && !methods_only) {
       path += "." + submodule;
       target = PyModule_New(path.c_str());
       PyModule_AddObject(module, submodule.c_str(), target);
     }
     for (auto& row : rows) {
       const std::string name = row.signature.substr(0, row.signature.find('('));
-      PyModule_AddObject(target, name.c_str(), make_function(&row, path.c_str(), false));
-      if (row.is_method) {
-        PyObject* method = make_function(&row, path.c_str(), true);
-        PyObject_SetAttrString(reinterpret_cast<PyObject*>(array_type),
-                               row.rename.empty() ? name.c_str() : row.rename.c_str(), method);
-        Py_DECREF(method);
+      if (methods_only) {
+        add_method(row, name, path.c_str());
+        continue;
       }
+      PyModule_AddObject(target, name.c_str(), make_function(&row, path.c_str(), false, scope));
+      if (row.is_method) add_method(row, row.rename.empty() ? name : row.rename, path.c_str());
     }
   }
 }

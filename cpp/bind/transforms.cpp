@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bind/array_class.h"
+#include "bind/module.h"
 #include "graph/trace.h"
 #include "transform/transform.h"
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, fill, template
+from ._trees import Leaf, fill, rebuild_sequence, template
 
 _enabled = not any(
     os.environ.get(name, "0").lower() not in ("", "0", "false", "off", "no")
@@ -37,13 +37,11 @@ def _describe(tree: Any, arrays: list, key: list) -> Any:
     if isinstance(tree, dict):
         names = sorted(tree, key=lambda k: (type(k).__name__, str(k)))
         key.append(("dict", tuple(names)))
-        return {k: _describe(tree[k], arrays, key) for k in names}
+        parts = {k: _describe(tree[k], arrays, key) for k in names}
+        return {k: parts[k] for k in tree}  # the key ignores the order of entries, the function sees it
     if isinstance(tree, (list, tuple)):
         key.append((type(tree), len(tree)))
-        parts = [_describe(v, arrays, key) for v in tree]
-        if isinstance(tree, tuple):
-            return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-        return parts
+        return rebuild_sequence(tree, [_describe(v, arrays, key) for v in tree])
     if tree is None or isinstance(tree, (bool, int, float, complex, str, bytes)):
         key.append((type(tree), repr(tree)))
         return tree

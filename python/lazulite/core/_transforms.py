@@ -211,7 +211,7 @@ def _axis_leaves(axes, tree_template, name):
 
 def _normal_axis(axis, ndim, name):
     if not -ndim <= axis < ndim:
-        raise _core.AxisError(f"[vmap] {name} out of range: got {axis} for an array with {ndim} axes")
+        raise _core.ArrayIndexError(f"[vmap] {name} out of range: got {axis} for an array with {ndim} axes")
     return axis % ndim
 
 

@@ -1,0 +1,120 @@
+// Device, Stream and the context manager.
+#include <pybind11/operators.h>
+#include <pybind11/pybind11.h>
+
+#include "bind/array_class.h"
+#include "bind/module.h"
+#include "device/cpu/features.h"
+#include "eval/eval.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+std::string type_name(Device::Type t) { return t == Device::cpu ? "cpu" : "gpu"; }
+std::string show(const Device& d) { return "Device(" + type_name(d.type) + ", " + std::to_string(d.index) + ")"; }
+std::string show(const Stream& s) { return "Stream(" + show(Device{s.device, 0}) + ", " + std::to_string(s.id) + ")"; }
+
+std::optional<Device> as_device(py::handle o) {
+  if (py::isinstance<Device>(o)) return o.cast<Device>();
+  if (py::isinstance<Device::Type>(o)) return Device{o.cast<Device::Type>(), 0};
+  return std::nullopt;
+}
+Device wanted(py::handle o, const char* op) {
+  auto d = as_device(o);
+  if (!d) fail(Kind::type, op, "not a device: got ", Py_TYPE(o.ptr())->tp_name, ", expected mx.cpu or a Device");
+  return *d;
+}
+Stream checked(const Device& d) {
+  if (!is_available(d.type)) fail(Kind::value, "stream", "no such device on this machine: got ", show(d), ", expected cpu");
+  return default_stream(d.type);
+}
+
+struct Context {
+  Stream stream, before{};
+};
+
+}  // namespace
+
+PyObject* from_device(Device::Type t) { return py::cast(Device{t, 0}).release().ptr(); }
+
+Stream to_stream(PyObject* o) {
+  if (o == Py_None) return default_stream();
+  if (py::isinstance<Stream>(o)) {
+    const Stream s = py::handle(o).cast<Stream>();
+    if (!is_available(s.device)) fail(Kind::value, "stream", "no such device on this machine: got ", show(s));
+    return s;
+  }
+  if (auto d = as_device(o)) return checked(*d);
+  fail(Kind::type, "stream", "not a stream: got ", Py_TYPE(o)->tp_name, ", expected a Stream, a Device or None");
+}
+
+void add_devices(py::module_& m) {
+  py::enum_<Device::Type> type(m, "DeviceType", "Kinds of devices: cpu and gpu.");
+  type.value("cpu", Device::cpu).value("gpu", Device::gpu).export_values();
+  type.attr("__module__") = "lazulite.core";
+  type.attr("__eq__") = py::cpp_function([](Device::Type t, py::object o) {
+    auto d = as_device(o);
+    return d && *d == Device{t, 0};
+  }, py::is_method(type));
+  py::class_<Device>(m, "Device", "A device: Device(type, index=0).")
+      .def(py::init([](Device::Type t, int index) { return Device{t, index}; }), py::arg("type"), py::arg("index") = 0)
+      .def_property_readonly("type", [](const Device& d) { return d.type; })
+      .def("__eq__", [](const Device& d, py::object o) {
+        auto other = as_device(o);
+        return other && *other == d;
+      })
+      .def("__hash__", [](const Device& d) { return int(d.type) * 64 + d.index; })
+      .def("__repr__", [](const Device& d) { return show(d); });
+  py::class_<Stream>(m, "Stream", "A queue of work on a device; valid in every thread.")
+      .def_property_readonly("device", [](const Stream& s) { return Device{s.device, 0}; })
+      .def("__eq__", [](const Stream& s, py::object o) { return py::isinstance<Stream>(o) && o.cast<Stream>() == s; })
+      .def("__hash__", [](const Stream& s) { return int(s.device) * 4096 + int(s.id); })
+      .def("__repr__", [](const Stream& s) { return show(s); });
+  m.attr("ThreadLocalStream") = m.attr("Stream");
+  py::class_<Context>(m, "StreamContext", "with mx.stream(s): the default stream of this thread inside the block.")
+      .def(py::init([](py::object s) { return Context{to_stream(s.ptr())}; }), py::arg("s"))
+      .def("__enter__", [](Context& c) {
+        c.before = default_stream();
+        set_default_stream(c.stream);
+      })
+      .def("__exit__", [](Context& c, py::object, py::object, py::object) { set_default_stream(c.before); },
+           py::arg("exc_type") = py::none(), py::arg("exc_value") = py::none(), py::arg("traceback") = py::none());
+  m.def("stream", [](py::object s) { return Context{to_stream(s.ptr())}; }, py::arg("s"),
+        "A context manager that makes a stream (or a device's default stream) this thread's default.\n\n"
+        ">>> with mx.stream(mx.cpu):\n...     a = mx.ones(2)");
+  m.def("default_device", [] { return default_device(); }, "The device on which arrays are computed unless told otherwise.");
+  m.def("set_default_device", [](py::object d) { set_default_device(wanted(d, "set_default_device")); }, py::arg("device"),
+        "Sets the default device. ValueError when the machine has no such device.");
+  m.def("default_stream", [](py::object d) { return checked(wanted(d, "default_stream")); }, py::arg("device"),
+        "The default stream of a device.");
+  m.def("set_default_stream", [](const Stream& s) { set_default_stream(s); }, py::arg("stream"),
+        "Makes a stream this thread's default.");
+  auto make = [](py::object d) { return new_stream(checked(wanted(d, "new_stream")).device); };
+  m.def("new_stream", make, py::arg("device"), "A new stream on a device.");
+  m.def("new_thread_local_stream", make, py::arg("device"), "The same as new_stream: streams are valid in every thread.");
+  m.def("new_thread_unsafe_stream", make, py::arg("device"), "The same as new_stream.");
+  m.def("clear_streams", [] {}, "Does nothing: streams cost nothing until they are used.");
+  m.def("synchronize", [](py::object s) { synchronize(to_stream(s.ptr())); }, py::arg("stream") = py::none(),
+        "Waits for all work queued on a stream (default: this thread's).");
+  m.def("device_count", [](py::object d) { return device_count(wanted(d, "device_count").type); }, py::arg("device_type"),
+        "The number of devices of a type.");
+  m.def("is_available", [](py::object d) { return is_available(wanted(d, "is_available").type); }, py::arg("device"),
+        "True when the machine has the device.\n\n>>> mx.is_available(mx.gpu)\nFalse");
+  m.def("device_info", [](py::object d) {
+    if (!d.is_none()) checked(wanted(d, "device_info"));
+    py::dict info;
+    info["device_name"] = cpu::cpu_name();
+    info["architecture"] = cpu::level_name();
+    info["cores"] = cpu::usable_cores();
+    info["memory_size"] = cpu::usable_memory();
+    info["l2_cache_size"] = cpu::cache_sizes().l2;
+    info["l3_cache_size"] = cpu::cache_sizes().l3;
+    return info;
+  }, py::arg("d") = py::none(),
+  "Facts about a device: device_name, architecture (the instruction-set level in use), cores, memory_size (bytes).");
+}
+
+}  // namespace lazulite::bind

@@ -1,0 +1,86 @@
+// C++ errors to Python exceptions. Classes with two bases, so that a handler for either catches them.
+#include <pybind11/pybind11.h>
+
+#include <new>
+
+#include "bind/array_class.h"
+#include "bind/module.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+PyObject *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
+
+namespace {
+
+PyObject* make(PyObject* module, const char* name, const char* doc, std::initializer_list<PyObject*> bases) {
+  PyObject* tuple = PyTuple_New(Py_ssize_t(bases.size()));
+  Py_ssize_t i = 0;
+  for (PyObject* base : bases) PyTuple_SET_ITEM(tuple, i++, Py_NewRef(base));
+  const std::string full = std::string("lazulite.core.") + name;
+  PyObject* made = PyErr_NewExceptionWithDoc(full.c_str(), doc, tuple, nullptr);
+  Py_DECREF(tuple);
+  if (!made) throw py::error_already_set();
+  PyModule_AddObject(module, name, Py_NewRef(made));
+  return made;
+}
+
+PyObject* class_of(Kind kind) {
+  switch (kind) {
+    case Kind::value: return PyExc_ValueError;
+    case Kind::type: return PyExc_TypeError;
+    case Kind::index: return index_error;
+    case Kind::overflow: return overflow_error;
+    case Kind::memory: return PyExc_MemoryError;
+    case Kind::runtime: return PyExc_RuntimeError;
+    case Kind::file: return file_error;
+    case Kind::format: return format_error;
+    case Kind::linalg: return linalg_error;
+  }
+  return PyExc_RuntimeError;
+}
+
+}  // namespace
+
+void make_errors(PyObject* module) {
+  index_error = make(module, "ArrayIndexError", "An axis or index out of range: an IndexError and a ValueError.",
+                     {PyExc_IndexError, PyExc_ValueError});
+  overflow_error = make(module, "ArrayOverflowError", "A number that does not fit: an OverflowError and a ValueError.",
+                        {PyExc_OverflowError, PyExc_ValueError});
+  file_error = make(module, "FileError", "A file that is not there: a FileNotFoundError and a RuntimeError.",
+                    {PyExc_FileNotFoundError, PyExc_RuntimeError});
+  format_error = make(module, "FormatError", "A file that cannot be read: a ValueError and a RuntimeError.",
+                      {PyExc_ValueError, PyExc_RuntimeError});
+  linalg_error = make(module, "LinAlgError", "A matrix without the wanted property: a RuntimeError and a ValueError.",
+                      {PyExc_RuntimeError, PyExc_ValueError});
+  // For functions bound by pybind11.
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const Error& e) {
+      PyErr_SetString(class_of(e.kind()), e.what());
+    } catch (const PythonError&) {  // set already
+    }
+  });
+}
+
+void set_error() {
+  try {
+    throw;
+  } catch (const PythonError&) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_SystemError, "an error without a message");
+  } catch (py::error_already_set& e) {
+    e.restore();
+  } catch (const Error& e) {
+    PyErr_SetString(class_of(e.kind()), e.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const py::builtin_exception& e) {
+    e.set_error();
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  }
+}
+
+}  // namespace lazulite::bind

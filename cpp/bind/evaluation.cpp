@@ -1,0 +1,120 @@
+// eval and its relatives, memory, threads.
+#include <pybind11/pybind11.h>
+
+#include "bind/array_class.h"
+#include "bind/module.h"
+#include "device/cpu/allocator.h"
+#include "device/cpu/features.h"
+#include "device/cpu/openblas.h"
+#include "device/cpu/pool.h"
+#include "eval/eval.h"
+#include "graph/trace.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+// The arrays of a tree; anything else is passed over.
+void collect(PyObject* o, std::vector<array>& out, int depth = 0) {
+  if (is_array(o)) {
+    out.push_back(unwrap(o));
+    return;
+  }
+  if (depth > 100) fail(Kind::value, "eval", "containers nested deeper than 100");
+  if (PyDict_Check(o)) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(o, &at, &key, &value)) collect(value, out, depth + 1);
+  } else if (PyList_Check(o)) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) collect(PyList_GET_ITEM(o, i), out, depth + 1);
+  } else if (PyTuple_Check(o)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) collect(PyTuple_GET_ITEM(o, i), out, depth + 1);
+  }
+}
+
+// Straight against the C API: evaluation of small arrays is counted in tens of nanoseconds.
+PyObject* py_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
+  return guarded([&]() -> PyObject* {
+    if (n == 1 && is_array(args[0])) {
+      array(unwrap(args[0])).eval();
+      Py_RETURN_NONE;
+    }
+    std::vector<array> arrays;
+    for (Py_ssize_t i = 0; i < n; ++i) collect(args[i], arrays);
+    eval(arrays);
+    Py_RETURN_NONE;
+  });
+}
+PyObject* py_async_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
+  return guarded([&]() -> PyObject* {
+    std::vector<array> arrays;
+    for (Py_ssize_t i = 0; i < n; ++i) collect(args[i], arrays);
+    async_eval(arrays);
+    Py_RETURN_NONE;
+  });
+}
+PyMethodDef fast_functions[] = {
+    {"eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_eval)), METH_FASTCALL,
+     "eval(*args)\n--\n\nComputes arrays, and the arrays in lists, tuples, dicts and modules; anything else is passed over.\n"
+     "Raises what the computation raises.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
+    {"async_eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_async_eval)), METH_FASTCALL,
+     "async_eval(*args)\n--\n\nStarts to compute like eval, in the background; who reads an array waits for it and\n"
+     "receives its error.\n\n>>> a = mx.ones(3) + 1\n>>> mx.async_eval(a)\n>>> a.tolist()\n[2.0, 2.0, 2.0]"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+void* release_gil() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
+void acquire_gil(void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }
+void poll_signals() {
+  if (PyGILState_Check() && PyErr_CheckSignals() != 0) throw PythonError{};
+}
+
+int64_t bytes_of(py::handle o, const char* op) {
+  const long long v = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(o.ptr())).ptr());
+  if (PyErr_Occurred()) throw py::error_already_set();
+  if (v < 0) fail(Kind::value, op, "negative: got ", v, " bytes");
+  return v;
+}
+
+}  // namespace
+
+void add_evaluation(py::module_& m) {
+  set_wait_hooks({release_gil, acquire_gil, poll_signals});
+  if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
+  m.def("plan_text", [](py::args args) {
+    std::vector<array> arrays;
+    collect(args.ptr(), arrays);
+    return plan_text(arrays);
+  }, "The steps in which arrays would be computed, one a line: fused groups (stored members with *) and single ops,\n"
+     "with dtypes and shapes.\n\n>>> print(mx.plan_text(mx.exp(mx.array([1.0]) + 1)), end='')\n0  fused {add exp*}  float32(1,)");
+
+  m.def("get_active_memory", &cpu::get_active_memory, "Bytes of the arrays that are alive.");
+  m.def("get_peak_memory", &cpu::get_peak_memory, "The most bytes that were alive since the start or reset_peak_memory.");
+  m.def("reset_peak_memory", &cpu::reset_peak_memory, "The peak begins again at what is alive now.");
+  m.def("get_cache_memory", &cpu::get_cache_memory, "Bytes kept for later arrays.");
+  m.def("clear_cache", &cpu::clear_cache, "Gives the cache back to the system.");
+  m.def("get_memory_limit", &cpu::get_memory_limit, "The bound on active memory, in bytes.");
+  m.def("set_memory_limit", [](py::object n) { return cpu::set_memory_limit(bytes_of(n, "set_memory_limit")); }, py::arg("limit"),
+        "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns the old limit.");
+  m.def("set_cache_limit", [](py::object n) { return cpu::set_cache_limit(bytes_of(n, "set_cache_limit")); }, py::arg("limit"),
+        "Bounds the cache, in bytes. Returns the old limit.");
+  m.def("set_wired_limit", [](py::object n) {
+    static int64_t wired = 0;
+    return std::exchange(wired, bytes_of(n, "set_wired_limit"));
+  }, py::arg("limit"), "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, in bytes.");
+
+  m.def("num_threads", &cpu::num_threads, "Threads that one computation may use.");
+  m.def("set_num_threads", &cpu::set_num_threads, py::arg("n"), "Sets the number of threads, 1 to 1024. Results keep their bits.");
+  m.def("_set_openblas_hint", &cpu::set_openblas_hint);
+  m.def("_openblas", [] {
+    cpu::blas();
+    return cpu::blas_status();
+  });
+  m.def("_level", &cpu::level_name);
+  m.def("_get_precision", &get_precision);
+  m.def("_set_precision", &set_precision);
+}
+
+}  // namespace lazulite::bind

@@ -1,0 +1,126 @@
+// Keys of a[...] as Python gives them, and a.at[...].
+#include <pybind11/pybind11.h>
+
+#include "bind/array_class.h"
+#include "bind/def.h"
+#include "bind/module.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/shape/shape.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+std::optional<int64_t> bound(PyObject* o) {
+  if (o == Py_None) return std::nullopt;
+  if (is_array(o)) return unwrap(o).item<int64_t>();
+  PyObject* number = PyNumber_Index(o);
+  if (!number) {
+    PyErr_Clear();
+    fail(Kind::type, "index", "a slice bound is not an integer: got ", Py_TYPE(o)->tp_name);
+  }
+  int overflow = 0;
+  const long long v = PyLong_AsLongLongAndOverflow(number, &overflow);
+  Py_DECREF(number);
+  return overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN + 1 : v;
+}
+
+IndexItem read_item(PyObject* o, bool writing) {
+  if (PyLong_CheckExact(o)) {
+    int overflow = 0;
+    const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (overflow) fail(Kind::index, "index", "index out of range: does not fit in 64 bits");
+    return {IndexItem::number, v, {}, {}, {}, {}};
+  }
+  if (PySlice_Check(o)) {
+    auto* s = reinterpret_cast<PySliceObject*>(o);
+    return {IndexItem::range, 0, bound(s->start), bound(s->stop), bound(s->step), {}};
+  }
+  if (o == Py_None) return {IndexItem::newaxis, 0, {}, {}, {}, {}};
+  if (o == Py_Ellipsis) return {IndexItem::ellipsis, 0, {}, {}, {}, {}};
+  if (PyBool_Check(o)) {
+    if (!writing) fail(Kind::value, "index", "a bool as an index: got ", o == Py_True ? "True" : "False", ", expected an integer");
+    return {IndexItem::indices, 0, {}, {}, {}, constant(o == Py_True, {}, bool_)};
+  }
+  if (is_array(o)) {
+    const array& a = unwrap(o);
+    if (!is_integral(a.dtype())) fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
+    return {IndexItem::indices, 0, {}, {}, {}, a};
+  }
+  if (PyIndex_Check(o)) return {IndexItem::number, *bound(o), {}, {}, {}, {}};  // NumPy's integers
+  if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {
+    const array a = make_array(o, std::nullopt);
+    if (a.size() == 0) return {IndexItem::indices, 0, {}, {}, {}, astype(a, int64)};
+    if (!is_integral(a.dtype())) fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
+    return {IndexItem::indices, 0, {}, {}, {}, a};
+  }
+  fail(Kind::value, "index", "not an index: got ", Py_TYPE(o)->tp_name, ", expected integers, slices, ..., None, or arrays of integers or bool");
+}
+
+IndexItems read_key(PyObject* key, bool writing) {
+  IndexItems items;
+  if (PyTuple_Check(key)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i) items.push_back(read_item(PyTuple_GET_ITEM(key, i), writing));
+  } else {
+    items.push_back(read_item(key, writing));
+  }
+  return items;
+}
+
+Operand value_of(PyObject* value) {
+  if (PyList_Check(value) || PyTuple_Check(value)) return make_array(value, std::nullopt);
+  return to_operand(value, "index");
+}
+
+struct At {
+  array base;
+  IndexItems items;
+  bool keyed = false;
+};
+template <Write mode>
+py::object update(const At& at, py::object value) {
+  if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
+  return py::reinterpret_steal<py::object>(wrap(index_update(at.base, at.items, value_of(value.ptr()), mode)));
+}
+
+}  // namespace
+
+array get_item(const array& a, PyObject* key) {
+  // a[i] and a[i, j]: by far the most frequent
+  return index(a, read_key(key, false));
+}
+
+array set_item(const array& a, PyObject* key, PyObject* value, Write mode) {
+  return index_update(a, read_key(key, true), value_of(value), mode);
+}
+
+PyObject* make_at(PyObject* a) { return py::cast(At{unwrap(a), {}, false}).release().ptr(); }
+
+void add_indexing(py::module_& m) {
+  py::class_<At>(m, "ArrayAt", "a.at[key]: the place of an update.")
+      .def("__getitem__", [](const At& at, py::object key) { return At{at.base, read_key(key.ptr(), true), true}; }, py::arg("indices"))
+      .def("set", update<Write::set>, py::arg("value"), "a with a[key] = value.")
+      .def("add", update<Write::add>, py::arg("value"), "a with value added to a[key]; repeated indices accumulate.")
+      .def("subtract", [](const At& at, py::object value) {
+        if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
+        const Operand v = value_of(value.ptr());
+        const Dtype t = at.base.dtype();
+        array x;
+        if (v.is_array()) {
+          x = astype(v.get(), t);
+        } else {
+          v.scalar().check_fits(t, "at");
+          x = constant(v.scalar(), {}, t);
+        }
+        const array minus = is_bool(t) ? x : negative(x);
+        return py::reinterpret_steal<py::object>(wrap(index_update(at.base, at.items, minus, Write::add)));
+      }, py::arg("value"), "a with value subtracted from a[key]; repeated indices accumulate.")
+      .def("multiply", update<Write::multiply>, py::arg("value"), "a with a[key] multiplied by value; repeated indices accumulate.")
+      .def("divide", update<Write::divide>, py::arg("value"), "a with a[key] divided by value; repeated indices accumulate.")
+      .def("maximum", update<Write::maximum>, py::arg("value"), "a with the larger of a[key] and value.")
+      .def("minimum", update<Write::minimum>, py::arg("value"), "a with the smaller of a[key] and value.");
+}
+
+}  // namespace lazulite::bind

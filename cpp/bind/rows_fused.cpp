@@ -1,0 +1,27 @@
+// The sub-module core.fast.
+#include "bind/def.h"
+#include "ops/fused/fused.h"
+
+namespace lazulite::bind {
+
+namespace {
+
+using A = const array&;
+using S = Stream;
+using Parameter = const std::optional<array>&;
+
+const Register rows{"fast", {
+    def("layer_norm(x, weight, bias, eps, *, stream=None)",
+        [](A x, Parameter weight, Parameter bias, double eps, S s) { return fast::layer_norm(x, weight.value_or(array()), bias.value_or(array()), eps, s); },
+        "Layer normalisation over the last axis (Ba et al., 2016): (x - mean) / sqrt(var + eps) * weight + bias; weight and\n"
+        "bias of shape (n,) or None. Halves are computed in float32.\n\n>>> mx.fast.layer_norm(mx.ones((1, 4)), None, None, 1e-5).shape\n(1, 4)")
+        .cases({"x(2, 8), x(8), x(8), 1e-5", "x(2, 3, 8), None, None, 1e-3"}, "layer_norm"),
+    def("rms_norm(x, weight, eps, *, stream=None)",
+        [](A x, Parameter weight, double eps, S s) { return fast::rms_norm(x, weight.value_or(array()), eps, s); },
+        "Root mean square normalisation over the last axis (Zhang and Sennrich, 2019): x / sqrt(mean(x^2) + eps) * weight;\n"
+        "weight of shape (n,) or None. Halves are computed in float32.\n\n>>> mx.fast.rms_norm(mx.ones((1, 4)), None, 0.0)\narray([[1, 1, 1, 1]], dtype=float32)")
+        .cases({"x(2, 8), x(8), 1e-5", "x(2, 8), None, 1e-5"}, "rms_norm"),
+}};
+
+}  // namespace
+}  // namespace lazulite::bind

@@ -1,0 +1,112 @@
+// Random numbers: the sub-module core.random, and its state.
+#include <pybind11/pybind11.h>
+
+#include "bind/def.h"
+#include "bind/module.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/random/random.h"
+#include "ops/shape/shape.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+using A = const array&;
+using O = const Operand&;
+using S = Stream;
+using OptionalShape = const std::optional<Shape>&;
+using Key = const std::optional<array>&;
+
+array key_of(Key k) { return k.value_or(array()); }
+
+std::optional<Operand> optional_operand(PyObject* o) {
+  if (o == Py_None) return std::nullopt;
+  return to_operand(o, "random");
+}
+
+Shape shape_of(O a) { return a.is_array() ? a.get().shape() : Shape{}; }
+
+const Register rows{"random", {
+    def("seed(seed)", [](uint64_t n) { random::seed(n); return Py_NewRef(Py_None); },
+        "Sets the default key to key(seed).\n\n>>> mx.random.seed(0)"),
+    def("key(seed)", [](uint64_t n) { return random::key(n); },
+        "A key from a number below 2^64: uint32 of shape (2,).\n\n>>> mx.random.key(5)\narray([0, 5], dtype=uint32)"),
+    def("split(key, num=2, stream=None)", [](A k, int n, S s) { return random::split(k, n, s); },
+        "New keys from a key, of shape (num, 2), by Threefry-2x32 (Salmon et al., 2011).\n\n"
+        ">>> mx.random.split(mx.random.key(0))\narray([[4146024105, 967050713],\n       [2718843009, 1272950319]], dtype=uint32)"),
+    def("bits(shape=[], width=4, key=None, stream=None)", [](const Shape& shape, int width, Key k, S s) { return random::bits(shape, width, key_of(k), s); },
+        "Random bits: uint32 for width 4, uint64 for width 8 (bytes).\n\n>>> mx.random.bits((2,), key=mx.random.key(0)).dtype\nlazulite.core.uint32"),
+    def("uniform(low=0, high=1, shape=[], dtype=float32, key=None, stream=None)",
+        [](O low, O high, const Shape& shape, std::optional<Dtype> t, Key k, S s) { return random::uniform(low, high, shape, t.value_or(float32), key_of(k), s); },
+        "Numbers in [low, high); arrays for low and high broadcast to the shape.\n\n>>> mx.random.uniform(shape=(3,)).shape\n(3,)"),
+    def("normal(shape=[], dtype=float32, loc=None, scale=None, key=None, stream=None)",
+        [](const Shape& shape, std::optional<Dtype> t, PyObject* loc, PyObject* scale, Key k, S s) {
+          return random::normal(shape, t.value_or(float32), optional_operand(loc), optional_operand(scale), key_of(k), s);
+        }, "Normal numbers with mean loc and standard deviation scale.\n\n>>> mx.random.normal((3,)).shape\n(3,)"),
+    def("bernoulli(p=0.5, shape=None, key=None, stream=None)",
+        [](O p, OptionalShape shape, Key k, S s) { return random::bernoulli(p, shape, key_of(k), s); },
+        "True with probability p; of p's shape unless another is given.\n\n>>> mx.random.bernoulli(1.0, (2,))\narray([True, True], dtype=bool)"),
+    def("randint(low, high, shape=[], dtype=int32, key=None, stream=None)",
+        [](O low, O high, const Shape& given, std::optional<Dtype> t, Key k, S s) {
+          const Shape shape = given.empty() ? broadcast_shapes(shape_of(low), shape_of(high), "randint") : given;
+          return random::randint(low, high, shape, t.value_or(int32), key_of(k), s);
+        }, "Integers in [low, high). ValueError when there is none.\n\n>>> mx.random.randint(3, 4, (2,))\narray([3, 3], dtype=int32)"),
+    def("categorical(logits, axis=-1, shape=None, num_samples=None, key=None, stream=None)",
+        [](A logits, int axis, OptionalShape shape, const std::optional<int>& n, Key k, S s) { return random::categorical(logits, axis, shape, n, key_of(k), s); },
+        "Categories drawn with unnormalised log-probabilities along an axis (by the Gumbel-max method); uint32 of the shape\n"
+        "without that axis, with num_samples appended, or of a shape to which it broadcasts.\n\n"
+        ">>> mx.random.categorical(mx.array([0.0, -mx.inf]))\narray(0, dtype=uint32)"),
+    def("gumbel(shape=[], dtype=float32, key=None, stream=None)",
+        [](const Shape& shape, std::optional<Dtype> t, Key k, S s) { return random::gumbel(shape, t.value_or(float32), key_of(k), s); },
+        "Standard Gumbel numbers: -log(-log(u)).\n\n>>> mx.random.gumbel((3,)).shape\n(3,)"),
+    def("laplace(shape=[], dtype=float32, loc=0.0, scale=1.0, key=None, stream=None)",
+        [](const Shape& shape, std::optional<Dtype> t, double loc, double scale, Key k, S s) { return random::laplace(shape, t.value_or(float32), loc, scale, key_of(k), s); },
+        "Laplace numbers with mean loc and scale.\n\n>>> mx.random.laplace((3,)).shape\n(3,)"),
+    def("truncated_normal(lower, upper, shape=None, dtype=float32, key=None, stream=None)",
+        [](O lower, O upper, OptionalShape shape, std::optional<Dtype> t, Key k, S s) {
+          return random::truncated_normal(lower, upper, shape, t.value_or(float32), key_of(k), s);
+        }, "Standard normal numbers between two bounds (by the inverse of the distribution function).\n\n"
+           ">>> mx.random.truncated_normal(-1.0, 1.0, (3,)).shape\n(3,)"),
+    def("permutation(x, axis=0, key=None, stream=None)",
+        [](PyObject* x, int axis, Key k, S s) {
+          if (!is_array(x) && PyIndex_Check(x)) return random::permutation(From<int64_t>::of(x, "permutation"), key_of(k), s);
+          return random::permutation(to_array(x, "permutation"), axis, key_of(k), s);
+        }, "0 ... x - 1 in random order (uint32), or the array with its slices along an axis in random order.\n\n"
+           ">>> mx.sum(mx.random.permutation(4))\narray(6, dtype=uint32)"),
+}};
+
+// random.state: a list of one array, the default key.
+struct State {};
+
+}  // namespace
+
+void add_random_state(py::module_& m) {
+  py::object random = m.attr("random");
+  auto check = [](int64_t i) {
+    if (i != 0 && i != -1) fail(Kind::index, "state", "index out of range: got ", i, " for a list of one key");
+  };
+  py::class_<State>(m, "_RandomState", "A list of one array: the key that draws without key= split.")
+      .def("__len__", [](const State&) { return 1; })
+      .def("__getitem__", [check](const State&, int64_t i) {
+        check(i);
+        return py::reinterpret_steal<py::object>(wrap(random::default_key()));
+      })
+      .def("__setitem__", [check](const State&, int64_t i, py::object value) {
+        check(i);
+        const array k = to_array(value.ptr(), "state");
+        if (k.shape() != Shape{2} || k.dtype() != uint32)
+          fail(Kind::value, "state", "not a key: got shape ", k.shape(), " of ", k.dtype(), ", expected (2,) of uint32");
+        random::default_key() = k;
+      })
+      .def("__iter__", [](const State&) {
+        py::list one;
+        one.append(py::reinterpret_steal<py::object>(wrap(random::default_key())));
+        return py::iter(one);
+      })
+      .def("__repr__", [](const State&) { return "[" + print_array(random::default_key()) + "]"; });
+  random.attr("state") = py::cast(State{});
+}
+
+}  // namespace lazulite::bind

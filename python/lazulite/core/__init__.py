@@ -1,0 +1,118 @@
+"""Lazy arrays and the functions over them: `import lazulite.core as mx`.
+
+Arrays are recorded when functions are called and computed when their values are wanted (`eval`,
+`async_eval`, printing, `item`, `tolist`, NumPy). `grad`, `vmap`, `jvp`, `vjp` and `compile` transform
+functions and compose.
+"""
+
+import importlib.util as _importlib_util
+import sys as _sys
+from builtins import sum as _total
+
+from . import _core
+from ._core import *  # noqa: F401,F403
+from ._core import _depends, _stop_gradient, _unpickle  # noqa: F401
+from ._compile import compile, disable_compile, enable_compile
+from ._io import load, save, save_safetensors, savez, savez_compressed
+from ._transforms import grad, jvp, value_and_grad, vjp, vmap
+from ._trees import map_leaves as _map_leaves
+from . import cuda, metal
+
+# OpenBLAS, where the package scipy-openblas32 provides it; opened at the first product.
+_spec = _importlib_util.find_spec("scipy_openblas32")
+if _spec is not None and _spec.submodule_search_locations:
+    _core._set_openblas_hint(_spec.submodule_search_locations[0] + "/lib/libscipy_openblas.so")
+del _spec
+
+random = _core.random
+fast = _core.fast
+for _name in ("random", "fast"):
+    _sys.modules[f"{__name__}.{_name}"] = getattr(_core, _name)
+del _name
+
+
+def stop_gradient(a, /, *, stream=None):
+    """The same values, constant to derivatives; of every array in a tree.
+
+    >>> mx.grad(lambda x: x * mx.stop_gradient(x))(mx.array(3.0))
+    array(3, dtype=float32)
+    """
+    if isinstance(a, array):
+        return _stop_gradient(a, stream=stream)
+    return _map_leaves(lambda leaf: _stop_gradient(leaf, stream=stream) if isinstance(leaf, array) else leaf, a)
+
+
+def depends(inputs, dependencies):
+    """The inputs (an array or a list of arrays), to be evaluated only after the dependencies.
+
+    >>> a = mx.array(1)
+    >>> mx.depends(a, [mx.exp(mx.array(0.0))])
+    array(1, dtype=int32)
+    """
+    single = isinstance(inputs, array)
+    on = [dependencies] if isinstance(dependencies, array) else list(dependencies)
+    out = _depends([inputs] if single else list(inputs), on)
+    return out[0] if single else out
+
+
+class PrintOptions:
+    """How arrays print: `precision` significant digits, -1 for the default (6, float64: 8)."""
+
+    def __init__(self, precision: int = -1):
+        self.precision = precision
+
+    def __repr__(self):
+        return f"PrintOptions(precision={self.precision})"
+
+
+def set_printoptions(precision: int = -1) -> None:
+    """Sets how arrays print: significant digits, -1 for the default."""
+    _core._set_precision(precision)
+
+
+def get_printoptions() -> PrintOptions:
+    """How arrays print."""
+    return PrintOptions(_core._get_precision())
+
+
+class printoptions:
+    """A context manager that sets how arrays print inside its block.
+
+    >>> with mx.printoptions(precision=2):
+    ...     print(mx.array(3.14159))
+    array(3.1, dtype=float32)
+    """
+
+    def __init__(self, precision: int = -1):
+        self._precision = precision
+
+    def __enter__(self):
+        self._before = _core._get_precision()
+        _core._set_precision(self._precision)
+
+    def __exit__(self, *exc):
+        _core._set_precision(self._before)
+
+
+def get_array_buffer_size(*args) -> int:
+    """Bytes of the distinct arrays in trees.
+
+    >>> mx.get_array_buffer_size(mx.zeros(4))
+    16
+    """
+    found = {}
+    _map_leaves(lambda leaf: found.update({id(leaf): leaf}) if isinstance(leaf, array) else None, list(args))
+    return _total(a.nbytes for a in found.values())
+
+
+class ArrayIterator:
+    """What iter(array) gives: the slices along the first axis."""
+
+    def __init__(self, a):
+        self._iterator = iter(a)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._iterator)

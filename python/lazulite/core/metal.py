@@ -1,0 +1,37 @@
+"""Names of Metal's module, for programs that call them: memory functions work, Metal itself is not there."""
+
+from ._core import (
+    clear_cache,
+    get_active_memory,
+    get_cache_memory,
+    get_peak_memory,
+    reset_peak_memory,
+    set_cache_limit,
+    set_memory_limit,
+    set_wired_limit,
+)
+from ._core import device_info as _device_info
+
+
+def is_available() -> bool:
+    """Whether the Metal back end is there: never.
+
+    >>> mx.metal.is_available()
+    False
+    """
+    return False
+
+
+def device_info() -> dict:
+    """Facts about the CPU; see mx.device_info."""
+    return _device_info()
+
+
+def start_capture(path: str) -> None:
+    """Raises RuntimeError: there is no Metal to capture."""
+    raise RuntimeError("[metal] no Metal on this machine: got start_capture, expected a machine with Metal")
+
+
+def stop_capture() -> None:
+    """Raises RuntimeError: there is no Metal to capture."""
+    raise RuntimeError("[metal] no Metal on this machine: got stop_capture, expected a machine with Metal")

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# What `make ci` runs after `make test`: other compilers, other tool sets, another CMake project.
+set -eu
+cd "$(dirname "$0")/.."
+
+echo "== clang, warnings are errors, GoogleTest"
+cmake -S . -B build/clang -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DLAZULITE_PYTHON=OFF -DLAZULITE_TESTS=ON \
+  -DLAZULITE_WERROR=ON > /dev/null
+cmake --build build/clang
+ctest --test-dir build/clang --output-on-failure
+
+echo "== Debian's own Python, NumPy and pybind11"
+mkdir -p build/debian-package
+cmake -S . -B build/debian -G Ninja -DLAZULITE_PYTHON=ON -DPython_EXECUTABLE=/usr/bin/python3 -Dpybind11_DIR=/usr/lib/cmake/pybind11 \
+  -DLAZULITE_WERROR=ON -DLAZULITE_EXTENSION_DIR="$PWD/build/debian-package/lazulite/core" > /dev/null
+cp -r python/lazulite build/debian-package/
+rm -f build/debian-package/lazulite/core/_core*.so
+cmake --build build/debian --target _core
+PYTHONPATH="$PWD/build/debian-package" /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/smoke
+
+echo "== find_package(Lazulite)"
+cmake --build build/debian --target lazulite_core
+cmake --install build/debian --prefix "$PWD/build/prefix" > /dev/null
+cmake -S examples/cpp -B build/example -G Ninja -DCMAKE_PREFIX_PATH="$PWD/build/prefix" > /dev/null
+cmake --build build/example
+build/example/regression
