@@ -21,9 +21,14 @@ struct Def {
   std::vector<std::string> samples{};  // arguments with which the table tests call it
   std::string reference{};             // what the tests compare with; empty: NumPy's function of that name
   const void* op = nullptr;          // of an elementwise row
+  bool any_layout = true;            // the same bits whatever the layout of the arguments
   Def&& method(const char* name = "") && {
     is_method = true;
     rename = name;
+    return std::move(*this);
+  }
+  Def&& by_layout() && {
+    any_layout = false;
     return std::move(*this);
   }
   Def&& cases(std::vector<std::string> arguments, const char* expected = "") && {

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bind/array_class.h"
+#include "bind/def.h"
 #include "bind/module.h"
 #include "device/cpu/features.h"
 #include "eval/eval.h"
@@ -36,6 +37,47 @@ struct Context {
   Stream stream, before{};
 };
 
+template <class T>
+PyObject* object(T&& value) { return py::cast(std::forward<T>(value)).release().ptr(); }
+PyObject* none() { return Py_NewRef(Py_None); }
+PyObject* another(PyObject* d) { return object(new_stream(checked(wanted(d, "new_stream")).device)); }
+
+const Register rows{"", {
+    def("stream(s)", [](Stream s) { return object(Context{s}); },
+        "A context manager that makes a stream (or a device's default stream) this thread's default.\n\n"
+        ">>> with mx.stream(mx.cpu):\n...     a = mx.ones(2)"),
+    def("default_device()", [] { return object(default_device()); },
+        "The device on which arrays are computed unless told otherwise.\n\n>>> mx.default_device()\nDevice(cpu, 0)"),
+    def("set_default_device(device)", [](PyObject* d) { set_default_device(wanted(d, "set_default_device")); return none(); },
+        "Sets the default device. ValueError when the machine has no such device.\n\n>>> mx.set_default_device(mx.cpu)"),
+    def("default_stream(device)", [](PyObject* d) { return object(checked(wanted(d, "default_stream"))); },
+        "The default stream of a device.\n\n>>> mx.default_stream(mx.cpu)\nStream(Device(cpu, 0), 0)"),
+    def("set_default_stream(stream)", [](Stream s) { set_default_stream(s); return none(); },
+        "Makes a stream this thread's default.\n\n>>> mx.set_default_stream(mx.default_stream(mx.cpu))"),
+    def("new_stream(device)", another, "A new stream on a device.\n\n>>> mx.new_stream(mx.cpu).device\nDevice(cpu, 0)"),
+    def("new_thread_local_stream(device)", another, "The same as new_stream: streams are valid in every thread.\n\n>>> mx.new_thread_local_stream(mx.cpu).device\nDevice(cpu, 0)"),
+    def("new_thread_unsafe_stream(device)", another, "The same as new_stream.\n\n>>> mx.new_thread_unsafe_stream(mx.cpu).device\nDevice(cpu, 0)"),
+    def("clear_streams()", [] { return none(); }, "Does nothing: streams cost nothing until they are used.\n\n>>> mx.clear_streams()"),
+    def("synchronize(stream=None)", [](Stream s) { synchronize(s); return none(); },
+        "Waits for all work queued on a stream (default: this thread's).\n\n>>> mx.synchronize()"),
+    def("device_count(device_type)", [](PyObject* d) { return object(device_count(wanted(d, "device_count").type)); },
+        "The number of devices of a type.\n\n>>> mx.device_count(mx.cpu)\n1"),
+    def("is_available(device)", [](PyObject* d) { return is_available(wanted(d, "is_available").type); },
+        "True when the machine has the device.\n\n>>> mx.is_available(mx.gpu)\nFalse"),
+    def("device_info(d=None)", [](PyObject* d) {
+          if (d != Py_None) checked(wanted(d, "device_info"));
+          py::dict info;
+          info["device_name"] = cpu::cpu_name();
+          info["architecture"] = cpu::level_name();
+          info["cores"] = cpu::usable_cores();
+          info["memory_size"] = cpu::usable_memory();
+          info["l2_cache_size"] = cpu::cache_sizes().l2;
+          info["l3_cache_size"] = cpu::cache_sizes().l3;
+          return info.release().ptr();
+        }, "Facts about a device: device_name, architecture (the instruction-set level in use), cores, memory_size (bytes).\n\n"
+           ">>> mx.device_info()['cores'] >= 1\nTrue"),
+}};
+
 }  // namespace
 
 PyObject* from_device(Device::Type t) { return py::cast(Device{t, 0}).release().ptr(); }
@@ -52,6 +94,8 @@ Stream to_stream(PyObject* o) {
 }
 
 void add_devices(py::module_& m) {
+  py::options options;
+  options.disable_function_signatures();
   py::enum_<Device::Type> type(m, "DeviceType", "Kinds of devices: cpu and gpu.");
   type.value("cpu", Device::cpu).value("gpu", Device::gpu).export_values();
   type.attr("__module__") = "lazulite.core";
@@ -60,7 +104,7 @@ void add_devices(py::module_& m) {
     return d && *d == Device{t, 0};
   }, py::is_method(type));
   py::class_<Device>(m, "Device", "A device: Device(type, index=0).")
-      .def(py::init([](Device::Type t, int index) { return Device{t, index}; }), py::arg("type"), py::arg("index") = 0)
+      .def(py::init([](Device::Type t, int index) { return Device{t, index}; }), py::arg("type"), py::arg("index") = 0, "__init__($self, type, index=0)\n--\n\nA device.")
       .def_property_readonly("type", [](const Device& d) { return d.type; })
       .def("__eq__", [](const Device& d, py::object o) {
         auto other = as_device(o);
@@ -75,46 +119,14 @@ void add_devices(py::module_& m) {
       .def("__repr__", [](const Stream& s) { return show(s); });
   m.attr("ThreadLocalStream") = m.attr("Stream");
   py::class_<Context>(m, "StreamContext", "with mx.stream(s): the default stream of this thread inside the block.")
-      .def(py::init([](py::object s) { return Context{to_stream(s.ptr())}; }), py::arg("s"))
+      .def(py::init([](py::object s) { return Context{to_stream(s.ptr())}; }), py::arg("s"), "__init__($self, s)\n--\n\nFor a stream or device.")
       .def("__enter__", [](Context& c) {
         c.before = default_stream();
         set_default_stream(c.stream);
       })
       .def("__exit__", [](Context& c, py::object, py::object, py::object) { set_default_stream(c.before); },
-           py::arg("exc_type") = py::none(), py::arg("exc_value") = py::none(), py::arg("traceback") = py::none());
-  m.def("stream", [](py::object s) { return Context{to_stream(s.ptr())}; }, py::arg("s"),
-        "A context manager that makes a stream (or a device's default stream) this thread's default.\n\n"
-        ">>> with mx.stream(mx.cpu):\n...     a = mx.ones(2)");
-  m.def("default_device", [] { return default_device(); }, "The device on which arrays are computed unless told otherwise.");
-  m.def("set_default_device", [](py::object d) { set_default_device(wanted(d, "set_default_device")); }, py::arg("device"),
-        "Sets the default device. ValueError when the machine has no such device.");
-  m.def("default_stream", [](py::object d) { return checked(wanted(d, "default_stream")); }, py::arg("device"),
-        "The default stream of a device.");
-  m.def("set_default_stream", [](const Stream& s) { set_default_stream(s); }, py::arg("stream"),
-        "Makes a stream this thread's default.");
-  auto make = [](py::object d) { return new_stream(checked(wanted(d, "new_stream")).device); };
-  m.def("new_stream", make, py::arg("device"), "A new stream on a device.");
-  m.def("new_thread_local_stream", make, py::arg("device"), "The same as new_stream: streams are valid in every thread.");
-  m.def("new_thread_unsafe_stream", make, py::arg("device"), "The same as new_stream.");
-  m.def("clear_streams", [] {}, "Does nothing: streams cost nothing until they are used.");
-  m.def("synchronize", [](py::object s) { synchronize(to_stream(s.ptr())); }, py::arg("stream") = py::none(),
-        "Waits for all work queued on a stream (default: this thread's).");
-  m.def("device_count", [](py::object d) { return device_count(wanted(d, "device_count").type); }, py::arg("device_type"),
-        "The number of devices of a type.");
-  m.def("is_available", [](py::object d) { return is_available(wanted(d, "is_available").type); }, py::arg("device"),
-        "True when the machine has the device.\n\n>>> mx.is_available(mx.gpu)\nFalse");
-  m.def("device_info", [](py::object d) {
-    if (!d.is_none()) checked(wanted(d, "device_info"));
-    py::dict info;
-    info["device_name"] = cpu::cpu_name();
-    info["architecture"] = cpu::level_name();
-    info["cores"] = cpu::usable_cores();
-    info["memory_size"] = cpu::usable_memory();
-    info["l2_cache_size"] = cpu::cache_sizes().l2;
-    info["l3_cache_size"] = cpu::cache_sizes().l3;
-    return info;
-  }, py::arg("d") = py::none(),
-  "Facts about a device: device_name, architecture (the instruction-set level in use), cores, memory_size (bytes).");
+           py::arg("exc_type") = py::none(), py::arg("exc_value") = py::none(), py::arg("traceback") = py::none(),
+           "__exit__($self, exc_type=None, exc_value=None, traceback=None)\n--\n\nBack to the stream before.");
 }
 
 }  // namespace lazulite::bind

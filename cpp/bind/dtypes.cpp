@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "bind/array_class.h"
+#include "bind/def.h"
 #include "bind/module.h"
 
 namespace py = pybind11;
@@ -82,6 +83,46 @@ bool is_subtype(py::handle a, py::handle b) {
   return !category_a && wanted(a, "issubdtype") == wanted(b, "issubdtype");
 }
 
+bool is_kind(Dtype d, PyObject* kind) {
+  if (!PyUnicode_Check(kind)) return is_subtype(objects[int(d)], kind);
+  const std::string name = PyUnicode_AsUTF8(kind);
+  if (name == "bool") return is_bool(d);
+  if (name == "signed integer") return is_signed_int(d);
+  if (name == "unsigned integer") return is_unsigned(d);
+  if (name == "integral") return is_integer(d);
+  if (name == "real floating") return is_floating(d);
+  if (name == "complex floating") return is_complex(d);
+  if (name == "numeric") return !is_bool(d);
+  fail(Kind::value, "isdtype", "unknown kind: got '", name, "'");
+}
+
+const Register rows{"", {
+    def("issubdtype(arg1, arg2)", [](PyObject* a, PyObject* b) { return is_subtype(a, b); },
+        "True when the dtype or category arg1 belongs to arg2.\n\n>>> mx.issubdtype(mx.float16, mx.floating)\nTrue"),
+    def("isdtype(dtype, kind)", [](PyObject* t, PyObject* kind) {
+          const Dtype d = wanted(t, "isdtype");
+          if (!PyTuple_Check(kind)) return is_kind(d, kind);
+          for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kind); ++i)
+            if (is_kind(d, PyTuple_GET_ITEM(kind, i))) return true;
+          return false;
+        }, "True when the dtype is of the kind named as in the array API standard ('integral', 'real floating', ...), of a\n"
+           "category or dtype, or of one of a tuple of these.\n\n>>> mx.isdtype(mx.int8, 'integral')\nTrue"),
+    def("can_cast(from_, to)", [](PyObject* from, PyObject* to) {
+          return can_cast(is_array(from) ? unwrap(from).dtype() : wanted(from, "can_cast"), wanted(to, "can_cast"));
+        }, "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n>>> mx.can_cast(mx.int32, mx.float16)\nTrue"),
+    def("result_type(*arrays_and_dtypes)", [](PyObject* all) {
+          const Py_ssize_t n = PyTuple_GET_SIZE(all);
+          if (n == 0) fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
+          Dtype t = bool_;
+          for (Py_ssize_t i = 0; i < n; ++i) {
+            PyObject* o = PyTuple_GET_ITEM(all, i);
+            const Dtype d = is_array(o) ? unwrap(o).dtype() : wanted(o, "result_type");
+            t = i ? promote(t, d) : d;
+          }
+          return t;
+        }, "The dtype in which arrays and dtypes meet.\n\n>>> mx.result_type(mx.float16, mx.bfloat16)\nlazulite.core.float32"),
+}};
+
 }  // namespace
 
 PyObject* from_dtype(Dtype t) { return Py_NewRef(objects[int(t)]); }
@@ -113,6 +154,8 @@ std::optional<Dtype> to_dtype(PyObject* o) {
 }
 
 void add_dtypes(py::module_& m) {
+  py::options options;
+  options.disable_function_signatures();
   py::class_<PyDtype>(m, "Dtype", "The type of an array's elements: lazulite.core.float32 and so on.")
       .def_property_readonly("size", [](const PyDtype& t) { return size_of(t.type); }, "Bytes of an element.")
       .def_property_readonly("name", [](const PyDtype& t) { return name_of(t.type); })
@@ -131,7 +174,7 @@ void add_dtypes(py::module_& m) {
   category.export_values();
 
   py::class_<FloatLimits>(m, "finfo", "Limits of a floating dtype: finfo(dtype).")
-      .def(py::init([](py::object t) { return float_limits(wanted(t, "finfo")); }), py::arg("dtype"))
+      .def(py::init([](py::object t) { return float_limits(wanted(t, "finfo")); }), py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
       .def_readonly("min", &FloatLimits::min).def_readonly("max", &FloatLimits::max)
       .def_readonly("eps", &FloatLimits::eps).def_readonly("smallest_normal", &FloatLimits::smallest_normal)
       .def_readonly("tiny", &FloatLimits::smallest_normal).def_readonly("bits", &FloatLimits::bits)
@@ -140,53 +183,13 @@ void add_dtypes(py::module_& m) {
         return py::str("finfo(min={}, max={}, dtype={})").format(l.min, l.max, name_of(l.dtype));
       });
   py::class_<IntLimits>(m, "iinfo", "Limits of an integer dtype: iinfo(dtype).")
-      .def(py::init([](py::object t) { return int_limits(wanted(t, "iinfo")); }), py::arg("dtype"))
+      .def(py::init([](py::object t) { return int_limits(wanted(t, "iinfo")); }), py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
       .def_readonly("min", &IntLimits::min).def_readonly("max", &IntLimits::max)
       .def_property_readonly("bits", [](const IntLimits& l) { return size_of(l.dtype) * 8; })
       .def_property_readonly("dtype", [](const IntLimits& l) { return as_object(l.dtype); })
       .def("__repr__", [](const IntLimits& l) {
         return py::str("iinfo(min={}, max={}, dtype={})").format(l.min, l.max, name_of(l.dtype));
       });
-
-  m.def("issubdtype", is_subtype, py::arg("arg1"), py::arg("arg2"),
-        "True when the dtype or category arg1 belongs to arg2.\n\n>>> mx.issubdtype(mx.float16, mx.floating)\nTrue");
-  m.def("isdtype", [](py::object t, py::object kind) {
-          const Dtype d = wanted(t, "isdtype");
-          auto one = [&](py::handle k) {
-            if (!py::isinstance<py::str>(k)) return is_subtype(py::reinterpret_borrow<py::object>(t), k);
-            const std::string name = k.cast<std::string>();
-            if (name == "bool") return is_bool(d);
-            if (name == "signed integer") return is_signed_int(d);
-            if (name == "unsigned integer") return is_unsigned(d);
-            if (name == "integral") return is_integer(d);
-            if (name == "real floating") return is_floating(d);
-            if (name == "complex floating") return is_complex(d);
-            if (name == "numeric") return !is_bool(d);
-            fail(Kind::value, "isdtype", "unknown kind: got '", name, "'");
-          };
-          if (!py::isinstance<py::tuple>(kind)) return one(kind);
-          for (py::handle k : kind)
-            if (one(k)) return true;
-          return false;
-        }, py::arg("dtype"), py::arg("kind"),
-        "True when the dtype is of the kind named as in the array API standard ('integral', 'real floating', ...), of a\n"
-        "category or dtype, or of one of a tuple of these.\n\n>>> mx.isdtype(mx.int8, 'integral')\nTrue");
-  m.def("can_cast", [](py::object from, py::object to) {
-          const Dtype f = is_array(from.ptr()) ? unwrap(from.ptr()).dtype() : wanted(from, "can_cast");
-          return can_cast(f, wanted(to, "can_cast"));
-        }, py::arg("from_"), py::arg("to"),
-        "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n>>> mx.can_cast(mx.int32, mx.float16)\nTrue");
-  m.def("result_type", [](py::args all) {
-          if (all.empty()) fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
-          Dtype t = bool_;
-          bool first = true;
-          for (py::handle o : all) {
-            const Dtype d = is_array(o.ptr()) ? unwrap(o.ptr()).dtype() : wanted(o, "result_type");
-            t = first ? d : promote(t, d);
-            first = false;
-          }
-          return as_object(t);
-        }, "The dtype in which arrays and dtypes meet.\n\n>>> mx.result_type(mx.float16, mx.bfloat16)\nlazulite.core.float32");
 }
 
 }  // namespace lazulite::bind

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bind/array_class.h"
+#include "bind/def.h"
 #include "bind/module.h"
 #include "device/cpu/allocator.h"
 #include "device/cpu/features.h"
@@ -71,42 +72,48 @@ void poll_signals() {
   if (PyGILState_Check() && PyErr_CheckSignals() != 0) throw PythonError{};
 }
 
-int64_t bytes_of(py::handle o, const char* op) {
-  const long long v = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(o.ptr())).ptr());
-  if (PyErr_Occurred()) throw py::error_already_set();
+int64_t bytes_of(PyObject* o, const char* op) {
+  const int64_t v = From<int64_t>::of(o, op);
   if (v < 0) fail(Kind::value, op, "negative: got ", v, " bytes");
   return v;
 }
+PyObject* number(int64_t v) { return PyLong_FromLongLong(v); }
+PyObject* none() { return Py_NewRef(Py_None); }
+
+const Register rows{"", {
+    def("plan_text(*arrays)", [](PyObject* args) {
+          std::vector<array> arrays;
+          collect(args, arrays);
+          const std::string text = plan_text(arrays);
+          return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size()));
+        }, "The steps in which arrays would be computed, one a line: fused groups (stored members with *) and single ops,\n"
+           "with dtypes and shapes.\n\n>>> print(mx.plan_text(mx.exp(mx.array([1.0]) + 1)), end='')\n0  fused {add exp*}  float32(1,)"),
+    def("get_active_memory()", [] { return number(cpu::get_active_memory()); }, "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),
+    def("get_peak_memory()", [] { return number(cpu::get_peak_memory()); },
+        "The most bytes that were alive since the start or reset_peak_memory.\n\n>>> mx.get_peak_memory() >= mx.get_active_memory()\nTrue"),
+    def("reset_peak_memory()", [] { cpu::reset_peak_memory(); return none(); }, "The peak begins again at what is alive now.\n\n>>> mx.reset_peak_memory()"),
+    def("get_cache_memory()", [] { return number(cpu::get_cache_memory()); }, "Bytes kept for later arrays.\n\n>>> mx.get_cache_memory() >= 0\nTrue"),
+    def("clear_cache()", [] { cpu::clear_cache(); return none(); }, "Gives the cache back to the system.\n\n>>> mx.clear_cache()"),
+    def("get_memory_limit()", [] { return number(cpu::get_memory_limit()); }, "The bound on active memory, in bytes.\n\n>>> mx.get_memory_limit() > 0\nTrue"),
+    def("set_memory_limit(limit)", [](PyObject* n) { return number(cpu::set_memory_limit(bytes_of(n, "set_memory_limit"))); },
+        "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns the old limit.\n\n"
+        ">>> old = mx.set_memory_limit(10**10)\n>>> mx.set_memory_limit(old)\n10000000000"),
+    def("set_cache_limit(limit)", [](PyObject* n) { return number(cpu::set_cache_limit(bytes_of(n, "set_cache_limit"))); },
+        "Bounds the cache, in bytes. Returns the old limit.\n\n>>> old = mx.set_cache_limit(10**9)\n>>> mx.set_cache_limit(old)\n1000000000"),
+    def("set_wired_limit(limit)", [](PyObject* n) {
+          static int64_t wired = 0;
+          return number(std::exchange(wired, bytes_of(n, "set_wired_limit")));
+        }, "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, in bytes.\n\n>>> mx.set_wired_limit(0)\n0"),
+    def("num_threads()", [] { return number(cpu::num_threads()); }, "Threads that one computation may use.\n\n>>> mx.num_threads() >= 1\nTrue"),
+    def("set_num_threads(n)", [](int n) { cpu::set_num_threads(n); return none(); },
+        "Sets the number of threads, 1 to 1024. Results keep their bits.\n\n>>> mx.set_num_threads(mx.num_threads())"),
+}};
 
 }  // namespace
 
 void add_evaluation(py::module_& m) {
   set_wait_hooks({release_gil, acquire_gil, poll_signals});
   if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
-  m.def("plan_text", [](py::args args) {
-    std::vector<array> arrays;
-    collect(args.ptr(), arrays);
-    return plan_text(arrays);
-  }, "The steps in which arrays would be computed, one a line: fused groups (stored members with *) and single ops,\n"
-     "with dtypes and shapes.\n\n>>> print(mx.plan_text(mx.exp(mx.array([1.0]) + 1)), end='')\n0  fused {add exp*}  float32(1,)");
-
-  m.def("get_active_memory", &cpu::get_active_memory, "Bytes of the arrays that are alive.");
-  m.def("get_peak_memory", &cpu::get_peak_memory, "The most bytes that were alive since the start or reset_peak_memory.");
-  m.def("reset_peak_memory", &cpu::reset_peak_memory, "The peak begins again at what is alive now.");
-  m.def("get_cache_memory", &cpu::get_cache_memory, "Bytes kept for later arrays.");
-  m.def("clear_cache", &cpu::clear_cache, "Gives the cache back to the system.");
-  m.def("get_memory_limit", &cpu::get_memory_limit, "The bound on active memory, in bytes.");
-  m.def("set_memory_limit", [](py::object n) { return cpu::set_memory_limit(bytes_of(n, "set_memory_limit")); }, py::arg("limit"),
-        "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns the old limit.");
-  m.def("set_cache_limit", [](py::object n) { return cpu::set_cache_limit(bytes_of(n, "set_cache_limit")); }, py::arg("limit"),
-        "Bounds the cache, in bytes. Returns the old limit.");
-  m.def("set_wired_limit", [](py::object n) {
-    static int64_t wired = 0;
-    return std::exchange(wired, bytes_of(n, "set_wired_limit"));
-  }, py::arg("limit"), "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, in bytes.");
-
-  m.def("num_threads", &cpu::num_threads, "Threads that one computation may use.");
-  m.def("set_num_threads", &cpu::set_num_threads, py::arg("n"), "Sets the number of threads, 1 to 1024. Results keep their bits.");
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);
   m.def("_openblas", [] {
     cpu::blas();

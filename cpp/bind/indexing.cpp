@@ -99,10 +99,13 @@ array set_item(const array& a, PyObject* key, PyObject* value, Write mode) {
 PyObject* make_at(PyObject* a) { return py::cast(At{unwrap(a), {}, false}).release().ptr(); }
 
 void add_indexing(py::module_& m) {
+  py::options options;
+  options.disable_function_signatures();
   py::class_<At>(m, "ArrayAt", "a.at[key]: the place of an update.")
-      .def("__getitem__", [](const At& at, py::object key) { return At{at.base, read_key(key.ptr(), true), true}; }, py::arg("indices"))
-      .def("set", update<Write::set>, py::arg("value"), "a with a[key] = value.")
-      .def("add", update<Write::add>, py::arg("value"), "a with value added to a[key]; repeated indices accumulate.")
+      .def("__getitem__", [](const At& at, py::object key) { return At{at.base, read_key(key.ptr(), true), true}; }, py::arg("indices"),
+           "__getitem__($self, indices)\n--\n\nThe place of an update.")
+      .def("set", update<Write::set>, py::arg("value"), "set($self, value)\n--\n\na with a[key] = value.")
+      .def("add", update<Write::add>, py::arg("value"), "add($self, value)\n--\n\na with value added to a[key]; repeated indices accumulate.")
       .def("subtract", [](const At& at, py::object value) {
         if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
         const Operand v = value_of(value.ptr());
@@ -116,11 +119,11 @@ void add_indexing(py::module_& m) {
         }
         const array minus = is_bool(t) ? x : negative(x);
         return py::reinterpret_steal<py::object>(wrap(index_update(at.base, at.items, minus, Write::add)));
-      }, py::arg("value"), "a with value subtracted from a[key]; repeated indices accumulate.")
-      .def("multiply", update<Write::multiply>, py::arg("value"), "a with a[key] multiplied by value; repeated indices accumulate.")
-      .def("divide", update<Write::divide>, py::arg("value"), "a with a[key] divided by value; repeated indices accumulate.")
-      .def("maximum", update<Write::maximum>, py::arg("value"), "a with the larger of a[key] and value.")
-      .def("minimum", update<Write::minimum>, py::arg("value"), "a with the smaller of a[key] and value.");
+      }, py::arg("value"), "subtract($self, value)\n--\n\na with value subtracted from a[key]; repeated indices accumulate.")
+      .def("multiply", update<Write::multiply>, py::arg("value"), "multiply($self, value)\n--\n\na with a[key] multiplied by value; repeated indices accumulate.")
+      .def("divide", update<Write::divide>, py::arg("value"), "divide($self, value)\n--\n\na with a[key] divided by value; repeated indices accumulate.")
+      .def("maximum", update<Write::maximum>, py::arg("value"), "maximum($self, value)\n--\n\na with the larger of a[key] and value.")
+      .def("minimum", update<Write::minimum>, py::arg("value"), "minimum($self, value)\n--\n\na with the smaller of a[key] and value.");
 }
 
 }  // namespace lazulite::bind

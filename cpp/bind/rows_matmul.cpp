@@ -51,7 +51,7 @@ const Register rows{"", {
         "The product of matrices over the last two axes; leading axes broadcast, a vector is a row (left) or a column (right).\n"
         "Integers wrap; halves accumulate in float32. ValueError for 0-d operands and inner sizes that differ.\n\n"
         ">>> mx.matmul(mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[11]], dtype=float32)")
-        .cases({"x(2, 3), x(3, 4)", "x(3), x(3, 4)", "x(2, 3), x(3)", "x(3), x(3)", "x(5, 2, 3), x(3, 4)", "x(5, 1, 2, 3), x(4, 3, 2)", "x(2, 0), x(0, 3)"}),
+        .cases({"x(2, 3), x(3, 4)", "x(3), x(3, 4)", "x(2, 3), x(3)", "x(3), x(3)", "x(5, 2, 3), x(3, 4)", "x(5, 1, 2, 3), x(4, 3, 2)", "x(2, 0), x(0, 3)"}).by_layout(),
     def("addmm(c, a, b, /, alpha=1.0, beta=1.0, *, stream=None)",
         [](O c, A a, A b, double alpha, double beta, S s) { return addmm(c, a, b, alpha, beta, s); },
         "alpha * (a @ b) + beta * c.\n\n>>> mx.addmm(mx.array([1.0]), mx.array([[2.0]]), mx.array([[3.0]]))\narray([[7]], dtype=float32)")

@@ -23,6 +23,7 @@ array real(const array& a, Stream s = default_stream());       // a itself where
 array imag(const array& a, Stream s = default_stream());
 array conjugate(const array& a, Stream s = default_stream());
 array real_if(const array& like, const array& a);              // the real part when `like` is complex
+array sign_slope(const array& t, const array& x, const array& y);  // the derivative of y = sign(x) along t
 array bitwise_invert(const Operand& a, Stream s = default_stream());
 array isinf(const Operand& a, Stream s = default_stream());
 array isposinf(const Operand& a, Stream s = default_stream());

@@ -251,6 +251,14 @@ array imag(const array& a, Stream s) { return is_complex(a.dtype()) ? imag_part(
 array conjugate(const array& a, Stream s) { return is_complex(a.dtype()) ? conjugate_complex(a, s) : a; }
 array real_if(const array& like, const array& a) { return is_complex(like.dtype()) ? real(a) : a; }
 
+// x / |x| turns as x does: the part of t across y, over |x|. Real numbers do not turn.
+array sign_slope(const array& t, const array& x, const array& y) {
+  if (!is_complex(x.dtype())) return zeros_like(t);
+  const array across = t - multiply(y, real(t * conjugate(y)));
+  const array size = abs(x);
+  return where(equal(size, 0), 0, divide(across, size));
+}
+
 array bitwise_invert(const Operand& a, Stream s) {
   return is_bool(a.natural()) ? logical_not(a, s) : bitwise_invert_bits(a, s);
 }
@@ -267,6 +275,7 @@ array isfinite(const Operand& a, Stream s) { return logical_not(logical_or(isnan
 
 array round(const Operand& a, int decimals, Stream s) {
   if (decimals == 0) return rint(a, s);
+  if (is_half(a.natural())) return astype(round(astype(a.get(), float32, s), decimals, s), a.natural(), s);
   if (is_integral(a.natural())) {
     if (decimals > 0) return rint(a, s);
     const array scaled = divide(a, std::pow(10.0, -decimals), s);

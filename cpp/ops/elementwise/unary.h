@@ -31,7 +31,8 @@ LAZULITE_UNARY(Negative, negative)
 struct Sign {
   static constexpr Row row{.name = "sign", .doc = "-1, 0 or 1; a / |a| for complex; nan stays nan.", .ulp = 2};
   template <class V> static V f(V a) { return sign(a); }
-  template <class A> static A d0(const A& t, const A&, const A&) { return zeros_like(t); }
+  template <class A> static A d0(const A& t, const A& x, const A& y) { return sign_slope(t, x, y); }
+  template <class A> static A v0(const A& ct, const A& x, const A& y) { return sign_slope(ct, x, y); }
 };
 LAZULITE_UNARY(Sign, sign)
 

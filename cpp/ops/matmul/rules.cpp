@@ -184,9 +184,8 @@ inline T madd(T c, T a, T b) {
 
 // out += a b for one tile; each element adds its products in the order of k, however it is tiled.
 template <class T>
-[[gnu::optimize("O3")]] void product_tile(const T* __restrict a, int64_t row_a, int64_t col_a, const T* __restrict b,
-                                          int64_t row_b, T* __restrict out, int64_t ld, int64_t rows, int64_t cols,
-                                          int64_t inner) {
+void product_tile(const T* __restrict a, int64_t row_a, int64_t col_a, const T* __restrict b, int64_t row_b,
+                  T* __restrict out, int64_t ld, int64_t rows, int64_t cols, int64_t inner) {
   constexpr int64_t block = 128;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < cols; ++j) out[i * ld + j] = T(0);

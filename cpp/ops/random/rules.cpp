@@ -36,10 +36,10 @@ inline Words threefry(uint32_t k0, uint32_t k1, uint32_t x, uint32_t y) {
 }
 
 // The numbers of counters (low + j, high) for j < n; low + n does not pass 2^32.
-[[gnu::optimize("O3")]] void fill32(Words key, uint32_t low, uint32_t high, int64_t n, uint32_t* __restrict out) {
+void fill32(Words key, uint32_t low, uint32_t high, int64_t n, uint32_t* __restrict out) {
   for (int64_t j = 0; j < n; ++j) out[j] = threefry(key.x, key.y, low + uint32_t(j), high).x;
 }
-[[gnu::optimize("O3")]] void fill64(Words key, uint32_t low, uint32_t high, int64_t n, uint32_t* __restrict out) {
+void fill64(Words key, uint32_t low, uint32_t high, int64_t n, uint32_t* __restrict out) {
   for (int64_t j = 0; j < n; ++j) {
     const Words w = threefry(key.x, key.y, low + uint32_t(j), high);
     out[2 * j] = w.x;  // the low half of a uint64

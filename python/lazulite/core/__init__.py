@@ -59,7 +59,12 @@ class PrintOptions:
     """How arrays print: `precision` significant digits, -1 for the default (6, float64: 8)."""
 
     def __init__(self, precision: int = -1):
-        self.precision = precision
+        self._precision = precision
+
+    @property
+    def precision(self) -> int:
+        """Significant digits."""
+        return self._precision
 
     def __repr__(self):
         return f"PrintOptions(precision={self.precision})"
@@ -103,6 +108,16 @@ def get_array_buffer_size(*args) -> int:
     found = {}
     _map_leaves(lambda leaf: found.update({id(leaf): leaf}) if isinstance(leaf, array) else None, list(args))
     return _total(a.nbytes for a in found.values())
+
+
+class ArrayLike:
+    """Wraps an object that `array` takes; as an annotation it stands for all of them."""
+
+    def __init__(self, arg, /):
+        self._array = array(arg)
+
+    def __array__(self, dtype=None, copy=None):
+        return self._array.__array__(dtype, copy)
 
 
 class ArrayIterator:

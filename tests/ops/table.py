@@ -1,0 +1,268 @@
+"""The exported table of functions, and samples of their arguments, for the tests that loop over it."""
+
+import numpy as np
+import scipy.special
+
+import lazulite.core as mx
+from lazulite.core import _core
+
+INEXACT = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
+ALL = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64") + INEXACT
+HALVES = ("float16", "bfloat16")
+# Tolerance of a result beside one computed in float64, for functions that are not counted in ulp.
+RTOL = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-5, "float64": 1e-11, "complex64": 4e-5, "complex128": 1e-11}
+
+
+def dtype_of(name):
+    return mx.bool_ if name == "bool" else getattr(mx, name)
+
+
+def name_of(dtype):
+    return dtype.name
+
+
+class Sampler:
+    """Makes the arguments of a case in a dtype; the same seed gives the same values."""
+
+    def __init__(self, dtype="float64", seed=0, low=-2.0, high=2.0, layout=None):
+        self.dtype, self.low, self.high, self.layout = dtype, low, high, layout
+        self.rng = np.random.default_rng(seed)
+        self.made = []
+
+    def _array(self, values, dtype):
+        a = mx.array(values, dtype_of(dtype))
+        if self.layout is not None:
+            a = self.layout(a)
+        return a
+
+    def x(self, *shape):
+        v = self.rng.uniform(self.low, self.high, shape)
+        if self.dtype.startswith("complex"):
+            v = v + 1j * self.rng.uniform(self.low, self.high, shape)
+        elif self.dtype == "bool":
+            v = v > (self.low + self.high) / 2
+        elif self.dtype.startswith("uint"):
+            v = np.abs(v * 3).astype(self.dtype)
+        elif self.dtype.startswith("int"):
+            v = np.round(v * 3).astype(self.dtype)
+        return self._array(v, self.dtype)
+
+    def i(self, high, *shape):
+        return self._array(self.rng.integers(0, high, shape), "int32")
+
+    def b(self, *shape):
+        return self._array(self.rng.uniform(0, 1, shape) < 0.5, "bool")
+
+    def arguments(self, case):
+        scope = {"x": self.x, "i": self.i, "b": self.b, "mx": mx, "args": lambda *a, **k: (a, k)}
+        return eval(f"args({case})", scope)
+
+
+UNARY_CASES = ["x(2, 3)", "x()", "x(0, 3)", "x(1, 1)", "x(37)"]
+BINARY_CASES = ["x(2, 3), x(2, 3)", "x(2, 1), x(3)", "x(), x(4)", "x(0, 3), x(3)", "x(5, 1, 2), x(3, 1)", "x(37), x(37)"]
+
+
+class Row:
+    def __init__(self, row):
+        self.name, self.module, self.signature, self.doc = row["name"], row["module"], row["signature"], row["doc"]
+        self.elementwise = "operands" in row
+        self.types = row.get("types")
+        self.low, self.high = row.get("low", -2.0), row.get("high", 2.0)
+        self.ulp = row.get("ulp")
+        self.differentiable = row.get("differentiable", True)
+        self.cases = row["cases"]
+        if self.elementwise:
+            self.cases = UNARY_CASES if row["operands"] == 1 else BINARY_CASES
+        self.reference_name = row["reference"]
+        self.same_bits_in_any_layout = row["same_bits_in_any_layout"]
+
+    @property
+    def function(self):
+        owner = getattr(mx, self.module) if self.module else mx
+        return getattr(owner, self.name)
+
+    def __repr__(self):
+        return f"{self.module}.{self.name}" if self.module else self.name
+
+    def sampler(self, dtype="float64", seed=0, layout=None):
+        low, high = self.low, self.high
+        if dtype.startswith("uint") or dtype.startswith("int"):
+            low, high = (low, high) if low < 0 else (max(low, 0.4), high)
+        return Sampler(dtype, seed, low, high, layout)
+
+    def reference(self):
+        if self.reference_name:
+            named = globals().get("_" + self.reference_name)
+            return named or eval(self.reference_name, {"np": np, "scipy": scipy})
+        found = globals().get("_" + self.name) or getattr(np, self.name, None) or getattr(scipy.special, self.name, None)
+        assert found is not None, f"no reference for {self.name}"
+        return found
+
+
+# ---- what NumPy and SciPy spell otherwise -----------------------------------------------------------
+
+
+def _rsqrt(a):
+    return 1 / np.sqrt(a)
+
+
+def _sigmoid(a):
+    return scipy.special.expit(a)
+
+
+def _reciprocal(a):
+    return 1 / a
+
+
+def _sign(a):
+    if np.iscomplexobj(a):
+        return np.where(a == 0, 0, a / np.where(a == 0, 1, np.abs(a)))
+    return a.copy() if a.dtype == bool else np.sign(a)
+
+
+def _abs(a):
+    return np.abs(a)
+
+
+def _bitwise_left_shift(a, b):
+    return np.left_shift(a, b)
+
+
+def _bitwise_right_shift(a, b):
+    return np.right_shift(a, b)
+
+
+def _subtract(a, b):
+    return a ^ b if a.dtype == bool else a - b
+
+
+def _power(a, b):
+    if a.dtype.kind in "iu":
+        base, exponent = np.broadcast_arrays(a, b)
+        wide = [pow(int(p), int(e), 1 << 64) if e >= 0 else 0 for p, e in zip(base.flat, exponent.flat)]
+        return np.array(wide, dtype=np.uint64).reshape(base.shape).astype(a.dtype)
+    return np.power(a, b)
+
+
+_pow = _power
+
+
+def _positive(a):
+    return a
+
+
+def _count_nonzero(a, axis=None):
+    return np.count_nonzero(a, axis=axis)
+
+
+def _argmax(a, axis=None, keepdims=False):
+    return np.argmax(a, axis=axis, keepdims=keepdims)
+
+
+def _argmin(a, axis=None, keepdims=False):
+    return np.argmin(a, axis=axis, keepdims=keepdims)
+
+
+def _put_along_axis(a, i, v, axis):
+    out = a.copy()
+    np.put_along_axis(out, i, np.broadcast_to(v, i.shape), axis)
+    return out
+
+
+def _window(shape, start, axes, size):
+    key = [slice(0, n) for n in size]
+    for s, a in zip(np.ravel(start), axes):
+        key[a] = slice(int(s), int(s) + size[a])
+    return tuple(key)
+
+
+def _dynamic_slice(a, start, axes, size):
+    return a[_window(a.shape, start, axes, size)]
+
+
+def _dynamic_slice_update(a, u, start, axes):
+    out = a.copy()
+    out[_window(a.shape, start, axes, u.shape)] = u
+    return out
+
+
+def _layer_norm(x, w, b, eps):
+    y = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
+    return y * (1 if w is None else w) + (0 if b is None else b)
+
+
+def _rms_norm(x, w, eps):
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * (1 if w is None else w)
+
+
+def _stack(arrays, axis=0):
+    return np.stack(arrays, axis)
+
+
+def _meshgrid(*arrays, **kwargs):
+    return list(np.meshgrid(*arrays, **kwargs))
+
+
+def _clip(a, low, high):
+    return np.clip(a, low, high)
+
+
+def _linspace(*args):
+    return np.linspace(*args)
+
+
+def _identity(n):
+    return np.eye(n)
+
+
+# ---- loops over the table ---------------------------------------------------------------------------
+
+ROWS = [Row(r) for r in _core._table()]
+TESTED = [r for r in ROWS if r.cases]
+CASES = [(r, c) for r in TESTED for c in r.cases]
+
+
+def ids(entry):
+    return repr(entry[0]) + "(" + entry[1] + ")"
+
+
+def arrays_in(tree):
+    """The arrays of nested lists and tuples, in order."""
+    if isinstance(tree, mx.array):
+        return [tree]
+    if isinstance(tree, (list, tuple)):
+        return [a for part in tree for a in arrays_in(part)]
+    return []
+
+
+def replaced(tree, values):
+    """The tree with its arrays taken from the iterator."""
+    if isinstance(tree, mx.array):
+        return next(values)
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(replaced(part, values) for part in tree)
+    return tree
+
+
+def flat_call(row, args, kwargs):
+    """The function over its array arguments only, returning a list of arrays."""
+
+    def call(*arrays):
+        out = row.function(*replaced(args, iter(arrays)), **kwargs)
+        return list(out) if isinstance(out, (list, tuple)) else [out]
+
+    return call
+
+
+def to_numpy(a):
+    return np.array(a.astype(mx.float32)) if a.dtype == mx.bfloat16 else np.array(a)
+
+
+def wide(a):
+    """As NumPy in float64 or complex128; integers and bool as they are."""
+    if isinstance(a, mx.array):
+        v = to_numpy(a)
+        return v.astype(np.complex128 if v.dtype.kind == "c" else np.float64) if v.dtype.kind in "fc" else v
+    if isinstance(a, (list, tuple)):
+        return type(a)(wide(p) for p in a)
+    return a

@@ -1,0 +1,50 @@
+"""Examples in docstrings run, and every function has a signature."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import lazulite
+import lazulite.core as mx
+import lazulite.nn as nn
+import lazulite.optimizers as optim
+from table import ROWS
+
+RUNNER = dict(optionflags=doctest.NORMALIZE_WHITESPACE)
+
+
+def run(test):
+    failures: list = []
+    runner = doctest.DocTestRunner(verbose=False, **RUNNER)
+    runner.run(test, out=failures.append)
+    assert not failures, "".join(failures)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if ">>>" in r.doc], ids=repr)
+def test_examples_of_functions(row):
+    run(doctest.DocTestParser().get_doctest(row.doc, {"mx": mx}, repr(row), None, 0))
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if not r.name.startswith("_") and r.module != "array"], ids=repr)
+def test_functions_are_documented_and_signed(row):
+    assert ">>>" in row.doc and inspect.signature(row.function)
+
+
+def modules():
+    found = ["lazulite"]
+    for info in pkgutil.walk_packages(lazulite.__path__, "lazulite."):
+        if "._core" not in info.name:
+            found.append(info.name)
+    return found
+
+
+@pytest.mark.parametrize("name", modules())
+def test_examples_of_modules(name):
+    module = importlib.import_module(name)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module):
+        if test.examples:
+            test.globs.update({"mx": mx, "nn": nn, "optim": optim})
+            run(test)
