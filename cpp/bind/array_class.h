@@ -57,7 +57,8 @@ array make_array(PyObject* value, std::optional<Dtype> dtype, bool copy = true);
 // DLPack: an object's memory as an array (shared or copied), and a capsule of an array's.
 bool has_dlpack(PyObject*);
 array from_dlpack(PyObject*, std::optional<bool> copy);
-PyObject* to_dlpack(const array&, bool versioned, bool copy);
+PyObject* to_dlpack(array&, bool versioned, bool copy);
+void make_shareable(array&);
 // The memory of a buffer or DLPack object, shared where it can be.
 array share_array(PyObject*, std::optional<Dtype> dtype, std::optional<bool> copy);
 PyObject* to_list(const array&);

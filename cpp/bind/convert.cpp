@@ -358,6 +358,13 @@ const char* format_of(Dtype t) {
 }
 }  // namespace
 
+// Others may write to it from now on: never donated, and no longer known to hold one number.
+void make_shareable(array& a) {
+  a.eval();
+  if (is_constant(a)) a = from_storage(a.slot().spec, a.slot().storage);
+  a.slot().storage.buffer->foreign = true;
+}
+
 int get_buffer(PyObject* self, Py_buffer* out, int flags) {
   try {
     array& a = unwrap(self);
@@ -365,9 +372,9 @@ int get_buffer(PyObject* self, Py_buffer* out, int flags) {
     if (!format) fail(Kind::value, "buffer", "no buffer format for ", a.dtype());
     if (a.ndim() > 64) fail(Kind::value, "buffer", "too many axes: got ", a.ndim());
     if (!(flags & PyBUF_STRIDES) && !is_dense(a.shape(), a.strides())) fail(Kind::value, "buffer", "the array is not contiguous");
+    make_shareable(a);
     void* data = const_cast<void*>(a.raw());
     Buffer& buffer = *a.slot().storage.buffer;
-    buffer.foreign = true;
     auto* exported = new Exported{a.node(), {}, {}};
     const int64_t bytes = size_of(a.dtype());
     for (int i = 0; i < a.ndim(); ++i) {

@@ -178,7 +178,8 @@ array from_dlpack(PyObject* o, std::optional<bool> copy) {
   return made;
 }
 
-PyObject* to_dlpack(const array& given, bool versioned, bool copy) {
+PyObject* to_dlpack(array& given, bool versioned, bool copy) {
+  if (!copy) make_shareable(given);
   array a = given;
   if (copy) {
     a = contiguous(a);
@@ -190,7 +191,6 @@ PyObject* to_dlpack(const array& given, bool versioned, bool copy) {
   }
   char* data = static_cast<char*>(const_cast<void*>(a.raw()));
   Ref<Buffer> buffer = a.slot().storage.buffer;
-  if (!copy) buffer->foreign = true;
   if (!versioned && !buffer->writable) fail(Kind::value, "dlpack", "the memory of the array is read-only");
   auto* out = new Exported{a.node(), buffer, a.shape(), a.strides(), {}, {}};
   // The tensor begins at its element 0, wherever the buffer is aligned.

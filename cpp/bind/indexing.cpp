@@ -49,7 +49,13 @@ IndexItem read_item(PyObject* o, bool writing) {
     if (!is_integral(a.dtype())) fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
     return {IndexItem::indices, 0, {}, {}, {}, a};
   }
-  if (PyIndex_Check(o)) return {IndexItem::number, *bound(o), {}, {}, {}, {}};  // NumPy's integers
+  if (PyIndex_Check(o)) {  // NumPy's integers; its arrays have the slot, too
+    if (PyObject* number = PyNumber_Index(o)) {
+      Py_DECREF(number);
+      return {IndexItem::number, *bound(o), {}, {}, {}, {}};
+    }
+    PyErr_Clear();
+  }
   if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {
     const array a = make_array(o, std::nullopt);
     if (a.size() == 0) return {IndexItem::indices, 0, {}, {}, {}, astype(a, int64)};

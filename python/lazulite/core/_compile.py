@@ -51,11 +51,8 @@ def _describe(tree: Any, arrays: list, key: list) -> Any:
     )
 
 
-def _state_roots(state: Any) -> list:
-    """The containers and arrays of `inputs=` or `outputs=`."""
-    if state is None:
-        return []
-    return list(state) if isinstance(state, (list, tuple)) else [state]
+class _Kept(Leaf):
+    """A Leaf whose array was the same Python object before the function ran: it is changed in place."""
 
 
 def _is_container(value: Any) -> bool:
@@ -81,8 +78,8 @@ def _put(container: Any, key: Any, value: Any):
 class _State:
     """Arrays held by containers: read before a trace, replaced by leaves, put back, written after."""
 
-    def __init__(self, roots: list):
-        self.roots = roots
+    def __init__(self, state: Any):
+        self.roots = [] if state is None else [state]
 
     def read(self, key: Optional[list] = None) -> list:
         """The arrays in order. `key` receives the structure."""
@@ -143,13 +140,15 @@ class _State:
                     if container[k] is not v:
                         container[k] = v
 
-    def describe(self, arrays: list) -> list:
-        """Templates of the roots with the arrays that they hold now (copies of the handles)."""
+    def describe(self, arrays: list, before: list) -> list:
+        """Templates of the roots with the arrays that they hold now (copies of the handles); `before`
+        are the array objects that they held."""
+        known = {id(a) for a in before}
 
         def walk(value):
             if isinstance(value, array):
                 arrays.append(_core._copy_handle(value))
-                return Leaf(len(arrays) - 1)
+                return (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
             if isinstance(value, tuple):
                 parts = [walk(v) for v in value]
                 return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
@@ -179,6 +178,8 @@ class _State:
                 now = present.pop(k, None)
                 if isinstance(part, _Held) and _is_container(now) and type(now) is type(part.container):
                     assign(now, part)
+                elif isinstance(part, _Kept) and isinstance(now, array):
+                    _core._set_handle(now, values[part.index])
                 else:
                     _put(container, k, build(part))
             if isinstance(container, dict):
@@ -224,8 +225,8 @@ class CompiledFunction:
     def __init__(self, fun, inputs, outputs, shapeless, cache_size):
         functools.update_wrapper(self, fun, updated=())
         self._fun = fun
-        self._inputs = _State(_state_roots(inputs))
-        self._outputs = _State(_state_roots(outputs))
+        self._inputs = _State(inputs)
+        self._outputs = _State(outputs)
         self._shapeless = shapeless
         self._cache: OrderedDict = OrderedDict()
         self._cache_size = cache_size
@@ -275,7 +276,7 @@ class CompiledFunction:
                 args, kwargs = fill(shape, leaves[:n])
                 outputs: list = []
                 entry.result = template(self._fun(*args, **kwargs), outputs)
-                entry.state = self._outputs.describe(outputs)
+                entry.state = self._outputs.describe(outputs, state)
                 entry.random = None
                 drawn = _core.random.state[0]
                 if not _core._same_handle(drawn, key_leaf):

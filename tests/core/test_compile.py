@@ -1,0 +1,186 @@
+"""compile: keys, state, captures, bits."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+
+def counted(f):
+    calls = []
+
+    def g(*args, **kwargs):
+        calls.append(1)
+        return f(*args, **kwargs)
+
+    g.calls = calls
+    return g
+
+
+def test_traces_are_kept_by_structure_shape_dtype_and_constants():
+    f = counted(lambda x, n, flag=None: x * n)
+    c = mx.compile(f)
+    a = mx.ones(3)
+    assert c(a, 2).tolist() == [2, 2, 2] and c(a * 2, 2).tolist() == [4, 4, 4] and len(f.calls) == 1
+    for args in [(a, 2.0), (a, 3), (mx.ones(4), 2), (a.astype(mx.float16), 2)]:
+        c(*args)
+    assert len(f.calls) == 5
+    assert c(a, 2.0).dtype == mx.float32
+    c(x=a, n=2)
+    traces = len(f.calls)
+    c(n=2, x=a)
+    assert len(f.calls) == traces
+    with pytest.raises(ValueError):
+        c(object(), 2)
+
+
+def test_trees_and_constants_come_back():
+    @mx.compile
+    def f(tree, name):
+        """Doc."""
+        return {"sum": tree["a"] + tree["b"][0], "name": name, "list": [tree["a"], 3, None]}
+
+    out = f({"b": (mx.array(2),), "a": mx.array(1)}, "x")
+    assert out["sum"].item() == 3 and out["name"] == "x" and out["list"][1:] == [3, None]
+    assert f.__name__ == "f" and f.__doc__ == "Doc."
+
+
+def test_captured_state():
+    state = {"n": mx.array(0), "items": []}
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(x):
+        state["n"] = state["n"] + 1
+        if len(state["items"]) < 2:
+            state["items"].append(x * 2)
+        return x + state["n"]
+
+    assert [step(mx.array(10)).item() for _ in range(4)] == [11, 12, 13, 14]
+    assert state["n"].item() == 4 and [i.item() for i in state["items"]] == [20, 20]
+
+
+def test_state_changed_in_place_stays_the_same_object():
+    z, w = mx.array([1.0, 2.0]), mx.array(0.0)
+    old = w
+    state = [z, {"w": w}]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def f(x):
+        z[0] = x
+        state[1]["w"] = state[1]["w"] + 1
+        return z.sum()
+
+    assert [f(mx.array(float(k))).item() for k in (5, 6)] == [7, 8]
+    assert state[0] is z and z.tolist() == [6, 2] and state[1]["w"].item() == 2 and old.item() == 0
+
+
+def test_random_numbers_differ_from_call_to_call():
+    @mx.compile
+    def draw():
+        return mx.random.uniform(shape=(3,))
+
+    mx.random.seed(4)
+    a, b = draw().tolist(), draw().tolist()
+    mx.random.seed(4)
+    assert a != b and [mx.random.uniform(shape=(3,)).tolist() for _ in range(2)] == [a, b]
+    captured = mx.compile(lambda: mx.random.normal(()), inputs=mx.random.state, outputs=mx.random.state)
+    mx.random.seed(4)
+    first = captured().item()
+    mx.random.seed(4)
+    assert mx.random.normal(()).item() == first and captured().item() != first
+
+
+def test_closures():
+    y = mx.array(1.0) * 3  # still lazy
+    f = mx.compile(lambda x: x + y)
+    assert f(mx.array(1.0)).item() == 4
+    y = mx.array(10.0)
+    assert f(mx.array(1.0)).item() == 11
+    z = mx.array(2.0)
+
+    @partial(mx.compile, inputs=[z])
+    def g(x):
+        return x * z
+
+    assert g(mx.array(4.0)).item() == 8
+
+
+def test_the_caller_is_not_changed():
+    @mx.compile
+    def f(x):
+        x[0] = 7
+        x += 1
+        return x
+
+    a = mx.array([1, 2])
+    for _ in range(2):
+        assert f(a).tolist() == [8, 3] and a.tolist() == [1, 2]
+
+
+def test_errors_leave_nothing_behind():
+    state = [mx.array(1.0)]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def f(x):
+        state[0] = state[0] + x
+        raise KeyError("inside")
+
+    with pytest.raises(KeyError):
+        f(mx.array(1.0))
+    assert state[0].item() == 1.0 and (mx.ones(2) + 1).tolist() == [2, 2]
+    with pytest.raises(TypeError):
+        mx.compile(3)
+
+
+def test_the_cache_is_bounded():
+    f = counted(lambda x, n: x + n)
+    c = mx.compile(f, cache_size=4)
+    for n in range(10):
+        c(mx.array(1), n)
+    assert c.cache_info()[0] == 4 and len(f.calls) == 10
+    c(mx.array(1), 9)
+    assert len(f.calls) == 10
+
+
+def test_compile_can_be_switched_off():
+    f = counted(lambda x: x + 1)
+    c = mx.compile(f)
+    mx.disable_compile()
+    try:
+        c(mx.array(1))
+        c(mx.array(1))
+        assert len(f.calls) == 2
+    finally:
+        mx.enable_compile()
+    c(mx.array(1))
+    c(mx.array(1))
+    assert len(f.calls) == 3
+
+
+def test_bits_are_those_of_the_uncompiled_function():
+    rng = np.random.default_rng(0)
+    x = mx.array(rng.standard_normal((33, 65)).astype(np.float32))
+    w = mx.array(rng.standard_normal((65, 65)).astype(np.float32))
+
+    def f(x, w):
+        h = x @ w
+        h = h * 0.5 * (1 + mx.erf(h / 2**0.5))
+        p = mx.softmax(h - mx.logsumexp(h, -1, keepdims=True), -1)
+        return (p * x).sum(), mx.grad(lambda w: mx.tanh(x @ w).mean())(w)
+
+    for a, b in zip(f(x, w), mx.compile(f)(x, w)):
+        assert bytes(a) == bytes(b)
+
+
+def test_no_process_and_no_file(tmp_path, monkeypatch):
+    import subprocess
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.chdir(tmp_path)
+    mx.eval(mx.compile(lambda x: mx.exp(x) * 2 + 1)(mx.ones(10)))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,339 @@
+"""Evaluation: laziness, errors, streams, threads, fork, memory."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+
+def test_eval_takes_trees_and_anything():
+    a = mx.ones(3) + 1
+    assert mx.eval(a, [a, (a, {"k": a})], None, 3, "text") is None
+    mx.eval()
+    mx.async_eval(a * 2, None)
+    assert (a * 2).tolist() == [4, 4, 4]
+
+
+def test_an_error_at_evaluation_is_raised_and_raised_again():
+    bad = mx.take(mx.ones(3), mx.array([5]))
+    after = mx.exp(bad) + 1
+    for _ in range(2):
+        with pytest.raises(IndexError, match="index out of range: got 5 for axis 0 with size 3"):
+            mx.eval(after)
+    with pytest.raises(IndexError):  # known already
+        mx.async_eval(after)
+    fresh = mx.take(mx.ones(3), mx.array([5])) + 1
+    mx.async_eval(fresh)
+    with pytest.raises(IndexError):
+        fresh.item()
+    mx.synchronize()
+    assert (mx.ones(2) + 1).tolist() == [2, 2]
+
+
+def test_a_chain_of_a_million_ops_builds_evaluates_and_dies():
+    x = mx.zeros(1)
+    for _ in range(1_000_000):
+        x = x + 1
+    assert x.item() == 1_000_000
+    y = mx.zeros(1)
+    for _ in range(1_000_000):
+        y = y + 1
+    del y
+
+
+def test_fused_and_stepwise_give_the_same_bits():
+    a = mx.array(np.random.default_rng(0).standard_normal(10_001).astype(np.float32))
+
+    def steps():
+        y = yield a * 0.5
+        y = yield mx.erf(y / 2**0.5)
+        y = yield (y + 1) * a
+        y = yield mx.exp(-y) + mx.sqrt(mx.abs(a))
+        yield y
+
+    def run(stepwise):
+        generator, value = steps(), None
+        for _ in range(5):
+            value = generator.send(value)
+            if stepwise:
+                mx.eval(value)
+        return bytes(value)
+
+    assert run(True) == run(False)
+
+
+def test_the_plan_prints():
+    a = mx.array([1.0, 2.0])
+    text = mx.plan_text(mx.exp(a + 1).sum())
+    assert "fused {add exp*}" in text and "sum" in text and text.index("exp") < text.index("sum")
+
+
+def test_streams_and_devices():
+    assert mx.cpu == mx.Device(mx.cpu) == mx.default_device() and repr(mx.Device(mx.cpu)) == "Device(cpu, 0)"
+    s = mx.new_stream(mx.cpu)
+    assert s != mx.default_stream(mx.cpu) and s.device == mx.cpu and repr(mx.default_stream(mx.cpu)) == "Stream(Device(cpu, 0), 0)"
+    with mx.stream(s) as nothing:
+        assert nothing is None
+        a = mx.ones(2) + 1
+    for stream in (s, mx.cpu, mx.Device(mx.cpu), None):
+        assert mx.add(a, 1, stream=stream).tolist() == [3, 3]
+    mx.synchronize(s)
+    assert not mx.is_available(mx.gpu) and mx.device_count(mx.gpu) == 0 and mx.Device(mx.gpu) == mx.gpu
+    for f in (lambda: mx.add(a, a, stream=mx.gpu), lambda: mx.new_stream(mx.gpu), lambda: mx.set_default_device(mx.gpu), lambda: mx.stream(mx.gpu)):
+        with pytest.raises(ValueError, match="gpu"):
+            f()
+    with pytest.raises(TypeError):
+        mx.add(a, a, stream=3)
+
+
+def test_a_generator_that_keeps_one_step_ahead():
+    def steps(x):
+        y = x
+        for _ in range(5):
+            following = mx.sin(y) + 1
+            mx.async_eval(following)
+            yield y
+            y = following
+
+    with mx.stream(mx.new_stream(mx.default_device())):
+        got = [y.item() for y in steps(mx.array(0.5))]
+    wanted = [0.5]
+    for _ in range(4):
+        wanted.append(float(np.sin(wanted[-1]) + 1))
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
+def test_depends():
+    a, order = mx.array(1.0), mx.exp(mx.array(2.0))
+    assert mx.depends(a, order).item() == 1.0
+    out = mx.depends([a, a + 1], [order])
+    assert [o.item() for o in out] == [1.0, 2.0]
+
+
+def run_threads(count, body):
+    errors = []
+
+    def guarded(k):
+        try:
+            body(k)
+        except BaseException as e:  # noqa: BLE001
+            errors.append(e)
+
+    threads = [threading.Thread(target=guarded, args=(k,)) for k in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors, errors
+
+
+def test_any_array_in_any_thread():
+    shared = mx.array(np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32))
+    lazy = mx.exp(shared) @ shared
+    wanted = bytes((mx.exp(shared) @ shared).sum(0))
+
+    def body(k):
+        for _ in range(30):
+            assert bytes(lazy.sum(0)) == wanted
+            y = (shared * k).sum() + lazy.sum()
+            mx.eval(y)
+            mx.async_eval(y + 1)
+
+    run_threads(16, body)
+
+
+def test_threads_that_evaluate_overlapping_graphs():
+    for _ in range(20):
+        base = mx.exp(mx.ones((200, 200)) * 0.01)
+        tops = [mx.sin(base * k).sum() for k in range(8)]
+        got = [None] * 8
+
+        def body(k):
+            got[k] = tops[k].item()
+
+        run_threads(8, body)
+        assert got == [mx.sin(base * k).sum().item() for k in range(8)]
+
+
+def test_threads_get_the_error_too():
+    bad = mx.take(mx.ones(3), mx.array([5]))
+
+    def body(_):
+        with pytest.raises(IndexError):
+            (bad + 1).item()
+
+    run_threads(8, body)
+
+
+def run_python(code, timeout=120, **environment):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env={**os.environ, **environment})
+
+
+def test_import_is_light():
+    out = run_python("import sys, lazulite.core; print('numpy' in sys.modules)")
+    assert out.stdout.strip() == "False", out.stderr
+
+
+def test_fork():
+    code = """
+import os, lazulite.core as mx
+a = mx.random.normal((300, 300)); b = a @ a; mx.eval(b); mx.async_eval(b + 1)
+wanted = (mx.exp(b * 1e-3).sum()).item()
+for _ in range(8):
+    pid = os.fork()
+    if pid == 0:
+        ok = mx.exp(b * 1e-3).sum().item() == wanted and (mx.ones((500, 500)) @ mx.ones((500, 500)))[0, 0].item() == 500
+        os._exit(0 if ok else 3)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+print("done")
+"""
+    out = run_python(code)
+    assert out.stdout.strip() == "done", out.stderr
+
+
+def test_the_number_of_threads_and_isa_come_from_the_environment():
+    out = run_python("import lazulite.core as mx; print(mx.num_threads(), mx.device_info()['architecture'])", LAZULITE_NUM_THREADS="3", LAZULITE_ISA="generic")
+    assert out.stdout.split() == ["3", "generic"], out.stderr
+    with pytest.raises(ValueError):
+        mx.set_num_threads(0)
+
+
+def test_levels_give_the_same_bits():
+    code = """
+import hashlib, lazulite.core as mx
+k = mx.random.key(3)
+x = mx.random.normal((37, 129), key=k)
+h = hashlib.sha256()
+for y in (mx.exp(x), mx.tanh(x).sum(0), mx.softmax(x, -1), mx.erf(x).mean(), mx.sin(x * 100), x.astype(mx.bfloat16) * 3, mx.logsumexp(x, 0)):
+    h.update(bytes(y))
+print(mx.device_info()["architecture"], h.hexdigest())
+"""
+    levels = {}
+    for level in ("generic", "avx2", "avx512"):
+        out = run_python(code, LAZULITE_ISA=level)
+        if out.returncode == 0:
+            name, digest = out.stdout.split()
+            assert name == level
+            levels[level] = digest
+    assert "generic" in levels and len(set(levels.values())) == 1, levels
+
+
+def test_out_of_memory_is_an_exception():
+    with pytest.raises(MemoryError):
+        mx.eval(mx.zeros((1 << 40,)) + 1)
+    before = mx.set_memory_limit(mx.get_active_memory() + 10_000_000)
+    try:
+        with pytest.raises(MemoryError):
+            mx.eval(mx.ones((4_000_000,)) + mx.arange(4_000_000))
+    finally:
+        mx.set_memory_limit(before)
+    assert (mx.ones(3) + 1).tolist() == [2, 2, 2]
+    with pytest.raises((OverflowError, MemoryError)):
+        mx.zeros((1 << 40, 1 << 40))
+
+
+def test_memory_is_counted():
+    mx.clear_cache()
+    assert mx.get_cache_memory() == 0
+    start = mx.get_active_memory()
+    mx.reset_peak_memory()
+    a = mx.ones((1000, 1000)) + 0
+    mx.eval(a)
+    assert mx.get_active_memory() - start == 4_000_000
+    assert mx.get_peak_memory() - start == 4_000_000
+    del a
+    assert mx.get_active_memory() == start and mx.get_cache_memory() >= 4_000_000
+    mx.clear_cache()
+    assert mx.get_cache_memory() == 0
+    for name in ("set_memory_limit", "set_cache_limit", "set_wired_limit"):
+        old = getattr(mx, name)(123456789)
+        assert getattr(mx, name)(old) == 123456789
+        with pytest.raises(ValueError):
+            getattr(mx, name)(-1)
+    assert mx.metal.get_active_memory() == mx.get_active_memory()
+
+
+def test_memory_of_a_thousand_casts():
+    code = """
+import lazulite.core as mx
+arrs = [mx.zeros((4096, 128), mx.int64) for _ in range(1000)]
+arrs = [x.astype(mx.int8) for x in arrs]
+mx.eval(arrs)
+print(mx.get_peak_memory())
+"""
+    out = run_python(code)
+    assert int(out.stdout) <= 540e6, (out.stdout, out.stderr)
+
+
+def test_dead_intermediates_are_freed_while_the_plan_runs():
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    start = mx.get_active_memory()
+    x = mx.ones((256, 1024))
+    for _ in range(50):
+        x = mx.softmax(x @ mx.ones((1024, 1024)) * 1e-3, -1)
+    mx.eval(x)
+    # One megabyte each, four of the factor.
+    assert mx.get_peak_memory() - start < 12e6
+
+
+def test_releasing_gradients_before_eval_needs_less():
+    def peak(release):
+        w = [mx.ones((512, 512)) * (k + 1) for k in range(8)]
+        mx.eval(w)
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        loss, grads = mx.value_and_grad(lambda w: sum((p * p).sum() for p in w))(w)
+        w = [p - 0.1 * g for p, g in zip(w, grads)]
+        if release:
+            del grads
+        mx.eval(w, loss)
+        return mx.get_peak_memory()
+
+    assert peak(True) < peak(False) - 6e6
+
+
+def test_ctrl_c_stops_a_long_evaluation():
+    code = """
+import os, signal, threading, time, lazulite.core as mx
+x = mx.ones((600, 600))
+for _ in range(4000):
+    x = mx.tanh(x @ x)
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+start = time.time()
+try:
+    mx.eval(x)
+    print("finished")
+except KeyboardInterrupt:
+    print("stopped", time.time() - start < 20)
+"""
+    out = run_python(code)
+    assert out.stdout.split()[0] in ("stopped", "finished") and "False" not in out.stdout, (out.stdout, out.stderr)
+
+
+def test_python_runs_while_others_compute():
+    x = mx.ones((700, 700))
+    for _ in range(60):
+        x = mx.tanh(x @ x)
+    ticks = []
+    done = threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        mx.eval(x)
+    finally:
+        done.set()
+        thread.join()
+    assert len(ticks) > 3

@@ -1,0 +1,205 @@
+"""Reading and writing by index, beside NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import lazulite.core as mx
+
+SHAPE = (3, 4, 5)
+BASE = np.arange(60, dtype=np.float32).reshape(SHAPE)
+
+
+def fresh():
+    return mx.array(BASE)
+
+
+@st.composite
+def keys(draw, arrays=True):
+    """A key for an array of SHAPE, as NumPy takes it."""
+    items, axis, ellipsis = [], 0, False
+    common = draw(st.sampled_from([(2,), (2, 3), ()]))
+    while axis < 3 and draw(st.integers(0, 9)) > 0:
+        n = SHAPE[axis]
+        kinds = ["int", "slice", "none"] + (["array"] if arrays else []) + ([] if ellipsis else ["ellipsis"])
+        kind = draw(st.sampled_from(kinds))
+        if kind == "none":
+            items.append(None)
+            if len(items) > 6:
+                break
+            continue
+        if kind == "ellipsis":
+            ellipsis = True
+            items.append(...)
+            axis += draw(st.integers(0, 3 - axis))
+            continue
+        if kind == "int":
+            items.append(draw(st.integers(-n, n - 1)))
+        elif kind == "slice":
+            bound = st.one_of(st.none(), st.integers(-n - 2, n + 2))
+            step = st.one_of(st.none(), st.sampled_from([1, 2, 3, -1, -2, -7]))
+            items.append(slice(draw(bound), draw(bound), draw(step)))
+        else:
+            items.append(np.array(draw(st.lists(st.integers(-n, n - 1), min_size=int(np.prod(common)), max_size=int(np.prod(common)))),
+                                  dtype=np.int32).reshape(common))
+        axis += 1
+    return tuple(items)
+
+
+def ours(key):
+    return tuple(mx.array(k) if isinstance(k, np.ndarray) else k for k in key)
+
+
+def valid(key):
+    """After an ellipsis, entries count from the end: indices may then be out of range for NumPy too."""
+    try:
+        return BASE[key]
+    except IndexError:
+        return None
+
+
+@settings(max_examples=400, deadline=None)
+@given(keys())
+def test_reading(key):
+    wanted = valid(key)
+    if wanted is None:
+        with pytest.raises(IndexError):
+            mx.eval(fresh()[ours(key)])
+        return
+    got = fresh()[ours(key)]
+    assert got.shape == wanted.shape
+    np.testing.assert_array_equal(np.array(got), wanted)
+
+
+@settings(max_examples=400, deadline=None)
+@given(keys(), st.booleans())
+def test_writing(key, whole):
+    place = valid(key)
+    if place is None:
+        return
+    value = np.float32(-1) if not whole else -1 - np.arange(place.size, dtype=np.float32).reshape(place.shape)
+    wanted = BASE.copy()
+    wanted[key] = value
+    a = fresh()
+    a[ours(key)] = mx.array(value) if whole else -1.0
+    np.testing.assert_array_equal(np.array(a), wanted)
+
+
+@settings(max_examples=200, deadline=None)
+@given(keys(), st.sampled_from(["add", "subtract", "multiply", "maximum", "minimum", "divide"]))
+def test_at_accumulates(key, name):
+    place = valid(key)
+    if place is None:
+        return
+    value = 1 + np.arange(place.size, dtype=np.float32).reshape(place.shape) % 3
+    wanted = BASE.copy()
+    getattr(np, name).at(wanted, key, value)
+    got = getattr(fresh().at[ours(key)], name)(mx.array(value))
+    np.testing.assert_allclose(np.array(got), wanted, rtol=1e-6)
+
+
+def test_masks():
+    a, n = fresh(), BASE.copy()
+    mask = n % 3 == 0
+    np.testing.assert_array_equal(np.array(a[mx.array(mask)]), n[mask])
+    np.testing.assert_array_equal(np.array(a[mx.array(mask[:, :, 0])]), n[mask[:, :, 0]])
+    a[mx.array(mask)] = 7
+    n[mask] = 7
+    np.testing.assert_array_equal(np.array(a), n)
+    rows = np.array([True, False, True])
+    a[mx.array(rows)] = mx.array(np.ones((2, 4, 5), np.float32))
+    n[rows] = 1
+    np.testing.assert_array_equal(np.array(a), n)
+    a[a > 50] = mx.array(0.5)
+    n[n > 50] = 0.5
+    np.testing.assert_array_equal(np.array(a), n)
+    b = mx.zeros(3)
+    b[True] = 4
+    assert b.tolist() == [4, 4, 4]
+    b[False] = 5
+    assert b.tolist() == [4, 4, 4]
+    with pytest.raises(IndexError):
+        b[mx.array([True, False])] = 1
+    with pytest.raises(ValueError):
+        b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])
+
+
+def test_repeated_indices():
+    a = mx.zeros(3)
+    a[[0, 0, 1]] += 1
+    assert a.tolist() == [1, 1, 0]
+    assert mx.zeros(3).at[mx.array([0, 0, 1])].add(1).tolist() == [2, 1, 0]
+    a = mx.zeros(2)
+    a[mx.array([1, 1, 1])] = mx.array([1.0, 2.0, 3.0])
+    assert a.tolist() == [0, 3]
+    assert mx.array([8, 9]).at[0].set(3).tolist() == [3, 9]
+    assert mx.array([7, 7, -7]).at[:].divide(2).tolist() == [3, 3, -3]
+    half = mx.zeros(1, mx.float16).at[mx.zeros(5000, mx.int32)].add(1)
+    assert half.item() == 5000  # not 2048, where float16 itself no longer sees 1
+
+
+def test_values_take_the_dtype():
+    a = mx.array([1, 2, 3])
+    a[0] = 1.9
+    assert a.tolist() == [1, 2, 3] and a.dtype == mx.int32
+    a[1:] = [8, 9]
+    assert a.tolist() == [1, 8, 9]
+    with pytest.raises(TypeError):
+        a[0] = 1j
+    half = mx.zeros(2, mx.float16)
+    half[0] = 1e300
+    assert half.tolist() == [float("inf"), 0]
+
+
+@pytest.mark.parametrize("key, words", [((3,), ["3", "axis 0", "size 3"]), ((0, -5), ["-5", "axis 1", "size 4"]), ((0, 0, 0, 0), ["4", "3 axes"])])
+def test_numbers_out_of_range_raise_at_once(key, words):
+    for error in (IndexError, ValueError):
+        with pytest.raises(error) as raised:
+            fresh()[key]
+        assert all(w in str(raised.value) for w in words)
+    with pytest.raises(IndexError):
+        fresh()[key] = 0
+
+
+def test_arrays_out_of_range_raise_at_evaluation():
+    at = mx.array([0, 7])
+    for make in (lambda a: a[at], lambda a: mx.take(a, at, 0), lambda a: mx.take_along_axis(a[0], mx.array([[9]]), 0),
+                 lambda a: a.at[at].add(1), lambda a: mx.put_along_axis(a[0], mx.array([[9] * 5]), mx.array(1.0), 0),
+                 lambda a: mx.slice(a, mx.array([2]), (0,), (2, 4, 5)), lambda a: mx.slice(a, mx.array([-1]), (0,), (2, 4, 5))):
+        lazy = make(fresh())
+        with pytest.raises(IndexError, match="axis 0 with size"):
+            mx.eval(lazy)
+        with pytest.raises(IndexError):
+            mx.eval(lazy)  # and again
+    with pytest.raises(IndexError):
+        mx.take(mx.ones(3), 3)
+
+
+@pytest.mark.parametrize("key, error", [("x", ValueError), (1.5, ValueError), (True, ValueError), (mx.array([0.5]), ValueError),
+                                        ((..., ...), IndexError), (slice(None, None, 0), ValueError), (slice(0.5), TypeError), ({}, ValueError)])
+def test_what_is_no_key(key, error):
+    with pytest.raises(error):
+        mx.eval(fresh()[key])
+
+
+def test_empty_and_array_bounds():
+    assert fresh()[[]].shape == (0, 4, 5) and fresh()[mx.array([], mx.int32)].shape == (0, 4, 5)
+    assert fresh()[np.array([1])].shape == (1, 4, 5) and fresh()[np.int64(1)].shape == (4, 5)
+    assert fresh()[mx.array(1) : mx.array(3)].shape == (2, 4, 5)
+    a = mx.arange(4)
+    with pytest.raises(TypeError):
+        del a[0]
+
+
+def test_derivatives_through_updates():
+    x = mx.array([1.0, 2.0, 3.0])
+
+    def f(x):
+        y = x * 1
+        y[1] = x[0] * x[2]
+        y[[0, 0]] = x[:2]
+        return (y * mx.array([1.0, 10.0, 100.0])).sum()
+
+    # y = [x1, x0 x2, x2]
+    assert mx.grad(f)(x).tolist() == [30.0, 1.0, 110.0]
+    assert mx.grad(lambda x: x.at[mx.array([0, 0])].multiply(x[1:]).sum())(x).tolist() == [6.0, 3 + 1, 2 + 1]

@@ -1,0 +1,167 @@
+"""grad, vjp, jvp, vmap: forms of calls, nesting, errors."""
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+
+def close(a, b, rtol=1e-5):
+    np.testing.assert_allclose(np.array(a), np.array(b), rtol=rtol, atol=1e-6)
+
+
+def test_grad_nests():
+    x = mx.array(2.0)
+    f = lambda x: x**4  # noqa: E731
+    assert mx.grad(f)(x).item() == 32 and mx.grad(mx.grad(f))(x).item() == 48 and mx.grad(mx.grad(mx.grad(f)))(x).item() == 48
+
+
+def test_hessian_in_all_ways():
+    a = mx.array(np.random.default_rng(0).standard_normal((3, 3)).astype(np.float32))
+    x = mx.array([0.3, -0.5, 0.8])
+
+    def f(x):
+        return mx.sin(a @ x).sum() * (x * x).sum()
+
+    eye = mx.eye(3)
+    forward_over_reverse = mx.vmap(lambda t: mx.jvp(mx.grad(f), [x], [t])[1][0])(eye)
+    reverse_over_reverse = mx.vmap(lambda t: mx.vjp(mx.grad(f), [x], [t])[1][0])(eye)
+    rows = mx.stack([mx.grad(lambda y, k=k: mx.grad(f)(y)[k])(x) for k in range(3)])
+    compiled = mx.compile(lambda x: mx.stack([mx.grad(lambda y, k=k: mx.grad(mx.compile(f))(y)[k])(x) for k in range(3)]))(x)
+    close(forward_over_reverse, rows)
+    close(reverse_over_reverse, rows)
+    close(compiled, rows)
+    close(rows, rows.T)
+
+
+def test_per_example_gradients():
+    w = mx.array([1.0, 2.0])
+    xs = mx.array([[1.0, 0.0], [0.5, 2.0], [3.0, 1.0]])
+    loss = lambda w, x: mx.tanh((w * x).sum())  # noqa: E731
+    got = mx.vmap(mx.grad(loss), in_axes=(None, 0))(w, xs)
+    close(got, mx.stack([mx.grad(loss)(w, x) for x in xs]))
+    total = mx.grad(lambda w: mx.vmap(loss, (None, 0))(w, xs).sum())(w)
+    close(total, got.sum(0))
+
+
+def test_argnums_argnames_and_trees():
+    f = lambda a, b, scale=1.0, *, c: (a * b * c).sum() * scale  # noqa: E731
+    a, b, c = mx.array([2.0]), mx.array([3.0]), mx.array([5.0])
+    assert mx.grad(f, argnums=1)(a, b, c=c).item() == 10
+    assert [g.item() for g in mx.grad(f, argnums=(0, 1))(a, b, c=c)] == [15, 10]
+    positional, named = mx.grad(f, argnames="c")(a, b, c=c)
+    assert positional is None and named["c"].item() == 6
+    positional, named = mx.grad(f, argnums=0, argnames=["c"])(a, b, 2.0, c=c)
+    assert positional.item() == 30 and named["c"].item() == 12
+    tree = {"w": [a, b], "t": (c,)}
+    value, grads = mx.value_and_grad(lambda p: (p["w"][0] * p["w"][1] * p["t"][0]).sum())(tree)
+    assert value.item() == 30 and grads["w"][0].item() == 15 and isinstance(grads["t"], tuple)
+    (value, extra), grad = mx.value_and_grad(lambda x: ((x * x).sum(), "extra"))(a)
+    assert extra == "extra" and grad.item() == 4
+
+
+@pytest.mark.parametrize("call, error", [
+    (lambda: mx.grad(lambda x: x)(mx.ones(2)), ValueError),
+    (lambda: mx.grad(lambda x: (x.sum(), 1))(mx.ones(2)), ValueError),
+    (lambda: mx.grad(lambda x: 1.0)(mx.ones(2)), ValueError),
+    (lambda: mx.grad(lambda x: x * 1.0)(1.0), ValueError),
+    (lambda: mx.grad(lambda x: x.sum() * 1.0)(mx.array([1, 2])), TypeError),
+    (lambda: mx.grad(lambda x: x.sum(), argnums=-1)(mx.ones(2)), ValueError),
+    (lambda: mx.grad(lambda x: x.sum(), argnums=2)(mx.ones(2)), ValueError),
+    (lambda: mx.vjp(mx.sin, [mx.ones(2)], [mx.ones(3)]), ValueError),
+    (lambda: mx.vjp(mx.sin, [mx.ones(2)], []), ValueError),
+    (lambda: mx.jvp(mx.sin, [mx.ones(2)], []), ValueError),
+    (lambda: mx.vmap(mx.add)(mx.ones(2), mx.ones(3)), ValueError),
+    (lambda: mx.vmap(mx.add, in_axes=(0, 5))(mx.ones(2), mx.ones(2)), IndexError),
+    (lambda: mx.vmap(mx.add, in_axes=(None, None))(mx.ones(2), mx.ones(2)), ValueError),
+])
+def test_misuse(call, error):
+    with pytest.raises(error):
+        mx.eval(call())
+
+
+def test_complex_gradients_follow_pytorch():
+    assert mx.grad(lambda z: mx.real(z * z))(mx.array(1 + 2j)).item() == 2 - 4j
+    close(mx.grad(mx.abs)(mx.array(3 + 4j)).item(), 0.6 + 0.8j)
+    _, (g,) = mx.vjp(lambda z: z * (1 + 2j), [mx.array(1 + 1j)], [mx.array(1 + 0j)])
+    assert g.item() == 1 - 2j
+    _, (t,) = mx.jvp(lambda z: z * (1 + 2j), [mx.array(1 + 1j)], [mx.array(1 + 0j)])
+    assert t.item() == 1 + 2j
+
+
+def test_points_without_a_derivative():
+    zero = mx.array(0.0)
+    for f, wanted in [(lambda x: mx.maximum(x, 0), 0.0), (mx.abs, 0.0), (mx.sqrt, float("inf")), (lambda x: mx.maximum(x, 0) * 1, 0.0)]:
+        assert mx.grad(f)(zero).item() == wanted
+    assert mx.grad(lambda x: x.max())(mx.array([1.0, 1.0, 0.0])).tolist() == [0.5, 0.5, 0.0]
+    assert mx.grad(lambda x: x.prod())(mx.array([0.0, 2.0, 3.0])).tolist() == [6.0, 0.0, 0.0]
+
+
+def test_evaluation_inside_grad():
+    def f(x):
+        y = x * x
+        mx.eval(y)
+        if y.sum().item() > 0:
+            return (y * y).sum()
+        return y.sum()
+
+    assert mx.grad(f)(mx.array([2.0])).item() == 32
+    assert mx.grad(mx.grad(lambda x: f(x)))(mx.array(2.0)).item() == 48
+
+
+def test_in_place_inside_transforms_leaves_the_caller_alone():
+    x = mx.array([1.0, 2.0])
+
+    def f(x):
+        x[0] = 5
+        x += 1
+        return (x * x).sum()
+
+    assert mx.grad(f)(x).tolist() == [0.0, 6.0] and x.tolist() == [1.0, 2.0]
+    xs = mx.ones((3, 2))
+    assert mx.vmap(f)(xs).tolist() == [40.0] * 3 and xs.tolist() == [[1, 1]] * 3
+
+
+def test_vmap_axes():
+    x = mx.arange(24, dtype=mx.float32).reshape(2, 3, 4)
+    f = lambda a: a.sum(0)  # noqa: E731
+    for axis in range(-3, 3):
+        for out in (0, 1, -1):
+            got = mx.vmap(f, axis, out)(x)
+            wanted = mx.stack([f(p) for p in mx.unstack(x, axis=axis)], out)
+            assert got.tolist() == wanted.tolist()
+    tree = mx.vmap(lambda t, y: {"s": t["a"] + y, "n": 3}, in_axes=({"a": 0, "b": None}, None))
+    out = tree({"a": mx.arange(3), "b": mx.ones(2)}, mx.array(1))
+    assert out["s"].tolist() == [1, 2, 3] and out["n"].tolist() == [3, 3, 3]
+    assert mx.vmap(lambda x: (x, mx.array(7)), out_axes=(0, None))(mx.arange(2))[1].item() == 7
+    assert mx.vmap(lambda x: x * 2)(mx.zeros((0, 3))).shape == (0, 3)
+    nested = mx.vmap(mx.vmap(mx.multiply, (None, 0)), (0, None))(mx.arange(2), mx.arange(3))
+    assert nested.tolist() == [[0, 0, 0], [0, 1, 2]]
+
+
+def test_vmap_and_random_numbers():
+    keys = mx.random.split(mx.random.key(1), 3)
+    got = mx.vmap(lambda k: mx.random.normal((4,), key=k))(keys)
+    for lane in range(3):
+        assert got[lane].tolist() == mx.random.normal((4,), key=keys[lane]).tolist()
+    same = mx.vmap(lambda x: x * 0 + mx.random.uniform(shape=(2,)))(mx.zeros((3, 2)))
+    assert same[0].tolist() == same[1].tolist() == same[2].tolist()
+
+
+def test_reading_under_vmap_and_compile_says_so():
+    for transform in (mx.vmap, mx.compile):
+        with pytest.raises(ValueError, match="traced"):
+            transform(lambda x: x * x.sum().item())(mx.ones((2, 2)))
+        with pytest.raises(ValueError, match="traced"):
+            transform(lambda x: x if x.sum() > 0 else -x)(mx.ones((2, 2)))
+
+
+def test_stop_gradient_of_trees():
+    g = mx.grad(lambda x: (x * mx.stop_gradient({"a": [x, 1]})["a"][0]).sum())(mx.array([3.0]))
+    assert g.item() == 3
+
+
+def test_gradients_keep_the_dtype():
+    for t in (mx.float16, mx.bfloat16, mx.float32, mx.float64):
+        g = mx.grad(lambda x: (mx.exp(x) * 2.0).sum())(mx.ones(3, t))
+        assert g.dtype == t
