@@ -1,7 +1,7 @@
 // The public header. Functions have the names that they have in Python.
 //
 //   array, Operand, Scalar, Dtype, Shape, Axes      values
-//   eval, async_eval, synchronize, plan_text        evaluation
+//   eval, async_eval, synchronize, plan             evaluation
 //   add, exp, where, clip, astype ...               ops/elementwise
 //   reshape, transpose, slice, concatenate ...      ops/shape
 //   zeros, full, arange, linspace, eye ...          ops/create

@@ -3,9 +3,12 @@
 
 #include <structmember.h>
 
+#include <mutex>
 #include <new>
+#include <vector>
 
 #include "eval/eval.h"
+#include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/matmul/matmul.h"
 #include "ops/shape/shape.h"
@@ -77,6 +80,7 @@ PyObject* inplace_slot(PyObject* a, PyObject* b) {
   if (!fits(b)) return binary_slot<f>(a, b);
   return guarded([&] {
     array result = f(unwrap(a), to_operand(b, "operator"), default_stream());
+    if (current_trace()) check_retarget(unwrap(a));
     unwrap(a) = std::move(result);
     return Py_NewRef(a);
   });
@@ -213,6 +217,7 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
   }
   try {
     array result = set_item(unwrap(self), key, value, Write::set);
+    if (current_trace()) check_retarget(unwrap(self));
     unwrap(self) = std::move(result);
     return 0;
   } catch (...) {
@@ -401,7 +406,39 @@ PyMemberDef members[] = {
 
 }  // namespace
 
+std::atomic<bool> any_waiting{false};
+
+namespace {
+struct Waiting {
+  std::mutex mutex;
+  std::vector<std::pair<void (*)(void*), void*>> objects;
+};
+Waiting& waiting() {
+  static auto* all = new Waiting;
+  return *all;
+}
+}  // namespace
+
+void release_python(void (*release)(void*), void* object) {
+  if (!Py_IsInitialized()) return;
+  if (PyGILState_Check()) return release(object);
+  const std::lock_guard<std::mutex> guard(waiting().mutex);
+  waiting().objects.emplace_back(release, object);
+  any_waiting.store(true, std::memory_order_release);
+}
+
+void release_waiting() {
+  std::vector<std::pair<void (*)(void*), void*>> objects;
+  {
+    const std::lock_guard<std::mutex> guard(waiting().mutex);
+    objects.swap(waiting().objects);
+    any_waiting.store(false, std::memory_order_relaxed);
+  }
+  for (auto& [release, object] : objects) release(object);
+}
+
 PyObject* wrap(array value) {
+  if (any_waiting.load(std::memory_order_relaxed)) release_waiting();
   PyArray* o = make_object(array_type);
   if (!o) return nullptr;
   new (&o->value) array(std::move(value));

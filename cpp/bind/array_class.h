@@ -3,6 +3,7 @@
 #pragma once
 #include <Python.h>
 
+#include <atomic>
 #include <optional>
 
 #include "graph/array.h"
@@ -71,6 +72,12 @@ void set_precision(int);
 array get_item(const array&, PyObject* key);
 array set_item(const array&, PyObject* key, PyObject* value, Write mode);
 PyObject* make_at(PyObject* array);
+
+// Objects of Python that die with a buffer: at once where the thread holds the GIL, else at the next
+// array that Python makes. No worker waits for the GIL.
+void release_python(void (*release)(void*), void* object);
+void release_waiting();
+extern std::atomic<bool> any_waiting;
 
 PyObject* make_array_type(PyObject* module);
 int get_buffer(PyObject*, Py_buffer*, int flags);

@@ -273,13 +273,11 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
 // ---- asarray: the memory of somebody else
 namespace {
 void release_view(Buffer* buffer) {
-  auto* view = static_cast<Py_buffer*>(buffer->owner);
-  if (Py_IsInitialized()) {
-    const PyGILState_STATE state = PyGILState_Ensure();
+  release_python([](void* owner) {
+    auto* view = static_cast<Py_buffer*>(owner);
     PyBuffer_Release(view);
-    PyGILState_Release(state);
-  }
-  delete view;
+    delete view;
+  }, buffer->owner);
 }
 }  // namespace
 

@@ -87,15 +87,13 @@ struct Imported {
   Managed* plain = nullptr;
   ManagedVersioned* versioned = nullptr;
 };
-void release_imported(Buffer* buffer) {
-  auto* imported = static_cast<Imported*>(buffer->owner);
-  if (Py_IsInitialized()) {  // deleters of Python's libraries want the GIL
-    const PyGILState_STATE state = PyGILState_Ensure();
+void release_imported(Buffer* buffer) {  // deleters of Python's libraries want the GIL
+  release_python([](void* owner) {
+    auto* imported = static_cast<Imported*>(owner);
     if (imported->plain && imported->plain->deleter) imported->plain->deleter(imported->plain);
     if (imported->versioned && imported->versioned->deleter) imported->versioned->deleter(imported->versioned);
-    PyGILState_Release(state);
-  }
-  delete imported;
+    delete imported;
+  }, buffer->owner);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // eval and its relatives, memory, threads.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include "bind/array_class.h"
 #include "bind/def.h"
@@ -81,13 +82,14 @@ PyObject* number(int64_t v) { return PyLong_FromLongLong(v); }
 PyObject* none() { return Py_NewRef(Py_None); }
 
 const Register rows{"", {
-    def("plan_text(*arrays)", [](PyObject* args) {
+    def("plan(*arrays, width=None)", [](PyObject* args, const std::optional<int>& width) {
           std::vector<array> arrays;
           collect(args, arrays);
-          const std::string text = plan_text(arrays);
-          return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size()));
-        }, "The steps in which arrays would be computed, one a line: fused groups (stored members with *) and single ops,\n"
-           "with dtypes and shapes.\n\n>>> print(mx.plan_text(mx.exp(mx.array([1.0]) + 1)), end='')\n0  fused {add exp*}  float32(1,)"),
+          return py::cast(plan(arrays, width.value_or(default_plan_width()))).release().ptr();
+        }, "What eval would do for arrays (and trees of them), in order: an object that prints, with `steps` and the predicted\n"
+           "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the reference's width-limited order (0: the\n"
+           "planner's own; default: the environment variable LAZULITE_BFS_MAX_WIDTH or MLX_BFS_MAX_WIDTH).\n\n"
+           ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  float32(1,)\npredicted peak: 4 bytes"),
     def("get_active_memory()", [] { return number(cpu::get_active_memory()); }, "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),
     def("get_peak_memory()", [] { return number(cpu::get_peak_memory()); },
         "The most bytes that were alive since the start or reset_peak_memory.\n\n>>> mx.get_peak_memory() >= mx.get_active_memory()\nTrue"),
@@ -112,6 +114,19 @@ const Register rows{"", {
 }  // namespace
 
 void add_evaluation(py::module_& m) {
+  py::class_<PlanStep>(m, "PlanStep", "A step of a plan: a fused group of elementwise ops, or one other op.")
+      .def_readonly("ops", &PlanStep::ops, "Names of the ops, in order.")
+      .def_readonly("stored", &PlanStep::stored, "Which of them are written to memory.")
+      .def_readonly("fused", &PlanStep::fused)
+      .def_readonly("results", &PlanStep::results, "dtype and shape of what is written.")
+      .def_readonly("stream", &PlanStep::stream, "Number of the stream.")
+      .def_readonly("bytes", &PlanStep::bytes, "Bytes allocated when it runs.")
+      .def("__repr__", &PlanStep::print);
+  py::class_<PlanSummary>(m, "Plan", "What an evaluation would do, in order; see mx.plan.")
+      .def_readonly("steps", &PlanSummary::steps)
+      .def_readonly("peak_bytes", &PlanSummary::peak_bytes, "Predicted peak beyond what is alive, in bytes.")
+      .def("__len__", [](const PlanSummary& p) { return p.steps.size(); })
+      .def("__repr__", &PlanSummary::print);
   set_wait_hooks({release_gil, acquire_gil, poll_signals});
   if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);

@@ -14,8 +14,23 @@ void eval(const std::vector<array>&);
 void async_eval(const std::vector<array>&);
 void synchronize(Stream = default_stream());
 
-// What would run, in order: units (fused groups or single ops) with shapes and dtypes.
-std::string plan_text(const std::vector<array>&);
+// What would run, in order.
+struct PlanStep {
+  std::vector<std::string> ops;      // one, or the members of a fused group
+  std::vector<bool> stored;          // which of them are written to memory
+  bool fused = false;
+  std::vector<std::string> results;  // dtype and shape of what is left: "float32(2, 3)"
+  uint32_t stream = 0;
+  int64_t bytes = 0;                 // allocated when it runs
+  std::string print() const;
+};
+struct PlanSummary {
+  std::vector<PlanStep> steps;
+  int64_t peak_bytes = 0;            // predicted, beyond what is alive now
+  std::string print() const;         // a line per step
+};
+int default_plan_width();            // from the environment; 0: the planner's own order
+PlanSummary plan(const std::vector<array>&, int width = default_plan_width());
 
 // Set by the bindings: called around a wait or long work, so that the GIL is not held.
 struct WaitHooks {

@@ -1,7 +1,10 @@
 #include "eval/plan.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <deque>
 #include <sstream>
+#include <unordered_map>
 
 namespace lazulite {
 
@@ -129,25 +132,89 @@ struct Planner {
           member.stored = member.node->refs.load() > member.node->uses;
   }
 
+  int unit_of(const array& input, const Node& consumer) const {
+    const Node* from = input.node().get();
+    return from->mark != planning || from->unit < 0 || is_immediate(input, consumer) ? -1 : from->unit;
+  }
+
+  // ---- readers before updaters: who reads an array that some unit would rather write over
+
+  // The array whose memory this one shares, through the views of this plan.
+  const Node* base_of(const Node* node) const {
+    while (node->mark == planning && node->op->sort == Sort::view && node->unit >= 0 && !node->inputs.empty())
+      node = node->inputs[0].node().get();
+    return node;
+  }
+  void find_readers() {
+    for (const Unit& unit : units) {
+      const Node& node = *unit.members[0].node;
+      if (node.op->update) readers[base_of(node.inputs[0].node().get())];
+    }
+    if (readers.empty()) return;
+    for (const Node* node : order)
+      for (const array& input : node->inputs) {
+        const auto found = readers.find(base_of(input.node().get()));
+        if (found != readers.end() && node->unit >= 0 && (found->second.empty() || found->second.back() != node->unit))
+          found->second.push_back(node->unit);
+      }
+  }
+  // True unless `unit` surely needs nothing of `updater`, which is on its way. Looks at some units only.
+  bool may_need(int unit, int updater, const std::vector<char>& seen) const {
+    std::vector<int> stack{unit}, known{unit};
+    while (!stack.empty()) {
+      const int at = stack.back();
+      stack.pop_back();
+      for (const auto& member : units[at].members)
+        for (const array& input : member.node->inputs) {
+          const int from = unit_of(input, *member.node);
+          if (from < 0 || seen[from] == 2) continue;  // placed already
+          if (from == updater || seen[from] == 1 || known.size() > 32) return true;
+          if (std::find(known.begin(), known.end(), from) != known.end()) continue;
+          known.push_back(from);
+          stack.push_back(from);
+        }
+    }
+    return false;
+  }
+
   // Units in depth-first order from the roots: what is made last is used first.
   void arrange(const array* roots, size_t count) {
-    std::vector<char> seen(units.size(), 0);
+    find_readers();
+    std::vector<char> seen(units.size(), 0);  // 1: on its way, 2: placed
     struct Frame {
       int unit;
-      size_t member, input;
+      size_t member, input, reader;
     };
     std::vector<Frame> stack;
-    plan.units.reserve(units.size());
+    std::vector<int> placed;
+    placed.reserve(units.size());
+    auto enter = [&](int unit) {
+      seen[unit] = 1;
+      stack.push_back({unit, 0, 0, 0});
+    };
     for (size_t r = 0; r < count; ++r) {
       Node* root = roots[r].node().get();
       if (root->mark != planning || root->unit < 0 || seen[root->unit]) continue;
-      seen[root->unit] = 1;
-      stack.push_back({root->unit, 0, 0});
+      enter(root->unit);
       while (!stack.empty()) {
         Frame& top = stack.back();
-        Unit& unit = units[top.unit];
+        const Unit& unit = units[top.unit];
         if (top.member == unit.members.size()) {
-          plan.units.push_back(std::move(unit));
+          // All it needs is there. Before it writes over an array: those who still read that.
+          const Node& node = *unit.members[0].node;
+          if (node.op->update && !readers.empty()) {
+            const auto& list = readers[base_of(node.inputs[0].node().get())];
+            bool waits = false;
+            while (top.reader < list.size() && !waits) {
+              const int reader = list[top.reader++];
+              if (seen[reader] || may_need(reader, top.unit, seen)) continue;
+              enter(reader);  // invalidates top
+              waits = true;
+            }
+            if (waits) continue;
+          }
+          seen[stack.back().unit] = 2;
+          placed.push_back(stack.back().unit);
           stack.pop_back();
           continue;
         }
@@ -157,14 +224,49 @@ struct Planner {
           top.input = 0;
           continue;
         }
-        const array& input = node->inputs[top.input++];
-        const Node* from = input.node().get();
-        if (from->mark != planning || from->unit < 0 || is_immediate(input, *node) || seen[from->unit]) continue;
-        seen[from->unit] = 1;
-        stack.push_back({from->unit, 0, 0});
+        const int from = unit_of(node->inputs[top.input++], *node);
+        if (from >= 0 && !seen[from]) enter(from);
       }
     }
+    place(placed);
   }
+
+  // From the outputs, breadth first while few units are in view; then turned round.
+  void arrange_by_width(size_t width) {
+    std::vector<std::vector<int>> needs(units.size());
+    std::vector<int> users(units.size(), 0);
+    for (size_t u = 0; u < units.size(); ++u) {
+      for (const auto& member : units[u].members)
+        for (const array& input : member.node->inputs) {
+          const int from = unit_of(input, *member.node);
+          if (from >= 0 && from != int(u)) needs[u].push_back(from);
+        }
+      std::sort(needs[u].begin(), needs[u].end());
+      needs[u].erase(std::unique(needs[u].begin(), needs[u].end()), needs[u].end());
+      for (int from : needs[u]) ++users[from];
+    }
+    std::deque<int> view;
+    for (size_t u = 0; u < units.size(); ++u)
+      if (users[u] == 0) view.push_back(int(u));
+    std::vector<int> placed;
+    while (!view.empty()) {
+      const bool broad = view.size() <= width;
+      const int unit = broad ? view.front() : view.back();
+      broad ? view.pop_front() : view.pop_back();
+      placed.push_back(unit);
+      for (int from : needs[unit])
+        if (--users[from] == 0) view.push_back(from);
+    }
+    std::reverse(placed.begin(), placed.end());
+    place(placed);
+  }
+
+  void place(const std::vector<int>& placed) {
+    plan.units.reserve(placed.size());
+    for (int unit : placed) plan.units.push_back(std::move(units[unit]));
+  }
+
+  std::unordered_map<const Node*, std::vector<int>> readers;
 };
 
 }  // namespace
@@ -185,12 +287,22 @@ std::mutex& plan_mutex() {
   return *mutex;
 }
 
-Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim) {
+int default_plan_width() {
+  static const int width = [] {
+    for (const char* name : {"LAZULITE_BFS_MAX_WIDTH", "MLX_BFS_MAX_WIDTH"})
+      if (const char* text = std::getenv(name)) return std::max(0, std::atoi(text));
+    return 0;
+  }();
+  return width;
+}
+
+Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width) {
   Planner planner;
   ++planning;
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
   planner.group();
-  planner.arrange(roots, count);
+  if (width > 0) planner.arrange_by_width(size_t(width));
+  else planner.arrange(roots, count);
   for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());
   if (claim)
     for (Node* node : planner.order) {
@@ -200,25 +312,90 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim) {
   return std::move(planner.plan);
 }
 
-std::string Plan::print() const {
-  std::ostringstream out;
-  int step = 0;
-  for (const Unit& unit : units) {
-    out << step++ << (unit.fused ? "  fused " : "  ") << (unit.fused ? "" : unit.members[0].node->op->name);
-    if (unit.fused) {
-      out << "{";
-      const char* comma = "";
-      for (const auto& m : unit.members) {
-        out << comma << m.node->op->name << (m.stored ? "*" : "");
-        comma = " ";
+// Replays the plan on paper: what each unit allocates, and what dies with it.
+PlanSummary Plan::summary() const {
+  PlanSummary out;
+  struct Life {
+    int64_t bytes = 0;
+    int64_t uses = 0, last = -1;  // as an input in this plan
+    const Node* base = nullptr;   // of a view
+  };
+  std::unordered_map<const Node*, Life> lives;
+  for (size_t u = 0; u < units.size(); ++u)
+    for (const auto& member : units[u].members) {
+      for (const array& input : member.node->inputs) {
+        Life& life = lives[input.node().get()];
+        ++life.uses;
+        life.last = int64_t(u);
       }
-      out << "}";
+      lives[member.node];
     }
-    const Node& last = *unit.members.back().node;
-    for (const Slot& slot : last.out) out << "  " << slot.spec.type << slot.spec.shape;
-    out << "\n";
+  // Views keep what they look at alive.
+  for (size_t u = units.size(); u-- > 0;)
+    for (const auto& member : units[u].members)
+      if (member.node->op->sort == Sort::view && !member.node->inputs.empty()) {
+        Life& view = lives[member.node];
+        Life& base = lives[member.node->inputs[0].node().get()];
+        base.last = std::max(base.last, view.last);
+        if (int64_t(member.node->refs.load()) > view.uses) base.last = INT64_MAX;
+      }
+  int64_t live = 0;
+  for (size_t u = 0; u < units.size(); ++u) {
+    const Unit& unit = units[u];
+    PlanStep step;
+    step.fused = unit.fused;
+    step.stream = unit.stream.id;
+    for (const auto& member : unit.members) {
+      const Node& node = *member.node;
+      step.ops.push_back(node.op->name);
+      step.stored.push_back(!unit.fused || member.stored);
+      if (&member != &unit.members.back() && !member.stored) continue;
+      for (const Slot& slot : node.out) {
+        std::ostringstream text;
+        text << slot.spec.type << slot.spec.shape;
+        step.results.push_back(text.str());
+        if (node.op->sort == Sort::view) continue;
+        const int64_t bytes = size_of(slot.spec.shape) * size_of(slot.spec.type);
+        lives[member.node].bytes += bytes;
+        step.bytes += bytes;
+      }
+    }
+    // What dies here, and may be written over.
+    int64_t dying = 0, donated = 0;
+    std::vector<const Node*> counted;
+    for (const auto& member : unit.members)
+      for (const array& input : member.node->inputs) {
+        const Node* node = input.node().get();
+        const Life& life = lives[node];
+        if (life.last != int64_t(u) || int64_t(node->refs.load()) > life.uses) continue;
+        if (std::find(counted.begin(), counted.end(), node) != counted.end()) continue;
+        counted.push_back(node);
+        dying += life.bytes;
+        const bool takes = unit.fused || member.node->op->update;
+        if (takes && life.bytes == step.bytes && donated == 0) donated = life.bytes;
+      }
+    step.bytes -= donated;
+    live += step.bytes;
+    out.peak_bytes = std::max(out.peak_bytes, live);
+    live -= dying - donated;
+    out.steps.push_back(std::move(step));
   }
-  return out.str();
+  return out;
+}
+
+std::string PlanStep::print() const {
+  std::string out = fused ? "fused {" : "";
+  for (size_t i = 0; i < ops.size(); ++i) out += (i ? " " : "") + ops[i] + (fused && stored[i] ? "*" : "");
+  if (fused) out += "}";
+  for (auto& result : results) out += "  " + result;
+  if (stream) out += "  stream " + std::to_string(stream);
+  return out;
+}
+
+std::string PlanSummary::print() const {
+  std::string out;
+  for (size_t i = 0; i < steps.size(); ++i) out += std::to_string(i) + "  " + steps[i].print() + "\n";
+  return out + "predicted peak: " + std::to_string(peak_bytes) + " bytes";
 }
 
 }  // namespace lazulite

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "device/program.h"
@@ -16,6 +17,12 @@ struct Run : Counted {
   void wait();    // never with the GIL held
   void finish();
   bool done = false;
+  // What a forked child needs to know of the runs of threads that it does not have. Under the plan lock,
+  // but for `current`.
+  struct Plan* plan = nullptr;
+  std::atomic<int64_t> current{-1};  // the unit that runs
+  std::thread::id thread;
+  Run *previous = nullptr, *next = nullptr;
   std::mutex mutex;
   std::condition_variable changed;
 };
@@ -39,12 +46,17 @@ struct Plan {
   std::vector<Ref<Node>> roots;    // keep everything alive
   std::vector<Ref<Run>> waits;     // earlier runs that claimed what is needed here
   double elements = 0;             // about how much work
-  std::string print() const;
+  PlanSummary summary() const;
 };
 
 // Orders and groups what `roots` need. With `claim`, every node in the plan belongs to it from
 // then on; without, nothing changes (for printing). The caller holds the plan lock.
-Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim);
+//
+// The order keeps the peak small: depth first, what is made last is used first, and who reads an array
+// comes before who updates it in place. `width` > 0 asks for breadth first from the outputs while fewer
+// than that many units are in view, depth first beyond (environment: LAZULITE_BFS_MAX_WIDTH or
+// MLX_BFS_MAX_WIDTH).
+Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width = default_plan_width());
 
 std::mutex& plan_mutex();
 

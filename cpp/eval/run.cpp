@@ -1,3 +1,5 @@
+#include <pthread.h>
+
 #include <chrono>
 #include <memory>
 
@@ -163,12 +165,63 @@ void release_claims(Plan& plan, size_t from) {
     for (auto& member : plan.units[u].members) member.node->state.store(State::pending, std::memory_order_release);
 }
 
+// ---- fork: the child has none of the threads that run something here
+
+Run* running = nullptr;  // a list, under the plan lock
+
+void enlist(Run& run, Plan& plan) {
+  run.plan = &plan;
+  run.thread = std::this_thread::get_id();
+  run.previous = nullptr;
+  run.next = running;
+  if (running) running->previous = &run;
+  running = &run;
+}
+void unlist(Run& run) {
+  if (!run.plan) return;
+  (run.previous ? run.previous->next : running) = run.next;
+  if (run.next) run.next->previous = run.previous;
+  run.plan = nullptr;
+}
+
+void lock_plans() { plan_mutex().lock(); }
+void unlock_plans() { plan_mutex().unlock(); }
+// What others were about to compute is pending again; what they were computing is lost to the child.
+void abandon_others() {
+  for (Run* run = running; run;) {
+    Run* const next = run->next;
+    if (run->thread != std::this_thread::get_id()) {
+      const int64_t current = run->current.load();
+      const auto failure = make_ref<Failure>(Error(
+          Kind::runtime, "[fork] the process was forked while another thread computed this array: it has no value in the child"));
+      for (size_t u = 0; u < run->plan->units.size(); ++u)
+        for (auto& member : run->plan->units[u].members) {
+          Node& node = *member.node;
+          if (int64_t(u) < current || node.state.load() != State::claimed) continue;
+          if (int64_t(u) == current) {
+            node.failure = failure;
+            node.state.store(State::failed);
+          } else {
+            node.state.store(State::pending);
+          }
+        }
+      unlist(*run);
+    }
+    run = next;
+  }
+  plan_mutex().unlock();
+}
+[[maybe_unused]] const int fork_handlers = pthread_atfork(lock_plans, unlock_plans, abandon_others);
+
 // Runs every unit. A unit that raises marks its nodes failed; what was not run is pending again.
 void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
   struct Finish {
     const Ref<Run>& run;
     ~Finish() {
-      { std::lock_guard lock(plan_mutex()); }
+      {
+        std::lock_guard lock(plan_mutex());
+        unlist(*run);
+      }
       run->finish();
     }
   } finish{run};
@@ -179,6 +232,7 @@ void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
   }
   auto polled = std::chrono::steady_clock::now();
   for (size_t u = 0; u < plan.units.size(); ++u) {
+    run->current.store(int64_t(u), std::memory_order_relaxed);
     try {
       run_unit(plan.units[u]);
     } catch (...) {
@@ -237,6 +291,7 @@ void eval_all(const array* roots, size_t count) {
     {
       PlanLock lock;
       plan = make_plan(roots, count, run);
+      enlist(*run, plan);
     }
     run_plan(plan, run, false);
     throw_failures(roots, count);
@@ -258,8 +313,10 @@ void async_eval(const std::vector<array>& arrays) {
   {
     PlanLock lock;
     *plan = make_plan(arrays.data(), arrays.size(), run);
+    if (plan->units.empty()) return run->finish();
+    enlist(*run, *plan);
+    run->thread = {};  // of the stream's thread
   }
-  if (plan->units.empty()) return run->finish();
   cpu::run_async(arrays[0].node()->stream.id, [plan, run] {
     try {
       run_plan(*plan, run, true);
@@ -273,9 +330,9 @@ void synchronize(Stream stream) {
   cpu::wait_async(stream.id);
 }
 
-std::string plan_text(const std::vector<array>& arrays) {
+PlanSummary plan(const std::vector<array>& arrays, int width) {
   PlanLock lock;
-  return make_plan(arrays.data(), arrays.size(), {}).print();
+  return make_plan(arrays.data(), arrays.size(), {}, width).summary();
 }
 
 }  // namespace lazulite

@@ -88,7 +88,20 @@ void Node::destroy(Node* node) {
 Trace* current_trace() { return top; }
 uint64_t next_sequence() { return sequence.fetch_add(1, std::memory_order_relaxed); }
 
-Trace::Trace(const char* transform) : name(transform), begin(next_sequence()), outer(top) { top = this; }
+Trace::Trace(const char* transform, bool is_abstract)
+    : name(transform), begin(next_sequence()), outer(top), abstract(is_abstract) {
+  top = this;
+}
+
+void check_retarget(const array& old) {
+  const Node& node = *old.node();
+  if (!top || node.op == &alias_op || node.state.load(std::memory_order_relaxed) == State::traced) return;
+  for (const Trace* trace = top; trace; trace = trace->outer)
+    if (trace->abstract && node.seq < trace->begin)
+      fail(Kind::value, trace->name, "an array from outside of the function is changed in place: it would keep a value "
+           "that exists only while the function is traced; return the new value instead",
+           trace->name == std::string_view("compile") ? ", or name the array in inputs= and outputs=" : "");
+}
 
 Trace::~Trace() { close(); }
 

@@ -9,7 +9,8 @@ namespace lazulite {
 
 // Opens on construction, closes on close() or destruction (also by exception). One thread.
 struct Trace {
-  explicit Trace(const char* transform);
+  // `abstract`: its arguments have no values (vmap, compile).
+  explicit Trace(const char* transform, bool abstract = false);
   ~Trace();
   Trace(const Trace&) = delete;
   // Stops recording; the outer trace (if any) receives the tape, or what `keep` of it selects.
@@ -20,10 +21,13 @@ struct Trace {
   uint64_t begin;  // sequence number at the opening
   std::vector<Ref<Node>> tape;
   Trace* outer;
-  bool recording = true, open = true;
+  bool recording = true, open = true, abstract;
 };
 
 Trace* current_trace();
+// Raises where `old`, the value of an object that is changed in place, is older than an open abstract
+// trace: the object would keep a value that belongs to the trace.
+void check_retarget(const array& old);
 uint64_t next_sequence();
 
 }  // namespace lazulite

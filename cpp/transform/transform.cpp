@@ -198,11 +198,11 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
       spec.shape.erase(spec.shape.begin() + in_axes[i]);
       leaves.push_back(abstract_leaf(std::move(spec), "vmap"));
     } else {
-      leaves.push_back(inputs[i]);
+      leaves.push_back(alias_leaf(inputs[i]));  // an argument of its own, which may be changed in place
     }
   }
   if (lanes < 0) fail(Kind::value, "vmap", "nothing to map over: got no array with an axis in in_axes");
-  Trace trace("vmap");
+  Trace trace("vmap", true);
   const ArrayList outputs = f(leaves);
   ArrayList mapped;
   for (size_t i = 0; i < leaves.size(); ++i)
@@ -267,7 +267,7 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
 Graph::Graph(const Function& f, const std::vector<Spec>& specs) : arguments_(specs.size()) {
   ArrayList leaves;
   for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, "compile"));
-  Trace trace("compile");
+  Trace trace("compile", true);
   const ArrayList outputs = f(leaves);
   const Active active(trace, leaves, "compile", false);
 

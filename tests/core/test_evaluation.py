@@ -70,8 +70,53 @@ def test_fused_and_stepwise_give_the_same_bits():
 
 def test_the_plan_prints():
     a = mx.array([1.0, 2.0])
-    text = mx.plan_text(mx.exp(a + 1).sum())
+    plan = mx.plan([mx.exp(a + 1).sum()])
+    text = str(plan)
     assert "fused {add exp*}" in text and "sum" in text and text.index("exp") < text.index("sum")
+    assert [s.fused for s in plan.steps] == [True, False] and len(plan) == 2 and plan.steps[0].results == ["float32(2,)"]
+    assert len(mx.plan(a)) == 0
+
+
+def test_the_predicted_peak_is_what_happens():
+    def graph():
+        x = mx.arange(250_000, dtype=mx.float32)
+        return sum(mx.sin(x * k).sum() for k in range(6))
+
+    predicted = mx.plan(graph()).peak_bytes
+    mx.clear_cache()
+    start = mx.get_active_memory()
+    mx.reset_peak_memory()
+    mx.eval(graph())
+    assert predicted == pytest.approx(mx.get_peak_memory() - start, rel=0.01)
+
+
+def test_the_width_limits_the_order():
+    arrays = [mx.arange(100 * k, 100 * k + 10).sum() for k in range(30)]
+    names = lambda width: [step.ops[0] for step in mx.plan(arrays, width=width).steps]  # noqa: E731
+    assert names(0) == ["arange", "sum"] * 30
+    assert names(1000) == ["arange"] * 30 + ["sum"] * 30
+    narrow = names(4)
+    assert sorted(narrow) == sorted(names(0)) and narrow[:4] == ["arange"] * 4 and narrow[-2:] == ["arange", "sum"]
+    peaks = [mx.plan(arrays, width=w).peak_bytes for w in (0, 4, 1000)]
+    assert peaks[0] < peaks[1] < peaks[2]
+    code = "import lazulite.core as mx; print(len(mx.plan([mx.arange(9).sum() + k for k in range(9)]).steps), [s.ops[0] for s in mx.plan([mx.arange(9).sum() for k in range(3)]).steps])"
+    out = run_python(code, MLX_BFS_MAX_WIDTH="100")
+    assert "['arange', 'arange', 'arange', 'sum', 'sum', 'sum']" in out.stdout, out.stderr
+
+
+def test_readers_come_before_updaters():
+    """for i: s += a[i]; a[i] = v: every update happens in place, whatever is asked for first."""
+    for order in (0, 1):
+        a, s = mx.zeros((200, 1000)) + 1, mx.zeros(1000)
+        mx.eval(a, s)
+        for i in range(200):
+            s = s + a[i]
+            a[i] = s * 0.5
+        mx.clear_cache()
+        start = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(*([a, s] if order else [s, a]))
+        assert mx.get_peak_memory() - start < 250_000, order
 
 
 def test_streams_and_devices():

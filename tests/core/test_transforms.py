@@ -165,3 +165,59 @@ def test_gradients_keep_the_dtype():
     for t in (mx.float16, mx.bfloat16, mx.float32, mx.float64):
         g = mx.grad(lambda x: (mx.exp(x) * 2.0).sum())(mx.ones(3, t))
         assert g.dtype == t
+
+
+def test_what_would_escape_raises():
+    kept = []
+
+    def leaky(x):
+        kept.append(x * 2)
+        return x
+
+    for transform in (mx.vmap, mx.compile):
+        kept.clear()
+        transform(leaky)(mx.ones(3))
+        with pytest.raises(ValueError, match="traced"):
+            kept[0].tolist()
+        outside = mx.array([1.0, 2.0])
+
+        def changes_outside(x):
+            nonlocal outside
+            outside += x
+            return outside
+
+        def writes_outside(x):
+            outside[0] = x.sum()
+            return outside
+
+        for f in (changes_outside, writes_outside):
+            with pytest.raises(ValueError, match="in place"):
+                transform(f)(mx.ones(2))
+        assert outside.tolist() == [1.0, 2.0]
+    kept.clear()
+    mx.grad(lambda x: leaky(x).sum())(mx.ones(3))
+    assert kept[0].tolist() == [2, 2, 2]
+
+
+def test_an_unmapped_argument_may_be_changed_in_place():
+    def f(x, y):
+        y += x
+        y[0] = 0
+        return y
+
+    y = mx.array([1.0, 2.0])
+    assert mx.vmap(f, (0, None))(mx.array([1.0, 2.0]), y).tolist() == [[0, 3], [0, 4]] and y.tolist() == [1, 2]
+
+
+def test_an_array_of_another_thread_is_not_silently_constant():
+    import threading
+
+    def f(x):
+        made = []
+        t = threading.Thread(target=lambda: made.append(x * 2))
+        t.start()
+        t.join()
+        return made[0].sum()
+
+    with pytest.raises(ValueError, match="thread|history"):
+        mx.grad(f)(mx.ones(2))

@@ -294,7 +294,7 @@ TEST_F(Allocator, ClearCacheReachesTheBinsOfOtherThreads) {
   other.join();
 }
 
-TEST_F(Allocator, DISABLED_WorksInAForkedChildWhileOthersAllocate) {
+TEST_F(Allocator, WorksInAForkedChildWhileOthersAllocate) {
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {

@@ -15,6 +15,7 @@
 
 #include "base/fail.h"
 #include "device/cpu/features.h"
+#include "device/cpu/pool.h"
 #include "device/cpu/spin_lock.h"
 
 namespace lazulite::cpu {
@@ -557,7 +558,7 @@ class Allocator {
 };
 
 Allocator& allocator() {
-  static Allocator* const leaked = new Allocator;
+  static Allocator* const leaked = (register_fork_handlers(), new Allocator);
   return *leaked;
 }
 

@@ -15,6 +15,7 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "base/env.h"
 #include "base/fail.h"
@@ -342,6 +343,12 @@ class Queue {
     const uint64_t until = submitted_;
     done_.wait(hold, [&] { return finished_ >= until; });
   }
+  void wait_until(std::chrono::steady_clock::time_point end) {
+    if (serving == this) return;
+    std::unique_lock hold(mutex_);
+    const uint64_t until = submitted_;
+    done_.wait_until(hold, end, [&] { return finished_ >= until; });
+  }
 
  private:
   void serve() {
@@ -392,6 +399,17 @@ struct Streams {
   std::mutex mutex;
   std::unordered_map<uint32_t, Queue*> queues;
 
+  // Waits, not for ever, until nothing is queued.
+  void rest(std::chrono::seconds most) {
+    const auto end = std::chrono::steady_clock::now() + most;
+    std::vector<Queue*> all;
+    {
+      std::lock_guard hold(mutex);
+      for (auto& [stream, queue] : queues) all.push_back(queue);
+    }
+    for (Queue* queue : all) queue->wait_until(end);
+  }
+
   Queue* find(uint32_t stream, bool make) {
     std::lock_guard hold(mutex);
     const auto found = queues.find(stream);
@@ -427,6 +445,8 @@ Streams& streams() {
 thread_local Pool* closed_by_fork = nullptr;  // two threads may fork at once
 
 void before_fork() {
+  // Work that is under way is finished where that does not take long.
+  if (Streams* queues = the_streams.load(std::memory_order_acquire)) queues->rest(std::chrono::seconds(2));
   Pool* current = the_pool.load(std::memory_order_acquire);
   if (current && !inside) {
     current->close();
@@ -450,9 +470,13 @@ void in_child() {
 }
 
 // One registration, at load, fixes the order among the parts.
-[[maybe_unused]] const int registered = pthread_atfork(before_fork, in_parent, in_child);
+[[maybe_unused]] const bool registered = (register_fork_handlers(), true);
 
 }  // namespace
+
+void register_fork_handlers() {
+  [[maybe_unused]] static const int once = pthread_atfork(before_fork, in_parent, in_child);
+}
 
 void parallel_for(int64_t chunks, FunctionRef<void(int64_t)> body, double cost_ns) {
   if (chunks <= 0) return;

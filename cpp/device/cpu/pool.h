@@ -52,6 +52,9 @@ void parallel_for(int64_t chunks, FunctionRef<void(int64_t chunk)> body, double 
 int num_threads();
 void set_num_threads(int n);
 
+// Makes sure that the handlers are there even where nothing else of this file is used.
+void register_fork_handlers();
+
 // Queues a task for the background thread of a stream, in order. What a task throws is dropped: a
 // task reports errors by itself. wait_async returns when all that had been queued before is done
 // and destroyed; from a task of the same stream it returns at once.
