@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <utility>
 
+// A thread_local pointer or number that costs one instruction to reach from a shared library.
+#define LAZULITE_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) thread_local
+
 namespace lazulite {
 
 // Any thread may copy and drop. The last drop calls T::destroy(T*) (default: delete).
@@ -31,8 +34,9 @@ class Ref {
   ~Ref() { reset(); }
 
   void reset() {
+    // Who holds the only count needs no atomic subtraction: nobody else can make another.
     if (T* p = std::exchange(p_, nullptr))
-      if (p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) drop(p);
+      if (p->refs.load(std::memory_order_acquire) == 1 || p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) drop(p);
   }
   T* get() const { return p_; }
   T* operator->() const { return p_; }

@@ -85,7 +85,16 @@ class SmallVector {
   }
   template <class It>
   void append(It first, It last) {
-    for (; first != last; ++first) emplace_back(*first);
+    if constexpr (std::is_trivially_copyable_v<T> && std::is_pointer_v<It> &&
+                  std::is_same_v<std::remove_cv_t<std::remove_pointer_t<It>>, T>) {
+      const size_t n = size_t(last - first);
+      reserve(size_ + n);
+      T* to = data() + size_;
+      for (size_t i = 0; i < n; ++i) to[i] = first[i];
+      size_ += uint32_t(n);
+    } else {
+      for (; first != last; ++first) emplace_back(*first);
+    }
   }
   T* insert(const T* at, T value) {
     const size_t i = at - begin();
@@ -116,14 +125,19 @@ class SmallVector {
   }
   void wipe() {
     clear();
-    ::operator delete(heap_);
-    heap_ = nullptr;
-    capacity_ = N;
+    if (heap_) {
+      ::operator delete(heap_);
+      heap_ = nullptr;
+      capacity_ = N;
+    }
   }
   void take(SmallVector&& o) {
     if (o.heap_) {
       heap_ = std::exchange(o.heap_, nullptr);
       capacity_ = std::exchange(o.capacity_, N);
+      size_ = std::exchange(o.size_, 0);
+    } else if constexpr (std::is_trivially_copyable_v<T>) {
+      for (uint32_t i = 0; i < o.size_; ++i) place()[i] = o.place()[i];
       size_ = std::exchange(o.size_, 0);
     } else {
       std::uninitialized_move(o.begin(), o.end(), place());

@@ -62,7 +62,26 @@ bool fits(PyObject* o) {
   return is_number(o) || PyObject_HasAttrString(o, "__array_interface__");
 }
 
-template <array (*f)(const Operand&, const Operand&, Stream)>
+// Binary functions as types: rows of the elementwise family, whose plain cases go straight, and others.
+template <class R>
+struct Elementwise {
+  static array call(PyObject* a, PyObject* b) {
+    const Op& op = elementwise_op<R>();
+    const Stream s = default_stream();
+    if (is_array(a)) {
+      if (is_array(b)) return binary(op, unwrap(a), unwrap(b), s);
+      if (is_operand_number(b)) return binary(op, unwrap(a), to_scalar(b, op.name), false, s);
+    } else if (is_operand_number(a)) {
+      return binary(op, unwrap(b), to_scalar(a, op.name), true, s);
+    }
+    return binary(op, to_operand(a, op.name), to_operand(b, op.name), s);
+  }
+};
+struct Product {
+  static array call(PyObject* a, PyObject* b);
+};
+
+template <class F>
 PyObject* binary_slot(PyObject* a, PyObject* b) {
   if (!fits(a) || !fits(b)) {
     if (PyList_Check(a) || PyList_Check(b) || PyUnicode_Check(a) || PyUnicode_Check(b)) {
@@ -71,42 +90,43 @@ PyObject* binary_slot(PyObject* a, PyObject* b) {
     }
     Py_RETURN_NOTIMPLEMENTED;
   }
-  return guarded([&] { return wrap(f(to_operand(a, "operator"), to_operand(b, "operator"), default_stream())); });
+  return guarded([&] { return wrap(F::call(a, b)); });
 }
 
 // a += b gives the object a new value; all names of it see that.
-template <array (*f)(const Operand&, const Operand&, Stream)>
+template <class F>
 PyObject* inplace_slot(PyObject* a, PyObject* b) {
-  if (!fits(b)) return binary_slot<f>(a, b);
+  if (!fits(b)) return binary_slot<F>(a, b);
   return guarded([&] {
-    array result = f(unwrap(a), to_operand(b, "operator"), default_stream());
+    array result = F::call(a, b);
     if (current_trace()) check_retarget(unwrap(a));
     unwrap(a) = std::move(result);
     return Py_NewRef(a);
   });
 }
 
-array matmul_operands(const Operand& a, const Operand& b, Stream s) {
+array Product::call(PyObject* x, PyObject* y) {
+  const Operand a = to_operand(x, "matmul"), b = to_operand(y, "matmul");
   if (!a.is_array() || !b.is_array())
     fail(Kind::value, "matmul", "a number: got ", a.is_array() ? b.scalar() : a.scalar(), ", expected arrays with one axis or more");
-  return matmul(a.get(), b.get(), s);
+  return matmul(a.get(), b.get(), default_stream());
 }
 
-template <array (*f)(const Operand&, const Operand&, Stream)>
+template <class F>
 PyObject* ternary_slot(PyObject* a, PyObject* b, PyObject* modulo) {
   if (modulo != Py_None) {
     PyErr_SetString(PyExc_TypeError, "pow() with a modulus is not defined for arrays");
     return nullptr;
   }
-  return binary_slot<f>(a, b);
+  return binary_slot<F>(a, b);
 }
-template <array (*f)(const Operand&, const Operand&, Stream)>
-PyObject* inplace_ternary(PyObject* a, PyObject* b, PyObject*) { return inplace_slot<f>(a, b); }
+template <class F>
+PyObject* inplace_ternary(PyObject* a, PyObject* b, PyObject*) { return inplace_slot<F>(a, b); }
 
 PyObject* divmod_slot(PyObject* a, PyObject* b) {
-  PyObject* q = binary_slot<floor_divide>(a, b);
+  PyObject* q = binary_slot<Elementwise<FloorDivide>>(a, b);
   if (!q || q == Py_NotImplemented) return q;
-  PyObject* r = binary_slot<remainder>(a, b);
+  PyObject* r = binary_slot<Elementwise<Remainder>>(a, b);
   PyObject* pair = PyTuple_Pack(2, q, r);
   Py_DECREF(q);
   Py_XDECREF(r);
@@ -152,14 +172,13 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
     Py_RETURN_NOTIMPLEMENTED;
   }
   return guarded([&] {
-    const Operand x = unwrap(a), y = to_operand(b, "compare");
     switch (op) {
-      case Py_EQ: return wrap(equal(x, y));
-      case Py_NE: return wrap(not_equal(x, y));
-      case Py_LT: return wrap(less(x, y));
-      case Py_LE: return wrap(less_equal(x, y));
-      case Py_GT: return wrap(greater(x, y));
-      default: return wrap(greater_equal(x, y));
+      case Py_EQ: return wrap(Elementwise<Equal>::call(a, b));
+      case Py_NE: return wrap(Elementwise<NotEqual>::call(a, b));
+      case Py_LT: return wrap(Elementwise<Less>::call(a, b));
+      case Py_LE: return wrap(Elementwise<LessEqual>::call(a, b));
+      case Py_GT: return wrap(Elementwise<Greater>::call(a, b));
+      default: return wrap(Elementwise<GreaterEqual>::call(a, b));
     }
   });
 }
@@ -394,8 +413,8 @@ PyMethodDef methods[] = {
     {"__array_namespace__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_namespace)), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__getstate__", method_getstate, METH_NOARGS, nullptr},
     {"__setstate__", method_setstate, METH_O, nullptr},
-    {"__div__", [](PyObject* a, PyObject* b) { return binary_slot<divide>(a, b); }, METH_O, nullptr},
-    {"__rdiv__", [](PyObject* a, PyObject* b) { return binary_slot<divide>(b, a); }, METH_O, nullptr},
+    {"__div__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>>(a, b); }, METH_O, nullptr},
+    {"__rdiv__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>>(b, a); }, METH_O, nullptr},
     {"__round__", method_round, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -454,18 +473,18 @@ PyObject* make_array_type(PyObject* module) {
       {Py_tp_members, members},
       {Py_tp_doc, const_cast<char*>("array(val, dtype=None)\n--\n\nA lazy array: made from numbers, nested lists, NumPy "
                                     "arrays, buffers and DLPack objects. float64 data becomes float32 unless dtype says otherwise.")},
-      SLOT(Py_nb_add, binary_slot<add>), SLOT(Py_nb_subtract, binary_slot<subtract>), SLOT(Py_nb_multiply, binary_slot<multiply>),
-      SLOT(Py_nb_true_divide, binary_slot<divide>), SLOT(Py_nb_floor_divide, binary_slot<floor_divide>),
-      SLOT(Py_nb_remainder, binary_slot<remainder>), SLOT(Py_nb_power, ternary_slot<power>), SLOT(Py_nb_divmod, divmod_slot),
-      SLOT(Py_nb_matrix_multiply, binary_slot<matmul_operands>), SLOT(Py_nb_and, binary_slot<bitwise_and>),
-      SLOT(Py_nb_or, binary_slot<bitwise_or>), SLOT(Py_nb_xor, binary_slot<bitwise_xor>), SLOT(Py_nb_lshift, binary_slot<left_shift>),
-      SLOT(Py_nb_rshift, binary_slot<right_shift>), SLOT(Py_nb_inplace_add, inplace_slot<add>),
-      SLOT(Py_nb_inplace_subtract, inplace_slot<subtract>), SLOT(Py_nb_inplace_multiply, inplace_slot<multiply>),
-      SLOT(Py_nb_inplace_true_divide, inplace_slot<divide>), SLOT(Py_nb_inplace_floor_divide, inplace_slot<floor_divide>),
-      SLOT(Py_nb_inplace_remainder, inplace_slot<remainder>), SLOT(Py_nb_inplace_power, inplace_ternary<power>),
-      SLOT(Py_nb_inplace_matrix_multiply, inplace_slot<matmul_operands>), SLOT(Py_nb_inplace_and, inplace_slot<bitwise_and>),
-      SLOT(Py_nb_inplace_or, inplace_slot<bitwise_or>), SLOT(Py_nb_inplace_xor, inplace_slot<bitwise_xor>),
-      SLOT(Py_nb_inplace_lshift, inplace_slot<left_shift>), SLOT(Py_nb_inplace_rshift, inplace_slot<right_shift>),
+      SLOT(Py_nb_add, binary_slot<Elementwise<Add>>), SLOT(Py_nb_subtract, binary_slot<Elementwise<Subtract>>), SLOT(Py_nb_multiply, binary_slot<Elementwise<Multiply>>),
+      SLOT(Py_nb_true_divide, binary_slot<Elementwise<Divide>>), SLOT(Py_nb_floor_divide, binary_slot<Elementwise<FloorDivide>>),
+      SLOT(Py_nb_remainder, binary_slot<Elementwise<Remainder>>), SLOT(Py_nb_power, ternary_slot<Elementwise<Power>>), SLOT(Py_nb_divmod, divmod_slot),
+      SLOT(Py_nb_matrix_multiply, binary_slot<Product>), SLOT(Py_nb_and, binary_slot<Elementwise<BitwiseAnd>>),
+      SLOT(Py_nb_or, binary_slot<Elementwise<BitwiseOr>>), SLOT(Py_nb_xor, binary_slot<Elementwise<BitwiseXor>>), SLOT(Py_nb_lshift, binary_slot<Elementwise<LeftShift>>),
+      SLOT(Py_nb_rshift, binary_slot<Elementwise<RightShift>>), SLOT(Py_nb_inplace_add, inplace_slot<Elementwise<Add>>),
+      SLOT(Py_nb_inplace_subtract, inplace_slot<Elementwise<Subtract>>), SLOT(Py_nb_inplace_multiply, inplace_slot<Elementwise<Multiply>>),
+      SLOT(Py_nb_inplace_true_divide, inplace_slot<Elementwise<Divide>>), SLOT(Py_nb_inplace_floor_divide, inplace_slot<Elementwise<FloorDivide>>),
+      SLOT(Py_nb_inplace_remainder, inplace_slot<Elementwise<Remainder>>), SLOT(Py_nb_inplace_power, inplace_ternary<Elementwise<Power>>),
+      SLOT(Py_nb_inplace_matrix_multiply, inplace_slot<Product>), SLOT(Py_nb_inplace_and, inplace_slot<Elementwise<BitwiseAnd>>),
+      SLOT(Py_nb_inplace_or, inplace_slot<Elementwise<BitwiseOr>>), SLOT(Py_nb_inplace_xor, inplace_slot<Elementwise<BitwiseXor>>),
+      SLOT(Py_nb_inplace_lshift, inplace_slot<Elementwise<LeftShift>>), SLOT(Py_nb_inplace_rshift, inplace_slot<Elementwise<RightShift>>),
       SLOT(Py_nb_negative, negative_slot), SLOT(Py_nb_positive, positive_slot), SLOT(Py_nb_absolute, absolute_slot),
       SLOT(Py_nb_invert, invert_slot), SLOT(Py_nb_bool, bool_slot), SLOT(Py_nb_int, int_slot), SLOT(Py_nb_float, float_slot),
       SLOT(Py_nb_index, index_slot), SLOT(Py_sq_length, length), SLOT(Py_sq_item, item_at), SLOT(Py_sq_contains, contains),

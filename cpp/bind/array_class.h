@@ -19,7 +19,7 @@ struct PyArray {
 };
 
 extern PyTypeObject* array_type;
-inline bool is_array(PyObject* o) { return PyObject_TypeCheck(o, array_type); }
+inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type; }  // it cannot be subclassed
 inline array& unwrap(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
 PyObject* wrap(array);  // new reference; null with an error set
 inline bool is_operand_number(PyObject* o) {

@@ -85,10 +85,11 @@ std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
 PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   auto* f = reinterpret_cast<PyFunction*>(self);
   const auto& parameters = *f->parameters;
-  const char* name = PyUnicode_AsUTF8(f->name);
+  auto name = [f] { return PyUnicode_AsUTF8(f->name); };
   Py_ssize_t given = PyVectorcall_NARGS(nargsf);
   constexpr size_t most = 16;
-  PyObject* slots[most] = {};
+  PyObject* slots[most];
+  for (size_t i = 0; i < parameters.size(); ++i) slots[i] = nullptr;
   PyObject* rest = nullptr;
   struct Drop {
     PyObject*& o;
@@ -107,7 +108,7 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
     }
   }
   if (at < given) {
-    PyErr_Format(PyExc_TypeError, "%s() takes fewer positional arguments: got %zd", name, given);
+    PyErr_Format(PyExc_TypeError, "%s() takes fewer positional arguments: got %zd", name(), given);
     return nullptr;
   }
   const Py_ssize_t keywords = names ? PyTuple_GET_SIZE(names) : 0;
@@ -119,18 +120,18 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
           (parameters[i].interned == key || PyUnicode_Compare(parameters[i].interned, key) == 0))
         break;
     if (i == parameters.size()) {
-      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", name, key);
+      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", name(), key);
       return nullptr;
     }
     if (slots[i]) {
-      PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", name, key);
+      PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", name(), key);
       return nullptr;
     }
     slots[i] = args[given + k];
   }
   for (size_t i = 0; i < parameters.size(); ++i)
     if (!slots[i] && !(slots[i] = parameters[i].fallback)) {
-      PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name, parameters[i].name.c_str());
+      PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name(), parameters[i].name.c_str());
       return nullptr;
     }
   return guarded([&] { return f->def->invoke(slots); });

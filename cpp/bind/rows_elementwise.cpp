@@ -63,7 +63,9 @@ std::vector<Def> family_rows() {
       Def d{name + (two ? "(a, b, stream=None)" : "(a, /, *, stream=None)"), doc_of(family.row, two, name), {}, method, "", {}, "", op};
       if (two)
         d.invoke = [op](PyObject* const* v) {
-          return wrap(binary(*op, to_operand(v[0], op->name), to_operand(v[1], op->name), to_stream(v[2])));
+          const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2]);
+          if (is_array(v[0]) && is_array(v[1])) return wrap(binary(*op, unwrap(v[0]), unwrap(v[1]), s));
+          return wrap(binary(*op, to_operand(v[0], op->name), to_operand(v[1], op->name), s));
         };
       else
         d.invoke = [op](PyObject* const* v) { return wrap(unary(*op, to_operand(v[0], op->name), to_stream(v[1]))); };

@@ -36,7 +36,7 @@ Ref<Buffer> foreign_buffer(void* data, int64_t bytes, bool writable, void* owner
 }
 
 namespace {
-thread_local Stream current_stream;
+LAZULITE_THREAD_LOCAL Stream current_stream;
 std::atomic<uint32_t> stream_count{1};
 
 void require(Device::Type type, const char* op) {

@@ -56,9 +56,8 @@ void build_group(const Unit& unit, GroupProgram& out) {
     return nullptr;
   };
   auto member_of = [&](const Node* node, int before) {
-    for (int i = before; i-- > 0;)
-      if (unit.members[i].node == node) return i;
-    return -1;
+    const int i = node->depth;
+    return i >= 0 && i < before && unit.members[i].node == node ? i : -1;
   };
   // Operands: the index of a member, or -1 for memory and numbers.
   SmallVector<std::array<int, 3>, 16> operand;

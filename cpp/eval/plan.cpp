@@ -116,6 +116,7 @@ struct Planner {
         unit.stream = node->stream;
       }
       node->unit = home;
+      node->depth = int(units[home].members.size());
       units[home].members.push_back({node, true});
       units[home].outside += outside;
       for (const Slot& slot : node->out) plan.elements += double(size_of(slot.spec.shape));

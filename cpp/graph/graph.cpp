@@ -9,36 +9,68 @@ namespace lazulite {
 namespace {
 
 std::atomic<uint64_t> sequence{1};
-thread_local Trace* top = nullptr;
 
-// Nodes come and go by the million: each thread keeps some.
-struct NodePool {
-  static constexpr size_t limit = 4096;
-  std::vector<void*> free;
-  ~NodePool() {
-    for (void* p : free) ::operator delete(p);
-    alive = false;
-  }
-  static thread_local bool alive;
+// Plain pointers, so that reading one is a single instruction: their owner, which has a destructor, is
+// looked up only when a thread makes its first node.
+LAZULITE_THREAD_LOCAL Trace* top = nullptr;
+
+// Nodes come and go by the million: each thread keeps some, chained through their own memory.
+struct Spare {
+  Spare* next;
 };
-thread_local bool NodePool::alive = true;
-thread_local NodePool node_pool;
+LAZULITE_THREAD_LOCAL Spare* spare_nodes = nullptr;
+LAZULITE_THREAD_LOCAL int spare_count = 0;
+LAZULITE_THREAD_LOCAL bool keeps_spares = false;
+constexpr int most_spares = 4096;
+
+// Equal small constants that follow each other share a node.
+struct LastConstants {
+  static constexpr int count = 4;
+  array values[count];
+  int next = 0;
+};
+LAZULITE_THREAD_LOCAL LastConstants* last_constants = nullptr;
+constexpr int64_t small_constant = 4096;  // bytes: what a kept constant may hold when it is stored
+
+struct ThreadOwner {
+  LastConstants constants;
+  ThreadOwner() {
+    keeps_spares = true;
+    last_constants = &constants;
+  }
+  ~ThreadOwner() {
+    last_constants = nullptr;
+    for (array& a : constants.values) a = array();
+    keeps_spares = false;
+    while (Spare* one = spare_nodes) {
+      spare_nodes = one->next;
+      ::operator delete(one);
+    }
+    spare_count = 0;
+  }
+};
+[[gnu::noinline]] void own_thread() {
+  thread_local ThreadOwner owner;
+  (void)owner;
+}
 
 Ref<Node> new_node() {
-  void* room;
-  if (NodePool::alive && !node_pool.free.empty()) {
-    room = node_pool.free.back();
-    node_pool.free.pop_back();
-  } else {
-    room = ::operator new(sizeof(Node));
+  if (Spare* one = spare_nodes) {
+    spare_nodes = one->next;
+    --spare_count;
+    return Ref<Node>(new (one) Node);
   }
-  return Ref<Node>(new (room) Node);
+  if (!keeps_spares) own_thread();
+  return Ref<Node>(new (::operator new(sizeof(Node))) Node);
 }
 
 void free_node(Node* node) {
   node->~Node();
-  if (NodePool::alive && node_pool.free.size() < NodePool::limit) node_pool.free.push_back(node);
-  else ::operator delete(node);
+  if (!keeps_spares || spare_count >= most_spares) return ::operator delete(node);
+  auto* one = reinterpret_cast<Spare*>(node);
+  one->next = spare_nodes;
+  spare_nodes = one;
+  ++spare_count;
 }
 
 Specs no_infer(const Attrs*, const Arrays&) { return {}; }
@@ -68,15 +100,19 @@ const Op constant_op{.name = "full", .doc = "One number in every element.", .sor
 
 }  // namespace
 
+namespace {
+LAZULITE_THREAD_LOCAL std::vector<Node*>* dying = nullptr;
+}
+
 void Node::destroy(Node* node) {
   // A dying node frees its inputs, which may die in turn: a list instead of recursion.
-  thread_local std::vector<Node*>* dying = nullptr;
   if (dying) {
     dying->push_back(node);
     return;
   }
-  std::vector<Node*> list{node};
+  std::vector<Node*> list;  // allocates only when something dies along
   dying = &list;
+  free_node(node);
   while (!list.empty()) {
     Node* next = list.back();
     list.pop_back();
@@ -127,7 +163,8 @@ void Trace::close() {
   tape.clear();
 }
 
-Arrays record_all(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
+namespace {
+Ref<Node> make_node(const Op& op, AttrsRef&& attributes, Arrays&& in, Stream stream) {
   Specs specs = op.infer(attributes.get(), in);
   auto node = new_node();
   node->seq = next_sequence();
@@ -135,24 +172,41 @@ Arrays record_all(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
   node->attributes = std::move(attributes);
   node->stream = stream;
   node->inputs = std::move(in);
-  node->out.resize(specs.size());
-  for (size_t i = 0; i < specs.size(); ++i) node->out[i].spec = std::move(specs[i]);
+  for (Spec& spec : specs) node->out.emplace_back(Slot{std::move(spec), {}});
   if (top) {
     node->pins.fetch_add(1, std::memory_order_relaxed);
     top->tape.push_back(node);
   }
+  return node;
+}
+}  // namespace
+
+Arrays record_all(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
+  const auto node = make_node(op, std::move(attributes), std::move(in), stream);
   Arrays out;
   for (uint32_t i = 0; i < node->out.size(); ++i) out.emplace_back(node, i);
   return out;
 }
 
 array record(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
-  return record_all(op, std::move(attributes), std::move(in), stream)[0];
+  return array(make_node(op, std::move(attributes), std::move(in), stream), 0);
 }
 
 array constant(Scalar value, Shape shape, Dtype type, Stream stream) {
-  size_of(shape);
-  return record(constant_op, attrs(Constant{value.rounded(type), type, std::move(shape)}), {}, stream);
+  value = value.rounded(type);
+  const int64_t size = size_of(shape);
+  const bool small = !top && size <= small_constant / 16;
+  if (small && last_constants)
+    for (array& known : last_constants->values)
+      if (known && known.dtype() == type && known.shape() == shape && known.node()->stream == stream &&
+          constant_value(known) == value)
+        return known;
+  array made = record(constant_op, attrs(Constant{value, type, std::move(shape)}), {}, stream);
+  if (small) {
+    if (!last_constants && keeps_spares) own_thread();
+    if (last_constants) last_constants->values[last_constants->next++ % LastConstants::count] = made;
+  }
+  return made;
 }
 
 array recorded(const Node& node, uint32_t index) {

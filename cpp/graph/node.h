@@ -36,7 +36,8 @@ struct Node : Counted {
   const char* transform = nullptr;  // of a leaf: who made it
   // Scratch of the planner, under the plan lock.
   uint64_t mark = 0;
-  int32_t unit = -1, depth = 0, uses = 0;
+  int32_t unit = -1, uses = 0;
+  int32_t depth = 0;  // place among the members of its unit; stays while the node is claimed
 
   static void destroy(Node*);  // without recursion, however long the chain
   template <class T>

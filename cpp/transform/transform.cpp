@@ -32,7 +32,8 @@ struct Active {
         const Node* from = input.node().get();
         if (set.count(from)) {
           if (!inexact_only || any_inexact(*node)) set.insert(node.get());
-        } else if (from->seq > trace.begin && from->op->sort != Sort::input && !tape.count(from)) {
+        } else if (from->seq > trace.begin && from->op->sort != Sort::input && from->op->sort != Sort::constant &&
+                   !tape.count(from)) {
           fail(Kind::value, name, "an array that was made in another thread while the function ran: "
                "its history is not known; make it before the transform begins");
         }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "base/ref.h"
 #include "device/cpu/features.h"
 #include "device/cpu/pool.h"
 #include "device/cpu/spin_lock.h"
@@ -563,8 +564,8 @@ Allocator& allocator() {
 }
 
 // The calling thread's bins; null before its first call and after its thread_local objects died.
-thread_local Bins* own_bins = nullptr;
-thread_local bool thread_ends = false;
+LAZULITE_THREAD_LOCAL Bins* own_bins = nullptr;
+LAZULITE_THREAD_LOCAL bool thread_ends = false;
 
 struct BinsOwner {
   bool alive = true;

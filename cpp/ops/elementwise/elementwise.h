@@ -13,6 +13,9 @@ namespace lazulite {
 // How the family applies a row's op: promotion, broadcasting, casts.
 array unary(const Op&, const Operand& a, Stream s = default_stream());
 array binary(const Op&, const Operand& a, const Operand& b, Stream s = default_stream());
+// The same, straight: for the operators of Python, where every step counts.
+array binary(const Op&, const array& a, const array& b, Stream s);
+array binary(const Op&, const array& a, const Scalar& b, bool reversed, Stream s);
 
 array astype(const array& a, Dtype, Stream s = default_stream());
 array where(const Operand& condition, const Operand& x, const Operand& y, Stream s = default_stream());

@@ -217,6 +217,30 @@ array unary(const Op& op, const Operand& a, Stream s) {
   return record(op, {}, {fit(a, t, shape_of(a), row.name, s)}, s);
 }
 
+array binary(const Op& op, const array& a, const array& b, Stream s) {
+  const Row& row = family(op).row;
+  const Spec &x = a.slot().spec, &y = b.slot().spec;
+  if (x.type != y.type || x.shape != y.shape || row_type(row, x.type) != x.type || !row.types.has(x.type))
+    return binary(op, Operand(a), Operand(b), s);
+  Arrays in;
+  in.emplace_back(a);
+  in.emplace_back(b);
+  return record(op, {}, std::move(in), s);
+}
+
+array binary(const Op& op, const array& a, const Scalar& b, bool reversed, Stream s) {
+  const Row& row = family(op).row;
+  const Spec& x = a.slot().spec;
+  if (b.beside(x.type) != x.type || is_bool(x.type) || row_type(row, x.type) != x.type || !row.types.has(x.type))
+    return reversed ? binary(op, Operand(b), Operand(a), s) : binary(op, Operand(a), Operand(b), s);
+  b.check_fits(x.type, row.name);
+  Arrays in;
+  if (!reversed) in.emplace_back(a);
+  in.push_back(constant(b, x.shape, x.type, s));
+  if (reversed) in.emplace_back(a);
+  return record(op, {}, std::move(in), s);
+}
+
 array binary(const Op& op, const Operand& a, const Operand& b, Stream s) {
   const Row& row = family(op).row;
   const Dtype t = row_type(row, result_type({&a, &b}));

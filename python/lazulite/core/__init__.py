@@ -5,7 +5,7 @@ Arrays are recorded when functions are called and computed when their values are
 functions and compose.
 """
 
-import importlib.util as _importlib_util
+import os as _os
 import sys as _sys
 from builtins import sum as _total
 
@@ -19,10 +19,12 @@ from ._trees import map_leaves as _map_leaves
 from . import cuda, metal
 
 # OpenBLAS, where the package scipy-openblas32 provides it; opened at the first product.
-_spec = _importlib_util.find_spec("scipy_openblas32")
-if _spec is not None and _spec.submodule_search_locations:
-    _core._set_openblas_hint(_spec.submodule_search_locations[0] + "/lib/libscipy_openblas.so")
-del _spec
+for _path in _sys.path:
+    _path = _os.path.join(_path or ".", "scipy_openblas32", "lib", "libscipy_openblas.so")
+    if _os.path.exists(_path):
+        _core._set_openblas_hint(_path)
+        break
+del _path
 
 random = _core.random
 fast = _core.fast

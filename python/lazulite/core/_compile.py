@@ -1,13 +1,18 @@
 """compile: a function traced once per kind of arguments, then replayed as a graph. No compiler is run."""
 
-import functools
+from __future__ import annotations
+
+
 import os
-from collections import OrderedDict
-from typing import Any, Callable, Optional
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, fill, rebuild_sequence, template
+from ._trees import Leaf, fill, named_like, rebuild_sequence, template
+
+TYPE_CHECKING = False  # importing typing would take longer than all of this package
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
 
 _enabled = not any(
     os.environ.get(name, "0").lower() not in ("", "0", "false", "off", "no")
@@ -219,20 +224,23 @@ def _closure_arrays(fun: Callable) -> tuple:
     return tuple(found)
 
 
+_Method = type(_State(None).read)
+
+
 class CompiledFunction:
     """What compile returns; calls like the function that it wraps."""
 
     def __init__(self, fun, inputs, outputs, shapeless, cache_size):
-        functools.update_wrapper(self, fun, updated=())
+        named_like(fun, self)
         self._fun = fun
         self._inputs = _State(inputs)
         self._outputs = _State(outputs)
         self._shapeless = shapeless
-        self._cache: OrderedDict = OrderedDict()
+        self._cache: dict = {}  # the entry used last is the last
         self._cache_size = cache_size
 
     def __get__(self, instance, owner=None):
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else _Method(self, instance)
 
     def __call__(self, *args, **kwargs):
         if not _enabled or _core._tracing():
@@ -252,9 +260,9 @@ class CompiledFunction:
             entry.keep = closure
             self._cache[key_tuple] = entry
             while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
+                del self._cache[next(iter(self._cache))]
         else:
-            self._cache.move_to_end(key_tuple)
+            self._cache[key_tuple] = self._cache.pop(key_tuple)
         values = entry.graph(arguments + state + [random])
         if entry.random is not None:
             _core.random.state[0] = values[entry.random.index]

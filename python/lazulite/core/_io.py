@@ -1,16 +1,20 @@
 """Files: .npy, .npz and .safetensors. Everything is checked before it is believed; nothing is executed."""
 
-import ast
+from __future__ import annotations
+
+
 import io
-import json
 import math
 import os
 import struct
-import zipfile
-from typing import Any, Dict, Optional
 
 from . import _core
 from ._core import array
+
+TYPE_CHECKING = False  # importing typing would take longer than all of this package
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
 
 _MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT = 100 * 1024 * 1024
@@ -77,6 +81,8 @@ def _read_npy(data: bytes, name: str) -> array:
     if begin > len(data) or length > _HEADER_LIMIT:
         _bad("load", f"truncated npy header: {name}")
     try:
+        import ast
+
         header = ast.literal_eval(data[begin - length:begin].decode("utf-8" if wide else "latin1"))
         code, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
@@ -104,6 +110,8 @@ def _read_npy(data: bytes, name: str) -> array:
 
 
 def _read_npz(file, name: str) -> Dict[str, array]:
+    import zipfile
+
     try:
         with zipfile.ZipFile(file) as archive:
             found = {}
@@ -145,7 +153,9 @@ def save(file: Any, arr: array) -> None:
             out.close()
 
 
-def _savez(file, args, kwargs, compression):
+def _savez(file, args, kwargs, compressed):
+    import zipfile
+
     named = dict(kwargs)
     for i, a in enumerate(args):
         if f"arr_{i}" in named:
@@ -157,7 +167,7 @@ def _savez(file, args, kwargs, compression):
     _core.eval(list(named.values()))
     out, close, _ = _opened(file, "wb", ".npz")
     try:
-        with zipfile.ZipFile(out, "w", compression) as archive:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
             for name, a in named.items():
                 with archive.open(name + ".npy", "w", force_zip64=True) as member:
                     _write_npy(member, a)
@@ -168,12 +178,12 @@ def _savez(file, args, kwargs, compression):
 
 def savez(file: Any, *args: array, **kwargs: array) -> None:
     """Writes arrays as .npz: positional ones as arr_0, arr_1, ..., others by their names."""
-    _savez(file, args, kwargs, zipfile.ZIP_STORED)
+    _savez(file, args, kwargs, compressed=False)
 
 
 def savez_compressed(file: Any, *args: array, **kwargs: array) -> None:
     """savez with compression."""
-    _savez(file, args, kwargs, zipfile.ZIP_DEFLATED)
+    _savez(file, args, kwargs, compressed=True)
 
 
 # ---- safetensors ---------------------------------------------------------------------------------
@@ -195,6 +205,8 @@ def save_safetensors(file: Any, arrays: Dict[str, array], metadata: Optional[Dic
             raise ValueError(f"[save_safetensors] dtype not supported: {name}: got {a.dtype}")
         header[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [offset, offset + a.nbytes]}
         offset += a.nbytes
+    import json
+
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     out, close, _ = _opened(file, "wb", ".safetensors")
@@ -225,6 +237,8 @@ def _read_safetensors(file, name: str):
     if len(text) != length:
         _bad("load", f"truncated safetensors header: {name}")
     try:
+        import json
+
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
         if not isinstance(header, dict):
             raise ValueError("not an object")

@@ -4,12 +4,17 @@ The transforms themselves work on flat lists of arrays, in the extension; here a
 are taken apart and put together again.
 """
 
-import functools
-from typing import Any, Callable, Optional, Sequence, Union
+from __future__ import annotations
+
+
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, fill, map_leaves, template
+from ._trees import Leaf, fill, map_leaves, named_like, template
+
+TYPE_CHECKING = False  # importing typing would take longer than all of this package
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional, Sequence, Union
 
 
 def _check_differentiable(name: str, where: str, leaves_template: Any, leaves: Sequence[array]):
@@ -71,7 +76,6 @@ def value_and_grad(
 def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
     single, numbers, names = _normal_argnums(name, argnums, argnames)
 
-    @functools.wraps(fun, updated=())
     def wrapped(*args, **kwargs):
         for n in numbers:
             if n >= len(args):
@@ -111,7 +115,7 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             result = (result if numbers else None, {n: fill(keyword[n], gradients) for n in names})
         return value, result
 
-    return wrapped
+    return named_like(fun, wrapped)
 
 
 def grad(
@@ -127,11 +131,10 @@ def grad(
     """
     both = _value_and_grad("grad", fun, argnums, argnames, scalar_only=True)
 
-    @functools.wraps(fun, updated=())
     def wrapped(*args, **kwargs):
         return both(*args, **kwargs)[1]
 
-    return wrapped
+    return named_like(fun, wrapped)
 
 
 def _outputs_of(fun, structure):
@@ -230,7 +233,6 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     array([3, 3], dtype=float32)
     """
 
-    @functools.wraps(fun, updated=())
     def wrapped(*args, **kwargs):
         leaves: list = []
         shape = template(list(args), leaves)
@@ -264,4 +266,4 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
         values = _core._vmap(flat, leaves, flat_axes, wanted)
         return fill(result, values)
 
-    return wrapped
+    return named_like(fun, wrapped)

@@ -1,8 +1,24 @@
 """Trees: lists, tuples and dicts (Modules too) with arrays and other values as leaves."""
 
-from typing import Any, Callable
+from __future__ import annotations
+
 
 from ._core import array
+
+TYPE_CHECKING = False  # importing typing would take longer than all of this package
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+
+def named_like(fun: Callable, wrapper: Callable) -> Callable:
+    """`wrapper` with the name, documentation and signature of `fun`, as functools.wraps makes it."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        try:
+            setattr(wrapper, name, getattr(fun, name))
+        except AttributeError:  # a callable object
+            pass
+    wrapper.__wrapped__ = fun
+    return wrapper
 
 
 class Leaf:
