@@ -184,3 +184,27 @@ def test_no_process_and_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mx.eval(mx.compile(lambda x: mx.exp(x) * 2 + 1)(mx.ones(10)))
     assert not list(tmp_path.iterdir())
+
+
+def test_results_die_without_the_garbage_collector():
+    import gc
+
+    state = {"w": mx.ones((250_000,))}
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(x):
+        state["w"] = state["w"] * 0.5 + x
+        return mx.exp(state["w"])
+
+    x = mx.ones((250_000,))
+    mx.eval(x, step(x))
+    gc.collect()
+    gc.disable()
+    try:
+        start = mx.get_active_memory()
+        for _ in range(5):
+            mx.eval(step(x), state)
+            mx.eval(mx.vmap(mx.grad(lambda w: (w * w).sum()))(x.reshape(10, -1)))
+        assert mx.get_active_memory() == start
+    finally:
+        gc.enable()

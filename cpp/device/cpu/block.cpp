@@ -134,8 +134,18 @@ struct Runner {
   void fill(const Immediate& number, char* reg, int64_t n) const {
     alignas(16) char one[16];
     number.number.write(number.type, one);
-    const int64_t bytes = size_of(number.type);
-    for (int64_t i = 0; i < n; ++i) std::memcpy(reg + i * bytes, one, size_t(bytes));
+    auto repeat = [&]<class U>() {
+      U value;
+      std::memcpy(&value, one, sizeof value);
+      std::fill_n(reinterpret_cast<U*>(reg), n, value);
+    };
+    switch (size_of(number.type)) {
+      case 1: return repeat.template operator()<uint8_t>();
+      case 2: return repeat.template operator()<uint16_t>();
+      case 4: return repeat.template operator()<uint32_t>();
+      case 8: return repeat.template operator()<uint64_t>();
+      default: return repeat.template operator()<Sixteen>();
+    }
   }
 
   // Loads elements [start, start + n) of a port; returns where they are.

@@ -178,7 +178,7 @@ void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
 }
 
 void reduce_columns(const ReduceKernel& k, const Split& in, char* out) {
-  constexpr int64_t block_bytes = 512;
+  constexpr int64_t block_bytes = 2048;  // of accumulators: 32 lanes of them stay in L2, and rows come in long runs
   const int64_t w = in.width(), acc = in.wide(), length = in.length, inner = in.kept.back(), outer = in.results / inner;
   const int64_t stride = in.reduced_strides[0], block = block_bytes / acc, blocks = (inner + block - 1) / block;
   const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;

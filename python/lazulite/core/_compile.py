@@ -80,122 +80,124 @@ def _put(container: Any, key: Any, value: Any):
         container[key] = value
 
 
-class _State:
-    """Arrays held by containers: read before a trace, replaced by leaves, put back, written after."""
+# The walks below are plain functions: a nested function that calls itself is a cycle, which would keep
+# the arrays that it saw until the garbage collector runs.
 
-    def __init__(self, state: Any):
-        self.roots = [] if state is None else [state]
+
+def _read(value: Any, arrays: list, key: Optional[list]):
+    if isinstance(value, array):
+        arrays.append(value)
+        if key is not None:
+            key.append((value.shape, value.dtype))
+    elif isinstance(value, tuple):
+        for v in value:
+            _read(v, arrays, key)
+    elif _is_container(value):
+        entries = _entries(value)
+        if key is not None:
+            key.append(tuple(k for k, _ in entries))
+        for _, v in entries:
+            _read(v, arrays, key)
+    elif key is not None and isinstance(value, (bool, int, float, complex, str, type(None))):
+        key.append((type(value), repr(value)))
+
+
+def _save(value: Any, saved: list, seen: set):
+    if isinstance(value, tuple):
+        for v in value:
+            _save(v, saved, seen)
+    elif _is_container(value) and not isinstance(value, array) and id(value) not in seen:
+        seen.add(id(value))
+        entries = _entries(value)
+        saved.append((value, entries))
+        for _, v in entries:
+            _save(v, saved, seen)
+
+
+def _restore(saved: list):
+    for container, entries in saved:
+        if isinstance(container, dict):
+            dict.clear(container)
+            for k, v in entries:
+                dict.__setitem__(container, k, v)
+        elif isinstance(container, list):
+            container[:] = [v for _, v in entries]
+        else:
+            for k, v in entries:
+                if container[k] is not v:
+                    container[k] = v
+
+
+def _state_template(value: Any, arrays: list, known: set) -> Any:
+    if isinstance(value, array):
+        arrays.append(_core._copy_handle(value))
+        return (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
+    if isinstance(value, tuple):
+        return rebuild_sequence(value, [_state_template(v, arrays, known) for v in value])
+    if _is_container(value):
+        return _Held(value, [(k, _state_template(v, arrays, known)) for k, v in _entries(value)])
+    return value
+
+
+def _build(part: Any, values: list) -> Any:
+    if isinstance(part, Leaf):
+        return values[part.index]
+    if isinstance(part, _Held):
+        _assign(part.container, part, values)
+        return part.container
+    if isinstance(part, tuple):
+        return rebuild_sequence(part, [_build(v, values) for v in part])
+    return part
+
+
+def _assign(container: Any, held: _Held, values: list):
+    present = dict(_entries(container))
+    for k, part in held.entries:
+        now = present.pop(k, None)
+        if isinstance(part, _Held) and _is_container(now) and type(now) is type(part.container):
+            _assign(now, part, values)
+        elif isinstance(part, _Kept) and isinstance(now, array):
+            _core._set_handle(now, values[part.index])
+        else:
+            _put(container, k, _build(part, values))
+    if isinstance(container, dict):
+        for k in present:
+            dict.__delitem__(container, k)
+
+
+class _State:
+    """Arrays held by a container: read before a trace, replaced by leaves, put back, written after."""
+
+    def __init__(self, root: Any):
+        self.root = root
 
     def read(self, key: Optional[list] = None) -> list:
         """The arrays in order. `key` receives the structure."""
         arrays: list = []
-
-        def walk(value):
-            if isinstance(value, array):
-                arrays.append(value)
-                if key is not None:
-                    key.append((value.shape, value.dtype))
-            elif isinstance(value, tuple):
-                for v in value:
-                    walk(v)
-            elif _is_container(value):
-                entries = _entries(value)
-                if key is not None:
-                    key.append(tuple(k for k, _ in entries))
-                for _, v in entries:
-                    walk(v)
-            elif key is not None and isinstance(value, (bool, int, float, complex, str, type(None))):
-                key.append((type(value), repr(value)))
-
-        for root in self.roots:
-            walk(root)
+        if self.root is not None:
+            _read(self.root, arrays, key)
         return arrays
 
     def snapshot(self) -> list:
-        """What every container holds now, to be put back by restore."""
+        """What every container holds now, to be put back by _restore."""
         saved: list = []
-        seen: set = set()
-
-        def walk(value):
-            if isinstance(value, tuple):
-                for v in value:
-                    walk(v)
-            elif _is_container(value) and not isinstance(value, array) and id(value) not in seen:
-                seen.add(id(value))
-                entries = _entries(value)
-                saved.append((value, entries))
-                for _, v in entries:
-                    walk(v)
-
-        for root in self.roots:
-            walk(root)
+        _save(self.root, saved, set())
         return saved
 
-    @staticmethod
-    def restore(saved: list):
-        for container, entries in saved:
-            if isinstance(container, dict):
-                dict.clear(container)
-                for k, v in entries:
-                    dict.__setitem__(container, k, v)
-            elif isinstance(container, list):
-                container[:] = [v for _, v in entries]
-            else:
-                for k, v in entries:
-                    if container[k] is not v:
-                        container[k] = v
+    def describe(self, arrays: list, before: list) -> Any:
+        """A template of what is held now, whose arrays are appended to `arrays` (copies of the handles);
+        `before` are the array objects that were held."""
+        return _state_template(self.root, arrays, {id(a) for a in before})
 
-    def describe(self, arrays: list, before: list) -> list:
-        """Templates of the roots with the arrays that they hold now (copies of the handles); `before`
-        are the array objects that they held."""
-        known = {id(a) for a in before}
-
-        def walk(value):
-            if isinstance(value, array):
-                arrays.append(_core._copy_handle(value))
-                return (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
-            if isinstance(value, tuple):
-                parts = [walk(v) for v in value]
-                return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-            if _is_container(value):
-                return _Held(value, [(k, walk(v)) for k, v in _entries(value)])
-            return value
-
-        return [walk(root) for root in self.roots]
-
-    def write(self, templates: list, values: list):
-        """Makes the containers hold what the templates say."""
-
-        def build(part):
-            if isinstance(part, Leaf):
-                return values[part.index]
-            if isinstance(part, _Held):
-                assign(part.container, part)
-                return part.container
-            if isinstance(part, tuple):
-                parts = [build(v) for v in part]
-                return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
-            return part
-
-        def assign(container, held):
-            present = dict(_entries(container))
-            for k, part in held.entries:
-                now = present.pop(k, None)
-                if isinstance(part, _Held) and _is_container(now) and type(now) is type(part.container):
-                    assign(now, part)
-                elif isinstance(part, _Kept) and isinstance(now, array):
-                    _core._set_handle(now, values[part.index])
-                else:
-                    _put(container, k, build(part))
-            if isinstance(container, dict):
-                for k in present:
-                    dict.__delitem__(container, k)
-
-        for root, part in zip(self.roots, templates):
-            if isinstance(part, _Held):
-                assign(root, part)
-            elif isinstance(part, Leaf):
-                _core._set_handle(root, values[part.index])
+    def write(self, part: Any, values: list):
+        """Makes the container hold what the template says."""
+        if isinstance(part, _Held):
+            _assign(self.root, part, values)
+        elif isinstance(part, Leaf):
+            _core._set_handle(self.root, values[part.index])
+        elif isinstance(part, tuple):
+            for root, p in zip(self.root, part):
+                _State(root).write(p, values)
 
 
 class _Held:
@@ -295,7 +297,7 @@ class CompiledFunction:
                 for held, leaf in zip(state, leaves[n:]):
                     _core._swap_handles(held, leaf)
                 _core.random.state[0] = random
-                _State.restore(saved)
+                _restore(saved)
 
         entry.graph = _core._Graph(flat, arguments + state + [random])
         return entry

@@ -192,23 +192,28 @@ def jvp(fun: Callable, primals: Sequence[array], tangents: Sequence[array]):
     return _core._jvp(_outputs_of(fun, []), primals, tangents)
 
 
+def _note_axis(leaf, axis, found):
+    if isinstance(leaf, Leaf):
+        found[leaf.index] = axis
+
+
+def _walk_axes(axis, node, found, name):
+    if axis is None or (isinstance(axis, int) and not isinstance(axis, bool)):
+        map_leaves(lambda leaf: _note_axis(leaf, axis, found), node)
+    elif isinstance(axis, dict) and isinstance(node, dict) and axis.keys() == node.keys():
+        for key in node:
+            _walk_axes(axis[key], node[key], found, name)
+    elif isinstance(axis, (list, tuple)) and isinstance(node, (list, tuple)) and len(axis) == len(node):
+        for a, n in zip(axis, node):
+            _walk_axes(a, n, found, name)
+    else:
+        raise ValueError(f"[vmap] {name} does not fit the tree: got {axis!r} for {type(node).__name__}")
+
+
 def _axis_leaves(axes, tree_template, name):
     """The axis of every Leaf of the template: `axes` is an int, None, or a tree that is a prefix."""
     found: dict = {}
-
-    def walk(axis, node):
-        if axis is None or (isinstance(axis, int) and not isinstance(axis, bool)):
-            map_leaves(lambda leaf: found.update({leaf.index: axis}) if isinstance(leaf, Leaf) else None, node)
-        elif isinstance(axis, dict) and isinstance(node, dict) and axis.keys() == node.keys():
-            for key in node:
-                walk(axis[key], node[key])
-        elif isinstance(axis, (list, tuple)) and isinstance(node, (list, tuple)) and len(axis) == len(node):
-            for a, n in zip(axis, node):
-                walk(a, n)
-        else:
-            raise ValueError(f"[vmap] {name} does not fit the tree: got {axis!r} for {type(node).__name__}")
-
-    walk(axes, tree_template)
+    _walk_axes(axes, tree_template, found, name)
     return found
 
 
