@@ -24,3 +24,13 @@ cmake --install build/debian --prefix "$PWD/build/prefix" > /dev/null
 cmake -S examples/cpp -B build/example -G Ninja -DCMAKE_PREFIX_PATH="$PWD/build/prefix" > /dev/null
 cmake --build build/example
 build/example/regression
+
+echo "== a wheel, in an environment of its own"
+rm -rf build/wheel build/wheel-venv
+LAZULITE_BUILD_DIR="$PWD/build/wheel-build" .venv/bin/python -m pip wheel -q --no-deps --no-build-isolation -w build/wheel .
+ls -l build/wheel
+test "$(stat -c %s build/wheel/*.whl)" -le 10000000
+python3 -m venv build/wheel-venv
+build/wheel-venv/bin/python -m pip install -q build/wheel/*.whl pytest
+cp -r tests/smoke build/wheel-venv/smoke
+(cd build/wheel-venv && bin/python -m pytest -q -p no:cacheprovider smoke)

@@ -21,6 +21,7 @@ struct Def {
   std::vector<std::string> samples{};  // arguments with which the table tests call it
   std::string reference{};             // what the tests compare with; empty: NumPy's function of that name
   const void* op = nullptr;          // of an elementwise row
+  std::vector<std::string> types{};  // of the parameters in order, then of the result, as Python writes them
   bool any_layout = true;            // the same bits whatever the layout of the arguments
   Def&& method(const char* name = "") && {
     is_method = true;
@@ -78,14 +79,40 @@ inline PyObject* to_py(Dtype t) { return from_dtype(t); }
 PyObject* to_py(const std::vector<array>&);
 PyObject* to_py(const Shape&);
 
+// ---- how stubs name the types ----------------------------------------------------------------------
+template <class T> struct IsOptional : std::false_type {};
+template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
+template <class T>
+std::string type_name() {
+  if constexpr (IsOptional<T>::value) return type_name<typename T::value_type>() + " | None";
+  else if constexpr (std::is_same_v<T, Operand>) return "array | scalar";
+  else if constexpr (std::is_same_v<T, array>) return "array";
+  else if constexpr (std::is_same_v<T, Scalar>) return "scalar";
+  else if constexpr (std::is_same_v<T, Stream>) return "Stream | Device | DeviceType | None";
+  else if constexpr (std::is_same_v<T, bool>) return "bool";
+  else if constexpr (std::is_integral_v<T>) return "int";
+  else if constexpr (std::is_same_v<T, double>) return "float";
+  else if constexpr (std::is_same_v<T, std::string>) return "str";
+  else if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Axes>) return "int | Sequence[int]";
+  else if constexpr (std::is_same_v<T, Dtype>) return "Dtype";
+  else if constexpr (std::is_same_v<T, std::vector<array>>) return "Sequence[array]";
+  else return "Any";
+}
+template <class R> std::string result_name() {
+  if constexpr (std::is_same_v<R, std::vector<array>>) return "list[array]";
+  else return type_name<R>();
+}
+
 template <class R, class... A, size_t... i>
 Def make_def(const char* signature, R (*function)(A...), const char* doc, std::index_sequence<i...>) {
   std::string text = signature;
   std::string name = text.substr(0, text.find('('));
-  return Def{text, doc, [function, name](PyObject* const* args) -> PyObject* {
-               (void)args;
-               return to_py(function(From<std::remove_cvref_t<A>>::of(args[i], name.c_str())...));
-             }};
+  Def out{text, doc, [function, name](PyObject* const* args) -> PyObject* {
+            (void)args;
+            return to_py(function(From<std::remove_cvref_t<A>>::of(args[i], name.c_str())...));
+          }};
+  out.types = {type_name<std::remove_cvref_t<A>>()..., result_name<std::remove_cvref_t<R>>()};
+  return out;
 }
 template <class R, class... A>
 Def def(const char* signature, R (*function)(A...), const char* doc) {

@@ -1,5 +1,6 @@
 // Elementwise functions: the family's rows by a loop, then what is made of them.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cstring>
 
@@ -61,6 +62,8 @@ std::vector<Def> family_rows() {
     const bool two = family.operands == 2;
     auto add = [&](const std::string& name, bool method) {
       Def d{name + (two ? "(a, b, stream=None)" : "(a, /, *, stream=None)"), doc_of(family.row, two, name), {}, method, "", {}, "", op};
+      d.types = {type_name<Operand>(), type_name<Stream>(), type_name<array>()};
+      if (two) d.types.insert(d.types.begin(), type_name<Operand>());
       if (two)
         d.invoke = [op](PyObject* const* v) {
           const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2]);
@@ -167,6 +170,8 @@ void add_op_table(py::module_& m) {
         for (auto& c : d.samples) cases.append(c);
         row["cases"] = cases;
         row["reference"] = d.reference;
+        row["method"] = d.is_method;
+        row["types"] = py::cast(d.types);
         row["same_bits_in_any_layout"] = d.any_layout;
         if (d.op) {
           const auto& op = *static_cast<const Op*>(d.op);
@@ -175,7 +180,7 @@ void add_op_table(py::module_& m) {
           for (int i = 0; i < dtype_count; ++i)
             if (family.row.types.has(Dtype(i))) types.append(name_of(Dtype(i)));
           row["operands"] = family.operands;
-          row["types"] = types;
+          row["dtypes"] = types;
           row["low"] = family.row.lo;
           row["high"] = family.row.hi;
           row["ulp"] = family.row.ulp;

@@ -66,7 +66,7 @@ class Row:
     def __init__(self, row):
         self.name, self.module, self.signature, self.doc = row["name"], row["module"], row["signature"], row["doc"]
         self.elementwise = "operands" in row
-        self.types = row.get("types")
+        self.types = row.get("dtypes")
         self.low, self.high = row.get("low", -2.0), row.get("high", 2.0)
         self.ulp = row.get("ulp")
         self.differentiable = row.get("differentiable", True)

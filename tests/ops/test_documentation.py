@@ -48,3 +48,13 @@ def test_examples_of_modules(name):
         if test.examples:
             test.globs.update({"mx": mx, "nn": nn, "optim": optim})
             run(test)
+
+
+def test_the_stub_is_up_to_date():
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    tool = Path(__file__).parents[2] / "tools" / "make_stubs.py"
+    out = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr

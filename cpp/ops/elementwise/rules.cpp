@@ -190,8 +190,9 @@ const Op stop_op{.name = "stop_gradient", .doc = "The same value, constant to de
 
 }  // namespace
 
+// Instantiated for every row by `collect` below, for every unit that names one.
 template <class R>
-const Op& elementwise_op() {
+[[gnu::used, gnu::noinline]] const Op& elementwise_op() {
   static const Op& op = [&]() -> const Op& {
     if constexpr (index_in(R::row.name, unary_rows{}) >= 0) return make_op<R>(unary_rows{}, 1, elementwise_unary());
     else return make_op<R>(binary_rows{}, 2, elementwise_binary());
