@@ -55,6 +55,9 @@ struct Constant {  // attributes of sort constant; the shape is the output's
 array record(const Op&, AttrsRef, Arrays in, Stream = default_stream());
 Arrays record_all(const Op&, AttrsRef, Arrays in, Stream = default_stream());  // all outputs
 
+// A node of two inputs of one shape, whose result has that shape: infer is not asked.
+array record_pair(const Op&, const array& a, const array& b, Dtype type, Stream stream);
+
 array constant(Scalar value, Shape shape, Dtype type, Stream = default_stream());
 array from_storage(Spec, Storage);                 // ready
 array from_buffer(Ref<Buffer>, Shape, Dtype);      // ready, dense
@@ -62,6 +65,10 @@ array abstract_leaf(Spec, const char* transform);  // State::traced
 array alias_leaf(const array& value);              // the same value as a new node: an identity, differentiable
 
 array recorded(const Node&, uint32_t index);       // the output of a node that a rule was given
+
+inline const Slot& array::slot() const { return node_->out[index_]; }
+inline const Shape& array::shape() const { return slot().spec.shape; }
+inline Dtype array::dtype() const { return slot().spec.type; }
 
 bool is_constant(const array&);
 const Scalar& constant_value(const array&);

@@ -30,8 +30,12 @@ struct rows {
 };
 
 #ifndef LAZULITE_LEVEL
+const Op& find_elementwise_op(const char* name);
 template <class R>
-const Op& elementwise_op();
+const Op& elementwise_op() {
+  static const Op& op = find_elementwise_op(R::row.name);
+  return op;
+}
 #endif
 
 }  // namespace lazulite

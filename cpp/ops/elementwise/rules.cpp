@@ -190,25 +190,23 @@ const Op stop_op{.name = "stop_gradient", .doc = "The same value, constant to de
 
 }  // namespace
 
-// Instantiated for every row by `collect` below, for every unit that names one.
-template <class R>
-[[gnu::used, gnu::noinline]] const Op& elementwise_op() {
-  static const Op& op = [&]() -> const Op& {
-    if constexpr (index_in(R::row.name, unary_rows{}) >= 0) return make_op<R>(unary_rows{}, 1, elementwise_unary());
-    else return make_op<R>(binary_rows{}, 2, elementwise_binary());
-  }();
-  return op;
-}
-
 namespace {
 template <class... R>
-void collect(rows<R...>) { (list().push_back(&elementwise_op<R>()), ...); }
+void collect(rows<R...> all, int operands, const Kernel* kernels) {
+  (list().push_back(&make_op<R>(all, operands, kernels)), ...);
+}
 }  // namespace
 
 const std::vector<const Op*>& elementwise_ops() {
-  static const bool once = (collect(unary_rows{}), collect(binary_rows{}), true);
+  static const bool once = (collect(unary_rows{}, 1, elementwise_unary()), collect(binary_rows{}, 2, elementwise_binary()), true);
   (void)once;
   return list();
+}
+
+const Op& find_elementwise_op(const char* name) {
+  for (const Op* op : elementwise_ops())
+    if (std::string_view(op->name) == name) return *op;
+  fail(Kind::runtime, name, "no such row");
 }
 
 array unary(const Op& op, const Operand& a, Stream s) {
@@ -223,10 +221,7 @@ array binary(const Op& op, const array& a, const array& b, Stream s) {
   const Spec &x = a.slot().spec, &y = b.slot().spec;
   if (x.type != y.type || x.shape != y.shape || row_type(row, x.type) != x.type || !row.types.has(x.type))
     return binary(op, Operand(a), Operand(b), s);
-  Arrays in;
-  in.emplace_back(a);
-  in.emplace_back(b);
-  return record(op, {}, std::move(in), s);
+  return record_pair(op, a, b, row.result == Result::boolean ? bool_ : x.type, s);
 }
 
 array binary(const Op& op, const array& a, const Scalar& b, bool reversed, Stream s) {
@@ -235,11 +230,9 @@ array binary(const Op& op, const array& a, const Scalar& b, bool reversed, Strea
   if (b.beside(x.type) != x.type || is_bool(x.type) || row_type(row, x.type) != x.type || !row.types.has(x.type))
     return reversed ? binary(op, Operand(b), Operand(a), s) : binary(op, Operand(a), Operand(b), s);
   b.check_fits(x.type, row.name);
-  Arrays in;
-  if (!reversed) in.emplace_back(a);
-  in.push_back(constant(b, x.shape, x.type, s));
-  if (reversed) in.emplace_back(a);
-  return record(op, {}, std::move(in), s);
+  const array number = constant(b, x.shape, x.type, s);
+  const Dtype t = row.result == Result::boolean ? bool_ : x.type;
+  return reversed ? record_pair(op, number, a, t, s) : record_pair(op, a, number, t, s);
 }
 
 array binary(const Op& op, const Operand& a, const Operand& b, Stream s) {
