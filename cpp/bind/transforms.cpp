@@ -61,6 +61,26 @@ void add_transforms(py::module_& m) {
     return to_list(vmap(flat(fun), from_list(inputs), from_axes(axes),
                         [&](const ArrayList& out) { return from_axes(out_axes(to_list(out))); }));
   });
+  m.def("_custom", [](py::object fun, py::list arguments, py::object vjp_rule, py::object jvp_rule, py::object vmap_rule) {
+    Rules rules;
+    if (!vjp_rule.is_none())
+      rules.vjp = [vjp_rule](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {
+        return from_list(vjp_rule(to_list(primals), to_list(cotangents), to_list(outputs)));
+      };
+    if (!jvp_rule.is_none())
+      rules.jvp = [jvp_rule](const ArrayList& primals, const ArrayList& tangents) {
+        return from_list(jvp_rule(to_list(primals), to_list(tangents)));
+      };
+    if (!vmap_rule.is_none())
+      rules.vmap = [vmap_rule](const ArrayList& inputs, const Axes& axes) {
+        py::list at;
+        for (int axis : axes) at.append(axis < 0 ? py::object(py::none()) : py::object(py::int_(axis)));
+        const py::tuple out = vmap_rule(to_list(inputs), at);
+        return std::pair(from_list(out[0]), from_axes(out[1]));
+      };
+    return to_list(custom_call(flat(fun), from_list(arguments), rules));
+  });
+  m.def("_checkpoint", [](py::object fun, py::list arguments) { return to_list(checkpoint_call(flat(fun), from_list(arguments))); });
   m.def("_tracing", [] { return current_trace() != nullptr; });
   m.def("_copy_handle", [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
   m.def("_set_handle", [](py::handle a, py::handle b) { unwrap(a.ptr()) = unwrap(b.ptr()); });

@@ -133,6 +133,116 @@ struct Planner {
           member.stored = member.node->refs.load() > member.node->uses;
   }
 
+  // ---- sinking: a value that is stored only for one later group, and cheap to form there from what is
+  // stored in any case, is formed there. Gradients are full of them: 1 - y * y beside y = tanh(x).
+
+  void sink() {
+    // Only groups that store several values are looked at: long chains cost nothing here.
+    std::unordered_map<const Node*, SmallVector<Node*, 4>> users;
+    for (const Unit& unit : units) {
+      if (!unit.fused) continue;
+      int stored = 0;
+      for (const auto& member : unit.members) stored += member.stored;
+      if (stored > 1)
+        for (const auto& member : unit.members) users[member.node];
+    }
+    if (users.empty()) return;
+    for (Node* node : order)
+      for (const array& input : node->inputs) {
+        const auto found = users.find(input.node().get());
+        if (found != users.end()) found->second.push_back(node);
+      }
+    bool moved = false;
+    for (size_t u = 0; u < units.size(); ++u) {
+      if (!units[u].fused || !users.count(units[u].members[0].node)) continue;
+      for (size_t m = units[u].members.size(); m-- > 0;) {
+        if (m >= units[u].members.size() || !units[u].members[m].stored) continue;
+        const int target = sink_target(units[u].members[m].node, int(u), users);
+        if (target < 0) continue;
+        std::vector<Node*> cone;
+        if (!sink_cone(units[u].members[m].node, int(u), users, cone)) continue;
+        if (units[target].members.size() + size_t(units[target].outside) + 3 * cone.size() > size_t(group_limit) ||
+            cone.size() == units[u].members.size())
+          continue;
+        move_cone(cone, int(u), target);
+        moved = true;
+      }
+    }
+    if (moved)
+      for (size_t u = 0; u < units.size(); ++u)
+        if (units[u].fused) settle(int(u));
+  }
+  using Users = std::unordered_map<const Node*, SmallVector<Node*, 4>>;
+
+  // The one other group that uses a node which nobody outside of the plan holds; -1: there is none.
+  int sink_target(const Node* node, int unit, const Users& users) const {
+    const auto found = users.find(node);
+    if (found == users.end()) return -1;
+    const auto& list = found->second;
+    if (list.empty() || node->pins.load() || int64_t(node->refs.load()) > int64_t(list.size())) return -1;
+    const int target = list[0]->unit;
+    for (const Node* user : list)
+      if (user->unit != target) return -1;
+    if (target == unit || target < 0 || !units[target].fused || !same_domain(units[target], *node)) return -1;
+    return target;
+  }
+  // The node with all that only it uses in its group; false when something would have to be stored newly.
+  bool sink_cone(Node* node, int unit, const Users& users, std::vector<Node*>& cone) const {
+    cone.push_back(node);
+    if (cone.size() > 16) return false;
+    for (const array& input : node->inputs) {
+      Node* from = input.node().get();
+      if (is_immediate(input, *node) || std::find(cone.begin(), cone.end(), from) != cone.end()) continue;
+      if (from->mark != planning || from->unit < 0) {
+        // Memory that exists before this plan, and may be waiting to be freed: leave it its chance.
+        if (from->op->sort != Sort::input && int64_t(from->refs.load()) <= 1) return false;
+        continue;
+      }
+      if (from->unit != unit) return false;  // would live longer
+      const auto found = users.find(from);
+      if (found == users.end()) return false;
+      const auto& list = found->second;
+      bool only_here = int64_t(from->refs.load()) <= int64_t(list.size()), elsewhere = !only_here;
+      for (const Node* user : list) {
+        only_here &= std::find(cone.begin(), cone.end(), user) != cone.end();
+        elsewhere |= user->unit != unit;
+      }
+      if (only_here) {
+        if (!sink_cone(from, unit, users, cone)) return false;
+      } else if (!elsewhere) {
+        return false;
+      }
+    }
+    return true;
+  }
+  void move_cone(const std::vector<Node*>& cone, int from, int to) {
+    auto& members = units[from].members;
+    SmallVector<Unit::Member, 4> kept, front;
+    for (auto& member : members)
+      (std::find(cone.begin(), cone.end(), member.node) != cone.end() ? front : kept).push_back(member);
+    members = std::move(kept);
+    for (auto& member : front) {
+      member.node->unit = to;
+      units[to].outside += int(member.node->inputs.size());
+    }
+    for (auto& member : units[to].members) front.push_back(member);
+    units[to].members = std::move(front);
+  }
+  // Places and stores of the members, after members have moved.
+  void settle(int unit) {
+    auto& members = units[unit].members;
+    for (size_t i = 0; i < members.size(); ++i) {
+      members[i].node->depth = int(i);
+      members[i].node->uses = 0;
+    }
+    for (auto& member : members)
+      for (const array& input : member.node->inputs) {
+        Node* from = input.node().get();
+        if (from->mark == planning && from->unit == unit && member.node->pins.load() == 0) ++from->uses;
+      }
+    for (auto& member : members) member.stored = member.node->refs.load() > member.node->uses;
+  }
+
   int unit_of(const array& input, const Node& consumer) const {
     const Node* from = input.node().get();
     return from->mark != planning || from->unit < 0 || is_immediate(input, consumer) ? -1 : from->unit;
@@ -143,7 +253,7 @@ struct Planner {
   // The array whose memory this one shares, through the views of this plan.
   const Node* base_of(const Node* node) const {
     while (node->mark == planning && node->op->sort == Sort::view && node->unit >= 0 && !node->inputs.empty())
-      node = node->inputs[0].node().get();
+      node = node->inputs.back().node().get();
     return node;
   }
   void find_readers() {
@@ -178,9 +288,49 @@ struct Planner {
     return false;
   }
 
+  // ---- units that make much less than they read run as soon as they can: what they read may then die
+
+  struct Edges {
+    std::vector<int> begin, to, waiting;  // users of each unit; how many inputs each still waits for
+  };
+  Edges find_edges() const {
+    Edges e;
+    e.begin.assign(units.size() + 1, 0);
+    e.waiting.assign(units.size(), 0);
+    auto each = [&](auto&& f) {
+      for (size_t u = 0; u < units.size(); ++u)
+        for (const auto& member : units[u].members)
+          for (const array& input : member.node->inputs) {
+            const int from = unit_of(input, *member.node);
+            if (from >= 0 && from != int(u)) f(from, int(u));
+          }
+    };
+    each([&](int from, int u) {
+      ++e.begin[from + 1];
+      ++e.waiting[u];
+    });
+    for (size_t u = 0; u < units.size(); ++u) e.begin[u + 1] += e.begin[u];
+    e.to.resize(size_t(e.begin.back()));
+    std::vector<int> at(e.begin.begin(), e.begin.end() - 1);
+    each([&](int from, int u) { e.to[at[from]++] = u; });
+    return e;
+  }
+  bool reduces(const Unit& unit) const {
+    int64_t made = 0, read = 0;
+    for (const auto& member : unit.members) {
+      if (member.node->op->update) return false;
+      for (const array& input : member.node->inputs)
+        read = std::max(read, size_of(input.shape()) * size_of(input.dtype()));
+      if (member.stored && member.node->op->sort != Sort::view)
+        for (const Slot& slot : member.node->out) made += size_of(slot.spec.shape) * size_of(slot.spec.type);
+    }
+    return made * 4 <= read;
+  }
+
   // Units in depth-first order from the roots: what is made last is used first.
   void arrange(const array* roots, size_t count) {
     find_readers();
+    Edges edges = find_edges();
     std::vector<char> seen(units.size(), 0);  // 1: on its way, 2: placed
     struct Frame {
       int unit;
@@ -214,9 +364,19 @@ struct Planner {
             }
             if (waits) continue;
           }
-          seen[stack.back().unit] = 2;
-          placed.push_back(stack.back().unit);
+          const int done = stack.back().unit;
           stack.pop_back();
+          seen[done] = 2;
+          placed.push_back(done);
+          // Those that wait for nothing else, and shrink what there is.
+          for (size_t next = placed.size() - 1; next < placed.size(); ++next)
+            for (int k = edges.begin[placed[next]]; k < edges.begin[placed[next] + 1]; ++k) {
+              const int user = edges.to[k];
+              if (--edges.waiting[user] == 0 && seen[user] == 0 && reduces(units[user])) {
+                seen[user] = 2;
+                placed.push_back(user);
+              }
+            }
           continue;
         }
         const Node* node = unit.members[top.member].node;
@@ -302,6 +462,7 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   ++planning;
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
   planner.group();
+  planner.sink();
   if (width > 0) planner.arrange_by_width(size_t(width));
   else planner.arrange(roots, count);
   for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());
@@ -336,9 +497,12 @@ PlanSummary Plan::summary() const {
     for (const auto& member : units[u].members)
       if (member.node->op->sort == Sort::view && !member.node->inputs.empty()) {
         Life& view = lives[member.node];
-        Life& base = lives[member.node->inputs[0].node().get()];
-        base.last = std::max(base.last, view.last);
-        if (int64_t(member.node->refs.load()) > view.uses) base.last = INT64_MAX;
+        const size_t first = member.node->inputs.size() - member.node->out.size();
+        for (size_t i = first; i < member.node->inputs.size(); ++i) {
+          Life& base = lives[member.node->inputs[i].node().get()];
+          base.last = std::max(base.last, view.last);
+          if (int64_t(member.node->refs.load()) > view.uses) base.last = INT64_MAX;
+        }
       }
   int64_t live = 0;
   for (size_t u = 0; u < units.size(); ++u) {

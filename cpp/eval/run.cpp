@@ -109,12 +109,17 @@ void run_single(const Unit& unit) {
   SmallVector<Bound, 3> in;
   for (const array& input : node.inputs) in.push_back(bind(input.slot().spec, input.slot().storage));
   if (op.sort == Sort::view) {
-    Storage storage;
-    if (op.view(node, in[0], storage)) {
-      if (!storage.buffer) storage.buffer = in[0].storage->buffer;
-      node.out[0].storage = std::move(storage);
-      return;
+    // The outputs show the last inputs.
+    const size_t first = in.size() - node.out.size();
+    bool all = true;
+    for (size_t i = 0; all && i < node.out.size(); ++i) {
+      Storage storage;
+      all = op.view(node, in[first + i], storage);
+      if (!all) break;
+      if (!storage.buffer) storage.buffer = in[first + i].storage->buffer;
+      node.out[i].storage = std::move(storage);
     }
+    if (all) return;
   }
   SmallVector<Storage, 1> storages;
   for (size_t i = 0; i < node.out.size(); ++i) {

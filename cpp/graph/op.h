@@ -69,7 +69,8 @@ struct Op {
   Arrays (*jvp)(const Node&, const Arrays& tangents) = nullptr;
   // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
   Arrays (*vmap)(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) = nullptr;
-  // sort == view: describes the output in the input's memory; false: it must be copied.
+  // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show the
+  // last inputs, one each.
   bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
   // sort == elementwise: the kernel for inputs of this compute type; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;

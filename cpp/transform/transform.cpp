@@ -265,12 +265,12 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
   return result;
 }
 
-Graph::Graph(const Function& f, const std::vector<Spec>& specs) : arguments_(specs.size()) {
+Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform) : arguments_(specs.size()) {
   ArrayList leaves;
-  for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, "compile"));
-  Trace trace("compile", true);
+  for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
+  Trace trace(transform, true);
   const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, "compile", false);
+  const Active active(trace, leaves, transform, false);
 
   // What the outputs need, over the tape; the rest is dead.
   std::unordered_set<const Node*> needed;
@@ -330,10 +330,32 @@ Graph::Operand Graph::operand(const array& a, const std::function<int64_t(const 
   return n >= 0 ? Operand{n, {}} : Operand{-1, a};
 }
 
-ArrayList Graph::operator()(const ArrayList& arguments) const {
+ArrayList Graph::operator()(const ArrayList& arguments) const { return replay(arguments, {}); }
+
+ArrayList Graph::captures() const {
+  ArrayList found;
+  auto add = [&](const Operand& o) {
+    if (o.value >= 0) return;
+    for (const array& a : found)
+      if (a.same(o.captured)) return;
+    found.push_back(o.captured);
+  };
+  for (const Step& step : steps_)
+    for (const Operand& o : step.in) add(o);
+  for (const Operand& o : outputs_) add(o);
+  return found;
+}
+
+ArrayList Graph::replay(const ArrayList& arguments, const ArrayList& others) const {
   std::vector<array> values(values_);
   for (size_t i = 0; i < arguments_; ++i) values[i] = arguments[i];
-  auto get = [&](const Operand& o) { return o.value >= 0 ? values[o.value] : o.captured; };
+  const ArrayList known = others.empty() ? ArrayList() : captures();
+  auto get = [&](const Operand& o) {
+    if (o.value >= 0) return values[o.value];
+    for (size_t k = 0; k < known.size(); ++k)
+      if (known[k].same(o.captured)) return others[k];
+    return o.captured;
+  };
   for (const Step& step : steps_) {
     Arrays in;
     for (const Operand& o : step.in) in.push_back(get(o));

@@ -30,13 +30,27 @@ ArrayList grad(const Function& f, const ArrayList& arguments);
 ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
                const std::function<Axes(const ArrayList& lane_outputs)>& out_axes);
 
+// Rules that replace what the derivatives and the batching of a function's ops would give. An empty one:
+// that of its ops. Null arrays are zeros in cotangents, tangents and results.
+struct Rules {
+  std::function<ArrayList(const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs)> vjp;
+  std::function<ArrayList(const ArrayList& primals, const ArrayList& tangents)> jvp;
+  std::function<std::pair<ArrayList, Axes>(const ArrayList& inputs, const Axes& axes)> vmap;
+};
+// f(arguments), with rules of its own under the transforms that are open.
+ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules& rules);
+// f(arguments), whose inner values are computed again for its vjp instead of being kept.
+ArrayList checkpoint_call(const Function& f, const ArrayList& arguments);
+
 // The graph of a function, traced once over abstract arguments and replayed with others.
 // Arrays that are older than the trace are captured by reference.
 class Graph : public Counted {
  public:
   // Raises when f reads an argument. Argument i of f has specs[i].
-  Graph(const Function& f, const std::vector<Spec>& specs);
+  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile");
   ArrayList operator()(const ArrayList& arguments) const;  // records; nothing runs
+  ArrayList captures() const;                               // distinct, in order of use
+  ArrayList replay(const ArrayList& arguments, const ArrayList& captures) const;  // with others in their place
   size_t nodes() const { return steps_.size(); }
   std::string print() const;
 

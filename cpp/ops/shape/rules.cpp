@@ -309,36 +309,40 @@ void view_kernel(const Call& call) {
 const Op view_op{.name = "view", .doc = "The same bytes as another dtype.", .sort = Sort::view, .infer = infer_view,
                  .vmap = vmap_view, .view = view_view, .kernel = view_kernel};
 
-// ---- depends
+// ---- depends: the dependencies, then the inputs, which are passed on
 struct Depends {
   int inputs;
   auto tie() const { return std::tie(inputs); }
 };
+size_t first_input(const Node& node) { return node.inputs.size() - node.out.size(); }
 Specs infer_depends(const Attrs* a, const Arrays& in) {
   Specs out;
-  for (int i = 0; i < static_cast<const AttrsOf<Depends>*>(a)->value.inputs; ++i) out.push_back(in[i].slot().spec);
+  for (size_t i = in.size() - size_t(static_cast<const AttrsOf<Depends>*>(a)->value.inputs); i < in.size(); ++i)
+    out.push_back(in[i].slot().spec);
   return out;
 }
 Arrays vjp_depends(const Node& node, const Arrays& cts, const Needs&) {
-  Arrays out = cts;
+  Arrays out;
   out.resize(node.inputs.size());
+  for (size_t i = 0; i < cts.size(); ++i) out[first_input(node) + i] = cts[i];
   return out;
 }
 Arrays jvp_depends(const Node& node, const Arrays& t) {
   Arrays out;
-  for (size_t i = 0; i < node.out.size(); ++i) out.push_back(t[i]);
+  for (size_t i = 0; i < node.out.size(); ++i) out.push_back(t[first_input(node) + i]);
   return out;
 }
 Arrays vmap_depends(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   out_axes.clear();
-  for (size_t i = 0; i < node.out.size(); ++i) out_axes.push_back(axes[i]);
+  for (size_t i = 0; i < node.out.size(); ++i) out_axes.push_back(axes[first_input(node) + i]);
   return record_all(*node.op, node.attributes, in, node.stream);
 }
-void depends_kernel(const Call& call) {
-  for (size_t i = 0; i < call.out.size(); ++i) copy_strided(call.in[i], call.out[i]);
+bool view_depends(const Node&, const Bound& in, Storage& out) {
+  out = *in.storage;
+  return true;
 }
-const Op depends_op{.name = "depends", .doc = "The inputs, evaluated after the dependencies.", .barrier = true,
-                    .infer = infer_depends, .vjp = vjp_depends, .jvp = jvp_depends, .vmap = vmap_depends, .kernel = depends_kernel};
+const Op depends_op{.name = "depends", .doc = "The inputs, evaluated after the dependencies.", .sort = Sort::view, .barrier = true,
+                    .infer = infer_depends, .vjp = vjp_depends, .jvp = jvp_depends, .vmap = vmap_depends, .view = view_depends};
 
 }  // namespace
 
@@ -668,8 +672,8 @@ array diagonal(const array& a, int offset, int axis1, int axis2, Stream s) {
 std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies) {
   if (inputs.empty()) return {};
   Arrays in;
-  for (auto& a : inputs) in.push_back(a);
   for (auto& a : dependencies) in.push_back(a);
+  for (auto& a : inputs) in.push_back(a);
   const Arrays out = record_all(depends_op, attrs(Depends{int(inputs.size())}), std::move(in), inputs[0].node()->stream);
   return {out.begin(), out.end()};
 }

@@ -1,0 +1,202 @@
+// Functions with rules of their own: custom_function and checkpoint.
+//
+// The ops of the function stay on the tape; a last node passes their results on. Its inputs are the
+// arguments and those results, its rules give cotangents to the arguments alone, so that no cotangent
+// ever reaches the ops inside. Where a rule is missing, the node passes through.
+#include "graph/trace.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/reduce/reduce.h"
+#include "ops/shape/shape.h"
+#include "transform/transform.h"
+
+namespace lazulite {
+
+namespace {
+
+struct Custom final : Attrs {
+  Rules rules;
+  size_t arguments;  // the other inputs are the results
+  Custom(Rules r, size_t n) : rules(std::move(r)), arguments(n) {}
+  bool equal(const Attrs& o) const override { return this == &o; }
+  size_t hash() const override { return std::hash<const void*>{}(this); }
+  void print(std::ostream& out) const override { out << arguments; }
+};
+const Custom& custom_of(const Node& node) { return static_cast<const Custom&>(*node.attributes); }
+
+extern const Op custom_op;
+
+ArrayList pass(Ref<const Custom> custom, const ArrayList& arguments, const ArrayList& results) {
+  Arrays in;
+  for (const array& a : arguments) in.push_back(a);
+  for (const array& a : results) in.push_back(a);
+  const Stream stream = results.empty() ? default_stream() : results[0].node()->stream;
+  const Arrays out = record_all(custom_op, AttrsRef(std::move(custom)), std::move(in), stream);
+  return {out.begin(), out.end()};
+}
+
+Specs infer_custom(const Attrs* attributes, const Arrays& in) {
+  Specs out;
+  for (size_t i = static_cast<const Custom*>(attributes)->arguments; i < in.size(); ++i) out.push_back(in[i].slot().spec);
+  return out;
+}
+
+void check_shapes(const char* rule, const ArrayList& got, const Arrays& like, size_t count) {
+  if (got.size() != count)
+    fail(Kind::value, "custom_function", "wrong number of arrays from the ", rule, " rule: got ", got.size(), ", expected ", count);
+  for (size_t i = 0; i < count; ++i)
+    if (got[i] && got[i].shape() != like[i].shape())
+      fail(Kind::value, "custom_function", "wrong shape from the ", rule, " rule: got ", got[i].shape(), ", expected ", like[i].shape());
+}
+
+Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs&) {
+  const Custom& custom = custom_of(node);
+  Arrays out;
+  out.resize(node.inputs.size());
+  if (!custom.rules.vjp) {
+    for (size_t i = 0; i < node.out.size(); ++i) out[custom.arguments + i] = cts[i];
+    return out;
+  }
+  const ArrayList primals(node.inputs.begin(), node.inputs.begin() + custom.arguments);
+  ArrayList cotangents, outputs;
+  for (uint32_t i = 0; i < node.out.size(); ++i) {
+    outputs.push_back(recorded(node, i));
+    cotangents.push_back(i < cts.size() && cts[i] ? cts[i] : zeros_like(outputs.back()));
+  }
+  const ArrayList grads = custom.rules.vjp(primals, cotangents, outputs);
+  check_shapes("vjp", grads, node.inputs, custom.arguments);
+  for (size_t i = 0; i < grads.size(); ++i)
+    if (grads[i]) out[i] = astype(grads[i], node.inputs[i].dtype());
+  return out;
+}
+
+Arrays jvp_custom(const Node& node, const Arrays& t) {
+  const Custom& custom = custom_of(node);
+  Arrays out;
+  if (!custom.rules.jvp) {
+    for (size_t i = custom.arguments; i < t.size(); ++i) out.push_back(t[i]);
+    return out;
+  }
+  const ArrayList primals(node.inputs.begin(), node.inputs.begin() + custom.arguments);
+  ArrayList tangents;
+  for (size_t i = 0; i < custom.arguments; ++i) tangents.push_back(t[i] ? t[i] : zeros_like(node.inputs[i]));
+  const ArrayList result = custom.rules.jvp(primals, tangents);
+  Arrays like;
+  for (uint32_t i = 0; i < node.out.size(); ++i) like.push_back(recorded(node, i));
+  check_shapes("jvp", result, like, like.size());
+  for (const array& a : result) out.push_back(a);
+  return out;
+}
+
+// In lanes: the derivative rules are mapped in turn.
+Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const Custom& custom = custom_of(node);
+  const size_t n = custom.arguments;
+  const ArrayList arguments(in.begin(), in.begin() + n);
+  const Axes argument_axes(axes.begin(), axes.begin() + n);
+  ArrayList results;
+  Axes result_axes;
+  if (custom.rules.vmap) {
+    auto [values, at] = custom.rules.vmap(arguments, argument_axes);
+    if (values.size() != node.out.size() || at.size() != values.size())
+      fail(Kind::value, "custom_function", "wrong number of arrays from the vmap rule: got ", values.size(), ", expected ", node.out.size());
+    results = values;
+    result_axes = at;
+  } else {
+    results.assign(in.begin() + n, in.end());
+    result_axes = Axes(axes.begin() + n, axes.end());
+  }
+  Rules mapped;
+  const Rules& rules = custom.rules;
+  auto to_axes = [](const Axes& wanted) { return [wanted](const ArrayList&) { return wanted; }; };
+  if (rules.vjp) {
+    mapped.vjp = [rules, argument_axes, result_axes](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {
+      const size_t a = primals.size(), r = outputs.size();
+      ArrayList all(primals);
+      Axes all_axes = argument_axes;
+      for (const ArrayList* more : {&cotangents, &outputs}) {
+        all.insert(all.end(), more->begin(), more->end());
+        all_axes.append(result_axes.begin(), result_axes.end());
+      }
+      ArrayList like(primals);
+      const Axes at = argument_axes;
+      ArrayList grads = vmap(
+          [&](const ArrayList& lane) {
+            const ArrayList x(lane.begin(), lane.begin() + a);
+            ArrayList g = rules.vjp(x, {lane.begin() + a, lane.begin() + a + r}, {lane.begin() + a + r, lane.end()});
+            for (size_t i = 0; i < g.size() && i < x.size(); ++i)
+              if (!g[i]) g[i] = zeros_like(x[i]);
+            return g;
+          },
+          all, all_axes, [&](const ArrayList& lane) {
+            Axes out;
+            for (size_t i = 0; i < lane.size(); ++i) out.push_back(std::max(0, i < at.size() ? at[i] : 0));
+            return out;
+          });
+      // What all lanes share receives the sum of their cotangents.
+      for (size_t i = 0; i < grads.size() && i < at.size(); ++i)
+        if (at[i] < 0) grads[i] = sum(grads[i], {0}, false);
+      return grads;
+    };
+  }
+  if (rules.jvp) {
+    mapped.jvp = [rules, argument_axes, result_axes, to_axes](const ArrayList& primals, const ArrayList& tangents) {
+      const size_t a = primals.size();
+      ArrayList all(primals);
+      all.insert(all.end(), tangents.begin(), tangents.end());
+      Axes all_axes = argument_axes;
+      all_axes.append(argument_axes.begin(), argument_axes.end());
+      Axes wanted;
+      for (int axis : result_axes) wanted.push_back(std::max(0, axis));
+      return vmap([&](const ArrayList& lane) { return rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()}); },
+                  all, all_axes, to_axes(wanted));
+    };
+  }
+  if (rules.vmap)
+    mapped.vmap = nullptr;  // mapped once more: by the ops that the rule recorded
+  out_axes = result_axes;
+  const ArrayList out = pass(make_ref<const Custom>(std::move(mapped), n), arguments, results);
+  Arrays list;
+  for (const array& a : out) list.push_back(a);
+  return list;
+}
+
+bool view_custom(const Node&, const Bound& in, Storage& out) {
+  out = *in.storage;
+  return true;
+}
+
+const Op custom_op{.name = "custom", .doc = "The results of a function that has rules of its own.", .sort = Sort::view,
+                   .barrier = true, .infer = infer_custom, .vjp = vjp_custom, .jvp = jvp_custom, .vmap = vmap_custom,
+                   .view = view_custom};
+
+}  // namespace
+
+ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules& rules) {
+  const ArrayList results = f(arguments);
+  if (!current_trace() || results.empty()) return results;
+  return pass(make_ref<const Custom>(rules, arguments.size()), arguments, results);
+}
+
+ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
+  if (!current_trace()) return f(arguments);
+  std::vector<Spec> specs;
+  for (const array& a : arguments) specs.push_back(a.slot().spec);
+  const auto graph = make_ref<Graph>(f, specs, "checkpoint");
+  // Captured arrays (the parameters of a module) are arguments like the others.
+  ArrayList all = arguments;
+  const ArrayList captures = graph->captures();
+  all.insert(all.end(), captures.begin(), captures.end());
+  const size_t n = arguments.size();
+  const Function again = [graph, n](const ArrayList& in) {
+    return graph->replay({in.begin(), in.begin() + n}, {in.begin() + n, in.end()});
+  };
+  Rules rules;
+  rules.vjp = [again](const ArrayList& primals, const ArrayList& cotangents, const ArrayList&) {
+    // Not before the cotangents are there: or the values would be kept after all.
+    const ArrayList later = depends(primals, cotangents);
+    return vjp(again, later, [&](const ArrayList&) { return cotangents; }).second;
+  };
+  return custom_call(again, all, rules);
+}
+
+}  // namespace lazulite

@@ -1,0 +1,233 @@
+"""custom_function, checkpoint, and derivatives as whole matrices."""
+
+from __future__ import annotations
+
+from . import _core
+from ._core import array
+from ._transforms import _check_differentiable, vmap
+from ._trees import Leaf, fill, map_leaves, named_like, template
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Sequence, Union
+
+
+def _flat_call(fun, shape, keep):
+    """`fun` over a flat list of arrays; `keep` receives the template of its result."""
+
+    def flat(arrays):
+        args, kwargs = fill(shape, arrays)
+        outputs: list = []
+        keep.append(template(fun(*args, **kwargs), outputs))
+        return outputs
+
+    return flat
+
+
+def _fill_leaves(name, part, place, found):
+    if isinstance(place, Leaf):
+        while len(found) <= place.index:
+            found.append(None)
+        found[place.index] = array(part) if part is not None and not isinstance(part, array) else part
+    elif isinstance(place, dict):
+        for key in place:
+            _fill_leaves(name, None if part is None else part[key], place[key], found)
+    elif isinstance(place, (list, tuple)):
+        if part is not None and (not isinstance(part, (list, tuple)) or len(part) != len(place)):
+            got = len(part) if isinstance(part, (list, tuple)) else type(part).__name__
+            raise ValueError(f"[custom_function] the {name} rule returned the wrong tree: got {got}, expected {len(place)} values")
+        for k, p in enumerate(place):
+            _fill_leaves(name, None if part is None else part[k], p, found)
+
+
+def _leaves(name, tree, like):
+    """The arrays of a rule's result, in the places of the template `like`; None where there is none."""
+    found: list = []
+    _fill_leaves(name, tree, like, found)
+    return found
+
+
+def _only(values):
+    """Several arguments as a tuple, one as itself."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+class custom_function:
+    """A function with rules of its own for derivatives and batching.
+
+    Decorates a function of arrays and trees of arrays. `f.vjp`, `f.jvp` and `f.vmap` decorate its rules;
+    one that is missing follows from the function's own ops.
+
+    * `vjp(primals, cotangents, outputs)` returns the cotangents of the primals,
+    * `jvp(primals, tangents)` the tangents of the outputs,
+    * `vmap(inputs, axes)` the outputs and their axes (None: not mapped).
+
+    Several arguments arrive as a tuple, one as itself.
+
+    >>> @mx.custom_function
+    ... def f(x, y):
+    ...     return mx.sin(x) * y
+    >>> @f.vjp
+    ... def f_vjp(primals, cotangent, output):
+    ...     x, y = primals
+    ...     return cotangent * mx.cos(x) * y, cotangent * mx.sin(x) * 100
+    >>> mx.grad(f, argnums=1)(mx.array(mx.pi / 2), mx.array(2.0))
+    array(100, dtype=float32)
+    """
+
+    def __init__(self, f: Callable):
+        self._f = f
+        self._vjp: Any = None
+        self._jvp: Any = None
+        self._vmap: Any = None
+        named_like(f, self)
+
+    def vjp(self, f: Callable) -> Callable:
+        """Decorates the rule of the vector-Jacobian product; see the class."""
+        self._vjp = f
+        return f
+
+    def jvp(self, f: Callable) -> Callable:
+        """Decorates the rule of the Jacobian-vector product; see the class."""
+        self._jvp = f
+        return f
+
+    def vmap(self, f: Callable) -> Callable:
+        """Decorates the rule of batching; see the class."""
+        self._vmap = f
+        return f
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not _core._tracing():
+            return self._f(*args, **kwargs)
+        leaves: list = []
+        positional = template(list(args), leaves)
+        shape = (positional, template(kwargs, leaves))
+        kept: list = []
+
+        def primals(arrays):
+            return _only(fill(positional, arrays))
+
+        def vjp_rule(arrays, cotangents, outputs):
+            given = self._vjp(primals(arrays), fill(kept[0], cotangents), fill(kept[0], outputs))
+            found = _leaves("vjp", [given] if len(positional) == 1 else given, positional)
+            return found + [None] * (len(arrays) - len(found))
+
+        def jvp_rule(arrays, tangents):
+            return _leaves("jvp", self._jvp(primals(arrays), primals(tangents)), kept[0])
+
+        def vmap_rule(arrays, axes):
+            values, at = self._vmap(primals(arrays), primals(axes))
+            outputs: list = []
+            template(values, outputs)
+            found: list = []
+            map_leaves(found.append, at)
+            if len(found) == 1:
+                found *= len(outputs)
+            return outputs, [-1 if a is None else a for a in found]
+
+        outputs = _core._custom(
+            _flat_call(self._f, shape, kept), leaves,
+            vjp_rule if self._vjp else None, jvp_rule if self._jvp else None, vmap_rule if self._vmap else None,
+        )
+        return fill(kept[0], outputs)
+
+
+def checkpoint(fun: Callable) -> Callable:
+    """A function whose inner values are computed again for its gradient instead of being kept: less memory
+    for more time. Arrays that `fun` finds through closures (a module's parameters) get gradients too.
+    Inside a transform `fun` is traced: it cannot read its arguments' values.
+
+    >>> f = mx.checkpoint(lambda x: mx.exp(mx.sin(x)).sum())
+    >>> mx.grad(f)(mx.array([0.0]))
+    array([1], dtype=float32)
+    """
+
+    def wrapped(*args, **kwargs):
+        if not _core._tracing():
+            return fun(*args, **kwargs)
+        leaves: list = []
+        shape = (template(list(args), leaves), template(kwargs, leaves))
+        kept: list = []
+        outputs = _core._checkpoint(_flat_call(fun, shape, kept), leaves)
+        return fill(kept[0], outputs)
+
+    return named_like(fun, wrapped)
+
+
+def _matrix(name, fun, argnums, forward):
+    single = isinstance(argnums, int)
+    numbers = [argnums] if single else list(argnums)
+
+    def wrapped(*args):
+        for n in numbers:
+            if not 0 <= n < len(args):
+                raise ValueError(f"[{name}] argnums {n} out of range: got {len(args)} arguments")
+            if not isinstance(args[n], array):
+                raise ValueError(f"[{name}] argument {n} is not an array: got {type(args[n]).__name__}")
+            _check_differentiable(name, f"argument {n}", Leaf(0), [args[n]])
+        primals = [args[n] for n in numbers]
+
+        def of(*chosen):
+            full = list(args)
+            for n, a in zip(numbers, chosen):
+                full[n] = a
+            out = fun(*full)
+            if not isinstance(out, array):
+                raise ValueError(f"[{name}] the function must return an array: got {type(out).__name__}")
+            return [out]
+
+        if forward:
+            results = []
+            for k, p in enumerate(primals):
+                basis = _core.eye(p.size, dtype=p.dtype).reshape((p.size,) + p.shape)
+
+                def along(t, k=k):
+                    tangents = [t if i == k else _core.zeros_like(q) for i, q in enumerate(primals)]
+                    return _core._jvp(lambda traced: of(*traced), primals, tangents)[1][0]
+
+                columns = vmap(along, out_axes=-1)(basis)
+                results.append(columns.reshape(columns.shape[:-1] + p.shape))
+        else:
+            shape = of(*primals)[0]
+
+            def back(ct):
+                return _core._vjp(lambda traced: of(*traced), primals, lambda outputs: [ct])[1]
+
+            basis = _core.eye(shape.size, dtype=shape.dtype).reshape((shape.size,) + shape.shape)
+            rows = vmap(back)(basis)
+            results = [r.reshape(shape.shape + p.shape) for r, p in zip(rows, primals)]
+        return results[0] if single else tuple(results)
+
+    return named_like(fun, wrapped)
+
+
+def jacrev(fun: Callable, argnums: Union[int, Sequence[int]] = 0) -> Callable:
+    """A function that returns the Jacobian of `fun` (an array from arrays), one backward pass per output
+    element, all of them batched: shape of the output, then that of the argument.
+
+    >>> mx.jacrev(lambda x: x * x)(mx.array([1.0, 2.0]))
+    array([[2, 0],
+           [0, 4]], dtype=float32)
+    """
+    return _matrix("jacrev", fun, argnums, False)
+
+
+def jacfwd(fun: Callable, argnums: Union[int, Sequence[int]] = 0) -> Callable:
+    """As jacrev, one forward pass per element of the argument.
+
+    >>> mx.jacfwd(lambda x: x * x)(mx.array([1.0, 2.0]))
+    array([[2, 0],
+           [0, 4]], dtype=float32)
+    """
+    return _matrix("jacfwd", fun, argnums, True)
+
+
+def hessian(fun: Callable, argnums: int = 0) -> Callable:
+    """The matrix of second derivatives of a scalar function, forward over reverse: the argument's shape twice.
+
+    >>> mx.hessian(lambda x: (x ** 3).sum())(mx.array([1.0, 2.0]))
+    array([[6, 0],
+           [0, 12]], dtype=float32)
+    """
+    return jacfwd(jacrev(fun, argnums), argnums)

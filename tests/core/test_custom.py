@@ -1,0 +1,165 @@
+"""custom_function, checkpoint, jacobians."""
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+import lazulite.nn as nn
+
+
+def make():
+    @mx.custom_function
+    def f(x, y):
+        return mx.sin(x) * y
+
+    @f.vjp
+    def f_vjp(primals, cotangent, output):
+        x, y = primals
+        assert output.shape == cotangent.shape
+        return cotangent * 10 * y, cotangent * 100 * x
+
+    return f
+
+
+X, Y = mx.array([0.5, 1.0]), mx.array([2.0, 3.0])
+
+
+def test_the_rule_is_used_by_gradients():
+    f = make()
+    assert f(X, Y).tolist() == (mx.sin(X) * Y).tolist()
+    gx, gy = mx.grad(lambda x, y: f(x, y).sum(), argnums=(0, 1))(X, Y)
+    assert gx.tolist() == [20, 30] and gy.tolist() == [50, 100]
+    outputs, (gx, gy) = mx.vjp(f, [X, Y], [mx.ones(2)])
+    assert gx.tolist() == [20, 30] and outputs[0].tolist() == f(X, Y).tolist()
+    assert mx.grad(lambda x: (f(x, Y) * x).sum())(X).tolist() == pytest.approx([0.5 * 20 + np.sin(0.5) * 2, 30 + np.sin(1) * 3], rel=1e-6)
+
+
+def test_without_a_rule_the_ops_inside_give_it():
+    f = make()
+    _, (t,) = mx.jvp(f, [X, Y], [mx.ones(2), mx.zeros(2)])
+    np.testing.assert_allclose(np.array(t), np.cos(np.array(X)) * np.array(Y), rtol=1e-6)
+    got = mx.vmap(f)(mx.stack([X, Y]), mx.stack([Y, X]))
+    np.testing.assert_allclose(np.array(got), np.array(mx.stack([f(X, Y), f(Y, X)])), rtol=1e-6)
+
+
+def test_the_rule_survives_other_transforms():
+    f = make()
+    xs, wanted = mx.stack([X, Y]), [[20, 30], [20, 30]]
+    assert mx.vmap(mx.grad(lambda x: f(x, Y).sum()))(xs).tolist() == wanted
+    assert mx.grad(lambda xs: mx.vmap(lambda x: f(x, Y))(xs).sum())(xs).tolist() == wanted
+    shared = mx.grad(lambda y: mx.vmap(lambda x: f(x, y))(xs).sum())(Y)
+    assert shared.tolist() == pytest.approx([100 * (0.5 + 2.0), 100 * (1.0 + 3.0)])
+    assert mx.compile(mx.grad(lambda x: f(x, Y).sum()))(X).tolist() == [20, 30]
+    assert mx.grad(mx.compile(lambda x: f(x, Y).sum()))(X).tolist() == [20, 30]
+    # 10 y x is linear in x here: the second derivative is that of the rule.
+    assert mx.grad(lambda x: (mx.grad(lambda x: f(x, Y).sum())(x) * x).sum())(X).tolist() == [20, 30]
+    assert mx.checkpoint(lambda x: f(x, Y).sum())(X).item() == f(X, Y).sum().item()
+    assert mx.grad(mx.checkpoint(lambda x: f(x, Y).sum()))(X).tolist() == [20, 30]
+
+
+def test_jvp_and_vmap_rules():
+    @mx.custom_function
+    def g(x):
+        return x * 2
+
+    @g.jvp
+    def g_jvp(primal, tangent):
+        return tangent * 7
+
+    @g.vmap
+    def g_vmap(x, axis):
+        assert axis == 1
+        return mx.moveaxis(x, axis, 0) * 5, 0
+
+    _, (t,) = mx.jvp(g, [X], [mx.ones(2)])
+    assert t.tolist() == [7, 7]
+    assert mx.vmap(g, in_axes=1)(mx.ones((2, 3))).tolist() == [[5, 5]] * 3
+    assert g(X).tolist() == [1, 2]
+
+
+def test_trees_and_several_outputs():
+    @mx.custom_function
+    def h(p, scale=2.0):
+        return {"a": p["w"] * scale, "b": [p["v"]]}
+
+    @h.vjp
+    def h_vjp(p, ct, out):
+        return {"w": ct["a"] * 3, "v": ct["b"][0] * 4}
+
+    tree = {"w": X, "v": Y}
+    grads = mx.grad(lambda p: h(p)["a"].sum() + h(p, scale=5.0)["b"][0].sum())(tree)
+    assert grads["w"].tolist() == [3, 3] and grads["v"].tolist() == [4, 4]
+
+
+def test_rules_that_return_the_wrong_thing():
+    f = mx.custom_function(lambda x, y: x * y)
+    f.vjp(lambda primals, ct, out: ct)
+    with pytest.raises(ValueError, match="custom_function"):
+        mx.grad(lambda x: f(x, Y).sum())(X)
+    f.vjp(lambda primals, ct, out: (ct[:1], ct))
+    with pytest.raises(ValueError, match="shape"):
+        mx.grad(lambda x: f(x, Y).sum())(X)
+
+
+def test_checkpoint_gives_the_same_gradients_and_captures_parameters():
+    mx.random.seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
+    x = mx.random.normal((5, 4))
+
+    def loss(m, wrap):
+        return (wrap(lambda x: m(x))(x) ** 2).sum()
+
+    _, plain = nn.value_and_grad(model, lambda m: loss(m, lambda f: f))(model)
+    _, saved = nn.value_and_grad(model, lambda m: loss(m, mx.checkpoint))(model)
+    from lazulite.utils import tree_flatten
+
+    for (k, a), (_, b) in zip(tree_flatten(plain), tree_flatten(saved)):
+        assert a.tolist() == b.tolist(), k
+        assert mx.abs(a).max().item() > 0
+
+
+def test_checkpoint_needs_less_memory():
+    w = [mx.random.normal((128, 128), key=mx.random.key(k)) * 0.05 for k in range(24)]
+    x = mx.random.normal((4096, 128))
+    mx.eval(w, x)
+
+    def layers(x, w):
+        for p in w:
+            x = mx.tanh(x @ p)
+        return x
+
+    def peak(wrap):
+        def loss(w):
+            y = x
+            for k in range(0, 24, 6):
+                y = wrap(lambda y, *part: layers(y, part))(y, *w[k : k + 6])
+            return (y * y).mean()
+
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        start = mx.get_active_memory()
+        mx.eval(mx.value_and_grad(loss)(w))
+        return mx.get_peak_memory() - start
+
+    assert peak(lambda f: f) > 2 * peak(mx.checkpoint)
+
+
+def test_jacobians():
+    rng = np.random.default_rng(0)
+    a = mx.array(rng.standard_normal((3, 2)), mx.float64)
+    x = mx.array(rng.standard_normal(2), mx.float64)
+    f = lambda x: mx.tanh(a @ x)  # noqa: E731
+    wanted = (1 - np.array(f(x)) ** 2)[:, None] * np.array(a)
+    for jac in (mx.jacrev, mx.jacfwd):
+        np.testing.assert_allclose(np.array(jac(f)(x)), wanted, rtol=1e-12)
+        np.testing.assert_allclose(np.array(mx.compile(jac(f))(x)), wanted, rtol=1e-12)
+        j0, j1 = jac(lambda x, y: x * y.sum(), argnums=(0, 1))(x, x)
+        np.testing.assert_allclose(np.array(j0), np.eye(2) * np.array(x).sum(), rtol=1e-12)
+        np.testing.assert_allclose(np.array(j1), np.outer(np.array(x), np.ones(2)), rtol=1e-12)
+        assert jac(lambda m: m.T)(a).shape == (2, 3, 3, 2)
+    h = mx.hessian(lambda x: (mx.sin(a @ x) ** 2).sum())(x)
+    np.testing.assert_allclose(np.array(h), np.array(h).T, rtol=1e-10)
+    with pytest.raises(TypeError):
+        mx.jacrev(f)(mx.array([1, 2]))
+    with pytest.raises(ValueError):
+        mx.jacfwd(f, argnums=3)(x)
