@@ -24,6 +24,6 @@ int main() {
     mx::eval(p);
   }
   std::printf("w = %.3f, b = %.3f\n", double(p[0].item<float>()), double(p[1].item<float>()));
-  std::printf("what one loss runs:\n%s", mx::plan(loss(p)).print().c_str());
+  std::printf("what one loss runs:\n%s\n", mx::plan(loss(p)).print().c_str());
   return p[0].item<float>() > 2.9f && p[0].item<float>() < 3.1f ? 0 : 1;
 }

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <memory>
 
-#include "base/level.h"
+#include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 
 namespace lazulite::cpu {

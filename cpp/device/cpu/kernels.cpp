@@ -1,5 +1,5 @@
 // Conversions between dtypes, per instruction-set level.
-#include "base/level.h"
+#include "device/cpu/level.h"
 #include "device/cpu/block.h"
 #include "simd/complex.h"
 

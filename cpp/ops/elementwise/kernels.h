@@ -1,6 +1,6 @@
 // From rows to block kernels. Per-level units only; everything has internal linkage.
 #pragma once
-#include "base/level.h"
+#include "device/cpu/level.h"
 #include "device/program.h"
 #include "ops/elementwise/row.h"
 #include "simd/complex_math.h"

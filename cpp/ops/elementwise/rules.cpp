@@ -1,7 +1,7 @@
 // The elementwise family: what holds for every row (promotion, broadcasting, derivatives, batching).
 #include <cmath>
 
-#include "base/level.h"
+#include "device/cpu/level.h"
 #include "device/cpu/block.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"

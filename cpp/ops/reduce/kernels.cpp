@@ -1,7 +1,7 @@
 // Reductions per instruction-set level.
 #include "ops/reduce/kernels.h"
 
-#include "base/level.h"
+#include "device/cpu/level.h"
 #include "ops/reduce/monoid.h"
 
 namespace lazulite {

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <vector>
 
-#include "base/level.h"
+#include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/reduce/kernels.h"

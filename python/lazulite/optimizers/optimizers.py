@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 import lazulite.core as mx
-from lazulite.nn import Module
-from lazulite.optimizers.schedulers import Schedule
-from lazulite.utils import tree_flatten, tree_map, tree_map_with_path, tree_reduce, tree_unflatten
+from lazulite.optimizers.base import LearningRate, Optimizer, _check_betas, _check_not_negative, _nested, _rms
+from lazulite.utils import tree_flatten, tree_map, tree_map_with_path, tree_reduce
 
 __all__ = [
     "AdaDelta",
@@ -25,137 +24,6 @@ __all__ = [
     "SGD",
     "clip_grad_norm",
 ]
-
-LearningRate = Union[float, mx.array, Schedule]
-
-
-class Optimizer:
-    """The base of all optimizers.
-
-    A new rule gives :meth:`init_single` and :meth:`apply_single`, for one parameter each. The
-    state is a dict with ``step`` (uint64), ``learning_rate`` (float32) and, in the form of the
-    parameters, a dict of arrays for each of them. It is the same dict always and may be captured
-    by :func:`lazulite.core.compile`. Parameters and what is remembered of them keep their dtype.
-
-    Args:
-        schedulers: functions of the step by the name of the entry of ``state`` that they set
-            before each step.
-
-    Example:
-        >>> import lazulite.core as mx, lazulite.optimizers as optim
-        >>> class SignDescent(optim.Optimizer):
-        ...     def __init__(self, learning_rate):
-        ...         super().__init__()
-        ...         self.learning_rate = learning_rate
-        ...     def init_single(self, parameter, state):
-        ...         pass
-        ...     def apply_single(self, gradient, parameter, state):
-        ...         return parameter - self.learning_rate * mx.sign(gradient)
-        >>> SignDescent(0.5).apply_gradients({"w": mx.array([7.0])}, {"w": mx.array([2.0])})
-        {'w': array([1.5], dtype=float32)}
-    """
-
-    def __init__(self, schedulers: Optional[dict[str, Schedule]] = None) -> None:
-        self._state: dict[str, Any] = {"step": mx.array(0, mx.uint64)}
-        self._schedulers = dict(schedulers or {})
-
-    @property
-    def state(self) -> dict:
-        """The dict of all that changes from step to step."""
-        return self._state
-
-    @state.setter
-    def state(self, state: dict) -> None:
-        self._state = state
-
-    @property
-    def step(self) -> mx.array:
-        """How many steps have been taken."""
-        return self.state["step"]
-
-    @property
-    def learning_rate(self) -> mx.array:
-        """The step size, of the last step taken where it follows a schedule; may be set."""
-        return self.state["learning_rate"]
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate: LearningRate) -> None:
-        self._maybe_schedule("learning_rate", learning_rate)
-
-    def _maybe_schedule(self, name: str, value: LearningRate) -> None:
-        """Keep a number in the state, or a schedule with its value at the present step."""
-        if callable(value):
-            self._schedulers[name] = value
-            value = value(self.step)
-        self.state[name] = _as_float(value)
-
-    def _rate(self, dtype: mx.Dtype) -> mx.array:
-        """The learning rate in the dtype of a gradient, so that halves stay halves."""
-        return self.learning_rate.astype(dtype)
-
-    def init(self, parameters: dict) -> None:
-        """Make the state of all parameters that have none yet; updates do this by themselves.
-
-        Args:
-            parameters: the tree of parameters, or of their gradients.
-
-        Raises:
-            ValueError: a parameter has the name of another entry of the state, such as ``step``.
-        """
-        self._init_tree(parameters, self.state, "")
-
-    def _init_tree(self, parameters: Any, state: Any, path: str) -> Any:
-        if isinstance(state, mx.array):
-            raise ValueError(f"[{type(self).__name__}] {path!r} is taken: got a parameter with it")
-        if isinstance(parameters, dict):
-            state = {} if state is None else state
-            for key, item in parameters.items():
-                state[key] = self._init_tree(item, state.get(key), _join(path, key))
-        elif isinstance(parameters, (list, tuple)):
-            old = list(state or [])
-            state = old + [None] * (len(parameters) - len(old))
-            for i, item in enumerate(parameters):
-                state[i] = self._init_tree(item, state[i], _join(path, i))
-        elif not state:
-            state = {}
-            self.init_single(parameters, state)
-        return state
-
-    def init_single(self, parameter: mx.array, state: dict) -> None:
-        """Fill the empty ``state`` of one parameter."""
-        raise NotImplementedError(f"{type(self).__name__} has no init_single")
-
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
-        """Take a step for one parameter: change ``state``, return the new parameter."""
-        raise NotImplementedError(f"{type(self).__name__} has no apply_single")
-
-    def apply_gradients(self, gradients: dict, parameters: dict) -> dict:
-        """Take a step and return the new parameters, in the form of ``gradients``.
-
-        Args:
-            gradients: a tree of gradients.
-            parameters: a tree or module that has these parameters, and maybe more.
-
-        Raises:
-            KeyError, IndexError: a gradient has no parameter.
-        """
-        self.init(gradients)
-        for name, schedule in self._schedulers.items():
-            self.state[name] = _as_float(schedule(self.step))
-        self.state["step"] = self.step + 1
-        return tree_map(self.apply_single, gradients, parameters, self.state)
-
-    def update(self, model: Module, gradients: dict) -> None:
-        """Take a step and put the new parameters into ``model``.
-
-        Example:
-            >>> import lazulite.core as mx, lazulite.nn as nn, lazulite.optimizers as optim
-            >>> layer = nn.Linear(1, 1).apply(mx.ones_like)
-            >>> optim.SGD(0.5).update(layer, {"bias": mx.array([1.0])})
-            >>> layer.bias
-            array([0.5], dtype=float32)
-        """
-        model.update(self.apply_gradients(gradients, model))
 
 
 class SGD(Optimizer):
@@ -814,32 +682,3 @@ def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
     norm = mx.sqrt(tree_reduce(add_squares, grads, mx.array(0.0)))
     scale = mx.minimum(max_norm / (norm + 1e-6), 1)
     return tree_map(lambda g: g * scale.astype(g.dtype), grads), norm
-
-
-def _as_float(value: Union[float, mx.array]) -> mx.array:
-    if isinstance(value, mx.array) and mx.issubdtype(value.dtype, mx.floating):
-        return value
-    return value.astype(mx.float32) if isinstance(value, mx.array) else mx.array(value, mx.float32)
-
-
-def _rms(x: mx.array) -> mx.array:
-    return mx.sqrt(mx.mean(mx.square(x)))
-
-
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
-
-
-def _nested(leaves: dict[str, mx.array]) -> dict:
-    return tree_unflatten(leaves) if leaves else {}
-
-
-def _check_not_negative(op: str, **values: float) -> None:
-    for name, value in values.items():
-        if not value >= 0:
-            raise ValueError(f"[{op}] bad {name}: got {value}, expected 0 or more")
-
-
-def _check_betas(op: str, betas: list[float]) -> None:
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-        raise ValueError(f"[{op}] bad betas: got {betas}, expected two numbers in [0, 1)")
