@@ -255,3 +255,67 @@ TEST(Compile, a_graph_replays_with_the_same_bits_and_merges_equal_steps) {
   EXPECT_EQ(graph.nodes(), 4u);  // exp, add, multiply, divide
   EXPECT_TRUE(same_bits(graph({x, y})[0], f({x, y})[0]));
 }
+
+// ---- rooms, as they read in Python ---------------------------------------------------------------
+
+TEST(Create, ramps_and_patterns) {
+  EXPECT_EQ(values(mx::arange(1, 7, 2)), (std::vector<float>{1, 3, 5}));
+  EXPECT_EQ(mx::arange(0, 1, 0.25).dtype(), mx::float32);
+  EXPECT_EQ(values(mx::linspace(0, 1, 5)), (std::vector<float>{0, 0.25f, 0.5f, 0.75f, 1}));
+  EXPECT_EQ(values(mx::eye(2, 3, 1)), (std::vector<float>{0, 1, 0, 0, 0, 1}));
+  EXPECT_EQ(values(mx::diag(array{1.0f, 2.0f}, -1)), (std::vector<float>{0, 0, 0, 1, 0, 0, 0, 2, 0}));
+  EXPECT_EQ(kind_of_error([] { mx::arange(0, 3, 0); }), mx::Kind::value);
+  EXPECT_EQ(kind_of_error([] { mx::zeros({-1}); }), mx::Kind::value);
+}
+
+TEST(Index, keys_as_numpy_reads_them) {
+  const array a = mx::reshape(mx::arange(0, 12, 1), {3, 4});
+  const mx::IndexItem all{mx::IndexItem::range, 0, {}, {}, {}, {}};
+  const mx::IndexItem last{mx::IndexItem::number, -1, {}, {}, {}, {}};
+  const mx::IndexItem some{mx::IndexItem::indices, 0, {}, {}, {}, array{2, 0}};
+  EXPECT_EQ(values(mx::index(a, {last})), (std::vector<float>{8, 9, 10, 11}));
+  EXPECT_EQ(values(mx::index(a, {all, some})), (std::vector<float>{2, 0, 6, 4, 10, 8}));
+  EXPECT_EQ(values(mx::index_update(a, {some, last}, 0)), (std::vector<float>{0, 1, 2, 0, 4, 5, 6, 7, 8, 9, 10, 0}));
+  EXPECT_EQ(values(mx::scatter_add(mx::zeros({3}), {array{1, 1, 2}}, array{1.0f, 2.0f, 5.0f}, {0})), (std::vector<float>{0, 3, 5}));
+  EXPECT_EQ(kind_of_error([&] { mx::take(a, array{3}, 0).eval(); }), mx::Kind::index);
+}
+
+TEST(Index, gather_differentiates) {
+  const auto f = [](const mx::ArrayList& x) -> mx::ArrayList { return {mx::sum(mx::take(x[0], array{1, 1, 0}, 0))}; };
+  EXPECT_EQ(values(mx::grad(f, {array{1.0f, 2.0f, 3.0f}})[0]), (std::vector<float>{1, 2, 0}));
+}
+
+TEST(Matmul, shapes_and_dtypes) {
+  const array a = mx::reshape(mx::arange(0.0, 6.0, 1.0), {2, 3}), b = mx::reshape(mx::arange(0.0, 6.0, 1.0), {3, 2});
+  EXPECT_EQ(values(mx::matmul(a, b)), (std::vector<float>{10, 13, 28, 40}));
+  EXPECT_EQ(mx::matmul(mx::zeros({5, 1, 2, 3}), mx::zeros({4, 3, 2})).shape(), (Shape{5, 4, 2, 2}));
+  EXPECT_EQ(values(mx::matmul(array{1, 2}, array{3, 4})), (std::vector<float>{11}));
+  EXPECT_EQ(kind_of_error([&] { mx::matmul(a, a); }), mx::Kind::value);
+}
+
+TEST(Random, keys_are_the_references) {
+  const array two = mx::random::split(mx::random::key(0));
+  EXPECT_TRUE(same_bits(two, array({4146024105u, 967050713u, 2718843009u, 1272950319u}, {2, 2})));
+  const array x = mx::random::uniform(0, 1, {1000}, mx::float32, mx::random::key(1));
+  EXPECT_TRUE(same_bits(mx::slice_axis(x, 0, 0, 10), mx::random::uniform(0, 1, {10}, mx::float32, mx::random::key(1))));
+}
+
+TEST(Plan, orders_and_predicts) {
+  const array x = mx::arange(0.0, 1000.0, 1.0);
+  const mx::PlanSummary plan = mx::plan({mx::sum(mx::exp(x) + 1)});
+  ASSERT_EQ(plan.steps.size(), 3u);
+  EXPECT_EQ(plan.steps[1].ops, (std::vector<std::string>{"exp", "add"}));
+  EXPECT_GE(plan.peak_bytes, 4000);
+  std::vector<array> sums;
+  for (int k = 0; k < 10; ++k) sums.push_back(mx::sum(mx::arange(0.0, 100.0 + k, 1.0)));
+  EXPECT_LT(mx::plan(sums, 0).peak_bytes, mx::plan(sums, 100).peak_bytes);
+}
+
+TEST(Custom, rules_replace_those_of_the_ops) {
+  mx::Rules rules;
+  rules.vjp = [](const mx::ArrayList&, const mx::ArrayList& cts, const mx::ArrayList&) -> mx::ArrayList { return {cts[0] * 100}; };
+  const auto f = [&](const mx::ArrayList& x) -> mx::ArrayList {
+    return {mx::sum(mx::custom_call([](const mx::ArrayList& y) -> mx::ArrayList { return {mx::sin(y[0])}; }, x, rules)[0])};
+  };
+  EXPECT_EQ(values(mx::grad(f, {array{1.0f, 2.0f}})[0]), (std::vector<float>{100, 100}));
+}
