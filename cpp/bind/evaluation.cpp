@@ -73,6 +73,20 @@ void poll_signals() {
   if (PyGILState_Check() && PyErr_CheckSignals() != 0) throw PythonError{};
 }
 
+// " at file.py, line 3" of the Python code that runs.
+std::string python_line() {
+  if (!PyGILState_Check()) return {};
+  PyFrameObject* frame = PyEval_GetFrame();
+  if (!frame) return {};
+  PyCodeObject* code = PyFrame_GetCode(frame);
+  const char* file = PyUnicode_AsUTF8(code->co_filename);
+  const std::string out = std::string(" at ") + (file ? file : "?") + ", line " + std::to_string(PyFrame_GetLineNumber(frame));
+  Py_DECREF(code);
+  return out;
+}
+
+PyObject* text_object(const std::string& text) { return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size())); }
+
 int64_t bytes_of(PyObject* o, const char* op) {
   const int64_t v = From<int64_t>::of(o, op);
   if (v < 0) fail(Kind::value, op, "negative: got ", v, " bytes");
@@ -90,6 +104,16 @@ const Register rows{"", {
            "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the reference's width-limited order (0: the\n"
            "planner's own; default: the environment variable LAZULITE_BFS_MAX_WIDTH or MLX_BFS_MAX_WIDTH).\n\n"
            ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  float32(1,)\npredicted peak: 4 bytes"),
+    def("_graph_text(*arrays)", [](PyObject* args) {
+          std::vector<array> arrays;
+          collect(args, arrays);
+          return text_object(graph_text(arrays));
+        }, "What is pending, a line per op in order of evaluation."),
+    def("_graph_dot(*arrays)", [](PyObject* args) {
+          std::vector<array> arrays;
+          collect(args, arrays);
+          return text_object(graph_dot(arrays));
+        }, "What is pending, in Graphviz's language."),
     def("get_active_memory()", [] { return number(cpu::get_active_memory()); }, "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),
     def("get_peak_memory()", [] { return number(cpu::get_peak_memory()); },
         "The most bytes that were alive since the start or reset_peak_memory.\n\n>>> mx.get_peak_memory() >= mx.get_active_memory()\nTrue"),
@@ -127,7 +151,7 @@ void add_evaluation(py::module_& m) {
       .def_readonly("peak_bytes", &PlanSummary::peak_bytes, "Predicted peak beyond what is alive, in bytes.")
       .def("__len__", [](const PlanSummary& p) { return p.steps.size(); })
       .def("__repr__", &PlanSummary::print);
-  set_wait_hooks({release_gil, acquire_gil, poll_signals});
+  set_wait_hooks({release_gil, acquire_gil, poll_signals, python_line});
   if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);
   m.def("_openblas", [] {

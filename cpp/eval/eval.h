@@ -31,12 +31,15 @@ struct PlanSummary {
 };
 int default_plan_width();            // from the environment; 0: the planner's own order
 PlanSummary plan(const std::vector<array>&, int width = default_plan_width());
+std::string graph_text(const std::vector<array>&);  // what is pending, in order of evaluation
+std::string graph_dot(const std::vector<array>&);   // the same in Graphviz's language
 
 // Set by the bindings: called around a wait or long work, so that the GIL is not held.
 struct WaitHooks {
   void* (*release)() = nullptr;   // null result: nothing was held
   void (*acquire)(void*) = nullptr;
   void (*poll)() = nullptr;       // between steps; may throw (Ctrl-C)
+  std::string (*where)() = nullptr;  // the caller's line, for errors
 };
 void set_wait_hooks(WaitHooks);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
-#include <sstream>
 #include <unordered_map>
 
 namespace lazulite {
@@ -25,7 +24,7 @@ bool is_immediate(const array& input, const Node& consumer) {
 [[noreturn]] void fail_traced(const Node& node) {
   fail(Kind::value, node.transform ? node.transform : "trace",
        "an array of the traced function was read: its values are not known while it is traced; "
-       "got an attempt to evaluate it, expected only operations on it (use where instead of if, "
+       "got an attempt to evaluate it", current_line(), ", expected only operations on it (use where instead of if, "
        "and return the array to read it)");
 }
 
@@ -472,95 +471,6 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
       node->state.store(State::claimed, std::memory_order_relaxed);
     }
   return std::move(planner.plan);
-}
-
-// Replays the plan on paper: what each unit allocates, and what dies with it.
-PlanSummary Plan::summary() const {
-  PlanSummary out;
-  struct Life {
-    int64_t bytes = 0;
-    int64_t uses = 0, last = -1;  // as an input in this plan
-    const Node* base = nullptr;   // of a view
-  };
-  std::unordered_map<const Node*, Life> lives;
-  for (size_t u = 0; u < units.size(); ++u)
-    for (const auto& member : units[u].members) {
-      for (const array& input : member.node->inputs) {
-        Life& life = lives[input.node().get()];
-        ++life.uses;
-        life.last = int64_t(u);
-      }
-      lives[member.node];
-    }
-  // Views keep what they look at alive.
-  for (size_t u = units.size(); u-- > 0;)
-    for (const auto& member : units[u].members)
-      if (member.node->op->sort == Sort::view && !member.node->inputs.empty()) {
-        Life& view = lives[member.node];
-        const size_t first = member.node->inputs.size() - member.node->out.size();
-        for (size_t i = first; i < member.node->inputs.size(); ++i) {
-          Life& base = lives[member.node->inputs[i].node().get()];
-          base.last = std::max(base.last, view.last);
-          if (int64_t(member.node->refs.load()) > view.uses) base.last = INT64_MAX;
-        }
-      }
-  int64_t live = 0;
-  for (size_t u = 0; u < units.size(); ++u) {
-    const Unit& unit = units[u];
-    PlanStep step;
-    step.fused = unit.fused;
-    step.stream = unit.stream.id;
-    for (const auto& member : unit.members) {
-      const Node& node = *member.node;
-      step.ops.push_back(node.op->name);
-      step.stored.push_back(!unit.fused || member.stored);
-      if (&member != &unit.members.back() && !member.stored) continue;
-      for (const Slot& slot : node.out) {
-        std::ostringstream text;
-        text << slot.spec.type << slot.spec.shape;
-        step.results.push_back(text.str());
-        if (node.op->sort == Sort::view) continue;
-        const int64_t bytes = size_of(slot.spec.shape) * size_of(slot.spec.type);
-        lives[member.node].bytes += bytes;
-        step.bytes += bytes;
-      }
-    }
-    // What dies here, and may be written over.
-    int64_t dying = 0, donated = 0;
-    std::vector<const Node*> counted;
-    for (const auto& member : unit.members)
-      for (const array& input : member.node->inputs) {
-        const Node* node = input.node().get();
-        const Life& life = lives[node];
-        if (life.last != int64_t(u) || int64_t(node->refs.load()) > life.uses) continue;
-        if (std::find(counted.begin(), counted.end(), node) != counted.end()) continue;
-        counted.push_back(node);
-        dying += life.bytes;
-        const bool takes = unit.fused || member.node->op->update;
-        if (takes && life.bytes == step.bytes && donated == 0) donated = life.bytes;
-      }
-    step.bytes -= donated;
-    live += step.bytes;
-    out.peak_bytes = std::max(out.peak_bytes, live);
-    live -= dying - donated;
-    out.steps.push_back(std::move(step));
-  }
-  return out;
-}
-
-std::string PlanStep::print() const {
-  std::string out = fused ? "fused {" : "";
-  for (size_t i = 0; i < ops.size(); ++i) out += (i ? " " : "") + ops[i] + (fused && stored[i] ? "*" : "");
-  if (fused) out += "}";
-  for (auto& result : results) out += "  " + result;
-  if (stream) out += "  stream " + std::to_string(stream);
-  return out;
-}
-
-std::string PlanSummary::print() const {
-  std::string out;
-  for (size_t i = 0; i < steps.size(); ++i) out += std::to_string(i) + "  " + steps[i].print() + "\n";
-  return out + "predicted peak: " + std::to_string(peak_bytes) + " bytes";
 }
 
 }  // namespace lazulite

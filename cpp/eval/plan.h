@@ -47,7 +47,12 @@ struct Plan {
   std::vector<Ref<Run>> waits;     // earlier runs that claimed what is needed here
   double elements = 0;             // about how much work
   PlanSummary summary() const;
+  std::string text() const;        // a line per op, in order; names show it
+  std::string dot() const;         // for Graphviz: fused groups as boxes
 };
+
+// Where in the caller's program we are, as " at file.py, line 3", when a hook knows it.
+std::string current_line();
 
 // Orders and groups what `roots` need. With `claim`, every node in the plan belongs to it from
 // then on; without, nothing changes (for printing). The caller holds the plan lock.

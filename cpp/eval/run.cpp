@@ -306,6 +306,7 @@ void eval_all(const array* roots, size_t count) {
 }  // namespace
 
 void set_wait_hooks(WaitHooks h) { hooks = h; }
+std::string current_line() { return hooks.where ? hooks.where() : std::string(); }
 
 void eval(const Arrays& arrays) { eval_all(arrays.begin(), arrays.size()); }
 void eval(const std::vector<array>& arrays) { eval_all(arrays.data(), arrays.size()); }
@@ -338,6 +339,15 @@ void synchronize(Stream stream) {
 PlanSummary plan(const std::vector<array>& arrays, int width) {
   PlanLock lock;
   return make_plan(arrays.data(), arrays.size(), {}, width).summary();
+}
+
+std::string graph_text(const std::vector<array>& arrays) {
+  PlanLock lock;
+  return make_plan(arrays.data(), arrays.size(), {}).text();
+}
+std::string graph_dot(const std::vector<array>& arrays) {
+  PlanLock lock;
+  return make_plan(arrays.data(), arrays.size(), {}).dot();
 }
 
 }  // namespace lazulite

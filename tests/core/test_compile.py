@@ -208,3 +208,32 @@ def test_results_die_without_the_garbage_collector():
         assert mx.get_active_memory() == start
     finally:
         gc.enable()
+
+
+def test_dynamic_arguments_are_traced_once():
+    f = counted(lambda x, n, scale=1.0: x * n * scale)
+    c = mx.compile(f, dynamic=(1, "scale"))
+    assert c(mx.ones(2), 3, scale=2.0).tolist() == [6, 6] and c(mx.ones(2), 4, scale=0.5).tolist() == [2, 2]
+    assert len(f.calls) == 1
+    c = mx.compile(f, dynamic=1)
+    c(mx.ones(2), 3)
+    c(mx.ones(2), 5)
+    assert len(f.calls) == 2
+
+
+def test_many_traces_warn_once_and_name_the_argument():
+    c = mx.compile(lambda x, n: x + n)
+    with pytest.warns(UserWarning, match="argument 1 keeps changing") as seen:
+        for n in range(70):
+            c(mx.ones(1), n)
+    assert len(seen) == 1
+
+
+def test_reading_while_tracing_names_the_line():
+    def f(x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    with pytest.raises(ValueError, match=r"test_compile.py, line \d+.*where"):
+        mx.compile(f)(mx.ones(2))

@@ -77,6 +77,23 @@ def test_the_plan_prints():
     assert len(mx.plan(a)) == 0
 
 
+def test_the_graph_can_be_seen(tmp_path, capsys):
+    a, b = mx.array([1.0, 2.0]), mx.ones((2,)) * 3
+    y = (mx.exp(a + 1) * b).sum()
+    mx.print_graph(y)
+    text = capsys.readouterr().out
+    assert "= exp(" in text and "# group 0" in text and text.splitlines()[-1].endswith("float32()")
+    names = [line.split(" = ")[0] for line in text.splitlines() if " = " in line]
+    assert names == [f"t{k}" for k in range(len(names))]
+    path = tmp_path / "graph.dot"
+    mx.export_to_dot(path, y)
+    dot = path.read_text()
+    assert dot.startswith("digraph {") and dot.count("{") == dot.count("}") and "cluster_0" in dot and "A -> t" in dot
+    mx.eval(y)
+    mx.print_graph(y)
+    assert capsys.readouterr().out == ""
+
+
 def test_the_predicted_peak_is_what_happens():
     def graph():
         x = mx.arange(250_000, dtype=mx.float32)

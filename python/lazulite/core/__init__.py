@@ -58,6 +58,35 @@ def depends(inputs, dependencies):
     return out[0] if single else out
 
 
+def export_to_dot(file, *args, **kwargs) -> None:
+    """Writes the graph that `args` (arrays and trees of them) still need, in Graphviz's language, to a path or
+    an open text file: ops in ellipses, numbered in the order of evaluation, fused groups in boxes.
+
+    >>> import io
+    >>> out = io.StringIO()
+    >>> mx.export_to_dot(out, mx.exp(mx.array([1.0]) + 1))
+    >>> print(out.getvalue().splitlines()[0])
+    digraph {
+    """
+    text = _core._graph_dot(*args, *kwargs.values())
+    if hasattr(file, "write"):
+        file.write(text)
+    else:
+        with open(file, "w") as out:
+            out.write(text)
+
+
+def print_graph(*args) -> None:
+    """Prints the graph that arrays (and trees of them) still need, a line per op in the order of evaluation.
+
+    >>> mx.print_graph(mx.exp(mx.array([1.0]) + 1))
+    # group 0
+    t0 = add(A, 1)  float32(1,)
+    t1 = exp(t0)  float32(1,)
+    """
+    print(_core._graph_text(*args), end="")
+
+
 class PrintOptions:
     """How arrays print: `precision` significant digits, -1 for the default (6, float64: 8)."""
 

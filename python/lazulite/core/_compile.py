@@ -226,13 +226,20 @@ def _closure_arrays(fun: Callable) -> tuple:
     return tuple(found)
 
 
+_many_traces = 32
+
+
+def _as_input(value: Any) -> Any:
+    return array(value) if isinstance(value, (bool, int, float, complex)) else value
+
+
 _Method = type(_State(None).read)
 
 
 class CompiledFunction:
     """What compile returns; calls like the function that it wraps."""
 
-    def __init__(self, fun, inputs, outputs, shapeless, cache_size):
+    def __init__(self, fun, inputs, outputs, shapeless, cache_size, dynamic=()):
         named_like(fun, self)
         self._fun = fun
         self._inputs = _State(inputs)
@@ -240,6 +247,9 @@ class CompiledFunction:
         self._shapeless = shapeless
         self._cache: dict = {}  # the entry used last is the last
         self._cache_size = cache_size
+        self._dynamic = frozenset([dynamic] if isinstance(dynamic, (int, str)) else dynamic)
+        self._traces = 0
+        self._changed: dict = {}  # constants by argument, and how often each changed
 
     def __get__(self, instance, owner=None):
         return self if instance is None else _Method(self, instance)
@@ -247,6 +257,9 @@ class CompiledFunction:
     def __call__(self, *args, **kwargs):
         if not _enabled or _core._tracing():
             return self._fun(*args, **kwargs)
+        if self._dynamic:
+            args = tuple(_as_input(v) if k in self._dynamic else v for k, v in enumerate(args))
+            kwargs = {k: _as_input(v) if k in self._dynamic else v for k, v in kwargs.items()}
         arguments: list = []
         key: list = []
         shape = (_describe(args, arguments, key), _describe(kwargs, arguments, key))
@@ -260,6 +273,7 @@ class CompiledFunction:
         if entry is None:
             entry = self._trace(shape, arguments, state, random)
             entry.keep = closure
+            self._watch(args, kwargs)
             self._cache[key_tuple] = entry
             while len(self._cache) > self._cache_size:
                 del self._cache[next(iter(self._cache))]
@@ -302,6 +316,25 @@ class CompiledFunction:
         entry.graph = _core._Graph(flat, arguments + state + [random])
         return entry
 
+    def _watch(self, args, kwargs):
+        """One warning when the same argument keeps changing its constant and asks for a trace each time."""
+        self._traces += 1
+        for name, value in [*enumerate(args), *kwargs.items()]:
+            if isinstance(value, (bool, int, float, complex, str)):
+                before, count = self._changed.get(name, (value, 0))
+                self._changed[name] = (value, count + (before != value))
+        if self._traces == _many_traces:
+            name, (_, count) = max(self._changed.items(), key=lambda item: item[1][1], default=(None, (None, 0)))
+            if count >= _many_traces // 2:
+                import warnings
+
+                which = f"argument {name}" if isinstance(name, int) else f"argument {name!r}"
+                warnings.warn(
+                    f"[compile] {getattr(self, '__name__', 'a function')} was traced {self._traces} times: {which} keeps "
+                    f"changing; pass it as an array, or name it in dynamic=",
+                    stacklevel=3,
+                )
+
     def cache_info(self):
         """(entries, limit)."""
         return len(self._cache), self._cache_size
@@ -314,6 +347,7 @@ def compile(
     shapeless: bool = False,
     *,
     cache_size: Optional[int] = None,
+    dynamic: Any = (),
 ) -> Callable:
     """A function that traces `fun` once for each kind of arguments and replays the graph afterwards.
 
@@ -321,7 +355,8 @@ def compile(
     structure, shapes, dtypes and values of constants (the last `cache_size` used ones, 64 unless the
     environment variable LAZULITE_COMPILE_CACHE_SIZE says otherwise). `inputs` and `outputs` name
     state that `fun` reads and writes: lists, dicts, modules, optimizer state, `random.state`. Arrays
-    that `fun` finds through closures are captured by reference. Under an open transform, or after
+    that `fun` finds through closures are captured by reference. `dynamic` lists arguments (positions and
+    keyword names) whose numbers become 0-d arrays, so that another number does not ask for another trace. Under an open transform, or after
     disable_compile(), `fun` itself is called. Reading an array while tracing raises ValueError.
 
     >>> import lazulite.core as mx
@@ -330,4 +365,4 @@ def compile(
     """
     if not callable(fun):
         raise TypeError(f"[compile] not a function: got {type(fun).__name__}")
-    return CompiledFunction(fun, inputs, outputs, shapeless, cache_size or _default_cache_size)
+    return CompiledFunction(fun, inputs, outputs, shapeless, cache_size or _default_cache_size, dynamic)
