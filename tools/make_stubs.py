@@ -153,11 +153,11 @@ def text():
         if inspect.isfunction(value) and not name.startswith("_"):
             out.append(define(name, value))
     for name, value in sorted(vars(mx).items()):
-        if inspect.isclass(value) and value.__module__ == "lazulite.core" and name in ("PrintOptions", "printoptions", "ArrayLike", "ArrayIterator"):
+        if inspect.isclass(value) and value.__module__ == "lazulite.core" and name in ("PrintOptions", "printoptions", "debug_nans", "ArrayLike", "ArrayIterator"):
             out += ["", f"class {name}:", define("__init__", value.__init__, None, "    ").replace("-> Any", "-> None")]
             if name == "PrintOptions":
                 out.append("    precision: int")
-            if name == "printoptions":
+            if name in ("printoptions", "debug_nans"):
                 out += ["    def __enter__(self) -> None: ...", "    def __exit__(self, *exc: Any) -> None: ..."]
     for module in ("random", "fast"):
         out += ["", f"class {module}:"]

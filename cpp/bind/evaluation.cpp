@@ -10,6 +10,7 @@
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
 #include "eval/eval.h"
+#include "graph/origin.h"
 #include "graph/trace.h"
 
 namespace py = pybind11;
@@ -73,16 +74,18 @@ void poll_signals() {
   if (PyGILState_Check() && PyErr_CheckSignals() != 0) throw PythonError{};
 }
 
-// " at file.py, line 3" of the Python code that runs.
+// " at file.py, line 3" of the Python code that runs; lines of this package are passed over.
 std::string python_line() {
   if (!PyGILState_Check()) return {};
-  PyFrameObject* frame = PyEval_GetFrame();
-  if (!frame) return {};
-  PyCodeObject* code = PyFrame_GetCode(frame);
-  const char* file = PyUnicode_AsUTF8(code->co_filename);
-  const std::string out = std::string(" at ") + (file ? file : "?") + ", line " + std::to_string(PyFrame_GetLineNumber(frame));
-  Py_DECREF(code);
-  return out;
+  py::object frame = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
+  while (frame && !frame.is_none()) {
+    const py::dict globals = frame.attr("f_globals");
+    const std::string name = globals.contains("__name__") ? std::string(py::str(globals["__name__"])) : "";
+    if (name != "lazulite" && name.rfind("lazulite.", 0) != 0)
+      return " at " + std::string(py::str(frame.attr("f_code").attr("co_filename"))) + ", line " + std::string(py::str(frame.attr("f_lineno")));
+    frame = frame.attr("f_back");
+  }
+  return {};
 }
 
 PyObject* text_object(const std::string& text) { return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size())); }
@@ -151,8 +154,10 @@ void add_evaluation(py::module_& m) {
       .def_readonly("peak_bytes", &PlanSummary::peak_bytes, "Predicted peak beyond what is alive, in bytes.")
       .def("__len__", [](const PlanSummary& p) { return p.steps.size(); })
       .def("__repr__", &PlanSummary::print);
-  set_wait_hooks({release_gil, acquire_gil, poll_signals, python_line});
+  set_wait_hooks({release_gil, acquire_gil, poll_signals});
+  set_line_hook(python_line);
   if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
+  m.def("_debug_nans", &debug_nans);
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);
   m.def("_openblas", [] {
     cpu::blas();

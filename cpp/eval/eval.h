@@ -39,7 +39,6 @@ struct WaitHooks {
   void* (*release)() = nullptr;   // null result: nothing was held
   void (*acquire)(void*) = nullptr;
   void (*poll)() = nullptr;       // between steps; may throw (Ctrl-C)
-  std::string (*where)() = nullptr;  // the caller's line, for errors
 };
 void set_wait_hooks(WaitHooks);
 

@@ -1,5 +1,7 @@
 #include "eval/plan.h"
 
+#include "graph/origin.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
@@ -29,6 +31,7 @@ bool is_immediate(const array& input, const Node& consumer) {
 }
 
 struct Planner {
+  const bool step_by_step = debugging_nans.load(std::memory_order_relaxed);
   std::vector<Node*> order;  // inputs before users
   std::vector<Unit> units;
   Plan plan;
@@ -74,7 +77,7 @@ struct Planner {
   // group of its domain; otherwise it begins one, one deeper. No group can then depend on itself.
   void group() {
     for (Node* node : order) {
-      const bool fusable = node->op->sort == Sort::elementwise;
+      const bool fusable = node->op->sort == Sort::elementwise && !step_by_step;
       int depth = 0, home = -1, outside = 0;
       for (const array& input : node->inputs) {
         Node* from = input.node().get();
@@ -110,7 +113,7 @@ struct Planner {
         home = int(units.size());
         Unit& unit = units.emplace_back();
         unit.depth = depth;
-        unit.fused = fusable;
+        unit.fused = node->op->sort == Sort::elementwise;
         unit.domain = node->out.empty() ? Shape{} : node->out[0].spec.shape;
         unit.stream = node->stream;
       }
@@ -461,7 +464,7 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   ++planning;
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
   planner.group();
-  planner.sink();
+  if (!planner.step_by_step) planner.sink();
   if (width > 0) planner.arrange_by_width(size_t(width));
   else planner.arrange(roots, count);
   for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());

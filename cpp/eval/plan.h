@@ -51,9 +51,6 @@ struct Plan {
   std::string dot() const;         // for Graphviz: fused groups as boxes
 };
 
-// Where in the caller's program we are, as " at file.py, line 3", when a hook knows it.
-std::string current_line();
-
 // Orders and groups what `roots` need. With `claim`, every node in the plan belongs to it from
 // then on; without, nothing changes (for printing). The caller holds the plan lock.
 //

@@ -1,10 +1,12 @@
 #include <pthread.h>
 
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "device/cpu/pool.h"
 #include "eval/plan.h"
+#include "graph/origin.h"
 
 namespace lazulite {
 
@@ -143,6 +145,40 @@ void run_single(const Unit& unit) {
   for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(storages[i]);
 }
 
+// ---- debug_nans
+
+bool is_finite(const Spec& spec, const Storage& storage) {
+  if (!is_inexact(spec.type) || !storage.buffer) return true;
+  const int64_t n = size_of(spec.shape);
+  const Storage dense{n ? allocate(n * size_of(spec.type)) : Ref<Buffer>(), 0, dense_strides(spec.shape)};
+  if (n == 0) return true;
+  copy_dense(bind(spec, storage), dense);
+  const char* data = static_cast<const char*>(dense.buffer->data);
+  for (int64_t i = 0; i < n; ++i) {
+    const auto v = Scalar::read(spec.type, data + i * size_of(spec.type)).complex();
+    if (!std::isfinite(v.real()) || !std::isfinite(v.imag())) return false;
+  }
+  return true;
+}
+// Raises where finite inputs have become a nan or an infinity.
+void check_finite(const Unit& unit) {
+  const Node& node = *unit.members[0].node;
+  if (node.op->sort == Sort::view || node.op->sort == Sort::constant) return;
+  for (const Slot& slot : node.out) {
+    if (is_finite(slot.spec, slot.storage)) continue;
+    for (const array& input : node.inputs) {
+      if (is_constant(input)) {
+        const auto v = constant_value(input).complex();
+        if (!std::isfinite(v.real()) || !std::isfinite(v.imag())) return;
+      } else if (!is_finite(input.slot().spec, input.slot().storage)) {
+        return;
+      }
+    }
+    fail(Kind::runtime, node.op->name, "a nan or an infinity from finite inputs: got ", slot.spec.type, " of shape ", slot.spec.shape,
+         ", recorded", origin_of(&node).empty() ? std::string(" before debug_nans began") : origin_of(&node));
+  }
+}
+
 void run_unit(const Unit& unit) {
   for (const auto& member : unit.members) check_inputs(*member.node);
   if (!unit.fused) {
@@ -155,6 +191,7 @@ void run_unit(const Unit& unit) {
     for (const auto& member : unit.members)
       if (member.stored) member.node->out[0].storage = std::move(group.outputs[k++]);
   }
+  if (debugging_nans.load(std::memory_order_relaxed)) check_finite(unit);
   // Last first: a member that nobody stores dies when its user lets go of it.
   SmallVector<Arrays, 4> dropped;
   for (size_t i = unit.members.size(); i-- > 0;) {
@@ -306,7 +343,6 @@ void eval_all(const array* roots, size_t count) {
 }  // namespace
 
 void set_wait_hooks(WaitHooks h) { hooks = h; }
-std::string current_line() { return hooks.where ? hooks.where() : std::string(); }
 
 void eval(const Arrays& arrays) { eval_all(arrays.begin(), arrays.size()); }
 void eval(const std::vector<array>& arrays) { eval_all(arrays.data(), arrays.size()); }

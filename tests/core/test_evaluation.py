@@ -399,3 +399,21 @@ def test_python_runs_while_others_compute():
         done.set()
         thread.join()
     assert len(ticks) > 3
+
+
+def test_debug_nans_names_op_and_line():
+    def graph():
+        x = mx.array([1.0, 0.0])
+        y = mx.log(x)  # the line
+        return mx.where(x > 0, y, 0.0) * 2
+
+    wanted = graph().tolist()
+    assert wanted == [0, 0]
+    with mx.debug_nans():
+        with pytest.raises(RuntimeError, match=r"^\[log\] a nan or an infinity .* at .*test_evaluation.py, line \d+"):
+            mx.eval(graph())
+        assert (mx.array([1.0, mx.inf]) + 1).tolist() == [2, mx.inf]  # was there already
+        with mx.debug_nans():
+            with pytest.raises(RuntimeError, match="divide"):
+                mx.eval(mx.grad(lambda x: (x / x.sum()).sum())(mx.zeros(2)))
+    assert graph().tolist() == wanted

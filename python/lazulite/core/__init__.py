@@ -87,6 +87,26 @@ def print_graph(*args) -> None:
     print(_core._graph_text(*args), end="")
 
 
+class debug_nans:
+    """A context manager that finds the first nan or infinity: inside it, ops run one by one, and one that makes
+    such a number out of finite ones raises RuntimeError with its name and the Python line that recorded it.
+    Slow; for looking.
+
+    >>> with mx.debug_nans():
+    ...     try:
+    ...         mx.eval(mx.log(mx.array([1.0, 0.0])) + 1)
+    ...     except RuntimeError as error:
+    ...         print(str(error)[:40])
+    [log] a nan or an infinity from finite i
+    """
+
+    def __enter__(self):
+        _core._debug_nans(True)
+
+    def __exit__(self, *exc):
+        _core._debug_nans(False)
+
+
 class PrintOptions:
     """How arrays print: `precision` significant digits, -1 for the default (6, float64: 8)."""
 
