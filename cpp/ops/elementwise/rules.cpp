@@ -4,6 +4,7 @@
 #include "device/cpu/level.h"
 #include "device/cpu/block.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -63,19 +64,9 @@ Kernel block(const Op& op, Dtype in, Dtype) { return family(op).kernels[op.row *
 
 // Batched operands get their lanes in front; the others are repeated.
 Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  int64_t lanes = 0;
-  for (size_t k = 0; k < in.size(); ++k)
-    if (axes[k] >= 0) lanes = in[k].shape()[axes[k]];
+  const int64_t lanes = lane_count(in, axes);
   Arrays moved;
-  for (size_t k = 0; k < in.size(); ++k) {
-    if (axes[k] >= 0) {
-      moved.push_back(axes[k] == 0 ? in[k] : moveaxis(in[k], axes[k], 0));
-    } else {
-      Shape shape = in[k].shape();
-      shape.insert(shape.begin(), lanes);
-      moved.push_back(broadcast_to(in[k], shape));
-    }
-  }
+  for (size_t k = 0; k < in.size(); ++k) moved.push_back(lane_first(in[k], axes[k], lanes));
   out_axes = {0};
   return {record(*node.op, node.attributes, std::move(moved), node.stream)};
 }

@@ -7,6 +7,7 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
+#include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
@@ -26,8 +27,6 @@ struct Scatter {
   int mode;  // Write
   auto tie() const { return std::tie(axes, along, mode); }
 };
-
-bool holds(const Axes& axes, int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
 
 Shape other_axes(const Shape& shape, const Axes& axes) {
   Shape out;
@@ -443,18 +442,6 @@ Axes shifted(const Axes& axes) {
   for (int axis : axes) out.push_back(axis + 1);
   return out;
 }
-array lane_first(const array& a, int axis, int64_t lanes) {
-  if (axis == 0) return a;
-  if (axis > 0) return moveaxis(a, axis, 0);
-  Shape shape{lanes};
-  shape.append(a.shape().begin(), a.shape().end());
-  return broadcast_to(a, shape);
-}
-int64_t lanes_of(const Arrays& in, const Axes& axes) {
-  for (size_t i = 0; i < in.size(); ++i)
-    if (axes[i] >= 0) return in[i].shape()[axes[i]];
-  return 0;
-}
 // The number of the lane, as an index array of the same shape as the others.
 array lane_numbers(const array& like, Stream s) {
   Shape shape;
@@ -465,7 +452,7 @@ array lane_numbers(const array& like, Stream s) {
 
 Arrays vmap_gather(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const Gather& g = node.get<Gather>();
-  const int64_t lanes = lanes_of(in, axes);
+  const int64_t lanes = lane_count(in, axes);
   bool indices_mapped = false;
   for (size_t k = 1; k < in.size(); ++k) indices_mapped |= axes[k] >= 0;
   Arrays args;
@@ -489,7 +476,7 @@ Arrays vmap_gather(const Node& node, const Arrays& in, const Axes& axes, Axes& o
 
 Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const Scatter& s = node.get<Scatter>();
-  const int64_t lanes = lanes_of(in, axes);
+  const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
   Arrays args;
   for (size_t k = 0; k < in.size(); ++k) args.push_back(lane_first(in[k], axes[k], lanes));

@@ -9,6 +9,7 @@
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -298,9 +299,8 @@ Arrays jvp_matmul(const Node& node, const Arrays& t) {
 
 // Lanes in front; what has none broadcasts as any other batch.
 Arrays vmap_matmul(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  auto front = [&](size_t i) { return axes[i] > 0 ? moveaxis(in[i], axes[i], 0) : in[i]; };
   out_axes = {0};
-  return {matmul(front(0), front(1), node.stream)};
+  return {matmul(batch_first(in[0], axes[0]), batch_first(in[1], axes[1]), node.stream)};
 }
 
 const Op matmul_op{.name = "matmul", .doc = "Products of matrices over the last two axes.", .infer = infer_matmul,

@@ -5,6 +5,7 @@
 
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
@@ -62,8 +63,7 @@ struct Keys {
   Ref<Buffer> dense;
 };
 
-Shape lanes_of(const array& key) { return Shape(key.shape().begin(), key.shape().end() - 1); }
-array batch_first(const array& a, int axis) { return axis > 0 ? moveaxis(a, axis, 0) : a; }
+Shape lanes_of_key(const array& key) { return Shape(key.shape().begin(), key.shape().end() - 1); }
 
 // Every op of keys alone: lanes of keys in front.
 Arrays vmap_keys(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
@@ -80,7 +80,7 @@ struct Bits {
 };
 Specs infer_bits(const Attrs* a, const Arrays& in) {
   const Bits& bits = static_cast<const AttrsOf<Bits>*>(a)->value;
-  Shape shape = lanes_of(in[0]);
+  Shape shape = lanes_of_key(in[0]);
   shape.append(bits.shape.begin(), bits.shape.end());
   return {Spec{shape, bits.width == 8 ? uint64 : uint32}};
 }
@@ -116,7 +116,7 @@ struct Split {
   auto tie() const { return std::tie(num); }
 };
 Specs infer_split(const Attrs* a, const Arrays& in) {
-  Shape shape = lanes_of(in[0]);
+  Shape shape = lanes_of_key(in[0]);
   shape.push_back(static_cast<const AttrsOf<Split>*>(a)->value.num);
   shape.push_back(2);
   return {Spec{shape, uint32}};
@@ -149,7 +149,7 @@ struct Shuffle {
   auto tie() const { return std::tie(n); }
 };
 Specs infer_shuffle(const Attrs* a, const Arrays& in) {
-  Shape shape = lanes_of(in[0]);
+  Shape shape = lanes_of_key(in[0]);
   shape.push_back(static_cast<const AttrsOf<Shuffle>*>(a)->value.n);
   return {Spec{shape, uint32}};
 }
@@ -194,15 +194,9 @@ Arrays jvp_reorder(const Node& node, const Arrays& t) {
   return {t[0] ? reorder(t[0], node.inputs[1], node.get<Reorder>().back) : array()};
 }
 Arrays vmap_reorder(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  const int64_t lanes = axes[0] >= 0 ? in[0].shape()[axes[0]] : in[1].shape()[axes[1]];
-  auto front = [&](size_t k) {
-    if (axes[k] >= 0) return batch_first(in[k], axes[k]);
-    Shape shape = in[k].shape();
-    shape.insert(shape.begin(), lanes);
-    return broadcast_to(in[k], shape);
-  };
+  const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
-  return {reorder(front(0), front(1), node.get<Reorder>().back, node.stream)};
+  return {reorder(lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes), node.get<Reorder>().back, node.stream)};
 }
 void reorder_kernel(const Call& call) {
   const bool back = call.node.get<Reorder>().back;

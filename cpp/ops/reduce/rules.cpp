@@ -5,6 +5,7 @@
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/reduce/kernels.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
@@ -16,8 +17,6 @@ LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
 namespace {
 
 // ---- layouts -------------------------------------------------------------------------------------
-
-bool holds(const Axes& axes, int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
 
 // A program of one load and one store: any layouts, converts between a half and its float32.
 void copy_convert(const Shape& shape, const void* from, Dtype from_type, const Strides& from_strides, void* to, Dtype to_type) {
@@ -239,8 +238,6 @@ void reduce_kernel(const Call& call) {
 }
 
 // ---- derivatives and batching --------------------------------------------------------------------
-
-array batch_first(const array& a, int axis) { return axis == 0 ? a : moveaxis(a, axis, 0); }
 
 Arrays vmap_reduce(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axes) {
   Reduce shifted{{}, node.get<Reduce>().keepdims};

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
@@ -22,14 +23,6 @@ void copy_strided(const Bound& from, const Bound& to) {
 namespace {
 
 void copy_kernel(const Call& call) { copy_strided(call.in[0], call.out[0]); }
-
-// Moves the batch axis to the front; `axes` of the op then count one further.
-array batch_first(const array& a, int axis) { return axis == 0 ? a : moveaxis(a, axis, 0); }
-Shape with_front(int64_t n, const Shape& shape) {
-  Shape out{n};
-  out.append(shape.begin(), shape.end());
-  return out;
-}
 
 // ---- broadcast_to
 struct BroadcastTo {
@@ -193,12 +186,10 @@ Arrays vjp_update(const Node& node, const Arrays& cts, const Needs& needs) {
   return out;
 }
 Arrays vmap_update(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  const int64_t lanes = axes[0] >= 0 ? in[0].shape()[axes[0]] : in[1].shape()[axes[1]];
-  auto lane_first = [&](size_t k) {
-    return axes[k] >= 0 ? batch_first(in[k], axes[k]) : broadcast_to(in[k], with_front(lanes, in[k].shape()));
-  };
+  const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
-  return {record(slice_update_op, attrs(batched(node.get<Slice>(), lanes)), {lane_first(0), lane_first(1)}, node.stream)};
+  return {record(slice_update_op, attrs(batched(node.get<Slice>(), lanes)),
+                 {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)}, node.stream)};
 }
 void update_kernel(const Call& call) {
   const Slice& at = call.node.get<Slice>();
@@ -238,12 +229,9 @@ Arrays vjp_concatenate(const Node& node, const Arrays& cts, const Needs& needs) 
   return out;
 }
 Arrays vmap_concatenate(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  int64_t lanes = 0;
-  for (size_t i = 0; i < in.size(); ++i)
-    if (axes[i] >= 0) lanes = in[i].shape()[axes[i]];
+  const int64_t lanes = lane_count(in, axes);
   std::vector<array> parts;
-  for (size_t i = 0; i < in.size(); ++i)
-    parts.push_back(axes[i] >= 0 ? batch_first(in[i], axes[i]) : broadcast_to(in[i], with_front(lanes, in[i].shape())));
+  for (size_t i = 0; i < in.size(); ++i) parts.push_back(lane_first(in[i], axes[i], lanes));
   out_axes = {0};
   return {concatenate(parts, node.get<Concatenate>().axis + 1)};
 }
