@@ -10,7 +10,9 @@
 //   matmul, addmm, tensordot ...                    ops/matmul
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
-//   vjp, jvp, vmap, grad, Graph (compile)           transform
+//   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
+//   scan, while_loop, fori_loop, cond               transform/loops.h
+//   Graph (compile)                                 transform/traced.h
 #pragma once
 #include "eval/eval.h"
 #include "ops/create/create.h"
@@ -21,4 +23,6 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
+#include "transform/loops.h"
+#include "transform/traced.h"
 #include "transform/transform.h"

@@ -4,7 +4,8 @@
 #include "bind/array_class.h"
 #include "bind/module.h"
 #include "graph/trace.h"
-#include "transform/transform.h"
+#include "transform/loops.h"
+#include "transform/traced.h"
 
 namespace py = pybind11;
 
@@ -81,6 +82,16 @@ void add_transforms(py::module_& m) {
     return to_list(custom_call(flat(fun), from_list(arguments), rules));
   });
   m.def("_checkpoint", [](py::object fun, py::list arguments) { return to_list(checkpoint_call(flat(fun), from_list(arguments))); });
+  m.def("_scan", [](py::object fun, py::list init, py::list xs, int64_t length, bool reverse) {
+    return to_list(scan(flat(fun), from_list(init), from_list(xs), length, reverse));
+  });
+  m.def("_while_loop", [](py::object test, py::object body, py::list init) {
+    return to_list(while_loop(flat(test), flat(body), from_list(init)));
+  });
+  m.def("_cond", [](py::object predicate, py::object yes, py::object no, py::list operands) {
+    if (!is_array(predicate.ptr())) fail(Kind::type, "cond", "the predicate is not an array: got ", Py_TYPE(predicate.ptr())->tp_name);
+    return to_list(cond(unwrap(predicate.ptr()), flat(yes), flat(no), from_list(operands)));
+  });
   m.def("_tracing", [] { return current_trace() != nullptr; });
   m.def("_copy_handle", [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
   m.def("_set_handle", [](py::handle a, py::handle b) { unwrap(a.ptr()) = unwrap(b.ptr()); });
@@ -93,7 +104,7 @@ void add_transforms(py::module_& m) {
         return PyGraph{make_ref<Graph>(flat(fun), specs)};
       }))
       .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
-      .def("__len__", [](const PyGraph& g) { return g.graph->nodes(); })
+      .def("__len__", [](const PyGraph& g) { return g.graph->steps().size(); })
       .def("__str__", [](const PyGraph& g) { return g.graph->print(); });
 }
 

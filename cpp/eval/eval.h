@@ -34,6 +34,9 @@ PlanSummary plan(const std::vector<array>&, int width = default_plan_width());
 std::string graph_text(const std::vector<array>&);  // what is pending, in order of evaluation
 std::string graph_dot(const std::vector<array>&);   // the same in Graphviz's language
 
+// Called now and then by kernels that evaluate: lets a Ctrl-C through, as an exception.
+void poll();
+
 // Set by the bindings: called around a wait or long work, so that the GIL is not held.
 struct WaitHooks {
   void* (*release)() = nullptr;   // null result: nothing was held

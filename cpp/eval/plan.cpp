@@ -3,6 +3,7 @@
 #include "graph/origin.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <deque>
 #include <unordered_map>
@@ -122,6 +123,7 @@ struct Planner {
       units[home].members.push_back({node, true});
       units[home].outside += outside;
       for (const Slot& slot : node->out) plan.elements += double(size_of(slot.spec.shape));
+      if (node->op->slow) plan.elements = HUGE_VAL;
     }
     // What only its own group reads is never stored.
     for (Node* node : order)

@@ -7,6 +7,7 @@
 #include "device/cpu/pool.h"
 #include "eval/plan.h"
 #include "graph/origin.h"
+#include "graph/trace.h"
 
 namespace lazulite {
 
@@ -44,6 +45,8 @@ struct Unlocked {
     }
   }
 };
+
+LAZULITE_THREAD_LOCAL Unlocked* outermost = nullptr;  // of the run that kernels of this thread belong to
 
 // The plan lock: tried first; only a failure lets go of the GIL, which is taken again when the lock
 // is gone: nobody waits for the GIL with the lock held, so a holder of the GIL may wait for it.
@@ -123,6 +126,14 @@ void run_single(const Unit& unit) {
     }
     if (all) return;
   }
+  if (op.places) {
+    Call call{node, std::move(in), {}, {}};
+    call.placed.resize(node.out.size());
+    const Untraced untraced;
+    op.kernel(call);
+    for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(call.placed[i]);
+    return;
+  }
   SmallVector<Storage, 1> storages;
   for (size_t i = 0; i < node.out.size(); ++i) {
     const Spec& spec = node.out[i].spec;
@@ -139,7 +150,7 @@ void run_single(const Unit& unit) {
     }
     storages.push_back(std::move(storage));
   }
-  Call call{node, std::move(in), {}};
+  Call call{node, std::move(in), {}, {}};
   for (size_t i = 0; i < node.out.size(); ++i) call.out.push_back(bind(node.out[i].spec, storages[i]));
   op.kernel(call);
   for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(storages[i]);
@@ -272,6 +283,15 @@ void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
     Unlocked more(!hold && !unlocked.released);
     earlier->wait();
   }
+  struct Outermost {
+    const bool mine;
+    explicit Outermost(Unlocked* u) : mine(!outermost) {
+      if (mine) outermost = u;
+    }
+    ~Outermost() {
+      if (mine) outermost = nullptr;
+    }
+  } scope(hold ? nullptr : &unlocked);
   auto polled = std::chrono::steady_clock::now();
   for (size_t u = 0; u < plan.units.size(); ++u) {
     run->current.store(int64_t(u), std::memory_order_relaxed);
@@ -288,6 +308,10 @@ void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
         failure = make_ref<Failure>(Error(Kind::memory, "out of memory"));
       } catch (const std::exception& e) {
         failure = make_ref<Failure>(Error(Kind::runtime, e.what()));
+      } catch (...) {  // interrupted inside a kernel that polls: nothing has failed
+        std::lock_guard lock(plan_mutex());
+        release_claims(plan, u);
+        throw;
       }
       {
         std::lock_guard lock(plan_mutex());
@@ -343,6 +367,14 @@ void eval_all(const array* roots, size_t count) {
 }  // namespace
 
 void set_wait_hooks(WaitHooks h) { hooks = h; }
+
+void poll() {
+  LAZULITE_THREAD_LOCAL static std::chrono::steady_clock::rep last = 0;
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  if (!outermost || now.count() - last < std::chrono::steady_clock::duration(std::chrono::milliseconds(50)).count()) return;
+  last = now.count();
+  outermost->poll();
+}
 
 void eval(const Arrays& arrays) { eval_all(arrays.begin(), arrays.size()); }
 void eval(const std::vector<array>& arrays) { eval_all(arrays.data(), arrays.size()); }

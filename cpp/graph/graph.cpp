@@ -142,6 +142,9 @@ void check_retarget(const array& old) {
 
 Trace::~Trace() { close(); }
 
+Untraced::Untraced() : outer(top) { top = nullptr; }
+Untraced::~Untraced() { top = outer; }
+
 void Trace::stop(const std::function<bool(const Node&)>& keep) {
   if (!recording) return;
   recording = false;
@@ -201,9 +204,11 @@ array record_pair(const Op& op, const array& a, const array& b, Dtype type, Stre
 }
 
 Arrays record_all(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
+  size_t shown = SIZE_MAX;
+  if (op.keep && top && top->reverse) shown = op.keep(attributes, in);
   const auto node = make_node(op, std::move(attributes), std::move(in), stream);
   Arrays out;
-  for (uint32_t i = 0; i < node->out.size(); ++i) out.emplace_back(node, i);
+  for (uint32_t i = 0; i < node->out.size() && i < shown; ++i) out.emplace_back(node, i);
   return out;
 }
 
@@ -232,6 +237,7 @@ array recorded(const Node& node, uint32_t index) {
   return array(Ref<Node>(const_cast<Node*>(&node)), index);
 }
 
+bool is_alias(const Node& node) { return node.op == &alias_op; }
 bool is_constant(const array& a) { return a.node()->op == &constant_op; }
 const Scalar& constant_value(const array& a) { return a.node()->get<Constant>().value; }
 

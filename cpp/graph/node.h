@@ -70,6 +70,7 @@ inline const Slot& array::slot() const { return node_->out[index_]; }
 inline const Shape& array::shape() const { return slot().spec.shape; }
 inline Dtype array::dtype() const { return slot().spec.type; }
 
+bool is_alias(const Node&);
 bool is_constant(const array&);
 const Scalar& constant_value(const array&);
 

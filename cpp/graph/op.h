@@ -33,11 +33,13 @@ struct Bound {
   bool dense() const { return is_dense(spec->shape, storage->strides); }
 };
 
-// What a kernel sees. Outputs are allocated, dense, in row-major order, unless it is an update.
+// What a kernel sees. Outputs are allocated, dense, in row-major order, unless it is an update or places
+// them itself.
 struct Call {
   const Node& node;
   SmallVector<Bound, 3> in;
   SmallVector<Bound, 1> out;
+  mutable SmallVector<Storage, 1> placed;  // Op::places: filled by the kernel, one per output
 };
 
 enum class Sort : uint8_t {
@@ -58,6 +60,8 @@ struct Op {
   bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
   bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
   bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
+  bool places = false;   // the kernel says where its outputs are
+  bool slow = false;     // may take long, whatever the sizes of its outputs
   const void* family = nullptr;
   int row = -1;          // index in the family's list
 
@@ -67,6 +71,9 @@ struct Op {
   Arrays (*vjp)(const Node&, const Arrays& cotangents, const Needs& needs) = nullptr;
   // Tangents of outputs from tangents of inputs (null array: zero).
   Arrays (*jvp)(const Node&, const Arrays& tangents) = nullptr;
+  // Called before the node is recorded on a tape that will be walked backward: may exchange the attributes
+  // for some that keep more outputs. Returns how many outputs the caller gets.
+  size_t (*keep)(AttrsRef&, const Arrays& in) = nullptr;
   // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
   Arrays (*vmap)(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) = nullptr;
   // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show the

@@ -22,6 +22,15 @@ struct Trace {
   std::vector<Ref<Node>> tape;
   Trace* outer;
   bool recording = true, open = true, abstract;
+  bool reverse = false;  // its tape will be walked backward: ops keep what that needs (Op::keep)
+};
+
+// While it lives this thread records on no tape: for kernels that record and evaluate.
+struct Untraced {
+  Untraced();
+  ~Untraced();
+  Untraced(const Untraced&) = delete;
+  Trace* outer;
 };
 
 Trace* current_trace();

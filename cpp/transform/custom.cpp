@@ -7,7 +7,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
-#include "transform/transform.h"
+#include "transform/traced.h"
 
 namespace lazulite {
 
@@ -181,15 +181,12 @@ ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
   if (!current_trace()) return f(arguments);
   std::vector<Spec> specs;
   for (const array& a : arguments) specs.push_back(a.slot().spec);
-  const auto graph = make_ref<Graph>(f, specs, "checkpoint");
+  const auto traced = make_ref<Graph>(f, specs, "checkpoint");
   // Captured arrays (the parameters of a module) are arguments like the others.
   ArrayList all = arguments;
-  const ArrayList captures = graph->captures();
+  const ArrayList captures = traced->captures();
   all.insert(all.end(), captures.begin(), captures.end());
-  const size_t n = arguments.size();
-  const Function again = [graph, n](const ArrayList& in) {
-    return graph->replay({in.begin(), in.begin() + n}, {in.begin() + n, in.end()});
-  };
+  const Function again = [graph = traced->closed()](const ArrayList& in) { return (*graph)(in); };
   Rules rules;
   rules.vjp = [again](const ArrayList& primals, const ArrayList& cotangents, const ArrayList&) {
     // Not before the cotangents are there: or the values would be kept after all.

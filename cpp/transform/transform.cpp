@@ -1,48 +1,17 @@
 #include "transform/transform.h"
 
-#include <sstream>
 #include <unordered_map>
-#include <unordered_set>
 
-#include "graph/trace.h"
+#include "base/env.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/shape/shape.h"
+#include "ops/lanes.h"
+#include "transform/active.h"
 
 namespace lazulite {
 
 namespace {
 
 array zeros_of(const array& a) { return constant(0, a.shape(), a.dtype(), a.node()->stream); }
-
-bool any_inexact(const Node& node) {
-  for (const Slot& slot : node.out)
-    if (is_inexact(slot.spec.type)) return true;
-  return false;
-}
-
-// Which nodes of a tape depend on the leaves, by way of inexact values.
-struct Active {
-  std::unordered_set<const Node*> set, tape;
-
-  Active(const Trace& trace, const ArrayList& leaves, const char* name, bool inexact_only) {
-    for (auto& leaf : leaves) set.insert(leaf.node().get());
-    for (auto& node : trace.tape) {
-      tape.insert(node.get());
-      for (const array& input : node->inputs) {
-        const Node* from = input.node().get();
-        if (set.count(from)) {
-          if (!inexact_only || any_inexact(*node)) set.insert(node.get());
-        } else if (from->seq > trace.begin && from->op->sort != Sort::input && from->op->sort != Sort::constant &&
-                   !tape.count(from)) {
-          fail(Kind::value, name, "an array that was made in another thread while the function ran: "
-               "its history is not known; make it before the transform begins");
-        }
-      }
-    }
-  }
-  bool has(const array& a) const { return set.count(a.node().get()); }
-  bool has(const Node& n) const { return set.count(&n); }
-};
 
 using Values = std::unordered_map<const Node*, Arrays>;  // per output; null arrays are zeros
 
@@ -70,6 +39,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
                                     const std::function<ArrayList(const ArrayList&)>& cotangents) {
   const ArrayList leaves = make_leaves(primals);
   Trace trace("vjp");
+  trace.reverse = true;
   const ArrayList outputs = f(leaves);
   const ArrayList given = cotangents(outputs);
   const Active active(trace, leaves, "vjp", true);
@@ -185,8 +155,7 @@ Arrays loop_lanes(const Node& node, const Arrays& in, const Axes& axes, int64_t 
 
 }  // namespace
 
-ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
-               const std::function<Axes(const ArrayList&)>& out_axes) {
+ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, Axes& out_axes) {
   int64_t lanes = -1;
   ArrayList leaves;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -242,147 +211,35 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
     lane.values = node.op->vmap ? node.op->vmap(node, in, axes, lane.axes)
                                 : loop_lanes(node, in, axes, lanes, lane.axes);
   }
-  const Axes wanted = out_axes(outputs);
   ArrayList result;
-  for (size_t i = 0; i < outputs.size(); ++i) {
+  out_axes.clear();
+  for (const array& out : outputs) {
     int axis;
-    array value = replace(outputs[i], axis);
-    int want = wanted[i];
-    if (want < 0) {
-      if (axis >= 0)
+    result.push_back(replace(out, axis));
+    out_axes.push_back(axis);
+  }
+  return result;
+}
+
+ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
+               const std::function<Axes(const ArrayList&)>& out_axes) {
+  ArrayList lane;
+  Axes axes;
+  ArrayList values = vmap([&](const ArrayList& leaves) { return lane = f(leaves); }, inputs, in_axes, axes);
+  const Axes wanted = out_axes(lane);
+  int64_t lanes = 0;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (in_axes[i] >= 0) lanes = inputs[i].shape()[in_axes[i]];
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (wanted[i] < 0) {
+      if (axes[i] >= 0)
         fail(Kind::value, "vmap", "an output with out_axes None depends on the mapped axis: output ", i);
-      result.push_back(value);
       continue;
     }
-    if (axis < 0) {
-      Shape shape = value.shape();
-      shape.insert(shape.begin(), lanes);
-      value = broadcast_to(value, shape);
-      axis = 0;
-    }
-    result.push_back(axis == want ? value : moveaxis(value, axis, want));
+    values[i] = lane_first(values[i], axes[i], lanes);
+    if (wanted[i] > 0) values[i] = moveaxis(values[i], 0, wanted[i]);
   }
-  return result;
-}
-
-Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform) : arguments_(specs.size()) {
-  ArrayList leaves;
-  for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
-  Trace trace(transform, true);
-  const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, transform, false);
-
-  // What the outputs need, over the tape; the rest is dead.
-  std::unordered_set<const Node*> needed;
-  for (const array& out : outputs) needed.insert(out.node().get());
-  for (size_t i = trace.tape.size(); i-- > 0;)
-    if (needed.count(trace.tape[i].get()))
-      for (const array& input : trace.tape[i]->inputs) needed.insert(input.node().get());
-
-  std::unordered_map<const Node*, int64_t> numbers;
-  for (const array& leaf : leaves) numbers[leaf.node().get()] = values_++;
-  auto number = [&](const array& a) -> int64_t {
-    auto it = numbers.find(a.node().get());
-    return it == numbers.end() ? -1 : it->second + a.index();
-  };
-  // Common subexpressions: the same op with equal attributes over the same values.
-  std::unordered_multimap<size_t, size_t> seen;
-  for (const auto& ref : trace.tape) {
-    const Node& node = *ref;
-    if (!needed.count(&node)) continue;
-    // A part that depends on no argument and was evaluated while tracing is data; random and
-    // other barriers are replayed.
-    Step step{node.op, node.attributes, node.stream, {}, {}, values_};
-    size_t h = std::hash<const void*>{}(node.op) ^ (node.attributes ? node.attributes->hash() : 0);
-    for (const array& input : node.inputs) {
-      step.in.push_back(operand(input, number));
-      h = detail::mix(h, step.in.back().value >= 0 ? size_t(step.in.back().value)
-                                                   : std::hash<const void*>{}(input.node().get()));
-    }
-    for (const Slot& slot : node.out) step.specs.push_back(slot.spec);
-    if (!node.op->barrier) {
-      bool merged = false;
-      auto [from, to] = seen.equal_range(h);
-      for (; from != to && !merged; ++from) {
-        const Step& other = steps_[from->second];
-        merged = other.op == step.op && other.in.size() == step.in.size() && other.stream == step.stream &&
-                 bool(other.attributes) == bool(step.attributes) &&
-                 (!step.attributes || other.attributes->equal(*step.attributes));
-        for (size_t k = 0; merged && k < step.in.size(); ++k)
-          merged = other.in[k].value == step.in[k].value &&
-                   (step.in[k].value >= 0 || other.in[k].captured.same(step.in[k].captured));
-        if (merged) numbers[&node] = other.first;
-      }
-      if (merged) continue;
-      seen.emplace(h, steps_.size());
-    }
-    numbers[&node] = values_;
-    values_ += int64_t(node.out.size());
-    steps_.push_back(std::move(step));
-  }
-  for (const array& out : outputs) outputs_.push_back(operand(out, number));
-  // Nothing abstract reaches an outer trace.
-  trace.stop([&](const Node& node) { return !active.has(node); });
-}
-
-Graph::Operand Graph::operand(const array& a, const std::function<int64_t(const array&)>& number) const {
-  const int64_t n = number(a);
-  return n >= 0 ? Operand{n, {}} : Operand{-1, a};
-}
-
-ArrayList Graph::operator()(const ArrayList& arguments) const { return replay(arguments, {}); }
-
-ArrayList Graph::captures() const {
-  ArrayList found;
-  auto add = [&](const Operand& o) {
-    if (o.value >= 0) return;
-    for (const array& a : found)
-      if (a.same(o.captured)) return;
-    found.push_back(o.captured);
-  };
-  for (const Step& step : steps_)
-    for (const Operand& o : step.in) add(o);
-  for (const Operand& o : outputs_) add(o);
-  return found;
-}
-
-ArrayList Graph::replay(const ArrayList& arguments, const ArrayList& others) const {
-  std::vector<array> values(values_);
-  for (size_t i = 0; i < arguments_; ++i) values[i] = arguments[i];
-  const ArrayList known = others.empty() ? ArrayList() : captures();
-  auto get = [&](const Operand& o) {
-    if (o.value >= 0) return values[o.value];
-    for (size_t k = 0; k < known.size(); ++k)
-      if (known[k].same(o.captured)) return others[k];
-    return o.captured;
-  };
-  for (const Step& step : steps_) {
-    Arrays in;
-    for (const Operand& o : step.in) in.push_back(get(o));
-    Arrays out = record_all(*step.op, step.attributes, std::move(in), step.stream);
-    for (size_t i = 0; i < out.size(); ++i) values[step.first + i] = std::move(out[i]);
-  }
-  ArrayList result;
-  for (const Operand& o : outputs_) result.push_back(get(o));
-  return result;
-}
-
-std::string Graph::print() const {
-  std::ostringstream out;
-  for (const Step& step : steps_) {
-    out << "v" << step.first << " = " << step.op->name << "(";
-    const char* comma = "";
-    for (const Operand& o : step.in) {
-      out << comma;
-      if (o.value >= 0) out << "v" << o.value;
-      else out << "captured" << o.captured.shape();
-      comma = ", ";
-    }
-    out << ")";
-    for (const Spec& spec : step.specs) out << "  " << spec.type << spec.shape;
-    out << "\n";
-  }
-  return out.str();
+  return values;
 }
 
 }  // namespace lazulite

@@ -1,4 +1,4 @@
-// Function transforms over flat lists of arrays: vjp, jvp, vmap, and the traced graph of compile.
+// Function transforms over flat lists of arrays: vjp, jvp, vmap, and functions with rules of their own.
 //
 // Each call makes its own leaves and opens a Trace; the function records ordinary nodes on its tape;
 // the tape, which is in creation order, is then rewritten into other ordinary nodes. These land on the
@@ -26,7 +26,9 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
 // The gradients of a function whose first output is a scalar.
 ArrayList grad(const Function& f, const ArrayList& arguments);
 
-// in_axes[i] = -1: not mapped. out_axes(n) gives the wanted axis of each of n outputs (-1: not mapped).
+// in_axes[i] = -1: not mapped. Outputs are mapped over the axes that came about (-1: not at all).
+ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, Axes& out_axes);
+// The same, moved: out_axes(n) gives the wanted axis of each of n outputs (-1: not mapped).
 ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
                const std::function<Axes(const ArrayList& lane_outputs)>& out_axes);
 
@@ -41,37 +43,5 @@ struct Rules {
 ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules& rules);
 // f(arguments), whose inner values are computed again for its vjp instead of being kept.
 ArrayList checkpoint_call(const Function& f, const ArrayList& arguments);
-
-// The graph of a function, traced once over abstract arguments and replayed with others.
-// Arrays that are older than the trace are captured by reference.
-class Graph : public Counted {
- public:
-  // Raises when f reads an argument. Argument i of f has specs[i].
-  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile");
-  ArrayList operator()(const ArrayList& arguments) const;  // records; nothing runs
-  ArrayList captures() const;                               // distinct, in order of use
-  ArrayList replay(const ArrayList& arguments, const ArrayList& captures) const;  // with others in their place
-  size_t nodes() const { return steps_.size(); }
-  std::string print() const;
-
- private:
-  struct Operand {  // of a step: a value by number, or a captured array
-    int64_t value;
-    array captured;
-  };
-  struct Step {
-    const Op* op;
-    AttrsRef attributes;
-    Stream stream;
-    std::vector<Operand> in;
-    Specs specs;
-    int64_t first;  // number of its first output
-  };
-  Operand operand(const array&, const std::function<int64_t(const array&)>&) const;
-  size_t arguments_ = 0;
-  int64_t values_ = 0;
-  std::vector<Step> steps_;
-  std::vector<Operand> outputs_;
-};
 
 }  // namespace lazulite

@@ -15,6 +15,7 @@ from ._core import _depends, _stop_gradient, _unpickle  # noqa: F401
 from ._compile import compile, disable_compile, enable_compile
 from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev
 from ._io import load, save, save_safetensors, savez, savez_compressed
+from ._loops import cond, fori_loop, scan, while_loop
 from ._transforms import grad, jvp, value_and_grad, vjp, vmap
 from ._trees import map_leaves as _map_leaves
 from . import cuda, metal

@@ -1,0 +1,40 @@
+// Which nodes of a tape depend on a transform's leaves.
+#pragma once
+#include <unordered_set>
+
+#include "graph/trace.h"
+#include "transform/transform.h"
+
+namespace lazulite {
+
+inline bool any_inexact(const Node& node) {
+  for (const Slot& slot : node.out)
+    if (is_inexact(slot.spec.type)) return true;
+  return false;
+}
+
+// With `inexact_only`: by way of inexact values.
+struct Active {
+  std::unordered_set<const Node*> set, tape;
+
+  Active(const Trace& trace, const ArrayList& leaves, const char* name, bool inexact_only) {
+    for (auto& leaf : leaves) set.insert(leaf.node().get());
+    for (auto& node : trace.tape) {
+      tape.insert(node.get());
+      for (const array& input : node->inputs) {
+        const Node* from = input.node().get();
+        if (set.count(from)) {
+          if (!inexact_only || any_inexact(*node)) set.insert(node.get());
+        } else if (from->seq > trace.begin && from->op->sort != Sort::input && from->op->sort != Sort::constant &&
+                   !tape.count(from)) {
+          fail(Kind::value, name, "an array that was made in another thread while the function ran: "
+               "its history is not known; make it before the transform begins");
+        }
+      }
+    }
+  }
+  bool has(const array& a) const { return set.count(a.node().get()); }
+  bool has(const Node& n) const { return set.count(&n); }
+};
+
+}  // namespace lazulite

@@ -1,0 +1,246 @@
+#include "transform/traced.h"
+
+#include <sstream>
+#include <unordered_map>
+
+#include "transform/active.h"
+
+namespace lazulite {
+
+namespace {
+
+std::string line_of(const Node& node) {
+  std::ostringstream out;
+  out << node.op->name;
+  for (const Slot& slot : node.out) out << "  " << slot.spec.type << slot.spec.shape;
+  out << "\n";
+  return out.str();
+}
+
+}  // namespace
+
+Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, int64_t fold_bytes, bool report)
+    : arguments_(specs) {
+  ArrayList leaves;
+  for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
+  Trace trace(transform, true);
+  const ArrayList outputs = f(leaves);
+  const Active active(trace, leaves, transform, false);
+
+  // What the outputs need, over the tape; the rest is dead.
+  std::unordered_set<const Node*> needed;
+  for (const array& out : outputs) needed.insert(out.node().get());
+  for (size_t i = trace.tape.size(); i-- > 0;)
+    if (needed.count(trace.tape[i].get()))
+      for (const array& input : trace.tape[i]->inputs) needed.insert(input.node().get());
+
+  // The value of a node's output: the operand of its first output, counted on.
+  std::unordered_map<const Node*, Operand> known;
+  for (const array& leaf : leaves) known[leaf.node().get()] = {values_++, {}};
+  auto operand = [&](const array& a) -> Operand {
+    const auto it = known.find(a.node().get());
+    if (it == known.end()) return {-1, a};
+    if (it->second.value < 0) return it->second.captured ? it->second : Operand{-1, a};
+    return {it->second.value + int64_t(a.index()), {}};
+  };
+  std::unordered_multimap<size_t, size_t> seen;  // common subexpressions: the same op and attributes over the same values
+  for (const auto& ref : trace.tape) {
+    const Node& node = *ref;
+    ++report_.recorded;
+    if (report) report_.before += line_of(node);
+    if (!needed.count(&node)) {
+      ++report_.dead;
+      continue;
+    }
+    if (is_alias(node)) {  // an argument of a transform inside: the value itself
+      known[&node] = operand(node.inputs[0]);
+      continue;
+    }
+    if (!active.has(node) && !node.op->barrier && node.op->sort != Sort::constant) {
+      int64_t bytes = 0;
+      for (const Slot& slot : node.out) bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
+      bool ready = true;  // what it needs is captured as well
+      for (const array& input : node.inputs) ready &= operand(input).value < 0 || is_constant(input);
+      if (ready && bytes <= fold_bytes) {
+        fold_bytes -= bytes;
+        ++report_.folded;
+        known[&node] = {-1, {}};
+        continue;
+      }
+    }
+    Step step{node.op, node.attributes, node.stream, {}, {}, values_};
+    size_t h = std::hash<const void*>{}(node.op) ^ (node.attributes ? node.attributes->hash() : 0);
+    for (const array& input : node.inputs) {
+      step.in.push_back(operand(input));
+      const Operand& o = step.in.back();
+      h = detail::mix(h, o.value >= 0 ? size_t(o.value) : std::hash<const void*>{}(o.captured.node().get()));
+    }
+    for (const Slot& slot : node.out) step.specs.push_back(slot.spec);
+    if (!node.op->barrier) {
+      bool merged = false;
+      auto [from, to] = seen.equal_range(h);
+      for (; from != to && !merged; ++from) {
+        const Step& other = steps_[from->second];
+        merged = other.op == step.op && other.in.size() == step.in.size() && other.stream == step.stream &&
+                 bool(other.attributes) == bool(step.attributes) &&
+                 (!step.attributes || other.attributes->equal(*step.attributes));
+        for (size_t k = 0; merged && k < step.in.size(); ++k) merged = other.in[k].same(step.in[k]);
+        if (merged) known[&node] = {other.first, {}};
+      }
+      if (merged) {
+        ++report_.merged;
+        continue;
+      }
+      seen.emplace(h, steps_.size());
+    }
+    known[&node] = {values_, {}};
+    values_ += int64_t(node.out.size());
+    steps_.push_back(std::move(step));
+  }
+  for (const array& out : outputs) outputs_.push_back(operand(out));
+  // Nothing abstract reaches an outer trace.
+  trace.stop([&](const Node& node) { return !active.has(node); });
+}
+
+Graph::Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs)
+    : arguments_(std::move(arguments)), values_(int64_t(arguments_.size())), steps_(std::move(steps)), outputs_(std::move(outputs)) {
+  auto check = [&](const Operand& o) {
+    if (o.value >= values_ || (o.value < 0 && !o.captured)) fail(Kind::runtime, "graph", "a step uses a value before it is made");
+  };
+  for (Step& step : steps_) {
+    for (const Operand& o : step.in) check(o);
+    step.first = values_;
+    values_ += int64_t(step.specs.size());
+  }
+  for (const Operand& o : outputs_) check(o);
+}
+
+ArrayList Graph::operator()(const ArrayList& arguments) const {
+  std::vector<array> values(values_);
+  for (size_t i = 0; i < arguments_.size(); ++i) values[i] = arguments[i];
+  for (const Step& step : steps_) {
+    Arrays in;
+    for (const Operand& o : step.in) in.push_back(o.value >= 0 ? values[o.value] : o.captured);
+    Arrays out = record_all(*step.op, step.attributes, std::move(in), step.stream);
+    for (size_t i = 0; i < out.size(); ++i) values[step.first + i] = std::move(out[i]);
+  }
+  ArrayList result;
+  for (const Operand& o : outputs_) result.push_back(o.value >= 0 ? values[o.value] : o.captured);
+  return result;
+}
+
+ArrayList Graph::captures() const {
+  ArrayList found;
+  std::unordered_multimap<const Node*, uint32_t> seen;
+  auto add = [&](const Operand& o) {
+    if (o.value >= 0) return;
+    auto [from, to] = seen.equal_range(o.captured.node().get());
+    for (; from != to; ++from)
+      if (from->second == o.captured.index()) return;
+    seen.emplace(o.captured.node().get(), o.captured.index());
+    found.push_back(o.captured);
+  };
+  for (const Step& step : steps_)
+    for (const Operand& o : step.in) add(o);
+  for (const Operand& o : outputs_) add(o);
+  return found;
+}
+
+Ref<const Graph> Graph::closed() const {
+  const ArrayList captured = captures();
+  const int64_t n = int64_t(arguments_.size()), more = int64_t(captured.size());
+  std::unordered_map<const Node*, std::vector<std::pair<uint32_t, int64_t>>> places;
+  for (int64_t k = 0; k < more; ++k) places[captured[k].node().get()].push_back({captured[k].index(), n + k});
+  auto moved = [&](const Operand& o) -> Operand {
+    if (o.value >= 0) return {o.value < n ? o.value : o.value + more, {}};
+    for (auto [index, place] : places[o.captured.node().get()])
+      if (index == o.captured.index()) return {place, {}};
+    return o;
+  };
+  std::vector<Spec> specs = arguments_;
+  for (const array& a : captured) specs.push_back(a.slot().spec);
+  std::vector<Step> steps = steps_;
+  for (Step& step : steps)
+    for (Operand& o : step.in) o = moved(o);
+  std::vector<Operand> outputs;
+  for (const Operand& o : outputs_) outputs.push_back(moved(o));
+  return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(outputs));
+}
+
+Ref<const Graph> Graph::part(const std::vector<int64_t>& from, const std::vector<Operand>& outputs) const {
+  std::vector<int64_t> number(values_, -1);
+  std::vector<Spec> all(arguments_);
+  for (const Step& step : steps_) all.insert(all.end(), step.specs.begin(), step.specs.end());
+  std::vector<Spec> specs;
+  for (size_t i = 0; i < from.size(); ++i) {
+    number[from[i]] = int64_t(i);
+    specs.push_back(all[from[i]]);
+  }
+  std::vector<char> wanted(values_, 0), kept(steps_.size(), 0);
+  auto want = [&](const Operand& o) {
+    if (o.value >= 0 && number[o.value] < 0) wanted[o.value] = 1;
+  };
+  for (const Operand& o : outputs) want(o);
+  for (size_t s = steps_.size(); s-- > 0;) {
+    for (size_t k = 0; k < steps_[s].specs.size(); ++k) kept[s] |= wanted[steps_[s].first + int64_t(k)];
+    if (kept[s])
+      for (const Operand& o : steps_[s].in) want(o);
+  }
+  for (size_t i = 0; i < arguments_.size(); ++i)
+    if (wanted[i]) fail(Kind::runtime, "graph", "a part needs an argument that it does not have");
+  int64_t next = int64_t(from.size());
+  auto moved = [&](const Operand& o) { return o.value >= 0 ? Operand{number[o.value], {}} : o; };
+  std::vector<Step> steps;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    if (!kept[s]) continue;
+    Step step = steps_[s];
+    for (Operand& o : step.in) o = moved(o);
+    for (size_t k = 0; k < step.specs.size(); ++k, ++next) {
+      int64_t& at = number[steps_[s].first + int64_t(k)];
+      if (at < 0) at = next;
+    }
+    steps.push_back(std::move(step));
+  }
+  std::vector<Operand> results;
+  for (const Operand& o : outputs) results.push_back(moved(o));
+  return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(results));
+}
+
+std::vector<Spec> Graph::output_specs() const {
+  std::vector<Spec> all(arguments_), out;
+  for (const Step& step : steps_) all.insert(all.end(), step.specs.begin(), step.specs.end());
+  for (const Operand& o : outputs_) out.push_back(o.value >= 0 ? all[o.value] : o.captured.slot().spec);
+  return out;
+}
+
+std::string Graph::print() const {
+  std::ostringstream out;
+  auto name = [](const Operand& o) {
+    std::ostringstream text;
+    if (o.value >= 0) text << "v" << o.value;
+    else if (is_constant(o.captured)) text << constant_value(o.captured);
+    else text << "captured" << o.captured.shape();
+    return text.str();
+  };
+  for (const Step& step : steps_) {
+    out << "v" << step.first << " = " << step.op->name << "(";
+    const char* comma = "";
+    for (const Operand& o : step.in) {
+      out << comma << name(o);
+      comma = ", ";
+    }
+    out << ")";
+    for (const Spec& spec : step.specs) out << "  " << spec.type << spec.shape;
+    out << "\n";
+  }
+  out << "return";
+  const char* comma = " ";
+  for (const Operand& o : outputs_) {
+    out << comma << name(o);
+    comma = ", ";
+  }
+  out << "\n";
+  return out.str();
+}
+
+}  // namespace lazulite

@@ -1,0 +1,61 @@
+// Graph: a function traced once over abstract arguments, and replayed with others. What compile,
+// checkpoint, loops and exported files are made of. Immutable; any thread may replay.
+#pragma once
+#include "transform/transform.h"
+
+namespace lazulite {
+
+class Graph : public Counted {
+ public:
+  struct Operand {  // a value by number (arguments first, then outputs of steps), or a captured array
+    int64_t value = -1;
+    array captured;
+    bool same(const Operand& o) const { return value == o.value && (value >= 0 || captured.same(o.captured)); }
+  };
+  struct Step {
+    const Op* op;
+    AttrsRef attributes;
+    Stream stream;
+    std::vector<Operand> in;
+    Specs specs;    // of its outputs
+    int64_t first;  // number of its first output
+  };
+  // What tracing left out.
+  struct Report {
+    size_t recorded = 0, dead = 0, merged = 0, folded = 0;
+    std::string before;  // a line per recorded op, when it was asked for
+  };
+
+  // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the trace are
+  // captured by reference. What depends on no argument becomes a captured array too, computed once, as
+  // long as such arrays have at most `fold_bytes` together: the rest, and whatever draws random numbers,
+  // is computed by each replay.
+  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile", int64_t fold_bytes = 0,
+        bool report = false);
+  // Of given parts, which are checked.
+  Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs);
+
+  ArrayList operator()(const ArrayList& arguments) const;   // records; nothing runs
+  ArrayList captures() const;                               // distinct, in order of use
+  Ref<const Graph> closed() const;                          // captures() are its last arguments
+  // The part between: values (by number) to be its arguments, and outputs that follow from them.
+  Ref<const Graph> part(const std::vector<int64_t>& from, const std::vector<Operand>& outputs) const;
+
+  size_t arguments() const { return arguments_.size(); }
+  const std::vector<Spec>& argument_specs() const { return arguments_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<Operand>& outputs() const { return outputs_; }
+  std::vector<Spec> output_specs() const;
+  int64_t values() const { return values_; }
+  const Report& report() const { return report_; }
+  std::string print() const;
+
+ private:
+  std::vector<Spec> arguments_;
+  int64_t values_ = 0;
+  std::vector<Step> steps_;
+  std::vector<Operand> outputs_;
+  Report report_;
+};
+
+}  // namespace lazulite

@@ -1,0 +1,282 @@
+"""Loops and branches that are not unrolled: scan, while_loop, fori_loop, cond.
+
+Their functions are traced once and become one op. Random functions inside them that draw from the global
+state carry it along, so that every step draws its own numbers.
+"""
+
+from __future__ import annotations
+
+from . import _core
+from ._core import array
+from ._trees import Leaf, fill, map_leaves, template
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+
+class _Again(Exception):
+    """The trace was begun with the wrong arrays carried."""
+
+
+def _as_arrays(name: str, tree: Any) -> Any:
+    def convert(leaf):
+        if isinstance(leaf, (array, type(None))):
+            return leaf
+        if isinstance(leaf, (bool, int, float, complex)) or hasattr(leaf, "__array__"):
+            return array(leaf)
+        raise ValueError(f"[{name}] not an array or a number: got {type(leaf).__name__}")
+
+    return map_leaves(convert, tree)
+
+
+def _shape_of(part: Any) -> str:
+    """How a tree looks, for messages."""
+    if isinstance(part, (Leaf, array)):
+        return "*"
+    if isinstance(part, dict):
+        return "{" + ", ".join(f"{k!r}: {_shape_of(v)}" for k, v in part.items()) + "}"
+    if isinstance(part, (list, tuple)):
+        return ("({})" if isinstance(part, tuple) else "[{}]").format(", ".join(map(_shape_of, part)))
+    return repr(part)
+
+
+def _same_tree(name: str, what: str, got: Any, expected: Any):
+    if _shape_of(got) != _shape_of(expected):
+        raise ValueError(f"[{name}] {what}: got {_shape_of(got)}, expected {_shape_of(expected)}")
+
+
+class _Carried:
+    """What a loop carries: the arrays of a tree, and the random state when its function draws from it."""
+
+    def __init__(self, name: str, init: Any):
+        self.name = name
+        self.weak: list = []  # which leaves are Python numbers: they take the dtype that the loop gives them
+
+        def note(leaf):
+            if leaf is not None:
+                self.weak.append(isinstance(leaf, (bool, int, float, complex)))
+
+        map_leaves(note, init)
+        self.arrays: list = []
+        self.tree = template(_as_arrays(name, init), self.arrays)
+        self.random = False
+
+    def start(self) -> list:
+        return self.arrays + ([_core.random.state[0]] if self.random else [])
+
+    def count(self) -> int:
+        return len(self.arrays) + self.random
+
+    def run(self, leaves: list, call: Callable) -> list:
+        """`call` with the tree filled from leaves; it returns (next tree, other arrays). The flat results."""
+        state = _core.random.state
+        before = state[0]
+        if self.random:
+            state[0] = leaves[len(self.arrays)]
+        begun = state[0]
+        try:
+            after, others = call(fill(self.tree, leaves))
+            drawn = state[0]
+        finally:
+            state[0] = before
+        if not self.random and not _core._same_handle(drawn, begun):
+            self.random = True
+            raise _Again
+        results: list = []
+        got = template(_as_arrays(self.name, after), results)
+        _same_tree(self.name, "the function returns another tree than it carries", got, self.tree)
+        again = False
+        for i, (weak, result) in enumerate(zip(self.weak, results)):
+            if weak and result.dtype != self.arrays[i].dtype:
+                self.weak[i] = False
+                self.arrays[i] = self.arrays[i].astype(_core.result_type(self.arrays[i].dtype, result.dtype))
+                again = True
+        if again:
+            raise _Again
+        return results + ([drawn] if self.random else []) + others
+
+    def end(self, values: list) -> Any:
+        if self.random:
+            _core.random.state[0] = values[len(self.arrays)]
+        return fill(self.tree, values)
+
+
+def _until_settled(begin: Callable) -> Any:
+    while True:
+        try:
+            return begin()
+        except _Again:
+            continue
+
+
+def scan(f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, reverse: bool = False) -> tuple:
+    """A loop over the first axis of `xs` that carries a value along: `f(carry, x)` returns `(carry, y)`.
+
+    Returns the last carry and the stacked `y`. `init`, `xs` and `y` are trees of arrays (or None); the carry keeps
+    its structure, shapes and dtypes. Without `xs`, `length` says how many steps. `reverse` goes from the last slice
+    to the first. `f` is traced once; it can be differentiated, mapped and compiled, and nothing is unrolled. In a
+    derivative, what the way back needs of every step is kept.
+
+    Raises ValueError when the carry changes, when first axes differ, and when `f` reads an array.
+
+    >>> mx.scan(lambda total, x: (total + x, total), mx.array(0), mx.array([1, 2, 3]))
+    (array(6, dtype=int32), array([0, 1, 3], dtype=int32))
+    """
+    slices: list = []
+    rows = template(_as_arrays("scan", xs), slices)
+    for x in slices:
+        if x.ndim == 0:
+            raise ValueError("[scan] nothing to loop over: got a 0-d array in xs, expected a first axis")
+    if length is None:
+        if not slices:
+            raise ValueError("[scan] the number of steps is not known: got no arrays in xs, expected them or length=")
+        length = slices[0].shape[0]
+    carried = _Carried("scan", init)
+    kept: list = []
+
+    def begin():
+        n = carried.count()
+
+        def flat(leaves):
+            def call(carry):
+                out = f(carry, fill(rows, leaves[n:]))
+                if not isinstance(out, (tuple, list)) or len(out) != 2:
+                    raise ValueError(f"[scan] the function must return (carry, y): got {type(out).__name__}")
+                others: list = []
+                kept[:] = [template(_as_arrays("scan", out[1]), others)]
+                return out[0], others
+
+            return carried.run(leaves, call)
+
+        return _core._scan(flat, carried.start(), slices, length, reverse)
+
+    values = _until_settled(begin)
+    return carried.end(values), fill(kept[0], values[carried.count():])
+
+
+def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
+    """`v = body_fun(v)` as long as `cond_fun(v)`, a 0-d bool, holds; returns the last `v`, a tree of arrays that
+    keeps its structure, shapes and dtypes. Both functions are traced once. It can be compiled, mapped (lanes that
+    are done keep their values) and differentiated forward; `grad` raises ValueError, since the number of steps is
+    not known: use fori_loop or scan.
+
+    >>> mx.while_loop(lambda v: v < 100, lambda v: v * 2, mx.array(3))
+    array(192, dtype=int32)
+    """
+    carried = _Carried("while_loop", init_val)
+
+    def begin():
+        def test(leaves):
+            state = _core.random.state
+            before = state[0]
+            try:
+                go = cond_fun(fill(carried.tree, leaves))
+            finally:
+                state[0] = before
+            if isinstance(go, bool):
+                go = array(go)
+            if not isinstance(go, array):
+                raise ValueError(f"[while_loop] the test must give one 0-d bool: got {type(go).__name__}")
+            return [go]
+
+        return _core._while_loop(test, lambda leaves: carried.run(leaves, lambda v: (body_fun(v), [])), carried.start())
+
+    return carried.end(_until_settled(begin))
+
+
+def _bound(value: Any) -> Any:
+    """A number where there is one: an array outside of abstract traces is read."""
+    if isinstance(value, array):
+        return value
+    try:
+        return value.__index__()
+    except AttributeError:
+        raise TypeError(f"[fori_loop] bounds must be integers: got {type(value).__name__}") from None
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
+    """`v = body_fun(i, v)` for `i` from `lower` to `upper - 1`, a 0-d int32; returns the last `v`, a tree of arrays
+    that keeps its structure, shapes and dtypes. With bounds that are numbers it can be differentiated both ways; a
+    bound that is an array makes it a while_loop, whose number of steps may depend on data.
+
+    >>> mx.fori_loop(0, 5, lambda i, v: v + i, mx.array(0))
+    array(10, dtype=int32)
+    """
+    lower, upper = _bound(lower), _bound(upper)
+    if isinstance(lower, array) or isinstance(upper, array):
+        low, high = array(lower), array(upper)
+        for bound in (low, high):
+            if bound.ndim or not _core.issubdtype(bound.dtype, _core.integer):
+                raise ValueError(f"[fori_loop] bounds must be integers: got {bound.dtype} of shape {bound.shape}")
+        both = _core.result_type(low.dtype, high.dtype)
+
+        def body(value):
+            i, v = value
+            return i + 1, body_fun(i, v)
+
+        return while_loop(lambda value: value[0] < high, body, (low.astype(both), init_val))[1]
+    steps = _core.arange(lower, max(lower, upper), dtype=_core.int32)
+    return scan(lambda v, i: (body_fun(i, v), None), init_val, steps)[0]
+
+
+def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> Any:
+    """`true_fun(*operands)` where the 0-d `pred` holds, else `false_fun(*operands)`: both are traced, one is
+    computed. They return trees of the same structure, shapes and dtypes. It can be differentiated, compiled and
+    mapped; mapped over `pred`, both are computed and each lane takes its own. With a Python bool only the chosen
+    function is called.
+
+    >>> mx.cond(mx.array(2) > 1, lambda x: x + 1, lambda x: x - 1, mx.array(10))
+    array(11, dtype=int32)
+    """
+    if isinstance(pred, bool):
+        return (true_fun if pred else false_fun)(*operands)
+    if not isinstance(pred, array):
+        pred = array(pred)
+    if pred.ndim:
+        raise ValueError(f"[cond] the predicate must be 0-d: got shape {pred.shape}")
+    if pred.dtype != _core.bool_:
+        pred = pred != 0
+    leaves: list = []
+    shape = template(_as_arrays("cond", list(operands)), leaves)
+    trees: list = [None, None]
+    drawing = [False]
+
+    def begin():
+        random = drawing[0]
+
+        def branch(k, fun):
+            def flat(given):
+                state = _core.random.state
+                before = state[0]
+                if random:
+                    state[0] = given[len(leaves)]
+                begun = state[0]
+                try:
+                    out = fun(*fill(shape, given))
+                    drawn = state[0]
+                finally:
+                    state[0] = before
+                if not random and not _core._same_handle(drawn, begun):
+                    drawing[0] = True
+                    raise _Again
+                results: list = []
+                trees[k] = template(_as_arrays("cond", out), results)
+                return results + ([drawn] if random else [])
+
+            return flat
+
+        inputs = leaves + ([_core.random.state[0]] if random else [])
+        yes, no = branch(0, true_fun), branch(1, false_fun)
+
+        def no_checked(given):
+            results = no(given)
+            _same_tree("cond", "the functions return different trees", trees[1], trees[0])
+            return results
+
+        return _core._cond(pred, yes, no_checked, inputs)
+
+    values = _until_settled(begin)
+    if drawing[0]:
+        _core.random.state[0] = values[-1]
+    return fill(trees[0], values)
