@@ -10,6 +10,7 @@
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
 #include "eval/eval.h"
+#include "eval/profile.h"
 #include "graph/origin.h"
 #include "graph/trace.h"
 
@@ -158,6 +159,17 @@ void add_evaluation(py::module_& m) {
   set_line_hook(python_line);
   if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
   m.def("_debug_nans", &debug_nans);
+  py::class_<Profile>(m, "_Profile")
+      .def(py::init<>())
+      .def("start", &Profile::start)
+      .def("stop", &Profile::stop)
+      .def("full", &Profile::full)
+      .def("events", [](const Profile& p) {
+        py::list out;
+        for (const ProfileEvent& e : p.events())
+          out.append(py::make_tuple(e.name, e.result, e.line, e.start, e.nanoseconds, e.own, e.bytes, e.flops, e.thread));
+        return out;
+      });
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);
   m.def("_openblas", [] {
     cpu::blas();

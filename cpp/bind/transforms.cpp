@@ -1,6 +1,9 @@
 // The transforms for core/_transforms.py and core/_compile.py: flat lists of arrays.
 #include <pybind11/pybind11.h>
 
+#include <memory>
+#include <mutex>
+
 #include "bind/array_class.h"
 #include "bind/module.h"
 #include "graph/trace.h"
@@ -42,6 +45,44 @@ Function flat(py::object fun) {
   return [fun](const ArrayList& args) { return from_list(fun(to_list(args))); };
 }
 
+// Python callables that nodes hold: a node may die in a thread without the GIL, which leaves the callable to
+// the interpreter's next pending call.
+struct Left {
+  std::mutex mutex;
+  std::vector<PyObject*> objects;
+};
+Left& left() {
+  static auto* one = new Left;
+  return *one;
+}
+int drop_left(void*) {
+  std::vector<PyObject*> objects;
+  {
+    const std::lock_guard<std::mutex> guard(left().mutex);
+    objects.swap(left().objects);
+  }
+  for (PyObject* o : objects) Py_DECREF(o);
+  return 0;
+}
+void drop(PyObject* o) {
+  if (PyGILState_Check()) {
+    Py_DECREF(o);
+    return;
+  }
+  {
+    const std::lock_guard<std::mutex> guard(left().mutex);
+    left().objects.push_back(o);
+  }
+  Py_AddPendingCall(drop_left, nullptr);
+}
+std::shared_ptr<PyObject> held(const py::object& o) {
+  return {Py_NewRef(o.ptr()), drop};
+}
+template <class... A>
+py::object call(const std::shared_ptr<PyObject>& fun, A&&... arguments) {
+  return py::reinterpret_borrow<py::object>(fun.get())(std::forward<A>(arguments)...);
+}
+
 struct PyGraph {
   Ref<Graph> graph;
 };
@@ -65,18 +106,18 @@ void add_transforms(py::module_& m) {
   m.def("_custom", [](py::object fun, py::list arguments, py::object vjp_rule, py::object jvp_rule, py::object vmap_rule) {
     Rules rules;
     if (!vjp_rule.is_none())
-      rules.vjp = [vjp_rule](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {
-        return from_list(vjp_rule(to_list(primals), to_list(cotangents), to_list(outputs)));
+      rules.vjp = [rule = held(vjp_rule)](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {
+        return from_list(call(rule, to_list(primals), to_list(cotangents), to_list(outputs)));
       };
     if (!jvp_rule.is_none())
-      rules.jvp = [jvp_rule](const ArrayList& primals, const ArrayList& tangents) {
-        return from_list(jvp_rule(to_list(primals), to_list(tangents)));
+      rules.jvp = [rule = held(jvp_rule)](const ArrayList& primals, const ArrayList& tangents) {
+        return from_list(call(rule, to_list(primals), to_list(tangents)));
       };
     if (!vmap_rule.is_none())
-      rules.vmap = [vmap_rule](const ArrayList& inputs, const Axes& axes) {
+      rules.vmap = [rule = held(vmap_rule)](const ArrayList& inputs, const Axes& axes) {
         py::list at;
         for (int axis : axes) at.append(axis < 0 ? py::object(py::none()) : py::object(py::int_(axis)));
-        const py::tuple out = vmap_rule(to_list(inputs), at);
+        const py::tuple out = call(rule, to_list(inputs), at);
         return std::pair(from_list(out[0]), from_axes(out[1]));
       };
     return to_list(custom_call(flat(fun), from_list(arguments), rules));

@@ -47,8 +47,7 @@ struct Source {  // an operand from memory or a number
 
 }  // namespace
 
-void build_group(const Unit& unit, GroupProgram& out) {
-  BlockProgram& program = out.program;
+void build_program(const Unit& unit, BlockProgram& program, SmallVector<const array*, 8>& loaded) {
   program.domain = unit.domain;
   const int count = int(unit.members.size());
   SmallVector<Source, 16> loads, numbers;
@@ -88,8 +87,8 @@ void build_group(const Unit& unit, GroupProgram& out) {
   for (auto& load : loads) {
     load.reg = reg++;
     const Slot& slot = load.value->slot();
-    program.load.push_back({uint16_t(out.bindings.size()), slot.spec.type, uint8_t(load.reg), slot.storage.strides});
-    out.bindings.push_back({static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(slot.spec.type)});
+    program.load.push_back({uint16_t(program.load.size()), slot.spec.type, uint8_t(load.reg), slot.storage.strides});
+    loaded.push_back(load.value);
   }
   for (auto& number : numbers) {
     number.reg = reg++;
@@ -134,22 +133,36 @@ void build_group(const Unit& unit, GroupProgram& out) {
   }
   program.registers = registers.next;
   program.cost = 0.2 * double(program.code.size()) + 0.1 * double(loads.size());
-  SmallVector<const array*, 4> donated;
   for (int i = 0; i < count; ++i) {
     if (!unit.members[i].stored) continue;
     const Slot& slot = unit.members[i].node->out[0];
+    program.store.push_back({uint16_t(program.load.size() + program.store.size()), slot.spec.type, uint8_t(home[i]),
+                             dense_strides(slot.spec.shape)});
+  }
+}
+
+void build_group(const Unit& unit, GroupProgram& out) {
+  SmallVector<const array*, 8> loaded;
+  build_program(unit, out.program, loaded);
+  for (const array* a : loaded) {
+    const Slot& slot = a->slot();
+    out.bindings.push_back({static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(slot.spec.type)});
+  }
+  SmallVector<const array*, 4> donated;
+  for (const auto& member : unit.members) {
+    if (!member.stored) continue;
+    const Slot& slot = member.node->out[0];
     const int64_t bytes = size_of(slot.spec.shape) * size_of(slot.spec.type);
     Storage storage{{}, 0, dense_strides(slot.spec.shape)};
-    for (auto& load : loads) {
-      if (size_of(load.value->dtype()) != size_of(slot.spec.type) || load.value->shape() != slot.spec.shape ||
-          std::find(donated.begin(), donated.end(), load.value) != donated.end() || !may_donate(unit, *load.value))
+    for (const array* a : loaded) {
+      if (size_of(a->dtype()) != size_of(slot.spec.type) || a->shape() != slot.spec.shape ||
+          std::find(donated.begin(), donated.end(), a) != donated.end() || !may_donate(unit, *a))
         continue;
-      storage.buffer = load.value->slot().storage.buffer;
-      donated.push_back(load.value);
+      storage.buffer = a->slot().storage.buffer;
+      donated.push_back(a);
       break;
     }
     if (!storage.buffer) storage.buffer = allocate(bytes);
-    program.store.push_back({uint16_t(out.bindings.size()), slot.spec.type, uint8_t(home[i]), storage.strides});
     out.bindings.push_back({storage.buffer->data});
     out.outputs.push_back(std::move(storage));
   }

@@ -69,6 +69,16 @@ struct GroupProgram {
   SmallVector<Storage, 4> outputs;  // of the stored members, in order
 };
 void build_group(const Unit&, GroupProgram&);
+// The program alone: bindings are what it loads (whose strides it holds), then the stored members.
+void build_program(const Unit&, BlockProgram&, SmallVector<const array*, 8>& loaded);
+
+// One op that is not elementwise. `out` receives where its values are; a buffer that is there already is
+// written to, unless the op shows its input's memory. `overwrite`: an update may write into its first input.
+void run_op(const Node&, SmallVector<Bound, 3> in, bool overwrite, SmallVector<Storage, 1>& out);
+inline Bound bound(const Spec& spec, const Storage& storage) {
+  return {&spec, &storage, static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
+}
+void copy_dense(const Bound& in, const Storage& out);  // out becomes a copy in row-major order
 
 // True when `input` of the unit's nodes dies with them and its memory may be written: only they hold
 // it, only it holds the buffer, dense, ours.

@@ -6,8 +6,8 @@
 
 #include "device/cpu/pool.h"
 #include "eval/plan.h"
+#include "eval/profile.h"
 #include "graph/origin.h"
-#include "graph/trace.h"
 
 namespace lazulite {
 
@@ -60,10 +60,6 @@ struct PlanLock {
   }
 };
 
-Bound bind(const Spec& spec, const Storage& storage) {
-  return {&spec, &storage, static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
-}
-
 // Inputs are ready, or members of this run's own group; a run that was interrupted leaves neither.
 void check_inputs(const Node& node) {
   for (const array& input : node.inputs) {
@@ -78,82 +74,14 @@ void check_inputs(const Node& node) {
 
 void set_ready(Node& node) { node.state.store(State::ready, std::memory_order_release); }
 
-void run_constant(Node& node) {
-  Slot& slot = node.out[0];
-  const Dtype type = slot.spec.type;
-  Storage storage{allocate(size_of(slot.spec.shape) * size_of(type)), 0, dense_strides(slot.spec.shape)};
-  BlockProgram program;
-  program.domain = slot.spec.shape;
-  program.constants.push_back({0, compute_type(type), node.get<Constant>().value});
-  program.store.push_back({0, type, 0, storage.strides});
-  program.registers = 1;
-  program.width = 16;
-  program.cost = 0.2;
-  const Binding binding{storage.buffer->data};
-  if (size_of(slot.spec.shape)) run_program(program, &binding);
-  slot.storage = std::move(storage);
-}
-
-// out becomes a dense copy of in.
-void copy_dense(const Bound& in, const Storage& out) {
-  BlockProgram program;
-  program.domain = in.shape();
-  program.load.push_back({0, in.type(), 0, in.strides()});
-  program.store.push_back({1, in.type(), 0, out.strides});
-  program.registers = 1;
-  program.width = 16;
-  program.cost = 0.3;
-  const Binding bindings[2] = {{in.data}, {out.buffer->data}};
-  if (size_of(in.shape())) run_program(program, bindings);
-}
-
 void run_single(const Unit& unit) {
   Node& node = *unit.members[0].node;
-  const Op& op = *node.op;
-  if (op.sort == Sort::constant) return run_constant(node);
   SmallVector<Bound, 3> in;
-  for (const array& input : node.inputs) in.push_back(bind(input.slot().spec, input.slot().storage));
-  if (op.sort == Sort::view) {
-    // The outputs show the last inputs.
-    const size_t first = in.size() - node.out.size();
-    bool all = true;
-    for (size_t i = 0; all && i < node.out.size(); ++i) {
-      Storage storage;
-      all = op.view(node, in[first + i], storage);
-      if (!all) break;
-      if (!storage.buffer) storage.buffer = in[first + i].storage->buffer;
-      node.out[i].storage = std::move(storage);
-    }
-    if (all) return;
-  }
-  if (op.places) {
-    Call call{node, std::move(in), {}, {}};
-    call.placed.resize(node.out.size());
-    const Untraced untraced;
-    op.kernel(call);
-    for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(call.placed[i]);
-    return;
-  }
-  SmallVector<Storage, 1> storages;
-  for (size_t i = 0; i < node.out.size(); ++i) {
-    const Spec& spec = node.out[i].spec;
-    Storage storage{{}, 0, dense_strides(spec.shape)};
-    if (op.update && i == 0) {
-      if (may_donate(unit, node.inputs[0])) {
-        storage.buffer = in[0].storage->buffer;
-      } else {
-        storage.buffer = allocate(size_of(spec.shape) * size_of(spec.type));
-        copy_dense(in[0], storage);
-      }
-    } else {
-      storage.buffer = allocate(size_of(spec.shape) * size_of(spec.type));
-    }
-    storages.push_back(std::move(storage));
-  }
-  Call call{node, std::move(in), {}, {}};
-  for (size_t i = 0; i < node.out.size(); ++i) call.out.push_back(bind(node.out[i].spec, storages[i]));
-  op.kernel(call);
-  for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(storages[i]);
+  for (const array& input : node.inputs) in.push_back(bound(input.slot().spec, input.slot().storage));
+  SmallVector<Storage, 1> out;
+  out.resize(node.out.size());
+  run_op(node, std::move(in), node.op->update && may_donate(unit, node.inputs[0]), out);
+  for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(out[i]);
 }
 
 // ---- debug_nans
@@ -163,7 +91,7 @@ bool is_finite(const Spec& spec, const Storage& storage) {
   const int64_t n = size_of(spec.shape);
   const Storage dense{n ? allocate(n * size_of(spec.type)) : Ref<Buffer>(), 0, dense_strides(spec.shape)};
   if (n == 0) return true;
-  copy_dense(bind(spec, storage), dense);
+  copy_dense(bound(spec, storage), dense);
   const char* data = static_cast<const char*>(dense.buffer->data);
   for (int64_t i = 0; i < n; ++i) {
     const auto v = Scalar::read(spec.type, data + i * size_of(spec.type)).complex();
@@ -192,6 +120,7 @@ void check_finite(const Unit& unit) {
 
 void run_unit(const Unit& unit) {
   for (const auto& member : unit.members) check_inputs(*member.node);
+  const Profiled profiled(unit);
   if (!unit.fused) {
     run_single(unit);
   } else {

@@ -65,7 +65,7 @@ Ref<Node> new_node() {
 }
 
 void free_node(Node* node) {
-  if (debugging_nans.load(std::memory_order_relaxed)) forget_origin(node);
+  if (noting_origins.load(std::memory_order_relaxed)) forget_origin(node);
   node->~Node();
   if (!keeps_spares || spare_count >= most_spares) return ::operator delete(node);
   auto* one = reinterpret_cast<Spare*>(node);
@@ -181,7 +181,7 @@ Ref<Node> make_node(const Op& op, AttrsRef&& attributes, Arrays&& in, Stream str
     node->pins.fetch_add(1, std::memory_order_relaxed);
     top->tape.push_back(node);
   }
-  if (debugging_nans.load(std::memory_order_relaxed)) note_origin(node.get());
+  if (noting_origins.load(std::memory_order_relaxed)) note_origin(node.get());
   return node;
 }
 }  // namespace
@@ -199,7 +199,7 @@ array record_pair(const Op& op, const array& a, const array& b, Dtype type, Stre
     node->pins.fetch_add(1, std::memory_order_relaxed);
     top->tape.push_back(node);
   }
-  if (debugging_nans.load(std::memory_order_relaxed)) note_origin(node.get());
+  if (noting_origins.load(std::memory_order_relaxed)) note_origin(node.get());
   return array(std::move(node), 0);
 }
 

@@ -81,6 +81,8 @@ struct Op {
   bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
   // sort == elementwise: the kernel for inputs of this compute type; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
+  // Arithmetic operations of one run, for profiles; null: one for each element of the largest operand.
+  double (*flops)(const Node&) = nullptr;
   // Runs on the caller, uses cpu::parallel_for inside.
   void (*kernel)(const Call&) = nullptr;
 };

@@ -5,13 +5,13 @@
 
 namespace lazulite {
 
-std::atomic<bool> debugging_nans{false};
+std::atomic<bool> debugging_nans{false}, noting_origins{false};
 
 namespace {
 struct Origins {
   std::mutex mutex;
   std::unordered_map<const Node*, std::string> lines;
-  int depth = 0;
+  int debugging = 0, noting = 0;  // how often they are on
 };
 Origins& origins() {
   static auto* all = new Origins;
@@ -21,10 +21,17 @@ std::atomic<LineHook> hook{nullptr};
 }  // namespace
 
 void debug_nans(bool on) {
+  note_origins(on);
   const std::lock_guard<std::mutex> guard(origins().mutex);
-  origins().depth += on ? 1 : -1;
-  debugging_nans.store(origins().depth > 0);
-  if (origins().depth == 0) origins().lines.clear();
+  origins().debugging += on ? 1 : -1;
+  debugging_nans.store(origins().debugging > 0);
+}
+
+void note_origins(bool on) {
+  const std::lock_guard<std::mutex> guard(origins().mutex);
+  origins().noting += on ? 1 : -1;
+  noting_origins.store(origins().noting > 0);
+  if (origins().noting == 0) origins().lines.clear();
 }
 
 void set_line_hook(LineHook h) { hook.store(h); }

@@ -1,9 +1,10 @@
 #include "transform/loops.h"
 
-#include <cstring>
+#include <optional>
 
-#include "device/cpu/allocator.h"
 #include "eval/eval.h"
+#include "eval/prepared.h"
+#include "graph/origin.h"
 #include "graph/trace.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
@@ -79,47 +80,73 @@ Specs infer_scan(const Attrs* attributes, const Arrays&) {
   return out;
 }
 
-array slice_at(const Spec& spec, const Storage& whole, int64_t i) {
-  Storage storage{whole.buffer, whole.offset + i * whole.strides[0], Strides(whole.strides.begin() + 1, whole.strides.end())};
-  return from_storage(slice_of(spec), std::move(storage));
-}
-
-// Dense rows of ys receive the values of one step.
-void put_rows(const ArrayList& values, size_t from, const std::vector<Storage>& ys, int64_t i) {
-  for (size_t k = 0; k < ys.size(); ++k) {
-    const array& value = values[from + k];
-    const int64_t bytes = value.nbytes();
-    if (bytes) std::memcpy(static_cast<char*>(ys[k].buffer->data) + i * bytes, value.raw(), size_t(bytes));
+// Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in memory.
+struct Stepper {
+  const Function graph;
+  std::optional<Prepared> prepared;
+  explicit Stepper(Function f) : graph(std::move(f)) {}
+  // `specs`: of the inputs. As Prepared::run.
+  void run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out) {
+    if (debugging_nans.load(std::memory_order_relaxed)) return one_by_one(specs, in, out);
+    if (!prepared || !prepared->fits(in)) {
+      ArrayList leaves;
+      for (size_t i = 0; i < in.size(); ++i) leaves.push_back(from_storage(specs[i], {{}, 0, in[i].strides}));
+      prepared.emplace(leaves, graph(leaves));
+    }
+    prepared->run(std::move(in), out);
   }
+  // Evaluated as any other graph.
+  void one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in, std::vector<Storage>& out) const {
+    ArrayList leaves;
+    for (size_t i = 0; i < in.size(); ++i) leaves.push_back(from_storage(specs[i], in[i]));
+    const ArrayList results = graph(leaves);
+    eval(results);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = results[i].slot().storage;
+  }
+};
+
+std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
+  std::vector<Storage> out;
+  for (size_t i = 0; i < count; ++i) out.push_back(*in[from + i].storage);
+  return out;
 }
 
 void run_scan(const Call& call) {
   const Scan& s = scan_of(call.node);
   const size_t rows = call.node.out.size() - s.carries;
-  ArrayList carry = live(call.in, 0, s.carries);
-  const ArrayList constants = live(call.in, s.carries + s.xs, call.in.size() - s.carries - s.xs);
-  std::vector<Storage> ys;
+  std::vector<Storage> carry = memory_of(call.in, 0, s.carries), ys, out;
+  const std::vector<Storage> constants = memory_of(call.in, s.carries + s.xs, call.in.size() - s.carries - s.xs);
   for (size_t k = 0; k < rows; ++k) {
     const Spec& spec = call.node.out[s.carries + k].spec;
     ys.push_back({allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)});
   }
+  Stepper body([&](const ArrayList& in) { return (*s.body)(in); });
   for (int64_t step = 0; step < s.length; ++step) {
     const int64_t i = s.reverse ? s.length - 1 - step : step;
-    ArrayList in = std::move(carry);
+    std::vector<Storage> in = std::move(carry);
     for (size_t k = 0; k < s.xs; ++k) {
-      const Bound& x = call.in[s.carries + k];
-      in.push_back(slice_at(*x.spec, *x.storage, i));
+      const Storage& x = *call.in[s.carries + k].storage;
+      in.push_back({x.buffer, x.offset + i * x.strides[0], Strides(x.strides.begin() + 1, x.strides.end())});
     }
     in.insert(in.end(), constants.begin(), constants.end());
-    ArrayList out = (*s.body)(in);
-    in.clear();  // what dies may be written over
-    for (size_t k = 0; k < rows; ++k) out[s.carries + k] = contiguous(out[s.carries + k]);
-    eval(out);
-    put_rows(out, s.carries, ys, i);
-    carry = part(out, 0, s.carries);
+    out.assign(call.node.out.size(), {});
+    for (size_t k = 0; k < rows; ++k) {  // rows on whole cache lines are written in place
+      const Spec row = slice_of(call.node.out[s.carries + k].spec);
+      const int64_t n = size_of(row.shape);
+      if (n * size_of(row.type) % 64 == 0) out[s.carries + k] = {ys[k].buffer, i * n, dense_strides(row.shape)};
+    }
+    body.run(s.body->argument_specs(), std::move(in), out);
+    for (size_t k = 0; k < rows; ++k) {
+      const Spec row = slice_of(call.node.out[s.carries + k].spec);
+      const Storage& made = out[s.carries + k];
+      const int64_t at = i * size_of(row.shape);
+      if (made.buffer == ys[k].buffer && made.offset == at) continue;
+      copy_dense(bound(row, made), {ys[k].buffer, at, dense_strides(row.shape)});
+    }
+    carry.assign(out.begin(), out.begin() + s.carries);
     poll();
   }
-  for (size_t i = 0; i < s.carries; ++i) call.placed[i] = carry[i].slot().storage;
+  for (size_t i = 0; i < s.carries; ++i) call.placed[i] = std::move(carry[i]);
   for (size_t k = 0; k < rows; ++k) call.placed[s.carries + k] = std::move(ys[k]);
 }
 
@@ -414,23 +441,31 @@ Specs infer_while(const Attrs* attributes, const Arrays&) {
 
 void run_while(const Call& call) {
   const While& w = while_of(call.node);
-  ArrayList carry = live(call.in, 0, w.carries);
-  const ArrayList constants = live(call.in, w.carries, call.in.size() - w.carries);
-  ArrayList go = (*w.test)(joined({&carry, &constants}));
-  eval(go);
-  while (go[0].item<bool>()) {
-    ArrayList in = std::move(carry);
-    in.insert(in.end(), constants.begin(), constants.end());
-    ArrayList out = (*w.body)(in);
-    in.clear();
-    out.push_back((*w.test)(joined({&out, &constants}))[0]);
-    eval(out);
-    go = {out.back()};
-    out.pop_back();
-    carry = std::move(out);
+  std::vector<Storage> carry = memory_of(call.in, 0, w.carries), out(1);
+  const std::vector<Storage> constants = memory_of(call.in, w.carries, call.in.size() - w.carries);
+  auto in = [&] {
+    std::vector<Storage> all = std::move(carry);
+    all.insert(all.end(), constants.begin(), constants.end());
+    return all;
+  };
+  auto holds = [](const Storage& flag) { return static_cast<const bool*>(flag.buffer->data)[flag.offset]; };
+  const std::vector<Storage> start = carry;
+  Stepper first([&](const ArrayList& x) { return (*w.test)(x); });
+  first.run(w.test->argument_specs(), in(), out);
+  carry = start;
+  Stepper body([&](const ArrayList& x) {
+    ArrayList next = (*w.body)(x);
+    const ArrayList fixed = part(x, w.carries, x.size() - w.carries), go = (*w.test)(joined({&next, &fixed}));
+    next.push_back(go[0]);
+    return next;
+  });
+  while (holds(out.back())) {
+    out.assign(w.carries + 1, {});
+    body.run(w.body->argument_specs(), in(), out);
+    carry.assign(out.begin(), out.begin() + w.carries);
     poll();
   }
-  for (size_t i = 0; i < w.carries; ++i) call.placed[i] = carry[i].slot().storage;
+  for (size_t i = 0; i < w.carries; ++i) call.placed[i] = std::move(carry[i]);
 }
 
 Arrays vjp_while(const Node&, const Arrays&, const Needs&) {

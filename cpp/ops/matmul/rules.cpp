@@ -303,8 +303,13 @@ Arrays vmap_matmul(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   return {matmul(batch_first(in[0], axes[0]), batch_first(in[1], axes[1]), node.stream)};
 }
 
+double flops_matmul(const Node& node) {
+  const Shape& a = node.inputs[0].shape();
+  return 2.0 * double(size_of(node.out[0].spec.shape)) * double(a.back());
+}
+
 const Op matmul_op{.name = "matmul", .doc = "Products of matrices over the last two axes.", .infer = infer_matmul,
-                   .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .kernel = matmul_kernel};
+                   .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .flops = flops_matmul, .kernel = matmul_kernel};
 
 Shape batch_of(const array& a) { return Shape(a.shape().begin(), a.shape().end() - 2); }
 Shape with_matrix(Shape batch, int64_t rows, int64_t cols) {

@@ -16,6 +16,7 @@ from ._compile import compile, disable_compile, enable_compile
 from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev
 from ._io import load, save, save_safetensors, savez, savez_compressed
 from ._loops import cond, fori_loop, scan, while_loop
+from ._profile import ProfileRow, profile
 from ._transforms import grad, jvp, value_and_grad, vjp, vmap
 from ._trees import map_leaves as _map_leaves
 from . import cuda, metal

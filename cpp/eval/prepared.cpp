@@ -1,0 +1,169 @@
+#include "eval/prepared.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "eval/profile.h"
+
+namespace lazulite {
+
+Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs) : inputs_(inputs), outputs_(outputs) {
+  for (const array& a : inputs) layout_.push_back(a.slot().storage.strides);
+  {
+    // Claimed for good: no other plan touches these nodes.
+    const auto claim = make_ref<Run>();
+    std::lock_guard lock(plan_mutex());
+    plan_ = make_plan(outputs_.data(), outputs_.size(), claim);
+  }
+  std::unordered_map<const Node*, int> first;
+  int count = 0;
+  for (const array& a : inputs) first[a.node().get()] = count++;
+  for (const Unit& unit : plan_.units)
+    for (const auto& member : unit.members) {
+      first[member.node] = count;
+      count += int(member.node->out.size());
+    }
+  auto number = [&](const array& a) { return first.at(a.node().get()) + int(a.index()); };
+  values_.resize(count);
+  place_.assign(count, -1);
+  fixed_.assign(count, 0);
+  for (const Unit& unit : plan_.units) {
+    Piece& piece = pieces_.emplace_back();
+    piece.unit = &unit;
+    if (unit.fused) continue;  // once its inputs have strides
+    const Node& node = *unit.members[0].node;
+    for (const array& input : node.inputs) {
+      piece.in.push_back(number(input));
+      piece.specs.push_back(&input.slot().spec);
+    }
+    for (uint32_t i = 0; i < node.out.size(); ++i) piece.out.push_back(first[&node] + int(i));
+    if (node.op->sort == Sort::constant) fixed_[piece.out[0]] = 1;
+  }
+  // The last piece that reads a value lets go of it; results stay.
+  std::vector<char> read(count, 0);
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const int value = number(outputs_[i]);
+    results_.push_back(value);
+    read[value] = 1;
+    place_[value] = int(i);
+  }
+  for (size_t p = pieces_.size(); p-- > 0;)
+    for (const auto& member : pieces_[p].unit->members)
+      for (const array& input : member.node->inputs) {
+        const auto found = first.find(input.node().get());
+        if (found == first.end()) continue;
+        const int value = found->second + int(input.index());
+        if (read[value] || fixed_[value]) continue;
+        read[value] = 1;
+        pieces_[p].dies.push_back(value);
+      }
+  // Outputs that are made and never read die at once.
+  for (Piece& piece : pieces_)
+    for (int value : piece.out)
+      if (!read[value] && !fixed_[value]) piece.dies.push_back(value);
+}
+
+bool Prepared::fits(const std::vector<Storage>& inputs) const {
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (!(inputs[i].strides == layout_[i])) return false;
+  return true;
+}
+
+bool Prepared::may_write(int value) const {
+  const Storage& storage = values_[value];
+  return storage.buffer->refs.load() == 1 && storage.buffer->writable && !storage.buffer->foreign && storage.offset == 0;
+}
+
+Storage Prepared::take(int value, const Spec& spec) {
+  if (place_[value] >= 0) {
+    Storage& place = (*places_)[place_[value]];
+    if (place.buffer) return place;
+  }
+  return {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+}
+
+void Prepared::run_fused(Piece& piece) {
+  const Unit& unit = *piece.unit;
+  if (!piece.built) {
+    SmallVector<const array*, 8> loaded;
+    std::unordered_map<const Node*, int> first;
+    int count = 0;
+    for (const array& a : inputs_) first[a.node().get()] = count++;
+    for (const Unit& u : plan_.units)
+      for (const auto& member : u.members) {
+        first[member.node] = count;
+        // Strides are what the program is built from.
+        for (uint32_t i = 0; i < member.node->out.size(); ++i) member.node->out[i].storage.strides = values_[count + int(i)].strides;
+        count += int(member.node->out.size());
+      }
+    build_program(unit, piece.program, loaded);
+    for (const array* a : loaded) {
+      piece.in.push_back(first.at(a->node().get()) + int(a->index()));
+      piece.specs.push_back(&a->slot().spec);
+    }
+    for (const auto& member : unit.members)
+      if (member.stored) piece.out.push_back(first.at(member.node));
+    piece.built = true;
+  }
+  SmallVector<Binding, 16> bindings;
+  for (size_t i = 0; i < piece.in.size(); ++i) bindings.push_back({bound(*piece.specs[i], values_[piece.in[i]]).data});
+  size_t k = 0;
+  for (const auto& member : unit.members) {
+    if (!member.stored) continue;
+    const Spec& spec = member.node->out[0].spec;
+    Storage& out = values_[piece.out[k]];
+    const int place = place_[piece.out[k]];
+    ++k;
+    out.buffer = {};
+    // Over an input that dies here.
+    if (place < 0 || !(*places_)[place].buffer)
+      for (int value : piece.dies) {
+        const auto at = std::find(piece.in.begin(), piece.in.end(), value);
+        if (at == piece.in.end() || values_[value].buffer->refs.load() != 1 || !may_write(value)) continue;
+        const Spec& of = *piece.specs[size_t(at - piece.in.begin())];
+        if (size_of(of.type) != size_of(spec.type) || of.shape != spec.shape || !is_dense(of.shape, values_[value].strides)) continue;
+        out = values_[value];  // two hold it now: nobody else takes it
+        break;
+      }
+    if (!out.buffer) out = take(piece.out[k - 1], spec);
+    bindings.push_back({bound(spec, out).data});
+  }
+  if (size_of(unit.domain)) run_program(piece.program, bindings.data());
+}
+
+void Prepared::run_single(Piece& piece) {
+  const Node& node = *piece.unit->members[0].node;
+  if (node.op->sort == Sort::constant && values_[piece.out[0]].buffer) return;
+  SmallVector<Bound, 3> in;
+  for (size_t i = 0; i < piece.in.size(); ++i) in.push_back(bound(*piece.specs[i], values_[piece.in[i]]));
+  bool overwrite = false;
+  if (node.op->update) {
+    const int value = piece.in[0];
+    overwrite = std::find(piece.dies.begin(), piece.dies.end(), value) != piece.dies.end() && may_write(value) &&
+                std::count(piece.in.begin(), piece.in.end(), value) == 1 && is_dense(piece.specs[0]->shape, values_[value].strides);
+  }
+  SmallVector<Storage, 1> out;
+  out.resize(node.out.size());
+  if (node.op->sort != Sort::constant && !overwrite)
+    for (size_t i = 0; i < out.size(); ++i) {
+      const int place = place_[piece.out[i]];
+      if (place >= 0 && (*places_)[place].buffer) out[i] = (*places_)[place];
+    }
+  run_op(node, std::move(in), overwrite, out);
+  for (size_t i = 0; i < out.size(); ++i) values_[piece.out[i]] = std::move(out[i]);
+}
+
+void Prepared::run(std::vector<Storage> inputs, std::vector<Storage>& outputs) {
+  places_ = &outputs;
+  for (size_t i = 0; i < inputs.size(); ++i) values_[i] = std::move(inputs[i]);
+  for (Piece& piece : pieces_) {
+    const Profiled profiled(*piece.unit);
+    piece.unit->fused ? run_fused(piece) : run_single(piece);
+    for (int value : piece.dies) values_[value].buffer = {};
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = values_[results_[i]];
+  for (size_t i = 0; i < values_.size(); ++i)
+    if (!fixed_[i]) values_[i].buffer = {};
+}
+
+}  // namespace lazulite

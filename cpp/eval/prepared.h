@@ -1,0 +1,45 @@
+// Prepared: a plan that is made once and run many times with other inputs, for the bodies of loops.
+//
+// Owned by one thread at a time. What a run needs besides its outputs is freed, or written over, as soon as
+// nothing later reads it.
+#pragma once
+#include "eval/plan.h"
+
+namespace lazulite {
+
+class Prepared {
+ public:
+  // `inputs` are ready arrays that nobody else holds nodes of; `outputs` follow from them and constants.
+  Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs);
+  // True when these inputs lie in memory as those of the first run did: only then may they run.
+  bool fits(const std::vector<Storage>& inputs) const;
+  // Takes the inputs; a buffer that is theirs alone may be written over. `outputs` receives where the results
+  // are: a dense place that is given there is used, unless the result is part of an input or a view.
+  void run(std::vector<Storage> inputs, std::vector<Storage>& outputs);
+
+ private:
+  struct Piece {
+    const Unit* unit;
+    bool built = false;
+    BlockProgram program;         // fused
+    SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
+    SmallVector<int, 8> dies;
+    SmallVector<const Spec*, 8> specs;  // of `in`
+  };
+  void run_fused(Piece&);
+  void run_single(Piece&);
+  bool may_write(int value) const;  // it dies with its piece, and only it has the buffer
+  Storage take(int value, const Spec&);
+
+  Plan plan_;
+  std::vector<array> inputs_, outputs_;
+  std::vector<Strides> layout_;         // of the inputs
+  std::vector<Piece> pieces_;
+  std::vector<int> results_;            // the value of each output
+  std::vector<int> place_;              // the output whose place a value may use, or -1
+  std::vector<char> fixed_;             // constants stay
+  std::vector<Storage> values_;
+  std::vector<Storage>* places_ = nullptr;
+};
+
+}  // namespace lazulite

@@ -1,0 +1,78 @@
+// Ops that run one by one: constants, views, kernels.
+#include "eval/plan.h"
+#include "graph/trace.h"
+
+namespace lazulite {
+
+namespace {
+
+void run_constant(const Node& node, Storage& out) {
+  const Spec& spec = node.out[0].spec;
+  if (!out.buffer) out = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+  BlockProgram program;
+  program.domain = spec.shape;
+  program.constants.push_back({0, compute_type(spec.type), node.get<Constant>().value});
+  program.store.push_back({0, spec.type, 0, out.strides});
+  program.registers = 1;
+  program.width = 16;
+  program.cost = 0.2;
+  const Binding binding{bound(spec, out).data};
+  if (size_of(spec.shape)) run_program(program, &binding);
+}
+
+}  // namespace
+
+void copy_dense(const Bound& in, const Storage& out) {
+  BlockProgram program;
+  program.domain = in.shape();
+  program.load.push_back({0, in.type(), 0, in.strides()});
+  program.store.push_back({1, in.type(), 0, out.strides});
+  program.registers = 1;
+  program.width = 16;
+  program.cost = 0.3;
+  const Binding bindings[2] = {{in.data}, {bound(*in.spec, out).data}};
+  if (size_of(in.shape())) run_program(program, bindings);
+}
+
+void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite, SmallVector<Storage, 1>& out) {
+  const Op& op = *node.op;
+  if (op.sort == Sort::constant) return run_constant(node, out[0]);
+  if (op.sort == Sort::view) {
+    // The outputs show the last inputs.
+    const size_t first = in.size() - node.out.size();
+    SmallVector<Storage, 1> shown;
+    bool all = true;
+    for (size_t i = 0; all && i < node.out.size(); ++i) {
+      Storage storage;
+      all = op.view(node, in[first + i], storage);
+      if (!all) break;
+      if (!storage.buffer) storage.buffer = in[first + i].storage->buffer;
+      shown.push_back(std::move(storage));
+    }
+    if (all) {
+      out = std::move(shown);
+      return;
+    }
+  }
+  Call call{node, std::move(in), {}, {}};
+  if (op.places) {
+    call.placed.resize(node.out.size());
+    const Untraced untraced;
+    op.kernel(call);
+    out = std::move(call.placed);
+    return;
+  }
+  for (size_t i = 0; i < node.out.size(); ++i) {
+    const Spec& spec = node.out[i].spec;
+    if (op.update && i == 0 && overwrite) {
+      out[i] = {call.in[0].storage->buffer, 0, dense_strides(spec.shape)};
+    } else {
+      if (!out[i].buffer) out[i] = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+      if (op.update && i == 0) copy_dense(call.in[0], out[i]);
+    }
+  }
+  for (size_t i = 0; i < node.out.size(); ++i) call.out.push_back(bound(node.out[i].spec, out[i]));
+  op.kernel(call);
+}
+
+}  // namespace lazulite

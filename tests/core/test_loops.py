@@ -1,0 +1,359 @@
+"""scan, while_loop, fori_loop, cond: as the loop written out, under every transform."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+
+def close(a, b, tolerance=1e-5):
+    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance)
+
+
+def weights(seed=0, *shapes):
+    keys = mx.random.split(mx.random.key(seed), len(shapes))
+    return [mx.random.normal(s, key=k) for s, k in zip(shapes, keys)]
+
+
+def cell(h, x, W, U):
+    return mx.tanh(x @ U + h @ W)
+
+
+def scanned(W, U, xs):
+    def step(h, x):
+        h = cell(h, x, W, U)
+        return h, h * 2
+
+    h, ys = mx.scan(step, mx.zeros((2, 4)), xs)
+    return h.sum() + (ys * ys).sum()
+
+
+def unrolled(W, U, xs):
+    h, ys = mx.zeros((2, 4)), []
+    for i in range(xs.shape[0]):
+        h = cell(h, xs[i], W, U)
+        ys.append(h * 2)
+    ys = mx.stack(ys)
+    return h.sum() + (ys * ys).sum()
+
+
+ARGS = weights(0, (4, 4), (3, 4), (5, 2, 3))
+
+
+def test_scan_returns_the_last_carry_and_the_stacked_outputs():
+    carry, ys = mx.scan(lambda c, x: (c + x, c * x), mx.array(1), mx.array([1, 2, 3]))
+    assert carry.item() == 7
+    assert ys.tolist() == [1, 4, 12]
+
+
+def test_scan_reversed_goes_from_the_last_slice():
+    carry, ys = mx.scan(lambda c, x: (c * 10 + x, c), mx.array(0), mx.array([1, 2, 3]), reverse=True)
+    assert carry.item() == 321
+    assert ys.tolist() == [32, 3, 0]
+
+
+def test_scan_over_trees():
+    def step(carry, x):
+        return {"n": carry["n"] + 1, "sum": carry["sum"] + x["a"] * x["b"][0]}, (carry["n"], None, [x["a"]])
+
+    xs = {"a": mx.array([1.0, 2.0]), "b": (mx.array([3.0, 4.0]),)}
+    carry, ys = mx.scan(step, {"n": mx.array(0), "sum": mx.array(0.0)}, xs)
+    assert carry["n"].item() == 2 and carry["sum"].item() == 11
+    assert ys[0].tolist() == [0, 1] and ys[1] is None and ys[2][0].tolist() == [1, 2]
+
+
+def test_scan_by_length():
+    carry, ys = mx.scan(lambda c, _: (c * 2, c), mx.array(1), length=5)
+    assert carry.item() == 32 and ys.tolist() == [1, 2, 4, 8, 16]
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 17])
+def test_scan_of_any_length(length):
+    x = mx.arange(length).astype(mx.float32)
+    carry, ys = mx.scan(lambda c, v: (c + v, c), mx.array(0.0), x)
+    assert ys.shape == (length,)
+    close(ys, np.concatenate([[0], np.cumsum(np.arange(length))])[:length])
+    assert carry.item() == sum(range(length))
+
+
+def test_a_number_at_the_start_takes_the_dtype_of_the_loop():
+    carry, _ = mx.scan(lambda c, x: (c + x, None), 0, mx.array([0.5, 1.0]))
+    assert carry.dtype == mx.float32 and carry.item() == 1.5
+
+
+def test_strided_and_transposed_slices():
+    x = mx.arange(24).reshape(4, 6)
+    got = mx.scan(lambda c, r: (c + r, r), mx.zeros(4, mx.int32), x.T[::2])
+    close(got[0], np.arange(24).reshape(4, 6).T[::2].sum(0))
+    close(got[1], np.arange(24).reshape(4, 6).T[::2])
+
+
+def test_a_carry_that_is_updated_in_place_is_not_shared():
+    start = mx.zeros(4)
+    carry, ys = mx.scan(lambda c, i: (c.at[i].add(1.0), c), start, mx.array([0, 1, 1]))
+    assert carry.tolist() == [1, 2, 0, 0]
+    assert ys.tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0]]
+    assert start.tolist() == [0, 0, 0, 0]
+
+
+def test_item_assignment_inside_a_step():
+    def step(c, i):
+        c = c + 0
+        c[i] = i * 10
+        return c, None
+
+    assert mx.scan(step, mx.zeros(3, mx.int32), mx.arange(3))[0].tolist() == [0, 10, 20]
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, mx.compile], ids=["plain", "compiled"])
+@pytest.mark.parametrize("argnum", [0, 1, 2])
+def test_gradients_are_those_of_the_written_out_loop(wrap, argnum):
+    close(wrap(mx.grad(scanned, argnums=argnum))(*ARGS), mx.grad(unrolled, argnums=argnum)(*ARGS))
+
+
+def test_second_derivatives():
+    def twice(f):
+        return mx.grad(lambda W: mx.grad(f)(W, *ARGS[1:]).square().sum())(ARGS[0])
+
+    close(twice(scanned), twice(unrolled), 1e-4)
+
+
+def test_forward_derivatives():
+    tangents = weights(1, *[a.shape for a in ARGS])
+    close(mx.jvp(scanned, ARGS, tangents)[1][0], mx.jvp(unrolled, ARGS, tangents)[1][0], 1e-4)
+    hessian_vector = [mx.jvp(lambda W: mx.grad(f)(W, *ARGS[1:]), ARGS[:1], tangents[:1])[1][0] for f in (scanned, unrolled)]
+    close(*hessian_vector, 1e-4)
+
+
+@pytest.mark.parametrize("axes", [(0, None, None), (None, None, 0), (None, None, 2), (2, 1, 1), (None, 0, -1)])
+def test_batched(axes):
+    args = [weights(2, tuple(np.insert(a.shape, ax % (a.ndim + 1), 6)))[0] if ax is not None else a for a, ax in zip(ARGS, axes)]
+    close(mx.vmap(scanned, axes)(*args), mx.vmap(unrolled, axes)(*args), 1e-4)
+    for n in range(3):
+        close(mx.vmap(mx.grad(scanned, argnums=n), axes)(*args), mx.vmap(mx.grad(unrolled, argnums=n), axes)(*args), 1e-4)
+    close(mx.grad(lambda *a: mx.vmap(scanned, axes)(*a).sum())(*args), mx.grad(lambda *a: mx.vmap(unrolled, axes)(*a).sum())(*args), 1e-4)
+
+
+def test_loops_nest():
+    def inner(v, x):
+        return mx.fori_loop(0, 3, lambda i, c: c * x + i, v)
+
+    def outer(v, xs):
+        return mx.scan(lambda c, x: (inner(c, x), None), v, xs)[0].sum()
+
+    def written(v, xs):
+        for x in xs:
+            for i in range(3):
+                v = v * x + i
+        return v.sum()
+
+    v, xs = mx.array([1.0, -0.5]), mx.array([0.5, 0.25])
+    close(outer(v, xs), written(v, xs))
+    for n in (0, 1):
+        close(mx.grad(outer, argnums=n)(v, xs), mx.grad(written, argnums=n)(v, xs))
+    close(mx.hessian(lambda x: outer(v, x))(xs), mx.hessian(lambda x: written(v, x))(xs), 1e-4)
+
+
+def test_a_gradient_inside_a_step():
+    def descend(x, _):
+        return x - 0.1 * mx.grad(lambda v: ((v - 3) ** 2).sum())(x), None
+
+    def run(x):
+        return mx.scan(descend, x, length=50)[0].sum()
+
+    close(run(mx.array([0.0])), 3.0, 1e-3)
+    close(mx.grad(run)(mx.array([0.0])), [0.8**50])
+
+
+def test_captured_arrays_receive_gradients():
+    def f(w):
+        big = mx.exp(w)
+        return mx.scan(lambda c, x: (c + (big * x).sum(), None), mx.array(0.0), mx.arange(4.0))[0]
+
+    close(mx.grad(f)(mx.array([0.0, 1.0])), 6 * np.exp([0.0, 1.0]))
+
+
+def test_what_depends_on_no_step_is_computed_before_the_loop():
+    w = mx.array([0.0, 1.0])
+    out = mx.scan(lambda c, x: (c + (mx.exp(w) * x).sum(), None), mx.array(0.0), mx.arange(4.0))[0]
+    assert [op for step in mx.plan(out).steps for op in step.ops].count("exp") == 1
+
+
+def test_every_step_draws_its_own_numbers_from_the_global_state():
+    mx.random.seed(3)
+    ys = mx.scan(lambda c, _: (c, mx.random.uniform()), mx.array(0), length=4)[1]
+    after = mx.random.uniform()
+    mx.random.seed(3)
+    expected = [mx.random.uniform().item() for _ in range(5)]
+    assert ys.tolist() + [after.item()] == expected
+    compiled = mx.compile(lambda: mx.scan(lambda c, _: (c, mx.random.uniform()), mx.array(0), length=4)[1])
+    mx.random.seed(3)
+    assert compiled().tolist() == expected[:4]
+    assert compiled().tolist() != expected[:4]
+
+
+def test_half_precision_carries_stay_halves():
+    carry, ys = mx.scan(lambda c, x: (c * 0.5 + x, c), mx.array(1.0, mx.float16), mx.ones(3, mx.float16))
+    assert carry.dtype == mx.float16 and ys.dtype == mx.float16
+
+
+def test_while_loop():
+    assert mx.while_loop(lambda v: v < 100, lambda v: v * 2, mx.array(3)).item() == 192
+    assert mx.while_loop(lambda v: v < 0, lambda v: v * 2, mx.array(3)).item() == 3
+    n, total = mx.while_loop(lambda v: v[0] > 0, lambda v: (v[0] - 1, v[1] + v[0]), (mx.array(4), 0))
+    assert (n.item(), total.item()) == (0, 10)
+
+
+def test_while_loop_in_lanes_stops_each_on_its_own():
+    collatz = lambda n: mx.while_loop(lambda v: v[0] != 1, lambda v: (mx.where(v[0] % 2 == 0, v[0] // 2, 3 * v[0] + 1), v[1] + 1), (n, 0))[1]
+    assert mx.vmap(collatz)(mx.array([1, 6, 7, 27])).tolist() == [0, 8, 16, 111]
+
+
+def test_while_loop_differentiates_forward_only():
+    f = lambda x: mx.while_loop(lambda v: v < 100, lambda v: v * 2, x)
+    assert mx.jvp(f, [mx.array(3.0)], [mx.array(1.0)])[1][0].item() == 64
+    with pytest.raises(ValueError, match="no reverse derivative"):
+        mx.grad(f)(mx.array(3.0))
+
+
+def test_fori_loop_with_bounds_that_are_arrays():
+    count = lambda n: mx.fori_loop(0, n, lambda i, v: v + i, 0)
+    assert count(5).item() == count(mx.array(5)).item() == 10
+    assert mx.compile(count)(mx.array(5)).item() == 10
+    assert count(0).item() == 0 and mx.fori_loop(3, 1, lambda i, v: v + 1, 7).item() == 7
+
+
+def test_fori_loop_differentiates():
+    assert mx.grad(lambda x: mx.fori_loop(0, 5, lambda i, v: v * x, mx.array(1.0)))(mx.array(2.0)).item() == 80
+
+
+def test_cond_runs_one_of_two():
+    f = lambda x: mx.cond(x > 1, lambda v: v * v, lambda v: -v, x)
+    for wrap in (lambda g: g, mx.compile):
+        assert wrap(f)(mx.array(3.0)).item() == 9 and wrap(f)(mx.array(0.5)).item() == -0.5
+        assert wrap(mx.grad(f))(mx.array(3.0)).item() == 6 and wrap(mx.grad(f))(mx.array(0.5)).item() == -1
+    assert mx.vmap(f)(mx.array([3.0, 0.5])).tolist() == [9, -0.5]
+    assert mx.vmap(mx.grad(f))(mx.array([3.0, 0.5])).tolist() == [6, -1]
+    assert mx.jvp(f, [mx.array(3.0)], [mx.array(1.0)])[1][0].item() == 6
+    assert mx.grad(mx.grad(f))(mx.array(3.0)).item() == 2
+
+
+def test_cond_leaves_the_other_branch_alone():
+    # Its integer division by an index out of bounds would raise.
+    x = mx.arange(3)
+    f = lambda p, i: mx.cond(p, lambda: x[i], lambda: mx.array(-1))
+    assert f(mx.array(False), mx.array(10)).item() == -1
+    with pytest.raises(IndexError):
+        f(mx.array(True), mx.array(10)).item()
+
+
+def test_cond_with_captured_parameters_and_trees():
+    w = mx.array([1.0, 2.0])
+
+    def loss(w, p):
+        return mx.cond(p, lambda o: {"v": (w * o).sum()}, lambda o: {"v": o.sum()}, mx.array([3.0, 4.0]))["v"]
+
+    assert mx.grad(loss)(w, mx.array(True)).tolist() == [3, 4]
+    assert mx.grad(loss)(w, mx.array(False)).tolist() == [0, 0]
+    assert mx.vmap(loss, (None, 0))(w, mx.array([True, False])).tolist() == [11, 7]
+
+
+def test_cond_draws_random_numbers_in_the_branch_that_runs():
+    mx.random.seed(1)
+    before = mx.random.state[0].tolist()
+    mx.cond(mx.array(False), lambda: mx.random.uniform(), lambda: mx.array(0.0)).item()
+    assert mx.random.state[0].tolist() == before
+    mx.cond(mx.array(True), lambda: mx.random.uniform(), lambda: mx.array(0.0)).item()
+    assert mx.random.state[0].tolist() != before
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: mx.scan(lambda c, x: (c * 1.5, None), mx.array(1), mx.arange(3)), "changes its shape or dtype"),
+    (lambda: mx.scan(lambda c, x: ((c, c), None), mx.array(1), mx.arange(3)), "another tree"),
+    (lambda: mx.scan(lambda c, x: c, mx.array(1), mx.arange(3)), "must return"),
+    (lambda: mx.scan(lambda c, x: (c, x), mx.array(1), (mx.arange(3), mx.arange(4))), "first axis"),
+    (lambda: mx.scan(lambda c, x: (c, x), mx.array(1), mx.arange(3), length=4), "first axis"),
+    (lambda: mx.scan(lambda c, x: (c, x), mx.array(1)), "length="),
+    (lambda: mx.scan(lambda c, x: (c, c.item()), mx.array(1), length=2), "while it is traced"),
+    (lambda: mx.while_loop(lambda v: v, lambda v: v, mx.array(1)), "0-d bool"),
+    (lambda: mx.while_loop(lambda v: v < 3, lambda v: v * 1.0, mx.array(1)), "changes its shape or dtype"),
+    (lambda: mx.cond(mx.array([True]), lambda: 1, lambda: 2), "0-d"),
+    (lambda: mx.cond(mx.array(True), lambda: mx.array(1), lambda: mx.array(1.0)), "different results"),
+    (lambda: mx.cond(mx.array(True), lambda: 1, lambda: (1, 2)), "different"),
+])
+def test_misuse_says_what_is_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+    assert mx.add(1, 1).item() == 2  # nothing stays open
+
+
+def test_an_error_inside_a_step_reaches_the_caller():
+    x = mx.arange(3)
+    _, ys = mx.scan(lambda c, i: (c, x[i]), mx.array(0), mx.array([0, 1, 5]))
+    with pytest.raises(IndexError):
+        mx.eval(ys)
+
+
+def test_loops_run_in_the_background_and_in_threads():
+    def work(out, k):
+        out[k] = mx.scan(lambda c, x: (mx.sin(c) + x, c), mx.array(float(k)), mx.ones(50))[0].item()
+
+    out = [None] * 8
+    threads = [threading.Thread(target=work, args=(out, k)) for k in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    expected = [None] * 8
+    for k in range(8):
+        work(expected, k)
+    assert out == expected
+    a = mx.scan(lambda c, x: (mx.sin(c) + x, c), mx.array(3.0), mx.ones(50))[0]
+    mx.async_eval(a)
+    assert a.item() == expected[3]
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    W, U, xs = weights(5, (64, 64), (64, 64), (20, 256, 64))
+    def run():
+        return mx.scan(lambda h, x: (mx.tanh(x @ U + h @ W), h.sum()), mx.zeros((256, 64)), xs)
+    results = []
+    before = mx.num_threads()
+    try:
+        for n in (1, 2, 7):
+            mx.set_num_threads(n)
+            h, s = run()
+            results.append((np.asarray(h).tobytes(), np.asarray(s).tobytes()))
+    finally:
+        mx.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+def test_memory_of_a_long_loop_does_not_grow():
+    def peak(n):
+        gc.collect()
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        base = mx.get_active_memory()
+        mx.eval(mx.fori_loop(0, n, lambda i, v: mx.sin(v) + 1, mx.zeros(10000)))
+        return mx.get_peak_memory() - base
+
+    assert peak(300) <= peak(3) + 4096
+
+
+def test_rules_of_python_functions_die_in_the_background_without_harm():
+    @mx.custom_function
+    def f(x):
+        return mx.sin(x)
+
+    @f.vjp
+    def f_vjp(x, ct, y):
+        return ct * 2
+
+    for _ in range(50):
+        g = mx.grad(lambda x: f(x).sum())(mx.ones(1000))
+        mx.async_eval(g)
+        del g
+    mx.synchronize()
+    assert mx.grad(lambda x: f(x).sum())(mx.ones(3)).tolist() == [2, 2, 2]
