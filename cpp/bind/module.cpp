@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
   add_devices(m);
   add_evaluation(m);
   add_transforms(m);
+  add_compiled(m);
   add_functions(m.ptr());
   add_indexing(m);
   add_random_state(m);

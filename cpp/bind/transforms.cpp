@@ -2,10 +2,10 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
-#include <mutex>
 
 #include "bind/array_class.h"
 #include "bind/module.h"
+#include "bind/transforms.h"
 #include "graph/trace.h"
 #include "transform/loops.h"
 #include "transform/traced.h"
@@ -13,8 +13,6 @@
 namespace py = pybind11;
 
 namespace lazulite::bind {
-
-namespace {
 
 py::list to_list(const ArrayList& arrays) {
   py::list out;
@@ -35,45 +33,21 @@ ArrayList from_list(const py::handle& list) {
   return out;
 }
 
+Function flat(py::object fun) {
+  return [fun](const ArrayList& args) { return from_list(fun(to_list(args))); };
+}
+
+namespace {
+
 Axes from_axes(const py::handle& list) {
   Axes out;
   for (py::handle item : list) out.push_back(item.cast<int>());
   return out;
 }
 
-Function flat(py::object fun) {
-  return [fun](const ArrayList& args) { return from_list(fun(to_list(args))); };
-}
-
-// Python callables that nodes hold: a node may die in a thread without the GIL, which leaves the callable to
-// the interpreter's next pending call.
-struct Left {
-  std::mutex mutex;
-  std::vector<PyObject*> objects;
-};
-Left& left() {
-  static auto* one = new Left;
-  return *one;
-}
-int drop_left(void*) {
-  std::vector<PyObject*> objects;
-  {
-    const std::lock_guard<std::mutex> guard(left().mutex);
-    objects.swap(left().objects);
-  }
-  for (PyObject* o : objects) Py_DECREF(o);
-  return 0;
-}
+// Python callables that nodes hold: a node may die in a thread without the GIL.
 void drop(PyObject* o) {
-  if (PyGILState_Check()) {
-    Py_DECREF(o);
-    return;
-  }
-  {
-    const std::lock_guard<std::mutex> guard(left().mutex);
-    left().objects.push_back(o);
-  }
-  Py_AddPendingCall(drop_left, nullptr);
+  release_python([](void* object) { Py_DECREF(static_cast<PyObject*>(object)); }, o);
 }
 std::shared_ptr<PyObject> held(const py::object& o) {
   return {Py_NewRef(o.ptr()), drop};
@@ -82,10 +56,6 @@ template <class... A>
 py::object call(const std::shared_ptr<PyObject>& fun, A&&... arguments) {
   return py::reinterpret_borrow<py::object>(fun.get())(std::forward<A>(arguments)...);
 }
-
-struct PyGraph {
-  Ref<Graph> graph;
-};
 
 }  // namespace
 
@@ -138,15 +108,6 @@ void add_transforms(py::module_& m) {
   m.def("_set_handle", [](py::handle a, py::handle b) { unwrap(a.ptr()) = unwrap(b.ptr()); });
   m.def("_swap_handles", [](py::handle a, py::handle b) { std::swap(unwrap(a.ptr()), unwrap(b.ptr())); });
   m.def("_same_handle", [](py::handle a, py::handle b) { return unwrap(a.ptr()).same(unwrap(b.ptr())); });
-  py::class_<PyGraph>(m, "_Graph")
-      .def(py::init([](py::object fun, py::list like) {
-        std::vector<Spec> specs;
-        for (const array& a : from_list(like)) specs.push_back(a.slot().spec);
-        return PyGraph{make_ref<Graph>(flat(fun), specs)};
-      }))
-      .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
-      .def("__len__", [](const PyGraph& g) { return g.graph->steps().size(); })
-      .def("__str__", [](const PyGraph& g) { return g.graph->print(); });
 }
 
 }  // namespace lazulite::bind

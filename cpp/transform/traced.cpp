@@ -98,6 +98,14 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     steps_.push_back(std::move(step));
   }
   for (const array& out : outputs) outputs_.push_back(operand(out));
+  if (report_.folded) {  // numbers that only such values needed
+    std::vector<int64_t> all(arguments_.size());
+    for (size_t i = 0; i < all.size(); ++i) all[i] = int64_t(i);
+    const auto rest = part(all, outputs_);
+    values_ = rest->values_;
+    steps_ = rest->steps_;
+    outputs_ = rest->outputs_;
+  }
   // Nothing abstract reaches an outer trace.
   trace.stop([&](const Node& node) { return !active.has(node); });
 }
@@ -215,14 +223,19 @@ std::vector<Spec> Graph::output_specs() const {
 
 std::string Graph::print() const {
   std::ostringstream out;
-  auto name = [](const Operand& o) {
+  std::unordered_map<int64_t, const Step*> numbers;
+  for (const Step& step : steps_)
+    if (step.op->sort == Sort::constant) numbers[step.first] = &step;
+  auto name = [&](const Operand& o) {
     std::ostringstream text;
-    if (o.value >= 0) text << "v" << o.value;
+    if (numbers.count(o.value)) text << static_cast<const AttrsOf<Constant>&>(*numbers[o.value]->attributes).value.value;
+    else if (o.value >= 0) text << "v" << o.value;
     else if (is_constant(o.captured)) text << constant_value(o.captured);
     else text << "captured" << o.captured.shape();
     return text.str();
   };
   for (const Step& step : steps_) {
+    if (step.op->sort == Sort::constant) continue;
     out << "v" << step.first << " = " << step.op->name << "(";
     const char* comma = "";
     for (const Operand& o : step.in) {

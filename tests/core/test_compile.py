@@ -237,3 +237,111 @@ def test_reading_while_tracing_names_the_line():
 
     with pytest.raises(ValueError, match=r"test_compile.py, line \d+.*where"):
         mx.compile(f)(mx.ones(2))
+
+
+def test_the_plan_shows_the_graph_before_and_after():
+    w = mx.array([1.0, 2.0, 3.0])
+
+    @mx.compile
+    def f(x):
+        mx.cos(x)
+        return (mx.exp(x) * mx.sin(w * 2) + (mx.exp(x) + 1)).sum()
+
+    plan = f.plan(mx.ones(3))
+    assert (plan.dead, plan.merged, plan.folded) == (1, 1, 2)
+    assert plan.before.count("exp") == 2 and "cos" in plan.before and "sin" in plan.before
+    assert plan.after.count("exp") == 1 and "cos" not in plan.after and "sin" not in plan.after
+    assert any("sum" in step.ops for step in plan.evaluation.steps)
+    assert "recorded: 11 ops" in str(plan) and "replayed: 5 ops (1 dead, 1 merged, 2 folded)" in str(plan)
+    assert f.cache_info()[0] == 0
+
+
+def test_what_depends_on_no_argument_is_computed_once():
+    w = mx.random.normal((64, 64))
+    f = mx.compile(lambda x: x + w @ w)
+    x = mx.ones((64, 64))
+    first = f(x)
+    assert "matmul" in {op for step in mx.plan(first).steps for op in step.ops}
+    mx.eval(first)
+    again = f(x)
+    assert "matmul" not in {op for step in mx.plan(again).steps for op in step.ops}
+    assert mx.array_equal(first, again).item()
+
+
+def test_folded_values_are_bounded():
+    big = mx.ones((1024, 1024))  # 4 MB each: four may be kept
+    f = mx.compile(lambda x: x + mx.stack([mx.exp(big * k).sum() for k in range(8)]).sum())
+    plan = f.plan(mx.array(0.0))
+    assert 0 < plan.folded < 17
+
+
+def test_random_draws_are_never_folded():
+    mx.random.seed(0)
+    f = mx.compile(lambda: mx.random.uniform(shape=(3,)))
+    assert f().tolist() != f().tolist()
+
+
+def test_a_cache_of_a_thousand_entries():
+    f = mx.compile(lambda x, n: x * n, cache_size=1000)
+    x = mx.array(2.0)
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert [f(x, n).item() for n in range(1000)] == [2.0 * n for n in range(1000)]
+        assert f.cache_info() == (1000, 1000)
+        assert f(x, 1000).item() == 2000 and f.cache_info() == (1000, 1000)
+
+
+def test_the_entry_used_longest_ago_makes_room():
+    traced = []
+    f = mx.compile(lambda x, n: traced.append(n) or x * n, cache_size=2)
+    x = mx.array(1.0)
+    for n in (1, 2, 1, 3, 1, 2):
+        f(x, n)
+    assert traced == [1, 2, 3, 2]
+
+
+def test_results_of_every_kind_of_tree():
+    from collections import namedtuple
+
+    Pair = namedtuple("Pair", "a b")
+    f = mx.compile(lambda x: {"t": (x, [x + 1, None]), "p": Pair(x * 2, "s"), "c": 3.5})
+    for _ in range(2):
+        out = f(mx.array(1.0))
+        assert out["t"][0].item() == 1 and out["t"][1][0].item() == 2 and out["t"][1][1] is None
+        assert isinstance(out["p"], Pair) and out["p"].a.item() == 2 and out["p"].b == "s" and out["c"] == 3.5
+    out["t"][1].append(1)
+    assert len(f(mx.array(1.0))["t"][1]) == 2
+
+
+def test_constants_of_different_types_have_traces_of_their_own():
+    f = mx.compile(lambda x, k: x * k)
+    x = mx.array(3)
+    assert f(x, 2).dtype == mx.int32 and f(x, 2.0).dtype == mx.float32 and f(x, True).dtype == mx.int32
+    assert f(x, -0.0).item() == 0 and f(x, 0.0).item() == 0
+    assert f.cache_info()[0] == 5
+    assert mx.compile(lambda x, k: x)(x, 1 << 100).item() == 3
+
+
+def test_a_compiled_function_can_be_collected():
+    import gc
+    import weakref
+
+    class Big:
+        pass
+
+    big = Big()
+    ref = weakref.ref(big)
+
+    def make(big):
+        def f(x):
+            return x + (1 if big else 0)
+
+        c = mx.compile(f)
+        f.self = c
+        c(mx.array(1))
+
+    make(big)
+    del big
+    gc.collect()
+    assert ref() is None

@@ -14,46 +14,42 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
 
-_enabled = not any(
+if any(
     os.environ.get(name, "0").lower() not in ("", "0", "false", "off", "no")
     for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")
-)
+):
+    _core._set_compile(False)
 _default_cache_size = int(os.environ.get("LAZULITE_COMPILE_CACHE_SIZE", "64"))
 
 
 def disable_compile():
     """Compiled functions call the original function from now on."""
-    global _enabled
-    _enabled = False
+    _core._set_compile(False)
 
 
 def enable_compile():
     """Undoes disable_compile."""
-    global _enabled
-    _enabled = True
+    _core._set_compile(True)
 
 
-def _describe(tree: Any, arrays: list, key: list) -> Any:
-    """The tree as a template; appends its arrays, and to `key` all that the trace depends on."""
+def _sorted_names(tree: dict) -> list:
+    return sorted(tree, key=lambda k: (type(k).__name__, str(k)))
+
+
+def _describe(tree: Any, arrays: list) -> Any:
+    """The tree as a template; appends its arrays, those of dicts in the order of their sorted names."""
     if isinstance(tree, array):
         arrays.append(tree)
-        key.append((tree.shape, tree.dtype))
         return Leaf(len(arrays) - 1)
     if isinstance(tree, dict):
-        names = sorted(tree, key=lambda k: (type(k).__name__, str(k)))
-        key.append(("dict", tuple(names)))
-        parts = {k: _describe(tree[k], arrays, key) for k in names}
-        return {k: parts[k] for k in tree}  # the key ignores the order of entries, the function sees it
+        parts = {k: _describe(tree[k], arrays) for k in _sorted_names(tree)}
+        return {k: parts[k] for k in tree}  # calls that differ in the order of entries share a trace
     if isinstance(tree, (list, tuple)):
-        key.append((type(tree), len(tree)))
-        return rebuild_sequence(tree, [_describe(v, arrays, key) for v in tree])
-    if tree is None or isinstance(tree, (bool, int, float, complex, str, bytes)):
-        key.append((type(tree), repr(tree)))
-        return tree
-    raise ValueError(
-        f"[compile] an argument is neither an array nor a constant: got {type(tree).__name__}, "
-        "expected a tree (list, tuple, dict) of arrays, numbers, strings and None"
-    )
+        return rebuild_sequence(tree, [_describe(v, arrays) for v in tree])
+    return tree
+
+
+_core._compile_helpers(Leaf, fill, _sorted_names)
 
 
 class _Kept(Leaf):
@@ -84,22 +80,15 @@ def _put(container: Any, key: Any, value: Any):
 # the arrays that it saw until the garbage collector runs.
 
 
-def _read(value: Any, arrays: list, key: Optional[list]):
+def _read(value: Any, arrays: list):
     if isinstance(value, array):
         arrays.append(value)
-        if key is not None:
-            key.append((value.shape, value.dtype))
     elif isinstance(value, tuple):
         for v in value:
-            _read(v, arrays, key)
+            _read(v, arrays)
     elif _is_container(value):
-        entries = _entries(value)
-        if key is not None:
-            key.append(tuple(k for k, _ in entries))
-        for _, v in entries:
-            _read(v, arrays, key)
-    elif key is not None and isinstance(value, (bool, int, float, complex, str, type(None))):
-        key.append((type(value), repr(value)))
+        for _, v in _entries(value):
+            _read(v, arrays)
 
 
 def _save(value: Any, saved: list, seen: set):
@@ -171,11 +160,11 @@ class _State:
     def __init__(self, root: Any):
         self.root = root
 
-    def read(self, key: Optional[list] = None) -> list:
-        """The arrays in order. `key` receives the structure."""
+    def read(self) -> list:
+        """The arrays in order."""
         arrays: list = []
         if self.root is not None:
-            _read(self.root, arrays, key)
+            _read(self.root, arrays)
         return arrays
 
     def snapshot(self) -> list:
@@ -227,6 +216,7 @@ def _closure_arrays(fun: Callable) -> tuple:
 
 
 _many_traces = 32
+_fold_bytes = 16 << 20  # of arrays that a trace may keep because they depend on no argument
 
 
 def _as_input(value: Any) -> Any:
@@ -236,8 +226,28 @@ def _as_input(value: Any) -> Any:
 _Method = type(_State(None).read)
 
 
-class CompiledFunction:
-    """What compile returns; calls like the function that it wraps."""
+class CompiledPlan:
+    """The graph of a compiled function as its ops were recorded (`before`), as it is replayed (`after`), and the plan
+    of its evaluation; `dead`, `merged` and `folded` count ops that were left out since nothing needed them, since
+    an equal one is there, and since they depend on no argument."""
+
+    def __init__(self, graph, evaluation):
+        self.recorded, self.dead, self.merged, self.folded, self.before = graph.report()
+        self.after = str(graph)
+        self.replayed = self.after.count(" = ")
+        self.evaluation = evaluation
+
+    def __str__(self) -> str:
+        return (
+            f"recorded: {self.recorded} ops\n{self.before}"
+            f"replayed: {self.replayed} ops ({self.dead} dead, {self.merged} merged, {self.folded} folded)\n{self.after}"
+            f"evaluated:\n{self.evaluation}"
+        )
+
+
+class CompiledFunction(_core._Compiled):
+    """What compile returns; calls like the function that it wraps. Calls and the cache of traces are in
+    cpp/bind/compiled.cpp; what is traced, and what becomes of state, is here."""
 
     def __init__(self, fun, inputs, outputs, shapeless, cache_size, dynamic=()):
         named_like(fun, self)
@@ -245,48 +255,30 @@ class CompiledFunction:
         self._inputs = _State(inputs)
         self._outputs = _State(outputs)
         self._shapeless = shapeless
-        self._cache: dict = {}  # the entry used last is the last
         self._cache_size = cache_size
         self._dynamic = frozenset([dynamic] if isinstance(dynamic, (int, str)) else dynamic)
         self._traces = 0
         self._changed: dict = {}  # constants by argument, and how often each changed
+        self._setup(fun, inputs, outputs, cache_size, self._dynamic or None)
 
     def __get__(self, instance, owner=None):
         return self if instance is None else _Method(self, instance)
 
-    def __call__(self, *args, **kwargs):
-        if not _enabled or _core._tracing():
-            return self._fun(*args, **kwargs)
-        if self._dynamic:
-            args = tuple(_as_input(v) if k in self._dynamic else v for k, v in enumerate(args))
-            kwargs = {k: _as_input(v) if k in self._dynamic else v for k, v in kwargs.items()}
-        arguments: list = []
-        key: list = []
-        shape = (_describe(args, arguments, key), _describe(kwargs, arguments, key))
-        key.append("state")
-        state = self._inputs.read(key)
-        closure = _closure_arrays(self._fun)
-        key.extend(id(a) for a in closure)
-        key_tuple = tuple(key)
-        entry = self._cache.get(key_tuple)
-        random = _core.random.state[0]
-        if entry is None:
-            entry = self._trace(shape, arguments, state, random)
-            entry.keep = closure
-            self._watch(args, kwargs)
-            self._cache[key_tuple] = entry
-            while len(self._cache) > self._cache_size:
-                del self._cache[next(iter(self._cache))]
-        else:
-            self._cache[key_tuple] = self._cache.pop(key_tuple)
-        values = entry.graph(arguments + state + [random])
-        if entry.random is not None:
-            _core.random.state[0] = values[entry.random.index]
-        self._outputs.write(entry.state, values)
-        return fill(entry.result, values)
+    def _with_inputs(self, args, kwargs):
+        """The arguments, with the numbers of dynamic ones as arrays."""
+        args = tuple(_as_input(v) if k in self._dynamic else v for k, v in enumerate(args))
+        return args, {k: _as_input(v) if k in self._dynamic else v for k, v in (kwargs or {}).items()}
 
-    def _trace(self, shape, arguments, state, random) -> _Entry:
+    def _trace(self, args, kwargs, report=False) -> _Entry:
+        """Called for arguments and state of a new kind."""
+        arguments: list = []
+        shape = (_describe(args, arguments), _describe(kwargs, arguments))
+        state = self._inputs.read()
+        random = _core.random.state[0]
         entry = _Entry()
+        entry.keep = _closure_arrays(self._fun)
+        if not report:
+            self._watch(args, kwargs)
         saved = self._inputs.snapshot() + self._outputs.snapshot()
         n, m = len(arguments), len(state)
 
@@ -313,7 +305,7 @@ class CompiledFunction:
                 _core.random.state[0] = random
                 _restore(saved)
 
-        entry.graph = _core._Graph(flat, arguments + state + [random])
+        entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report)
         return entry
 
     def _watch(self, args, kwargs):
@@ -335,9 +327,18 @@ class CompiledFunction:
                     stacklevel=3,
                 )
 
+    def plan(self, *args, **kwargs) -> CompiledPlan:
+        """What a call with these arguments would do: traces anew, computes nothing, changes no state."""
+        arguments: list = []
+        _describe(args, arguments)
+        _describe(kwargs, arguments)
+        entry = self._trace(args, kwargs, report=True)
+        values = entry.graph(arguments + self._inputs.read() + [_core.random.state[0]])
+        return CompiledPlan(entry.graph, _core.plan(*values))
+
     def cache_info(self):
         """(entries, limit)."""
-        return len(self._cache), self._cache_size
+        return self._entries(), self._cache_size
 
 
 def compile(

@@ -1,0 +1,376 @@
+// The way of a call to a compiled function: arguments and state become a key, the key finds a graph, the
+// graph is replayed. core/_compile.py makes the graphs and says what a call means; this makes it quick.
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <unordered_map>
+
+#include "bind/array_class.h"
+#include "bind/module.h"
+#include "bind/transforms.h"
+#include "graph/trace.h"
+#include "ops/random/random.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+// ---- keys: everything that a trace depends on, as bytes; and the arrays, in order
+
+struct Key {
+  std::string bytes;
+  ArrayList arrays;
+
+  void tag(char c) { bytes.push_back(c); }
+  template <class T>
+  void raw(const T& v) { bytes.append(reinterpret_cast<const char*>(&v), sizeof v); }
+  void text(const char* data, Py_ssize_t n) {
+    raw(n);
+    bytes.append(data, size_t(n));
+  }
+  void add_array(PyObject* o) {
+    const array& a = unwrap(o);
+    tag('a');
+    raw(uint8_t(a.dtype()));
+    raw(uint32_t(a.ndim()));
+    for (int64_t n : a.shape()) raw(n);
+    arrays.push_back(a);
+  }
+  // bool, int, float, complex, str, bytes, None; false: something else.
+  bool add_constant(PyObject* o) {
+    if (o == Py_None) return tag('0'), true;
+    PyTypeObject* type = Py_TYPE(o);
+    if (PyBool_Check(o)) {
+      tag(o == Py_True ? 'T' : 'F');
+    } else if (PyFloat_Check(o)) {
+      tag('f'), raw(type), raw(PyFloat_AS_DOUBLE(o));
+    } else if (PyLong_Check(o)) {
+      int overflow = 0;
+      const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
+      tag('i'), raw(type);
+      if (!overflow) raw(v);
+      else add_repr(o);
+    } else if (PyUnicode_Check(o)) {
+      Py_ssize_t n;
+      const char* data = PyUnicode_AsUTF8AndSize(o, &n);
+      tag('s'), raw(type);
+      if (data) text(data, n);
+      else PyErr_Clear(), add_repr(o);
+    } else if (PyComplex_Check(o)) {
+      tag('c'), raw(type), raw(PyComplex_AsCComplex(o));
+    } else if (PyBytes_Check(o)) {
+      tag('b'), raw(type), text(PyBytes_AS_STRING(o), PyBytes_GET_SIZE(o));
+    } else {
+      return false;
+    }
+    return true;
+  }
+  void add_repr(PyObject* o) {
+    const auto text_object = py::reinterpret_steal<py::object>(PyObject_Repr(o));
+    if (!text_object) throw PythonError{};
+    Py_ssize_t n;
+    const char* data = PyUnicode_AsUTF8AndSize(text_object.ptr(), &n);
+    if (!data) throw PythonError{};
+    text(data, n);
+  }
+  void add_name(PyObject* name) {  // of a dict's entry
+    if (!PyUnicode_CheckExact(name) || !add_constant(name)) tag('r'), raw(Py_TYPE(name)), add_repr(name);
+  }
+
+  // Arguments: entries of dicts in the order of _describe, which is that of their sorted names.
+  void add_tree(PyObject* o, int depth = 0) {
+    if (is_array(o)) return add_array(o);
+    if (depth > 100) fail(Kind::value, "compile", "arguments nested deeper than 100");
+    if (PyDict_Check(o)) {
+      tag('d'), raw(PyDict_GET_SIZE(o));
+      if (PyDict_GET_SIZE(o) == 0) return;
+      const auto names = py::reinterpret_steal<py::object>(PyObject_CallOneArg(sorted_names, o));
+      if (!names) throw PythonError{};
+      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names.ptr()); ++i) {
+        PyObject* name = PyList_GET_ITEM(names.ptr(), i);
+        add_name(name);
+        PyObject* value = PyDict_GetItemWithError(o, name);
+        if (!value) fail(Kind::value, "compile", "a dict that changes while it is read");
+        add_tree(value, depth + 1);
+      }
+    } else if (PyTuple_Check(o) || PyList_Check(o)) {
+      const bool tuple = PyTuple_Check(o);
+      const Py_ssize_t n = tuple ? PyTuple_GET_SIZE(o) : PyList_GET_SIZE(o);
+      tag('('), raw(Py_TYPE(o)), raw(n);
+      for (Py_ssize_t i = 0; i < n; ++i) add_tree(tuple ? PyTuple_GET_ITEM(o, i) : PyList_GET_ITEM(o, i), depth + 1);
+    } else if (!add_constant(o)) {
+      fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ", Py_TYPE(o)->tp_name,
+           ", expected a tree (list, tuple, dict) of arrays, numbers, strings and None");
+    }
+  }
+
+  // State: containers in their own order; what is neither array nor constant is passed over.
+  void add_state(PyObject* o, int depth = 0) {
+    if (is_array(o)) return add_array(o);
+    if (depth > 100) fail(Kind::value, "compile", "state nested deeper than 100");
+    if (PyTuple_Check(o)) {
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) add_state(PyTuple_GET_ITEM(o, i), depth + 1);
+    } else if (PyDict_Check(o)) {
+      tag('D'), raw(PyDict_GET_SIZE(o));
+      PyObject *name, *value;
+      Py_ssize_t at = 0;
+      while (PyDict_Next(o, &at, &name, &value)) add_name(name);
+      at = 0;
+      while (PyDict_Next(o, &at, &name, &value)) add_state(value, depth + 1);
+    } else if (PyList_Check(o)) {
+      tag('L'), raw(PyList_GET_SIZE(o));
+      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) add_state(PyList_GET_ITEM(o, i), depth + 1);
+    } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
+      const Py_ssize_t n = PyObject_Length(o);
+      if (n < 0) throw PythonError{};
+      tag('C'), raw(n);
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(o, i));
+        if (!item) throw PythonError{};
+        add_state(item.ptr(), depth + 1);
+      }
+    } else {
+      add_constant(o);
+    }
+  }
+  static PyObject* sorted_names;
+};
+PyObject* Key::sorted_names = nullptr;
+
+// ---- results: a tree whose arrays are to be filled in
+
+struct Result {
+  enum Kind { leaf, constant, tuple, list, dict, other } kind = constant;
+  Py_ssize_t index = 0;
+  py::object object;             // a constant, or a template that Python fills
+  std::vector<Result> parts;
+  std::vector<py::object> names;
+
+  static PyObject *leaf_type, *fill;
+  static Result of(py::handle tree) {
+    Result r;
+    if (Py_TYPE(tree.ptr()) == reinterpret_cast<PyTypeObject*>(leaf_type)) {
+      r.kind = leaf;
+      r.index = tree.attr("index").cast<Py_ssize_t>();
+    } else if (PyTuple_CheckExact(tree.ptr()) || PyList_CheckExact(tree.ptr())) {
+      r.kind = PyTuple_CheckExact(tree.ptr()) ? tuple : list;
+      for (py::handle item : tree) r.parts.push_back(of(item));
+    } else if (PyDict_CheckExact(tree.ptr())) {
+      r.kind = dict;
+      for (auto [name, item] : py::reinterpret_borrow<py::dict>(tree)) {
+        r.names.push_back(py::reinterpret_borrow<py::object>(name));
+        r.parts.push_back(of(item));
+      }
+    } else {
+      const bool tree_like = PyTuple_Check(tree.ptr()) || PyList_Check(tree.ptr()) || PyDict_Check(tree.ptr());
+      r.kind = tree_like ? other : constant;
+      r.object = py::reinterpret_borrow<py::object>(tree);
+    }
+    return r;
+  }
+  py::object make(const ArrayList& values) const {
+    switch (kind) {
+      case leaf: {
+        PyObject* made = wrap(values[size_t(index)]);
+        if (!made) throw PythonError{};
+        return py::reinterpret_steal<py::object>(made);
+      }
+      case constant: return object;
+      case tuple: {
+        py::tuple out(parts.size());
+        for (size_t i = 0; i < parts.size(); ++i) PyTuple_SET_ITEM(out.ptr(), Py_ssize_t(i), parts[i].make(values).release().ptr());
+        return out;
+      }
+      case list: {
+        py::list out;
+        for (const Result& part : parts) out.append(part.make(values));
+        return out;
+      }
+      case dict: {
+        py::dict out;
+        for (size_t i = 0; i < parts.size(); ++i) out[names[i]] = parts[i].make(values);
+        return out;
+      }
+      case other: return py::reinterpret_borrow<py::object>(fill)(object, to_list(values));
+    }
+    return py::none();
+  }
+};
+PyObject* Result::leaf_type = nullptr;
+PyObject* Result::fill = nullptr;
+
+// ---- the object
+
+struct Entry {
+  Ref<const Graph> graph;
+  Result result;
+  py::object made;         // the _Entry of Python: keeps what the key names by address
+  bool writes = false;     // it has state to write
+  Py_ssize_t random = -1;  // which value is the next random state
+  uint64_t used = 0;
+};
+
+struct State {
+  py::object fun, inputs, outputs, closure, dynamic;
+  std::unordered_map<std::string, Entry> entries;
+  size_t limit = 64;
+  uint64_t clock = 0;
+};
+
+struct PyCompiled {
+  PyObject_HEAD
+  State* state;
+};
+State& state_of(PyObject* self) { return *reinterpret_cast<PyCompiled*>(self)->state; }
+
+bool enabled = true;
+
+PyObject* construct(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self) reinterpret_cast<PyCompiled*>(self)->state = new State;
+  return self;
+}
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  State& s = state_of(self);
+  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.closure, &s.dynamic}) Py_VISIT(o->ptr());
+  for (auto& [key, entry] : s.entries) Py_VISIT(entry.made.ptr());
+  return 0;
+}
+int clear(PyObject* self) {
+  State& s = state_of(self);
+  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.closure, &s.dynamic}) *o = py::object();
+  s.entries.clear();
+  return 0;
+}
+void dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  delete reinterpret_cast<PyCompiled*>(self)->state;
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+Entry& insert(State& s, std::string key, py::object made) {
+  while (s.entries.size() >= s.limit && !s.entries.empty()) {
+    auto oldest = s.entries.begin();
+    for (auto at = s.entries.begin(); at != s.entries.end(); ++at)
+      if (at->second.used < oldest->second.used) oldest = at;
+    s.entries.erase(oldest);
+  }
+  Entry entry;
+  entry.graph = made.attr("graph").cast<PyGraph&>().graph;
+  entry.result = Result::of(made.attr("result"));
+  entry.writes = !made.attr("state").is_none();
+  const py::object random = made.attr("random");
+  if (!random.is_none()) entry.random = random.attr("index").cast<Py_ssize_t>();
+  entry.made = std::move(made);
+  return s.entries[std::move(key)] = std::move(entry);
+}
+
+PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return guarded([&]() -> PyObject* {
+    State& s = state_of(self);
+    if (!s.fun) fail(Kind::runtime, "compile", "a compiled function that was not set up");
+    if (!enabled || current_trace()) return PyObject_Call(s.fun.ptr(), args, kwargs);
+    py::object converted;
+    if (s.dynamic) {
+      converted = py::reinterpret_borrow<py::object>(self).attr("_with_inputs")(py::handle(args), kwargs ? py::handle(kwargs) : py::handle(Py_None));
+      args = PyTuple_GET_ITEM(converted.ptr(), 0);
+      kwargs = PyTuple_GET_ITEM(converted.ptr(), 1);
+    }
+    Key key;
+    key.add_tree(args);
+    if (kwargs && PyDict_GET_SIZE(kwargs)) key.add_tree(kwargs);
+    key.tag('S');
+    if (s.inputs) key.add_state(s.inputs.ptr());
+    if (s.closure) {
+      // A rebound cell is noticed: the entry keeps the arrays, so that no other has their address.
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(s.closure.ptr()); ++i) {
+        PyObject* held = PyCell_GET(PyTuple_GET_ITEM(s.closure.ptr(), i));
+        if (held && is_array(held)) key.raw(held);
+      }
+    }
+    auto found = s.entries.find(key.bytes);
+    Entry* entry;
+    if (found != s.entries.end()) {
+      entry = &found->second;
+    } else {
+      py::object made = py::reinterpret_borrow<py::object>(self).attr("_trace")(py::handle(args), kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()));
+      entry = &insert(s, std::move(key.bytes), std::move(made));
+    }
+    entry->used = ++s.clock;
+    key.arrays.push_back(random::default_key());
+    const ArrayList values = (*entry->graph)(key.arrays);
+    const Entry& e = *entry;
+    if (e.random >= 0) random::default_key() = values[size_t(e.random)];
+    if (!e.writes) return e.result.make(values).release().ptr();
+    py::object result = e.result.make(values);
+    const py::object made = e.made;  // writing may call this function again, and drop the entry
+    py::reinterpret_borrow<py::object>(self).attr("_outputs").attr("write")(made.attr("state"), to_list(values));
+    return result.release().ptr();
+  });
+}
+
+PyObject* setup(PyObject* self, PyObject* args) {
+  return guarded([&]() -> PyObject* {
+    PyObject *fun, *inputs, *outputs, *dynamic;
+    Py_ssize_t limit;
+    if (!PyArg_ParseTuple(args, "OOOnO", &fun, &inputs, &outputs, &limit, &dynamic)) return nullptr;
+    State& s = state_of(self);
+    auto hold = [](PyObject* o) { return o == Py_None ? py::object() : py::reinterpret_borrow<py::object>(o); };
+    s.fun = hold(fun);
+    s.inputs = hold(inputs);
+    s.outputs = hold(outputs);
+    s.dynamic = hold(dynamic);
+    s.limit = size_t(std::max<Py_ssize_t>(1, limit));
+    if (PyFunction_Check(fun) && PyFunction_GetClosure(fun)) s.closure = py::reinterpret_borrow<py::object>(PyFunction_GetClosure(fun));
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* entries_of(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* { return PyLong_FromSize_t(state_of(self).entries.size()); });
+}
+
+PyMethodDef methods[] = {
+    {"_setup", setup, METH_VARARGS, "_setup(fun, inputs, outputs, cache_size, dynamic)"},
+    {"_entries", entries_of, METH_NOARGS, "The number of traces that are kept."},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(construct)}, {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)}, {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_call, reinterpret_cast<void*>(call)}, {Py_tp_methods, methods}, {0, nullptr},
+};
+PyType_Spec spec{"lazulite.core._core._Compiled", sizeof(PyCompiled), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+
+}  // namespace
+
+void add_compiled(py::module_& m) {
+  m.attr("_Compiled") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+  m.def("_set_compile", [](bool on) { enabled = on; });
+  // What the call above needs of Python.
+  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names) {
+    Result::leaf_type = leaf.release().ptr();
+    Result::fill = fill.release().ptr();
+    Key::sorted_names = sorted_names.release().ptr();
+  });
+  py::class_<PyGraph>(m, "_Graph")
+      .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {
+        std::vector<Spec> specs;
+        for (const array& a : from_list(like)) specs.push_back(a.slot().spec);
+        return PyGraph{make_ref<Graph>(flat(fun), specs, "compile", fold_bytes, report)};
+      }))
+      .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
+      .def("report", [](const PyGraph& g) {
+        const auto& r = g.graph->report();
+        return py::make_tuple(r.recorded, r.dead, r.merged, r.folded, r.before);
+      })
+      .def("__len__", [](const PyGraph& g) { return g.graph->steps().size(); })
+      .def("__str__", [](const PyGraph& g) { return g.graph->print(); });
+}
+
+}  // namespace lazulite::bind

@@ -1,0 +1,17 @@
+// What the units that bind transforms share: lists of arrays, Python functions as functions of arrays.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include "transform/traced.h"
+
+namespace lazulite::bind {
+
+pybind11::list to_list(const ArrayList&);          // a null array is None
+ArrayList from_list(const pybind11::handle& list);
+Function flat(pybind11::object fun);               // takes and returns lists; to be called at once
+
+struct PyGraph {
+  Ref<const Graph> graph;
+};
+
+}  // namespace lazulite::bind
