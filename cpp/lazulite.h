@@ -13,6 +13,7 @@
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
 //   scan, while_loop, fori_loop, cond               transform/loops.h
 //   Graph (compile)                                 transform/traced.h
+//   FunctionWriter, ImportedFunction                transform/exported.h
 #pragma once
 #include "eval/eval.h"
 #include "ops/create/create.h"
@@ -23,6 +24,7 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
+#include "transform/exported.h"
 #include "transform/loops.h"
 #include "transform/traced.h"
 #include "transform/transform.h"

@@ -362,7 +362,7 @@ void add_compiled(py::module_& m) {
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {
         std::vector<Spec> specs;
         for (const array& a : from_list(like)) specs.push_back(a.slot().spec);
-        return PyGraph{make_ref<Graph>(flat(fun), specs, "compile", fold_bytes, report)};
+        return PyGraph{make_ref<Graph>(flat(fun), specs, "compile", Graph::Options{fold_bytes, true, report})};
       }))
       .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
       .def("report", [](const PyGraph& g) {

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, m) {
   add_evaluation(m);
   add_transforms(m);
   add_compiled(m);
+  add_exported(m);
   add_functions(m.ptr());
   add_indexing(m);
   add_random_state(m);

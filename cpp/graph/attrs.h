@@ -11,6 +11,7 @@
 #include "base/ref.h"
 #include "base/scalar.h"
 #include "base/shape.h"
+#include "graph/tokens.h"
 
 namespace lazulite {
 
@@ -19,6 +20,7 @@ struct Attrs : Counted {
   virtual bool equal(const Attrs&) const = 0;  // same op, hence same type
   virtual size_t hash() const = 0;
   virtual void print(std::ostream&) const = 0;
+  virtual bool write(Tokens&) const { return false; }  // false: cannot be put into a file
 };
 using AttrsRef = Ref<const Attrs>;
 
@@ -52,11 +54,23 @@ struct AttrsOf final : Attrs {
     const char* comma = "";
     std::apply([&](const auto&... f) { ((out << comma << f, comma = ", "), ...); }, value.tie());
   }
+  bool write(Tokens& out) const override {
+    std::apply([&](const auto&... f) { (write_field(out, f), ...); }, value.tie());
+    return true;
+  }
 };
 
 template <class T>
 AttrsRef attrs(T value) {
   return Ref<const Attrs>(new AttrsOf<T>(std::move(value)));
+}
+
+// Op::read of attributes whose tie() names all fields in their order.
+template <class T>
+AttrsRef read_attrs(TokenReader& in) {
+  return [&]<class... F>(std::tuple<F...>*) {
+    return attrs(T{Field<std::remove_cvref_t<F>>::read(in)...});  // braces: from left to right
+  }(static_cast<decltype(std::declval<const T&>().tie())*>(nullptr));
 }
 
 }  // namespace lazulite

@@ -96,8 +96,12 @@ bool alias_view(const Node&, const Bound& in, Storage& out) {
 }
 const Op alias_op{.name = "argument", .doc = "An argument of a differentiated function.", .sort = Sort::view, .linear = true,
                   .infer = infer_alias, .vjp = alias_vjp, .vmap = alias_vmap, .view = alias_view};
+void check_constant(const Attrs* a, const Arrays& in) {
+  check_inputs("full", in, 0);
+  check_sizes("full", static_cast<const AttrsOf<Constant>*>(a)->value.shape);
+}
 const Op constant_op{.name = "full", .doc = "One number in every element.", .sort = Sort::constant,
-                     .infer = infer_constant, .vjp = no_gradient, .jvp = no_tangent};
+                     .read = read_attrs<Constant>, .check = check_constant, .infer = infer_constant, .vjp = no_gradient, .jvp = no_tangent};
 
 }  // namespace
 
@@ -237,6 +241,15 @@ array recorded(const Node& node, uint32_t index) {
   return array(Ref<Node>(const_cast<Node*>(&node)), index);
 }
 
+void check_inputs(const char* op, const Arrays& in, size_t count) {
+  if (in.size() != count) fail(Kind::value, op, "wrong number of inputs: got ", in.size(), ", expected ", count);
+}
+void check_sizes(const char* op, const Shape& shape) {
+  int64_t bytes = 16;
+  for (int64_t n : shape)
+    if (n < 0 || (n && __builtin_mul_overflow(bytes, n, &bytes))) fail(Kind::value, op, "not a shape: got ", shape);
+}
+const Op& full_op() { return constant_op; }
 bool is_alias(const Node& node) { return node.op == &alias_op; }
 bool is_constant(const array& a) { return a.node()->op == &constant_op; }
 const Scalar& constant_value(const array& a) { return a.node()->get<Constant>().value; }

@@ -70,6 +70,10 @@ inline const Slot& array::slot() const { return node_->out[index_]; }
 inline const Shape& array::shape() const { return slot().spec.shape; }
 inline Dtype array::dtype() const { return slot().spec.type; }
 
+const Op& full_op();  // of constants
+// For Op::check.
+void check_inputs(const char* op, const Arrays& in, size_t count);
+void check_sizes(const char* op, const Shape&);  // not negative, within 64 bits
 bool is_alias(const Node&);
 bool is_constant(const array&);
 const Scalar& constant_value(const array&);

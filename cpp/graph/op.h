@@ -60,11 +60,16 @@ struct Op {
   bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
   bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
   bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
+  bool passes = false;   // the outputs are the last inputs, whatever else its rules say: files leave it out
   bool places = false;   // the kernel says where its outputs are
   bool slow = false;     // may take long, whatever the sizes of its outputs
   const void* family = nullptr;
   int row = -1;          // index in the family's list
 
+  // For graphs from files: makes attributes of tokens (null: there are none), and raises for attributes and
+  // inputs that record's callers would not give it. Null `check`: the op cannot be in a file.
+  AttrsRef (*read)(TokenReader&) = nullptr;
+  void (*check)(const Attrs*, const Arrays& in) = nullptr;
   // Shapes and dtypes of the outputs; raises for what does not fit.
   Specs (*infer)(const Attrs*, const Arrays& in) = nullptr;
   // Cotangents of inputs from cotangents of outputs (null array: zero). needs[i]: asked for.

@@ -166,7 +166,7 @@ bool view_custom(const Node&, const Bound& in, Storage& out) {
 }
 
 const Op custom_op{.name = "custom", .doc = "The results of a function that has rules of its own.", .sort = Sort::view,
-                   .barrier = true, .infer = infer_custom, .vjp = vjp_custom, .jvp = jvp_custom, .vmap = vmap_custom,
+                   .barrier = true, .passes = true, .infer = infer_custom, .vjp = vjp_custom, .jvp = jvp_custom, .vmap = vmap_custom,
                    .view = view_custom};
 
 }  // namespace

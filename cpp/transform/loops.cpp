@@ -9,6 +9,7 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
+#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 #include "transform/traced.h"
@@ -18,7 +19,7 @@ namespace lazulite {
 namespace {
 
 using GraphRef = Ref<const Graph>;
-constexpr int64_t hoist_all = INT64_MAX;  // what a body computes of captured arrays alone is computed once
+const Graph::Options hoist_all{.fold_bytes = INT64_MAX};  // what a body computes of captured arrays alone is computed once
 
 Spec slice_of(const Spec& whole) { return {Shape(whole.shape.begin() + 1, whole.shape.end()), whole.type}; }
 Spec stacked(const Spec& one, int64_t length) { return {with_front(length, one.shape), one.type}; }
@@ -56,6 +57,24 @@ ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
   return out;
 }
 
+// A body in a file has no captured arrays.
+void write_body(const Graph& body, Tokens& out) {
+  ArrayList none;
+  body.write(out, none);
+}
+// What a graph takes and gives, beside arrays of a file.
+void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from) {
+  bool fits = graph.arguments() + from == in.size();
+  for (size_t i = 0; fits && i < graph.arguments(); ++i)
+    fits = graph.argument_specs()[i].type == in[from + i].dtype() && graph.argument_specs()[i].shape == in[from + i].shape();
+  if (!fits) fail(Kind::value, op, "the body takes other arrays than it is given");
+}
+void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted, size_t count) {
+  bool fits = got.size() >= count && wanted.size() >= count;
+  for (size_t i = 0; fits && i < count; ++i) fits = got[i].type == wanted[i].type && got[i].shape == wanted[i].shape;
+  if (!fits) fail(Kind::value, op, "the body gives other arrays than it should");
+}
+
 // ---- scan
 
 struct Scan final : Attrs {
@@ -69,6 +88,11 @@ struct Scan final : Attrs {
   bool equal(const Attrs& o) const override { return this == &o; }
   size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream& out) const override { out << length << (reverse ? ", reverse" : ""); }
+  bool write(Tokens& out) const override {
+    for (int64_t v : {length, int64_t(reverse), int64_t(carries), int64_t(xs)}) out.add(v);
+    write_body(*body, out);
+    return true;
+  }
 };
 const Scan& scan_of(const Node& node) { return static_cast<const Scan&>(*node.attributes); }
 
@@ -418,8 +442,32 @@ Arrays vmap_scan(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
   return result;
 }
 
+AttrsRef read_scan(TokenReader& in) {
+  auto s = make_ref<Scan>();
+  s->length = in.count(INT64_MAX);
+  s->reverse = in.count(1) != 0;
+  s->carries = size_t(in.count());
+  s->xs = size_t(in.count());
+  s->body = Graph::read(in, {});
+  s->shown = s->body->outputs().size();
+  return AttrsRef(s);
+}
+void check_scan(const Attrs* a, const Arrays& in) {
+  const Scan& s = *static_cast<const Scan*>(a);
+  if (s.carries + s.xs > in.size()) fail(Kind::value, "scan", "wrong number of inputs: got ", in.size(), ", expected ", s.carries + s.xs, " or more");
+  Arrays one;
+  for (size_t i = 0; i < in.size(); ++i) {
+    const bool row = i >= s.carries && i < s.carries + s.xs;
+    if (row && (in[i].ndim() == 0 || in[i].shape()[0] != s.length)) fail(Kind::value, "scan", "wrong number of slices: got ", in[i].shape(), ", expected ", s.length);
+    one.push_back(row ? constant(0, slice_of(in[i].slot().spec).shape, in[i].dtype()) : in[i]);
+  }
+  check_takes("scan", *s.body, one, 0);
+  check_gives("scan", s.body->output_specs(), s.body->argument_specs(), s.carries);
+  for (const Spec& spec : s.body->output_specs()) check_sizes("scan", with_front(s.length, spec.shape));
+}
+
 const Op scan_op{.name = "scan", .doc = "A loop over the slices of arrays that carries values along.", .barrier = true,
-                 .places = true, .slow = true, .infer = infer_scan, .vjp = vjp_scan, .jvp = jvp_scan, .keep = keep_scan,
+                 .places = true, .slow = true, .read = read_scan, .check = check_scan, .infer = infer_scan, .vjp = vjp_scan, .jvp = jvp_scan, .keep = keep_scan,
                  .vmap = vmap_scan, .kernel = run_scan};
 
 // ---- while_loop
@@ -430,6 +478,12 @@ struct While final : Attrs {
   bool equal(const Attrs& o) const override { return this == &o; }
   size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream& out) const override { out << carries; }
+  bool write(Tokens& out) const override {
+    out.add(int64_t(carries));
+    write_body(*test, out);
+    write_body(*body, out);
+    return true;
+  }
 };
 const While& while_of(const Node& node) { return static_cast<const While&>(*node.attributes); }
 
@@ -570,8 +624,24 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
   return as_inputs(out);
 }
 
+AttrsRef read_while(TokenReader& in) {
+  auto w = make_ref<While>();
+  w->carries = size_t(in.count());
+  w->test = Graph::read(in, {});
+  w->body = Graph::read(in, {});
+  return AttrsRef(w);
+}
+void check_while(const Attrs* a, const Arrays& in) {
+  const While& w = *static_cast<const While*>(a);
+  check_takes("while_loop", *w.test, in, 0);
+  check_takes("while_loop", *w.body, in, 0);
+  check_gives("while_loop", w.test->output_specs(), {Spec{{}, bool_}}, 1);
+  check_gives("while_loop", w.body->output_specs(), w.body->argument_specs(), w.carries);
+  if (w.carries == 0 || w.body->outputs().size() != w.carries) fail(Kind::value, "while_loop", "the body gives other arrays than it should");
+}
+
 const Op while_op{.name = "while_loop", .doc = "A loop that goes on while its test holds.", .barrier = true, .places = true,
-                  .slow = true, .infer = infer_while, .vjp = vjp_while, .jvp = jvp_while, .vmap = vmap_while,
+                  .slow = true, .read = read_while, .check = check_while, .infer = infer_while, .vjp = vjp_while, .jvp = jvp_while, .vmap = vmap_while,
                   .kernel = run_while};
 
 // ---- cond
@@ -581,6 +651,11 @@ struct Branches final : Attrs {
   bool equal(const Attrs& o) const override { return this == &o; }
   size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream&) const override {}
+  bool write(Tokens& out) const override {
+    write_body(*yes, out);
+    write_body(*no, out);
+    return true;
+  }
 };
 const Branches& branches_of(const Node& node) { return static_cast<const Branches&>(*node.attributes); }
 
@@ -670,8 +745,22 @@ Arrays vmap_cond(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
   return as_inputs(cond(in[0], way(*b.yes), way(*b.no), inputs));
 }
 
+AttrsRef read_cond(TokenReader& in) {
+  auto b = make_ref<Branches>();
+  b->yes = Graph::read(in, {});
+  b->no = Graph::read(in, {});
+  return AttrsRef(b);
+}
+void check_cond(const Attrs* a, const Arrays& in) {
+  const Branches& b = *static_cast<const Branches*>(a);
+  if (in.empty() || in[0].dtype() != bool_ || in[0].ndim()) fail(Kind::value, "cond", "the predicate must be a 0-d bool");
+  check_takes("cond", *b.yes, in, 1);
+  check_takes("cond", *b.no, in, 1);
+  check_gives("cond", b.no->output_specs(), b.yes->output_specs(), std::max(b.yes->outputs().size(), b.no->outputs().size()));
+}
+
 const Op cond_op{.name = "cond", .doc = "The results of one of two functions.", .barrier = true, .places = true, .slow = true,
-                 .infer = infer_cond, .vjp = vjp_cond, .jvp = jvp_cond, .vmap = vmap_cond,
+                 .read = read_cond, .check = check_cond, .infer = infer_cond, .vjp = vjp_cond, .jvp = jvp_cond, .vmap = vmap_cond,
                  .kernel = run_cond};
 
 std::vector<Spec> specs_of(const ArrayList& arrays) {
@@ -709,6 +798,8 @@ ArrayList close_both(GraphRef& a, GraphRef& b) {
 }
 
 }  // namespace
+
+OpList loop_ops() { return {&scan_op, &while_op, &cond_op}; }
 
 ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& xs, int64_t length, bool reverse) {
   if (length < 0) fail(Kind::value, "scan", "negative length: got ", length);
@@ -770,8 +861,8 @@ ArrayList cond(const array& predicate, const Function& yes, const Function& no, 
   if (!predicate.shape().empty() || predicate.dtype() != bool_)
     fail(Kind::value, "cond", "the predicate must be a 0-d bool: got ", predicate.dtype(), predicate.shape());
   const auto specs = specs_of(operands);
-  GraphRef a = make_ref<const Graph>(yes, specs, "cond", 0);
-  GraphRef b = make_ref<const Graph>(no, specs, "cond", 0);
+  GraphRef a = make_ref<const Graph>(yes, specs, "cond");
+  GraphRef b = make_ref<const Graph>(no, specs, "cond");
   const auto x = a->output_specs(), y = b->output_specs();
   if (x.size() != y.size())
     fail(Kind::value, "cond", "the two functions give different numbers of arrays: got ", x.size(), " and ", y.size());

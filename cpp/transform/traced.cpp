@@ -1,8 +1,10 @@
 #include "transform/traced.h"
 
+#include <algorithm>
 #include <sstream>
 #include <unordered_map>
 
+#include "ops/ops.h"
 #include "transform/active.h"
 
 namespace lazulite {
@@ -19,8 +21,9 @@ std::string line_of(const Node& node) {
 
 }  // namespace
 
-Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, int64_t fold_bytes, bool report)
+Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, Options options)
     : arguments_(specs) {
+  int64_t fold_bytes = options.fold_bytes;
   ArrayList leaves;
   for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
   Trace trace(transform, true);
@@ -47,7 +50,7 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   for (const auto& ref : trace.tape) {
     const Node& node = *ref;
     ++report_.recorded;
-    if (report) report_.before += line_of(node);
+    if (options.report) report_.before += line_of(node);
     if (!needed.count(&node)) {
       ++report_.dead;
       continue;
@@ -76,7 +79,7 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
       h = detail::mix(h, o.value >= 0 ? size_t(o.value) : std::hash<const void*>{}(o.captured.node().get()));
     }
     for (const Slot& slot : node.out) step.specs.push_back(slot.spec);
-    if (!node.op->barrier) {
+    if (!node.op->barrier && options.merge) {
       bool merged = false;
       auto [from, to] = seen.equal_range(h);
       for (; from != to && !merged; ++from) {
@@ -219,6 +222,95 @@ std::vector<Spec> Graph::output_specs() const {
   for (const Step& step : steps_) all.insert(all.end(), step.specs.begin(), step.specs.end());
   for (const Operand& o : outputs_) out.push_back(o.value >= 0 ? all[o.value] : o.captured.slot().spec);
   return out;
+}
+
+void Graph::write(Tokens& out, ArrayList& captured) const {
+  // Nodes that only pass values on are left out.
+  std::vector<Operand> stands(values_);
+  auto resolved = [&](const Operand& o) { return o.value >= 0 && (stands[o.value].value >= 0 || stands[o.value].captured) ? stands[o.value] : o; };
+  std::vector<char> kept;
+  for (const Step& step : steps_) {
+    kept.push_back(!step.op->passes);
+    if (step.op->passes)
+      for (size_t k = 0; k < step.specs.size(); ++k) stands[step.first + int64_t(k)] = resolved(step.in[step.in.size() - step.specs.size() + k]);
+  }
+  std::vector<char> wanted(values_, 0);
+  auto want = [&](const Operand& o) {
+    const Operand r = resolved(o);
+    if (r.value >= 0) wanted[r.value] = 1;
+  };
+  for (const Operand& o : outputs_) want(o);
+  for (size_t s = steps_.size(); s-- > 0;) {
+    bool any = false;
+    for (size_t k = 0; k < steps_[s].specs.size(); ++k) any |= bool(wanted[steps_[s].first + int64_t(k)]);
+    kept[s] = kept[s] && any;
+    if (kept[s])
+      for (const Operand& o : steps_[s].in) want(o);
+  }
+  std::vector<int64_t> number(values_, -1);
+  int64_t next = 0;
+  for (; next < int64_t(arguments_.size()); ++next) number[next] = next;
+  auto write_operand = [&](const Operand& unresolved) {
+    const Operand o = resolved(unresolved);
+    if (o.value >= 0) return out.add(number[o.value]);
+    size_t place = 0;
+    while (place < captured.size() && !captured[place].same(o.captured)) ++place;
+    if (place == captured.size()) captured.push_back(o.captured);
+    out.add(-1 - int64_t(place));
+  };
+  out.add(int64_t(arguments_.size()));
+  for (const Spec& spec : arguments_) {
+    write_field(out, spec.type);
+    write_field(out, spec.shape);
+  }
+  out.add(int64_t(std::count(kept.begin(), kept.end(), 1)));
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    if (!kept[s]) continue;
+    const Step& step = steps_[s];
+    out.add(std::string(step.op->name));
+    if (!step.op->check || (step.attributes && !step.attributes->write(out)))
+      fail(Kind::value, "export_function", "an op that cannot be put into a file: got ", step.op->name);
+    out.add(int64_t(step.in.size()));
+    for (const Operand& o : step.in) write_operand(o);
+    for (size_t k = 0; k < step.specs.size(); ++k) number[step.first + int64_t(k)] = next++;
+  }
+  out.add(int64_t(outputs_.size()));
+  for (const Operand& o : outputs_) write_operand(o);
+}
+
+Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured) {
+  std::vector<Spec> specs;
+  for (int64_t n = in.count(1 << 20); n > 0; --n) {
+    const Dtype type = in.dtype();
+    const Shape shape = Field<Shape>::read(in);
+    check_sizes("import_function", shape);
+    specs.push_back({shape, type});
+  }
+  // Recorded op by op: each is asked whether it fits.
+  return make_ref<const Graph>(
+      [&](const ArrayList& leaves) {
+        ArrayList values = leaves;
+        auto operand = [&]() -> array {
+          const int64_t at = in.integer();
+          if (at >= int64_t(values.size()) || (at < 0 && -1 - at >= int64_t(captured.size())))
+            fail(Kind::format, "import_function", "the file is damaged: a value that is not there");
+          return at >= 0 ? values[size_t(at)] : captured[size_t(-1 - at)];
+        };
+        for (int64_t n = in.count(); n > 0; --n) {
+          const std::string& name = in.text();
+          const Op* op = find_op(name);
+          if (!op || !op->check) fail(Kind::format, "import_function", "an unknown op: got ", name, ", written by a newer version?");
+          const AttrsRef attributes = op->read ? op->read(in) : AttrsRef();
+          Arrays inputs;
+          for (int64_t k = in.count(1 << 20); k > 0; --k) inputs.push_back(operand());
+          op->check(attributes.get(), inputs);
+          for (array& a : record_all(*op, attributes, std::move(inputs))) values.push_back(std::move(a));
+        }
+        ArrayList outputs;
+        for (int64_t n = in.count(1 << 20); n > 0; --n) outputs.push_back(operand());
+        return outputs;
+      },
+      specs, "import_function");
 }
 
 std::string Graph::print() const {

@@ -26,12 +26,18 @@ class Graph : public Counted {
     std::string before;  // a line per recorded op, when it was asked for
   };
 
+  struct Options {
+    // What depends on no argument becomes a captured array too, computed once, as long as such arrays have at
+    // most so many bytes together: the rest, and whatever draws random numbers, is computed by each replay.
+    int64_t fold_bytes = 0;
+    bool merge = true;    // equal ops over equal values become one
+    bool report = false;  // fill Report::before
+  };
+
   // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the trace are
-  // captured by reference. What depends on no argument becomes a captured array too, computed once, as
-  // long as such arrays have at most `fold_bytes` together: the rest, and whatever draws random numbers,
-  // is computed by each replay.
-  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile", int64_t fold_bytes = 0,
-        bool report = false);
+  // captured by reference.
+  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, Options options);
+  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile") : Graph(f, specs, transform, Options()) {}
   // Of given parts, which are checked.
   Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs);
 
@@ -49,6 +55,11 @@ class Graph : public Counted {
   int64_t values() const { return values_; }
   const Report& report() const { return report_; }
   std::string print() const;
+
+  // In tokens; captured arrays by their place in `captured`, which grows. Raises for what no file can hold.
+  void write(Tokens& out, ArrayList& captured) const;
+  // Checked; ops that do not fit raise. Arguments' sizes may be formulas of the reader's sizes.
+  static Ref<const Graph> read(TokenReader& in, const ArrayList& captured);
 
  private:
   std::vector<Spec> arguments_;

@@ -3,6 +3,7 @@
 #include "device/cpu/pool.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/ops.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -46,8 +47,16 @@ void ramp_kernel(const Call& call) {
 }
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
-const Op ramp_op{.name = "arange", .doc = "Numbers at equal steps.", .infer = infer_ramp, .vjp = no_gradient,
+void check_ramp(const Attrs* a, const Arrays& in) {
+  check_inputs("arange", in, 0);
+  check_sizes("arange", {static_cast<const AttrsOf<Ramp>*>(a)->value.count});
+}
+const Op ramp_op{.name = "arange", .doc = "Numbers at equal steps.", .read = read_attrs<Ramp>, .check = check_ramp, .infer = infer_ramp, .vjp = no_gradient,
                  .jvp = no_tangent, .kernel = ramp_kernel};
+
+}  // namespace
+OpList create_ops() { return {&full_op(), &ramp_op}; }
+namespace {
 
 array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stream s) {
   return record(ramp_op, attrs(Ramp{start, step, count, t}), {}, s);

@@ -5,6 +5,7 @@
 #include "device/cpu/block.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
+#include "ops/ops.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -106,6 +107,20 @@ Arrays jvp_binary(const Node& node, const Arrays& t) {
   return {cast_back(sum, y)};
 }
 
+// In a group all operands have one shape; a row's operands one dtype that it supports.
+void check_shapes_equal(const char* op, const Arrays& in, size_t count) {
+  check_inputs(op, in, count);
+  for (const array& a : in)
+    if (a.shape() != in[0].shape()) fail(Kind::value, op, "shapes differ: got ", in[0].shape(), " and ", a.shape());
+}
+template <class R, int operands>
+void check_row(const Attrs*, const Arrays& in) {
+  check_shapes_equal(R::row.name, in, operands);
+  for (const array& a : in)
+    if (a.dtype() != in[0].dtype()) fail(Kind::value, R::row.name, "dtypes differ: got ", in[0].dtype(), " and ", a.dtype());
+  check_type(R::row, in[0].dtype());
+}
+
 template <class R>
 constexpr bool differentiable = requires(const array& a) { R::d0(a, a, a); } || requires(const array& a) { R::d0(a, a, a, a); };
 
@@ -125,7 +140,8 @@ template <class R, class List>
 const Op& make_op(List all, int operands, const Kernel* kernels) {
   auto* shared = new ElementwiseFamily{R::row, operands, kernels};
   auto* op = new Op{.name = R::row.name, .doc = R::row.doc, .sort = Sort::elementwise, .family = shared,
-                    .row = index_in(R::row.name, all), .infer = infer<R>, .vmap = vmap_elementwise, .block = block};
+                    .row = index_in(R::row.name, all), .check = operands == 1 ? check_row<R, 1> : check_row<R, 2>,
+                    .infer = infer<R>, .vmap = vmap_elementwise, .block = block};
   if constexpr (differentiable<R>) {
     if (operands == 1) {
       if constexpr (requires(const array& a) { R::d0(a, a, a); }) {
@@ -149,8 +165,9 @@ Specs infer_cast(const Attrs* a, const Arrays& in) {
 }
 Arrays vjp_cast(const Node& node, const Arrays& cts, const Needs&) { return {astype(cts[0], node.inputs[0].dtype())}; }
 Kernel block_cast(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, out); }
+void check_cast(const Attrs*, const Arrays& in) { check_inputs("astype", in, 1); }
 const Op cast_op{.name = "astype", .doc = "The values in another dtype.", .sort = Sort::elementwise, .linear = true,
-                 .infer = infer_cast, .vjp = vjp_cast, .vmap = vmap_elementwise, .block = block_cast};
+                 .read = read_attrs<CastTo>, .check = check_cast, .infer = infer_cast, .vjp = vjp_cast, .vmap = vmap_elementwise, .block = block_cast};
 
 Specs infer_select(const Attrs*, const Arrays& in) { return {in[1].slot().spec}; }
 Arrays vjp_select(const Node& node, const Arrays& cts, const Needs& needs) {
@@ -161,8 +178,13 @@ Arrays jvp_select(const Node& node, const Arrays& t) {
   return {where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
 }
 Kernel block_select(const Op&, Dtype in, Dtype) { return elementwise_select()[int(compute_type(in))]; }
+void check_select(const Attrs*, const Arrays& in) {
+  check_shapes_equal("select", in, 3);
+  if (in[0].dtype() != bool_ || in[1].dtype() != in[2].dtype())
+    fail(Kind::value, "select", "dtypes do not fit: got ", in[0].dtype(), ", ", in[1].dtype(), " and ", in[2].dtype());
+}
 const Op select_op{.name = "select", .doc = "x where the condition holds, else y.", .sort = Sort::elementwise,
-                   .infer = infer_select, .vjp = vjp_select, .jvp = jvp_select, .vmap = vmap_elementwise,
+                   .check = check_select, .infer = infer_select, .vjp = vjp_select, .jvp = jvp_select, .vmap = vmap_elementwise,
                    .block = block_select};
 
 Specs infer_stop(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
@@ -176,8 +198,9 @@ bool view_stop(const Node&, const Bound& in, Storage& out) {
   out = *in.storage;
   return true;
 }
+void check_stop(const Attrs*, const Arrays& in) { check_inputs("stop_gradient", in, 1); }
 const Op stop_op{.name = "stop_gradient", .doc = "The same value, constant to derivatives.", .sort = Sort::view,
-                 .infer = infer_stop, .vjp = no_gradient, .jvp = no_tangent, .vmap = vmap_stop, .view = view_stop};
+                 .check = check_stop, .infer = infer_stop, .vjp = no_gradient, .jvp = no_tangent, .vmap = vmap_stop, .view = view_stop};
 
 }  // namespace
 
@@ -187,6 +210,8 @@ void collect(rows<R...> all, int operands, const Kernel* kernels) {
   (list().push_back(&make_op<R>(all, operands, kernels)), ...);
 }
 }  // namespace
+
+OpList value_ops() { return {&cast_op, &select_op, &stop_op}; }
 
 const std::vector<const Op*>& elementwise_ops() {
   static const bool once = (collect(unary_rows{}, 1, elementwise_unary()), collect(binary_rows{}, 2, elementwise_binary()), true);

@@ -8,6 +8,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
 #include "ops/lanes.h"
+#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
@@ -488,10 +489,34 @@ Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& 
   return {record(scatter_op, attrs(Scatter{all, false, s.mode}), std::move(with_lane), node.stream)};
 }
 
-const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .infer = infer_gather,
+// Index arrays of int64 and one shape, for different axes of the source.
+void check_indices(const char* op, const Arrays& in, size_t first, const Axes& axes, bool along) {
+  bool fits = in.size() == first + axes.size() && !axes.empty() && (!along || axes.size() == 1);
+  for (size_t k = 0; fits && k < axes.size(); ++k) {
+    fits = axes[k] >= 0 && axes[k] < in[0].ndim() && in[first + k].dtype() == int64 && in[first + k].shape() == in[first].shape() &&
+           std::count(axes.begin(), axes.end(), axes[k]) == 1;
+    if (fits && along) {
+      fits = in[first].ndim() == in[0].ndim();
+      for (int d = 0; fits && d < in[0].ndim(); ++d) fits = d == axes[0] || in[first].shape()[d] == in[0].shape()[d];
+    }
+  }
+  if (!fits) fail(Kind::value, op, "indices do not fit: got axes ", axes, " for shape ", in.empty() ? Shape{} : in[0].shape());
+}
+void check_gather(const Attrs* a, const Arrays& in) {
+  const Gather& g = static_cast<const AttrsOf<Gather>*>(a)->value;
+  check_indices("gather", in, 1, g.axes, g.along);
+}
+void check_scatter(const Attrs* a, const Arrays& in) {
+  const Scatter& s = static_cast<const AttrsOf<Scatter>*>(a)->value;
+  check_indices("scatter", in, 2, s.axes, s.along);
+  const Shape wanted = gathered_shape(in[0], in[2], s.axes, s.along);
+  if (in[1].dtype() != in[0].dtype() || in[1].shape() != wanted || s.mode < 0 || s.mode > int(Write::minimum))
+    fail(Kind::value, "scatter", "the values do not fit: got ", in[1].dtype(), in[1].shape(), ", expected ", in[0].dtype(), wanted);
+}
+const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .read = read_attrs<Gather>, .check = check_gather, .infer = infer_gather,
                    .vjp = vjp_gather, .jvp = jvp_gather, .vmap = vmap_gather, .kernel = gather_kernel};
 const Op scatter_op{.name = "scatter", .doc = "The array with elements or blocks at the given indices changed.",
-                    .update = true, .infer = infer_scatter, .vjp = vjp_scatter, .jvp = jvp_scatter, .vmap = vmap_scatter,
+                    .update = true, .read = read_attrs<Scatter>, .check = check_scatter, .infer = infer_scatter, .vjp = vjp_scatter, .jvp = jvp_scatter, .vmap = vmap_scatter,
                     .kernel = scatter_kernel};
 
 array as_index(const array& a, const char* op, Stream s) {
@@ -533,6 +558,8 @@ Shape along_shape(const array& a, const array& indices, int axis, const char* op
 }
 
 }  // namespace
+
+OpList index_ops() { return {&gather_op, &scatter_op}; }
 
 array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s) {
   const Axes at = checked_axes(a, indices, axes, "gather");

@@ -1,4 +1,5 @@
 #include "ops/matmul/matmul.h"
+#include "ops/ops.h"
 
 #include <algorithm>
 #include <climits>
@@ -308,7 +309,14 @@ double flops_matmul(const Node& node) {
   return 2.0 * double(size_of(node.out[0].spec.shape)) * double(a.back());
 }
 
-const Op matmul_op{.name = "matmul", .doc = "Products of matrices over the last two axes.", .infer = infer_matmul,
+void check_matmul(const Attrs*, const Arrays& in) {
+  check_inputs("matmul", in, 2);
+  const Shape &a = in[0].shape(), &b = in[1].shape();
+  bool fits = a.size() >= 2 && a.size() == b.size() && in[0].dtype() == in[1].dtype();
+  for (size_t i = 0; fits && i + 2 < a.size(); ++i) fits = a[i] == b[i];
+  if (!fits || a.back() != b[b.size() - 2]) fail(Kind::value, "matmul", "shapes do not fit: got ", a, " and ", b);
+}
+const Op matmul_op{.name = "matmul", .doc = "Products of matrices over the last two axes.", .check = check_matmul, .infer = infer_matmul,
                    .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .flops = flops_matmul, .kernel = matmul_kernel};
 
 Shape batch_of(const array& a) { return Shape(a.shape().begin(), a.shape().end() - 2); }
@@ -324,6 +332,8 @@ Scalar factor(double v, Dtype t) {
 }
 
 }  // namespace
+
+OpList matmul_ops() { return {&matmul_op}; }
 
 array matmul(const array& a, const array& b, Stream s) {
   if (a.ndim() == 0 || b.ndim() == 0)

@@ -6,6 +6,7 @@
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
+#include "ops/ops.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
@@ -106,7 +107,18 @@ void bits_kernel(const Call& call) {
       },
       double(total) * 8);
 }
-const Op bits_op{.name = "random_bits", .doc = "Random bits from a key.", .infer = infer_bits, .vmap = vmap_keys,
+void check_keys(const char* op, const Arrays& in) {
+  check_inputs(op, in, 1);
+  if (in[0].ndim() == 0 || in[0].shape().back() != 2 || in[0].dtype() != uint32)
+    fail(Kind::value, op, "not keys: got ", in[0].dtype(), in[0].shape(), ", expected uint32 (..., 2)");
+}
+void check_bits(const Attrs* a, const Arrays& in) {
+  const Bits& bits = static_cast<const AttrsOf<Bits>*>(a)->value;
+  check_keys("random_bits", in);
+  check_sizes("random_bits", bits.shape);
+  if (bits.width != 4 && bits.width != 8) fail(Kind::value, "random_bits", "unknown width: got ", bits.width);
+}
+const Op bits_op{.name = "random_bits", .doc = "Random bits from a key.", .read = read_attrs<Bits>, .check = check_bits, .infer = infer_bits, .vmap = vmap_keys,
                  .kernel = bits_kernel};
 
 // ---- split ---------------------------------------------------------------------------------------
@@ -139,7 +151,8 @@ void split_kernel(const Call& call) {
       },
       double(keys.count) * (double(num) * 10 + 50));
 }
-const Op split_op{.name = "random_split", .doc = "New keys from a key.", .infer = infer_split, .vmap = vmap_keys,
+void check_split(const Attrs*, const Arrays& in) { check_keys("random_split", in); }
+const Op split_op{.name = "random_split", .doc = "New keys from a key.", .read = read_attrs<Split>, .check = check_split, .infer = infer_split, .vmap = vmap_keys,
                   .kernel = split_kernel};
 
 // ---- shuffle: a random order of 0 ... n - 1 --------------------------------------------------------
@@ -173,7 +186,11 @@ void shuffle_kernel(const Call& call) {
       },
       double(keys.count) * double(n) * 15);
 }
-const Op shuffle_op{.name = "random_order", .doc = "0 ... n - 1 in random order.", .infer = infer_shuffle, .vmap = vmap_keys,
+void check_shuffle(const Attrs* a, const Arrays& in) {
+  check_keys("random_order", in);
+  check_sizes("random_order", {static_cast<const AttrsOf<Shuffle>*>(a)->value.n});
+}
+const Op shuffle_op{.name = "random_order", .doc = "0 ... n - 1 in random order.", .read = read_attrs<Shuffle>, .check = check_shuffle, .infer = infer_shuffle, .vmap = vmap_keys,
                     .kernel = shuffle_kernel};
 
 // ---- reorder: rows of x (lanes, n, rest) in the order (lanes, n), or put back --------------------------
@@ -219,14 +236,29 @@ void reorder_kernel(const Call& call) {
       (rows + step - 1) / step,
       [&](int64_t chunk) {
         for (int64_t r = chunk * step; r < std::min(rows, (chunk + 1) * step); ++r) {
+          if (int64_t(at[r]) >= n) fail(Kind::index, "reorder", "row out of range: got ", at[r], ", expected less than ", n);
           const int64_t other = r / n * n + at[r];
           std::memcpy(to.data + (back ? other : r) * bytes, from + (back ? r : other) * bytes, size_t(bytes));
         }
       },
       double(rows) * (3 + double(bytes) * 0.1));
 }
-const Op reorder_op{.name = "reorder", .doc = "The rows in another order.", .infer = infer_reorder, .vjp = vjp_reorder,
+void check_reorder(const Attrs*, const Arrays& in) {
+  check_inputs("reorder", in, 2);
+  const Shape &x = in[0].shape(), &order = in[1].shape();
+  if (order.empty() || x.size() < order.size() || !std::equal(order.begin(), order.end(), x.begin()) || in[1].dtype() != uint32)
+    fail(Kind::value, "reorder", "shapes do not fit: got ", x, " and ", order);
+}
+const Op reorder_op{.name = "reorder", .doc = "The rows in another order.", .read = read_attrs<Reorder>, .check = check_reorder, .infer = infer_reorder, .vjp = vjp_reorder,
                     .jvp = jvp_reorder, .vmap = vmap_reorder, .kernel = reorder_kernel};
+
+}  // namespace
+}  // namespace lazulite::random
+namespace lazulite {
+OpList random_ops() { return {&random::bits_op, &random::split_op, &random::shuffle_op, &random::reorder_op}; }
+}  // namespace lazulite
+namespace lazulite::random {
+namespace {
 
 // ---- help for the draws --------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
+#include "ops/ops.h"
 #include "ops/reduce/kernels.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
@@ -220,6 +221,7 @@ void reduce_kernel(const Call& call) {
   }
   Split x = split_axes(in, attributes.axes);
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
+  if (!k.chunk) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
   Ref<Buffer> wide;
   char* out = to.data;
   if (is_half(x.type)) {
@@ -293,17 +295,30 @@ Arrays jvp_extreme(const Node& node, const Arrays& t) {
   return out;
 }
 
-const Op sum_op{.name = "sum", .doc = "Sum over axes.", .linear = true, .infer = infer_reduce, .vjp = vjp_sum,
+void check_axes(const Op& op, const Attrs* a, const Arrays& in, bool nonempty) {
+  check_inputs(op.name, in, 1);
+  const Axes& axes = static_cast<const AttrsOf<Reduce>*>(a)->value.axes;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (axes[i] < 0 || axes[i] >= in[0].ndim() || (i && axes[i] <= axes[i - 1]))
+      fail(Kind::value, op.name, "not axes of the array: got ", axes, " for shape ", in[0].shape());
+    if (nonempty && in[0].shape()[axes[i]] == 0 && size_of(without(in[0].shape(), axes, false)))
+      fail(Kind::value, op.name, "nothing to reduce: got shape ", in[0].shape(), " along axes ", axes);
+  }
+}
+template <const Op& op, bool nonempty>
+void check_reduce(const Attrs* a, const Arrays& in) { check_axes(op, a, in, nonempty); }
+extern const Op sum_op, prod_op, max_op, min_op, all_op, any_op, median_op, argmax_op, argmin_op;
+const Op sum_op{.name = "sum", .doc = "Sum over axes.", .linear = true, .read = read_attrs<Reduce>, .check = check_reduce<sum_op, false>, .infer = infer_reduce, .vjp = vjp_sum,
                 .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::sum>};
-const Op prod_op{.name = "prod", .doc = "Product over axes.", .infer = infer_reduce, .vjp = vjp_prod, .jvp = jvp_prod,
+const Op prod_op{.name = "prod", .doc = "Product over axes.", .read = read_attrs<Reduce>, .check = check_reduce<prod_op, false>, .infer = infer_reduce, .vjp = vjp_prod, .jvp = jvp_prod,
                  .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::prod>};
-const Op max_op{.name = "max", .doc = "The largest over axes.", .infer = infer_reduce, .vjp = vjp_extreme,
+const Op max_op{.name = "max", .doc = "The largest over axes.", .read = read_attrs<Reduce>, .check = check_reduce<max_op, true>, .infer = infer_reduce, .vjp = vjp_extreme,
                 .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::max>};
-const Op min_op{.name = "min", .doc = "The smallest over axes.", .infer = infer_reduce, .vjp = vjp_extreme,
+const Op min_op{.name = "min", .doc = "The smallest over axes.", .read = read_attrs<Reduce>, .check = check_reduce<min_op, true>, .infer = infer_reduce, .vjp = vjp_extreme,
                 .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::min>};
-const Op all_op{.name = "all", .doc = "True when no element is zero.", .infer = infer_reduce, .vmap = vmap_reduce,
+const Op all_op{.name = "all", .doc = "True when no element is zero.", .read = read_attrs<Reduce>, .check = check_reduce<all_op, false>, .infer = infer_reduce, .vmap = vmap_reduce,
                 .kernel = reduce_kernel<Monoid::all>};
-const Op any_op{.name = "any", .doc = "True when some element is not zero.", .infer = infer_reduce, .vmap = vmap_reduce,
+const Op any_op{.name = "any", .doc = "True when some element is not zero.", .read = read_attrs<Reduce>, .check = check_reduce<any_op, false>, .infer = infer_reduce, .vmap = vmap_reduce,
                 .kernel = reduce_kernel<Monoid::any>};
 
 void check_not_empty(const char* op, const array& a, const Axes& axes) {
@@ -363,7 +378,7 @@ void median_kernel(const Call& call) {
   if (x.type == float64) return run(reinterpret_cast<double*>(call.out[0].data), reinterpret_cast<double*>(call.out[1].data));
   run(reinterpret_cast<float*>(call.out[0].data), reinterpret_cast<float*>(call.out[1].data));
 }
-const Op median_op{.name = "median", .doc = "The two elements in the middle of the sorted ones.", .infer = infer_median,
+const Op median_op{.name = "median", .doc = "The two elements in the middle of the sorted ones.", .read = read_attrs<Reduce>, .check = check_reduce<median_op, true>, .infer = infer_median,
                    .vjp = vjp_extreme, .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = median_kernel};
 
 // ---- argmax and argmin ---------------------------------------------------------------------------
@@ -379,6 +394,7 @@ void arg_kernel(const Call& call) {
   x.make_rows();
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const auto find = reduce_kernels().find[index_of(x.type)];
+  if (!k.chunk || !find) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
   const int64_t per = std::max<int64_t>(1, 8192 / x.length);
   cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
@@ -390,9 +406,9 @@ void arg_kernel(const Call& call) {
     }
   }, double(x.results) * double(x.length) * double(x.width()) * 0.1);
 }
-const Op argmax_op{.name = "argmax", .doc = "The index of the first largest element along an axis.", .infer = infer_arg,
+const Op argmax_op{.name = "argmax", .doc = "The index of the first largest element along an axis.", .read = read_attrs<Reduce>, .check = check_reduce<argmax_op, true>, .infer = infer_arg,
                    .vmap = vmap_reduce, .kernel = arg_kernel<Monoid::max>};
-const Op argmin_op{.name = "argmin", .doc = "The index of the first smallest element along an axis.", .infer = infer_arg,
+const Op argmin_op{.name = "argmin", .doc = "The index of the first smallest element along an axis.", .read = read_attrs<Reduce>, .check = check_reduce<argmin_op, true>, .infer = infer_arg,
                    .vmap = vmap_reduce, .kernel = arg_kernel<Monoid::min>};
 
 array arg(const Op& op, const array& a, int axis, bool keepdims, Stream s) {
@@ -427,10 +443,18 @@ Arrays vmap_softmax(const Node& node, const Arrays& in, const Axes& batch, Axes&
   out_axes = {0};
   return {record(*node.op, {}, {batch_first(in[0], batch[0])}, node.stream)};
 }
-const Op softmax_op{.name = "softmax", .doc = "exp(x) over its sum, along the last axis.", .infer = infer_softmax,
+void check_softmax(const Attrs*, const Arrays& in) {
+  check_inputs("softmax", in, 1);
+  if (in[0].ndim() == 0 || !is_floating(in[0].dtype())) fail(Kind::value, "softmax", "an array that has none: got ", in[0].dtype(), in[0].shape());
+}
+const Op softmax_op{.name = "softmax", .doc = "exp(x) over its sum, along the last axis.", .check = check_softmax, .infer = infer_softmax,
                     .vjp = vjp_softmax, .jvp = jvp_softmax, .vmap = vmap_softmax, .kernel = softmax_kernel};
 
 }  // namespace
+
+OpList reduce_ops() {
+  return {&sum_op, &prod_op, &max_op, &min_op, &all_op, &any_op, &median_op, &argmax_op, &argmin_op, &softmax_op};
+}
 
 // ---- what users call -----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
+#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
@@ -55,8 +56,17 @@ bool view_broadcast(const Node& node, const Bound& in, Storage& out) {
   out.strides = broadcast_strides(in.shape(), in.strides(), node.out[0].spec.shape);
   return true;
 }
+void check_broadcast(const Attrs* a, const Arrays& in) {
+  check_inputs("broadcast_to", in, 1);
+  const Shape &from = in[0].shape(), &to = static_cast<const AttrsOf<BroadcastTo>*>(a)->value.shape;
+  check_sizes("broadcast_to", to);
+  bool fits = from.size() <= to.size();
+  for (size_t i = 1; fits && i <= from.size(); ++i)
+    fits = from[from.size() - i] == 1 || from[from.size() - i] == to[to.size() - i];
+  if (!fits) fail(Kind::value, "broadcast_to", "shapes do not fit: got ", from, ", expected ", to);
+}
 const Op broadcast_op{.name = "broadcast_to", .doc = "Repeats an array along axes of size 1 and new ones.", .sort = Sort::view,
-                      .linear = true, .infer = infer_broadcast, .vjp = vjp_broadcast, .vmap = vmap_broadcast,
+                      .linear = true, .read = read_attrs<BroadcastTo>, .check = check_broadcast, .infer = infer_broadcast, .vjp = vjp_broadcast, .vmap = vmap_broadcast,
                       .view = view_broadcast, .kernel = copy_kernel};
 
 // ---- reshape
@@ -101,8 +111,14 @@ void reshape_kernel(const Call& call) {
   Storage dense{call.out[0].storage->buffer, call.out[0].storage->offset, dense_strides(call.in[0].shape())};
   copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
 }
+void check_reshape(const Attrs* a, const Arrays& in) {
+  check_inputs("reshape", in, 1);
+  const Shape& to = static_cast<const AttrsOf<Reshape>*>(a)->value.shape;
+  check_sizes("reshape", to);
+  if (size_of(to) != in[0].size()) fail(Kind::value, "reshape", "another number of elements: got ", in[0].shape(), ", expected ", to);
+}
 const Op reshape_op{.name = "reshape", .doc = "The same elements, in row-major order, in another shape.", .sort = Sort::view,
-                    .linear = true, .infer = infer_reshape, .vjp = vjp_reshape, .vmap = vmap_reshape,
+                    .linear = true, .read = read_attrs<Reshape>, .check = check_reshape, .infer = infer_reshape, .vjp = vjp_reshape, .vmap = vmap_reshape,
                     .view = view_reshape, .kernel = reshape_kernel};
 
 // ---- transpose
@@ -133,8 +149,14 @@ bool view_transpose(const Node& node, const Bound& in, Storage& out) {
   for (int axis : node.get<Transpose>().axes) out.strides.push_back(in.strides()[axis]);
   return true;
 }
+void check_transpose(const Attrs* a, const Arrays& in) {
+  check_inputs("transpose", in, 1);
+  Axes axes = static_cast<const AttrsOf<Transpose>*>(a)->value.axes;
+  std::sort(axes.begin(), axes.end());
+  if (!(axes == all_axes(in[0].ndim()))) fail(Kind::value, "transpose", "not an order of the axes: got ", axes, " for ", in[0].shape());
+}
 const Op transpose_op{.name = "transpose", .doc = "The axes in another order.", .sort = Sort::view, .linear = true,
-                      .infer = infer_transpose, .vjp = vjp_transpose, .vmap = vmap_transpose, .view = view_transpose};
+                      .read = read_attrs<Transpose>, .check = check_transpose, .infer = infer_transpose, .vjp = vjp_transpose, .vmap = vmap_transpose, .view = view_transpose};
 
 // ---- slice and slice_update
 struct Slice {
@@ -174,8 +196,23 @@ Arrays vmap_slice(const Node& node, const Arrays& in, const Axes& axes, Axes& ou
   out_axes = {0};
   return {record(slice_op, attrs(batched(node.get<Slice>(), x.shape(0))), {x}, node.stream)};
 }
+void check_bounds(const char* op, const Slice& at, const Shape& shape) {
+  const size_t n = shape.size();
+  bool fits = at.start.size() == n && at.step.size() == n && at.size.size() == n;
+  if (fits) check_sizes(op, at.size);
+  for (size_t i = 0; fits && i < n; ++i) {
+    int64_t last = 0;
+    fits = at.size[i] == 0 || (at.start[i] >= 0 && at.start[i] < shape[i] && !__builtin_mul_overflow(at.size[i] - 1, at.step[i], &last) &&
+                               !__builtin_add_overflow(last, at.start[i], &last) && last >= 0 && last < shape[i]);
+  }
+  if (!fits) fail(Kind::value, op, "out of bounds: got start ", at.start, ", step ", at.step, ", size ", at.size, " for shape ", shape);
+}
+void check_slice(const Attrs* a, const Arrays& in) {
+  check_inputs("slice", in, 1);
+  check_bounds("slice", static_cast<const AttrsOf<Slice>*>(a)->value, in[0].shape());
+}
 const Op slice_op{.name = "slice", .doc = "Every step-th element between bounds, on each axis.", .sort = Sort::view,
-                  .linear = true, .infer = infer_slice, .vjp = vjp_slice, .vmap = vmap_slice, .view = view_slice};
+                  .linear = true, .read = read_attrs<Slice>, .check = check_slice, .infer = infer_slice, .vjp = vjp_slice, .vmap = vmap_slice, .view = view_slice};
 
 Specs infer_update(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 Arrays vjp_update(const Node& node, const Arrays& cts, const Needs& needs) {
@@ -197,8 +234,15 @@ void update_kernel(const Call& call) {
   const Bound to{call.in[1].spec, &part, static_cast<char*>(part.buffer->data) + part.offset * size_of(call.in[1].type())};
   copy_strided(call.in[1], to);
 }
+void check_update(const Attrs* a, const Arrays& in) {
+  check_inputs("slice_update", in, 2);
+  const Slice& at = static_cast<const AttrsOf<Slice>*>(a)->value;
+  check_bounds("slice_update", at, in[0].shape());
+  if (in[1].shape() != at.size || in[0].dtype() != in[1].dtype())
+    fail(Kind::value, "slice_update", "the update does not fit: got ", in[1].dtype(), in[1].shape(), ", expected ", in[0].dtype(), at.size);
+}
 const Op slice_update_op{.name = "slice_update", .doc = "The array with a slice of it replaced.", .linear = true, .update = true,
-                         .infer = infer_update, .vjp = vjp_update, .vmap = vmap_update, .kernel = update_kernel};
+                         .read = read_attrs<Slice>, .check = check_update, .infer = infer_update, .vjp = vjp_update, .vmap = vmap_update, .kernel = update_kernel};
 
 // ---- concatenate
 struct Concatenate {
@@ -243,8 +287,14 @@ void concatenate_kernel(const Call& call) {
     at.offset += in.shape()[axis] * at.strides[axis];
   }
 }
+void check_concatenate(const Attrs* a, const Arrays& in) {
+  const int axis = static_cast<const AttrsOf<Concatenate>*>(a)->value.axis;
+  bool fits = !in.empty() && axis >= 0 && axis < in[0].ndim();
+  for (size_t i = 1; fits && i < in.size(); ++i) fits = in[i].dtype() == in[0].dtype() && in[i].ndim() == in[0].ndim();
+  if (!fits) fail(Kind::value, "concatenate", "arrays do not fit along axis ", axis);
+}
 const Op concatenate_op{.name = "concatenate", .doc = "Arrays one after the other along an axis.", .linear = true,
-                        .infer = infer_concatenate, .vjp = vjp_concatenate, .vmap = vmap_concatenate, .kernel = concatenate_kernel};
+                        .read = read_attrs<Concatenate>, .check = check_concatenate, .infer = infer_concatenate, .vjp = vjp_concatenate, .vmap = vmap_concatenate, .kernel = concatenate_kernel};
 
 // ---- contiguous, view
 Arrays vjp_same(const Node&, const Arrays& cts, const Needs&) { return {cts[0]}; }
@@ -258,8 +308,9 @@ bool view_contiguous(const Node&, const Bound& in, Storage& out) {
   out = *in.storage;
   return true;
 }
+void check_one(const Attrs*, const Arrays& in) { check_inputs("contiguous", in, 1); }
 const Op contiguous_op{.name = "contiguous", .doc = "The array in row-major order without gaps.", .sort = Sort::view, .linear = true,
-                       .infer = infer_same, .vjp = vjp_same, .vmap = vmap_contiguous, .view = view_contiguous, .kernel = copy_kernel};
+                       .check = check_one, .infer = infer_same, .vjp = vjp_same, .vmap = vmap_contiguous, .view = view_contiguous, .kernel = copy_kernel};
 
 struct ViewAs {
   Dtype type;
@@ -294,7 +345,8 @@ void view_kernel(const Call& call) {
   Storage dense{call.out[0].storage->buffer, 0, dense_strides(call.in[0].shape())};
   copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
 }
-const Op view_op{.name = "view", .doc = "The same bytes as another dtype.", .sort = Sort::view, .infer = infer_view,
+void check_view(const Attrs*, const Arrays& in) { check_inputs("view", in, 1); }
+const Op view_op{.name = "view", .doc = "The same bytes as another dtype.", .sort = Sort::view, .read = read_attrs<ViewAs>, .check = check_view, .infer = infer_view,
                  .vmap = vmap_view, .view = view_view, .kernel = view_kernel};
 
 // ---- depends: the dependencies, then the inputs, which are passed on
@@ -329,10 +381,18 @@ bool view_depends(const Node&, const Bound& in, Storage& out) {
   out = *in.storage;
   return true;
 }
+void check_depends(const Attrs* a, const Arrays& in) {
+  const int n = static_cast<const AttrsOf<Depends>*>(a)->value.inputs;
+  if (n < 0 || size_t(n) > in.size()) fail(Kind::value, "depends", "wrong number of inputs: got ", in.size(), ", expected ", n, " or more");
+}
 const Op depends_op{.name = "depends", .doc = "The inputs, evaluated after the dependencies.", .sort = Sort::view, .barrier = true,
-                    .infer = infer_depends, .vjp = vjp_depends, .jvp = jvp_depends, .vmap = vmap_depends, .view = view_depends};
+                    .read = read_attrs<Depends>, .check = check_depends, .infer = infer_depends, .vjp = vjp_depends, .jvp = jvp_depends, .vmap = vmap_depends, .view = view_depends};
 
 }  // namespace
+
+OpList shape_ops() {
+  return {&broadcast_op, &reshape_op, &transpose_op, &slice_op, &slice_update_op, &concatenate_op, &contiguous_op, &view_op, &depends_op};
+}
 
 array broadcast_to(const array& a, const Shape& shape, Stream s) {
   if (a.shape() == shape) return a;

@@ -1,0 +1,427 @@
+#include "transform/exported.h"
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "eval/eval.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+
+namespace {
+
+constexpr char magic[8] = {'L', 'A', 'Z', 'U', 'L', 'I', 'T', 'E'};
+constexpr uint32_t version = 1;
+constexpr size_t header_bytes = 40;
+constexpr int64_t alignment = 64;
+constexpr size_t kept_graphs = 64;
+
+// FNV-1a over words of 64 bits, little-endian, the last one filled with zeros.
+uint64_t checksum(const std::string& bytes) {
+  uint64_t h = 0xcbf29ce484222325ull;
+  for (size_t i = 0; i < bytes.size(); i += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + i, std::min<size_t>(8, bytes.size() - i));
+    h = (h ^ word) * 0x100000001b3ull;
+    h ^= h >> 29;
+  }
+  return h;
+}
+
+struct Bytes {
+  std::string data;
+  template <class T>
+  void raw(const T& v) { data.append(reinterpret_cast<const char*>(&v), sizeof v); }
+  void terms(const std::vector<Term>& list) {
+    raw(uint32_t(list.size()));
+    for (const Term& term : list) {
+      raw(term.factor);
+      raw(uint32_t(term.sizes.size()));
+      for (int32_t k : term.sizes) raw(k);
+    }
+  }
+  void token(const Token& t) {
+    raw(uint8_t(t.kind));
+    switch (t.kind) {
+      case Token::integer: return raw(t.i);
+      case Token::real: return raw(t.z.real());
+      case Token::complex: return raw(t.z);
+      case Token::text: raw(uint32_t(t.s.size())), data += t.s; return;
+      case Token::formula:
+      case Token::real_formula: return terms(t.terms);
+      case Token::quotient: raw(t.z.real()); return terms(t.terms);
+    }
+  }
+};
+
+struct ByteReader {
+  const std::string& data;
+  size_t at, end;
+  [[noreturn]] static void fail_short() { fail(Kind::format, "import_function", "the file is damaged: a token that is cut off"); }
+  template <class T>
+  T raw() {
+    if (end - at < sizeof(T)) fail_short();
+    T v;
+    std::memcpy(&v, data.data() + at, sizeof v);
+    at += sizeof v;
+    return v;
+  }
+  std::vector<Term> terms() {
+    std::vector<Term> out;
+    for (uint32_t n = raw<uint32_t>(); n > 0; --n) {
+      Term term{raw<int64_t>(), {}};
+      for (uint32_t k = raw<uint32_t>(); k > 0; --k) term.sizes.push_back(raw<int32_t>());
+      out.push_back(std::move(term));
+    }
+    return out;
+  }
+  Token token() {
+    Token t;
+    t.kind = Token::Kind(raw<uint8_t>());
+    switch (t.kind) {
+      case Token::integer: t.i = raw<int64_t>(); break;
+      case Token::real: t.z = raw<double>(); break;
+      case Token::complex: t.z = raw<std::complex<double>>(); break;
+      case Token::text: {
+        const uint32_t n = raw<uint32_t>();
+        if (end - at < n) fail_short();
+        t.s = data.substr(at, n);
+        at += n;
+        break;
+      }
+      case Token::formula:
+      case Token::real_formula: t.terms = terms(); break;
+      case Token::quotient: t.z = raw<double>(), t.terms = terms(); break;
+      default: fail(Kind::format, "import_function", "the file is damaged: a token of an unknown kind");
+    }
+    return t;
+  }
+};
+
+std::vector<Spec> specs_of(const ArrayList& arrays) {
+  std::vector<Spec> out;
+  for (const array& a : arrays) out.push_back(a.slot().spec);
+  return out;
+}
+
+int64_t padded(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+std::string first_line(const char* text) { return std::string(text).substr(0, std::string(text).find('\n')); }
+
+bool is_prime(int64_t n) {
+  for (int64_t k = 2; k * k <= n; ++k)
+    if (n % k == 0) return false;
+  return true;
+}
+// Distinct primes, some way from each other.
+std::vector<int64_t> primes(size_t count, int64_t from, int64_t apart) {
+  std::vector<int64_t> out;
+  for (int64_t n = from; out.size() < count; ++n)
+    if (is_prime(n)) {
+      out.push_back(n);
+      n += apart;
+    }
+  return out;
+}
+
+}  // namespace
+
+// ---- writing
+
+void FunctionWriter::add(const Function& f, const ArrayList& examples, const Signature& signature) {
+  for (const Trace& t : traces_)
+    if (!shapeless_ && t.signature.positional == signature.positional && t.signature.names == signature.names) {
+      // The same kind of call: of other shapes or dtypes, or it would never be found.
+      TokenReader reader(t.graph);
+      const int64_t n = reader.count();
+      bool same = n == int64_t(examples.size());
+      for (int64_t i = 0; i < n; ++i) {
+        const Dtype type = reader.dtype();
+        const Shape shape = Field<Shape>::read(reader);
+        same = same && examples[size_t(i)].dtype() == type && examples[size_t(i)].shape() == shape;
+      }
+      if (same) fail(Kind::value, "export_function", "the function was exported for these arguments already");
+    }
+  const std::vector<Spec> specs = specs_of(examples);
+  Trace trace{signature, {}, {}, 0};
+  Graph(f, specs, "export_function", {.merge = !shapeless_}).write(trace.graph, captured_);
+  traces_.push_back(shapeless_ ? free_sizes(f, specs, std::move(trace)) : std::move(trace));
+}
+
+FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::vector<Spec>& specs, Trace trace) {
+  struct Place {
+    size_t argument;
+    size_t axis;
+    int symbol = -1;
+    std::string why;
+  };
+  std::vector<Place> places;
+  for (size_t i = 0; i < specs.size(); ++i)
+    for (size_t d = 0; d < specs[i].shape.size(); ++d) places.push_back({i, d, -1, {}});
+  auto size_at = [&](const Place& p) { return specs[p.argument].shape[p.axis]; };
+  auto traced = [&](const std::vector<Spec>& at) {
+    Tokens tokens;
+    ArrayList captured = captured_;
+    Graph(f, at, "export_function", {.merge = false}).write(tokens, captured);
+    if (captured.size() != captured_.size()) fail(Kind::value, "export_function", "an array that the function makes anew in each call");
+    return tokens;
+  };
+  // May these sizes become another one together?
+  auto may_vary = [&](const std::vector<Place*>& together, std::string& why) {
+    std::vector<Spec> at = specs;
+    for (const Place* p : together) at[p->argument].shape[p->axis] = 89;
+    try {
+      traced(at);
+      return true;
+    } catch (const std::exception& e) {
+      why = first_line(e.what());
+      return false;
+    }
+  };
+  int symbols = 0;
+  for (Place& p : places)
+    if (may_vary({&p}, p.why)) p.symbol = symbols++;
+  for (Place& p : places) {
+    if (p.symbol >= 0) continue;
+    std::vector<Place*> equal;  // with those of its size that cannot vary alone either
+    for (Place& other : places)
+      if (other.symbol < 0 && size_at(other) == size_at(p)) equal.push_back(&other);
+    std::string why;
+    if (equal.size() < 2 || !may_vary(equal, why)) continue;
+    for (Place* other : equal) other->symbol = symbols;
+    ++symbols;
+  }
+  for (const Place& p : places)
+    if (p.symbol < 0)
+      trace.fixed.push_back("argument " + std::to_string(p.argument) + ", axis " + std::to_string(p.axis) + ": " + p.why);
+  // All together, at the example's sizes and at two sets of primes.
+  std::vector<std::vector<int64_t>> sizes{std::vector<int64_t>(symbols), primes(symbols, 101, 60), primes(symbols, 131, 70)};
+  for (const Place& p : places)
+    if (p.symbol >= 0) sizes[0][p.symbol] = size_at(p);
+  std::vector<Tokens> traces{trace.graph};
+  for (int t = 1; t < 3; ++t) {
+    std::vector<Spec> at = specs;
+    for (const Place& p : places)
+      if (p.symbol >= 0) at[p.argument].shape[p.axis] = sizes[t][p.symbol];
+    traces.push_back(traced(at));
+  }
+  // What broadcasts only because it is 1 in the example gives other ops: a size of 1 stays fixed then.
+  trace.graph = fit_formulas(traces, sizes);
+  // Arguments' own sizes are symbols, whatever formula was found.
+  size_t token = 1;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    token += 2;  // dtype, number of axes
+    for (size_t d = 0; d < specs[i].shape.size(); ++d, ++token)
+      for (const Place& p : places)
+        if (p.argument == i && p.axis == d && p.symbol >= 0) trace.graph[token] = {Token::formula, 0, {}, {}, {{1, {p.symbol}}}};
+  }
+  trace.sizes = symbols;
+  return trace;
+}
+
+void FunctionWriter::save(const std::string& path) {
+  ArrayList dense;
+  for (const array& a : captured_) dense.push_back(contiguous(a));
+  eval(dense);
+  Tokens tokens;
+  tokens.add(metadata_);
+  tokens.add(int64_t(dense.size()));
+  int64_t array_bytes = 0;
+  for (const array& a : dense) {
+    write_field(tokens, a.dtype());
+    write_field(tokens, a.shape());
+    array_bytes += padded(a.nbytes());
+  }
+  tokens.add(int64_t(traces_.size()));
+  for (const Trace& t : traces_) {
+    tokens.add(int64_t(t.signature.positional));
+    tokens.add(int64_t(t.signature.names.size()));
+    for (const std::string& name : t.signature.names) tokens.add(name);
+    tokens.add(t.sizes);
+    tokens.add(int64_t(t.fixed.size()));
+    for (const std::string& why : t.fixed) tokens.add(why);
+    tokens.add(int64_t(t.graph.size()));
+    tokens.insert(tokens.end(), t.graph.begin(), t.graph.end());
+  }
+  Bytes body;
+  for (const Token& t : tokens) body.token(t);
+  const uint64_t token_bytes = body.data.size();
+  body.data.resize(size_t(padded(int64_t(token_bytes))));
+  for (array& a : dense) {
+    const size_t at = body.data.size();
+    body.data.resize(at + size_t(padded(a.nbytes())));
+    if (a.nbytes()) std::memcpy(body.data.data() + at, a.raw(), size_t(a.nbytes()));
+  }
+  Bytes header;
+  header.data.append(magic, sizeof magic);
+  header.raw(version);
+  header.raw(uint32_t(0));
+  header.raw(token_bytes);
+  header.raw(uint64_t(array_bytes));
+  header.raw(checksum(body.data));
+  std::ofstream out(path, std::ios::binary);
+  out.write(header.data.data(), std::streamsize(header.data.size()));
+  out.write(body.data.data(), std::streamsize(body.data.size()));
+  out.flush();
+  if (!out) fail(Kind::file, "export_function", "cannot write to ", path);
+}
+
+// ---- reading
+
+ImportedFunction::ImportedFunction(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail(Kind::file, "import_function", "cannot open ", path);
+  std::ostringstream all;
+  all << in.rdbuf();
+  const std::string bytes = all.str();
+  if (bytes.size() < header_bytes || std::memcmp(bytes.data(), magic, sizeof magic) != 0)
+    fail(Kind::format, "import_function", "not a file of export_function: ", path);
+  ByteReader header{bytes, sizeof magic, header_bytes};
+  const uint32_t written = header.raw<uint32_t>();
+  if (written != version)
+    fail(Kind::format, "import_function", "the file has another version of the format: got ", written, ", expected ", version,
+         written > version ? "; a newer Lazulite reads it" : "");
+  header.raw<uint32_t>();
+  const uint64_t token_bytes = header.raw<uint64_t>(), array_bytes = header.raw<uint64_t>(), sum = header.raw<uint64_t>();
+  const std::string body = bytes.substr(header_bytes);
+  if (token_bytes > body.size() || uint64_t(padded(int64_t(token_bytes))) + array_bytes != body.size())
+    fail(Kind::format, "import_function", "the file is cut off: got ", bytes.size(), " bytes, expected ",
+         header_bytes + uint64_t(padded(int64_t(std::min<uint64_t>(token_bytes, INT32_MAX)))) + array_bytes);
+  if (checksum(body) != sum) fail(Kind::format, "import_function", "the file was altered: its checksum does not fit");
+
+  Tokens tokens;
+  for (ByteReader reader{body, 0, size_t(token_bytes)}; reader.at < reader.end;) tokens.push_back(reader.token());
+  TokenReader reader(tokens);
+  metadata_ = reader.text();
+  int64_t at = padded(int64_t(token_bytes));
+  for (int64_t n = reader.count(); n > 0; --n) {
+    const Dtype type = reader.dtype();
+    const Shape shape = Field<Shape>::read(reader);
+    check_sizes("import_function", shape);
+    const int64_t size = size_of(shape) * size_of(type);
+    if (size > int64_t(body.size()) - at) fail(Kind::format, "import_function", "the file is damaged: an array beyond its end");
+    captured_.push_back(array(body.data() + at, shape, type, type));
+    at += padded(size);
+  }
+  for (int64_t n = reader.count(); n > 0; --n) {
+    Trace t;
+    t.signature.positional = size_t(reader.count());
+    for (int64_t k = reader.count(); k > 0; --k) t.signature.names.push_back(reader.text());
+    t.sizes = reader.count();
+    for (int64_t k = reader.count(); k > 0; --k) t.fixed.push_back(reader.text());
+    const int64_t length = reader.count(int64_t(tokens.size()));
+    for (int64_t k = 0; k < length; ++k) t.graph.push_back(reader.token());
+    size_t from = 0;
+    auto next = [&]() -> const Token& {
+      if (from >= t.graph.size()) fail(Kind::format, "import_function", "the file is damaged: arguments are missing");
+      return t.graph[from++];
+    };
+    auto whole = [&] {
+      const Token& token = next();
+      if (token.kind != Token::integer || token.i < 0 || token.i > 1 << 20) fail(Kind::format, "import_function", "the file is damaged: a number out of range");
+      return token.i;
+    };
+    const int64_t arguments = whole();
+    for (int64_t a = 0; a < arguments; ++a) {
+      const Tokens name = [&] { Tokens one; one.push_back(next()); return one; }();
+      t.types.push_back(TokenReader(name).dtype());
+      auto& shape = t.shapes.emplace_back();
+      for (int64_t d = whole(); d > 0; --d) {
+        shape.push_back(next());
+        const Token& token = shape.back();
+        const bool symbol = token.kind == Token::formula && token.terms.size() == 1 && token.terms[0].factor == 1 &&
+                            token.terms[0].sizes.size() == 1 && token.terms[0].sizes[0] >= 0 && token.terms[0].sizes[0] < t.sizes;
+        if (token.kind != Token::integer && !symbol) fail(Kind::format, "import_function", "the file is damaged: a size that is none");
+      }
+    }
+    if (t.signature.positional + t.signature.names.size() != size_t(arguments))
+      fail(Kind::format, "import_function", "the file is damaged: another number of arguments than its signature says");
+    traces_.push_back(std::move(t));
+    if (traces_.back().sizes == 0) graph(traces_.size() - 1, {});
+  }
+}
+
+std::string ImportedFunction::Trace::print() const {
+  std::ostringstream out;
+  const char* comma = "";
+  for (size_t a = 0; a < types.size(); ++a) {
+    out << comma;
+    if (a >= signature.positional) out << signature.names[a - signature.positional] << "=";
+    out << types[a] << "(";
+    for (size_t d = 0; d < shapes[a].size(); ++d) {
+      if (d) out << ", ";
+      if (shapes[a][d].kind == Token::integer) out << shapes[a][d].i;
+      else out << "n" << shapes[a][d].terms[0].sizes[0];
+    }
+    out << ")";
+    comma = ", ";
+  }
+  return out.str();
+}
+
+std::vector<std::string> ImportedFunction::signatures() const {
+  std::vector<std::string> out;
+  for (const Trace& t : traces_) out.push_back(t.print());
+  return out;
+}
+
+bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vector<int64_t>& sizes, std::string& why) const {
+  sizes.assign(size_t(t.sizes), -1);
+  for (size_t a = 0; a < arguments.size(); ++a) {
+    const Shape& shape = arguments[a].shape();
+    if (arguments[a].dtype() != t.types[a] || shape.size() != t.shapes[a].size()) return false;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      const Token& token = t.shapes[a][d];
+      if (token.kind == Token::integer) {
+        if (token.i == shape[d]) continue;
+        const std::string place = "argument " + std::to_string(a) + ", axis " + std::to_string(d) + ": ";
+        for (const std::string& reason : t.fixed)
+          if (reason.rfind(place, 0) == 0) why = "; a fixed size: " + reason;
+        return false;
+      }
+      int64_t& size = sizes[size_t(token.terms[0].sizes[0])];
+      if (size >= 0 && size != shape[d]) return false;
+      size = shape[d];
+    }
+  }
+  return true;
+}
+
+Ref<const Graph> ImportedFunction::graph(size_t trace, const std::vector<int64_t>& sizes) const {
+  const std::pair<size_t, std::vector<int64_t>> key{trace, sizes};
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (const auto found = graphs_.find(key); found != graphs_.end()) return found->second;
+  }
+  TokenReader reader(traces_[trace].graph, sizes);
+  const auto made = Graph::read(reader, captured_);
+  if (!reader.done()) fail(Kind::format, "import_function", "the file is damaged: more than a graph");
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (graphs_.size() >= kept_graphs) graphs_.erase(graphs_.begin());
+  return graphs_[key] = made;
+}
+
+ArrayList ImportedFunction::operator()(const ArrayList& positional, const std::vector<std::pair<std::string, array>>& named) const {
+  ArrayList arguments = positional;
+  std::vector<std::string> names;
+  for (const auto& [name, value] : named) {
+    names.push_back(name);
+    arguments.push_back(value);
+  }
+  std::string why;
+  for (size_t t = 0; t < traces_.size(); ++t) {
+    const Signature& s = traces_[t].signature;
+    if (s.positional != positional.size() || s.names != names) continue;
+    std::vector<int64_t> sizes;
+    if (fits(traces_[t], arguments, sizes, why)) return (*graph(t, sizes))(arguments);
+  }
+  std::ostringstream got, expected;
+  for (size_t a = 0; a < arguments.size(); ++a)
+    got << (a ? ", " : "") << (a >= positional.size() ? names[a - positional.size()] + "=" : "") << arguments[a].dtype() << arguments[a].shape();
+  for (size_t t = 0; t < traces_.size(); ++t) expected << (t ? " or " : "") << "(" << traces_[t].print() << ")";
+  fail(Kind::value, "import_function", "no trace fits these arguments: got (", got.str(), "), expected ", expected.str(), why);
+}
+
+}  // namespace lazulite
