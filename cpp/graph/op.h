@@ -61,6 +61,7 @@ struct Op {
   bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
   bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
   bool passes = false;   // the outputs are the last inputs, whatever else its rules say: files leave it out
+  bool reshapes = false; // nothing is done where the output has the input's shape: files leave it out then
   bool places = false;   // the kernel says where its outputs are
   bool slow = false;     // may take long, whatever the sizes of its outputs
   const void* family = nullptr;

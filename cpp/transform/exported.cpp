@@ -145,7 +145,8 @@ void FunctionWriter::add(const Function& f, const ArrayList& examples, const Sig
       if (same) fail(Kind::value, "export_function", "the function was exported for these arguments already");
     }
   const std::vector<Spec> specs = specs_of(examples);
-  Trace trace{signature, {}, {}, 0};
+  Trace trace;
+  trace.signature = signature;
   Graph(f, specs, "export_function", {.merge = !shapeless_}).write(trace.graph, captured_);
   traces_.push_back(shapeless_ ? free_sizes(f, specs, std::move(trace)) : std::move(trace));
 }
@@ -168,13 +169,17 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
     if (captured.size() != captured_.size()) fail(Kind::value, "export_function", "an array that the function makes anew in each call");
     return tokens;
   };
-  // May these sizes become another one together?
+  // May these sizes become another one together, and the ops stay the same? A size of 1 that broadcasts may not.
   auto may_vary = [&](const std::vector<Place*>& together, std::string& why) {
     std::vector<Spec> at = specs;
     for (const Place* p : together) at[p->argument].shape[p->axis] = 89;
     try {
-      traced(at);
-      return true;
+      const Tokens other = traced(at);
+      bool same = other.size() == trace.graph.size();
+      for (size_t i = 0; same && i < other.size(); ++i)
+        same = other[i].kind == trace.graph[i].kind && (other[i].kind != Token::text || other[i].s == trace.graph[i].s);
+      if (!same) why = "other ops at another size";
+      return same;
     } catch (const std::exception& e) {
       why = first_line(e.what());
       return false;
@@ -205,9 +210,13 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
     std::vector<Spec> at = specs;
     for (const Place& p : places)
       if (p.symbol >= 0) at[p.argument].shape[p.axis] = sizes[t][p.symbol];
-    traces.push_back(traced(at));
+    try {
+      traces.push_back(traced(at));
+    } catch (const std::exception& e) {
+      fail(Kind::value, "export_function", "sizes that are free alone are not together: ", first_line(e.what()),
+           "; expected shapeless=False or one trace for each size (exporter)");
+    }
   }
-  // What broadcasts only because it is 1 in the example gives other ops: a size of 1 stays fixed then.
   trace.graph = fit_formulas(traces, sizes);
   // Arguments' own sizes are symbols, whatever formula was found.
   size_t token = 1;
@@ -218,6 +227,27 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
         if (p.argument == i && p.axis == d && p.symbol >= 0) trace.graph[token] = {Token::formula, 0, {}, {}, {{1, {p.symbol}}}};
   }
   trace.sizes = symbols;
+  // At 0, 1 and 2 much behaves otherwise: the formulas must give what a trace gives there.
+  for (int s = 0; s < symbols; ++s) {
+    auto& excluded = trace.excluded.emplace_back();
+    for (int64_t small = 0; small <= 2; ++small) {
+      std::vector<int64_t> at_sizes = sizes[1];
+      at_sizes[s] = small;
+      std::vector<Spec> at = specs;
+      for (const Place& p : places)
+        if (p.symbol >= 0) at[p.argument].shape[p.axis] = at_sizes[p.symbol];
+      bool same = false;
+      try {
+        TokenReader reader(trace.graph, at_sizes);
+        Tokens by_formula;
+        ArrayList captured = captured_;
+        Graph::read(reader, captured_, false)->write(by_formula, captured);
+        same = by_formula == traced(at);
+      } catch (const std::exception&) {
+      }
+      if (!same) excluded.push_back(small);
+    }
+  }
   return trace;
 }
 
@@ -240,6 +270,7 @@ void FunctionWriter::save(const std::string& path) {
     tokens.add(int64_t(t.signature.names.size()));
     for (const std::string& name : t.signature.names) tokens.add(name);
     tokens.add(t.sizes);
+    for (const auto& excluded : t.excluded) write_field(tokens, excluded);
     tokens.add(int64_t(t.fixed.size()));
     for (const std::string& why : t.fixed) tokens.add(why);
     tokens.add(int64_t(t.graph.size()));
@@ -309,7 +340,8 @@ ImportedFunction::ImportedFunction(const std::string& path) {
     Trace t;
     t.signature.positional = size_t(reader.count());
     for (int64_t k = reader.count(); k > 0; --k) t.signature.names.push_back(reader.text());
-    t.sizes = reader.count();
+    t.sizes = reader.count(1 << 16);
+    for (int64_t k = 0; k < t.sizes; ++k) t.excluded.push_back(Field<std::vector<int64_t>>::read(reader));
     for (int64_t k = reader.count(); k > 0; --k) t.fixed.push_back(reader.text());
     const int64_t length = reader.count(int64_t(tokens.size()));
     for (int64_t k = 0; k < length; ++k) t.graph.push_back(reader.token());
@@ -381,9 +413,14 @@ bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vec
           if (reason.rfind(place, 0) == 0) why = "; a fixed size: " + reason;
         return false;
       }
-      int64_t& size = sizes[size_t(token.terms[0].sizes[0])];
-      if (size >= 0 && size != shape[d]) return false;
-      size = shape[d];
+      const size_t symbol = size_t(token.terms[0].sizes[0]);
+      if (sizes[symbol] >= 0 && sizes[symbol] != shape[d]) return false;
+      sizes[symbol] = shape[d];
+      const auto& excluded = t.excluded[symbol];
+      if (std::find(excluded.begin(), excluded.end(), shape[d]) != excluded.end()) {
+        why = "; n" + std::to_string(symbol) + " cannot be " + std::to_string(shape[d]) + ": the function does something else there";
+        return false;
+      }
     }
   }
   return true;

@@ -30,6 +30,7 @@ class FunctionWriter {
     Tokens graph;
     std::vector<std::string> fixed;  // why sizes are fixed: "argument 0, axis 1: ..."
     int64_t sizes = 0;               // how many are free
+    std::vector<std::vector<int64_t>> excluded;  // of each: small ones at which the function does something else
   };
   Trace free_sizes(const Function& f, const std::vector<Spec>& specs, Trace fixed);
 
@@ -56,6 +57,7 @@ class ImportedFunction {
     Tokens graph;
     std::vector<std::string> fixed;
     int64_t sizes = 0;
+    std::vector<std::vector<int64_t>> excluded;
     std::string print() const;
   };
   bool fits(const Trace&, const ArrayList&, std::vector<int64_t>& sizes, std::string& why) const;

@@ -229,9 +229,14 @@ void Graph::write(Tokens& out, ArrayList& captured) const {
   std::vector<Operand> stands(values_);
   auto resolved = [&](const Operand& o) { return o.value >= 0 && (stands[o.value].value >= 0 || stands[o.value].captured) ? stands[o.value] : o; };
   std::vector<char> kept;
+  std::vector<const Shape*> shapes;
+  for (const Spec& spec : arguments_) shapes.push_back(&spec.shape);
   for (const Step& step : steps_) {
-    kept.push_back(!step.op->passes);
-    if (step.op->passes)
+    const bool idle = step.op->reshapes && step.specs[0].shape == (step.in[0].value >= 0 ? *shapes[step.in[0].value] : step.in[0].captured.shape());
+    const bool passes = step.op->passes || idle;
+    for (const Spec& spec : step.specs) shapes.push_back(&spec.shape);
+    kept.push_back(!passes);
+    if (passes)
       for (size_t k = 0; k < step.specs.size(); ++k) stands[step.first + int64_t(k)] = resolved(step.in[step.in.size() - step.specs.size() + k]);
   }
   std::vector<char> wanted(values_, 0);
@@ -278,7 +283,7 @@ void Graph::write(Tokens& out, ArrayList& captured) const {
   for (const Operand& o : outputs_) write_operand(o);
 }
 
-Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured) {
+Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured, bool merge) {
   std::vector<Spec> specs;
   for (int64_t n = in.count(1 << 20); n > 0; --n) {
     const Dtype type = in.dtype();
@@ -310,7 +315,7 @@ Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured) {
         for (int64_t n = in.count(1 << 20); n > 0; --n) outputs.push_back(operand());
         return outputs;
       },
-      specs, "import_function");
+      specs, "import_function", Options{.merge = merge});
 }
 
 std::string Graph::print() const {

@@ -59,7 +59,7 @@ class Graph : public Counted {
   // In tokens; captured arrays by their place in `captured`, which grows. Raises for what no file can hold.
   void write(Tokens& out, ArrayList& captured) const;
   // Checked; ops that do not fit raise. Arguments' sizes may be formulas of the reader's sizes.
-  static Ref<const Graph> read(TokenReader& in, const ArrayList& captured);
+  static Ref<const Graph> read(TokenReader& in, const ArrayList& captured, bool merge = true);
 
  private:
   std::vector<Spec> arguments_;

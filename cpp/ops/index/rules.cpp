@@ -490,8 +490,9 @@ Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& 
 }
 
 // Index arrays of int64 and one shape, for different axes of the source.
-void check_indices(const char* op, const Arrays& in, size_t first, const Axes& axes, bool along) {
-  bool fits = in.size() == first + axes.size() && !axes.empty() && (!along || axes.size() == 1);
+void check_indices(const char* op, const Arrays& in, const Axes& axes, bool along, size_t more) {
+  const size_t first = 1;
+  bool fits = in.size() == first + axes.size() + more && !axes.empty() && (!along || axes.size() == 1);
   for (size_t k = 0; fits && k < axes.size(); ++k) {
     fits = axes[k] >= 0 && axes[k] < in[0].ndim() && in[first + k].dtype() == int64 && in[first + k].shape() == in[first].shape() &&
            std::count(axes.begin(), axes.end(), axes[k]) == 1;
@@ -504,14 +505,15 @@ void check_indices(const char* op, const Arrays& in, size_t first, const Axes& a
 }
 void check_gather(const Attrs* a, const Arrays& in) {
   const Gather& g = static_cast<const AttrsOf<Gather>*>(a)->value;
-  check_indices("gather", in, 1, g.axes, g.along);
+  check_indices("gather", in, g.axes, g.along, 0);
 }
 void check_scatter(const Attrs* a, const Arrays& in) {
   const Scatter& s = static_cast<const AttrsOf<Scatter>*>(a)->value;
-  check_indices("scatter", in, 2, s.axes, s.along);
-  const Shape wanted = gathered_shape(in[0], in[2], s.axes, s.along);
-  if (in[1].dtype() != in[0].dtype() || in[1].shape() != wanted || s.mode < 0 || s.mode > int(Write::minimum))
-    fail(Kind::value, "scatter", "the values do not fit: got ", in[1].dtype(), in[1].shape(), ", expected ", in[0].dtype(), wanted);
+  check_indices("scatter", in, s.axes, s.along, 1);
+  const Shape wanted = gathered_shape(in[0], in[1], s.axes, s.along);
+  const array& updates = in.back();
+  if (updates.dtype() != in[0].dtype() || updates.shape() != wanted || s.mode < 0 || s.mode > int(Write::minimum))
+    fail(Kind::value, "scatter", "the values do not fit: got ", updates.dtype(), updates.shape(), ", expected ", in[0].dtype(), wanted);
 }
 const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .read = read_attrs<Gather>, .check = check_gather, .infer = infer_gather,
                    .vjp = vjp_gather, .jvp = jvp_gather, .vmap = vmap_gather, .kernel = gather_kernel};

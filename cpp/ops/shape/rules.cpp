@@ -66,7 +66,7 @@ void check_broadcast(const Attrs* a, const Arrays& in) {
   if (!fits) fail(Kind::value, "broadcast_to", "shapes do not fit: got ", from, ", expected ", to);
 }
 const Op broadcast_op{.name = "broadcast_to", .doc = "Repeats an array along axes of size 1 and new ones.", .sort = Sort::view,
-                      .linear = true, .read = read_attrs<BroadcastTo>, .check = check_broadcast, .infer = infer_broadcast, .vjp = vjp_broadcast, .vmap = vmap_broadcast,
+                      .linear = true, .reshapes = true, .read = read_attrs<BroadcastTo>, .check = check_broadcast, .infer = infer_broadcast, .vjp = vjp_broadcast, .vmap = vmap_broadcast,
                       .view = view_broadcast, .kernel = copy_kernel};
 
 // ---- reshape
@@ -118,7 +118,7 @@ void check_reshape(const Attrs* a, const Arrays& in) {
   if (size_of(to) != in[0].size()) fail(Kind::value, "reshape", "another number of elements: got ", in[0].shape(), ", expected ", to);
 }
 const Op reshape_op{.name = "reshape", .doc = "The same elements, in row-major order, in another shape.", .sort = Sort::view,
-                    .linear = true, .read = read_attrs<Reshape>, .check = check_reshape, .infer = infer_reshape, .vjp = vjp_reshape, .vmap = vmap_reshape,
+                    .linear = true, .reshapes = true, .read = read_attrs<Reshape>, .check = check_reshape, .infer = infer_reshape, .vjp = vjp_reshape, .vmap = vmap_reshape,
                     .view = view_reshape, .kernel = reshape_kernel};
 
 // ---- transpose
