@@ -458,7 +458,7 @@ Slice slice_of(const array& a, const Shape& start, const Shape& stop, const Shap
     const int64_t last = start[i] + (size - 1) * step[i];
     if (size > 0 && (start[i] < 0 || start[i] >= a.shape()[i] || last < 0 || last >= a.shape()[i]))
       fail(Kind::index, op, "bounds out of range: got ", start[i], " to ", stop[i], " for axis ", i, " with size ", a.shape()[i]);
-    out.start.push_back(size ? start[i] : 0);
+    out.start.push_back(start[i]);  // of nothing too: formulas of sizes hold then
     out.step.push_back(step[i]);
     out.size.push_back(size);
   }
