@@ -1,7 +1,7 @@
 // The public header. Functions have the names that they have in Python.
 //
 //   array, Operand, Scalar, Dtype, Shape, Axes      values
-//   eval, async_eval, synchronize, plan             evaluation
+//   eval, async_eval, synchronize, plan, Profile    evaluation
 //   add, exp, where, clip, astype ...               ops/elementwise
 //   reshape, transpose, slice, concatenate ...      ops/shape
 //   zeros, full, arange, linspace, eye ...          ops/create
@@ -16,6 +16,7 @@
 //   FunctionWriter, ImportedFunction                transform/exported.h
 #pragma once
 #include "eval/eval.h"
+#include "eval/profile.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/fused/fused.h"

@@ -1,5 +1,6 @@
 #include "transform/transform.h"
 
+#include <cstdio>
 #include <unordered_map>
 
 #include "base/env.h"
@@ -126,6 +127,8 @@ namespace {
 // Without a batching rule: lane by lane, stacked. Slow but never wrong.
 Arrays loop_lanes(const Node& node, const Arrays& in, const Axes& axes, int64_t lanes, Axes& out_axes) {
   if (lanes == 0) fail(Kind::value, node.op->name, "has no batching rule for an axis of size 0");
+  if (env::flag("LAZULITE_DEBUG_VMAP"))
+    std::fprintf(stderr, "[vmap] %s has no batching rule: its %lld lanes run one by one\n", node.op->name, static_cast<long long>(lanes));
   std::vector<ArrayList> per_output(node.out.size());
   for (int64_t lane = 0; lane < lanes; ++lane) {
     Arrays one;

@@ -163,3 +163,83 @@ def test_jacobians():
         mx.jacrev(f)(mx.array([1, 2]))
     with pytest.raises(ValueError):
         mx.jacfwd(f, argnums=3)(x)
+
+
+def test_linearize_gives_the_value_and_a_derivative_that_is_reused():
+    w = mx.random.normal((3, 3))
+    ran = []
+
+    def f(x, p):
+        ran.append(1)
+        return {"y": mx.tanh(x @ w) * p["s"]}
+
+    x, p = mx.array([1.0, -2.0, 0.5]), {"s": mx.array(2.0)}
+    value, derivative = mx.linearize(f, x, p)
+    assert mx.array_equal(value["y"], f(x, p)["y"]).item()
+    ran.clear()
+    for k in (0.5, 1.0, -3.0):
+        tx, ts = mx.array([k, 1.0, k]), mx.array(k)
+        expected = mx.jvp(lambda a, s: f(a, {"s": s})["y"], [x, p["s"]], [tx, ts])[1][0]
+        np.testing.assert_allclose(np.array(derivative(tx, {"s": ts})["y"]), np.array(expected), rtol=1e-6)
+    assert len(ran) == 3  # by jvp alone
+    mx.eval(derivative(x, p))
+    assert "tanh" not in {op for step in mx.plan(derivative(x, p)).steps for op in step.ops}
+    with pytest.raises(ValueError, match="tangent"):
+        derivative(mx.ones(2), p)
+    with pytest.raises(ValueError, match="structure"):
+        derivative(x)
+    with pytest.raises(TypeError):
+        mx.linearize(lambda x: x, mx.array(1))
+    hessian_vector = mx.linearize(mx.grad(lambda x: (x**3).sum()), x)[1]
+    np.testing.assert_allclose(np.array(hessian_vector(mx.ones(3))), 6 * np.array(x), rtol=1e-6)
+
+
+def peak_of_training(act, splits):
+    """Peak bytes of value and gradients of 24 layers act(x @ w), with nested checkpoints."""
+    keys = mx.random.split(mx.random.key(0), 24)
+    ws = [mx.random.normal((32, 32), key=k) * 0.1 for k in keys]
+    x = mx.random.normal((2048, 32))
+    mx.eval(ws, x)
+
+    def block(x, *ws):
+        for w in ws:
+            x = act(x @ w)
+        return x
+
+    def level(splits):
+        if not splits:
+            return block
+        inner = mx.checkpoint(level(splits[1:]))
+
+        def f(x, *ws):
+            k = len(ws) // splits[0]
+            for i in range(0, len(ws), k):
+                x = inner(x, *ws[i : i + k])
+            return x
+
+        return f
+
+    def loss(ws, x):
+        return (level(splits)(x, *ws) ** 2).mean()
+
+    import gc
+
+    gc.collect()
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    value, grads = mx.value_and_grad(loss)(ws, x)
+    mx.eval(value, grads)
+    return mx.get_peak_memory() - before, grads
+
+
+@pytest.mark.parametrize("act, splits", [
+    (lambda x: 0.5 * x * (1 + mx.erf(x / 1.4142135)), (6,)),
+    (mx.tanh, (4, 3)),
+], ids=["gelu", "tanh, nested"])
+def test_checkpoints_of_24_layers_need_a_third_of_the_memory(act, splits):
+    plain, expected = peak_of_training(act, ())
+    less, grads = peak_of_training(act, splits)
+    assert less * 3 <= plain, f"{plain / less:.2f}"
+    for g, e in zip(grads, expected):
+        np.testing.assert_allclose(np.array(g), np.array(e), rtol=1e-5, atol=1e-7)

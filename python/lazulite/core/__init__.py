@@ -13,7 +13,7 @@ from . import _core
 from ._core import *  # noqa: F401,F403
 from ._core import _depends, _stop_gradient, _unpickle  # noqa: F401
 from ._compile import compile, disable_compile, enable_compile
-from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev
+from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev, linearize
 from ._export import FunctionExporter, ImportedFunction, export_function, exporter, import_function
 from ._io import load, save, save_safetensors, savez, savez_compressed
 from ._loops import cond, fori_loop, scan, while_loop

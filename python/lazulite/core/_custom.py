@@ -231,3 +231,49 @@ def hessian(fun: Callable, argnums: int = 0) -> Callable:
            [0, 12]], dtype=float32)
     """
     return jacfwd(jacrev(fun, argnums), argnums)
+
+
+def linearize(fun: Callable, *primals: Any) -> tuple:
+    """`fun(*primals)` and its derivative there, a function of tangents: what does not depend on tangents is computed
+    once, so that many tangents cost little more than their own part. Arguments and results are trees of arrays;
+    tangents have the structure, shapes and dtypes of `primals`.
+
+    Raises TypeError for integer arrays, ValueError for tangents that do not fit.
+
+    >>> y, derivative = mx.linearize(lambda x: mx.exp(x) * 2, mx.array(0.0))
+    >>> y, derivative(mx.array(1.0)), derivative(mx.array(3.0))
+    (array(2, dtype=float32), array(2, dtype=float32), array(6, dtype=float32))
+    """
+    leaves: list = []
+    shape = template(list(primals), leaves)
+    _check_differentiable("linearize", "an argument", shape, leaves)
+    kept: list = []
+    values: list = []
+
+    def tangents_of(tangents):
+        out, moved = _core._jvp(_flat_call(fun, (shape, {}), kept), leaves, tangents)
+        values[:] = out
+        return moved
+
+    graph = _core._Graph(tangents_of, leaves, 1 << 62, False)
+
+    def derivative(*tangents):
+        given: list = []
+        if not _same_places(template(list(tangents), given), shape):
+            raise ValueError(f"[linearize] tangents of another structure: got {len(given)} arrays, expected {len(leaves)}")
+        for t, p in zip(given, leaves):
+            if t.shape != p.shape or t.dtype != p.dtype:
+                raise ValueError(f"[linearize] tangent of {t.dtype} {t.shape} for a primal of {p.dtype} {p.shape}")
+        return fill(kept[0], graph(given))
+
+    return fill(kept[0], values), derivative
+
+
+def _same_places(a: Any, b: Any) -> bool:
+    if isinstance(a, Leaf) or isinstance(b, Leaf):
+        return isinstance(a, Leaf) and isinstance(b, Leaf)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same_places(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_same_places, a, b))
+    return a == b
