@@ -30,7 +30,10 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
   for (const Unit& unit : plan_.units) {
     Piece& piece = pieces_.emplace_back();
     piece.unit = &unit;
-    if (unit.fused) continue;  // once its inputs have strides
+    for (const auto& member : unit.members)
+      for (uint32_t i = 0; i < member.node->out.size(); ++i)
+        if (!unit.fused || member.stored) piece.makes.push_back(first[member.node] + int(i));
+    if (unit.fused) continue;  // `in` and `out` once its inputs have strides
     const Node& node = *unit.members[0].node;
     for (const array& input : node.inputs) {
       piece.in.push_back(number(input));
@@ -59,8 +62,64 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
       }
   // Outputs that are made and never read die at once.
   for (Piece& piece : pieces_)
-    for (int value : piece.out)
+    for (int value : piece.makes)
       if (!read[value] && !fixed_[value]) piece.dies.push_back(value);
+  plan_arena();
+}
+
+void Prepared::plan_arena() {
+  constexpr int64_t line = 64;
+  arena_at_.assign(values_.size(), -1);
+  // Who gives memory away, or lets it be written over, keeps out of the arena: results, what they may show,
+  // and what an update begins with.
+  std::vector<char> apart(values_.size(), 0);
+  for (int value : results_) apart[value] = 1;
+  for (size_t p = pieces_.size(); p-- > 0;) {
+    const Piece& piece = pieces_[p];
+    if (piece.unit->fused) continue;
+    const Op& op = *piece.unit->members[0].node->op;
+    if (op.update) apart[piece.in[0]] = 1;
+    if (op.sort == Sort::view || op.places) {
+      bool any = op.places;
+      for (int value : piece.makes) any |= bool(apart[value]);
+      for (int value : piece.in) apart[value] |= char(any);
+    }
+  }
+  // A value lives from the piece that makes it to the last one that reads it, or a view of it.
+  std::vector<int> until(values_.size(), -1);
+  for (size_t p = 0; p < pieces_.size(); ++p)
+    for (int value : pieces_[p].dies) until[value] = int(p);
+  for (size_t p = pieces_.size(); p-- > 0;) {
+    const Piece& piece = pieces_[p];
+    if (!piece.unit->fused && piece.unit->members[0].node->op->sort == Sort::view)
+      for (int value : piece.in)
+        for (int view : piece.makes) until[value] = std::max(until[value], until[view]);
+  }
+  struct Block {
+    int64_t at, bytes;
+    int until;
+  };
+  std::vector<Block> taken;  // in order of place
+  for (size_t p = 0; p < pieces_.size(); ++p) {
+    const Piece& piece = pieces_[p];
+    std::erase_if(taken, [&](const Block& b) { return b.until < int(p); });
+    const Op& op = *piece.unit->members[0].node->op;
+    if (!piece.unit->fused && (op.sort != Sort::kernel || op.places)) continue;
+    size_t k = 0;
+    for (const auto& member : piece.unit->members)
+      for (const Slot& slot : member.node->out) {
+        if (piece.unit->fused && !member.stored) continue;
+        const int value = piece.makes[k++];
+        const int64_t bytes = (size_of(slot.spec.shape) * size_of(slot.spec.type) + line - 1) / line * line;
+        if (apart[value] || bytes == 0 || until[value] < 0) continue;
+        int64_t at = 0;
+        auto before = taken.begin();
+        while (before != taken.end() && before->at - at < bytes) at = before->at + before->bytes, ++before;
+        taken.insert(before, {at, bytes, until[value]});
+        arena_at_[value] = at;
+        arena_bytes_ = std::max(arena_bytes_, at + bytes);
+      }
+  }
 }
 
 bool Prepared::fits(const std::vector<Storage>& inputs) const {
@@ -75,6 +134,10 @@ bool Prepared::may_write(int value) const {
 }
 
 Storage Prepared::take(int value, const Spec& spec) {
+  if (arena_at_[value] >= 0) {
+    if (!arena_) arena_ = allocate(arena_bytes_);
+    return {arena_, arena_at_[value] / size_of(spec.type), dense_strides(spec.shape)};
+  }
   if (place_[value] >= 0) {
     Storage& place = (*places_)[place_[value]];
     if (place.buffer) return place;
@@ -116,7 +179,7 @@ void Prepared::run_fused(Piece& piece) {
     ++k;
     out.buffer = {};
     // Over an input that dies here.
-    if (place < 0 || !(*places_)[place].buffer)
+    if (arena_at_[piece.out[k - 1]] < 0 && (place < 0 || !(*places_)[place].buffer))
       for (int value : piece.dies) {
         const auto at = std::find(piece.in.begin(), piece.in.end(), value);
         if (at == piece.in.end() || values_[value].buffer->refs.load() != 1 || !may_write(value)) continue;
@@ -148,6 +211,7 @@ void Prepared::run_single(Piece& piece) {
     for (size_t i = 0; i < out.size(); ++i) {
       const int place = place_[piece.out[i]];
       if (place >= 0 && (*places_)[place].buffer) out[i] = (*places_)[place];
+      else if (arena_at_[piece.out[i]] >= 0) out[i] = take(piece.out[i], node.out[i].spec);
     }
   run_op(node, std::move(in), overwrite, out);
   for (size_t i = 0; i < out.size(); ++i) values_[piece.out[i]] = std::move(out[i]);

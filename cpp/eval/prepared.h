@@ -1,7 +1,8 @@
 // Prepared: a plan that is made once and run many times with other inputs, for the bodies of loops.
 //
-// Owned by one thread at a time. What a run needs besides its outputs is freed, or written over, as soon as
-// nothing later reads it.
+// Owned by one thread at a time. What a run needs besides its outputs lies in one arena, planned by when values
+// are made and last read; what may be handed out (results, views of them, what updates write over) has
+// buffers of its own, which are freed or written over as soon as nothing later reads them.
 #pragma once
 #include "eval/plan.h"
 
@@ -16,6 +17,7 @@ class Prepared {
   // Takes the inputs; a buffer that is theirs alone may be written over. `outputs` receives where the results
   // are: a dense place that is given there is used, unless the result is part of an input or a view.
   void run(std::vector<Storage> inputs, std::vector<Storage>& outputs);
+  int64_t arena_bytes() const { return arena_bytes_; }
 
  private:
   struct Piece {
@@ -25,9 +27,11 @@ class Prepared {
     SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
     SmallVector<int, 8> dies;
     SmallVector<const Spec*, 8> specs;  // of `in`
+    SmallVector<int, 8> makes;    // values that it stores, in order
   };
   void run_fused(Piece&);
   void run_single(Piece&);
+  void plan_arena();
   bool may_write(int value) const;  // it dies with its piece, and only it has the buffer
   Storage take(int value, const Spec&);
 
@@ -38,6 +42,9 @@ class Prepared {
   std::vector<int> results_;            // the value of each output
   std::vector<int> place_;              // the output whose place a value may use, or -1
   std::vector<char> fixed_;             // constants stay
+  std::vector<int64_t> arena_at_;       // where a value lies in the arena, in bytes, or -1
+  int64_t arena_bytes_ = 0;
+  Ref<Buffer> arena_;
   std::vector<Storage> values_;
   std::vector<Storage>* places_ = nullptr;
 };
