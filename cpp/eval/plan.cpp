@@ -35,6 +35,7 @@ struct Planner {
   const bool step_by_step = debugging_nans.load(std::memory_order_relaxed);
   std::vector<Node*> order;  // inputs before users
   std::vector<Unit> units;
+  bool holes = false;  // units whose members went elsewhere
   Plan plan;
 
   // Depth first without recursion. Returns pending nodes only.
@@ -74,12 +75,47 @@ struct Planner {
     }
   }
 
-  // Groups: a node joins the group of its inputs when all inputs of the greatest depth are in one
-  // group of its domain; otherwise it begins one, one deeper. No group can then depend on itself.
+  // Groups of one depth do not depend on each other: where a node could join several, they become one.
+  // -1: that would be too large.
+  int joined(const SmallVector<int, 4>& homes, int outside) {
+    int size = 1 + outside;
+    for (int u : homes) size += int(units[u].members.size()) + units[u].outside;
+    if (size > group_limit) return -1;
+    const int into = *std::min_element(homes.begin(), homes.end());
+    for (int u : homes) {
+      if (u == into) continue;
+      for (auto& member : units[u].members) {
+        member.node->unit = into;
+        member.node->depth = int(units[into].members.size());
+        units[into].members.push_back(member);
+      }
+      units[into].outside += units[u].outside;
+      units[u].members.clear();
+      holes = true;
+    }
+    return into;
+  }
+  void close_holes() {
+    size_t to = 0;
+    for (size_t u = 0; u < units.size(); ++u) {
+      if (units[u].members.empty()) continue;
+      if (to != u) {
+        for (auto& member : units[u].members) member.node->unit = int(to);
+        units[to] = std::move(units[u]);
+      }
+      ++to;
+    }
+    units.resize(to);
+    holes = false;
+  }
+
+  // Groups: a node joins those of its inputs' groups that are deepest, if nothing else that it needs is deeper;
+  // otherwise it begins one. What it reads from other groups is less deep then: no group can depend on itself.
   void group() {
     for (Node* node : order) {
       const bool fusable = node->op->sort == Sort::elementwise && !step_by_step;
-      int depth = 0, home = -1, outside = 0;
+      int depth = 0, outside = 0;
+      SmallVector<int, 4> homes;
       for (const array& input : node->inputs) {
         Node* from = input.node().get();
         if (from->mark != planning || from->unit < 0 || is_immediate(input, *node)) {
@@ -90,26 +126,14 @@ struct Planner {
         const bool joins = fusable && unit.fused && same_domain(unit, *node);
         const int at = unit.depth + (joins ? 0 : 1);
         if (!joins) ++outside;
-        if (at > depth || (at == depth && home == -1)) {
+        if (at > depth) {
           depth = at;
-          home = joins ? from->unit : -2;
-        } else if (at == depth && home != from->unit) {
-          home = -2;
+          homes.clear();
         }
+        if (joins && at == depth && std::find(homes.begin(), homes.end(), from->unit) == homes.end()) homes.push_back(from->unit);
       }
-      if (home == -2 || home == -1) {
-        // No single group to join: a new one. If inputs tie at this depth in several groups that
-        // could be joined, reading them from memory puts this one a level deeper.
-        for (const array& input : node->inputs) {
-          Node* from = input.node().get();
-          if (from->mark == planning && from->unit >= 0 && !is_immediate(input, *node))
-            depth = std::max(depth, units[from->unit].depth + 1);
-        }
-        home = -1;
-      } else if (int(units[home].members.size()) + units[home].outside + 1 + outside > group_limit) {
-        ++depth;
-        home = -1;
-      }
+      int home = homes.empty() ? -1 : joined(homes, outside);
+      if (home < 0 && !homes.empty()) ++depth;
       if (home < 0) {
         home = int(units.size());
         Unit& unit = units.emplace_back();
@@ -125,6 +149,7 @@ struct Planner {
       for (const Slot& slot : node->out) plan.elements += double(size_of(slot.spec.shape));
       if (node->op->slow) plan.elements = HUGE_VAL;
     }
+    if (holes) close_holes();
     // What only its own group reads is never stored.
     for (Node* node : order)
       for (const array& input : node->inputs) {
