@@ -1,5 +1,7 @@
 #include "transform/loops.h"
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "eval/eval.h"
@@ -233,6 +235,22 @@ Ref<Scan> keeping(const Scan& plain) {
     stack.pop_back();
     for (const auto& o : steps[step].in) need(o);
   }
+  // Of these, elementwise values that follow from others that are kept, or there anyway, are formed again:
+  // 1 - y * y beside y.
+  std::sort(kept.begin(), kept.end(), std::greater<>());
+  std::vector<char> there(joint.values(), 0);
+  for (int64_t v : kept) there[v] = 1;
+  for (size_t i = plain.carries; i < n; ++i) there[i] = 1;
+  std::erase_if(kept, [&](int64_t v) {
+    const int step = step_of[v];
+    if (step < 0 || steps[step].op->sort != Sort::elementwise) return false;
+    for (const auto& o : steps[step].in) {
+      const bool number = o.value >= 0 && step_of[o.value] >= 0 && steps[step_of[o.value]].op->sort == Sort::constant;
+      if (o.value >= 0 && !number && !there[o.value]) return false;
+    }
+    return true;
+  });
+  std::reverse(kept.begin(), kept.end());
   std::vector<int64_t> forward(n), backward;
   for (size_t i = 0; i < n; ++i) forward[i] = int64_t(i);
   for (size_t i = n; i < specs.size(); ++i) backward.push_back(int64_t(i));
