@@ -75,6 +75,9 @@ struct Op {
   Specs (*infer)(const Attrs*, const Arrays& in) = nullptr;
   // Cotangents of inputs from cotangents of outputs (null array: zero). needs[i]: asked for.
   Arrays (*vjp)(const Node&, const Arrays& cotangents, const Needs& needs) = nullptr;
+  // The cotangent of input 0 added to what other users of that input gave it: for ops that look at a part, so
+  // that no array of zeros is made for each. Inputs but the first have none.
+  array (*vjp_onto)(const Node&, const array& cotangent, const array& sum) = nullptr;
   // Tangents of outputs from tangents of inputs (null array: zero).
   Arrays (*jvp)(const Node&, const Arrays& tangents) = nullptr;
   // Called before the node is recorded on a tape that will be walked backward: may exchange the attributes
@@ -82,6 +85,8 @@ struct Op {
   size_t (*keep)(AttrsRef&, const Arrays& in) = nullptr;
   // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
   Arrays (*vmap)(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) = nullptr;
+  // The sum over lanes of what the op gives for matrices, where that costs less than all of them; axes as in vmap.
+  array (*sum_lanes)(const Arrays& in, const Axes& axes, Stream) = nullptr;
   // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show the
   // last inputs, one each.
   bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;

@@ -176,6 +176,33 @@ void run_scan(const Call& call) {
   for (size_t k = 0; k < rows; ++k) call.placed[s.carries + k] = std::move(ys[k]);
 }
 
+// The graph over lanes. Outputs as they come, their axes in `axes`.
+ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes) {
+  bool any = false;
+  for (int axis : in_axes) any |= axis >= 0;
+  if (!any) {
+    const ArrayList out = graph(inputs);
+    axes = Axes(out.size(), -1);
+    return out;
+  }
+  return vmap([&](const ArrayList& in) { return graph(in); }, inputs, in_axes, axes);
+}
+
+// Which values follow from given arguments: `from[i]` for argument i.
+std::vector<char> followers(const Graph& graph, std::vector<char> from) {
+  from.resize(graph.values(), 0);
+  for (const auto& step : graph.steps())
+    for (const auto& o : step.in)
+      if (o.value >= 0 && from[o.value])
+        for (size_t k = 0; k < step.specs.size(); ++k) from[step.first + int64_t(k)] = 1;
+  return from;
+}
+std::vector<int64_t> numbers(int64_t from, int64_t until) {
+  std::vector<int64_t> out;
+  for (; from < until; ++from) out.push_back(from);
+  return out;
+}
+
 // The same loop, whose last ys are the values that its derivative needs; `back` is that derivative.
 Ref<Scan> keeping(const Scan& plain) {
   const GraphRef body = plain.body;
@@ -300,50 +327,75 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
     (i < s->carries ? init : rows).push_back(or_zeros(i < cts.size() ? cts[i] : array(), spec));
     ++(i < s->carries ? carried : given);
   }
-  std::vector<size_t> summed;  // constants whose cotangents are wanted
-  for (size_t i = 0; i < constants.size(); ++i)
-    if (needs[s->carries + s->xs + i]) {
-      summed.push_back(i);
-      init.push_back(zeros_as(constants[i].slot().spec));
-    }
-  std::vector<char> wanted;  // of inexact xs
-  size_t inexact_xs = 0;
-  for (size_t i = 0; i < xs.size(); ++i)
-    if (is_inexact(xs[i].dtype())) wanted.push_back(needs[s->carries + i]), ++inexact_xs;
+  const size_t inexact_carries = carried;
+  std::vector<size_t> wanted_xs, wanted_constants;   // inexact inputs whose cotangents are wanted
+  std::vector<Graph::Operand> of_xs, of_constants;   // and these, in `back`
+  size_t at = inexact_carries;
+  for (size_t i = 0; i < xs.size() + constants.size(); ++i) {
+    if (!is_inexact(inputs[s->carries + i].dtype())) continue;
+    const Graph::Operand& grad = s->back->outputs()[at++];
+    if (!needs[s->carries + i]) continue;
+    (i < xs.size() ? wanted_xs : wanted_constants).push_back(i < xs.size() ? i : i - xs.size());
+    (i < xs.size() ? of_xs : of_constants).push_back(grad);
+  }
   rows.insert(rows.end(), xs.begin(), xs.end());
   rows.insert(rows.end(), kept.begin(), kept.end());
+
+  // A constant's cotangent is the sum over the steps. Where the op that gives it can sum over lanes (products
+  // can), the loop gives what that op takes, and it is done once, afterwards.
+  const int64_t cotangents = int64_t(carried + given), first_constant = cotangents + int64_t(xs.size()),
+                first_kept = first_constant + int64_t(constants.size());
+  std::vector<char> from(size_t(cotangents), 1);
+  const std::vector<char> late = followers(*s->back, from);
+  std::vector<const Graph::Step*> later(wanted_constants.size(), nullptr);
+  std::vector<int64_t> emitted;  // late values that such ops take
+  for (size_t i = 0; i < wanted_constants.size(); ++i) {
+    for (const auto& step : s->back->steps())
+      if (of_constants[i].value == step.first && step.op->sum_lanes && step.specs[0].shape.size() == 2) later[i] = &step;
+    if (!later[i]) continue;
+    for (const auto& o : later[i]->in)
+      if (late[o.value] && std::find(emitted.begin(), emitted.end(), o.value) == emitted.end()) emitted.push_back(o.value);
+  }
+  std::vector<Graph::Operand> results(s->back->outputs().begin(), s->back->outputs().begin() + inexact_carries);
+  std::vector<size_t> summed;
+  for (size_t i = 0; i < wanted_constants.size(); ++i)
+    if (!later[i]) {
+      summed.push_back(i);
+      results.push_back(of_constants[i]);
+      init.push_back(zeros_as(constants[wanted_constants[i]].slot().spec));
+    }
+  results.insert(results.end(), of_xs.begin(), of_xs.end());
+  for (int64_t v : emitted) results.push_back({v, {}});
+  const GraphRef body = s->back->part(numbers(0, int64_t(s->back->arguments())), results);
   const size_t carry_count = init.size();
   const ArrayList out = scan(
       [&](const ArrayList& leaves) {
-        const ArrayList sums = part(leaves, carried, summed.size());
-        const ArrayList cotangents = part(leaves, 0, carried), of_rows = part(leaves, carry_count, given),
+        const ArrayList of_carry = part(leaves, 0, carried), of_rows = part(leaves, carry_count, given),
                         x = part(leaves, carry_count + given, xs.size()),
                         more = part(leaves, carry_count + given + xs.size(), kept.size());
-        const ArrayList grads = (*s->back)(joined({&cotangents, &of_rows, &x, &constants, &more}));
-        // In the order of the inputs: carries, xs, constants; inexact ones.
-        ArrayList next = part(grads, 0, carried);
-        size_t at = carried + inexact_xs, k = 0;
-        for (size_t i = 0; i < constants.size(); ++i) {
-          if (!is_inexact(constants[i].dtype())) continue;
-          if (k < summed.size() && summed[k] == i) {
-            next.push_back(add(sums[k], grads[at], default_stream()));
-            ++k;
-          }
-          ++at;
-        }
-        for (size_t i = 0; i < inexact_xs; ++i)
-          if (wanted[i]) next.push_back(grads[carried + i]);
+        ArrayList next = (*body)(joined({&of_carry, &of_rows, &x, &constants, &more}));
+        for (size_t k = 0; k < summed.size(); ++k) next[carried + k] = add(leaves[carried + k], next[carried + k], default_stream());
         return next;
       },
       init, rows, s->length, !s->reverse);
+
   Arrays result;
   result.resize(node.inputs.size());
-  size_t at = 0;
+  at = 0;
   for (size_t i = 0; i < s->carries; ++i)
     if (is_inexact(node.inputs[i].dtype())) result[i] = out[at++];
-  for (size_t i : summed) result[s->carries + s->xs + i] = out[at++];
-  for (size_t i = 0, k = 0; i < xs.size(); ++i)
-    if (is_inexact(xs[i].dtype()) && wanted[k++]) result[s->carries + i] = out[at++];
+  for (size_t k : summed) result[s->carries + s->xs + wanted_constants[k]] = out[at++];
+  for (size_t i : wanted_xs) result[s->carries + i] = out[at++];
+  const ArrayList taken = part(out, at, emitted.size());
+  for (size_t i = 0; i < later.size(); ++i) {
+    if (!later[i]) continue;
+    std::vector<int64_t> places = numbers(cotangents, first_kept + int64_t(kept.size()));
+    places.insert(places.end(), emitted.begin(), emitted.end());
+    Axes axes, found;
+    for (int64_t p : places) axes.push_back(p >= first_constant && p < first_kept ? -1 : 0);
+    const ArrayList operands = lanes_of(*s->back->part(places, later[i]->in), joined({&xs, &constants, &kept, &taken}), axes, found);
+    result[s->carries + s->xs + wanted_constants[i]] = later[i]->op->sum_lanes(as_inputs(operands), found, node.stream);
+  }
   return result;
 }
 
@@ -398,18 +450,6 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
 }
 
 // ---- batching: a carry is mapped when it begins so, or comes to be so
-
-// The graph over lanes. Outputs as they come, their axes in `axes`.
-ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes) {
-  bool any = false;
-  for (int axis : in_axes) any |= axis >= 0;
-  if (!any) {
-    const ArrayList out = graph(inputs);
-    axes = Axes(out.size(), -1);
-    return out;
-  }
-  return vmap([&](const ArrayList& in) { return graph(in); }, inputs, in_axes, axes);
-}
 
 // Which of the first `carries` outputs are mapped, when these arguments are: found by tracing until it stays.
 void settle_axes(const Graph& graph, const std::vector<Spec>& lane_specs, Axes& axes, size_t carries, int64_t lanes) {
@@ -815,11 +855,81 @@ ArrayList close_both(GraphRef& a, GraphRef& b) {
   return joined({&of_a, &of_b});
 }
 
+// Products of slices alone (x @ w, not of the carry) are made of all slices at once, before the loop: rows that
+// the body reads. Only where these are not much larger than xs.
+GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& constants, int64_t length) {
+  constexpr int64_t much = 8;
+  const int64_t first_constant = int64_t(carries + xs.size()), n = int64_t(body->arguments());
+  std::vector<char> from(carries, 1);
+  const std::vector<char> of_carry = followers(*body, from);
+  std::vector<char> heavy(body->values(), 0), wanted(body->values(), 0);
+  for (const auto& step : body->steps()) {
+    bool product = step.op->flops != nullptr, own = !step.op->barrier;
+    for (const auto& o : step.in)
+      if (o.value >= 0) product |= bool(heavy[o.value]), own &= !of_carry[o.value];
+    for (size_t k = 0; k < step.specs.size(); ++k) heavy[step.first + int64_t(k)] = product && own;
+  }
+  auto want = [&](const Graph::Operand& o) {
+    if (o.value >= 0 && heavy[o.value]) wanted[o.value] = 1;
+  };
+  std::vector<Spec> specs = body->argument_specs();
+  for (const auto& step : body->steps()) {
+    specs.insert(specs.end(), step.specs.begin(), step.specs.end());
+    bool stays = false;
+    for (size_t k = 0; k < step.specs.size(); ++k) stays |= !heavy[step.first + int64_t(k)];
+    if (stays)
+      for (const auto& o : step.in) want(o);
+  }
+  for (const auto& o : body->outputs()) want(o);
+  std::vector<int64_t> made;
+  std::vector<Graph::Operand> made_operands;
+  int64_t bytes = 0, before = 0;
+  for (int64_t v = 0; v < body->values(); ++v)
+    if (wanted[v]) {
+      made.push_back(v);
+      made_operands.push_back({v, {}});
+      bytes += size_of(specs[v].shape) * size_of(specs[v].type);
+    }
+  for (int64_t i = int64_t(carries); i < first_constant; ++i) before += size_of(specs[i].shape) * size_of(specs[i].type);
+  if (made.empty() || bytes > much * before) return body;
+
+  Axes axes, found;
+  for (int64_t i = int64_t(carries); i < n; ++i) axes.push_back(i < first_constant ? 0 : -1);
+  ArrayList rows = lanes_of(*body->part(numbers(int64_t(carries), n), made_operands), joined({&xs, &constants}), axes, found);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = lane_first(rows[i], found[i], length);
+  // What nothing else reads is not an input of the loop.
+  std::vector<char> read(body->values(), 0);
+  const GraphRef rest = [&] {
+    std::vector<int64_t> all = numbers(0, first_constant);
+    all.insert(all.end(), made.begin(), made.end());
+    for (int64_t i = first_constant; i < n; ++i) all.push_back(i);
+    return body->part(all, body->outputs());
+  }();
+  for (const auto& step : rest->steps())
+    for (const auto& o : step.in)
+      if (o.value >= 0) read[o.value] = 1;
+  for (const auto& o : rest->outputs())
+    if (o.value >= 0) read[o.value] = 1;
+  std::vector<int64_t> arguments = numbers(0, int64_t(carries));
+  ArrayList used, fixed;
+  for (int64_t i = int64_t(carries); i < int64_t(rest->arguments()); ++i) {
+    if (!read[i]) continue;
+    arguments.push_back(i);
+    const int64_t row = i - first_constant, constant = row - int64_t(made.size());
+    if (constant >= 0) fixed.push_back(constants[size_t(constant)]);
+    else used.push_back(row < 0 ? xs[size_t(i) - carries] : rows[size_t(row)]);
+  }
+  xs = std::move(used);
+  constants = std::move(fixed);
+  return rest->part(arguments, rest->outputs());
+}
+
 }  // namespace
 
 OpList loop_ops() { return {&scan_op, &while_op, &cond_op}; }
 
-ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& xs, int64_t length, bool reverse) {
+ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& slices, int64_t length, bool reverse) {
+  ArrayList xs = slices;
   if (length < 0) fail(Kind::value, "scan", "negative length: got ", length);
   std::vector<Spec> specs = specs_of(init);
   for (const array& x : xs) {
@@ -833,13 +943,14 @@ ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& xs, in
     fail(Kind::value, "scan", "the function gives fewer values than it carries: got ", outputs.size(), ", expected at least ", init.size());
   check_carry("scan", outputs, init);
   auto attributes = make_ref<Scan>();
-  attributes->body = traced.closed();
+  ArrayList constants = traced.captures();
+  attributes->body = before_loop(traced.closed(), xs, init.size(), constants, length);
   attributes->length = length;
   attributes->reverse = reverse;
   attributes->carries = init.size();
   attributes->xs = xs.size();
   attributes->shown = outputs.size();
-  const ArrayList constants = traced.captures(), inputs = joined({&init, &xs, &constants});
+  const ArrayList inputs = joined({&init, &xs, &constants});
   if (outputs.empty()) return {};
   return as_list(record_all(scan_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
 }

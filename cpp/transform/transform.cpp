@@ -60,6 +60,11 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
       fail(Kind::value, node.op->name, "has no derivative: got a gradient for its output, expected "
            "stop_gradient around it or an op that can be differentiated");
     StreamScope scope(node.stream);
+    if (node.op->vjp_onto && needs[0] && cts[0])
+      if (const array sum = lookup(found, node.inputs[0])) {
+        found[node.inputs[0].node().get()][node.inputs[0].index()] = node.op->vjp_onto(node, cts[0], sum);
+        continue;
+      }
     const Arrays grads = node.op->vjp(node, cts, needs);
     for (size_t k = 0; k < node.inputs.size() && k < grads.size(); ++k)
       if (grads[k] && needs[k]) accumulate(found, node.inputs[k], grads[k]);

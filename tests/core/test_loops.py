@@ -357,3 +357,48 @@ def test_rules_of_python_functions_die_in_the_background_without_harm():
         del g
     mx.synchronize()
     assert mx.grad(lambda x: f(x).sum())(mx.ones(3)).tolist() == [2, 2, 2]
+
+
+def lstm(wx, wh, b, xs):
+    def step(carry, x):
+        h, c = carry
+        i, f, o, g = mx.split(x @ wx + h @ wh + b, 4, axis=-1)
+        c = mx.sigmoid(f) * c + mx.sigmoid(i) * mx.tanh(g)
+        h = mx.sigmoid(o) * mx.tanh(c)
+        return (h, c), h
+
+    zeros = mx.zeros((3, 4))
+    if isinstance(xs, list):
+        carry, ys = (zeros, zeros), []
+        for x in xs:
+            carry, y = step(carry, x)
+            ys.append(y)
+        return (mx.stack(ys) ** 2).sum()
+    return (mx.scan(step, (zeros, zeros), xs)[1] ** 2).sum()
+
+
+def test_an_lstm_and_its_gradients():
+    args = weights(7, (5, 16), (4, 16), (16,), (6, 3, 5))
+    written = lambda wx, wh, b, xs: lstm(wx, wh, b, [xs[k] for k in range(6)])
+    close(lstm(*args), written(*args))
+    for n in range(4):
+        close(mx.grad(lstm, argnums=n)(*args), mx.grad(written, argnums=n)(*args))
+    batched = [mx.stack([a, a * 0.5]) for a in args]
+    for n in range(4):
+        close(mx.vmap(mx.grad(lstm, argnums=n))(*batched), mx.vmap(mx.grad(written, argnums=n))(*batched))
+    twice = lambda f: mx.grad(lambda w: mx.grad(f, argnums=1)(args[0], w, *args[2:]).square().sum())(args[1])
+    close(twice(lstm), twice(written), 1e-4)
+
+
+def test_products_of_slices_are_made_before_the_loop_and_those_of_weights_after_it():
+    args = weights(8, (5, 16), (4, 16), (16,), (6, 3, 5))
+    value, grads = mx.value_and_grad(lstm, argnums=(0, 1))(*args)
+    products = [r for step in mx.plan(value, grads).steps for op, r in zip(step.ops, step.results) if op == "matmul"]
+    assert sorted(products) == ["float32(18, 16)", "float32(4, 16)", "float32(5, 16)"]
+
+
+def test_an_unused_slice_or_constant_is_no_trouble():
+    xs = (mx.arange(6.0), mx.ones((6, 2)))
+    unused = mx.array(5.0)
+    f = lambda w: mx.scan(lambda c, x: (c + x[0] * w + 0 * unused, None), mx.array(0.0), xs)[0]
+    assert mx.grad(f)(mx.array(2.0)).item() == 15

@@ -221,3 +221,31 @@ def test_an_array_of_another_thread_is_not_silently_constant():
 
     with pytest.raises(ValueError, match="thread|history"):
         mx.grad(f)(mx.ones(2))
+
+
+def test_gradients_of_many_parts_of_one_array():
+    x = mx.arange(12.0).reshape(3, 4)
+    parts = [np.s_[0:2], np.s_[1:3], np.s_[:, ::2], np.s_[::-1, 1:3], np.s_[2], np.s_[[0, 0, 2]], np.s_[..., -1]]
+
+    def f(x):
+        return sum(((k + 1) * x[p] ** 2).sum() for k, p in enumerate(parts))
+
+    expected = np.zeros((3, 4))
+    for k, p in enumerate(parts):
+        np.add.at(expected, p, 2 * (k + 1) * np.arange(12.0).reshape(3, 4)[p])
+    np.testing.assert_allclose(np.array(mx.grad(f)(x)), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.array(mx.grad(f)(x.astype(mx.float16)).astype(mx.float32)), expected, rtol=1e-2)
+    np.testing.assert_allclose(np.array(mx.vmap(mx.grad(f))(mx.stack([x, x]))[1]), expected, rtol=1e-6)
+    second = mx.grad(lambda x: mx.grad(f)(x).square().sum())(x)
+    np.testing.assert_allclose(np.array(second), 2 * expected**2 / np.maximum(np.arange(12.0).reshape(3, 4), 1e-9), rtol=1e-4, atol=1e-3)
+
+
+def test_the_gradient_of_a_loop_over_slices_is_written_in_place():
+    x = mx.random.normal((200, 64))
+
+    def f(x):
+        return sum((x[i] * (i + 1)).sum() for i in range(200))
+
+    plan = mx.plan(mx.grad(f)(x))
+    assert plan.peak_bytes < 3 * x.nbytes
+    np.testing.assert_array_equal(np.array(mx.grad(f)(x))[:, 0], np.arange(1, 201))

@@ -345,6 +345,11 @@ Arrays vjp_gather(const Node& node, const Arrays& cts, const Needs&) {
   const Gather& g = node.get<Gather>();
   return only_source(node.inputs.size(), accumulate(Place(node, g.axes, g.along), node.inputs[0], cts[0]));
 }
+array vjp_gather_onto(const Node& node, const array& ct, const array& sum) {
+  const Gather& g = node.get<Gather>();
+  const Place place(node, g.axes, g.along);
+  return is_half(sum.dtype()) ? add(sum, accumulate(place, sum, ct)) : place.put(sum, ct, Write::add);
+}
 Arrays jvp_gather(const Node& node, const Arrays& t) {
   const Gather& g = node.get<Gather>();
   return {Place(node, g.axes, g.along).take(t[0])};
@@ -516,7 +521,7 @@ void check_scatter(const Attrs* a, const Arrays& in) {
     fail(Kind::value, "scatter", "the values do not fit: got ", updates.dtype(), updates.shape(), ", expected ", in[0].dtype(), wanted);
 }
 const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .read = read_attrs<Gather>, .check = check_gather, .infer = infer_gather,
-                   .vjp = vjp_gather, .jvp = jvp_gather, .vmap = vmap_gather, .kernel = gather_kernel};
+                   .vjp = vjp_gather, .vjp_onto = vjp_gather_onto, .jvp = jvp_gather, .vmap = vmap_gather, .kernel = gather_kernel};
 const Op scatter_op{.name = "scatter", .doc = "The array with elements or blocks at the given indices changed.",
                     .update = true, .read = read_attrs<Scatter>, .check = check_scatter, .infer = infer_scatter, .vjp = vjp_scatter, .jvp = jvp_scatter, .vmap = vmap_scatter,
                     .kernel = scatter_kernel};

@@ -11,6 +11,7 @@
 #include "device/cpu/pool.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
+#include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -304,6 +305,13 @@ Arrays vmap_matmul(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   return {matmul(batch_first(in[0], axes[0]), batch_first(in[1], axes[1]), node.stream)};
 }
 
+// One product over lanes and the inner axis.
+array sum_lanes_matmul(const Arrays& in, const Axes& axes, Stream stream) {
+  if (axes[0] < 0) return matmul(in[0], sum(in[1], {axes[1]}, false, stream), stream);
+  if (axes[1] < 0) return matmul(sum(in[0], {axes[0]}, false, stream), in[1], stream);
+  return tensordot(batch_first(in[0], axes[0]), batch_first(in[1], axes[1]), Axes{0, 2}, Axes{0, 1}, stream);
+}
+
 double flops_matmul(const Node& node) {
   const Shape& a = node.inputs[0].shape();
   return 2.0 * double(size_of(node.out[0].spec.shape)) * double(a.back());
@@ -317,7 +325,7 @@ void check_matmul(const Attrs*, const Arrays& in) {
   if (!fits || a.back() != b[b.size() - 2]) fail(Kind::value, "matmul", "shapes do not fit: got ", a, " and ", b);
 }
 const Op matmul_op{.name = "matmul", .doc = "Products of matrices over the last two axes.", .check = check_matmul, .infer = infer_matmul,
-                   .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .flops = flops_matmul, .kernel = matmul_kernel};
+                   .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .sum_lanes = sum_lanes_matmul, .flops = flops_matmul, .kernel = matmul_kernel};
 
 Shape batch_of(const array& a) { return Shape(a.shape().begin(), a.shape().end() - 2); }
 Shape with_matrix(Shape batch, int64_t rows, int64_t cols) {

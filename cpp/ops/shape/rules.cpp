@@ -183,14 +183,40 @@ bool view_slice(const Node& node, const Bound& in, Storage& out) {
   out = slice_storage(node.get<Slice>(), *in.storage);
   return true;
 }
+extern const Op slice_op, slice_update_op;
 Arrays vjp_slice(const Node& node, const Arrays& cts, const Needs&) {
   const Slice& at = node.get<Slice>();
   return {slice_update(zeros_like(node.inputs[0]), cts[0], at.start, at.stop(), at.step)};
 }
+bool disjoint(const Slice& a, const Slice& b) {
+  for (size_t i = 0; i < a.size.size(); ++i) {
+    if (a.size[i] == 0 || b.size[i] == 0) return true;
+    const auto ends = [i](const Slice& s) { return std::minmax({s.start[i], s.start[i] + (s.size[i] - 1) * s.step[i]}); };
+    const auto [a0, a1] = ends(a);
+    const auto [b0, b1] = ends(b);
+    if (a1 < b0 || b1 < a0) return true;
+  }
+  return false;
+}
+// True when `sum` is zeros with other slices written into it.
+bool still_zero(const Slice& at, const array& sum) {
+  const array* from = &sum;
+  for (int depth = 0; depth < 64; ++depth) {
+    if (is_constant(*from)) return constant_value(*from) == Scalar(0).rounded(from->dtype());
+    const Node& node = *from->node();
+    if (node.op != &slice_update_op || node.inputs.empty() || !disjoint(at, node.get<Slice>())) return false;
+    from = &node.inputs[0];
+  }
+  return false;
+}
+array vjp_slice_onto(const Node& node, const array& ct, const array& sum) {
+  const Slice& at = node.get<Slice>();
+  const Shape stop = at.stop();
+  return slice_update(sum, still_zero(at, sum) ? ct : add(slice(sum, at.start, stop, at.step), ct, node.stream), at.start, stop, at.step);
+}
 Slice batched(const Slice& at, int64_t lanes) {
   return {with_front(0, at.start), with_front(1, at.step), with_front(lanes, at.size)};
 }
-extern const Op slice_op, slice_update_op;
 Arrays vmap_slice(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const array x = batch_first(in[0], axes[0]);
   out_axes = {0};
@@ -212,7 +238,7 @@ void check_slice(const Attrs* a, const Arrays& in) {
   check_bounds("slice", static_cast<const AttrsOf<Slice>*>(a)->value, in[0].shape());
 }
 const Op slice_op{.name = "slice", .doc = "Every step-th element between bounds, on each axis.", .sort = Sort::view,
-                  .linear = true, .read = read_attrs<Slice>, .check = check_slice, .infer = infer_slice, .vjp = vjp_slice, .vmap = vmap_slice, .view = view_slice};
+                  .linear = true, .read = read_attrs<Slice>, .check = check_slice, .infer = infer_slice, .vjp = vjp_slice, .vjp_onto = vjp_slice_onto, .vmap = vmap_slice, .view = view_slice};
 
 Specs infer_update(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 Arrays vjp_update(const Node& node, const Arrays& cts, const Needs& needs) {
