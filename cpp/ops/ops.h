@@ -17,7 +17,9 @@ OpList shape_ops();
 OpList value_ops();  // elementwise: those with attributes or of their own kind
 const std::vector<const Op*>& elementwise_ops();
 
-OpList loop_ops();   // transform/loops.cpp
+OpList scan_ops();   // these in transform/
+OpList while_ops();
+OpList cond_ops();
 
 const Op* find_op(std::string_view name);  // null: there is none of that name
 

@@ -1,0 +1,179 @@
+#include "transform/bodies.h"
+
+#include "eval/eval.h"
+#include "graph/origin.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite::bodies {
+
+ArrayList part(const ArrayList& list, size_t from, size_t count) { return {list.begin() + from, list.begin() + from + count}; }
+ArrayList joined(std::initializer_list<const ArrayList*> lists) {
+  ArrayList out;
+  for (auto* list : lists) out.insert(out.end(), list->begin(), list->end());
+  return out;
+}
+Arrays as_inputs(const ArrayList& list) {
+  Arrays out;
+  for (const array& a : list) out.push_back(a);
+  return out;
+}
+ArrayList as_list(const Arrays& arrays) { return {arrays.begin(), arrays.end()}; }
+array zeros_as(const Spec& spec) { return constant(0, spec.shape, spec.type); }
+array or_zeros(const array& a, const Spec& spec) { return a ? a : zeros_as(spec); }
+
+Stream stream_of(const ArrayList& inputs) { return inputs.empty() ? default_stream() : inputs[0].node()->stream; }
+
+// A carry must keep its shape and dtype.
+void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init) {
+  for (size_t i = 0; i < init.size(); ++i)
+    if (got[i].shape != init[i].shape() || got[i].type != init[i].dtype())
+      fail(Kind::value, name, "the carried value ", i, " changes its shape or dtype: got ", got[i].type, got[i].shape,
+           " from the function, expected ", init[i].dtype(), init[i].shape(), " as at the start");
+}
+
+// Values of a running kernel as arrays, and back.
+array live(const Bound& b) { return from_storage(*b.spec, *b.storage); }
+ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
+  ArrayList out;
+  for (size_t i = 0; i < count; ++i) out.push_back(live(in[from + i]));
+  return out;
+}
+
+// A body in a file has no captured arrays.
+void write_body(const Graph& body, Tokens& out) {
+  ArrayList none;
+  body.write(out, none);
+}
+// What a graph takes and gives, beside arrays of a file.
+void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from) {
+  bool fits = graph.arguments() + from == in.size();
+  for (size_t i = 0; fits && i < graph.arguments(); ++i)
+    fits = graph.argument_specs()[i].type == in[from + i].dtype() && graph.argument_specs()[i].shape == in[from + i].shape();
+  if (!fits) fail(Kind::value, op, "the body takes other arrays than it is given");
+}
+void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted, size_t count) {
+  bool fits = got.size() >= count && wanted.size() >= count;
+  for (size_t i = 0; fits && i < count; ++i) fits = got[i].type == wanted[i].type && got[i].shape == wanted[i].shape;
+  if (!fits) fail(Kind::value, op, "the body gives other arrays than it should");
+}
+
+void Stepper::run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out) {
+  if (debugging_nans.load(std::memory_order_relaxed)) return one_by_one(specs, in, out);
+  if (!prepared_ || !prepared_->fits(in)) {
+    ArrayList leaves;
+    for (size_t i = 0; i < in.size(); ++i) leaves.push_back(from_storage(specs[i], {{}, 0, in[i].strides}));
+    prepared_.emplace(leaves, graph_(leaves));
+  }
+  prepared_->run(std::move(in), out);
+}
+// Evaluated as any other graph.
+void Stepper::one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in, std::vector<Storage>& out) const {
+  ArrayList leaves;
+  for (size_t i = 0; i < in.size(); ++i) leaves.push_back(from_storage(specs[i], in[i]));
+  const ArrayList results = graph_(leaves);
+  eval(results);
+  for (size_t i = 0; i < out.size(); ++i) out[i] = results[i].slot().storage;
+}
+
+std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
+  std::vector<Storage> out;
+  for (size_t i = 0; i < count; ++i) out.push_back(*in[from + i].storage);
+  return out;
+}
+
+// The graph over lanes. Outputs as they come, their axes in `axes`.
+ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes) {
+  bool any = false;
+  for (int axis : in_axes) any |= axis >= 0;
+  if (!any) {
+    const ArrayList out = graph(inputs);
+    axes = Axes(out.size(), -1);
+    return out;
+  }
+  return vmap([&](const ArrayList& in) { return graph(in); }, inputs, in_axes, axes);
+}
+
+// Which values follow from given arguments: `from[i]` for argument i.
+std::vector<char> followers(const Graph& graph, std::vector<char> from) {
+  from.resize(graph.values(), 0);
+  for (const auto& step : graph.steps())
+    for (const auto& o : step.in)
+      if (o.value >= 0 && from[o.value])
+        for (size_t k = 0; k < step.specs.size(); ++k) from[step.first + int64_t(k)] = 1;
+  return from;
+}
+std::vector<int64_t> value_range(int64_t from, int64_t until) {
+  std::vector<int64_t> out;
+  for (; from < until; ++from) out.push_back(from);
+  return out;
+}
+
+// The values of a graph, then the tangents of the inexact ones.
+ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents) {
+  auto [values, out] = jvp([&](const ArrayList& in) { return graph(in); }, primals, tangents);
+  for (size_t i = 0; i < out.size(); ++i)
+    if (is_inexact(values[i].dtype())) values.push_back(out[i]);
+  return values;
+}
+
+// Which of the first `carries` outputs are mapped, when these arguments are: found by tracing until it stays.
+void settle_axes(const Graph& graph, const std::vector<Spec>& lane_specs, Axes& axes, size_t carries, int64_t lanes) {
+  for (bool changed = true; changed;) {
+    changed = false;
+    std::vector<Spec> specs;
+    Axes at;
+    for (size_t i = 0; i < lane_specs.size(); ++i) {
+      specs.push_back(axes[i] >= 0 ? stacked(lane_specs[i], lanes) : lane_specs[i]);
+      at.push_back(axes[i] >= 0 ? 0 : -1);
+    }
+    Axes found;
+    const Graph trial([&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); }, specs, "vmap");
+    for (size_t i = 0; i < carries; ++i)
+      if (found[i] >= 0 && axes[i] < 0) axes[i] = 0, changed = true;
+  }
+}
+
+// A bool for each lane, in the shape of a value with lanes in front.
+array for_lanes(const array& flags, const array& like) {
+  Shape shape(like.ndim(), 1);
+  shape[0] = flags.size();
+  return reshape(flags, shape);
+}
+
+std::vector<Spec> specs_of(const ArrayList& arrays) {
+  std::vector<Spec> out;
+  for (const array& a : arrays) out.push_back(a.slot().spec);
+  return out;
+}
+
+// Two graphs of the same arguments, closed over what both capture.
+ArrayList close_both(GraphRef& a, GraphRef& b) {
+  const ArrayList of_a = a->captures(), of_b = b->captures();
+  const int64_t n = int64_t(a->arguments()), x = int64_t(of_a.size()), y = int64_t(of_b.size());
+  // Renumbered so that both take all: arguments, then those of a, then those of b.
+  auto widened = [&](const GraphRef& graph, int64_t from) {
+    const GraphRef closed = graph->closed();
+    std::vector<Spec> specs = graph->argument_specs();
+    for (const ArrayList* list : {&of_a, &of_b})
+      for (const array& c : *list) specs.push_back(c.slot().spec);
+    const int64_t own = int64_t(closed->arguments()), shift = n + x + y - own;
+    auto moved = [&](Graph::Operand o) {
+      if (o.value >= own) o.value += shift;
+      else if (o.value >= n) o.value += from;
+      return o;
+    };
+    std::vector<Graph::Step> steps = closed->steps();
+    for (auto& step : steps)
+      for (auto& o : step.in) o = moved(o);
+    std::vector<Graph::Operand> outputs;
+    for (const auto& o : closed->outputs()) outputs.push_back(moved(o));
+    return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(outputs));
+  };
+  a = widened(a, 0);
+  b = widened(b, x);
+  return joined({&of_a, &of_b});
+}
+
+}  // namespace lazulite::bodies

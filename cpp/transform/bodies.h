@@ -1,0 +1,67 @@
+// What scan, while_loop and cond share: the functions that they run, as graphs. transform/ only.
+#pragma once
+#include <functional>
+#include <optional>
+
+#include "eval/prepared.h"
+#include "ops/lanes.h"
+#include "transform/traced.h"
+
+namespace lazulite::bodies {
+
+using GraphRef = Ref<const Graph>;
+const Graph::Options hoist_all{.fold_bytes = INT64_MAX};  // what a body computes of captured arrays alone is computed once
+
+inline Spec slice_of(const Spec& whole) { return {Shape(whole.shape.begin() + 1, whole.shape.end()), whole.type}; }
+inline Spec stacked(const Spec& one, int64_t length) { return {with_front(length, one.shape), one.type}; }
+
+// Lists of arrays.
+ArrayList part(const ArrayList& list, size_t from, size_t count);
+ArrayList joined(std::initializer_list<const ArrayList*> lists);
+Arrays as_inputs(const ArrayList& list);
+ArrayList as_list(const Arrays& arrays);
+std::vector<Spec> specs_of(const ArrayList& arrays);
+Stream stream_of(const ArrayList& inputs);
+array zeros_as(const Spec& spec);
+array or_zeros(const array& a, const Spec& spec);
+array for_lanes(const array& flags, const array& like);  // a bool for each lane, to stand beside a value with lanes in front
+std::vector<int64_t> value_range(int64_t from, int64_t until);
+
+// A carry must keep its shape and dtype.
+void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init);
+
+// Values of a running kernel, as arrays and as memory.
+array live(const Bound& b);
+ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count);
+std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, size_t count);
+
+// Files: a body has no captured arrays; what it takes and gives fits the op's inputs.
+void write_body(const Graph& body, Tokens& out);
+void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from);
+void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted, size_t count);
+
+// Two graphs of the same arguments, closed over what both capture, which is returned.
+ArrayList close_both(GraphRef& a, GraphRef& b);
+// Which values follow from given arguments: `from[i]` for argument i.
+std::vector<char> followers(const Graph& graph, std::vector<char> from);
+// The values of a graph, then the tangents of the inexact ones.
+ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents);
+// The graph over lanes. Outputs as they come, their axes in `axes`.
+ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes);
+// Which carries are mapped: those that begin so (axes[i] >= 0), or come to be so. Found by tracing until it stays.
+void settle_axes(const Graph& graph, const std::vector<Spec>& lane_specs, Axes& axes, size_t carries, int64_t lanes);
+
+// Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in memory.
+class Stepper {
+ public:
+  explicit Stepper(Function graph) : graph_(std::move(graph)) {}
+  // `specs`: of the inputs. As Prepared::run.
+  void run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out);
+
+ private:
+  void one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in, std::vector<Storage>& out) const;
+  const Function graph_;
+  std::optional<Prepared> prepared_;
+};
+
+}  // namespace lazulite::bodies

@@ -1,0 +1,206 @@
+#include "eval/eval.h"
+#include "ops/create/create.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
+#include "ops/ops.h"
+#include "ops/reduce/reduce.h"
+#include "ops/shape/shape.h"
+#include "transform/bodies.h"
+#include "transform/loops.h"
+
+namespace lazulite {
+
+using namespace bodies;
+
+namespace {
+
+struct While final : Attrs {
+  GraphRef test, body;  // (carry..., constant...) -> bool; -> carry...
+  size_t carries;
+  bool equal(const Attrs& o) const override { return this == &o; }
+  size_t hash() const override { return std::hash<const void*>{}(this); }
+  void print(std::ostream& out) const override { out << carries; }
+  bool write(Tokens& out) const override {
+    out.add(int64_t(carries));
+    write_body(*test, out);
+    write_body(*body, out);
+    return true;
+  }
+};
+const While& while_of(const Node& node) { return static_cast<const While&>(*node.attributes); }
+
+Specs infer_while(const Attrs* attributes, const Arrays&) {
+  Specs out;
+  for (const Spec& spec : static_cast<const While*>(attributes)->body->output_specs()) out.push_back(spec);
+  return out;
+}
+
+void run_while(const Call& call) {
+  const While& w = while_of(call.node);
+  std::vector<Storage> carry = memory_of(call.in, 0, w.carries), out(1);
+  const std::vector<Storage> constants = memory_of(call.in, w.carries, call.in.size() - w.carries);
+  auto in = [&] {
+    std::vector<Storage> all = std::move(carry);
+    all.insert(all.end(), constants.begin(), constants.end());
+    return all;
+  };
+  auto holds = [](const Storage& flag) { return static_cast<const bool*>(flag.buffer->data)[flag.offset]; };
+  const std::vector<Storage> start = carry;
+  Stepper first([&](const ArrayList& x) { return (*w.test)(x); });
+  first.run(w.test->argument_specs(), in(), out);
+  carry = start;
+  Stepper body([&](const ArrayList& x) {
+    ArrayList next = (*w.body)(x);
+    const ArrayList fixed = part(x, w.carries, x.size() - w.carries), go = (*w.test)(joined({&next, &fixed}));
+    next.push_back(go[0]);
+    return next;
+  });
+  while (holds(out.back())) {
+    out.assign(w.carries + 1, {});
+    body.run(w.body->argument_specs(), in(), out);
+    carry.assign(out.begin(), out.begin() + w.carries);
+    poll();
+  }
+  for (size_t i = 0; i < w.carries; ++i) call.placed[i] = std::move(carry[i]);
+}
+
+Arrays vjp_while(const Node&, const Arrays&, const Needs&) {
+  fail(Kind::value, "while_loop", "has no reverse derivative, since its number of steps is not known: got a gradient for its "
+       "result, expected fori_loop with bounds that are numbers, scan, or jvp");
+}
+
+Arrays jvp_while(const Node& node, const Arrays& tangents) {
+  const While& w = while_of(node);
+  const ArrayList inputs = as_list(node.inputs);
+  ArrayList init = part(inputs, 0, w.carries);
+  const ArrayList constants = part(inputs, w.carries, inputs.size() - w.carries);
+  for (size_t i = 0; i < w.carries; ++i)
+    if (is_inexact(inputs[i].dtype())) init.push_back(or_zeros(tangents[i], inputs[i].slot().spec));
+  const ArrayList out = while_loop(
+      [&](const ArrayList& leaves) {
+        const ArrayList carry = part(leaves, 0, w.carries);
+        return (*w.test)(joined({&carry, &constants}));
+      },
+      [&](const ArrayList& leaves) {
+        ArrayList primals = part(leaves, 0, w.carries), moved;
+        size_t at = w.carries;
+        for (const array& a : primals) moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
+        for (size_t i = w.carries; i < inputs.size(); ++i) {
+          primals.push_back(inputs[i]);
+          moved.push_back(tangents[i]);
+        }
+        return jvp_of(*w.body, primals, moved);
+      },
+      init);
+  Arrays result;
+  size_t at = w.carries;
+  for (size_t i = 0; i < w.carries; ++i) result.push_back(is_inexact(node.out[i].spec.type) ? out[at++] : array());
+  return result;
+}
+
+Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes& out_axes) {
+  const While& w = while_of(node);
+  const int64_t lanes = lane_count(in, in_axes);
+  const ArrayList constants = part(as_list(in), w.carries, in.size() - w.carries);
+  const Axes constant_axes(in_axes.begin() + w.carries, in_axes.end());
+  Axes axes = in_axes;
+  settle_axes(*w.body, w.body->argument_specs(), axes, w.carries, lanes);
+  // Is the test mapped?
+  Axes tested;
+  {
+    std::vector<Spec> specs;
+    Axes at;
+    for (size_t i = 0; i < in.size(); ++i) {
+      const Spec& spec = w.test->argument_specs()[i];
+      specs.push_back(axes[i] >= 0 ? stacked(spec, lanes) : spec);
+      at.push_back(axes[i] >= 0 ? 0 : -1);
+    }
+    const Graph trial([&](const ArrayList& leaves) { return lanes_of(*w.test, leaves, at, tested); }, specs, "vmap");
+  }
+  const bool each = tested[0] >= 0;
+  if (each)
+    for (size_t i = 0; i < w.carries; ++i) axes[i] = std::max(axes[i], 0);
+  Axes carry_axes;
+  for (size_t i = 0; i < w.carries; ++i) carry_axes.push_back(axes[i] >= 0 ? 0 : -1);
+  Axes all_axes = carry_axes;
+  all_axes.append(constant_axes.begin(), constant_axes.end());
+  auto test = [&](const ArrayList& carry) {
+    Axes found;
+    array go = lanes_of(*w.test, joined({&carry, &constants}), all_axes, found)[0];
+    return each ? lane_first(go, found[0], lanes) : go;
+  };
+  auto body = [&](const ArrayList& carry) {
+    Axes found;
+    ArrayList next = lanes_of(*w.body, joined({&carry, &constants}), all_axes, found);
+    for (size_t i = 0; i < next.size(); ++i)
+      if (carry_axes[i] >= 0) next[i] = lane_first(next[i], found[i], lanes);
+    return next;
+  };
+  ArrayList init;
+  for (size_t i = 0; i < w.carries; ++i) init.push_back(axes[i] >= 0 ? lane_first(in[i], in_axes[i], lanes) : in[i]);
+  ArrayList out;
+  if (!each) {
+    out = while_loop([&](const ArrayList& leaves) { return ArrayList{test(leaves)}; }, body, init);
+  } else {  // lanes that are done keep their values while others go on
+    init.insert(init.begin(), test(init));
+    out = while_loop(
+        [&](const ArrayList& leaves) { return ArrayList{any(leaves[0])}; },
+        [&](const ArrayList& leaves) {
+          const ArrayList old = part(leaves, 1, w.carries);
+          ArrayList next = body(old);
+          for (size_t i = 0; i < next.size(); ++i) next[i] = where(for_lanes(leaves[0], next[i]), next[i], old[i]);
+          next.insert(next.begin(), logical_and(leaves[0], test(next)));
+          return next;
+        },
+        init);
+    out.erase(out.begin());
+  }
+  out_axes = carry_axes;
+  return as_inputs(out);
+}
+
+AttrsRef read_while(TokenReader& in) {
+  auto w = make_ref<While>();
+  w->carries = size_t(in.count());
+  w->test = Graph::read(in, {});
+  w->body = Graph::read(in, {});
+  return AttrsRef(w);
+}
+void check_while(const Attrs* a, const Arrays& in) {
+  const While& w = *static_cast<const While*>(a);
+  check_takes("while_loop", *w.test, in, 0);
+  check_takes("while_loop", *w.body, in, 0);
+  check_gives("while_loop", w.test->output_specs(), {Spec{{}, bool_}}, 1);
+  check_gives("while_loop", w.body->output_specs(), w.body->argument_specs(), w.carries);
+  if (w.carries == 0 || w.body->outputs().size() != w.carries) fail(Kind::value, "while_loop", "the body gives other arrays than it should");
+}
+
+const Op while_op{.name = "while_loop", .doc = "A loop that goes on while its test holds.", .barrier = true, .places = true,
+                  .slow = true, .read = read_while, .check = check_while, .infer = infer_while, .vjp = vjp_while, .jvp = jvp_while, .vmap = vmap_while,
+                  .kernel = run_while};
+
+}  // namespace
+
+OpList while_ops() { return {&while_op}; }
+
+ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init) {
+  const auto specs = specs_of(init);
+  GraphRef go = make_ref<const Graph>(test, specs, "while_loop", hoist_all);
+  GraphRef step = make_ref<const Graph>(body, specs, "while_loop", hoist_all);
+  const auto tested = go->output_specs();
+  if (tested.size() != 1 || !tested[0].shape.empty() || tested[0].type != bool_)
+    fail(Kind::value, "while_loop", "the test must give one 0-d bool: got ",
+         tested.size() == 1 ? tested[0].type : bool_, tested.empty() ? Shape{0} : tested[0].shape, " (", tested.size(), " values)");
+  if (step->outputs().size() != init.size())
+    fail(Kind::value, "while_loop", "the body must give what it takes: got ", step->outputs().size(), " values, expected ", init.size());
+  check_carry("while_loop", step->output_specs(), init);
+  auto attributes = make_ref<While>();
+  const ArrayList constants = close_both(go, step), inputs = joined({&init, &constants});
+  attributes->test = go;
+  attributes->body = step;
+  attributes->carries = init.size();
+  if (init.empty()) fail(Kind::value, "while_loop", "nothing is carried: got no arrays, expected at least one");
+  return as_list(record_all(while_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
+}
+
+}  // namespace lazulite
