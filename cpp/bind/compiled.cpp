@@ -135,6 +135,19 @@ struct Key {
       add_constant(o);
     }
   }
+  // Arrays in the cells of a function, and of the functions in its cells (what grad returns holds the
+  // user's): a rebound cell is noticed. The entry keeps the arrays, so that no other has their address.
+  void add_closure(PyObject* fun, int depth = 0) {
+    if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
+    if (!PyFunction_Check(fun) || depth > 4) return;
+    PyObject* cells = PyFunction_GET_CLOSURE(fun);
+    for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
+      PyObject* held = PyCell_GET(PyTuple_GET_ITEM(cells, i));
+      if (!held) continue;
+      if (is_array(held)) raw(held);
+      else add_closure(held, depth + 1);
+    }
+  }
   static PyObject* sorted_names;
 };
 PyObject* Key::sorted_names = nullptr;
@@ -213,7 +226,7 @@ struct Entry {
 };
 
 struct State {
-  py::object fun, inputs, outputs, closure, dynamic;
+  py::object fun, inputs, outputs, dynamic;
   std::unordered_map<std::string, Entry> entries;
   size_t limit = 64;
   uint64_t clock = 0;
@@ -235,13 +248,13 @@ PyObject* construct(PyTypeObject* type, PyObject*, PyObject*) {
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   State& s = state_of(self);
-  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.closure, &s.dynamic}) Py_VISIT(o->ptr());
+  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) Py_VISIT(o->ptr());
   for (auto& [key, entry] : s.entries) Py_VISIT(entry.made.ptr());
   return 0;
 }
 int clear(PyObject* self) {
   State& s = state_of(self);
-  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.closure, &s.dynamic}) *o = py::object();
+  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) *o = py::object();
   s.entries.clear();
   return 0;
 }
@@ -286,13 +299,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     if (kwargs && PyDict_GET_SIZE(kwargs)) key.add_tree(kwargs);
     key.tag('S');
     if (s.inputs) key.add_state(s.inputs.ptr());
-    if (s.closure) {
-      // A rebound cell is noticed: the entry keeps the arrays, so that no other has their address.
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(s.closure.ptr()); ++i) {
-        PyObject* held = PyCell_GET(PyTuple_GET_ITEM(s.closure.ptr(), i));
-        if (held && is_array(held)) key.raw(held);
-      }
-    }
+    key.add_closure(s.fun.ptr());
     auto found = s.entries.find(key.bytes);
     Entry* entry;
     if (found != s.entries.end()) {
@@ -326,7 +333,6 @@ PyObject* setup(PyObject* self, PyObject* args) {
     s.outputs = hold(outputs);
     s.dynamic = hold(dynamic);
     s.limit = size_t(std::max<Py_ssize_t>(1, limit));
-    if (PyFunction_Check(fun) && PyFunction_GetClosure(fun)) s.closure = py::reinterpret_borrow<py::object>(PyFunction_GetClosure(fun));
     Py_RETURN_NONE;
   });
 }

@@ -345,3 +345,23 @@ def test_a_compiled_function_can_be_collected():
     del big
     gc.collect()
     assert ref() is None
+
+
+def test_rebound_cells_of_functions_inside_are_noticed():
+    def make():
+        w = mx.array(2.0)
+
+        def loss(x):
+            return (x * w).sum()
+
+        def rebind(v):
+            nonlocal w
+            w = mx.array(v)
+
+        return mx.compile(mx.value_and_grad(loss)), rebind
+
+    f, rebind = make()
+    x = mx.array([1.0, 2.0])
+    assert [a.tolist() for a in f(x)] == [6, [2, 2]]
+    rebind(3.0)
+    assert [a.tolist() for a in f(x)] == [9, [3, 3]]

@@ -402,3 +402,11 @@ def test_an_unused_slice_or_constant_is_no_trouble():
     unused = mx.array(5.0)
     f = lambda w: mx.scan(lambda c, x: (c + x[0] * w + 0 * unused, None), mx.array(0.0), xs)[0]
     assert mx.grad(f)(mx.array(2.0)).item() == 15
+
+
+def test_batched_over_no_lanes():
+    scan = lambda c, x: mx.scan(lambda a, b: (a + b.sum(), a * 2), c, x)
+    carry, ys = mx.vmap(scan, (0, None))(mx.zeros(0), mx.ones((4, 2)))
+    assert carry.shape == (0,) and ys.shape == (0, 4)
+    assert mx.vmap(lambda v: mx.while_loop(lambda v: v < 3, lambda v: v + 1, v))(mx.zeros(0)).shape == (0,)
+    assert mx.vmap(lambda p, v: mx.cond(p, lambda v: v, lambda v: -v, v))(mx.zeros(0, mx.bool_), mx.zeros((0, 2))).shape == (0, 2)

@@ -58,3 +58,18 @@ def test_the_stub_is_up_to_date():
     tool = Path(__file__).parents[2] / "tools" / "make_stubs.py"
     out = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
+
+
+def test_the_programs_of_the_readme_run(tmp_path, monkeypatch, capsys):
+    import re
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) >= 3
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), scope)
+    assert "predicted peak" in capsys.readouterr().out
+    assert (tmp_path / "trace.json").exists() and (tmp_path / "rnn.lzfn").exists() and (tmp_path / "graph.dot").exists()

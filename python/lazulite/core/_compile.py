@@ -202,17 +202,22 @@ class _Entry:
     __slots__ = ("graph", "result", "state", "random", "keep")
 
 
-def _closure_arrays(fun: Callable) -> tuple:
-    cells = getattr(fun, "__closure__", None) or ()
-    found = []
-    for cell in cells:
+def _closure_arrays(fun: Callable, depth: int = 0) -> list:
+    """Arrays in the cells of a function, and of functions in its cells; as the key of a call (compiled.cpp)."""
+    fun = getattr(fun, "__func__", fun)
+    found: list = []
+    if not isinstance(fun, _Function) or depth > 4:
+        return found
+    for cell in fun.__closure__ or ():
         try:
             value = cell.cell_contents
         except ValueError:  # not bound yet
             continue
         if isinstance(value, array):
             found.append(value)
-    return tuple(found)
+        else:
+            found.extend(_closure_arrays(value, depth + 1))
+    return found
 
 
 _many_traces = 32
@@ -224,6 +229,7 @@ def _as_input(value: Any) -> Any:
 
 
 _Method = type(_State(None).read)
+_Function = type(_as_input)
 
 
 class CompiledPlan:
@@ -356,9 +362,14 @@ def compile(
     structure, shapes, dtypes and values of constants (the last `cache_size` used ones, 64 unless the
     environment variable LAZULITE_COMPILE_CACHE_SIZE says otherwise). `inputs` and `outputs` name
     state that `fun` reads and writes: lists, dicts, modules, optimizer state, `random.state`. Arrays
-    that `fun` finds through closures are captured by reference. `dynamic` lists arguments (positions and
-    keyword names) whose numbers become 0-d arrays, so that another number does not ask for another trace. Under an open transform, or after
-    disable_compile(), `fun` itself is called. Reading an array while tracing raises ValueError.
+    that `fun` finds through closures are captured by reference, and what depends on no argument is
+    computed once. `dynamic` lists arguments (positions and keyword names) whose numbers become 0-d
+    arrays, so that another number does not ask for another trace. `shapeless` is taken for the
+    reference's sake: another shape is traced anew in any case, so that every size is right.
+
+    Under an open transform, or after disable_compile(), `fun` itself is called. Reading an array while
+    tracing raises ValueError. The result has `plan(*args)`, which shows the graph before and after and
+    its evaluation, and `cache_info()`, the number of traces and their limit.
 
     >>> import lazulite.core as mx
     >>> mx.compile(lambda x: mx.exp(-x) + 1)(mx.array(0.0))
