@@ -249,3 +249,14 @@ def test_the_gradient_of_a_loop_over_slices_is_written_in_place():
     plan = mx.plan(mx.grad(f)(x))
     assert plan.peak_bytes < 3 * x.nbytes
     np.testing.assert_array_equal(np.array(mx.grad(f)(x))[:, 0], np.arange(1, 201))
+
+
+@pytest.mark.parametrize("call", [
+    lambda: mx.grad(3), lambda: mx.value_and_grad(None), lambda: mx.vmap("f"), lambda: mx.compile(3), lambda: mx.checkpoint(3),
+    lambda: mx.custom_function(3), lambda: mx.jacrev(3), lambda: mx.jacfwd(3), lambda: mx.hessian(3), lambda: mx.linearize(3, mx.array(1.0)),
+    lambda: mx.scan(3, 0, mx.ones(2)), lambda: mx.while_loop(3, 3, 0), lambda: mx.fori_loop(0, 1, 3, 0), lambda: mx.cond(True, 3, 3),
+    lambda: mx.export_function("f", 3, mx.array(1)),
+])
+def test_what_is_no_function_is_refused_at_once(call):
+    with pytest.raises(TypeError, match="not a function"):
+        call()

@@ -7,7 +7,7 @@ import os
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, fill, named_like, rebuild_sequence, template
+from ._trees import Leaf, check_callable, fill, named_like, rebuild_sequence, template
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -375,6 +375,5 @@ def compile(
     >>> mx.compile(lambda x: mx.exp(-x) + 1)(mx.array(0.0))
     array(2, dtype=float32)
     """
-    if not callable(fun):
-        raise TypeError(f"[compile] not a function: got {type(fun).__name__}")
+    check_callable("compile", fun)
     return CompiledFunction(fun, inputs, outputs, shapeless, cache_size or _default_cache_size, dynamic)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import _core
 from ._core import array
 from ._transforms import _check_differentiable, vmap
-from ._trees import Leaf, fill, map_leaves, named_like, template
+from ._trees import Leaf, check_callable, fill, map_leaves, named_like, template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class custom_function:
     """
 
     def __init__(self, f: Callable):
+        check_callable("custom_function", f)
         self._f = f
         self._vjp: Any = None
         self._jvp: Any = None
@@ -143,6 +144,8 @@ def checkpoint(fun: Callable) -> Callable:
     array([1], dtype=float32)
     """
 
+    check_callable("checkpoint", fun)
+
     def wrapped(*args, **kwargs):
         if not _core._tracing():
             return fun(*args, **kwargs)
@@ -156,6 +159,7 @@ def checkpoint(fun: Callable) -> Callable:
 
 
 def _matrix(name, fun, argnums, forward):
+    check_callable(name, fun)
     single = isinstance(argnums, int)
     numbers = [argnums] if single else list(argnums)
 
@@ -244,6 +248,7 @@ def linearize(fun: Callable, *primals: Any) -> tuple:
     >>> y, derivative(mx.array(1.0)), derivative(mx.array(3.0))
     (array(2, dtype=float32), array(2, dtype=float32), array(6, dtype=float32))
     """
+    check_callable("linearize", fun)
     leaves: list = []
     shape = template(list(primals), leaves)
     _check_differentiable("linearize", "an argument", shape, leaves)

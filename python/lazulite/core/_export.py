@@ -6,7 +6,7 @@ import os
 
 from . import _core
 from ._core import array
-from ._trees import map_leaves, template
+from ._trees import check_callable, map_leaves, template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class FunctionExporter:
     `with` block or by close()."""
 
     def __init__(self, file: Any, fun: Callable, shapeless: bool, metadata: Optional[str]):
+        check_callable("export_function", fun)
         self._file = os.fspath(file)
         self._fun = fun
         self._writer: Any = _core._FunctionWriter(shapeless, metadata or "")

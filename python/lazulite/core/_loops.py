@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, fill, map_leaves, template
+from ._trees import Leaf, check_callable, fill, map_leaves, template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, r
     >>> mx.scan(lambda total, x: (total + x, total), mx.array(0), mx.array([1, 2, 3]))
     (array(6, dtype=int32), array([0, 1, 3], dtype=int32))
     """
+    check_callable("scan", f)
     slices: list = []
     rows = template(_as_arrays("scan", xs), slices)
     for x in slices:
@@ -164,6 +165,8 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     >>> mx.while_loop(lambda v: v < 100, lambda v: v * 2, mx.array(3))
     array(192, dtype=int32)
     """
+    check_callable("while_loop", cond_fun)
+    check_callable("while_loop", body_fun)
     carried = _Carried("while_loop", init_val)
 
     def begin():
@@ -203,6 +206,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
     >>> mx.fori_loop(0, 5, lambda i, v: v + i, mx.array(0))
     array(10, dtype=int32)
     """
+    check_callable("fori_loop", body_fun)
     lower, upper = _bound(lower), _bound(upper)
     if isinstance(lower, array) or isinstance(upper, array):
         low, high = array(lower), array(upper)
@@ -229,6 +233,8 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     >>> mx.cond(mx.array(2) > 1, lambda x: x + 1, lambda x: x - 1, mx.array(10))
     array(11, dtype=int32)
     """
+    check_callable("cond", true_fun)
+    check_callable("cond", false_fun)
     if isinstance(pred, bool):
         return (true_fun if pred else false_fun)(*operands)
     if not isinstance(pred, array):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, fill, map_leaves, named_like, template
+from ._trees import Leaf, check_callable, fill, map_leaves, named_like, template
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def value_and_grad(
 
 
 def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
+    check_callable(name, fun)
     single, numbers, names = _normal_argnums(name, argnums, argnames)
 
     def wrapped(*args, **kwargs):
@@ -237,6 +238,7 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     >>> mx.vmap(lambda x, y: (x * y).sum(), in_axes=(0, None))(mx.ones((2, 3)), mx.ones(3))
     array([3, 3], dtype=float32)
     """
+    check_callable("vmap", fun)
 
     def wrapped(*args, **kwargs):
         leaves: list = []

@@ -21,6 +21,11 @@ def named_like(fun: Callable, wrapper: Callable) -> Callable:
     return wrapper
 
 
+def check_callable(name: str, fun: Any) -> None:
+    if not callable(fun):
+        raise TypeError(f"[{name}] not a function: got {type(fun).__name__}")
+
+
 class Leaf:
     """Stands for array number `index` in a template."""
 
