@@ -4,6 +4,7 @@
 // registers (contiguous, padded arrays in L1), run the kernels one after the other, store.
 #pragma once
 #include <cstdint>
+#include <memory>
 
 #include "base/dtype.h"
 #include "base/scalar.h"
@@ -52,5 +53,10 @@ struct Binding {
 };
 
 void run_program(const BlockProgram&, const Binding* bindings);
+
+// The same in two parts, for programs that run many times; refers to the program.
+struct PlannedProgram;
+std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram&);
+void run_program(const PlannedProgram&, const Binding* bindings);
 
 }  // namespace lazulite

@@ -166,6 +166,7 @@ void Prepared::run_fused(Piece& piece) {
     }
     for (const auto& member : unit.members)
       if (member.stored) piece.out.push_back(first.at(member.node));
+    piece.planned = plan_program(piece.program);
     piece.built = true;
   }
   SmallVector<Binding, 16> bindings;
@@ -191,7 +192,7 @@ void Prepared::run_fused(Piece& piece) {
     if (!out.buffer) out = take(piece.out[k - 1], spec);
     bindings.push_back({bound(spec, out).data});
   }
-  if (size_of(unit.domain)) run_program(piece.program, bindings.data());
+  if (size_of(unit.domain)) run_program(*piece.planned, bindings.data());
 }
 
 void Prepared::run_single(Piece& piece) {

@@ -4,6 +4,8 @@
 // are made and last read; what may be handed out (results, views of them, what updates write over) has
 // buffers of its own, which are freed or written over as soon as nothing later reads them.
 #pragma once
+#include <deque>
+
 #include "eval/plan.h"
 
 namespace lazulite {
@@ -24,6 +26,7 @@ class Prepared {
     const Unit* unit;
     bool built = false;
     BlockProgram program;         // fused
+    std::shared_ptr<const PlannedProgram> planned;
     SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
     SmallVector<int, 8> dies;
     SmallVector<const Spec*, 8> specs;  // of `in`
@@ -38,7 +41,7 @@ class Prepared {
   Plan plan_;
   std::vector<array> inputs_, outputs_;
   std::vector<Strides> layout_;         // of the inputs
-  std::vector<Piece> pieces_;
+  std::deque<Piece> pieces_;            // stay where they are
   std::vector<int> results_;            // the value of each output
   std::vector<int> place_;              // the output whose place a value may use, or -1
   std::vector<char> fixed_;             // constants stay

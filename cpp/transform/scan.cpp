@@ -77,7 +77,7 @@ void run_scan(const Call& call) {
       copy_dense(bound(row, made), {ys[k].buffer, at, dense_strides(row.shape)});
     }
     carry.assign(out.begin(), out.begin() + s.carries);
-    poll();
+    if (step % 16 == 15) poll();
   }
   for (size_t i = 0; i < s.carries; ++i) call.placed[i] = std::move(carry[i]);
   for (size_t k = 0; k < rows; ++k) call.placed[s.carries + k] = std::move(ys[k]);
@@ -417,12 +417,15 @@ GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& co
       bytes += size_of(specs[v].shape) * size_of(specs[v].type);
     }
   for (int64_t i = int64_t(carries); i < first_constant; ++i) before += size_of(specs[i].shape) * size_of(specs[i].type);
-  if (made.empty() || bytes > much * before) return body;
-
-  Axes axes, found;
-  for (int64_t i = int64_t(carries); i < n; ++i) axes.push_back(i < first_constant ? 0 : -1);
-  ArrayList rows = lanes_of(*body->part(value_range(int64_t(carries), n), made_operands), joined({&xs, &constants}), axes, found);
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = lane_first(rows[i], found[i], length);
+  ArrayList rows;
+  if (made.empty() || bytes > much * before) {
+    made.clear();
+  } else {
+    Axes axes, found;
+    for (int64_t i = int64_t(carries); i < n; ++i) axes.push_back(i < first_constant ? 0 : -1);
+    rows = lanes_of(*body->part(value_range(int64_t(carries), n), made_operands), joined({&xs, &constants}), axes, found);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = lane_first(rows[i], found[i], length);
+  }
   // What nothing else reads is not an input of the loop.
   std::vector<char> read(body->values(), 0);
   const GraphRef rest = [&] {

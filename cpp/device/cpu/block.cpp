@@ -89,14 +89,13 @@ enum class Access : uint8_t { direct, repeated, gathered };
 
 struct Runner {
   const BlockProgram& program;
-  const Binding* bindings;
   Shape shape;
   SmallVector<Strides, 4> strides;  // loads, then stores
   SmallVector<Access, 12> access;
   int64_t size, block, register_bytes;
   bool raw_copy;  // nothing but moving: halves are not converted
 
-  Runner(const BlockProgram& p, const Binding* b) : program(p), bindings(b), shape(p.domain) {
+  explicit Runner(const BlockProgram& p) : program(p), shape(p.domain) {
     for (auto& port : p.load) strides.push_back(port.strides);
     for (auto& port : p.store) strides.push_back(port.strides);
     size = size_of(shape);
@@ -149,7 +148,7 @@ struct Runner {
   }
 
   // Loads elements [start, start + n) of a port; returns where they are.
-  const char* load(size_t k, char* reg, char* half, int64_t start, int64_t n) const {
+  const char* load(const Binding* bindings, size_t k, char* reg, char* half, int64_t start, int64_t n) const {
     const Port& port = program.load[k];
     const int64_t bytes = size_of(port.type), padded = (n + group - 1) / group * group;
     char* memory = static_cast<char*>(bindings[port.value].data);
@@ -172,7 +171,7 @@ struct Runner {
     return reg;
   }
 
-  void store(size_t k, const char* reg, char* half, int64_t start, int64_t n) const {
+  void store(const Binding* bindings, size_t k, const char* reg, char* half, int64_t start, int64_t n) const {
     const Port& port = program.store[k];
     const int64_t bytes = size_of(port.type);
     char* memory = static_cast<char*>(bindings[port.value].data);
@@ -186,7 +185,7 @@ struct Runner {
     else if (reg != memory + start * bytes) std::memcpy(memory + start * bytes, reg, size_t(n * bytes));
   }
 
-  void run(int64_t begin, int64_t end) const {
+  void run(const Binding* bindings, int64_t begin, int64_t end) const {
     const int64_t room = program.registers * register_bytes;
     char* base = static_cast<char*>(scratch(room + block_size * 2));
     char* half = base + room;
@@ -199,14 +198,14 @@ struct Runner {
       if (access[k] == Access::repeated) {
         // One number throughout: fill its register once (in the port's own load path).
         const Port& port = program.load[k];
-        load(k, base + port.reg * register_bytes, half, begin, most);
+        load(bindings, k, base + port.reg * register_bytes, half, begin, most);
       }
     for (int64_t start = begin; start < end; start += block) {
       const int64_t n = std::min(block, end - start), padded = (n + group - 1) / group * group;
       for (size_t k = 0; k < program.load.size(); ++k) {
         const Port& port = program.load[k];
         if (access[k] != Access::repeated)
-          at[port.reg] = load(k, base + port.reg * register_bytes, half, start, n);
+          at[port.reg] = load(bindings, k, base + port.reg * register_bytes, half, start, n);
       }
       for (size_t c = 0; c < program.code.size(); ++c) {
         const Instr& instr = program.code[c];
@@ -222,24 +221,35 @@ struct Runner {
         at[instr.out] = out;
         instr.run(out, in, padded);
       }
-      for (size_t k = 0; k < program.store.size(); ++k) store(k, at[program.store[k].reg], half, start, n);
+      for (size_t k = 0; k < program.store.size(); ++k) store(bindings, k, at[program.store[k].reg], half, start, n);
     }
   }
 };
 
 }  // namespace
 
-void run_program(const BlockProgram& program, const Binding* bindings) {
-  const Runner runner(program, bindings);
+struct PlannedProgram {
+  Runner runner;
+};
+
+namespace {
+void run_all(const Runner& runner, const Binding* bindings) {
   if (runner.size == 0) return;
-  if (runner.size <= chunk_size) return runner.run(0, runner.size);
+  if (runner.size <= chunk_size) return runner.run(bindings, 0, runner.size);
   const int64_t chunks = (runner.size + chunk_size - 1) / chunk_size;
   cpu::parallel_for(
       chunks,
       [&](int64_t chunk) {
-        runner.run(chunk * chunk_size, std::min(runner.size, (chunk + 1) * chunk_size));
+        runner.run(bindings, chunk * chunk_size, std::min(runner.size, (chunk + 1) * chunk_size));
       },
-      double(runner.size) * program.cost);
+      double(runner.size) * runner.program.cost);
 }
+}  // namespace
+
+void run_program(const BlockProgram& program, const Binding* bindings) { run_all(Runner(program), bindings); }
+std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram& program) {
+  return std::make_shared<const PlannedProgram>(PlannedProgram{Runner(program)});
+}
+void run_program(const PlannedProgram& planned, const Binding* bindings) { run_all(planned.runner, bindings); }
 
 }  // namespace lazulite
