@@ -2,7 +2,7 @@
 
 import warnings
 
-from tasks import Jax, Mx, Numpy, Torch, gauge, task
+from apis import Jax, Mx, Numpy, Torch, gauge, task
 
 
 def ten_ops(api):
