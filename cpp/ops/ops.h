@@ -1,6 +1,5 @@
-// All ops by name, for graphs from files. Each room lists its own.
+// The ops of each room, for graphs from files (transform/find_op.h).
 #pragma once
-#include <string_view>
 #include <vector>
 
 #include "graph/node.h"
@@ -17,10 +16,5 @@ OpList shape_ops();
 OpList value_ops();  // elementwise: those with attributes or of their own kind
 const std::vector<const Op*>& elementwise_ops();
 
-OpList scan_ops();   // these in transform/
-OpList while_ops();
-OpList cond_ops();
-
-const Op* find_op(std::string_view name);  // null: there is none of that name
 
 }  // namespace lazulite

@@ -2,10 +2,10 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
-#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 #include "transform/bodies.h"
+#include "transform/find_op.h"
 #include "transform/loops.h"
 
 namespace lazulite {

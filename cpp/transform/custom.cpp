@@ -172,8 +172,20 @@ const Op custom_op{.name = "custom", .doc = "The results of a function that has 
 }  // namespace
 
 ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules& rules) {
-  const ArrayList results = f(arguments);
-  if (!current_trace() || results.empty()) return results;
+  Trace* const trace = current_trace();
+  if (!trace) return f(arguments);
+  ArrayList results;
+  {
+    // No cotangent reaches the ops inside when there is a rule: they need not keep anything for one.
+    struct Reverse {
+      Trace* trace;
+      const bool before;
+      ~Reverse() { trace->reverse = before; }
+    } restore{trace, trace->reverse};
+    if (rules.vjp) trace->reverse = false;
+    results = f(arguments);
+  }
+  if (results.empty()) return results;
   return pass(make_ref<const Custom>(rules, arguments.size()), arguments, results);
 }
 

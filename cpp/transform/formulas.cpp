@@ -1,8 +1,8 @@
 // Numbers of a graph as formulas of sizes, found by tracing at several sizes.
 #include <cmath>
 
-#include "ops/ops.h"
 #include "transform/exported.h"
+#include "transform/find_op.h"
 
 namespace lazulite {
 

@@ -5,8 +5,8 @@
 #include <sstream>
 #include <unordered_map>
 
-#include "ops/ops.h"
 #include "transform/active.h"
+#include "transform/find_op.h"
 
 namespace lazulite {
 

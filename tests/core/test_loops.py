@@ -410,3 +410,50 @@ def test_batched_over_no_lanes():
     assert carry.shape == (0,) and ys.shape == (0, 4)
     assert mx.vmap(lambda v: mx.while_loop(lambda v: v < 3, lambda v: v + 1, v))(mx.zeros(0)).shape == (0,)
     assert mx.vmap(lambda p, v: mx.cond(p, lambda v: v, lambda v: -v, v))(mx.zeros(0, mx.bool_), mx.zeros((0, 2))).shape == (0, 2)
+
+
+def test_debug_nans_looks_into_the_steps():
+    with mx.debug_nans():
+        assert mx.fori_loop(0, 3, lambda i, v: v + 1, mx.array(0.0)).item() == 3
+        with pytest.raises(RuntimeError, match="log"):
+            mx.eval(mx.scan(lambda c, x: (mx.log(x), None), mx.array(1.0), mx.array([1.0, 0.0, 2.0]))[0])
+
+
+def test_ctrl_c_ends_a_long_loop():
+    import os
+    import signal
+
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    v = mx.zeros(1000)
+    out = mx.fori_loop(0, 100_000_000, lambda i, v: mx.sin(v) + 1, v)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        mx.eval(out)
+    timer.join()
+    assert mx.add(1, 1).item() == 2
+    small = mx.fori_loop(0, 3, lambda i, v: v + 1, v)
+    assert small[0].item() == 3
+
+
+def test_inside_a_function_with_a_rule_of_its_own_nothing_is_kept():
+    w, xs = weights(9, (64, 64), (50, 64, 64))
+    whole = lambda w: mx.scan(lambda h, x: (mx.tanh(h @ w + x), None), mx.zeros((64, 64)), xs)[0].sum()
+
+    @mx.custom_function
+    def ruled(w):
+        return whole(w)
+
+    @ruled.vjp
+    def ruled_vjp(w, ct, y):
+        return ct * w
+
+    def peak(f):
+        gc.collect()
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        before = mx.get_active_memory()
+        mx.eval(mx.value_and_grad(f)(w))
+        return mx.get_peak_memory() - before
+
+    assert peak(whole) > 50 * w.nbytes
+    assert peak(ruled) < 10 * w.nbytes

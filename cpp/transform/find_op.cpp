@@ -1,4 +1,4 @@
-#include "ops/ops.h"
+#include "transform/find_op.h"
 
 #include <unordered_map>
 
