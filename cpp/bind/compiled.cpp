@@ -312,7 +312,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     key.arrays.push_back(random::default_key());
     const ArrayList values = (*entry->graph)(key.arrays);
     const Entry& e = *entry;
-    if (e.random >= 0) random::default_key() = values[size_t(e.random)];
+    if (e.random >= 0) random::set_default_key(values[size_t(e.random)]);
     if (!e.writes) return e.result.make(values).release().ptr();
     py::object result = e.result.make(values);
     const py::object made = e.made;  // writing may call this function again, and drop the entry

@@ -98,7 +98,7 @@ void add_random_state(py::module_& m) {
         const array k = to_array(value.ptr(), "state");
         if (k.shape() != Shape{2} || k.dtype() != uint32)
           fail(Kind::value, "state", "not a key: got shape ", k.shape(), " of ", k.dtype(), ", expected (2,) of uint32");
-        random::default_key() = k;
+        random::set_default_key(k);
       })
       .def("__iter__", [](const State&) {
         py::list one;
@@ -107,6 +107,8 @@ void add_random_state(py::module_& m) {
       })
       .def("__repr__", [](const State&) { return "[" + print_array(random::default_key()) + "]"; });
   random.attr("state") = py::cast(State{});
+  m.def("_push_key", [](py::handle key) { random::push_key(unwrap(key.ptr())); });
+  m.def("_pop_key", [] { random::pop_key(); });
 }
 
 }  // namespace lazulite::bind

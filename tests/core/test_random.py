@@ -126,3 +126,46 @@ def test_bits():
     assert mx.random.bits((4,), 8, key=KEY).dtype == mx.uint64
     ones = np.unpackbits(np.array(mx.random.bits((10_000,), key=KEY)).view(np.uint8)).mean()
     assert ones == pytest.approx(0.5, abs=0.005)
+
+
+def test_threads_that_trace_and_draw_do_not_disturb_each_other():
+    import sys
+    import threading
+    import warnings
+
+    f = mx.compile(lambda x, n: mx.tanh(x * n) + mx.random.uniform(shape=x.shape), cache_size=8)
+    loss = lambda x: (x * mx.random.bernoulli(0.5, x.shape)).sum()
+    errors = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        try:
+            for _ in range(100):
+                n, k = int(rng.integers(1, 12)), int(rng.integers(1, 6))
+                assert f(mx.ones(n), k).shape == (n,)
+                mx.eval(mx.grad(loss)(mx.ones(n)), mx.random.normal((3,)))
+                mx.eval(mx.scan(lambda c, _: (c + mx.random.uniform(), None), mx.array(0.0), length=3)[0])
+        except Exception as error:
+            errors.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+            [t.start() for t in threads]
+            [t.join() for t in threads]
+    finally:
+        sys.setswitchinterval(before)
+    assert not errors, errors[0]
+
+
+def test_a_draw_leaves_no_graph_behind():
+    mx.random.seed(0)
+    names = [op for step in mx.plan(mx.random.uniform()).steps for op in step.ops]
+    assert "random_split" not in names
+    mx.random.seed(0)
+    state = mx.random.state[0]
+    mx.random.uniform()
+    assert mx.random.state[0].tolist() == mx.random.split(state)[0].tolist()

@@ -11,8 +11,12 @@ namespace lazulite::random {
 
 array key(uint64_t seed);                                             // [seed >> 32, seed & 0xffffffff]
 array split(const array& key, int num = 2, Stream s = default_stream());  // (num, 2)
-void seed(uint64_t);                                                  // default_key() = key(seed)
-array& default_key();                                                 // the state: read and assigned
+void seed(uint64_t);                                                  // set_default_key(key(seed))
+array default_key();                                                  // the state
+void set_default_key(const array&);
+// While a function is traced whose state is an argument, its thread has a state of its own.
+void push_key(const array&);
+array pop_key();                                                      // what has become of it
 array next_key();                                                     // splits the default key
 
 // width 4: uint32, width 8: uint64

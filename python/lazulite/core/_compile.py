@@ -52,6 +52,9 @@ def _describe(tree: Any, arrays: list) -> Any:
 _core._compile_helpers(Leaf, fill, _sorted_names)
 
 
+_RandomState = type(_core.random.state)
+
+
 class _Kept(Leaf):
     """A Leaf whose array was the same Python object before the function ran: it is changed in place."""
 
@@ -95,7 +98,7 @@ def _save(value: Any, saved: list, seen: set):
     if isinstance(value, tuple):
         for v in value:
             _save(v, saved, seen)
-    elif _is_container(value) and not isinstance(value, array) and id(value) not in seen:
+    elif _is_container(value) and not isinstance(value, _RandomState) and id(value) not in seen:
         seen.add(id(value))
         entries = _entries(value)
         saved.append((value, entries))
@@ -292,8 +295,8 @@ class CompiledFunction(_core._Compiled):
             # State arrays become leaves under the objects by which everybody knows them.
             for held, leaf in zip(state, leaves[n:]):
                 _core._swap_handles(held, leaf)
-            _core.random.state[0] = leaves[n + m]
             key_leaf = leaves[n + m]
+            _core._push_key(key_leaf)  # of this thread, until the trace is made
             try:
                 args, kwargs = fill(shape, leaves[:n])
                 outputs: list = []
@@ -308,7 +311,7 @@ class CompiledFunction(_core._Compiled):
             finally:
                 for held, leaf in zip(state, leaves[n:]):
                     _core._swap_handles(held, leaf)
-                _core.random.state[0] = random
+                _core._pop_key()
                 _restore(saved)
 
         entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report)

@@ -71,15 +71,13 @@ class _Carried:
     def run(self, leaves: list, call: Callable) -> list:
         """`call` with the tree filled from leaves; it returns (next tree, other arrays). The flat results."""
         state = _core.random.state
-        before = state[0]
-        if self.random:
-            state[0] = leaves[len(self.arrays)]
+        _core._push_key(leaves[len(self.arrays)] if self.random else state[0])
         begun = state[0]
         try:
             after, others = call(fill(self.tree, leaves))
             drawn = state[0]
         finally:
-            state[0] = before
+            _core._pop_key()
         if not self.random and not _core._same_handle(drawn, begun):
             self.random = True
             raise _Again
@@ -171,12 +169,11 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
 
     def begin():
         def test(leaves):
-            state = _core.random.state
-            before = state[0]
+            _core._push_key(_core.random.state[0])
             try:
                 go = cond_fun(fill(carried.tree, leaves))
             finally:
-                state[0] = before
+                _core._pop_key()
             if isinstance(go, bool):
                 go = array(go)
             if not isinstance(go, array):
@@ -254,15 +251,13 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
         def branch(k, fun):
             def flat(given):
                 state = _core.random.state
-                before = state[0]
-                if random:
-                    state[0] = given[len(leaves)]
+                _core._push_key(given[len(leaves)] if random else state[0])
                 begun = state[0]
                 try:
                     out = fun(*fill(shape, given))
                     drawn = state[0]
                 finally:
-                    state[0] = before
+                    _core._pop_key()
                 if not random and not _core._same_handle(drawn, begun):
                     drawing[0] = True
                     raise _Again
