@@ -18,17 +18,18 @@ constexpr size_t header_bytes = 40;
 constexpr int64_t alignment = 64;
 constexpr size_t kept_graphs = 64;
 
-// FNV-1a over words of 64 bits, little-endian, the last one filled with zeros.
-uint64_t checksum(const std::string& bytes) {
+// FNV-1a over words of 64 bits, little-endian, the last one of each piece filled with zeros.
+struct Checksum {
   uint64_t h = 0xcbf29ce484222325ull;
-  for (size_t i = 0; i < bytes.size(); i += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + i, std::min<size_t>(8, bytes.size() - i));
-    h = (h ^ word) * 0x100000001b3ull;
-    h ^= h >> 29;
+  void add(const char* bytes, size_t count) {
+    for (size_t i = 0; i < count; i += 8) {
+      uint64_t word = 0;
+      std::memcpy(&word, bytes + i, std::min<size_t>(8, count - i));
+      h = (h ^ word) * 0x100000001b3ull;
+      h ^= h >> 29;
+    }
   }
-  return h;
-}
+};
 
 struct Bytes {
   std::string data;
@@ -280,21 +281,29 @@ void FunctionWriter::save(const std::string& path) {
   for (const Token& t : tokens) body.token(t);
   const uint64_t token_bytes = body.data.size();
   body.data.resize(size_t(padded(int64_t(token_bytes))));
-  for (array& a : dense) {
-    const size_t at = body.data.size();
-    body.data.resize(at + size_t(padded(a.nbytes())));
-    if (a.nbytes()) std::memcpy(body.data.data() + at, a.raw(), size_t(a.nbytes()));
-  }
+  std::ofstream out(path, std::ios::binary);
+  const std::string nothing(std::max(header_bytes, size_t(alignment)), '\0');
+  out.write(nothing.data(), std::streamsize(header_bytes));  // until the checksum is known
+  Checksum sum;
+  auto put = [&](const char* data, int64_t bytes) {
+    out.write(data, std::streamsize(bytes));
+    sum.add(data, size_t(bytes));
+    const int64_t rest = padded(bytes) - bytes;
+    out.write(nothing.data(), std::streamsize(rest));
+    const int64_t words = (bytes + 7) / 8 * 8;  // the last word is filled by the sum itself
+    sum.add(nothing.data(), size_t(padded(bytes) - words));
+  };
+  put(body.data.data(), int64_t(body.data.size()));
+  for (array& a : dense) put(static_cast<const char*>(a.raw()), a.nbytes());
   Bytes header;
   header.data.append(magic, sizeof magic);
   header.raw(version);
   header.raw(uint32_t(0));
   header.raw(token_bytes);
   header.raw(uint64_t(array_bytes));
-  header.raw(checksum(body.data));
-  std::ofstream out(path, std::ios::binary);
+  header.raw(sum.h);
+  out.seekp(0);
   out.write(header.data.data(), std::streamsize(header.data.size()));
-  out.write(body.data.data(), std::streamsize(body.data.size()));
   out.flush();
   if (!out) fail(Kind::file, "export_function", "cannot write to ", path);
 }
@@ -304,10 +313,12 @@ void FunctionWriter::save(const std::string& path) {
 ImportedFunction::ImportedFunction(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) fail(Kind::file, "import_function", "cannot open ", path);
-  std::ostringstream all;
-  all << in.rdbuf();
-  const std::string bytes = all.str();
-  if (bytes.size() < header_bytes || std::memcmp(bytes.data(), magic, sizeof magic) != 0)
+  in.seekg(0, std::ios::end);
+  const int64_t file_bytes = int64_t(in.tellg());
+  in.seekg(0);
+  std::string bytes(size_t(std::clamp<int64_t>(file_bytes, 0, int64_t(header_bytes))), '\0');
+  in.read(bytes.data(), std::streamsize(bytes.size()));
+  if (!in || bytes.size() < header_bytes || std::memcmp(bytes.data(), magic, sizeof magic) != 0)
     fail(Kind::format, "import_function", "not a file of export_function: ", path);
   ByteReader header{bytes, sizeof magic, header_bytes};
   const uint32_t written = header.raw<uint32_t>();
@@ -315,27 +326,37 @@ ImportedFunction::ImportedFunction(const std::string& path) {
     fail(Kind::format, "import_function", "the file has another version of the format: got ", written, ", expected ", version,
          written > version ? "; a newer Lazulite reads it" : "");
   header.raw<uint32_t>();
-  const uint64_t token_bytes = header.raw<uint64_t>(), array_bytes = header.raw<uint64_t>(), sum = header.raw<uint64_t>();
-  const std::string body = bytes.substr(header_bytes);
-  if (token_bytes > body.size() || uint64_t(padded(int64_t(token_bytes))) + array_bytes != body.size())
-    fail(Kind::format, "import_function", "the file is cut off: got ", bytes.size(), " bytes, expected ",
-         header_bytes + uint64_t(padded(int64_t(std::min<uint64_t>(token_bytes, INT32_MAX)))) + array_bytes);
-  if (checksum(body) != sum) fail(Kind::format, "import_function", "the file was altered: its checksum does not fit");
+  const uint64_t token_bytes = header.raw<uint64_t>(), array_bytes = header.raw<uint64_t>(), expected = header.raw<uint64_t>();
+  const uint64_t rest = uint64_t(file_bytes) - header_bytes;
+  if (token_bytes > rest || array_bytes > rest || uint64_t(padded(int64_t(token_bytes))) + array_bytes != rest)
+    fail(Kind::format, "import_function", "the file is cut off: got ", file_bytes, " bytes, expected ", header_bytes + token_bytes + array_bytes, " or more");
+  Checksum sum;
+  auto take = [&](char* to, int64_t size) {
+    in.read(to, std::streamsize(size));
+    if (!in) fail(Kind::format, "import_function", "cannot read ", path);
+    sum.add(to, size_t(size));
+  };
+  std::string body(size_t(padded(int64_t(token_bytes))), '\0');
+  take(body.data(), int64_t(body.size()));
 
   Tokens tokens;
   for (ByteReader reader{body, 0, size_t(token_bytes)}; reader.at < reader.end;) tokens.push_back(reader.token());
   TokenReader reader(tokens);
   metadata_ = reader.text();
-  int64_t at = padded(int64_t(token_bytes));
+  int64_t left = int64_t(array_bytes);
   for (int64_t n = reader.count(); n > 0; --n) {
     const Dtype type = reader.dtype();
     const Shape shape = Field<Shape>::read(reader);
     check_sizes("import_function", shape);
     const int64_t size = size_of(shape) * size_of(type);
-    if (size > int64_t(body.size()) - at) fail(Kind::format, "import_function", "the file is damaged: an array beyond its end");
-    captured_.push_back(array(body.data() + at, shape, type, type));
-    at += padded(size);
+    if (padded(size) > left) fail(Kind::format, "import_function", "the file is damaged: an array beyond its end");
+    auto buffer = allocate(padded(size));  // the padding is part of the sum
+    take(static_cast<char*>(buffer->data), padded(size));
+    captured_.push_back(from_buffer(std::move(buffer), shape, type));
+    left -= padded(size);
   }
+  if (left != 0) fail(Kind::format, "import_function", "the file is damaged: more arrays than it names");
+  if (sum.h != expected) fail(Kind::format, "import_function", "the file was altered: its checksum does not fit");
   for (int64_t n = reader.count(); n > 0; --n) {
     Trace t;
     t.signature.positional = size_t(reader.count());
