@@ -26,11 +26,27 @@ def gauge(name, unit):
     return register
 
 
-class Mx:
+class Api:
+    """What frameworks share: functions of `lib` under NumPy's names."""
+
+    def run(self, f, *args):
+        return lambda: f(*args)
+
+    def sum(self, x, axis):
+        return self.lib.sum(x, axis=axis)
+
+    def exp(self, x):
+        return self.lib.exp(x)
+
+    def matmul(self, a, b):
+        return a @ b
+
+
+class Mx(Api):
     """MLX's style: Lazulite and MLX."""
 
     def __init__(self, module):
-        self.mx = module
+        self.lib = self.mx = module
 
     def data(self, *shape):
         a = self.mx.random.normal(shape, key=self.mx.random.key(1))
@@ -47,28 +63,16 @@ class Mx:
     def softmax(self, x):
         return self.mx.softmax(x, axis=-1)
 
-    def sum(self, x, axis):
-        return self.mx.sum(x, axis=axis)
 
-    def exp(self, x):
-        return self.mx.exp(x)
-
-    def matmul(self, a, b):
-        return a @ b
-
-
-class Torch:
+class Torch(Api):
     def __init__(self):
         import torch
 
-        self.torch = torch
+        self.lib = self.torch = torch
         torch.set_grad_enabled(False)
 
     def data(self, *shape):
         return self.torch.randn(*shape)
-
-    def run(self, f, *args):
-        return lambda: f(*args)
 
     def gelu(self, x):
         return self.torch.nn.functional.gelu(x)
@@ -79,18 +83,12 @@ class Torch:
     def sum(self, x, axis):
         return x.sum() if axis is None else x.sum(axis)
 
-    def exp(self, x):
-        return self.torch.exp(x)
 
-    def matmul(self, a, b):
-        return a @ b
-
-
-class Jax:
+class Jax(Api):
     def __init__(self):
         import jax
 
-        self.jax, self.np = jax, jax.numpy
+        self.jax, self.lib = jax, jax.numpy
 
     def data(self, *shape):
         return self.jax.random.normal(self.jax.random.key(1), shape).block_until_ready()
@@ -105,40 +103,19 @@ class Jax:
     def softmax(self, x):
         return self.jax.nn.softmax(x, axis=-1)
 
-    def sum(self, x, axis):
-        return self.np.sum(x, axis=axis)
 
-    def exp(self, x):
-        return self.np.exp(x)
-
-    def matmul(self, a, b):
-        return a @ b
-
-
-class Numpy:
+class Numpy(Api):
     def __init__(self):
         import numpy
 
-        self.np = numpy
+        self.lib = numpy
 
     def data(self, *shape):
-        return self.np.random.default_rng(1).standard_normal(shape).astype(self.np.float32)
-
-    def run(self, f, *args):
-        return lambda: f(*args)
+        return self.lib.random.default_rng(1).standard_normal(shape).astype(self.lib.float32)
 
     def softmax(self, x):
-        e = self.np.exp(x - x.max(-1, keepdims=True))
+        e = self.lib.exp(x - x.max(-1, keepdims=True))
         return e / e.sum(-1, keepdims=True)
-
-    def sum(self, x, axis):
-        return self.np.sum(x, axis=axis)
-
-    def exp(self, x):
-        return self.np.exp(x)
-
-    def matmul(self, a, b):
-        return a @ b
 
 
 def framework(name):

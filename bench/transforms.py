@@ -7,8 +7,7 @@ from apis import Jax, Mx, Numpy, Torch, gauge, task
 
 def ten_ops(api):
     """A function of four 4 x 4 arrays with ten ops."""
-    lib = api.torch if isinstance(api, Torch) else api.mx if isinstance(api, Mx) else api.np
-    exp, tanh = lib.exp, lib.tanh
+    exp, tanh = api.lib.exp, api.lib.tanh
 
     def f(a, b, c, d):
         x = a + b
@@ -92,7 +91,7 @@ STEPS, BATCH, HIDDEN = 100, 32, 64
 
 def lstm_loss(api):
     """The sum of squares of an LSTM's outputs, and its arguments."""
-    lib = api.mx if isinstance(api, Mx) else api.np
+    lib = api.lib
     sigmoid = api.mx.sigmoid if isinstance(api, Mx) else api.jax.nn.sigmoid
     scan = getattr(api.mx, "scan", None) if isinstance(api, Mx) else api.jax.lax.scan
     zeros = lib.zeros((BATCH, HIDDEN))
@@ -132,34 +131,26 @@ def torch_lstm(api, backward):
     return thunk
 
 
-@task("LSTM of 100 steps, forward")
-def lstm_forward(api):
-    if isinstance(api, Numpy):
-        return None
-    if isinstance(api, Torch):
-        return torch_lstm(api, False)
-    loss, args = lstm_loss(api)
-    f = loss if is_mlx(api) else compiled(api, loss)  # written out, it would compile for minutes
-    return lambda: wait(api, f(*args))
+for backward, label in ((False, "forward"), (True, "gradient")):
 
-
-@task("LSTM of 100 steps, gradient")
-def lstm_gradient(api):
-    if isinstance(api, Numpy):
-        return None
-    if isinstance(api, Torch):
-        return torch_lstm(api, True)
-    loss, args = lstm_loss(api)
-    f = (api.mx if isinstance(api, Mx) else api.jax).grad(loss, argnums=(0, 1))
-    if not is_mlx(api):
-        f = compiled(api, f)
-    return lambda: wait(api, f(*args))
+    @task(f"LSTM of 100 steps, {label}")
+    def lstm(api, backward=backward):
+        if isinstance(api, Numpy):
+            return None
+        if isinstance(api, Torch):
+            return torch_lstm(api, backward)
+        f, args = lstm_loss(api)
+        if backward:
+            f = (api.mx if isinstance(api, Mx) else api.jax).grad(f, argnums=(0, 1))
+        if not is_mlx(api):  # written out, it would compile for minutes
+            f = compiled(api, f)
+        return lambda: wait(api, f(*args))
 
 
 @task("1000 steps of sin(x) * 2 + 1, 100 elements", "us")
 def tiny_steps(api):
     if isinstance(api, Jax):
-        f = api.jax.jit(lambda v: api.jax.lax.fori_loop(0, 1000, lambda i, v: api.np.sin(v) * 2 + 1, v))
+        f = api.jax.jit(lambda v: api.jax.lax.fori_loop(0, 1000, lambda i, v: api.lib.sin(v) * 2 + 1, v))
     elif isinstance(api, Mx) and hasattr(api.mx, "fori_loop"):
         f = api.mx.compile(lambda v: api.mx.fori_loop(0, 1000, lambda i, v: api.mx.sin(v) * 2 + 1, v))
     else:

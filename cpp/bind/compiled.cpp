@@ -22,6 +22,7 @@ namespace {
 struct Key {
   std::string bytes;
   ArrayList arrays;
+  std::vector<py::object> named;  // what `bytes` names by address
 
   void tag(char c) { bytes.push_back(c); }
   template <class T>
@@ -144,7 +145,7 @@ struct Key {
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
       PyObject* held = PyCell_GET(PyTuple_GET_ITEM(cells, i));
       if (!held) continue;
-      if (is_array(held)) raw(held);
+      if (is_array(held)) raw(held), named.push_back(py::reinterpret_borrow<py::object>(held));
       else add_closure(held, depth + 1);
     }
   }
@@ -219,7 +220,8 @@ PyObject* Result::fill = nullptr;
 struct Entry {
   Ref<const Graph> graph;
   Result result;
-  py::object made;         // the _Entry of Python: keeps what the key names by address
+  py::object made;         // the _Entry of Python
+  std::vector<py::object> named;  // keeps what the key names by address
   bool writes = false;     // it has state to write
   Py_ssize_t random = -1;  // which value is the next random state
   uint64_t used = 0;
@@ -249,7 +251,10 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   State& s = state_of(self);
   for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) Py_VISIT(o->ptr());
-  for (auto& [key, entry] : s.entries) Py_VISIT(entry.made.ptr());
+  for (auto& [key, entry] : s.entries) {
+    Py_VISIT(entry.made.ptr());
+    for (auto& o : entry.named) Py_VISIT(o.ptr());
+  }
   return 0;
 }
 int clear(PyObject* self) {
@@ -266,7 +271,7 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-Entry& insert(State& s, std::string key, py::object made) {
+Entry& insert(State& s, Key& key, py::object made) {
   while (s.entries.size() >= s.limit && !s.entries.empty()) {
     auto oldest = s.entries.begin();
     for (auto at = s.entries.begin(); at != s.entries.end(); ++at)
@@ -280,7 +285,8 @@ Entry& insert(State& s, std::string key, py::object made) {
   const py::object random = made.attr("random");
   if (!random.is_none()) entry.random = random.attr("index").cast<Py_ssize_t>();
   entry.made = std::move(made);
-  return s.entries[std::move(key)] = std::move(entry);
+  entry.named = std::move(key.named);
+  return s.entries[std::move(key.bytes)] = std::move(entry);
 }
 
 PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -306,7 +312,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
       entry = &found->second;
     } else {
       py::object made = py::reinterpret_borrow<py::object>(self).attr("_trace")(py::handle(args), kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()));
-      entry = &insert(s, std::move(key.bytes), std::move(made));
+      entry = &insert(s, key, std::move(made));
     }
     entry->used = ++s.clock;
     key.arrays.push_back(random::default_key());
@@ -366,9 +372,7 @@ void add_compiled(py::module_& m) {
   });
   py::class_<PyGraph>(m, "_Graph")
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {
-        std::vector<Spec> specs;
-        for (const array& a : from_list(like)) specs.push_back(a.slot().spec);
-        return PyGraph{make_ref<Graph>(flat(fun), specs, "compile", Graph::Options{fold_bytes, true, report})};
+        return PyGraph{make_ref<Graph>(flat(fun), specs_of(from_list(like)), "compile", Graph::Options{fold_bytes, true, report})};
       }))
       .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
       .def("report", [](const PyGraph& g) {

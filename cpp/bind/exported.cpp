@@ -53,9 +53,7 @@ py::tuple describe(const Graph& graph) {
 
 void add_exported(py::module_& m) {
   m.def("_describe_graph", [](py::object fun, py::list examples) {
-    std::vector<Spec> specs;
-    for (const array& a : from_list(examples)) specs.push_back(a.slot().spec);
-    return describe(Graph(flat(fun), specs, "export_function"));
+    return describe(Graph(flat(fun), specs_of(from_list(examples)), "export_function"));
   });
   py::class_<FunctionWriter>(m, "_FunctionWriter")
       .def(py::init<bool, std::string>())

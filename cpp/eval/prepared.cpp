@@ -1,7 +1,6 @@
 #include "eval/prepared.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "eval/profile.h"
 
@@ -15,15 +14,13 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
     std::lock_guard lock(plan_mutex());
     plan_ = make_plan(outputs_.data(), outputs_.size(), claim);
   }
-  std::unordered_map<const Node*, int> first;
   int count = 0;
-  for (const array& a : inputs) first[a.node().get()] = count++;
+  for (const array& a : inputs) first_[a.node().get()] = count++;
   for (const Unit& unit : plan_.units)
     for (const auto& member : unit.members) {
-      first[member.node] = count;
+      first_[member.node] = count;
       count += int(member.node->out.size());
     }
-  auto number = [&](const array& a) { return first.at(a.node().get()) + int(a.index()); };
   values_.resize(count);
   place_.assign(count, -1);
   fixed_.assign(count, 0);
@@ -32,14 +29,14 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
     piece.unit = &unit;
     for (const auto& member : unit.members)
       for (uint32_t i = 0; i < member.node->out.size(); ++i)
-        if (!unit.fused || member.stored) piece.makes.push_back(first[member.node] + int(i));
+        if (!unit.fused || member.stored) piece.makes.push_back(first_[member.node] + int(i));
     if (unit.fused) continue;  // `in` and `out` once its inputs have strides
     const Node& node = *unit.members[0].node;
     for (const array& input : node.inputs) {
       piece.in.push_back(number(input));
       piece.specs.push_back(&input.slot().spec);
     }
-    for (uint32_t i = 0; i < node.out.size(); ++i) piece.out.push_back(first[&node] + int(i));
+    for (uint32_t i = 0; i < node.out.size(); ++i) piece.out.push_back(first_[&node] + int(i));
     if (node.op->sort == Sort::constant) fixed_[piece.out[0]] = 1;
   }
   // The last piece that reads a value lets go of it; results stay.
@@ -53,8 +50,8 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
   for (size_t p = pieces_.size(); p-- > 0;)
     for (const auto& member : pieces_[p].unit->members)
       for (const array& input : member.node->inputs) {
-        const auto found = first.find(input.node().get());
-        if (found == first.end()) continue;
+        const auto found = first_.find(input.node().get());
+        if (found == first_.end()) continue;
         const int value = found->second + int(input.index());
         if (read[value] || fixed_[value]) continue;
         read[value] = 1;
@@ -149,23 +146,17 @@ void Prepared::run_fused(Piece& piece) {
   const Unit& unit = *piece.unit;
   if (!piece.built) {
     SmallVector<const array*, 8> loaded;
-    std::unordered_map<const Node*, int> first;
-    int count = 0;
-    for (const array& a : inputs_) first[a.node().get()] = count++;
+    // Strides are what the program is built from.
     for (const Unit& u : plan_.units)
-      for (const auto& member : u.members) {
-        first[member.node] = count;
-        // Strides are what the program is built from.
-        for (uint32_t i = 0; i < member.node->out.size(); ++i) member.node->out[i].storage.strides = values_[count + int(i)].strides;
-        count += int(member.node->out.size());
-      }
+      for (const auto& member : u.members)
+        for (uint32_t i = 0; i < member.node->out.size(); ++i)
+          member.node->out[i].storage.strides = values_[first_[member.node] + int(i)].strides;
     build_program(unit, piece.program, loaded);
     for (const array* a : loaded) {
-      piece.in.push_back(first.at(a->node().get()) + int(a->index()));
+      piece.in.push_back(number(*a));
       piece.specs.push_back(&a->slot().spec);
     }
-    for (const auto& member : unit.members)
-      if (member.stored) piece.out.push_back(first.at(member.node));
+    piece.out = piece.makes;
     piece.planned = plan_program(piece.program);
     piece.built = true;
   }
@@ -175,21 +166,20 @@ void Prepared::run_fused(Piece& piece) {
   for (const auto& member : unit.members) {
     if (!member.stored) continue;
     const Spec& spec = member.node->out[0].spec;
-    Storage& out = values_[piece.out[k]];
-    const int place = place_[piece.out[k]];
-    ++k;
+    const int made = piece.out[k++], place = place_[made];
+    Storage& out = values_[made];
     out.buffer = {};
     // Over an input that dies here.
-    if (arena_at_[piece.out[k - 1]] < 0 && (place < 0 || !(*places_)[place].buffer))
+    if (arena_at_[made] < 0 && (place < 0 || !(*places_)[place].buffer))
       for (int value : piece.dies) {
         const auto at = std::find(piece.in.begin(), piece.in.end(), value);
-        if (at == piece.in.end() || values_[value].buffer->refs.load() != 1 || !may_write(value)) continue;
+        if (at == piece.in.end() || !may_write(value)) continue;
         const Spec& of = *piece.specs[size_t(at - piece.in.begin())];
         if (size_of(of.type) != size_of(spec.type) || of.shape != spec.shape || !is_dense(of.shape, values_[value].strides)) continue;
         out = values_[value];  // two hold it now: nobody else takes it
         break;
       }
-    if (!out.buffer) out = take(piece.out[k - 1], spec);
+    if (!out.buffer) out = take(made, spec);
     bindings.push_back({bound(spec, out).data});
   }
   if (size_of(unit.domain)) run_program(*piece.planned, bindings.data());

@@ -5,6 +5,7 @@
 // buffers of its own, which are freed or written over as soon as nothing later reads them.
 #pragma once
 #include <deque>
+#include <unordered_map>
 
 #include "eval/plan.h"
 
@@ -30,16 +31,18 @@ class Prepared {
     SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
     SmallVector<int, 8> dies;
     SmallVector<const Spec*, 8> specs;  // of `in`
-    SmallVector<int, 8> makes;    // values that it stores, in order
+    SmallVector<int, 8> makes;    // values that it stores, in order: `out`
   };
   void run_fused(Piece&);
   void run_single(Piece&);
   void plan_arena();
+  int number(const array& a) const { return first_.at(a.node().get()) + int(a.index()); }
   bool may_write(int value) const;  // it dies with its piece, and only it has the buffer
   Storage take(int value, const Spec&);
 
   Plan plan_;
   std::vector<array> inputs_, outputs_;
+  std::unordered_map<const Node*, int> first_;  // the number of each node's first value
   std::vector<Strides> layout_;         // of the inputs
   std::deque<Piece> pieces_;            // stay where they are
   std::vector<int> results_;            // the value of each output

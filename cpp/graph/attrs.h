@@ -24,6 +24,12 @@ struct Attrs : Counted {
 };
 using AttrsRef = Ref<const Attrs>;
 
+// Attributes that hold functions or graphs: equal only to themselves.
+struct OwnAttrs : Attrs {
+  bool equal(const Attrs& o) const override { return this == &o; }
+  size_t hash() const override { return std::hash<const void*>{}(this); }
+};
+
 namespace detail {
 inline size_t mix(size_t h, size_t v) { return (h ^ v) * 0x9e3779b97f4a7c15ull + (h >> 31); }
 template <class T>

@@ -25,7 +25,6 @@ array or_zeros(const array& a, const Spec& spec) { return a ? a : zeros_as(spec)
 
 Stream stream_of(const ArrayList& inputs) { return inputs.empty() ? default_stream() : inputs[0].node()->stream; }
 
-// A carry must keep its shape and dtype.
 void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init) {
   for (size_t i = 0; i < init.size(); ++i)
     if (got[i].shape != init[i].shape() || got[i].type != init[i].dtype())
@@ -33,7 +32,6 @@ void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList
            " from the function, expected ", init[i].dtype(), init[i].shape(), " as at the start");
 }
 
-// Values of a running kernel as arrays, and back.
 array live(const Bound& b) { return from_storage(*b.spec, *b.storage); }
 ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
   ArrayList out;
@@ -41,12 +39,10 @@ ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
   return out;
 }
 
-// A body in a file has no captured arrays.
 void write_body(const Graph& body, Tokens& out) {
   ArrayList none;
   body.write(out, none);
 }
-// What a graph takes and gives, beside arrays of a file.
 void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from) {
   bool fits = graph.arguments() + from == in.size();
   for (size_t i = 0; fits && i < graph.arguments(); ++i)
@@ -83,7 +79,6 @@ std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, siz
   return out;
 }
 
-// The graph over lanes. Outputs as they come, their axes in `axes`.
 ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes) {
   bool any = false;
   for (int axis : in_axes) any |= axis >= 0;
@@ -95,7 +90,6 @@ ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_a
   return vmap([&](const ArrayList& in) { return graph(in); }, inputs, in_axes, axes);
 }
 
-// Which values follow from given arguments: `from[i]` for argument i.
 std::vector<char> followers(const Graph& graph, std::vector<char> from) {
   from.resize(graph.values(), 0);
   for (const auto& step : graph.steps())
@@ -110,7 +104,6 @@ std::vector<int64_t> value_range(int64_t from, int64_t until) {
   return out;
 }
 
-// The values of a graph, then the tangents of the inexact ones.
 ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents) {
   auto [values, out] = jvp([&](const ArrayList& in) { return graph(in); }, primals, tangents);
   for (size_t i = 0; i < out.size(); ++i)
@@ -118,37 +111,32 @@ ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& 
   return values;
 }
 
-// Which of the first `carries` outputs are mapped, when these arguments are: found by tracing until it stays.
-void settle_axes(const Graph& graph, const std::vector<Spec>& lane_specs, Axes& axes, size_t carries, int64_t lanes) {
+Axes mapped_outputs(const Graph& graph, const Axes& axes, int64_t lanes) {
+  std::vector<Spec> specs = graph.argument_specs();
+  Axes at, found;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (axes[i] >= 0) specs[i] = stacked(specs[i], lanes);
+    at.push_back(axes[i] >= 0 ? 0 : -1);
+  }
+  const Graph trial([&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); }, specs, "vmap");
+  return found;
+}
+
+void settle_axes(const Graph& graph, Axes& axes, size_t carries, int64_t lanes) {
   for (bool changed = true; changed;) {
     changed = false;
-    std::vector<Spec> specs;
-    Axes at;
-    for (size_t i = 0; i < lane_specs.size(); ++i) {
-      specs.push_back(axes[i] >= 0 ? stacked(lane_specs[i], lanes) : lane_specs[i]);
-      at.push_back(axes[i] >= 0 ? 0 : -1);
-    }
-    Axes found;
-    const Graph trial([&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); }, specs, "vmap");
+    const Axes found = mapped_outputs(graph, axes, lanes);
     for (size_t i = 0; i < carries; ++i)
       if (found[i] >= 0 && axes[i] < 0) axes[i] = 0, changed = true;
   }
 }
 
-// A bool for each lane, in the shape of a value with lanes in front.
 array for_lanes(const array& flags, const array& like) {
   Shape shape(like.ndim(), 1);
   shape[0] = flags.size();
   return reshape(flags, shape);
 }
 
-std::vector<Spec> specs_of(const ArrayList& arrays) {
-  std::vector<Spec> out;
-  for (const array& a : arrays) out.push_back(a.slot().spec);
-  return out;
-}
-
-// Two graphs of the same arguments, closed over what both capture.
 ArrayList close_both(GraphRef& a, GraphRef& b) {
   const ArrayList of_a = a->captures(), of_b = b->captures();
   const int64_t n = int64_t(a->arguments()), x = int64_t(of_a.size()), y = int64_t(of_b.size());

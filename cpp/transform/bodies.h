@@ -20,7 +20,6 @@ ArrayList part(const ArrayList& list, size_t from, size_t count);
 ArrayList joined(std::initializer_list<const ArrayList*> lists);
 Arrays as_inputs(const ArrayList& list);
 ArrayList as_list(const Arrays& arrays);
-std::vector<Spec> specs_of(const ArrayList& arrays);
 Stream stream_of(const ArrayList& inputs);
 array zeros_as(const Spec& spec);
 array or_zeros(const array& a, const Spec& spec);
@@ -48,8 +47,10 @@ std::vector<char> followers(const Graph& graph, std::vector<char> from);
 ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents);
 // The graph over lanes. Outputs as they come, their axes in `axes`.
 ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes);
-// Which carries are mapped: those that begin so (axes[i] >= 0), or come to be so. Found by tracing until it stays.
-void settle_axes(const Graph& graph, const std::vector<Spec>& lane_specs, Axes& axes, size_t carries, int64_t lanes);
+// The axes of a graph's outputs over lanes (-1: not mapped), where argument i is mapped if axes[i] >= 0.
+Axes mapped_outputs(const Graph& graph, const Axes& axes, int64_t lanes);
+// Which carries are mapped: those that begin so, or come to be so. Found by tracing until it stays.
+void settle_axes(const Graph& graph, Axes& axes, size_t carries, int64_t lanes);
 
 // Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in memory.
 class Stepper {

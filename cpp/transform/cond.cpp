@@ -1,9 +1,5 @@
 #include "eval/eval.h"
-#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/lanes.h"
-#include "ops/reduce/reduce.h"
-#include "ops/shape/shape.h"
 #include "transform/bodies.h"
 #include "transform/find_op.h"
 #include "transform/loops.h"
@@ -14,10 +10,8 @@ using namespace bodies;
 
 namespace {
 
-struct Branches final : Attrs {
+struct Branches final : OwnAttrs {
   GraphRef yes, no;  // (operand..., constant...) -> output...
-  bool equal(const Attrs& o) const override { return this == &o; }
-  size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream&) const override {}
   bool write(Tokens& out) const override {
     write_body(*yes, out);
@@ -28,9 +22,7 @@ struct Branches final : Attrs {
 const Branches& branches_of(const Node& node) { return static_cast<const Branches&>(*node.attributes); }
 
 Specs infer_cond(const Attrs* attributes, const Arrays&) {
-  Specs out;
-  for (const Spec& spec : static_cast<const Branches*>(attributes)->yes->output_specs()) out.push_back(spec);
-  return out;
+  return static_cast<const Branches*>(attributes)->yes->output_specs();
 }
 
 void run_cond(const Call& call) {

@@ -13,12 +13,10 @@ namespace lazulite {
 
 namespace {
 
-struct Custom final : Attrs {
+struct Custom final : OwnAttrs {
   Rules rules;
   size_t arguments;  // the other inputs are the results
   Custom(Rules r, size_t n) : rules(std::move(r)), arguments(n) {}
-  bool equal(const Attrs& o) const override { return this == &o; }
-  size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream& out) const override { out << arguments; }
 };
 const Custom& custom_of(const Node& node) { return static_cast<const Custom&>(*node.attributes); }
@@ -191,9 +189,7 @@ ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules
 
 ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
   if (!current_trace()) return f(arguments);
-  std::vector<Spec> specs;
-  for (const array& a : arguments) specs.push_back(a.slot().spec);
-  const auto traced = make_ref<Graph>(f, specs, "checkpoint");
+  const auto traced = make_ref<Graph>(f, specs_of(arguments), "checkpoint");
   // Captured arrays (the parameters of a module) are arguments like the others.
   ArrayList all = arguments;
   const ArrayList captures = traced->captures();

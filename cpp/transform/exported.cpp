@@ -101,12 +101,6 @@ struct ByteReader {
   }
 };
 
-std::vector<Spec> specs_of(const ArrayList& arrays) {
-  std::vector<Spec> out;
-  for (const array& a : arrays) out.push_back(a.slot().spec);
-  return out;
-}
-
 int64_t padded(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 std::string first_line(const char* text) { return std::string(text).substr(0, std::string(text).find('\n')); }
@@ -132,22 +126,15 @@ std::vector<int64_t> primes(size_t count, int64_t from, int64_t apart) {
 // ---- writing
 
 void FunctionWriter::add(const Function& f, const ArrayList& examples, const Signature& signature) {
-  for (const Trace& t : traces_)
-    if (!shapeless_ && t.signature.positional == signature.positional && t.signature.names == signature.names) {
-      // The same kind of call: of other shapes or dtypes, or it would never be found.
-      TokenReader reader(t.graph);
-      const int64_t n = reader.count();
-      bool same = n == int64_t(examples.size());
-      for (int64_t i = 0; i < n; ++i) {
-        const Dtype type = reader.dtype();
-        const Shape shape = Field<Shape>::read(reader);
-        same = same && examples[size_t(i)].dtype() == type && examples[size_t(i)].shape() == shape;
-      }
-      if (same) fail(Kind::value, "export_function", "the function was exported for these arguments already");
-    }
   const std::vector<Spec> specs = specs_of(examples);
+  for (const Trace& t : traces_) {
+    bool same = !shapeless_ && t.signature.positional == signature.positional && t.signature.names == signature.names;
+    for (size_t i = 0; same && i < specs.size(); ++i) same = t.specs[i].type == specs[i].type && t.specs[i].shape == specs[i].shape;
+    if (same) fail(Kind::value, "export_function", "the function was exported for these arguments already");
+  }
   Trace trace;
   trace.signature = signature;
+  trace.specs = specs;
   Graph(f, specs, "export_function", {.merge = !shapeless_}).write(trace.graph, captured_);
   traces_.push_back(shapeless_ ? free_sizes(f, specs, std::move(trace)) : std::move(trace));
 }
@@ -366,23 +353,13 @@ ImportedFunction::ImportedFunction(const std::string& path) {
     for (int64_t k = reader.count(); k > 0; --k) t.fixed.push_back(reader.text());
     const int64_t length = reader.count(int64_t(tokens.size()));
     for (int64_t k = 0; k < length; ++k) t.graph.push_back(reader.token());
-    size_t from = 0;
-    auto next = [&]() -> const Token& {
-      if (from >= t.graph.size()) fail(Kind::format, "import_function", "the file is damaged: arguments are missing");
-      return t.graph[from++];
-    };
-    auto whole = [&] {
-      const Token& token = next();
-      if (token.kind != Token::integer || token.i < 0 || token.i > 1 << 20) fail(Kind::format, "import_function", "the file is damaged: a number out of range");
-      return token.i;
-    };
-    const int64_t arguments = whole();
+    TokenReader head(t.graph);
+    const int64_t arguments = head.count(1 << 20);
     for (int64_t a = 0; a < arguments; ++a) {
-      const Tokens name = [&] { Tokens one; one.push_back(next()); return one; }();
-      t.types.push_back(TokenReader(name).dtype());
+      t.types.push_back(head.dtype());
       auto& shape = t.shapes.emplace_back();
-      for (int64_t d = whole(); d > 0; --d) {
-        shape.push_back(next());
+      for (int64_t d = head.count(1 << 16); d > 0; --d) {
+        shape.push_back(head.token());
         const Token& token = shape.back();
         const bool symbol = token.kind == Token::formula && token.terms.size() == 1 && token.terms[0].factor == 1 &&
                             token.terms[0].sizes.size() == 1 && token.terms[0].sizes[0] >= 0 && token.terms[0].sizes[0] < t.sizes;

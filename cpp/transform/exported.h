@@ -27,6 +27,7 @@ class FunctionWriter {
  private:
   struct Trace {
     Signature signature;
+    std::vector<Spec> specs;         // of the examples
     Tokens graph;
     std::vector<std::string> fixed;  // why sizes are fixed: "argument 0, axis 1: ..."
     int64_t sizes = 0;               // how many are free

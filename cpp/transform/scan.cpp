@@ -17,7 +17,7 @@ using namespace bodies;
 
 namespace {
 
-struct Scan final : Attrs {
+struct Scan final : OwnAttrs {
   GraphRef body;        // (carry..., x..., constant...) -> (carry..., y...)
   int64_t length;
   bool reverse;
@@ -25,8 +25,6 @@ struct Scan final : Attrs {
   // On a tape that is walked backward the last y are what `back` wants besides:
   size_t shown;         // outputs before them
   GraphRef back;        // (cotangents of the inexact outputs shown..., x..., constant..., kept...) -> those of the inexact inputs...
-  bool equal(const Attrs& o) const override { return this == &o; }
-  size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream& out) const override { out << length << (reverse ? ", reverse" : ""); }
   bool write(Tokens& out) const override {
     for (int64_t v : {length, int64_t(reverse), int64_t(carries), int64_t(xs)}) out.add(v);
@@ -325,7 +323,7 @@ Arrays vmap_scan(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
   const Scan& s = scan_of(node);
   const int64_t lanes = lane_count(in, in_axes);
   Axes axes = in_axes;
-  settle_axes(*s.body, s.body->argument_specs(), axes, s.carries, lanes);
+  settle_axes(*s.body, axes, s.carries, lanes);
   ArrayList init, rows, constants;
   Axes body_axes;
   for (size_t i = 0; i < in.size(); ++i) {

@@ -127,6 +127,12 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   trace.stop([&](const Node& node) { return !active.has(node); });
 }
 
+std::vector<Spec> specs_of(const ArrayList& arrays) {
+  std::vector<Spec> out;
+  for (const array& a : arrays) out.push_back(a.slot().spec);
+  return out;
+}
+
 Graph::Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs)
     : arguments_(std::move(arguments)), values_(int64_t(arguments_.size())), steps_(std::move(steps)), outputs_(std::move(outputs)) {
   auto check = [&](const Operand& o) {

@@ -5,6 +5,8 @@
 
 namespace lazulite {
 
+std::vector<Spec> specs_of(const ArrayList&);
+
 class Graph : public Counted {
  public:
   struct Operand {  // a value by number (arguments first, then outputs of steps), or a captured array

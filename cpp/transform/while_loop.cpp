@@ -1,9 +1,6 @@
 #include "eval/eval.h"
-#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
-#include "ops/shape/shape.h"
 #include "transform/bodies.h"
 #include "transform/find_op.h"
 #include "transform/loops.h"
@@ -14,11 +11,9 @@ using namespace bodies;
 
 namespace {
 
-struct While final : Attrs {
+struct While final : OwnAttrs {
   GraphRef test, body;  // (carry..., constant...) -> bool; -> carry...
   size_t carries;
-  bool equal(const Attrs& o) const override { return this == &o; }
-  size_t hash() const override { return std::hash<const void*>{}(this); }
   void print(std::ostream& out) const override { out << carries; }
   bool write(Tokens& out) const override {
     out.add(int64_t(carries));
@@ -30,9 +25,7 @@ struct While final : Attrs {
 const While& while_of(const Node& node) { return static_cast<const While&>(*node.attributes); }
 
 Specs infer_while(const Attrs* attributes, const Arrays&) {
-  Specs out;
-  for (const Spec& spec : static_cast<const While*>(attributes)->body->output_specs()) out.push_back(spec);
-  return out;
+  return static_cast<const While*>(attributes)->body->output_specs();
 }
 
 void run_while(const Call& call) {
@@ -104,20 +97,9 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
   const ArrayList constants = part(as_list(in), w.carries, in.size() - w.carries);
   const Axes constant_axes(in_axes.begin() + w.carries, in_axes.end());
   Axes axes = in_axes;
-  settle_axes(*w.body, w.body->argument_specs(), axes, w.carries, lanes);
+  settle_axes(*w.body, axes, w.carries, lanes);
   // Is the test mapped?
-  Axes tested;
-  {
-    std::vector<Spec> specs;
-    Axes at;
-    for (size_t i = 0; i < in.size(); ++i) {
-      const Spec& spec = w.test->argument_specs()[i];
-      specs.push_back(axes[i] >= 0 ? stacked(spec, lanes) : spec);
-      at.push_back(axes[i] >= 0 ? 0 : -1);
-    }
-    const Graph trial([&](const ArrayList& leaves) { return lanes_of(*w.test, leaves, at, tested); }, specs, "vmap");
-  }
-  const bool each = tested[0] >= 0;
+  const bool each = mapped_outputs(*w.test, axes, lanes)[0] >= 0;
   if (each)
     for (size_t i = 0; i < w.carries; ++i) axes[i] = std::max(axes[i], 0);
   Axes carry_axes;

@@ -242,7 +242,7 @@ def test_cond_runs_one_of_two():
 
 
 def test_cond_leaves_the_other_branch_alone():
-    # Its integer division by an index out of bounds would raise.
+    # Reading it would raise: the index is out of bounds.
     x = mx.arange(3)
     f = lambda p, i: mx.cond(p, lambda: x[i], lambda: mx.array(-1))
     assert f(mx.array(False), mx.array(10)).item() == -1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import os
 
 from . import _core
@@ -50,7 +49,6 @@ def _describe(tree: Any, arrays: list) -> Any:
 
 
 _core._compile_helpers(Leaf, fill, _sorted_names)
-
 
 _RandomState = type(_core.random.state)
 
@@ -202,25 +200,7 @@ class _Held:
 
 
 class _Entry:
-    __slots__ = ("graph", "result", "state", "random", "keep")
-
-
-def _closure_arrays(fun: Callable, depth: int = 0) -> list:
-    """Arrays in the cells of a function, and of functions in its cells; as the key of a call (compiled.cpp)."""
-    fun = getattr(fun, "__func__", fun)
-    found: list = []
-    if not isinstance(fun, _Function) or depth > 4:
-        return found
-    for cell in fun.__closure__ or ():
-        try:
-            value = cell.cell_contents
-        except ValueError:  # not bound yet
-            continue
-        if isinstance(value, array):
-            found.append(value)
-        else:
-            found.extend(_closure_arrays(value, depth + 1))
-    return found
+    __slots__ = ("graph", "result", "state", "random")
 
 
 _many_traces = 32
@@ -232,7 +212,6 @@ def _as_input(value: Any) -> Any:
 
 
 _Method = type(_State(None).read)
-_Function = type(_as_input)
 
 
 class CompiledPlan:
@@ -258,12 +237,11 @@ class CompiledFunction(_core._Compiled):
     """What compile returns; calls like the function that it wraps. Calls and the cache of traces are in
     cpp/bind/compiled.cpp; what is traced, and what becomes of state, is here."""
 
-    def __init__(self, fun, inputs, outputs, shapeless, cache_size, dynamic=()):
+    def __init__(self, fun, inputs, outputs, cache_size, dynamic=()):
         named_like(fun, self)
         self._fun = fun
         self._inputs = _State(inputs)
         self._outputs = _State(outputs)
-        self._shapeless = shapeless
         self._cache_size = cache_size
         self._dynamic = frozenset([dynamic] if isinstance(dynamic, (int, str)) else dynamic)
         self._traces = 0
@@ -285,7 +263,6 @@ class CompiledFunction(_core._Compiled):
         state = self._inputs.read()
         random = _core.random.state[0]
         entry = _Entry()
-        entry.keep = _closure_arrays(self._fun)
         if not report:
             self._watch(args, kwargs)
         saved = self._inputs.snapshot() + self._outputs.snapshot()
@@ -379,4 +356,4 @@ def compile(
     array(2, dtype=float32)
     """
     check_callable("compile", fun)
-    return CompiledFunction(fun, inputs, outputs, shapeless, cache_size or _default_cache_size, dynamic)
+    return CompiledFunction(fun, inputs, outputs, cache_size or _default_cache_size, dynamic)
