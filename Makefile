@@ -1,5 +1,6 @@
 # make demo: builds, installs into .venv and trains a network on real digits (writes digits.png)
 # make test: the same set-up, then GoogleTest through ctest, and pytest
+# make fuzz: every fuzzer for SECONDS, from a seed that is another each day (SEED)
 # make ci:   clang with warnings as errors, Debian's own tool set, and the find_package example
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BUILD := build/venv
 DEBIAN_PACKAGES := g++ cmake ninja-build ccache libgtest-dev python3-venv python3-dev
 CI_PACKAGES := clang pybind11-dev python3-numpy python3-pytest
 
-.PHONY: demo test ci build system clean bench
+.PHONY: demo test fuzz ci build system clean bench
 
 demo: build
 	@$(RUN) -c "import sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q scikit-learn matplotlib tqdm
@@ -20,6 +21,12 @@ test: build
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure
 	$(RUN) -m pytest tests
+
+SECONDS ?= 60
+SEED ?= $(shell date +%Y%m%d0000)
+fuzz: build
+	@$(RUN) -c "import scipy, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q scipy ml_dtypes
+	$(RUN) tests/fuzz/run.py $(SECONDS) $(SEED)
 
 build: system $(VENV)/ready
 	LAZULITE_BUILD_DIR=$(BUILD) LAZULITE_CMAKE_ARGS="-DLAZULITE_TESTS=OFF" $(RUN) -m pip install -q --no-build-isolation --no-deps -e .

@@ -1,0 +1,693 @@
+"""Random programs over the exported table: each step beside NumPy in float64, and one result to the bit however it runs.
+
+A program is a list of statements. Step by step, each is compared with what NumPy makes of the very values that it read. Then
+it runs as it stands (lazy, with evaluations at random places), with other thread numbers, with every name deleted after its
+last use (so that buffers are given away), compiled, and in processes of other settings: all must agree to the bit.
+"""
+
+import ast
+import hashlib
+import inspect
+import random
+import re
+
+import common
+import numpy as np
+
+import lazulite.core as mx
+import table
+from lazulite.core import _core
+
+ROWS = {(r.module, r.name): r for r in table.TESTED}
+BLOCK, REDUCE, CHUNK = 512, 4096, 32768
+MOST = 300_000  # elements of one array
+DTYPES = table.ALL
+
+
+def array(dtype, shape, seed, low=-2.0, high=2.0):
+    rng = np.random.default_rng(seed)
+    v = rng.uniform(low, high, shape)
+    if dtype.startswith("complex"):
+        v = v + 1j * rng.uniform(low, high, shape)
+    elif dtype == "bool":
+        v = v > (low + high) / 2
+    elif "int" in dtype:
+        v = np.round(np.abs(v * 3) if dtype[0] == "u" else v * 3).astype(dtype)
+    return mx.array(v, getattr(mx, dtype.replace("bool", "bool_")))
+
+
+def indices(high, shape, seed):
+    return mx.array(np.random.default_rng(seed).integers(0, high, shape), mx.int32)
+
+
+SCOPE = {"mx": mx, "np": np, "array": array, "indices": indices}
+HEADER = common.HEADER + "".join("\n\n" + inspect.getsource(f) for f in (array, indices)) + "\n\n"
+
+
+# ---- making -----------------------------------------------------------------------------------------
+
+
+class Maker:
+    """Makes a program; the statements are recorded as they come, on zeros, for shapes and dtypes. Nothing is evaluated."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.lines, self.arrays, self.count = [], {}, 0
+        self.dtypes = rng.sample(DTYPES, rng.choice([1, 2, 3]))
+        if rng.random() < 0.7:
+            self.dtypes[0] = rng.choice(["float32", "float32", "float16", "bfloat16", "float64", "complex64"])
+        small = [0, 1, 1, 2, 3, 4, 5, 7, 17]
+        kind = rng.random()
+        self.sizes = small
+        if kind < 0.35:
+            self.sizes = small + [BLOCK - 1, BLOCK, BLOCK + 1, 64, 65, 127]
+        elif kind < 0.5:
+            self.sizes = small[1:] + [CHUNK + 1, 2 * CHUNK + 3, REDUCE + 1, REDUCE - 1, 3 * REDUCE + 5]
+        elif kind < 0.6:
+            self.sizes = [1, 2, 129, 260, 513]
+
+    def name(self):
+        self.count += 1
+        return f"v{self.count - 1}"
+
+    def shape(self):
+        for _ in range(9):
+            shape = tuple(self.rng.choice(self.sizes) for _ in range(self.rng.choice([0, 1, 1, 2, 2, 2, 3, 4])))
+            if np.prod(shape, dtype=object) <= MOST:
+                return shape
+        return (self.rng.choice(self.sizes),)
+
+    def record(self, line, value):
+        """Keeps an assignment whose recorded value is known."""
+        self.lines.append(line)
+        self.arrays[line.split(" ", 1)[0]] = value
+
+    def fresh(self, dtype, shape, low=-2.0, high=2.0):
+        name = self.name()
+        domain = "" if (low, high) == (-2.0, 2.0) else f", {low}, {high}"
+        self.record(f'{name} = array("{dtype}", {shape}, {self.rng.randrange(1000)}{domain})', mx.zeros(shape, table.dtype_of(dtype)))
+        return name
+
+    def attempt(self, text):
+        """The value of an expression on what is recorded, or None when it is refused or too large."""
+        try:
+            value = eval(text, {**SCOPE, **self.arrays})
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        parts = table.arrays_in(value)
+        return value if all(p.size <= MOST for p in parts) else None
+
+    # ---- operands
+
+    def operand(self, shape, dtype, row=None):
+        """An expression of this shape and dtype: a name, a view of one, or a new array."""
+        shape = tuple(shape)
+        low, high = (row.low, row.high) if row else (-2.0, 2.0)
+        if "int" in dtype and low >= 0:
+            low = max(low, 0.4)
+        usual = [n for n, a in self.arrays.items() if table.name_of(a.dtype) == dtype]
+        size = int(np.prod(shape))
+        found = [n for n in usual if self.arrays[n].shape == shape]
+        candidates = list(found)
+        for n in usual:
+            a = self.arrays[n]
+            if a.shape != shape and a.size == size and self.rng.random() < 0.5:
+                candidates.append(f"{n}.reshape({shape})")
+            if a.ndim == len(shape) == 2 and a.shape == shape[::-1]:
+                candidates.append(f"{n}.T")
+            if a.ndim == len(shape) and a.shape != shape and all(p >= q for p, q in zip(a.shape, shape)):
+                candidates.append(n + "[" + ", ".join(self.part(p, q) for p, q in zip(a.shape, shape)) + "]" if shape else n)
+            if self.rng.random() < 0.3 and a.ndim <= len(shape) and all(p in (1, q) for p, q in zip(a.shape[::-1], shape[::-1])):
+                candidates.append(f"mx.broadcast_to({n}, {shape})")
+        if candidates and self.rng.random() < 0.85:
+            chosen = self.rng.choice(candidates)
+            if (low, high) != (-2.0, 2.0) and dtype not in ("bool", "complex64", "complex128"):
+                name = self.name()
+                bounds = (low, high) if "int" not in dtype else (int(np.ceil(low * 3)), int(high * 3))
+                text = f"mx.clip({chosen}, {bounds[0]}, {bounds[1]})"
+                value = self.attempt(text)
+                if value is None or table.name_of(value.dtype) != dtype:
+                    return self.fresh(dtype, shape, low, high)
+                self.record(f"{name} = {text}", value)
+                return name
+            return chosen
+        if shape and self.rng.random() < 0.3:  # a strided or reversed operand
+            axis = self.rng.randrange(len(shape))
+            step = self.rng.choice([2, -1, -2])
+            grown = tuple(n * abs(step) if k == axis else n for k, n in enumerate(shape))
+            key = ", ".join(f"::{step}" if k == axis else ":" for k in range(len(shape)))
+            return f"{self.fresh(dtype, grown, low, high)}[{key}]"
+        return self.fresh(dtype, shape, low, high)
+
+    def part(self, have, want):
+        if have == want:
+            return self.rng.choice([":", ":", "::-1"]) if have else ":"
+        start = self.rng.randint(0, have - want)
+        if want and start == 0 and have // want >= 2 and self.rng.random() < 0.5:
+            step = have // want
+            return f":{(want - 1) * step + 1}:{step}"
+        return f"{start}:{start + want}"
+
+    def existing(self, *, least=0):
+        names = [n for n, a in self.arrays.items() if a.ndim >= least]
+        return self.rng.choice(names) if names else None
+
+    # ---- statements
+
+    def call(self):
+        """A row of the table, by one of its cases with other sizes."""
+        row = self.rng.choice(list(ROWS.values()))
+        if row.elementwise:
+            return self.elementwise(row)
+        case = self.rng.choice(row.cases)
+        dtype = self.rng.choice(list(row.types) if row.types else self.dtypes)
+        tree = ast.parse(f"args({case})", mode="eval").body
+        made = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in "xib"]
+        axes = {c.value for m in made for c in m.args[m.func.id == "i" :] if isinstance(c, ast.Constant) and c.value >= 2}
+        for _ in range(4):
+            changed = {n: self.rng.choice(self.sizes) for n in axes if self.rng.random() < 0.6}
+            everywhere = self.rng.random() < 0.4
+            before = len(self.lines), dict(self.arrays), self.count
+            text = self.case_text(row, tree, axes, changed, everywhere, dtype)
+            value = text and self.attempt(text)
+            if text and value is not None and table.arrays_in(value):
+                self.result(text, value)
+                return
+            del self.lines[before[0] :]
+            self.arrays, self.count = before[1], before[2]
+            dtype = self.rng.choice(list(row.types) if row.types else ["float32", *self.dtypes])
+
+    def case_text(self, row, tree, axes, changed, everywhere, dtype):
+        def size(node):
+            return changed.get(node.value, node.value)
+
+        def text(node):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in "xib":
+                shape = tuple(size(c) for c in node.args)
+                if node.func.id == "i":
+                    high, shape = shape[0], shape[1:]
+                    if any(changed.get(n, n) != n for n in axes):
+                        high = min(changed.get(n, n) for n in axes)  # in range on any axis
+                    if np.prod(shape, dtype=object) > MOST or high == 0:
+                        raise ValueError
+                    name = self.name()
+                    self.record(f"{name} = indices({max(high, 1)}, {shape}, {self.rng.randrange(1000)})", mx.zeros(shape, mx.int32))
+                    return name
+                if np.prod(shape, dtype=object) > MOST:
+                    raise ValueError
+                return self.operand(shape, "bool" if node.func.id == "b" else dtype, row)
+            if isinstance(node, (ast.List, ast.Tuple)):
+                inner = ", ".join(text(e) for e in node.elts)
+                return f"[{inner}]" if isinstance(node, ast.List) else f"({inner},)" if node.elts else "()"
+            if everywhere and isinstance(node, ast.Constant) and type(node.value) is int:
+                return str(size(node))
+            if isinstance(node, ast.Attribute) and not isinstance(node.value, ast.Name):
+                return f"{text(node.value)}.{node.attr}"
+            return ast.unparse(node)
+
+        try:
+            parts = [text(a) for a in tree.args] + [f"{k.arg}={text(k.value)}" for k in tree.keywords]
+        except ValueError:
+            return None
+        return f"mx.{row.module + '.' if row.module else ''}{row.name}({', '.join(parts)})"
+
+    def elementwise(self, row):
+        of_ours = [d for d in self.dtypes if d in row.types]
+        dtype = self.rng.choice(of_ours or list(row.types))
+        parts = re.findall(r"x\(", row.cases[0])
+        base = self.rng.choice([a.shape for a in self.arrays.values()] or [()]) if self.rng.random() < 0.7 else self.shape()
+        operands = []
+        for k in range(len(parts)):
+            shape = base
+            if k and self.rng.random() < 0.3:  # broadcasts
+                shape = tuple(1 if self.rng.random() < 0.5 else n for n in base)[self.rng.randrange(len(base) + 1) :]
+            other = self.rng.choice(of_ours) if of_ours and self.rng.random() < 0.2 else dtype
+            operands.append(self.operand(shape, other, row))
+        if len(operands) == 2 and self.rng.random() < 0.15:
+            operands[self.rng.randrange(2)] = self.rng.choice(["2", "3"] if "int" in dtype else ["1.5", "2"] if dtype != "bool" else ["True"])
+        text = f"mx.{row.name}({', '.join(operands)})"
+        value = self.attempt(text)
+        if value is not None:
+            self.result(text, value)
+
+    def result(self, text, value):
+        name = self.name()
+        if isinstance(value, (list, tuple)):
+            k = self.rng.randrange(len(value))
+            text, value = f"{text}[{k}]", value[k]
+        if isinstance(value, mx.array):
+            self.record(f"{name} = {text}", value)
+
+    def key(self, a, *, writing=False):
+        """An index of NumPy's for an array, as text."""
+        parts = []
+        gathered = False
+        for n in a.shape[: self.rng.randint(1, a.ndim)]:
+            kind = self.rng.random()
+            if kind < 0.2 and n:
+                parts.append(str(self.rng.randint(-n, n - 1)))
+            elif kind < 0.45 and n and not gathered:
+                gathered = True
+                shape = self.rng.choice([(1,), (2,), (3, 2), (min(n, 40),), (0,)])
+                name = self.name()
+                self.record(f"{name} = indices({n}, {shape}, {self.rng.randrange(1000)})", mx.zeros(shape, mx.int32))
+                parts.append(name)
+            elif kind < 0.9:
+                start, stop = sorted((self.rng.randint(0, n), self.rng.randint(0, n)))
+                step = self.rng.choice(["", "", "2", "-1", "3", "-2"])
+                parts.append(f"{stop if stop < n else ''}:{start or ''}:{step}" if step.startswith("-") else f"{start or ''}:{stop if stop < n else ''}:{step}")
+            else:
+                parts.append(":")
+        if self.rng.random() < 0.15 and not writing:
+            parts.insert(self.rng.randint(0, len(parts)), "None")
+        if self.rng.random() < 0.2 and len(parts) < a.ndim:
+            parts.insert(0, "...")
+        return ", ".join(parts)
+
+    def read(self):
+        n = self.existing(least=1)
+        if n is None:
+            return
+        text = self.rng.choice([f"{n}[{self.key(self.arrays[n])}]", f"{n}.T", f"{n}[...]"])
+        value = self.attempt(text)
+        if value is not None:
+            self.result(text, value)
+
+    def write(self):
+        n = self.existing(least=1)
+        if n is None:
+            return
+        a = self.arrays[n]
+        key = self.key(a, writing=True)
+        place = self.attempt(f"{n}[{key}]")
+        if place is None:
+            return
+        dtype = table.name_of(a.dtype)
+        shape = place.shape
+        if self.rng.random() < 0.3:
+            shape = tuple(1 if self.rng.random() < 0.5 else k for k in shape)
+        same = [m for m, b in self.arrays.items() if b.shape == shape and b.dtype == a.dtype]
+        value = self.rng.choice(["1", n if n in same else "1", self.operand(shape, dtype), self.operand(shape, dtype)])
+        if self.rng.random() < 0.3 and place.shape == a.shape:  # of itself, in another order
+            value = f"{n}[{', '.join([self.rng.choice(['::-1', ':']) for _ in a.shape])}]"
+        kind = self.rng.random()
+        if kind < 0.5:
+            line = f"{n}[{key}] = {value}"
+        elif kind < 0.65 and dtype != "bool":
+            line = f"{n}[{key}] {self.rng.choice(['+=', '*='])} {value}"
+        else:
+            method = self.rng.choice([m for m in ("add", "subtract", "multiply", "maximum", "minimum", "set")])
+            if dtype == "bool":
+                method = "set"
+            text = f"{n}.at[{key}].{method}({value})"
+            made = self.attempt(text)
+            if made is not None:
+                self.result(text, made)
+            return
+        try:
+            scope = {**SCOPE, **{m: mx.zeros(b.shape, b.dtype) if m == n else b for m, b in self.arrays.items()}}
+            exec(line, scope)
+        except (ValueError, TypeError, IndexError):
+            return
+        if scope[n].size <= MOST:
+            self.lines.append(line)
+
+    def in_place(self):
+        n = self.existing()
+        if n is None:
+            return
+        a = self.arrays[n]
+        dtype = table.name_of(a.dtype)
+        if dtype == "bool":
+            return
+        shape = tuple(1 if self.rng.random() < 0.2 else k for k in a.shape)
+        value = self.rng.choice(["1", n, self.operand(shape, dtype), self.operand(shape, dtype)])
+        self.lines.append(f"{n} {self.rng.choice(['+=', '-=', '*='])} {value}")
+
+    def rename(self):
+        n = self.existing()
+        if n:
+            name = self.name()
+            self.record(f"{name} = {n}", self.arrays[n])
+
+    def evaluate(self):
+        names = self.rng.sample(list(self.arrays), min(len(self.arrays), self.rng.randint(1, 3)))
+        if names:
+            self.lines.append(self.rng.choice([f"mx.eval({', '.join(names)})", f"mx.async_eval({', '.join(names)})", f"np.asarray({names[0]}.astype(mx.float32))"]))
+
+    def delete(self):
+        if len(self.arrays) > 3:
+            n = self.existing()
+            del self.arrays[n]
+            self.lines.append(f"del {n}")
+
+    def make(self):
+        kinds = [self.call] * 10 + [self.read] * 2 + [self.write] * 3 + [self.in_place] * 2 + [self.rename, self.delete]
+        evaluates = self.rng.random() < 0.6
+        for _ in range(self.rng.choice([3, 6, 12, 20])):
+            self.rng.choice(kinds)()
+            if evaluates and self.rng.random() < 0.15:
+                self.evaluate()
+        return self.lines
+
+
+def generate(rng):
+    return Maker(rng).make()
+
+
+# ---- one statement beside NumPy -----------------------------------------------------------------------
+
+
+class Unknown(Exception):
+    """NumPy has no such statement, or its values say nothing about ours."""
+
+
+def wide(value):
+    return table.wide(value)
+
+
+def finite(values):
+    return all(np.isfinite(v).all() for v in values if v.dtype.kind in "fc")
+
+
+def close(got, wanted, inputs, row=None):
+    """None, or how an array differs from what NumPy makes of the same inputs."""
+    value, wanted = table.to_numpy(got), np.asarray(wanted)
+    if value.shape != wanted.shape:
+        return f"shape {value.shape}, expected {wanted.shape}"
+    if value.size == 0:
+        return None
+    if value.dtype.kind in "biu":
+        if wanted.dtype.kind in "fc":
+            return None
+        return None if (value == wanted.astype(value.dtype)).all() else where(value, wanted.astype(value.dtype))
+    name = table.name_of(got.dtype)
+    kind = {"float16": np.float16, "bfloat16": np.float32, "float32": np.float32, "complex64": np.float32}.get(name, np.float64)
+    eps = 2.0**-7 if name == "bfloat16" else np.finfo(kind).eps
+    most = np.finfo(kind).max / 4
+    wanted = wanted.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+    value = value.astype(wanted.dtype)
+    largest = max([1.0] + [float(np.abs(v).max()) for v in inputs if v.size and v.dtype.kind != "b"])
+    read = max([1] + [v.size for v in inputs])
+    if not largest < 1e4 or not np.abs(wanted).max() < most:
+        return None
+    slack = eps * 16 * (np.abs(wanted) + largest * max(1.0, (read / value.size) ** 0.5))
+    wrong = ~(np.abs(value - wanted) <= slack)
+    return where(value, wanted, wrong) if wrong.any() else None
+
+
+def where(value, wanted, wrong=None):
+    wrong = value != wanted if wrong is None else wrong
+    at = tuple(int(k[0]) for k in np.nonzero(wrong)) if wrong.ndim else ()
+    return f"at {at} of {value.shape} ({int(wrong.sum())} places): {value[at]}, NumPy says {wanted[at]}"
+
+
+def row_of(function):
+    path = ast.unparse(function).split(".")
+    return ROWS.get(("" if len(path) == 2 else path[1], path[-1])) if path[0] == "mx" else None
+
+
+def beside_numpy(node, scope, got):
+    """What NumPy says about an expression whose operands are known and whose value is `got`; Unknown where it cannot."""
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call) and row_of(node.value.func):
+        k = ast.literal_eval(node.slice)
+        return beside_numpy(node.value, scope, got)[k]  # one of several results
+    if isinstance(node, ast.Name):
+        return wide(scope[node.id])
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return wide(evaluated(node.value, scope)).T
+    if isinstance(node, ast.Subscript):
+        return wide(evaluated(node.value, scope))[numpy_key(node.slice, scope)]
+    if not isinstance(node, ast.Call):
+        raise Unknown
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "reshape" and row_of(node.func) is None:
+        return wide(evaluated(node.func.value, scope)).reshape(evaluated(node.args[0], scope))
+    at = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if isinstance(at, ast.Subscript) and isinstance(at.value, ast.Attribute) and at.value.attr == "at":
+        out = wide(evaluated(at.value.value, scope)).copy()
+        update(out, numpy_key(at.slice, scope), node.func.attr, wide(evaluated(node.args[0], scope)))
+        return out
+    row = row_of(node.func)
+    if row is None:
+        raise Unknown
+    args = [evaluated(a, scope) for a in node.args]
+    kwargs = {k.arg: evaluated(k.value, scope) for k in node.keywords}
+    arrays = table.arrays_in(args)
+    if row.elementwise:
+        low, high = row.low, row.high
+        for a in arrays:
+            v = wide(a)
+            if v.dtype.kind in "iu" and low >= 0 and v.size and v.min() < 1:
+                raise Unknown
+            if v.size and v.dtype.kind == "f" and ((low, high) != (-2.0, 2.0) or row.ulp is None) and (v.min() < min(low, -high) or v.max() > 20):
+                raise Unknown
+            if (low, high) != (-2.0, 2.0) and v.size and v.dtype.kind == "f" and v.min() < low:
+                raise Unknown
+        args = [a if isinstance(a, mx.array) else mx.array(a) if len(args) > 1 else a for a in args]
+        if len(args) == 2:
+            weak = [not isinstance(evaluated(n, scope), mx.array) for n in node.args]
+            common_type = (mx.result_type(*[a for a, w in zip(args, weak) if not w]))
+            if any(weak) and (mx.issubdtype(common_type, mx.integer) or common_type == mx.bool_) and any(mx.issubdtype(a.dtype, mx.floating) for a in args):
+                raise Unknown
+            args = [a.astype(common_type) for a in args]
+    values = [wide(a) for a in args]
+    if not finite([v for v in flat(values)]):
+        raise Unknown
+    result = got[0] if isinstance(got, (list, tuple)) else got
+    if table.name_of(result.dtype) in table.INEXACT and not any(v.dtype.kind in "fc" for v in flat(values)):
+        values = [v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype != np.int32 else v for v in values]
+    try:
+        with np.errstate(all="ignore"):
+            return row.reference()(*values, **kwargs)
+    except (TypeError, OverflowError):
+        raise Unknown from None
+
+
+def flat(tree):
+    return [leaf for part in tree for leaf in flat(part)] if isinstance(tree, (list, tuple)) else [tree] if isinstance(tree, np.ndarray) else []
+
+
+def evaluated(node, scope):
+    return eval(compile(ast.Expression(node), "program", "eval"), scope)
+
+
+def numpy_key(node, scope):
+    key = evaluated(node, scope)
+    return tuple(wide(k) if isinstance(k, mx.array) else k for k in key) if isinstance(key, tuple) else wide(key) if isinstance(key, mx.array) else key
+
+
+UPDATES = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+
+
+def update(out, key, method, value):
+    with np.errstate(all="ignore"):
+        if method == "set":
+            out[key] = value
+        else:
+            UPDATES[method].at(out, key, value)
+
+
+def inputs_of(node, scope):
+    return [wide(scope[n.id]) for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(scope.get(n.id), mx.array)]
+
+
+def stepped(lines):
+    """Runs step by step beside NumPy: (Failure or None, the results)."""
+    scope = dict(SCOPE)
+    for line in lines:
+        statement = ast.parse(line).body[0]
+        try:
+            wanted = None
+            held = {n: bits(a) for n, a in scope.items() if isinstance(a, mx.array)}
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                exec(line, scope)
+                target = scope[statement.targets[0].id]
+                mx.eval(target)
+                made = statement.value
+                if not (isinstance(made, ast.Call) and isinstance(made.func, ast.Name)):
+                    try:
+                        wanted = beside_numpy(made, scope, target)
+                    except Unknown:
+                        pass
+                    except Exception as error:
+                        return common.raised(error, "NumPy, unlike ours,"), None
+                inputs = inputs_of(made, scope)
+                changed = {statement.targets[0].id}
+            elif isinstance(statement, (ast.Assign, ast.AugAssign)):
+                place = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+                name = (place.value if isinstance(place, ast.Subscript) else place).id
+                inputs = inputs_of(statement, scope)
+                out = wide(scope[name]).copy()
+                key = numpy_key(place.slice, scope) if isinstance(place, ast.Subscript) else ...
+                value = wide(evaluated(statement.value, scope))
+                if isinstance(statement, ast.AugAssign):
+                    operator = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}[type(statement.op)]
+                    with np.errstate(all="ignore"):
+                        value = operator(out[key], value)
+                if not (out.dtype.kind in "biu" and np.asarray(value).dtype.kind in "fc"):
+                    with np.errstate(all="ignore"):
+                        out[key] = value
+                    wanted = out
+                changed = {n for n, a in scope.items() if a is scope[name]}
+                exec(line, scope)
+                target = scope[name]
+                mx.eval(target)
+            else:
+                exec(line, scope)
+                changed = set()
+        except (NameError, SyntaxError, AttributeError):
+            return None, None  # no program (it is being shrunk)
+        except IndexError as error:
+            return None, error  # of an array of indices, which only evaluation sees
+        except Exception as error:
+            return common.raised(error, "a step"), None
+        if wanted is not None and not isinstance(wanted, (list, tuple)):
+            said = close(target, wanted, inputs)
+            if said and finite(inputs):
+                return common.Failure("a step is not what NumPy makes", f"{line}: {said}"), None
+        for n, b in held.items():
+            if n in scope and n not in changed and bits(scope[n]) != b:
+                return common.Failure("a step changes another array", f"{line}: {n}"), None
+    return None, results_in(scope)
+
+
+# ---- the same program in other ways --------------------------------------------------------------------
+
+
+def bits(a):
+    """dtype, shape and a hash of the elements; every nan is the same."""
+    if mx.issubdtype(a.dtype, mx.inexact):
+        v = np.array(a.view(mx.uint16)) if a.dtype == mx.bfloat16 else np.array(a)
+        if a.dtype == mx.bfloat16:
+            v[(v & 0x7FFF) > 0x7F80] = 0x7FC0
+        elif v.dtype.kind == "c":
+            v.real[np.isnan(v.real)] = np.nan
+            v.imag[np.isnan(v.imag)] = np.nan
+        else:
+            v[np.isnan(v)] = np.nan
+    else:
+        v = np.array(a)
+    return [a.dtype.name, list(a.shape), hashlib.blake2b(np.ascontiguousarray(v).tobytes(), digest_size=8).hexdigest()]
+
+
+def results_in(scope):
+    return {n: bits(a) for n, a in scope.items() if isinstance(a, mx.array)}
+
+
+def plainly(lines):
+    scope = dict(SCOPE)
+    for line in lines:
+        exec(line, scope)
+    left = [a for a in scope.values() if isinstance(a, mx.array)]
+    mx.eval(left)
+    return results_in(scope)
+
+
+def names_in(line):
+    return {n.id for n in ast.walk(ast.parse(line)) if isinstance(n, ast.Name)} - set(SCOPE)
+
+
+def given_away(lines):
+    """The program with every name deleted after its last use, and the last statement's name kept."""
+    last = {n: k for k, line in enumerate(lines) for n in names_in(line)}
+    deleted = {n for line in lines if line.startswith("del ") for n in names_in(line)}
+    out = []
+    for k, line in enumerate(lines):
+        if line.startswith(("mx.eval", "mx.async_eval", "np.asarray")):
+            continue
+        out.append(line)
+        gone = sorted(n for n in names_in(line) if last[n] == k and n not in deleted)
+        if gone and k + 2 < len(lines):
+            out.append("del " + ", ".join(gone))
+    return out
+
+
+def as_function(lines):
+    """The program as a function of its new arrays: (inputs, function)."""
+    starts = [line for line in lines if re.match(r"v\d+ = (array|indices)\(", line)]
+    body = [line for line in lines if line not in starts and not line.startswith(("mx.eval", "mx.async_eval", "np.asarray"))]
+    names = [line.split(" ", 1)[0] for line in starts]
+    text = f"def program({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in body) + "    return {k: a for k, a in locals().items()}\n"
+    scope = dict(SCOPE)
+    exec(text, scope)
+    inputs = {}
+    for line in starts:
+        exec(line, SCOPE, inputs)
+    return [inputs[n] for n in names], scope["program"]
+
+
+def check(lines):
+    failure, wanted = stepped(lines)
+    if failure or wanted is None:
+        return failure
+    if isinstance(wanted, IndexError):
+        try:
+            plainly(lines)
+        except IndexError:
+            return None
+        return common.Failure("lazy lacks the error of a step", str(wanted))
+    before = mx.num_threads()
+    for way, run in WAYS.items():
+        try:
+            mx.set_num_threads({"lazy": 2, "given away": 7}.get(way, before))
+            got = run(lines)
+        except Exception as error:
+            return common.raised(error, way)
+        finally:
+            mx.set_num_threads(before)
+        for n, b in got.items():
+            if b != wanted.get(n, b):
+                return common.Failure(f"{way} differs from step by step", f"{n}: got {b}, expected {wanted[n]}")
+    return None
+
+
+def compiled(lines):
+    inputs, function = as_function(lines)
+    kept = [bits(a) for a in inputs]
+    call = mx.compile(function)
+    first, second = results_in(call(*inputs)), results_in(call(*inputs))
+    if first != second:
+        raise AssertionError("the second call of a compiled function differs from the first")
+    if [bits(a) for a in inputs] != kept:
+        raise AssertionError("a compiled function changed its argument")
+    return first
+
+
+WAYS = {"lazy": plainly, "given away": lambda lines: plainly(given_away(lines)), "compiled": compiled}
+
+
+def simplify(lines):
+    """Candidates in which one statement gives way to a new array of the same shape."""
+    scope = dict(SCOPE)
+    for line in lines:
+        exec(line, scope)
+    for k, line in reversed(list(enumerate(lines))):
+        match = re.match(r"(v\d+) = (?!array\(|indices\()", line)
+        a = match and scope.get(match.group(1))
+        if isinstance(a, mx.array):
+            yield lines[:k] + [f'{match.group(1)} = array("{a.dtype.name}", {a.shape}, 1)'] + lines[k + 1 :]
+    for k, line in enumerate(lines):
+        match = re.match(r'(v\d+ = array\(")(\w+)(".*)', line)
+        if match and match.group(2) != "float32":
+            yield lines[:k] + [match.group(1) + "float32" + match.group(3)] + lines[k + 1 :]
+
+
+def show(lines, kind):
+    """The program as a script."""
+    if kind.startswith("given away"):
+        lines = given_away(lines)
+    names = sorted({n for line in lines for n in names_in(line)}, key=lambda n: int(n[1:]))
+    text = HEADER + "\n".join(lines) + "\n"
+    if kind.startswith("compiled"):
+        text += "# differs inside mx.compile from outside, as a function of the arrays that array() and indices() make\n"
+    return text + f'for n in {names}:\n    if n in globals():\n        print(n, globals()[n])\n'
+
+
+VARIANTS = [
+    ({"LAZULITE_ISA": "generic", "LAZULITE_OPENBLAS": "none"}, {"LAZULITE_OPENBLAS": "none"}),
+    {"LAZULITE_FUSE": "0"},
+    {"LAZULITE_DONATE": "0"},
+]
+
+if __name__ == "__main__":
+    common.main(generate, check, results=plainly, variants=VARIANTS, simplify=simplify, show=show)
