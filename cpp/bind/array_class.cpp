@@ -99,7 +99,7 @@ PyObject* inplace_slot(PyObject* a, PyObject* b) {
   if (!fits(b)) return binary_slot<F>(a, b);
   return guarded([&] {
     array result = F::call(a, b);
-    if (current_trace()) check_retarget(unwrap(a));
+    before_change(unwrap(a));
     unwrap(a) = std::move(result);
     return Py_NewRef(a);
   });
@@ -236,7 +236,7 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
   }
   try {
     array result = set_item(unwrap(self), key, value, Write::set);
-    if (current_trace()) check_retarget(unwrap(self));
+    before_change(unwrap(self));
     unwrap(self) = std::move(result);
     return 0;
   } catch (...) {

@@ -17,12 +17,15 @@ namespace lazulite::bind {
 
 namespace {
 
+using Cells = std::vector<py::object>;
+
 // ---- keys: everything that a trace depends on, as bytes; and the arrays, in order
 
 struct Key {
   std::string bytes;
   ArrayList arrays;
   std::vector<py::object> named;  // what `bytes` names by address
+  const Cells* own = nullptr;     // cells that the function itself binds: they say nothing about it
 
   void tag(char c) { bytes.push_back(c); }
   template <class T>
@@ -107,22 +110,40 @@ struct Key {
     }
   }
 
-  // State: containers in their own order; what is neither array nor constant is passed over.
-  void add_state(PyObject* o, int depth = 0) {
-    if (is_array(o)) return add_array(o);
+  // State, and which of its arrays are one object.
+  void add_state(PyObject* o) {
+    const size_t first = arrays.size();
+    held.clear();
+    add_held(o);
+    size_t places = 4;
+    while (places < 2 * held.size()) places *= 2;
+    table.assign(places, -1);
+    for (size_t i = 0; i < held.size(); ++i) {
+      size_t at = (reinterpret_cast<size_t>(held[i]) >> 4) * 0x9e3779b97f4a7c15ull >> 20 & (places - 1);
+      while (table[at] >= 0 && held[size_t(table[at])] != held[i]) at = (at + 1) & (places - 1);
+      if (table[at] >= 0) tag('='), raw(int64_t(i)), raw(table[at]);
+      else table[at] = int64_t(i);
+    }
+    if (arrays.size() - first != held.size()) fail(Kind::runtime, "compile", "state that changes while it is read");
+  }
+  std::vector<PyObject*> held;
+  std::vector<int64_t> table;
+  // Containers in their own order; what is neither array nor constant is passed over.
+  void add_held(PyObject* o, int depth = 0) {
+    if (is_array(o)) return held.push_back(o), add_array(o);
     if (depth > 100) fail(Kind::value, "compile", "state nested deeper than 100");
     if (PyTuple_Check(o)) {
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) add_state(PyTuple_GET_ITEM(o, i), depth + 1);
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) add_held(PyTuple_GET_ITEM(o, i), depth + 1);
     } else if (PyDict_Check(o)) {
       tag('D'), raw(PyDict_GET_SIZE(o));
       PyObject *name, *value;
       Py_ssize_t at = 0;
       while (PyDict_Next(o, &at, &name, &value)) add_name(name);
       at = 0;
-      while (PyDict_Next(o, &at, &name, &value)) add_state(value, depth + 1);
+      while (PyDict_Next(o, &at, &name, &value)) add_held(value, depth + 1);
     } else if (PyList_Check(o)) {
       tag('L'), raw(PyList_GET_SIZE(o));
-      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) add_state(PyList_GET_ITEM(o, i), depth + 1);
+      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) add_held(PyList_GET_ITEM(o, i), depth + 1);
     } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
       const Py_ssize_t n = PyObject_Length(o);
       if (n < 0) throw PythonError{};
@@ -130,23 +151,38 @@ struct Key {
       for (Py_ssize_t i = 0; i < n; ++i) {
         const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(o, i));
         if (!item) throw PythonError{};
-        add_state(item.ptr(), depth + 1);
+        add_held(item.ptr(), depth + 1);
       }
     } else {
       add_constant(o);
     }
   }
-  // Arrays in the cells of a function, and of the functions in its cells (what grad returns holds the
-  // user's): a rebound cell is noticed. The entry keeps the arrays, so that no other has their address.
+  // What the cells of a function hold, and of the functions in its cells (what grad returns holds the user's):
+  // numbers and text by value, all else by identity. The entry keeps what is named by its address.
   void add_closure(PyObject* fun, int depth = 0) {
     if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
     if (!PyFunction_Check(fun) || depth > 4) return;
     PyObject* cells = PyFunction_GET_CLOSURE(fun);
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
       PyObject* held = PyCell_GET(PyTuple_GET_ITEM(cells, i));
-      if (!held) continue;
-      if (is_array(held)) raw(held), named.push_back(py::reinterpret_borrow<py::object>(held));
-      else add_closure(held, depth + 1);
+      if (own && std::any_of(own->begin(), own->end(), [&](const py::object& c) { return c.ptr() == PyTuple_GET_ITEM(cells, i); })) continue;
+      if (!held) tag('-');
+      else if (!add_constant(held)) {
+        tag('@'), raw(held);
+        named.push_back(py::reinterpret_borrow<py::object>(held));
+        add_closure(held, depth + 1);
+      }
+    }
+  }
+  // The cells that add_closure looks at, and what they hold.
+  static void collect(PyObject* fun, std::vector<std::pair<py::object, py::object>>& out, int depth = 0) {
+    if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
+    if (!PyFunction_Check(fun) || depth > 4) return;
+    PyObject* cells = PyFunction_GET_CLOSURE(fun);
+    for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
+      PyObject *cell = PyTuple_GET_ITEM(cells, i), *held = PyCell_GET(cell);
+      out.emplace_back(py::reinterpret_borrow<py::object>(cell), py::reinterpret_borrow<py::object>(held));
+      if (held) collect(held, out, depth + 1);
     }
   }
   static PyObject* sorted_names;
@@ -225,11 +261,22 @@ struct Entry {
   bool writes = false;     // it has state to write
   Py_ssize_t random = -1;  // which value is the next random state
   uint64_t used = 0;
+  uint64_t traced = 0, looked = 0;  // by the clock of captures: when it was made, and last found to be up to date
+  // False when an array that it captured has been changed in place since.
+  bool fresh() {
+    const uint64_t now = capture_clock().load();
+    if (looked == now) return true;
+    for (const array& a : graph->sources())
+      if (a.node()->captured.load() > traced) return false;
+    looked = now;
+    return true;
+  }
 };
 
 struct State {
   py::object fun, inputs, outputs, dynamic;
   std::unordered_map<std::string, Entry> entries;
+  Cells own;  // cells that the function binds when it is traced: a side effect
   size_t limit = 64;
   uint64_t clock = 0;
 };
@@ -251,6 +298,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   State& s = state_of(self);
   for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) Py_VISIT(o->ptr());
+  for (auto& cell : s.own) Py_VISIT(cell.ptr());
   for (auto& [key, entry] : s.entries) {
     Py_VISIT(entry.made.ptr());
     for (auto& o : entry.named) Py_VISIT(o.ptr());
@@ -261,6 +309,7 @@ int clear(PyObject* self) {
   State& s = state_of(self);
   for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) *o = py::object();
   s.entries.clear();
+  s.own.clear();
   return 0;
 }
 void dealloc(PyObject* self) {
@@ -270,6 +319,23 @@ void dealloc(PyObject* self) {
   type->tp_free(self);
   Py_DECREF(type);
 }
+
+// One thread at a time calls functions that have state: while one is traced, the state's objects hold leaves.
+PyObject* state_lock = nullptr;  // a threading.RLock
+struct Turn {
+  const bool taken;
+  explicit Turn(bool wanted) : taken(wanted) {
+    if (taken && !py::reinterpret_steal<py::object>(PyObject_CallMethod(state_lock, "acquire", nullptr))) throw PythonError{};
+  }
+  Turn(const Turn&) = delete;
+  ~Turn() {
+    if (!taken) return;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    Py_XDECREF(PyObject_CallMethod(state_lock, "release", nullptr));
+    PyErr_Restore(type, value, trace);
+  }
+};
 
 Entry& insert(State& s, Key& key, py::object made) {
   while (s.entries.size() >= s.limit && !s.entries.empty()) {
@@ -300,19 +366,35 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
       args = PyTuple_GET_ITEM(converted.ptr(), 0);
       kwargs = PyTuple_GET_ITEM(converted.ptr(), 1);
     }
+    const Turn turn(s.inputs || s.outputs);
     Key key;
+    key.own = &s.own;
     key.add_tree(args);
     if (kwargs && PyDict_GET_SIZE(kwargs)) key.add_tree(kwargs);
     key.tag('S');
     if (s.inputs) key.add_state(s.inputs.ptr());
+    const size_t closure = key.bytes.size();
     key.add_closure(s.fun.ptr());
     auto found = s.entries.find(key.bytes);
     Entry* entry;
-    if (found != s.entries.end()) {
+    if (found != s.entries.end() && found->second.fresh()) {
       entry = &found->second;
     } else {
+      const uint64_t now = capture_clock().load();
+      std::vector<std::pair<py::object, py::object>> cells;
+      Key::collect(s.fun.ptr(), cells);
       py::object made = py::reinterpret_borrow<py::object>(self).attr("_trace")(py::handle(args), kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()));
+      bool bound = false;  // a counter of traces, say; an array would be a value of the trace
+      for (auto& [cell, held] : cells)
+        if (PyObject* const holds = PyCell_GET(cell.ptr()); holds != held.ptr() && !(holds && is_array(holds)) && !(held && is_array(held.ptr())))
+          s.own.push_back(std::move(cell)), bound = true;
+      if (bound) {
+        key.bytes.resize(closure);
+        key.named.clear();
+        key.add_closure(s.fun.ptr());
+      }
       entry = &insert(s, key, std::move(made));
+      entry->traced = entry->looked = now;
     }
     entry->used = ++s.clock;
     key.arrays.push_back(random::default_key());
@@ -365,14 +447,17 @@ void add_compiled(py::module_& m) {
   m.attr("_Compiled") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
   m.def("_set_compile", [](bool on) { enabled = on; });
   // What the call above needs of Python.
-  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names) {
+  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names, py::object lock) {
+    state_lock = lock.release().ptr();
     Result::leaf_type = leaf.release().ptr();
     Result::fill = fill.release().ptr();
     Key::sorted_names = sorted_names.release().ptr();
   });
   py::class_<PyGraph>(m, "_Graph")
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {
-        return PyGraph{make_ref<Graph>(flat(fun), specs_of(from_list(like)), "compile", Graph::Options{fold_bytes, true, report})};
+        auto graph = make_ref<Graph>(flat(fun), specs_of(from_list(like)), "compile", Graph::Options{fold_bytes, true, report, true});
+        for (const array& a : graph->sources()) note_captured(a);
+        return PyGraph{std::move(graph)};
       }))
       .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
       .def("report", [](const PyGraph& g) {

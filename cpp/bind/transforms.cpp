@@ -105,7 +105,10 @@ void add_transforms(py::module_& m) {
   });
   m.def("_tracing", [] { return current_trace() != nullptr; });
   m.def("_copy_handle", [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
-  m.def("_set_handle", [](py::handle a, py::handle b) { unwrap(a.ptr()) = unwrap(b.ptr()); });
+  m.def("_set_handle", [](py::handle a, py::handle b) {
+    if (unwrap(a.ptr()).node()->captured.load()) note_change(*unwrap(a.ptr()).node());
+    unwrap(a.ptr()) = unwrap(b.ptr());
+  });
   m.def("_swap_handles", [](py::handle a, py::handle b) { std::swap(unwrap(a.ptr()), unwrap(b.ptr())); });
   m.def("_same_handle", [](py::handle a, py::handle b) { return unwrap(a.ptr()).same(unwrap(b.ptr())); });
 }

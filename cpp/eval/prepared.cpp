@@ -24,6 +24,7 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
   values_.resize(count);
   place_.assign(count, -1);
   fixed_.assign(count, 0);
+  loose_.assign(count, 0);
   for (const Unit& unit : plan_.units) {
     Piece& piece = pieces_.emplace_back();
     piece.unit = &unit;
@@ -38,6 +39,10 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
     }
     for (uint32_t i = 0; i < node.out.size(); ++i) piece.out.push_back(first_[&node] + int(i));
     if (node.op->sort == Sort::constant) fixed_[piece.out[0]] = 1;
+    bool loose = node.op->places;
+    if (node.op->sort == Sort::view)
+      for (int value : piece.in) loose |= bool(loose_[value]);
+    for (int value : piece.out) loose_[value] = char(loose);
   }
   // The last piece that reads a value lets go of it; results stay.
   std::vector<char> read(count, 0);
@@ -142,24 +147,38 @@ Storage Prepared::take(int value, const Spec& spec) {
   return {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
 }
 
+// The program of a fused piece holds the strides of what it loads.
+void Prepared::build(Piece& piece) {
+  SmallVector<const array*, 8> loaded;
+  for (const Unit& u : plan_.units)
+    for (const auto& member : u.members)
+      for (uint32_t i = 0; i < member.node->out.size(); ++i)
+        member.node->out[i].storage.strides = values_[first_[member.node] + int(i)].strides;
+  piece.program = {};
+  piece.in.clear();
+  piece.specs.clear();
+  piece.seen.clear();
+  build_program(*piece.unit, piece.program, loaded);
+  for (const array* a : loaded) {
+    piece.in.push_back(number(*a));
+    piece.specs.push_back(&a->slot().spec);
+    if (loose_[piece.in.back()]) piece.seen.push_back(values_[piece.in.back()].strides);
+  }
+  piece.out = piece.makes;
+  piece.planned = plan_program(piece.program);
+  piece.built = true;
+}
+
+bool Prepared::still_fits(const Piece& piece) const {
+  size_t k = 0;
+  for (size_t i = 0; k < piece.seen.size(); ++i)
+    if (loose_[piece.in[i]] && !(values_[piece.in[i]].strides == piece.seen[k++])) return false;
+  return true;
+}
+
 void Prepared::run_fused(Piece& piece) {
   const Unit& unit = *piece.unit;
-  if (!piece.built) {
-    SmallVector<const array*, 8> loaded;
-    // Strides are what the program is built from.
-    for (const Unit& u : plan_.units)
-      for (const auto& member : u.members)
-        for (uint32_t i = 0; i < member.node->out.size(); ++i)
-          member.node->out[i].storage.strides = values_[first_[member.node] + int(i)].strides;
-    build_program(unit, piece.program, loaded);
-    for (const array* a : loaded) {
-      piece.in.push_back(number(*a));
-      piece.specs.push_back(&a->slot().spec);
-    }
-    piece.out = piece.makes;
-    piece.planned = plan_program(piece.program);
-    piece.built = true;
-  }
+  if (!piece.built || !still_fits(piece)) build(piece);
   SmallVector<Binding, 16> bindings;
   for (size_t i = 0; i < piece.in.size(); ++i) bindings.push_back({bound(*piece.specs[i], values_[piece.in[i]]).data});
   size_t k = 0;

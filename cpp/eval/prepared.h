@@ -31,8 +31,11 @@ class Prepared {
     SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
     SmallVector<int, 8> dies;
     SmallVector<const Spec*, 8> specs;  // of `in`
+    SmallVector<Strides, 2> seen;       // of the loose values among `in`, when the program was built
     SmallVector<int, 8> makes;    // values that it stores, in order: `out`
   };
+  void build(Piece&);
+  bool still_fits(const Piece&) const;
   void run_fused(Piece&);
   void run_single(Piece&);
   void plan_arena();
@@ -48,6 +51,7 @@ class Prepared {
   std::vector<int> results_;            // the value of each output
   std::vector<int> place_;              // the output whose place a value may use, or -1
   std::vector<char> fixed_;             // constants stay
+  std::vector<char> loose_;             // a kernel says where these lie, or they are views of such: at each run anew
   std::vector<int64_t> arena_at_;       // where a value lies in the arena, in bytes, or -1
   int64_t arena_bytes_ = 0;
   Ref<Buffer> arena_;

@@ -144,6 +144,16 @@ void check_retarget(const array& old) {
            trace->name == std::string_view("compile") ? ", or name the array in inputs= and outputs=" : "");
 }
 
+std::atomic<uint64_t>& capture_clock() {
+  static std::atomic<uint64_t> clock{1};
+  return clock;
+}
+void note_captured(const array& a) {
+  uint64_t none = 0;
+  a.node()->captured.compare_exchange_strong(none, 1);
+}
+void note_change(Node& old) { old.captured.store(++capture_clock()); }
+
 Trace::~Trace() { close(); }
 
 Untraced::Untraced() : outer(top) { top = nullptr; }
@@ -165,9 +175,11 @@ void Trace::close() {
   if (!open) return;
   stop();
   open = false;
-  for (auto& node : tape)
-    if (node->pins.fetch_sub(1) == 1 && node->state.load(std::memory_order_acquire) == State::ready)
-      node->inputs.clear();
+  for (auto& node : tape) {
+    if (node->pins.fetch_sub(1) != 1) continue;
+    if (node->state.load(std::memory_order_acquire) == State::ready) node->inputs.clear();
+    if (node->op->passes) node->attributes = {};  // rules of its own: nobody can ask for them any more
+  }
   tape.clear();
 }
 

@@ -34,6 +34,7 @@ struct Node : Counted {
   std::atomic<Run*> run{nullptr};  // under the plan lock
   Ref<Failure> failure;
   const char* transform = nullptr;  // of a leaf: who made it
+  std::atomic<uint64_t> captured{0};  // not 0: traces captured it; then when an object that held it was changed (trace.h)
   // Scratch of the planner, under the plan lock.
   uint64_t mark = 0;
   int32_t unit = -1, uses = 0;

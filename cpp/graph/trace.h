@@ -39,4 +39,15 @@ Trace* current_trace();
 void check_retarget(const array& old);
 uint64_t next_sequence();
 
+// Traces that are kept capture arrays by reference to the objects that hold them: when such an object is changed
+// in place, the trace is out of date.
+std::atomic<uint64_t>& capture_clock();  // counts such changes
+void note_captured(const array&);
+void note_change(Node& old);
+// To be called before an object that holds `old` gets another value.
+inline void before_change(const array& old) {
+  if (current_trace()) check_retarget(old);
+  if (old.node()->captured.load(std::memory_order_relaxed)) note_change(*old.node());
+}
+
 }  // namespace lazulite

@@ -13,25 +13,28 @@ inline bool any_inexact(const Node& node) {
   return false;
 }
 
-// With `inexact_only`: by way of inexact values.
+// With `inexact_only`: by way of inexact values. Raises for what another thread made meanwhile, which may
+// follow from the leaves in ways that are not known.
 struct Active {
   std::unordered_set<const Node*> set, tape;
 
-  Active(const Trace& trace, const ArrayList& leaves, const char* name, bool inexact_only) {
+  Active(const Trace& trace, const ArrayList& leaves, const ArrayList& outputs, const char* name, bool inexact_only) {
     for (auto& leaf : leaves) set.insert(leaf.node().get());
+    auto check = [&](const Node& from) {
+      if (from.seq > trace.begin && from.op->sort != Sort::input && from.op->sort != Sort::constant && !tape.count(&from))
+        fail(Kind::value, name, "an array that was made in another thread while the function ran: "
+             "its history is not known; make it before the transform begins");
+    };
     for (auto& node : trace.tape) {
       tape.insert(node.get());
       for (const array& input : node->inputs) {
         const Node* from = input.node().get();
-        if (set.count(from)) {
-          if (!inexact_only || any_inexact(*node)) set.insert(node.get());
-        } else if (from->seq > trace.begin && from->op->sort != Sort::input && from->op->sort != Sort::constant &&
-                   !tape.count(from)) {
-          fail(Kind::value, name, "an array that was made in another thread while the function ran: "
-               "its history is not known; make it before the transform begins");
-        }
+        if (!set.count(from)) check(*from);
+        else if (!inexact_only || any_inexact(*node)) set.insert(node.get());
       }
     }
+    for (const array& out : outputs)
+      if (out && !set.count(out.node().get())) check(*out.node());
   }
   bool has(const array& a) const { return set.count(a.node().get()); }
   bool has(const Node& n) const { return set.count(&n); }

@@ -42,7 +42,7 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
   Trace trace(transform, true);
   const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, transform, false);
+  const Active active(trace, leaves, outputs, transform, false);
 
   // What the outputs need, over the tape; the rest is dead.
   std::unordered_set<const Node*> needed;
@@ -50,6 +50,18 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   for (size_t i = trace.tape.size(); i-- > 0;)
     if (needed.count(trace.tape[i].get()))
       for (const array& input : trace.tape[i]->inputs) needed.insert(input.node().get());
+
+  if (options.sources) {
+    std::unordered_set<const Node*> found;
+    auto add = [&](const array& a) {
+      const Node& node = *a.node();
+      if (node.seq < trace.begin && !active.has(node) && node.op->sort != Sort::constant && found.insert(&node).second) sources_.push_back(a);
+    };
+    for (const auto& node : trace.tape)
+      if (needed.count(node.get()))
+        for (const array& input : node->inputs) add(input);
+    for (const array& out : outputs) add(out);
+  }
 
   // The value of a node's output: the operand of its first output, counted on.
   std::unordered_map<const Node*, Operand> known;

@@ -34,6 +34,7 @@ class Graph : public Counted {
     int64_t fold_bytes = 0;
     bool merge = true;    // equal ops over equal values become one
     bool report = false;  // fill Report::before
+    bool sources = false; // fill sources()
   };
 
   // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the trace are
@@ -57,6 +58,8 @@ class Graph : public Counted {
   int64_t values() const { return values_; }
   const Report& report() const { return report_; }
   std::string print() const;
+  // What it captured, before anything was computed of it once.
+  const ArrayList& sources() const { return sources_; }
 
   // In tokens; captured arrays by their place in `captured`, which grows. Raises for what no file can hold.
   void write(Tokens& out, ArrayList& captured) const;
@@ -69,6 +72,7 @@ class Graph : public Counted {
   std::vector<Step> steps_;
   std::vector<Operand> outputs_;
   Report report_;
+  ArrayList sources_;
 };
 
 }  // namespace lazulite

@@ -43,7 +43,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
   trace.reverse = true;
   const ArrayList outputs = f(leaves);
   const ArrayList given = cotangents(outputs);
-  const Active active(trace, leaves, "vjp", true);
+  const Active active(trace, leaves, outputs, "vjp", true);
   trace.stop();
   Values found;
   for (size_t i = 0; i < outputs.size(); ++i)
@@ -82,7 +82,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
   const ArrayList leaves = make_leaves(primals);
   Trace trace("jvp");
   const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, "jvp", true);
+  const Active active(trace, leaves, outputs, "jvp", true);
   trace.stop();
   Values found;
   for (size_t i = 0; i < leaves.size(); ++i)
@@ -185,7 +185,7 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
   ArrayList mapped;
   for (size_t i = 0; i < leaves.size(); ++i)
     if (in_axes[i] >= 0) mapped.push_back(leaves[i]);
-  const Active active(trace, mapped, "vmap", false);
+  const Active active(trace, mapped, outputs, "vmap", false);
   trace.stop([&](const Node& node) { return !active.has(node); });
 
   struct Lane {
@@ -215,9 +215,16 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
       axes.push_back(axis);
     }
     StreamScope scope(node.stream);
-    Lane& lane = batched[&node];
-    lane.values = node.op->vmap ? node.op->vmap(node, in, axes, lane.axes)
-                                : loop_lanes(node, in, axes, lanes, lane.axes);
+    Lane lane;
+    bool mapped = false;
+    for (int axis : axes) mapped |= axis >= 0;
+    if (!mapped) {  // of what no lane changes: the same for all
+      lane.values = record_all(*node.op, node.attributes, std::move(in), node.stream);
+      lane.axes = Axes(lane.values.size(), -1);
+    } else {
+      lane.values = node.op->vmap ? node.op->vmap(node, in, axes, lane.axes) : loop_lanes(node, in, axes, lanes, lane.axes);
+    }
+    batched[&node] = std::move(lane);
   }
   ArrayList result;
   out_axes.clear();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import RLock
 
 from . import _core
 from ._core import array
@@ -48,7 +49,10 @@ def _describe(tree: Any, arrays: list) -> Any:
     return tree
 
 
-_core._compile_helpers(Leaf, fill, _sorted_names)
+_state_lock = RLock()  # held by calls of compiled functions that have state
+if hasattr(os, "register_at_fork"):  # in a child no other thread holds it
+    os.register_at_fork(after_in_child=lambda: _state_lock._is_owned() or _state_lock._at_fork_reinit())
+_core._compile_helpers(Leaf, fill, _sorted_names, _state_lock)
 
 _RandomState = type(_core.random.state)
 
@@ -118,14 +122,16 @@ def _restore(saved: list):
                     container[k] = v
 
 
-def _state_template(value: Any, arrays: list, known: set) -> Any:
+def _state_template(value: Any, arrays: list, known: set, places: dict) -> Any:
     if isinstance(value, array):
-        arrays.append(_core._copy_handle(value))
-        return (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
+        if id(value) not in places:  # one object in two places stays one
+            arrays.append(_core._copy_handle(value))
+            places[id(value)] = (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
+        return places[id(value)]
     if isinstance(value, tuple):
-        return rebuild_sequence(value, [_state_template(v, arrays, known) for v in value])
+        return rebuild_sequence(value, [_state_template(v, arrays, known, places) for v in value])
     if _is_container(value):
-        return _Held(value, [(k, _state_template(v, arrays, known)) for k, v in _entries(value)])
+        return _Held(value, [(k, _state_template(v, arrays, known, places)) for k, v in _entries(value)])
     return value
 
 
@@ -177,7 +183,7 @@ class _State:
     def describe(self, arrays: list, before: list) -> Any:
         """A template of what is held now, whose arrays are appended to `arrays` (copies of the handles);
         `before` are the array objects that were held."""
-        return _state_template(self.root, arrays, {id(a) for a in before})
+        return _state_template(self.root, arrays, {id(a) for a in before}, {})
 
     def write(self, part: Any, values: list):
         """Makes the container hold what the template says."""
@@ -267,17 +273,20 @@ class CompiledFunction(_core._Compiled):
             self._watch(args, kwargs)
         saved = self._inputs.snapshot() + self._outputs.snapshot()
         n, m = len(arguments), len(state)
+        distinct = {id(held): i for i, held in reversed(list(enumerate(state)))}  # one object may be there twice
+        swapped = [(state[i], n + i) for i in distinct.values()]
 
         def flat(leaves):
             # State arrays become leaves under the objects by which everybody knows them.
-            for held, leaf in zip(state, leaves[n:]):
-                _core._swap_handles(held, leaf)
+            for held, i in swapped:
+                _core._swap_handles(held, leaves[i])
             key_leaf = leaves[n + m]
             _core._push_key(key_leaf)  # of this thread, until the trace is made
             try:
                 args, kwargs = fill(shape, leaves[:n])
                 outputs: list = []
                 entry.result = template(self._fun(*args, **kwargs), outputs)
+                outputs[:] = map(_core._copy_handle, outputs)  # state among them gets its own value back below
                 entry.state = self._outputs.describe(outputs, state)
                 entry.random = None
                 drawn = _core.random.state[0]
@@ -286,8 +295,8 @@ class CompiledFunction(_core._Compiled):
                     entry.random = Leaf(len(outputs) - 1)
                 return outputs
             finally:
-                for held, leaf in zip(state, leaves[n:]):
-                    _core._swap_handles(held, leaf)
+                for held, i in swapped:
+                    _core._swap_handles(held, leaves[i])
                 _core._pop_key()
                 _restore(saved)
 

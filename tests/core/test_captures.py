@@ -1,0 +1,225 @@
+"""What functions reach besides their arguments: state, captured arrays, other threads' arrays, rules."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+
+def in_thread(f):
+    made = []
+    thread = threading.Thread(target=lambda: made.append(f()))
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize("transform", [
+    lambda f: mx.grad(f)(mx.array(2.0)),
+    lambda f: mx.value_and_grad(f)(mx.array(2.0)),
+    lambda f: mx.vjp(f, [mx.array(2.0)], [mx.array(1.0)]),
+    lambda f: mx.jvp(f, [mx.array(2.0)], [mx.array(1.0)]),
+    lambda f: mx.grad(lambda x: mx.grad(f)(x * x))(mx.array(2.0)),
+])
+def test_a_value_that_another_thread_computed_is_an_error_not_zero(transform, evaluated):
+    def square(x):
+        y = x * x
+        if evaluated:
+            mx.eval(y)
+        return y
+
+    with pytest.raises(ValueError):
+        transform(lambda x: in_thread(lambda: square(x)))
+    with pytest.raises(ValueError):
+        transform(lambda x: x + in_thread(lambda: square(x)))
+
+
+def test_vmap_and_compile_refuse_values_of_other_threads():
+    for f in (mx.vmap, mx.compile, lambda f: mx.grad(lambda x: mx.checkpoint(f)(x).sum())):
+        with pytest.raises(ValueError, match="another thread"):
+            f(lambda x: in_thread(lambda: x * x))(mx.ones(3))
+
+
+def test_compiled_state_may_hold_one_array_twice():
+    w = mx.array(1.0)
+    state = {"a": w, "b": w}
+
+    def step(x):
+        state["a"] = state["b"] = state["a"] + x
+        return state["a"] * state["b"]
+
+    compiled = mx.compile(step, inputs=state, outputs=state)
+    assert [compiled(mx.array(1.0)).item() for _ in range(3)] == [4, 9, 16]
+    assert state["a"] is state["b"] and compiled.cache_info()[0] == 1
+    state["b"] = mx.array(10.0)  # no longer tied: another trace
+    apart = mx.compile(lambda x: state["a"] * state["b"] + x, inputs=state)
+    assert apart(mx.array(0.0)).item() == 40
+    state["b"] = state["a"]
+    assert apart(mx.array(0.0)).item() == 16
+    state["b"] = mx.array(2.0)
+    assert apart(mx.array(0.0)).item() == 8
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_one_container_may_be_named_twice(in_place):
+    held = [mx.array(1.0)]
+
+    def step(x):
+        if in_place:
+            held[0] += x
+        else:
+            held[0] = held[0] + x
+        return held[0]
+
+    compiled = mx.compile(step, inputs=[held, held], outputs=[held, held])
+    assert [compiled(mx.array(1.0)).item() for _ in range(3)] == [2, 3, 4]
+    assert held[0].item() == 4
+
+
+def test_tied_weights_of_a_module_in_a_compiled_step():
+    import lazulite.nn as nn
+    import lazulite.optimizers as optim
+
+    def train(wrap):
+        mx.random.seed(3)
+        a, b = nn.Linear(4, 4), nn.Linear(4, 4)
+        b.weight = a.weight
+        model = nn.Sequential(a, b)
+        opt = optim.SGD(0.1)
+        state = [model.state, opt.state]
+
+        def step(x):
+            loss, g = nn.value_and_grad(model, lambda x: (model(x) ** 2).sum())(x)
+            opt.update(model, g)
+            return loss
+
+        f = mx.compile(step, inputs=state, outputs=state) if wrap else step
+        return [f(mx.ones((2, 4))).item() for _ in range(4)]
+
+    assert np.allclose(train(True), train(False), rtol=1e-5)
+
+
+def test_threads_may_trace_with_the_same_state():
+    state = {"n": mx.array(0)}
+
+    def step(x):
+        state["n"] = state["n"] + 1
+        return x + state["n"]
+
+    compiled = mx.compile(step, inputs=state, outputs=state)
+    errors = []
+
+    def run(k):
+        try:
+            for i in range(1, 30):
+                compiled(mx.zeros((i, k)))
+        except Exception as e:
+            errors.append(e)
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(1, 5)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors and state["n"].item() == 4 * 29
+
+
+module_level = mx.array([1.0, 2.0])
+
+
+def test_a_captured_array_that_is_changed_in_place_is_seen():
+    c = mx.array([1.0, 2.0])
+    f = mx.compile(lambda x: x + c * 2)
+    assert f(mx.zeros(2)).tolist() == [2, 4]
+    c += 10
+    assert f(mx.zeros(2)).tolist() == [22, 24]
+    c[0] = 0
+    assert f(mx.zeros(2)).tolist() == [0, 24] and f(mx.zeros(2)).tolist() == [0, 24]
+    assert f.cache_info()[0] == 1
+
+    global module_level
+    g = mx.compile(lambda x: x + module_level)
+    held = {"w": mx.array([5.0, 5.0])}
+    h = mx.compile(lambda x: x * held["w"])
+    assert g(mx.zeros(2)).tolist() == [1, 2] and h(mx.ones(2)).tolist() == [5, 5]
+    module_level *= 3
+    held["w"] -= 1
+    assert g(mx.zeros(2)).tolist() == [3, 6] and h(mx.ones(2)).tolist() == [4, 4]
+
+
+def test_state_that_one_compiled_function_writes_is_seen_by_another_that_captured_it():
+    w = mx.array(1.0)
+    state = [w]
+
+    def add(x):
+        state[0] += x
+
+    step = mx.compile(add, inputs=state, outputs=state)
+    look = mx.compile(lambda x: x * w)
+    assert look(mx.array(2.0)).item() == 2
+    step(mx.array(4.0))
+    assert w.item() == 5 and look(mx.array(2.0)).item() == 10
+
+
+def test_rebound_cells_are_noticed_whatever_they_hold():
+    k, table, traces = 1, [2.0], 0
+
+    def f(x):
+        nonlocal traces
+        traces += 1
+        return x * k + table[0]
+
+    compiled = mx.compile(f)
+    assert compiled(mx.array(1.0)).item() == 3 and compiled(mx.array(1.0)).item() == 3
+    assert traces == 1  # what the function itself binds is a side effect of tracing
+    k = 5
+    assert compiled(mx.array(1.0)).item() == 7 and traces == 2
+    table = [3.0]
+    assert compiled(mx.array(1.0)).item() == 8 and traces == 3
+    k = 1.0
+    assert compiled(mx.array(1.0)).item() == 4 and traces == 4
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize("way", ["grad", "vmap", "both"])
+def test_a_custom_function_whose_result_is_reachable_from_its_rule_is_freed(evaluated, way):
+    class Owner:
+        pass
+
+    def build():
+        owner = Owner()
+
+        @mx.custom_function
+        def f(x):
+            return x * 2
+
+        @f.vjp
+        def f_vjp(primal, cotangent, output):
+            return owner and cotangent * 2
+
+        @f.jvp
+        def f_jvp(primal, tangent):
+            return owner and tangent * 2
+
+        def loss(x):
+            owner.y = f(x)
+            return owner.y.sum()
+
+        if way == "grad":
+            made = mx.grad(loss)(mx.ones(2))
+        elif way == "vmap":
+            owner.z = made = mx.vmap(f)(mx.ones((3, 2)))
+        else:
+            made = owner.z = mx.vmap(mx.grad(loss))(mx.ones((3, 2)))
+        if evaluated:
+            mx.eval(made)
+        return weakref.ref(owner)
+
+    gone = build()
+    gc.collect()
+    assert gone() is None
