@@ -321,6 +321,13 @@ def test_memory_is_counted():
     assert mx.metal.get_active_memory() == mx.get_active_memory()
 
 
+def test_a_capture_without_metal_does_nothing_but_warn_once():
+    with pytest.warns(UserWarning, match="no Metal") as caught:
+        assert mx.metal.start_capture("trace.gputrace") is None
+        assert mx.metal.stop_capture() is None
+    assert len(caught) == 1
+
+
 def test_memory_of_a_thousand_casts():
     code = """
 import lazulite.core as mx

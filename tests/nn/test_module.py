@@ -47,9 +47,6 @@ BLOCK_PARAMETERS = [
     "layers.2",
     "table.a.b.weight",
     "table.a.b.bias",
-    "pair.0",
-    "pair.1.weight",
-    "pair.1.bias",
     "scale",
 ]
 
@@ -113,15 +110,15 @@ def test_attributes_can_be_deleted():
         del layer.bias
 
 
-def test_parameters_are_found_in_lists_dicts_and_tuples_but_not_under_underscores():
+def test_parameters_are_found_in_lists_and_dicts_but_not_in_tuples_or_under_underscores():
     assert names(Block().parameters()) == BLOCK_PARAMETERS
+    assert "pair" in Block() and "pair" not in Block().parameters()
 
 
 def test_parameters_keep_the_form_of_the_module():
     parameters = Block().parameters()
     assert parameters["layers"][1] == {}
     assert parameters["table"]["plain"] == {}
-    assert isinstance(parameters["pair"], tuple)
 
 
 def test_children_are_the_modules_directly_inside():
@@ -129,7 +126,7 @@ def test_children_are_the_modules_directly_inside():
     children = block.children()
     assert children["linear"] is block.linear
     assert children["layers"] == [block.layers[0], block.layers[1], {}]
-    assert set(children) == {"linear", "layers", "table", "pair"}
+    assert set(children) == {"linear", "layers", "table"}
 
 
 def test_leaf_modules_hold_no_other_modules():
@@ -163,6 +160,44 @@ def test_repr_shows_the_tree_of_modules():
         "  )\n"
         ")"
     )
+
+
+class Tuples(nn.Module):
+    """Tuples at every depth, with and without something that could be a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.pair = (nn.Dropout(0.5), mx.ones((2,)))
+        self.mixed = [nn.ReLU(), (mx.zeros((1,)), (nn.Dropout(0.2), 3))]
+        self.table = {"a": (mx.ones((1,)),)}
+        self.sizes = (1, 2)
+
+
+def test_print_says_which_tuples_hold_arrays_or_modules():
+    assert repr(Tuples()) == (
+        "Tuples(\n"
+        "  (mixed.0): ReLU()\n"
+        "  (pair): a tuple, left out of parameters() with its Dropout, array\n"
+        "  (mixed.1): a tuple, left out of parameters() with its array, Dropout\n"
+        "  (table.a): a tuple, left out of parameters() with its array\n"
+        ")"
+    )
+    assert names(Tuples().parameters()) == []
+
+
+def test_train_and_eval_reach_modules_in_tuples():
+    model = nn.Sequential(Tuples()).eval()
+    inside = model.layers[0]
+    assert not inside.pair[0].training and not inside.mixed[1][1][0].training
+    model.train()
+    assert inside.pair[0].training and inside.mixed[1][1][0].training
+
+
+def test_weights_of_a_module_with_tuples_load_strictly(tmp_path):
+    path = str(tmp_path / "w.npz")
+    Block().save_weights(path)
+    assert set(mx.load(path)) == set(BLOCK_PARAMETERS)
+    Block().load_weights(path, strict=True)
 
 
 def test_update_replaces_the_named_parameters_only():
@@ -201,6 +236,15 @@ def test_update_refuses_what_does_not_fit_unless_told_to_pass_over_it(tree):
     block.update(tree, strict=False)
     after = dict(tree_flatten(block.parameters()))
     assert before.keys() == after.keys() and all(before[k] is after[k] for k in before)
+
+
+@pytest.mark.parametrize("tree", [[1], [mx.zeros((1,))], {"table": [mx.zeros((1,))]}, ("a",)])
+@pytest.mark.parametrize("change", ["update", "update_modules"])
+def test_a_list_in_place_of_a_dict_is_a_key_error_and_a_value_error(tree, change):
+    for error in (KeyError, ValueError):
+        with pytest.raises(error, match=r"^\[update\] .*: got a (list|tuple), expected a dict$"):
+            getattr(Block(), change)(tree)
+    getattr(Block(), change)(tree, strict=False)
 
 
 def test_update_modules_replaces_modules():
@@ -269,6 +313,34 @@ def test_a_strict_key_must_exist():
     with pytest.raises(KeyError, match="nothing"):
         nn.Linear(1, 1).freeze(keys="nothing", strict=True)
     nn.Linear(1, 1).freeze(keys="nothing")
+
+
+@pytest.mark.parametrize("change", ["freeze", "unfreeze"])
+def test_a_strict_key_is_missing_only_where_no_module_has_it(change):
+    block = Block()
+    if change == "unfreeze":
+        block.freeze()
+    before = names(block.trainable_parameters())
+    with pytest.raises(KeyError, match="nothing, nowhere"):
+        getattr(block, change)(keys=["weight", "nothing", "nowhere"], strict=True)
+    with pytest.raises(KeyError, match="weight"):
+        getattr(block, change)(keys="weight", strict=True, recurse=False)
+    assert names(block.trainable_parameters()) == before  # nothing was changed
+    getattr(block, change)(keys="weight", strict=True)
+    assert names(block.trainable_parameters()) != before
+
+
+def test_a_key_may_name_a_container_of_modules():
+    block = Block().freeze(keys="layers", strict=True)
+    assert not any(name.startswith("layers") for name in names(block.trainable_parameters()))
+    block.unfreeze(keys="layers", strict=True, recurse=False)
+    assert names(block.trainable_parameters()) == BLOCK_PARAMETERS
+
+
+@pytest.mark.parametrize("keys", [3, [3], {"a": 1}, mx.array(1)])
+def test_keys_are_names(keys):
+    with pytest.raises(TypeError, match="keys: got"):
+        nn.Linear(1, 1).freeze(keys=keys)
 
 
 def test_train_and_eval_reach_all_modules():
@@ -371,6 +443,42 @@ def test_value_and_grad_leaves_the_model_as_it_was():
     with pytest.raises(RuntimeError, match="on purpose"):
         nn.value_and_grad(model, on_purpose)(mx.ones((2,)))
     assert all(np.array_equal(np.array(model[name]), np.array(before[name])) for name in before)
+
+
+def test_value_and_grad_puts_back_the_very_arrays_and_keeps_what_the_function_wrote():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    first = dict(model.layers[0])
+
+    def loss(x):
+        y = model(x).sum()
+        model.layers[1].bias = model.layers[1].bias * 2 + 1
+        return y
+
+    model.layers[1].bias = mx.array([3.0])
+    for run in (nn.value_and_grad(model, loss), nn.value_and_grad(model, on_purpose_after(loss))):
+        try:
+            run(mx.ones((1, 2)))
+        except RuntimeError:
+            pass
+        assert all(model.layers[0][name] is first[name] for name in first)
+    assert model.layers[1].bias.tolist() == [15]
+
+
+def on_purpose_after(fn):
+    def failing(x):
+        fn(x)
+        raise RuntimeError("on purpose")
+
+    return failing
+
+
+def test_value_and_grad_says_that_its_arguments_are_swapped():
+    model = nn.Linear(1, 1)
+    with pytest.raises(TypeError, match=r"arguments swapped: got \(function, Linear\)"):
+        nn.value_and_grad(lambda x: x, model)
+    for wrong in ((model, 3), (3, model), ({"w": mx.ones(1)}, print)):
+        with pytest.raises(TypeError, match=r"expected \(model, function\)"):
+            nn.value_and_grad(*wrong)
 
 
 def on_purpose(x):

@@ -391,6 +391,52 @@ def test_clip_grad_norm_leaves_small_gradients_alone():
     assert optim.clip_grad_norm({"z": mx.zeros((2,))}, 1.0)[0]["z"].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("dtype", [mx.int8, mx.int32, mx.uint16, mx.int64, mx.bool_])
+def test_clip_grad_norm_of_integers_gives_float32_and_rounds_nothing(dtype):
+    g = mx.array([1, 1, 0, 1, 1]).astype(dtype)
+    grads, norm = optim.clip_grad_norm({"a": g, "b": mx.array([0.0], mx.float16)}, 1.0)
+    assert norm.item() == 2 and grads["a"].dtype == mx.float32
+    assert grads["b"].dtype == mx.float16
+    agree(grads["a"], np.array([0.5, 0.5, 0, 0.5, 0.5]), tolerance=1e-5)
+    big = optim.clip_grad_norm([mx.array([100, 100], mx.int8)], 1e6)
+    assert big[0][0].tolist() == [100, 100] and big[1].item() == pytest.approx(2e4**0.5)
+
+
+def test_clip_grad_norm_refuses_negative_norms_and_what_is_no_number():
+    grads = {"a": mx.array([3.0, 4.0])}
+    for bad in (-1.0, -1e-9, float("nan"), mx.array(-1.0)):
+        with pytest.raises(ValueError, match=r"\[clip_grad_norm\] max_norm: got .*>=0"):
+            optim.clip_grad_norm(grads, bad)
+    for bad in ("a", None, [1.0]):
+        with pytest.raises(TypeError, match=r"\[clip_grad_norm\] max_norm: got"):
+            optim.clip_grad_norm(grads, bad)
+    for bad in ({"a": None}, {"a": 3.0}, ["x"]):
+        with pytest.raises(TypeError, match=r"\[clip_grad_norm\] grads: got"):
+            optim.clip_grad_norm(bad, 1.0)
+    assert optim.clip_grad_norm(grads, 0)[0]["a"].tolist() == [0, 0]
+
+
+def test_clip_grad_norm_of_complex_gradients_keeps_them_complex():
+    grads, norm = optim.clip_grad_norm([mx.array([3 + 4j])], 1.0)
+    assert norm.item() == 5 and grads[0].dtype == mx.complex64
+    assert abs(grads[0].item() - (0.6 + 0.8j)) < 1e-5
+
+
+@pytest.mark.parametrize("make", [optim.RMSprop, optim.Adagrad, optim.AdaDelta])
+def test_an_eps_that_divides_alone_is_positive(make):
+    for eps in (0, 0.0, -1e-8):
+        with pytest.raises(ValueError, match=">0"):
+            make(RATE, eps=eps)
+    make(RATE, eps=1e-30)
+
+
+@pytest.mark.parametrize("make", [optim.Adam, optim.AdamW, optim.Adamax])
+def test_an_eps_of_adam_may_be_zero(make):
+    make(RATE, eps=0)
+    with pytest.raises(ValueError, match="eps"):
+        make(RATE, eps=-1e-8)
+
+
 def test_clip_grad_norm_does_not_overflow_in_halves():
     grads, norm = optim.clip_grad_norm({"a": mx.full((4,), 1000.0, dtype=mx.float16)}, 2.0)
     assert norm.item() == 2000

@@ -17,7 +17,8 @@ its formula in ``__call__``::
 from lazulite.nn import init, losses
 from lazulite.nn.layers import *  # noqa: F401,F403 (the names are listed in nn/layers/__init__.py)
 from lazulite.nn.layers import __all__ as _layers
+from lazulite.nn.layers import activations
 from lazulite.nn.module import Module
 from lazulite.nn.transform import value_and_grad
 
-__all__ = ["Module", "init", "losses", "value_and_grad", *_layers]
+__all__ = ["Module", "activations", "init", "losses", "value_and_grad", *_layers]

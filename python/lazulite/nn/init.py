@@ -8,9 +8,10 @@ Example:
 """
 
 import math
-from typing import Callable, Literal
+from typing import Callable, Literal, Union
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 
 __all__ = [
     "constant",
@@ -28,7 +29,8 @@ __all__ = [
 Initializer = Callable[..., mx.array]
 
 
-def constant(value: float, dtype: mx.Dtype = mx.float32) -> Initializer:
+@checked
+def constant(value: Union[mx.array, float], dtype: mx.Dtype = mx.float32) -> Initializer:
     """All elements are ``value``.
 
     Example:
@@ -36,9 +38,15 @@ def constant(value: float, dtype: mx.Dtype = mx.float32) -> Initializer:
         >>> nn.init.constant(0.5)(mx.zeros((2,)))
         array([0.5, 0.5], dtype=float32)
     """
-    return lambda a: mx.full(a.shape, value, dtype=dtype)
+
+    @checked
+    def initializer(a: mx.array) -> mx.array:
+        return mx.full(a.shape, value, dtype=dtype)
+
+    return initializer
 
 
+@checked
 def normal(mean: float = 0.0, std: float = 1.0, dtype: mx.Dtype = mx.float32) -> Initializer:
     """Normal with the given mean and standard deviation.
 
@@ -47,9 +55,15 @@ def normal(mean: float = 0.0, std: float = 1.0, dtype: mx.Dtype = mx.float32) ->
         >>> nn.init.normal(5.0, 0.0)(mx.zeros((2,)))
         array([5, 5], dtype=float32)
     """
-    return lambda a: mx.random.normal(a.shape, dtype=dtype, loc=mean, scale=std)
+
+    @checked
+    def initializer(a: mx.array) -> mx.array:
+        return mx.random.normal(a.shape, dtype=dtype, loc=mean, scale=std)
+
+    return initializer
 
 
+@checked
 def uniform(low: float = 0.0, high: float = 1.0, dtype: mx.Dtype = mx.float32) -> Initializer:
     """Uniform in [low, high).
 
@@ -59,9 +73,15 @@ def uniform(low: float = 0.0, high: float = 1.0, dtype: mx.Dtype = mx.float32) -
         >>> 2 <= a.min().item() and a.max().item() < 3
         True
     """
-    return lambda a: mx.random.uniform(low, high, a.shape, dtype=dtype)
+
+    @checked
+    def initializer(a: mx.array) -> mx.array:
+        return mx.random.uniform(low, high, a.shape, dtype=dtype)
+
+    return initializer
 
 
+@checked
 def identity(dtype: mx.Dtype = mx.float32) -> Initializer:
     """The identity matrix.
 
@@ -75,6 +95,7 @@ def identity(dtype: mx.Dtype = mx.float32) -> Initializer:
                [0, 1]], dtype=float32)
     """
 
+    @checked
     def initializer(a: mx.array) -> mx.array:
         if a.ndim != 2 or a.shape[0] != a.shape[1]:
             raise ValueError(
@@ -85,6 +106,7 @@ def identity(dtype: mx.Dtype = mx.float32) -> Initializer:
     return initializer
 
 
+@checked
 def glorot_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
     r"""Normal with :math:`\sigma = \gamma \sqrt{2 / (n_{in} + n_{out})}` (Glorot and Bengio, 2010).
 
@@ -99,6 +121,7 @@ def glorot_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
         True
     """
 
+    @checked
     def initializer(a: mx.array, gain: float = 1.0) -> mx.array:
         fan_in, fan_out = _fans(a)
         std = gain * math.sqrt(2 / (fan_in + fan_out))
@@ -107,6 +130,7 @@ def glorot_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
     return initializer
 
 
+@checked
 def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
     r"""Uniform in :math:`\pm \gamma \sqrt{6 / (n_{in} + n_{out})}` (Glorot and Bengio, 2010).
 
@@ -121,6 +145,7 @@ def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
         True
     """
 
+    @checked
     def initializer(a: mx.array, gain: float = 1.0) -> mx.array:
         fan_in, fan_out = _fans(a)
         bound = gain * math.sqrt(6 / (fan_in + fan_out))
@@ -129,6 +154,7 @@ def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
     return initializer
 
 
+@checked
 def he_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
     r"""Normal with :math:`\sigma = \gamma / \sqrt{n}` (He et al., 2015).
 
@@ -144,15 +170,17 @@ def he_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
         True
     """
 
+    @checked
     def initializer(
         a: mx.array, mode: Literal["fan_in", "fan_out"] = "fan_in", gain: float = 1.0
     ) -> mx.array:
-        std = gain / math.sqrt(_fan(a, mode))
+        std = gain / math.sqrt(_fans(a)[mode == "fan_out"])
         return mx.random.normal(a.shape, dtype=dtype, scale=std)
 
     return initializer
 
 
+@checked
 def he_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
     r"""Uniform in :math:`\pm \gamma \sqrt{3 / n}` (He et al., 2015).
 
@@ -168,15 +196,17 @@ def he_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
         True
     """
 
+    @checked
     def initializer(
         a: mx.array, mode: Literal["fan_in", "fan_out"] = "fan_in", gain: float = 1.0
     ) -> mx.array:
-        bound = gain * math.sqrt(3 / _fan(a, mode))
+        bound = gain * math.sqrt(3 / _fans(a)[mode == "fan_out"])
         return mx.random.uniform(-bound, bound, a.shape, dtype=dtype)
 
     return initializer
 
 
+@checked
 def sparse(
     sparsity: float, mean: float = 0.0, std: float = 1.0, dtype: mx.Dtype = mx.float32
 ) -> Initializer:
@@ -195,6 +225,7 @@ def sparse(
     if not 0 <= sparsity <= 1:
         raise ValueError(f"[sparse] bad sparsity: got {sparsity}, expected 0 to 1")
 
+    @checked
     def initializer(a: mx.array) -> mx.array:
         if a.ndim != 2:
             raise ValueError(f"[sparse] bad shape: got {tuple(a.shape)}, expected 2 axes")
@@ -209,6 +240,7 @@ def sparse(
     return initializer
 
 
+@checked
 def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Initializer:
     """``gain`` times a random matrix with orthonormal rows or columns, whichever are fewer.
 
@@ -225,6 +257,7 @@ def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Initializer:
         True
     """
 
+    @checked
     def initializer(a: mx.array) -> mx.array:
         if a.ndim != 2:
             raise ValueError(f"[orthogonal] bad shape: got {tuple(a.shape)}, expected 2 axes")
@@ -245,9 +278,3 @@ def _fans(a: mx.array) -> tuple[int, int]:
         raise ValueError(f"[init] bad shape: got {tuple(a.shape)}, expected 2 axes or more")
     outputs, *kernel, inputs = a.shape
     return inputs * math.prod(kernel), outputs * math.prod(kernel)
-
-
-def _fan(a: mx.array, mode: str) -> int:
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"[init] unknown mode: got {mode!r}, expected fan_in or fan_out")
-    return _fans(a)[mode == "fan_out"]

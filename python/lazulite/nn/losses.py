@@ -4,9 +4,10 @@ Each takes ``reduction``: "none" gives the losses one by one, "mean" and "sum" o
 """
 
 import math
-from typing import Literal, Optional
+from typing import Literal, Optional, Union
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 
 __all__ = [
     "binary_cross_entropy",
@@ -26,16 +27,13 @@ __all__ = [
 ]
 
 Reduction = Literal["none", "mean", "sum"]
+Operand = Union[mx.array, float]  # of the losses that broadcast
 
 
-def _reduce(loss: mx.array, reduction: str) -> mx.array:
+def _reduce(loss: mx.array, reduction: Reduction) -> mx.array:
     if reduction == "mean":
         return mx.mean(loss)
-    if reduction == "sum":
-        return mx.sum(loss)
-    if reduction == "none":
-        return loss
-    raise ValueError(f"[loss] unknown reduction: got {reduction!r}, expected none, mean or sum")
+    return mx.sum(loss) if reduction == "sum" else loss
 
 
 def _same_shape(op: str, **arrays: mx.array) -> None:
@@ -58,6 +56,12 @@ def _at_classes(op: str, values: mx.array, classes: mx.array, axis: int) -> mx.a
     return mx.take_along_axis(values, mx.expand_dims(classes, axis), axis).squeeze(axis)
 
 
+def _wide(x: mx.array) -> mx.array:
+    """Halves and integers as float32."""
+    return x.astype(mx.result_type(x, mx.float32))
+
+
+@checked
 def cross_entropy(
     logits: mx.array,
     targets: mx.array,
@@ -96,20 +100,34 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"[cross_entropy] bad smoothing: got {label_smoothing}, expected [0, 1)")
-    if targets.ndim == logits.ndim:
+    # Relative to the largest logit, in float32 for halves: nothing is lost at large offsets.
+    x = _wide(logits)
+    dtype = logits.dtype if mx.issubdtype(logits.dtype, mx.floating) else x.dtype
+    largest = mx.stop_gradient(mx.max(x, axis=axis, keepdims=True))
+    x = x - largest
+    probabilities = targets.ndim == logits.ndim
+    if probabilities:
         _same_shape("cross_entropy", logits=logits, targets=targets)
-        score = mx.sum(logits * targets, axis=axis)
+        dtype = mx.result_type(dtype, targets)
+        targets = _wide(targets)
+        score = mx.sum(x * targets, axis=axis)
     else:
-        score = _at_classes("cross_entropy", logits, targets, axis)
+        score = _at_classes("cross_entropy", x, targets, axis)
     if label_smoothing > 0:
-        score = (1 - label_smoothing) * score + label_smoothing * mx.mean(logits, axis=axis)
-    loss = mx.logsumexp(logits, axis=axis) - score
+        score = (1 - label_smoothing) * score + label_smoothing * mx.mean(x, axis=axis)
+    loss = mx.logsumexp(x, axis=axis) - score
+    if probabilities:
+        # What targets that are no distribution lack or exceed counts; a rounding of the sum does not.
+        rest = (1 - label_smoothing) * (1 - mx.sum(targets, axis=axis))
+        loss = loss + mx.where(mx.abs(rest) < 0.01, 0, rest * largest.squeeze(axis))
     if weights is not None:
         _same_shape("cross_entropy", weights=weights, loss=loss)
+        dtype = mx.result_type(dtype, weights)
         loss = loss * weights
-    return _reduce(loss, reduction)
+    return _reduce(loss, reduction).astype(dtype)
 
 
+@checked
 def binary_cross_entropy(
     inputs: mx.array,
     targets: mx.array,
@@ -153,6 +171,7 @@ def _bounded_log(p: mx.array) -> mx.array:
     return mx.where(zero, -100, mx.maximum(mx.log(mx.where(zero, 1, p)), -100))
 
 
+@checked
 def l1_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "mean") -> mx.array:
     """The absolute difference ``|p - t|``.
 
@@ -168,6 +187,7 @@ def l1_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "me
     return _reduce(mx.abs(predictions - targets), reduction)
 
 
+@checked
 def mse_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "mean") -> mx.array:
     """The squared difference ``(p - t)**2``.
 
@@ -183,6 +203,7 @@ def mse_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "m
     return _reduce(mx.square(predictions - targets), reduction)
 
 
+@checked
 def nll_loss(
     inputs: mx.array, targets: mx.array, axis: int = -1, reduction: Reduction = "none"
 ) -> mx.array:
@@ -206,6 +227,7 @@ def nll_loss(
     return _reduce(-_at_classes("nll_loss", inputs, targets, axis), reduction)
 
 
+@checked
 def gaussian_nll_loss(
     inputs: mx.array,
     targets: mx.array,
@@ -242,8 +264,9 @@ def gaussian_nll_loss(
     return _reduce(loss, reduction)
 
 
+@checked
 def kl_div_loss(
-    inputs: mx.array, targets: mx.array, axis: int = -1, reduction: Reduction = "none"
+    inputs: Operand, targets: Operand, axis: int = -1, reduction: Reduction = "none"
 ) -> mx.array:
     r"""The Kullback-Leibler divergence :math:`\sum_j e^{t_j} (t_j - x_j)` of log probabilities.
 
@@ -265,6 +288,7 @@ def kl_div_loss(
     return _reduce(mx.sum(mx.exp(targets) * (targets - inputs), axis=axis), reduction)
 
 
+@checked
 def smooth_l1_loss(
     predictions: mx.array, targets: mx.array, beta: float = 1.0, reduction: Reduction = "mean"
 ) -> mx.array:
@@ -289,8 +313,9 @@ def smooth_l1_loss(
     return _reduce(mx.where(d < beta, mx.square(d) * (0.5 / beta), d - 0.5 * beta), reduction)
 
 
+@checked
 def huber_loss(
-    inputs: mx.array, targets: mx.array, delta: float = 1.0, reduction: Reduction = "none"
+    inputs: Operand, targets: Operand, delta: float = 1.0, reduction: Reduction = "none"
 ) -> mx.array:
     r"""A parabola up to ``delta``, a line beyond (Huber, 1964).
 
@@ -309,7 +334,8 @@ def huber_loss(
     return _reduce(mx.where(d <= delta, 0.5 * mx.square(d), delta * (d - 0.5 * delta)), reduction)
 
 
-def log_cosh_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none") -> mx.array:
+@checked
+def log_cosh_loss(inputs: Operand, targets: Operand, reduction: Reduction = "none") -> mx.array:
     r""":math:`\log \cosh(x - t)`: like a parabola near 0, like a line far away.
 
     Raises:
@@ -324,7 +350,8 @@ def log_cosh_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "n
     return _reduce(mx.logaddexp(d, -d) - math.log(2), reduction)
 
 
-def hinge_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none") -> mx.array:
+@checked
+def hinge_loss(inputs: Operand, targets: Operand, reduction: Reduction = "none") -> mx.array:
     r""":math:`\max(0, 1 - x t)` for targets -1 and 1.
 
     Raises:
@@ -338,6 +365,7 @@ def hinge_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none
     return _reduce(mx.maximum(1 - inputs * targets, 0), reduction)
 
 
+@checked
 def margin_ranking_loss(
     inputs1: mx.array,
     inputs2: mx.array,
@@ -360,12 +388,13 @@ def margin_ranking_loss(
     return _reduce(mx.maximum(margin - targets * (inputs1 - inputs2), 0), reduction)
 
 
+@checked
 def triplet_loss(
     anchors: mx.array,
     positives: mx.array,
     negatives: mx.array,
     axis: int = -1,
-    p: int = 2,
+    p: float = 2,
     margin: float = 1.0,
     eps: float = 1e-6,
     reduction: Reduction = "none",
@@ -400,6 +429,7 @@ def triplet_loss(
     return _reduce(mx.maximum(loss, 0), reduction)
 
 
+@checked
 def cosine_similarity_loss(
     x1: mx.array,
     x2: mx.array,

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import textwrap
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import lazulite.core as mx
 from lazulite.utils import tree_flatten, tree_map_with_path
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Module"]
+
 _CONTAINERS = (dict, list, tuple)
 _FIELDS = (mx.array, *_CONTAINERS)  # attributes of these types are entries of the dict
+_WALKED = (dict, list)  # tuples hold no parameters and no children, as in the reference
 
 
 class Module(dict):
     """A dict of arrays and of other modules, nested as the model is, with a formula to call.
 
-    Attributes that are arrays, dicts, lists, tuples or modules are entries of the dict and are
-    found when parameters are collected, also inside containers. Other attributes (numbers,
-    functions) are ordinary. Names that begin with an underscore are never parameters.
+    Attributes that are arrays, dicts, lists, tuples or modules are entries of the dict. Parameters
+    and children are collected from arrays and modules, also inside dicts and lists, never from
+    tuples (printing says where a tuple holds some) and names that begin with an underscore.
+    Other attributes (numbers, functions) are ordinary.
 
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
@@ -37,7 +44,7 @@ class Module(dict):
 
     __call__: Callable
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__, so that a subclass may leave out super().__init__().
         self = super().__new__(cls)
         self.__dict__["_no_grad"] = frozenset()
@@ -77,11 +84,15 @@ class Module(dict):
             f"({name}): {child!r}"
             for name, child in tree_flatten(self.children(), is_leaf=self.is_module)
         ]
+        lines += [
+            f"({name}): a tuple, left out of parameters() with its {', '.join(held)}"
+            for name, held in _tuples_that_hold("", dict(self))
+        ]
         body = "".join("\n" + textwrap.indent(line, "  ") for line in lines)
         return f"{type(self).__name__}({self._extra_repr()}{body}" + ("\n)" if lines else ")")
 
     @property
-    def state(self) -> Module:
+    def state(self) -> Self:
         """The module itself: a dict that stays valid while its entries change."""
         return self
 
@@ -99,13 +110,13 @@ class Module(dict):
 
     @staticmethod
     def valid_child_filter(module: Module, key: str, value: Any) -> bool:
-        """For :meth:`filter_and_map`: containers, which may hold modules, and modules."""
-        return isinstance(value, _CONTAINERS)
+        """For :meth:`filter_and_map`: modules, and dicts and lists, which may hold some."""
+        return isinstance(value, _WALKED)
 
     @staticmethod
     def valid_parameter_filter(module: Module, key: str, value: Any) -> bool:
-        """For :meth:`filter_and_map`: arrays and containers with no underscore before the name."""
-        return isinstance(value, _FIELDS) and not key.startswith("_")
+        """For :meth:`filter_and_map`: arrays, modules, dicts and lists; no underscore first."""
+        return isinstance(value, (mx.array, *_WALKED)) and not key.startswith("_")
 
     @staticmethod
     def trainable_parameter_filter(module: Module, key: str, value: Any) -> bool:
@@ -187,9 +198,18 @@ class Module(dict):
         pairs = tree_flatten(self.children(), prefix=path, is_leaf=self.is_module)
         return [(name, child) for name, child in pairs if self.is_module(child)]
 
+    def _modules_in_tuples(self) -> list[Module]:
+        found = []
+        entries = tree_flatten(dict(self), is_leaf=lambda x: isinstance(x, (tuple, Module)))
+        for _, value in entries:
+            if isinstance(value, tuple):
+                inside = tree_flatten(value, is_leaf=self.is_module)
+                found += [module for _, module in inside if self.is_module(module)]
+        return found
+
     # Changing what it holds
 
-    def update(self, parameters: dict, strict: bool = True) -> Module:
+    def update(self, parameters: dict, strict: bool = True) -> Self:
         """Replace parameters by those of a tree, which may hold any part of this module's.
 
         Neither shape nor dtype is checked.
@@ -200,7 +220,7 @@ class Module(dict):
 
         Raises:
             ValueError: a name that the module does not have, an index past the end of a list, or
-                a value that is not an array.
+                a value that is not an array; also a KeyError for a list in place of a dict.
 
         Example:
             >>> import lazulite.core as mx, lazulite.nn as nn
@@ -211,7 +231,7 @@ class Module(dict):
         _assign(self, parameters, lambda value: isinstance(value, mx.array), "array", strict, "")
         return self
 
-    def update_modules(self, modules: dict, strict: bool = True) -> Module:
+    def update_modules(self, modules: dict, strict: bool = True) -> Self:
         """Replace modules by those of a tree, which may hold any part of this module's children.
 
         Args:
@@ -237,7 +257,7 @@ class Module(dict):
         self,
         map_fn: Callable[[mx.array], mx.array],
         filter_fn: Optional[Callable[[Module, str, Any], bool]] = None,
-    ) -> Module:
+    ) -> Self:
         """Replace every parameter by ``map_fn`` of it.
 
         Args:
@@ -251,7 +271,7 @@ class Module(dict):
         """
         return self.update(self.filter_and_map(filter_fn or self.valid_parameter_filter, map_fn))
 
-    def apply_to_modules(self, apply_fn: Callable[[str, Module], Any]) -> Module:
+    def apply_to_modules(self, apply_fn: Callable[[str, Module], Any]) -> Self:
         """Call ``apply_fn(path, module)`` for this module and every one in it."""
         for path, module in self.named_modules():
             apply_fn(path, module)
@@ -261,7 +281,7 @@ class Module(dict):
         self,
         dtype: mx.Dtype,
         predicate: Optional[Callable[[mx.Dtype], bool]] = lambda x: mx.issubdtype(x, mx.floating),
-    ) -> Module:
+    ) -> Self:
         """Convert the parameters to ``dtype``.
 
         Args:
@@ -286,13 +306,14 @@ class Module(dict):
         recurse: bool = True,
         keys: Optional[Union[str, list[str]]] = None,
         strict: bool = False,
-    ) -> Module:
+    ) -> Self:
         """Leave parameters out of :meth:`trainable_parameters`, and so out of training.
 
         Args:
             recurse: in the modules inside as well.
-            keys: the names to freeze, in each of the modules; by default all parameters.
-            strict: raise where a module does not have one of ``keys``.
+            keys: the names to freeze, of parameters or of containers of modules, in each of the
+                modules that has them; by default all parameters.
+            strict: raise, before anything is changed, for a name that no module reached has.
 
         Raises:
             KeyError: ``strict`` and a name is missing.
@@ -302,11 +323,12 @@ class Module(dict):
             >>> list(nn.Linear(2, 1).freeze(keys="bias").trainable_parameters())
             ['weight']
         """
+        keys = self._checked(keys, recurse, strict)
         if recurse:
             return self.apply_to_modules(
-                lambda _, module: module.freeze(recurse=False, keys=keys, strict=strict)
+                lambda _, module: module.freeze(recurse=False, keys=keys)
             )
-        names = self._own_parameter_names() if keys is None else self._checked(keys, strict)
+        names = self._own_parameter_names() if keys is None else keys
         self._no_grad = self._no_grad.union(names)
         return self
 
@@ -316,7 +338,7 @@ class Module(dict):
         recurse: bool = True,
         keys: Optional[Union[str, list[str]]] = None,
         strict: bool = False,
-    ) -> Module:
+    ) -> Self:
         """Undo :meth:`freeze`, with the same arguments.
 
         Raises:
@@ -327,11 +349,12 @@ class Module(dict):
             >>> list(nn.Linear(2, 1).freeze().unfreeze(keys="bias").trainable_parameters())
             ['bias']
         """
+        keys = self._checked(keys, recurse, strict)
         if recurse:
             return self.apply_to_modules(
-                lambda _, module: module.unfreeze(recurse=False, keys=keys, strict=strict)
+                lambda _, module: module.unfreeze(recurse=False, keys=keys)
             )
-        names = self._no_grad if keys is None else self._checked(keys, strict)
+        names = self._no_grad if keys is None else keys
         self._no_grad = self._no_grad.difference(names)
         return self
 
@@ -343,24 +366,36 @@ class Module(dict):
         )
         return [name for name, _ in tree_flatten(own)]
 
-    def _checked(self, keys: Union[str, list[str]], strict: bool) -> list[str]:
-        keys = [keys] if isinstance(keys, str) else list(keys)
-        missing = [key for key in keys if key not in self]
-        if strict and missing:
-            raise KeyError(
-                f"{type(self).__name__} has no {', '.join(missing)}, only {', '.join(self)}"
-            )
-        return keys
+    def _checked(
+        self, keys: Optional[Union[str, list[str]]], recurse: bool, strict: bool
+    ) -> Optional[list[str]]:
+        """The names as a list; where ``strict``, some module reached must have each."""
+        if keys is None:
+            return None
+        names = [keys] if isinstance(keys, str) else keys
+        if not isinstance(names, (list, tuple, set)) or not all(isinstance(n, str) for n in names):
+            raise TypeError(f"[freeze] keys: got {keys!r}, expected a name or a list of names")
+        if strict:
+            reached = self.modules() if recurse else [self]
+            missing = [name for name in names if not any(name in module for module in reached)]
+            if missing:
+                raise KeyError(
+                    f"[freeze] {type(self).__name__} has no {', '.join(missing)}: "
+                    f"expected names such as {', '.join(dict.fromkeys(k for m in reached for k in m))}"
+                )
+        return list(names)
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Set :attr:`training` of this module and of all in it."""
 
         def set_mode(_: str, module: Module) -> None:
             module._training = bool(mode)
+            for inside in module._modules_in_tuples():
+                inside.train(mode)
 
         return self.apply_to_modules(set_mode)
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Set :attr:`training` to False in this module and in all in it."""
         return self.train(False)
 
@@ -390,7 +425,7 @@ class Module(dict):
         self,
         file_or_weights: Union[str, os.PathLike, list[tuple[str, mx.array]]],
         strict: bool = True,
-    ) -> Module:
+    ) -> Self:
         """Replace parameters by those of a file or of a list of pairs ``("path.to.it", array)``.
 
         Nothing is replaced when anything is wrong.
@@ -448,6 +483,25 @@ class Module(dict):
         )
 
 
+class _MissingKey(KeyError, ValueError):
+    """A list where a dict is expected: the reference looks for its names and raises KeyError."""
+
+    __str__ = ValueError.__str__
+
+
+def _tuples_that_hold(path: str, value: Any) -> list[tuple[str, list[str]]]:
+    """Paths of the tuples in an entry of a module with what they hold of arrays and modules."""
+    if isinstance(value, tuple):
+        leaves = [leaf for _, leaf in tree_flatten(value, is_leaf=Module.is_module)]
+        held = [type(x).__name__ for x in leaves if isinstance(x, (mx.array, Module))]
+        return [(path, held)] if held else []
+    if isinstance(value, Module) or not isinstance(value, _WALKED):
+        return []
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    prefix = f"{path}." if path else ""
+    return [found for key, item in items for found in _tuples_that_hold(f"{prefix}{key}", item)]
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -495,9 +549,9 @@ def _assign(
     Empty containers say nothing: trees have them where they leave something out.
     """
 
-    def refuse(problem: str) -> Any:
+    def refuse(problem: str, error: type[ValueError] = ValueError) -> Any:
         if strict:
-            raise ValueError(f"[update] {problem}")
+            raise error(f"[update] {problem}")
         return current
 
     def inside(key: Any, old: Any, value: Any) -> Any:
@@ -515,6 +569,10 @@ def _assign(
 
     entries = dict(new) if isinstance(new, dict) else {str(i): x for i, x in enumerate(new)}
     if isinstance(current, dict):
+        if not isinstance(new, dict):
+            return refuse(
+                f"{path!r} does not fit: got a {type(new).__name__}, expected a dict", _MissingKey
+            )
         for key, value in entries.items():
             if key in current:
                 current[key] = inside(key, current[key], value)

@@ -1,14 +1,23 @@
 """Derivatives with respect to the parameters of a model."""
 
+from __future__ import annotations
+
 from functools import wraps
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import lazulite.core as mx
 from lazulite.nn.module import Module
 from lazulite.utils import tree_flatten
 
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
 
-def value_and_grad(model: Module, fn: Callable) -> Callable:
+    P = ParamSpec("P")
+
+__all__ = ["value_and_grad"]
+
+
+def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any, dict]]:
     """A function that gives the value of ``fn`` and its gradient in ``model``'s parameters.
 
     Args:
@@ -20,6 +29,7 @@ def value_and_grad(model: Module, fn: Callable) -> Callable:
         have the form of ``model.trainable_parameters()``.
 
     Raises:
+        TypeError: not a model and a function.
         ValueError: when called while no parameter of the model is trainable.
 
     Example:
@@ -30,23 +40,40 @@ def value_and_grad(model: Module, fn: Callable) -> Callable:
         array([[3, 4]], dtype=float32)
     """
 
-    def of_parameters(parameters: dict, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(model, Module) or not callable(fn):
+        swapped = callable(model) and isinstance(fn, Module)
+        raise TypeError(
+            "[value_and_grad] "
+            + ("arguments swapped: " if swapped else "not a model and a function: ")
+            + f"got ({type(model).__name__}, {type(fn).__name__}), expected (model, function)"
+        )
+
+    def of_parameters(parameters: dict, traced: list, *args: Any, **kwargs: Any) -> Any:
+        traced += _leaves(parameters)
         model.update(parameters)
         return fn(*args, **kwargs)
 
     differentiate = mx.value_and_grad(of_parameters)
 
     @wraps(fn)
-    def value_and_gradients(*args: Any, **kwargs: Any) -> tuple[Any, dict]:
+    def value_and_gradients(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, dict]:
         parameters = model.trainable_parameters()
-        if not tree_flatten(parameters):
+        originals = _leaves(parameters)
+        if not originals:
             raise ValueError(
                 "[value_and_grad] nothing to differentiate: "
                 f"got a {type(model).__name__} without trainable parameters, expected one or more"
             )
+        traced: list[mx.array] = []
         try:
-            return differentiate(parameters, *args, **kwargs)
+            return differentiate(parameters, traced, *args, **kwargs)
         finally:
-            model.update(parameters)  # the traced arrays must not stay in the model
+            # No traced array stays in the model; what fn put in its place does.
+            before = {id(t): original for t, original in zip(traced, originals)}
+            model.apply(lambda now: before.get(id(now), now))
 
     return value_and_gradients
+
+
+def _leaves(tree: dict) -> list:
+    return [leaf for _, leaf in tree_flatten(tree)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 from lazulite.nn import Module
 from lazulite.optimizers.schedulers import Schedule
 from lazulite.utils import tree_map, tree_unflatten
 
-LearningRate = Union[float, mx.array, Schedule]
+LearningRate = Union[mx.array, float, Schedule]
 
 
 class Optimizer:
@@ -38,6 +39,7 @@ class Optimizer:
         {'w': array([1.5], dtype=float32)}
     """
 
+    @checked
     def __init__(self, schedulers: Optional[dict[str, Schedule]] = None) -> None:
         self._state: dict[str, Any] = {"step": mx.array(0, mx.uint64)}
         self._schedulers = dict(schedulers or {})
@@ -163,6 +165,11 @@ def _check_not_negative(op: str, **values: float) -> None:
     for name, value in values.items():
         if not value >= 0:
             raise ValueError(f"[{op}] bad {name}: got {value}, expected 0 or more")
+
+
+def _check_positive_eps(op: str, eps: float) -> None:
+    if not eps > 0:
+        raise ValueError(f"[{op}] eps: got {eps}, expected >0")
 
 
 def _check_betas(op: str, betas: list[float]) -> None:

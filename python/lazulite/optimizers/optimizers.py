@@ -6,7 +6,16 @@ import math
 from typing import Any, Callable, Optional
 
 import lazulite.core as mx
-from lazulite.optimizers.base import LearningRate, Optimizer, _check_betas, _check_not_negative, _nested, _rms
+from lazulite._arguments import checked
+from lazulite.optimizers.base import (
+    LearningRate,
+    Optimizer,
+    _check_betas,
+    _check_not_negative,
+    _check_positive_eps,
+    _nested,
+    _rms,
+)
 from lazulite.utils import tree_flatten, tree_map, tree_map_with_path, tree_reduce
 
 __all__ = [
@@ -53,6 +62,7 @@ class SGD(Optimizer):
         {'w': array([1.5], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: LearningRate,
@@ -100,18 +110,20 @@ class RMSprop(Optimizer):
         eps: epsilon.
 
     Raises:
-        ValueError: ``alpha`` or ``eps`` is negative.
+        ValueError: ``alpha`` is negative, or ``eps`` not positive.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
-        >>> rule = optim.RMSprop(1.0, alpha=0.75, eps=0)
+        >>> rule = optim.RMSprop(1.0, alpha=0.75, eps=1e-9)
         >>> rule.apply_gradients({"w": mx.array([8.0])}, {"w": mx.array([5.0])})
         {'w': array([3], dtype=float32)}
     """
 
+    @checked
     def __init__(self, learning_rate: LearningRate, alpha: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__()
-        _check_not_negative("RMSprop", alpha=alpha, eps=eps)
+        _check_not_negative("RMSprop", alpha=alpha)
+        _check_positive_eps("RMSprop", eps)
         self.learning_rate = learning_rate
         self.alpha = alpha
         self.eps = eps
@@ -138,18 +150,19 @@ class Adagrad(Optimizer):
         eps: epsilon.
 
     Raises:
-        ValueError: ``eps`` is negative.
+        ValueError: ``eps`` is not positive.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
-        >>> rule = optim.Adagrad(1.0, eps=0)
+        >>> rule = optim.Adagrad(1.0, eps=1e-9)
         >>> rule.apply_gradients({"w": mx.array([8.0])}, {"w": mx.array([5.0])})
         {'w': array([4], dtype=float32)}
     """
 
+    @checked
     def __init__(self, learning_rate: LearningRate, eps: float = 1e-8) -> None:
         super().__init__()
-        _check_not_negative("Adagrad", eps=eps)
+        _check_positive_eps("Adagrad", eps)
         self.learning_rate = learning_rate
         self.eps = eps
 
@@ -178,7 +191,7 @@ class AdaDelta(Optimizer):
         eps: epsilon.
 
     Raises:
-        ValueError: ``rho`` or ``eps`` is negative.
+        ValueError: ``rho`` is negative, or ``eps`` not positive.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
@@ -187,9 +200,11 @@ class AdaDelta(Optimizer):
         {'w': array([5], dtype=float32)}
     """
 
+    @checked
     def __init__(self, learning_rate: LearningRate, rho: float = 0.9, eps: float = 1e-6) -> None:
         super().__init__()
-        _check_not_negative("AdaDelta", rho=rho, eps=eps)
+        _check_not_negative("AdaDelta", rho=rho)
+        _check_positive_eps("AdaDelta", eps)
         self.learning_rate = learning_rate
         self.rho = rho
         self.eps = eps
@@ -235,6 +250,7 @@ class Adam(Optimizer):
         {'w': array([4], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: LearningRate,
@@ -287,6 +303,7 @@ class AdamW(Adam):
         {'w': array([3], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: LearningRate,
@@ -327,6 +344,7 @@ class Adamax(Adam):
         {'w': array([4.5], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: LearningRate,
@@ -367,6 +385,7 @@ class Lion(Optimizer):
         {'w': array([4.5], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: LearningRate,
@@ -420,6 +439,7 @@ class Adafactor(Optimizer):
         {'w': array([4.5], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: Optional[LearningRate] = None,
@@ -516,6 +536,7 @@ class Muon(Optimizer):
         True
     """
 
+    @checked
     def __init__(
         self,
         learning_rate: LearningRate,
@@ -580,6 +601,7 @@ class MultiOptimizer(Optimizer):
         {'weight': array([0.5], dtype=float32), 'bias': array([0], dtype=float32)}
     """
 
+    @checked
     def __init__(
         self,
         optimizers: list[Optimizer],
@@ -652,20 +674,25 @@ class MultiOptimizer(Optimizer):
         return tree_map_with_path(lambda path, _: new[path], gradients)
 
 
+@checked
 def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
     r"""Scale all gradients down so that their common norm is ``max_norm`` at most.
 
     .. math:: g \leftarrow g \cdot \min(1, \text{max\_norm} / (n + 10^{-6})),
         \quad n = \sqrt{\textstyle\sum |g|^2}
 
-    Halves are squared and summed in float32.
+    Halves are squared and summed in float32, and stay halves; integers give float32.
 
     Args:
         grads: a tree of gradients.
-        max_norm: the largest norm.
+        max_norm: the largest norm, 0 or more.
 
     Returns:
         The scaled tree, and the norm n before scaling.
+
+    Raises:
+        TypeError: a leaf is not an array, or ``max_norm`` not a number.
+        ValueError: ``max_norm`` is negative.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
@@ -673,12 +700,17 @@ def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
         >>> grads, norm
         ({'w': array([3, 4], dtype=float32)}, array(5, dtype=float32))
     """
+    if not (isinstance(max_norm, mx.array) or max_norm >= 0):
+        raise ValueError(f"[clip_grad_norm] max_norm: got {max_norm}, expected a number >=0")
 
     def add_squares(total: mx.array, g: mx.array) -> mx.array:
-        if g.dtype in (mx.float16, mx.bfloat16):
-            g = g.astype(mx.float32)
-        return total + mx.sum(mx.square(mx.abs(g)))
+        if not isinstance(g, mx.array):
+            raise TypeError(f"[clip_grad_norm] grads: got {g!r}, expected a tree of arrays")
+        return total + mx.sum(mx.square(mx.abs(g.astype(mx.result_type(g, mx.float32)))))
+
+    def scaled(g: mx.array) -> mx.array:
+        return g * scale.astype(g.dtype if mx.issubdtype(g.dtype, mx.inexact) else scale.dtype)
 
     norm = mx.sqrt(tree_reduce(add_squares, grads, mx.array(0.0)))
     scale = mx.minimum(max_norm / (norm + 1e-6), 1)
-    return tree_map(lambda g: g * scale.astype(g.dtype), grads), norm
+    return tree_map(scaled, grads), norm

@@ -8,6 +8,7 @@ import math
 from typing import Callable, Union
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 
 __all__ = [
     "cosine_decay",
@@ -21,6 +22,7 @@ Step = Union[int, mx.array]
 Schedule = Callable[[Step], Union[float, mx.array]]
 
 
+@checked
 def exponential_decay(init: float, decay_rate: float) -> Schedule:
     r""":math:`\text{init} \cdot \text{decay\_rate}^t` at step t.
 
@@ -36,7 +38,8 @@ def exponential_decay(init: float, decay_rate: float) -> Schedule:
     return schedule
 
 
-def step_decay(init: float, decay_rate: float, step_size: int) -> Schedule:
+@checked
+def step_decay(init: float, decay_rate: float, step_size: float) -> Schedule:
     r""":math:`\text{init} \cdot \text{decay\_rate}^{\lfloor t / \text{step\_size} \rfloor}`.
 
     Raises:
@@ -55,7 +58,8 @@ def step_decay(init: float, decay_rate: float, step_size: int) -> Schedule:
     return schedule
 
 
-def cosine_decay(init: float, decay_steps: int, end: float = 0.0) -> Schedule:
+@checked
+def cosine_decay(init: float, decay_steps: float, end: float = 0.0) -> Schedule:
     r"""Half a period of a cosine from ``init`` down to ``end``, where it then stays.
 
     .. math:: e + (i - e) \cdot (1 + \cos(\pi \min(t, T) / T)) / 2
@@ -77,7 +81,8 @@ def cosine_decay(init: float, decay_steps: int, end: float = 0.0) -> Schedule:
     return schedule
 
 
-def linear_schedule(init: float, end: float, steps: int) -> Schedule:
+@checked
+def linear_schedule(init: float, end: float, steps: float) -> Schedule:
     r"""A line from ``init`` at step 0 to ``end`` at step ``steps``, where it then stays.
 
     Raises:
@@ -96,6 +101,7 @@ def linear_schedule(init: float, end: float, steps: int) -> Schedule:
     return schedule
 
 
+@checked
 def join_schedules(schedules: list[Schedule], boundaries: list[int]) -> Schedule:
     """One schedule after another; each counts its steps from where it begins.
 
@@ -130,6 +136,6 @@ def join_schedules(schedules: list[Schedule], boundaries: list[int]) -> Schedule
     return schedule
 
 
-def _check_positive(op: str, name: str, value: int) -> None:
+def _check_positive(op: str, name: str, value: float) -> None:
     if not value > 0:
         raise ValueError(f"[{op}] bad {name}: got {value}, expected a positive number")

@@ -7,6 +7,7 @@ integers give float32 where the formula needs it. Each is a plain formula that t
 import math
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 from lazulite.nn.module import Module
 
 __all__ = [
@@ -252,15 +253,7 @@ def softplus(x: mx.array) -> mx.array:
 # Squashing functions
 
 
-def sigmoid(x: mx.array) -> mx.array:
-    r""":math:`\sigma(x) = 1 / (1 + e^{-x})`.
-
-    Example:
-        >>> import lazulite.core as mx, lazulite.nn as nn
-        >>> nn.sigmoid(mx.array([0.0, 100.0]))
-        array([0.5, 1], dtype=float32)
-    """
-    return mx.sigmoid(x)
+sigmoid = mx.sigmoid
 
 
 def log_sigmoid(x: mx.array) -> mx.array:
@@ -391,7 +384,10 @@ def log_softmax(x: mx.array, axis: int = -1) -> mx.array:
         >>> nn.log_softmax(mx.array([5.0, 5.0]))
         array([-0.693147, -0.693147], dtype=float32)
     """
-    return x - mx.logsumexp(x, axis=axis, keepdims=True)
+    wide = x.astype(mx.result_type(x, mx.float32))  # halves are rounded once, at the end
+    wide = wide - mx.stop_gradient(mx.max(wide, axis=axis, keepdims=True))  # lost in no offset
+    y = wide - mx.logsumexp(wide, axis=axis, keepdims=True)
+    return y.astype(x.dtype) if mx.issubdtype(x.dtype, mx.floating) else y
 
 
 # The same as layers
@@ -430,6 +426,7 @@ class LeakyReLU(Module):
         array([-1, 2], dtype=float32)
     """
 
+    @checked
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
         self.negative_slope = negative_slope
@@ -454,6 +451,7 @@ class PReLU(Module):
         array([-1, 2], dtype=float32)
     """
 
+    @checked
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
         super().__init__()
         self.weight = mx.full((num_parameters,), init)
@@ -474,6 +472,7 @@ class ELU(Module):
         array([-3, 2], dtype=float32)
     """
 
+    @checked
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
@@ -497,6 +496,7 @@ class CELU(Module):
         array([-3, 2], dtype=float32)
     """
 
+    @checked
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
@@ -538,6 +538,7 @@ class GELU(Module):
         "fast": gelu_fast_approx,
     }
 
+    @checked
     def __init__(self, approx: str = "none") -> None:
         super().__init__()
         if approx not in self._FUNCTIONS:
@@ -628,6 +629,7 @@ class Softshrink(Module):
         array([-1, 0, 1], dtype=float32)
     """
 
+    @checked
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
         self.lambd = lambd
@@ -651,6 +653,7 @@ class HardShrink(Module):
         array([-2, 0, 2], dtype=float32)
     """
 
+    @checked
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
         self.lambd = lambd
@@ -674,6 +677,7 @@ class Step(Module):
         array([0, 1], dtype=int32)
     """
 
+    @checked
     def __init__(self, threshold: float = 0.0) -> None:
         super().__init__()
         self.threshold = threshold
@@ -697,12 +701,13 @@ class GLU(Module):
         array([0.5, 2], dtype=float32)
     """
 
+    @checked
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
         self.axis = axis
 
     def _extra_repr(self) -> str:
-        return f"axis={self.axis}"
+        return "" if self.axis == -1 else f"axis={self.axis}"
 
     def __call__(self, x: mx.array) -> mx.array:
         return glu(x, self.axis)

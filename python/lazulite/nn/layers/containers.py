@@ -1,7 +1,8 @@
 """Modules made of other modules."""
 
-from typing import Any, Callable
+from typing import Any, Callable, Union
 
+from lazulite._arguments import checked
 from lazulite.nn.module import Module
 
 __all__ = ["Sequential"]
@@ -19,7 +20,8 @@ class Sequential(Module):
         array([1, 3], dtype=float32)
     """
 
-    def __init__(self, *modules: Callable) -> None:
+    @checked
+    def __init__(self, *modules: Union[Module, Callable]) -> None:
         super().__init__()
         self.layers = list(modules)
 

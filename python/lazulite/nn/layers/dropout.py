@@ -1,6 +1,7 @@
 """Dropout (Srivastava et al., 2014): noise in training, nothing in inference."""
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 from lazulite.nn.module import Module
 
 __all__ = ["Dropout", "Dropout2d", "Dropout3d"]
@@ -27,6 +28,7 @@ class Dropout(Module):
         array([1, 1, 1], dtype=float32)
     """
 
+    @checked
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         if not 0 <= p < 1:

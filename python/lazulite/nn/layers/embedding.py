@@ -3,6 +3,7 @@
 import math
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 from lazulite.nn.module import Module
 
 __all__ = ["Embedding"]
@@ -27,6 +28,7 @@ class Embedding(Module):
         (1, 3, 4)
     """
 
+    @checked
     def __init__(self, num_embeddings: int, dims: int) -> None:
         super().__init__()
         self.weight = mx.random.normal((num_embeddings, dims), scale=1 / math.sqrt(max(dims, 1)))

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 from lazulite.nn.module import Module
 
 __all__ = ["Bilinear", "Identity", "Linear"]
@@ -52,6 +53,7 @@ class Linear(Module):
         (5, 2)
     """
 
+    @checked
     def __init__(self, input_dims: int, output_dims: int, bias: bool = True) -> None:
         super().__init__()
         self.weight = _uniform(input_dims, (output_dims, input_dims))
@@ -91,6 +93,7 @@ class Bilinear(Module):
         (5, 2)
     """
 
+    @checked
     def __init__(
         self, input1_dims: int, input2_dims: int, output_dims: int, bias: bool = True
     ) -> None:

@@ -1,12 +1,26 @@
 """Layers that subtract a mean and divide by a standard deviation."""
 
 import lazulite.core as mx
+from lazulite._arguments import checked
 from lazulite.nn.module import Module
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
 
+def _check_positive(op: str, **values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"[{op}] {name} must be positive: got {value}")
+
+
+def _wide(x: mx.array) -> mx.array:
+    """Halves and integers as float32: squares of halves overflow."""
+    return x.astype(mx.result_type(x, mx.float32))
+
+
 def _standardize(x: mx.array, axes: tuple[int, ...], eps: float) -> mx.array:
+    """In float32 for halves."""
+    x = _wide(x)
     mean = mx.mean(x, axis=axes, keepdims=True)
     variance = mx.var(x, axis=axes, keepdims=True)
     return (x - mean) * mx.rsqrt(variance + eps)
@@ -19,8 +33,13 @@ class _Norm(Module):
         self.weight = mx.ones((dims,))
         self.bias = mx.zeros((dims,))
 
-    def _affine(self, x: mx.array) -> mx.array:
-        return self.weight * x + self.bias if "weight" in self else x
+    def _affine(self, normalized: mx.array, like: mx.array, *others: mx.array) -> mx.array:
+        """The affine map of what came of ``like``, rounded once to the dtype of all operands."""
+        dtype = like.dtype if mx.issubdtype(like.dtype, mx.floating) else normalized.dtype
+        if "weight" in self:
+            normalized = self.weight * normalized + self.bias
+            others = (*others, self.weight, self.bias)
+        return normalized.astype(mx.result_type(dtype, *others))
 
 
 class LayerNorm(Module):
@@ -42,15 +61,17 @@ class LayerNorm(Module):
 
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
-        >>> nn.LayerNorm(2, eps=0)(mx.array([[1.0, 3.0], [20.0, 10.0]]))
+        >>> nn.LayerNorm(2, eps=1e-30)(mx.array([[1.0, 3.0], [20.0, 10.0]]))
         array([[-1, 1],
                [1, -1]], dtype=float32)
     """
 
+    @checked
     def __init__(
         self, dims: int, eps: float = 1e-5, affine: bool = True, bias: bool = True
     ) -> None:
         super().__init__()
+        _check_positive("LayerNorm", eps=eps)
         if affine:
             self.weight = mx.ones((dims,))
             if bias:
@@ -82,12 +103,14 @@ class RMSNorm(Module):
 
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
-        >>> nn.RMSNorm(2, eps=0)(mx.array([3.0, -3.0]))
+        >>> nn.RMSNorm(2, eps=1e-30)(mx.array([3.0, -3.0]))
         array([1, -1], dtype=float32)
     """
 
+    @checked
     def __init__(self, dims: int, eps: float = 1e-5) -> None:
         super().__init__()
+        _check_positive("RMSNorm", eps=eps)
         self.weight = mx.ones((dims,))
         self.eps = eps
 
@@ -117,12 +140,14 @@ class InstanceNorm(_Norm):
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
         >>> x = mx.array([[[1.0, 30.0], [3.0, 10.0]]])
-        >>> nn.InstanceNorm(2, eps=0)(x).round().tolist()
+        >>> nn.InstanceNorm(2, eps=1e-30)(x).round().tolist()
         [[[-1.0, 1.0], [1.0, -1.0]]]
     """
 
+    @checked
     def __init__(self, dims: int, eps: float = 1e-5, affine: bool = False) -> None:
         super().__init__()
+        _check_positive("InstanceNorm", eps=eps)
         if affine:
             self._add_affine(dims)
         self.dims = dims
@@ -136,7 +161,7 @@ class InstanceNorm(_Norm):
             raise ValueError(
                 f"[InstanceNorm] bad number of axes: got {x.ndim}, expected (N, ..., C) or 3 and up"
             )
-        return self._affine(_standardize(x, tuple(range(1, x.ndim - 1)), self.eps))
+        return self._affine(_standardize(x, tuple(range(1, x.ndim - 1)), self.eps), x)
 
 
 class GroupNorm(_Norm):
@@ -159,11 +184,12 @@ class GroupNorm(_Norm):
 
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
-        >>> norm = nn.GroupNorm(2, 4, eps=0, pytorch_compatible=True)
+        >>> norm = nn.GroupNorm(2, 4, eps=1e-30, pytorch_compatible=True)
         >>> norm(mx.array([[1.0, 3.0, 20.0, 10.0]])).round().tolist()
         [[-1.0, 1.0, 1.0, -1.0]]
     """
 
+    @checked
     def __init__(
         self,
         num_groups: int,
@@ -173,7 +199,8 @@ class GroupNorm(_Norm):
         pytorch_compatible: bool = False,
     ) -> None:
         super().__init__()
-        if num_groups < 1 or dims % num_groups:
+        _check_positive("GroupNorm", eps=eps, num_groups=num_groups, dims=dims)
+        if dims % num_groups:
             raise ValueError(
                 f"[GroupNorm] groups do not divide channels: "
                 f"got {num_groups} groups of {dims} channels, expected a divisor"
@@ -201,7 +228,7 @@ class GroupNorm(_Norm):
             groups, axes = x.reshape(x.shape[0], -1, self.num_groups, size), (1, 3)
         else:
             groups, axes = x.reshape(x.shape[0], -1, size, self.num_groups), (1, 2)
-        return self._affine(_standardize(groups, axes, self.eps).reshape(x.shape))
+        return self._affine(_standardize(groups, axes, self.eps).reshape(x.shape), x)
 
 
 class BatchNorm(_Norm):
@@ -229,13 +256,14 @@ class BatchNorm(_Norm):
 
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
-        >>> norm = nn.BatchNorm(1, momentum=0.5, eps=0)
+        >>> norm = nn.BatchNorm(1, momentum=0.5, eps=1e-30)
         >>> norm(mx.array([[1.0], [3.0]])).tolist()
         [[-1.0], [1.0]]
         >>> norm.running_mean
         array([1], dtype=float32)
     """
 
+    @checked
     def __init__(
         self,
         num_features: int,
@@ -245,6 +273,7 @@ class BatchNorm(_Norm):
         track_running_stats: bool = True,
     ) -> None:
         super().__init__()
+        _check_positive("BatchNorm", eps=eps)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -279,13 +308,15 @@ class BatchNorm(_Norm):
             )
         if self.training or not self.track_running_stats:
             mean, variance = self._batch_statistics(x)
-        else:
-            mean, variance = self.running_mean, self.running_var
-        y = (x - mean) * mx.rsqrt(variance + self.eps)
-        return self._affine(y)
+            return self._affine(self._normalize(x, mean, variance), x)
+        mean, variance = self.running_mean, self.running_var
+        return self._affine(self._normalize(x, mean, variance), x, mean, variance)
+
+    def _normalize(self, x: mx.array, mean: mx.array, variance: mx.array) -> mx.array:
+        return (_wide(x) - mean) * mx.rsqrt(_wide(variance) + self.eps)
 
     def _batch_statistics(self, x: mx.array) -> tuple[mx.array, mx.array]:
-        axes = tuple(range(x.ndim - 1))
+        x, axes = _wide(x), tuple(range(x.ndim - 1))
         mean, variance = mx.mean(x, axis=axes), mx.var(x, axis=axes)
         if self.training:
             count = x.size // self.num_features
