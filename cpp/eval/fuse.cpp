@@ -4,25 +4,8 @@
 
 #include "device/cpu/block.h"
 #include "eval/plan.h"
-#include "graph/origin.h"
 
 namespace lazulite {
-
-bool may_donate(const Unit& unit, const array& input) {
-  const Node& node = *input.node();
-  if (debugging_nans.load(std::memory_order_relaxed)) return false;  // inputs are looked at afterwards
-  if (node.pins.load() || node.out.size() != 1) return false;
-  int64_t uses = 0;
-  for (const auto& member : unit.members) {
-    if (member.node->pins.load()) return false;
-    for (const array& other : member.node->inputs) uses += other.node() == input.node();
-  }
-  const Slot& slot = input.slot();
-  const Buffer& buffer = *slot.storage.buffer;
-  return node.refs.load() == uses && buffer.refs.load() == 1 && buffer.writable && !buffer.foreign &&
-         slot.storage.offset == 0 && is_dense(slot.spec.shape, slot.storage.strides) &&
-         buffer.bytes == size_of(slot.spec.shape) * size_of(slot.spec.type);
-}
 
 namespace {
 

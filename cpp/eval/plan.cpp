@@ -1,5 +1,6 @@
 #include "eval/plan.h"
 
+#include "base/env.h"
 #include "graph/origin.h"
 
 #include <algorithm>
@@ -31,8 +32,13 @@ bool is_immediate(const array& input, const Node& consumer) {
        "and return the array to read it)");
 }
 
+bool fusing() {
+  static const bool wanted = env::flag("LAZULITE_FUSE", true);
+  return wanted && !debugging_nans.load(std::memory_order_relaxed);
+}
+
 struct Planner {
-  const bool step_by_step = debugging_nans.load(std::memory_order_relaxed);
+  const bool step_by_step = !fusing();  // every node a unit of its own
   std::vector<Node*> order;  // inputs before users
   std::vector<Unit> units;
   bool holes = false;  // units whose members went elsewhere
@@ -51,8 +57,8 @@ struct Planner {
       if (state == State::traced) fail_traced(*node);
       if (state == State::claimed) {
         Run* run = node->run.load();
-        for (auto& w : plan.waits)
-          if (w.get() == run) return;
+        if (run->mark == planning) return;
+        run->mark = planning;
         plan.waits.emplace_back(run);
         return;
       }
@@ -233,6 +239,7 @@ struct Planner {
       const auto& list = found->second;
       bool only_here = int64_t(from->refs.load()) <= int64_t(list.size()), elsewhere = !only_here;
       for (const Node* user : list) {
+        if (elsewhere && !only_here) break;
         only_here &= std::find(cone.begin(), cone.end(), user) != cone.end();
         elsewhere |= user->unit != unit;
       }
@@ -280,34 +287,47 @@ struct Planner {
   // ---- readers before updaters: who reads an array that some unit would rather write over
 
   // The array whose memory this one shares, through the views of this plan.
-  const Node* base_of(const Node* node) const {
-    while (node->mark == planning && node->op->sort == Sort::view && node->unit >= 0 && !node->inputs.empty())
-      node = node->inputs.back().node().get();
-    return node;
+  const Node* base_of(const array& a) const {
+    const Node* node = a.node().get();
+    return node->mark == planning ? bases[size_t(node->uses) + a.index()] : node;
   }
   void find_readers() {
+    bool any = false;
+    for (const Unit& unit : units) any |= unit.members[0].node->op->update;
+    if (!any) return;
+    bases.reserve(order.size());
+    for (Node* node : order) {
+      node->uses = int(bases.size());  // its number from here on
+      const bool view = node->op->sort == Sort::view && node->inputs.size() >= node->out.size();
+      for (size_t i = 0; i < node->out.size(); ++i)
+        bases.push_back(view ? base_of(node->inputs[node->inputs.size() - node->out.size() + i]) : node);
+    }
     for (const Unit& unit : units) {
       const Node& node = *unit.members[0].node;
-      if (node.op->update) readers[base_of(node.inputs[0].node().get())];
+      if (node.op->update) ++readers[base_of(node.inputs[0])].updaters;
     }
-    if (readers.empty()) return;
     for (const Node* node : order)
       for (const array& input : node->inputs) {
-        const auto found = readers.find(base_of(input.node().get()));
-        if (found != readers.end() && node->unit >= 0 && (found->second.empty() || found->second.back() != node->unit))
-          found->second.push_back(node->unit);
+        const auto found = readers.find(base_of(input));
+        if (found == readers.end() || node->unit < 0) continue;
+        auto& list = found->second.units;
+        if (list.empty() || list.back() != node->unit) list.push_back(node->unit);
       }
   }
-  // True unless `unit` surely needs nothing of `updater`, which is on its way. Looks at some units only.
-  bool may_need(int unit, int updater, const std::vector<char>& seen) const {
+  // True unless `unit` surely needs nothing of `updater`, which is on its way. Looks at a bounded number of inputs.
+  bool may_need(int unit, int updater, const std::vector<char>& seen, const std::vector<int>& waiting) const {
+    if (waiting[unit] == 0) return false;
     std::vector<int> stack{unit}, known{unit};
+    int looked = 0;
     while (!stack.empty()) {
       const int at = stack.back();
       stack.pop_back();
+      if (waiting[at] == 0) continue;
       for (const auto& member : units[at].members)
         for (const array& input : member.node->inputs) {
+          if (++looked > 512) return true;
           const int from = unit_of(input, *member.node);
-          if (from < 0 || seen[from] == 2) continue;  // placed already
+          if (from < 0 || from == at || seen[from] == 2) continue;  // placed already
           if (from == updater || seen[from] == 1 || known.size() > 32) return true;
           if (std::find(known.begin(), known.end(), from) != known.end()) continue;
           known.push_back(from);
@@ -363,14 +383,30 @@ struct Planner {
     std::vector<char> seen(units.size(), 0);  // 1: on its way, 2: placed
     struct Frame {
       int unit;
-      size_t member, input, reader;
+      size_t member = 0, input = 0;
+      bool arrived = false;  // all it needs is there
     };
     std::vector<Frame> stack;
     std::vector<int> placed;
     placed.reserve(units.size());
     auto enter = [&](int unit) {
       seen[unit] = 1;
-      stack.push_back({unit, 0, 0, 0});
+      stack.push_back({unit});
+    };
+    // Who still reads the array that this unit is about to write over, and should go before it; -1: nobody. Of
+    // several updaters only the last can do without a copy.
+    auto reader_before = [&](Frame& frame) {
+      const Node& node = *units[frame.unit].members[0].node;
+      if (!node.op->update || readers.empty()) return -1;
+      Readers& of = readers.at(base_of(node.inputs[0]));
+      if (!frame.arrived) --of.updaters;
+      frame.arrived = true;
+      if (of.updaters > 0) return -1;
+      while (of.next < of.units.size()) {
+        const int reader = of.units[of.next++];
+        if (!seen[reader] && !may_need(reader, frame.unit, seen, edges.waiting)) return reader;
+      }
+      return -1;
     };
     for (size_t r = 0; r < count; ++r) {
       Node* root = roots[r].node().get();
@@ -380,20 +416,11 @@ struct Planner {
         Frame& top = stack.back();
         const Unit& unit = units[top.unit];
         if (top.member == unit.members.size()) {
-          // All it needs is there. Before it writes over an array: those who still read that.
-          const Node& node = *unit.members[0].node;
-          if (node.op->update && !readers.empty()) {
-            const auto& list = readers[base_of(node.inputs[0].node().get())];
-            bool waits = false;
-            while (top.reader < list.size() && !waits) {
-              const int reader = list[top.reader++];
-              if (seen[reader] || may_need(reader, top.unit, seen)) continue;
-              enter(reader);  // invalidates top
-              waits = true;
-            }
-            if (waits) continue;
+          if (const int reader = reader_before(top); reader >= 0) {
+            enter(reader);
+            continue;
           }
-          const int done = stack.back().unit;
+          const int done = top.unit;
           stack.pop_back();
           seen[done] = 2;
           placed.push_back(done);
@@ -456,7 +483,13 @@ struct Planner {
     for (int unit : placed) plan.units.push_back(std::move(units[unit]));
   }
 
-  std::unordered_map<const Node*, std::vector<int>> readers;
+  struct Readers {
+    std::vector<int> units;  // that read the array, the updaters among them
+    size_t next = 0;         // the first that was not considered yet
+    int updaters = 0;        // on their way
+  };
+  std::unordered_map<const Node*, Readers> readers;  // of arrays that are updated
+  std::vector<const Node*> bases;                    // of every value, by number
 };
 
 }  // namespace

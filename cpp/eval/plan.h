@@ -22,6 +22,7 @@ struct Run : Counted {
   struct Plan* plan = nullptr;
   std::atomic<int64_t> current{-1};  // the unit that runs
   std::thread::id thread;
+  uint64_t mark = 0;                 // of the planning that met it last
   Run *previous = nullptr, *next = nullptr;
   std::mutex mutex;
   std::condition_variable changed;
@@ -80,8 +81,10 @@ inline Bound bound(const Spec& spec, const Storage& storage) {
 }
 void copy_dense(const Bound& in, const Storage& out);  // out becomes a copy in row-major order
 
-// True when `input` of the unit's nodes dies with them and its memory may be written: only they hold
-// it, only it holds the buffer, dense, ours.
+// The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block program.
+// Whether somebody wants the input later is the caller's to know.
+bool may_overwrite(const Spec&, const Storage&, bool by_element, int64_t reads);
+// The same for an input of a unit's nodes, which must be all that holds it.
 bool may_donate(const Unit&, const array& input);
 
 }  // namespace lazulite

@@ -130,9 +130,11 @@ bool Prepared::fits(const std::vector<Storage>& inputs) const {
   return true;
 }
 
-bool Prepared::may_write(int value) const {
-  const Storage& storage = values_[value];
-  return storage.buffer->refs.load() == 1 && storage.buffer->writable && !storage.buffer->foreign && storage.offset == 0;
+bool Prepared::may_write(const Piece& piece, int value) const {
+  const auto at = std::find(piece.in.begin(), piece.in.end(), value);
+  return at != piece.in.end() && std::find(piece.dies.begin(), piece.dies.end(), value) != piece.dies.end() &&
+         may_overwrite(*piece.specs[size_t(at - piece.in.begin())], values_[value], piece.unit->fused,
+                       std::count(piece.in.begin(), piece.in.end(), value));
 }
 
 Storage Prepared::take(int value, const Spec& spec) {
@@ -150,10 +152,9 @@ Storage Prepared::take(int value, const Spec& spec) {
 // The program of a fused piece holds the strides of what it loads.
 void Prepared::build(Piece& piece) {
   SmallVector<const array*, 8> loaded;
-  for (const Unit& u : plan_.units)
-    for (const auto& member : u.members)
-      for (uint32_t i = 0; i < member.node->out.size(); ++i)
-        member.node->out[i].storage.strides = values_[first_[member.node] + int(i)].strides;
+  for (const auto& member : piece.unit->members)
+    for (const array& input : member.node->inputs)
+      if (first_.count(input.node().get())) input.node()->out[input.index()].storage.strides = values_[number(input)].strides;
   piece.program = {};
   piece.in.clear();
   piece.specs.clear();
@@ -191,10 +192,9 @@ void Prepared::run_fused(Piece& piece) {
     // Over an input that dies here.
     if (arena_at_[made] < 0 && (place < 0 || !(*places_)[place].buffer))
       for (int value : piece.dies) {
-        const auto at = std::find(piece.in.begin(), piece.in.end(), value);
-        if (at == piece.in.end() || !may_write(value)) continue;
-        const Spec& of = *piece.specs[size_t(at - piece.in.begin())];
-        if (size_of(of.type) != size_of(spec.type) || of.shape != spec.shape || !is_dense(of.shape, values_[value].strides)) continue;
+        if (!may_write(piece, value)) continue;
+        const Spec& of = *piece.specs[size_t(std::find(piece.in.begin(), piece.in.end(), value) - piece.in.begin())];
+        if (size_of(of.type) != size_of(spec.type) || of.shape != spec.shape) continue;
         out = values_[value];  // two hold it now: nobody else takes it
         break;
       }
@@ -209,12 +209,7 @@ void Prepared::run_single(Piece& piece) {
   if (node.op->sort == Sort::constant && values_[piece.out[0]].buffer) return;
   SmallVector<Bound, 3> in;
   for (size_t i = 0; i < piece.in.size(); ++i) in.push_back(bound(*piece.specs[i], values_[piece.in[i]]));
-  bool overwrite = false;
-  if (node.op->update) {
-    const int value = piece.in[0];
-    overwrite = std::find(piece.dies.begin(), piece.dies.end(), value) != piece.dies.end() && may_write(value) &&
-                std::count(piece.in.begin(), piece.in.end(), value) == 1 && is_dense(piece.specs[0]->shape, values_[value].strides);
-  }
+  const bool overwrite = node.op->update && may_write(piece, piece.in[0]);
   SmallVector<Storage, 1> out;
   out.resize(node.out.size());
   if (node.op->sort != Sort::constant && !overwrite)

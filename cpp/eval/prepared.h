@@ -40,7 +40,7 @@ class Prepared {
   void run_single(Piece&);
   void plan_arena();
   int number(const array& a) const { return first_.at(a.node().get()) + int(a.index()); }
-  bool may_write(int value) const;  // it dies with its piece, and only it has the buffer
+  bool may_write(const Piece&, int value) const;  // its memory, which dies with the piece
   Storage take(int value, const Spec&);
 
   Plan plan_;

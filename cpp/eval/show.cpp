@@ -13,7 +13,7 @@ PlanSummary Plan::summary() const {
   struct Life {
     int64_t bytes = 0;
     int64_t uses = 0, last = -1;  // as an input in this plan
-    const Node* base = nullptr;   // of a view
+    int64_t counted = -1;         // the step whose dying inputs it is among
   };
   std::unordered_map<const Node*, Life> lives;
   for (size_t u = 0; u < units.size(); ++u)
@@ -60,14 +60,12 @@ PlanSummary Plan::summary() const {
     }
     // What dies here, and may be written over.
     int64_t dying = 0, donated = 0;
-    std::vector<const Node*> counted;
     for (const auto& member : unit.members)
       for (const array& input : member.node->inputs) {
         const Node* node = input.node().get();
-        const Life& life = lives[node];
-        if (life.last != int64_t(u) || int64_t(node->refs.load()) > life.uses) continue;
-        if (std::find(counted.begin(), counted.end(), node) != counted.end()) continue;
-        counted.push_back(node);
+        Life& life = lives[node];
+        if (life.last != int64_t(u) || int64_t(node->refs.load()) > life.uses || life.counted == int64_t(u)) continue;
+        life.counted = int64_t(u);
         dying += life.bytes;
         const bool takes = unit.fused || member.node->op->update;
         if (takes && life.bytes == step.bytes && donated == 0) donated = life.bytes;
