@@ -12,6 +12,7 @@ namespace lazulite {
 enum class Kind : unsigned char {
   value,     // ValueError: shapes, axes, arguments that make no sense
   type,      // TypeError: the kind of object or dtype
+  argument,  // TypeError (also a ValueError): an argument of the wrong kind
   index,     // IndexError (also a ValueError)
   overflow,  // OverflowError (also a ValueError)
   memory,    // MemoryError
@@ -27,9 +28,18 @@ class Error : public std::exception {
   const char* what() const noexcept override { return text_.c_str(); }
   Kind kind() const noexcept { return kind_; }
   const std::string& text() const noexcept { return text_; }
+  // The same under the name of the function that the user called, unless it was raised by an evaluation.
+  Error named(std::string_view function) const;
+  // Raised by the evaluation of something that was recorded earlier: it keeps its name.
+  Error deferred() const {
+    Error same = *this;
+    same.deferred_ = true;
+    return same;
+  }
 
  private:
   Kind kind_;
+  bool deferred_ = false;
   std::string text_;
 };
 

@@ -5,14 +5,10 @@
 #include <limits>
 #include <ostream>
 
+#include "base/convert.h"
 #include "base/fail.h"
 
 namespace lazulite {
-
-int64_t float_to_int64(double v) {
-  if (v >= -0x1p63 && v < 0x1p63) return int64_t(v);
-  return std::numeric_limits<int64_t>::min();
-}
 
 bool Scalar::truth() const {
   return std::visit([](auto v) { return v != decltype(v)(0); }, v_);
@@ -36,8 +32,8 @@ int64_t Scalar::wrapped() const {
   return std::visit(
       [](auto v) -> int64_t {
         using T = decltype(v);
-        if constexpr (std::is_same_v<T, Complex>) return float_to_int64(v.real());
-        else if constexpr (std::is_same_v<T, double>) return float_to_int64(v);
+        if constexpr (std::is_same_v<T, Complex>) return convert_number<int64_t>(v.real());
+        else if constexpr (std::is_same_v<T, double>) return convert_number<int64_t>(v);
         else return int64_t(v);
       },
       v_);
@@ -97,13 +93,23 @@ void Scalar::check_fits(Dtype t, std::string_view op) const {
   if (!fits) fail(Kind::overflow, op, "number does not fit: got ", *this, ", expected a value of ", t);
 }
 
+void Scalar::check_converts(Dtype t, std::string_view op) const {
+  check_fits(t, op);
+  if (kind() == 'c' && !is_complex(t)) fail(Kind::argument, op, "a complex number: got ", *this, ", expected a value of ", t);
+  if (kind() != 'f' || !is_integer(t)) return;
+  const int bits = int(size_of(t)) * 8;
+  const double v = std::trunc(real()), low = is_unsigned(t) ? 0 : -std::ldexp(1, bits - 1);
+  if (!(v >= low && v < std::ldexp(1, is_unsigned(t) ? bits : bits - 1)))
+    fail(Kind::overflow, op, "number does not fit: got ", *this, ", expected a value of ", t);
+}
+
 namespace {
 template <class T>
 T as(const Scalar& s) {
   if constexpr (std::is_same_v<T, bool>) return s.truth();
-  else if constexpr (std::is_same_v<T, std::complex<float>>) return T(float(s.complex().real()), float(s.complex().imag()));
+  else if constexpr (std::is_same_v<T, std::complex<float>>) return T(s.kind() == 'c' ? float(s.complex().real()) : as<float>(s), float(s.complex().imag()));
   else if constexpr (std::is_same_v<T, std::complex<double>>) return s.complex();
-  else if constexpr (std::is_integral_v<T>) return T(s.wrapped());
+  else if constexpr (std::is_integral_v<T>) return s.kind() == 'f' || s.kind() == 'c' ? convert_number<T>(s.real()) : T(s.wrapped());
   else if constexpr (std::is_same_v<T, double>) return s.real();
   else if constexpr (std::is_same_v<T, float>)
     return s.kind() == 'i' ? float(s.wrapped()) : s.kind() == 'u' ? float(uint64_t(s.wrapped())) : float(s.real());

@@ -26,7 +26,7 @@ class Scalar {
   bool truth() const;
   double real() const;      // as double (rounded for large integers)
   Complex complex() const;
-  int64_t wrapped() const;  // integers modulo 2^64; floats truncated (saturating, nan: INT64_MIN)
+  int64_t wrapped() const;  // integers modulo 2^64; floats as astype to int64
   bool operator==(const Scalar& o) const;  // same kind and same bits
   size_t hash() const;
 
@@ -36,6 +36,8 @@ class Scalar {
   Dtype beside(Dtype t) const;
   // Raises overflow when an int does not fit an integer dtype; floats and complex are not asked.
   void check_fits(Dtype t, std::string_view op) const;
+  // The same, and for an integer dtype floats must fit when truncated; complex fits complex alone (type error).
+  void check_converts(Dtype t, std::string_view op) const;
   // The value rounded once to t, written to memory of size_of(t) bytes; complex to real drops imag.
   void write(Dtype t, void* out) const;
   static Scalar read(Dtype t, const void* in);
@@ -55,8 +57,5 @@ class Scalar {
 };
 
 std::ostream& operator<<(std::ostream&, const Scalar&);
-
-// Conversions between C++ values with the semantics of astype (wraps, truncates, no undefined behaviour).
-int64_t float_to_int64(double v);  // truncates; out of range and nan: INT64_MIN, as AVX-512 does
 
 }  // namespace lazulite

@@ -14,8 +14,26 @@ int64_t size_of(const Shape& shape) {
   if (zero) return 0;
   for (int64_t d : shape)
     if (__builtin_mul_overflow(n, d, &n))
-      fail(Kind::overflow, "shape", "too many elements: got shape ", shape, ", expected fewer than 2^63");
+      fail(Kind::memory, "shape", "too many elements: got shape ", shape, ", expected fewer than 2^63");
   return n;
+}
+
+int64_t sum_of_sizes(int64_t a, int64_t b, std::string_view op) {
+  if (__builtin_add_overflow(a, b, &a)) fail(Kind::memory, op, "too large: a size beyond 2^63");
+  return a;
+}
+
+int64_t product_of_sizes(int64_t a, int64_t b, std::string_view op) {
+  if (__builtin_mul_overflow(a, b, &a)) fail(Kind::memory, op, "too large: a size beyond 2^63");
+  return a;
+}
+
+void refuse_shape(const Shape& shape, Dtype type, std::string_view op) {
+  if (shape.size() > size_t(max_axes))
+    fail(Kind::value, op, "too many axes: got ", shape.size(), ", expected at most ", max_axes);
+  for (int64_t n : shape)
+    if (n < 0) fail(Kind::value, op, "negative size: got shape ", shape);
+  fail(Kind::memory, op, "too large: got shape ", shape, " of ", type, ", expected fewer than 2^63 bytes");
 }
 
 Strides dense_strides(const Shape& shape) {

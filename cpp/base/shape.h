@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <string_view>
 
+#include "base/dtype.h"
 #include "base/small_vector.h"
 
 namespace lazulite {
@@ -18,7 +19,22 @@ struct Axes : SmallVector<int> {
   using SmallVector::SmallVector;
 };
 
-int64_t size_of(const Shape&);                          // product; raises overflow beyond 2^63
+// Sizes. Element and byte counts of every array fit 63 bits and its axes are few: record checks what ops make, and
+// who computes a size does it by these. A memory error names op, shape and dtype.
+inline constexpr int max_axes = 64;
+int64_t size_of(const Shape&);                          // product; raises memory beyond 2^63
+int64_t sum_of_sizes(int64_t, int64_t, std::string_view op);      // raises memory beyond 2^63
+int64_t product_of_sizes(int64_t, int64_t, std::string_view op);  // the same
+[[noreturn]] void refuse_shape(const Shape&, Dtype, std::string_view op);
+inline void check_shape(const Shape& shape, Dtype type, std::string_view op) {
+  int64_t bytes = size_of(type);
+  bool empty = false, large = false, negative = shape.size() > size_t(max_axes);
+  for (int64_t n : shape) {
+    if (n > 0) large |= __builtin_mul_overflow(bytes, n, &bytes);
+    else n ? negative = true : empty = true;
+  }
+  if (negative || (large && !empty)) refuse_shape(shape, type, op);
+}
 Strides dense_strides(const Shape&);                    // row-major, in elements
 bool is_dense(const Shape&, const Strides&);            // row-major without gaps (axes of size 1 are free)
 bool overlaps_itself(const Shape&, const Strides&);     // some element may be reached twice (broadcast)

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "graph/array.h"
 #include "graph/node.h"
@@ -28,29 +30,50 @@ inline bool is_operand_number(PyObject* o) {
 
 // Thrown when a Python error is set already.
 struct PythonError {};
-// Sets the Python error of the exception in flight.
-void set_error();
+// Sets the Python error of the exception in flight, under the name of the function that was called.
+void set_error(const char* function = "");
 template <class F>
-PyObject* guarded(F&& f) {
+PyObject* guarded(F&& f, const char* function = "") {
   try {
     return f();
   } catch (...) {
-    set_error();
+    set_error(function);
     return nullptr;
   }
 }
-extern PyObject *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
+extern PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
 void make_errors(PyObject* module);
+
+// What an object is given for: the function that the user called and its parameter, for error texts.
+struct Argument {
+  const char* function;
+  const char* name = nullptr;
+  const char* hint = nullptr;  // said when the kind of object is wrong
+  Argument(const char* f, const char* n = nullptr, const char* h = nullptr) : function(f), name(n), hint(h) {}
+};
+std::string describe(PyObject*);  // str 'a', 3, None, dict
+[[noreturn]] void wrong_kind(PyObject* got, const Argument&, const char* expected);
+std::string text_of(PyObject* str, const Argument&);  // a str that UTF-8 can hold
+bool is_whole(PyObject*);  // one integer: an int, NumPy's, a 0-d array
+// New references to the items of a list, tuple or sized sequence, which may change while items are looked at.
+struct Items {
+  explicit Items(PyObject* o, const Argument&, const char* expected, Py_ssize_t most = 1 << 20);
+  Items(Items&& o) noexcept : tuple(std::exchange(o.tuple, nullptr)) {}
+  ~Items() { Py_XDECREF(tuple); }
+  Py_ssize_t size() const { return PyTuple_GET_SIZE(tuple); }
+  PyObject* operator[](Py_ssize_t i) const { return PyTuple_GET_ITEM(tuple, i); }
+  PyObject* tuple;
+};
 
 // Numbers: bool, int, float, complex, NumPy scalars (weak), objects with __index__ or __float__.
 bool is_number(PyObject*);
-Scalar to_scalar(PyObject*, const char* op);
+Scalar to_scalar(PyObject*, const Argument&);
 // An array, a number, or anything that make_array takes but a list.
-Operand to_operand(PyObject*, const char* op);
-array to_array(PyObject*, const char* op);
-std::optional<Dtype> to_dtype(PyObject*);  // Dtype, "float32", float, np.float32; None: nothing
+Operand to_operand(PyObject*, const Argument&);
+array to_array(PyObject*, const Argument&);
+std::optional<Dtype> to_dtype(PyObject*, const Argument& = "dtype");  // Dtype, "float32", float, np.float32; None: nothing
 PyObject* from_dtype(Dtype);               // new reference
-Stream to_stream(PyObject*);               // None: the default
+Stream to_stream(PyObject*, const Argument& = "stream");  // None: the default
 PyObject* from_device(Device::Type);       // new reference
 
 // mx.array(value, dtype): lists, NumPy arrays, buffers, DLPack.

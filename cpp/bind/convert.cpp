@@ -5,6 +5,7 @@
 #include "bind/array_class.h"
 #include "bind/def.h"
 #include "eval/eval.h"
+#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"
 
@@ -18,7 +19,7 @@ bool is_number(PyObject* o) {
          (PyIndex_Check(o) || PyNumber_Check(o)) && PyObject_HasAttrString(o, "item");
 }
 
-Scalar to_scalar(PyObject* o, const char* op) {
+Scalar to_scalar(PyObject* o, const Argument& at) {
   if (PyBool_Check(o)) return Scalar(o == Py_True);
   if (PyLong_Check(o)) {
     int overflow = 0;
@@ -29,37 +30,40 @@ Scalar to_scalar(PyObject* o, const char* op) {
       if (!PyErr_Occurred()) return Scalar(uint64_t(u));
       PyErr_Clear();
     }
-    fail(Kind::overflow, op, "number does not fit in 64 bits");
+    fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "", "number does not fit in 64 bits");
   }
   if (PyFloat_Check(o)) return Scalar(PyFloat_AS_DOUBLE(o));
   if (PyComplex_Check(o)) return Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
-  if (is_array(o)) return unwrap(o).item();
+  if (is_array(o)) return array(unwrap(o)).item();
   if (is_number(o)) {
     PyObject* plain = PyObject_CallMethod(o, "item", nullptr);
     if (!plain) throw PythonError{};
     const bool known = is_operand_number(plain);
     if (known) {
-      Scalar s = to_scalar(plain, op);
-      Py_DECREF(plain);
-      return s;
+      struct Drop {
+        PyObject* o;
+        ~Drop() { Py_DECREF(o); }
+      } drop{plain};
+      return to_scalar(plain, at);
     }
     Py_DECREF(plain);
   }
-  fail(Kind::type, op, "not a number: got ", Py_TYPE(o)->tp_name);
+  wrong_kind(o, at, "a number");
 }
 
-Operand to_operand(PyObject* o, const char* op) {
+Operand to_operand(PyObject* o, const Argument& at) {
   if (is_array(o)) return unwrap(o);
-  if (is_operand_number(o) || is_number(o)) return to_scalar(o, op);
-  if (PyList_Check(o) || PyTuple_Check(o))
-    fail(Kind::value, op, "a list in place of an array: got ", Py_TYPE(o)->tp_name, ", expected an array or a number");
+  if (is_operand_number(o) || is_number(o)) return to_scalar(o, at);
+  if (o == Py_None || PyList_Check(o) || PyTuple_Check(o) || PyType_Check(o) ||
+      !(PyObject_CheckBuffer(o) || has_dlpack(o) || PyObject_HasAttrString(o, "__array__")))
+    wrong_kind(o, at, "an array or a number");
   return make_array(o, std::nullopt);
 }
 
-array to_array(PyObject* o, const char* op) {
+array to_array(PyObject* o, const Argument& at) {
   if (is_array(o)) return unwrap(o);
-  const Operand x = to_operand(o, op);
-  return x.is_array() ? x.get() : as_array(x, x.natural(), op);
+  const Operand x = to_operand(o, at);
+  return x.is_array() ? x.get() : as_array(x, x.natural(), at.function);
 }
 
 PyObject* to_number(const Scalar& s) {
@@ -142,6 +146,16 @@ void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool s
   }
 }
 
+// Bools of others may have any byte but 0 for True; ours are 0 and 1.
+void make_bools(uint8_t* bytes, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) bytes[i] = bytes[i] != 0;
+}
+bool are_bools(const uint8_t* bytes, int64_t n) {
+  uint8_t all = 0;
+  for (int64_t i = 0; i < n; ++i) all |= bytes[i];
+  return all <= 1;
+}
+
 // A buffer as an array of its own dtype; float64 and complex128 narrow unless `dtype` is given.
 array from_view(PyObject* o, std::optional<Dtype> dtype) {
   Held held;
@@ -154,6 +168,7 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
     fail(Kind::type, "array", "dtype not supported: got buffer format '", view.format ? view.format : "", "', expected numbers or bool");
   Shape shape;
   for (int i = 0; i < view.ndim; ++i) shape.push_back(view.shape[i]);
+  check_shape(shape, *type, "array");
   auto buffer = allocate(size_of(shape) * size_of(*type));
   if (size_of(shape)) {
     if (!swapped && PyBuffer_IsContiguous(&view, 'C')) {
@@ -162,60 +177,84 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
       char* to = static_cast<char*>(buffer->data);
       gather(view, 0, static_cast<const char*>(view.buf), to, swapped, is_complex(*type) ? view.itemsize / 2 : view.itemsize);
     }
+    if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
   }
   array made = from_buffer(std::move(buffer), shape, *type);
   const Dtype wanted = dtype ? *dtype : *type == float64 ? float32 : *type == complex128 ? complex64 : *type;
   return astype(made, wanted);
 }
 
-// Lists: shape first, then the leaves.
-struct Leaves {
-  std::vector<PyObject*> numbers;
-  std::vector<array> arrays;
-  bool any_array = false;
-};
+array from_numbers(PyObject* const* items, Py_ssize_t n, std::optional<Dtype> dtype) {
+  std::vector<Scalar> values;
+  values.reserve(size_t(n));
+  Dtype natural = bool_;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    values.push_back(to_scalar(items[i], "array"));
+    natural = promote(natural, values.back().natural());
+  }
+  const Dtype t = dtype.value_or(natural);
+  auto buffer = allocate(n * size_of(t));
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    const Scalar& v = values[size_t(i)];
+    v.check_converts(t, "array");
+    v.write(t, static_cast<char*>(buffer->data) + i * size_of(t));
+  }
+  return from_buffer(std::move(buffer), {n}, t);
+}
+
+bool is_sequence(PyObject* o) {
+  return PyList_Check(o) || PyTuple_Check(o) ||
+         (PySequence_Check(o) && !PyUnicode_Check(o) && !PyDict_Check(o) && !PyType_Check(o) && !PyObject_CheckBuffer(o) && !has_dlpack(o) &&
+          !PyObject_HasAttrString(o, "__array__") && PyObject_HasAttrString(o, "__len__"));
+}
 
 array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
-  if (depth > 64) fail(Kind::value, "array", "lists nested deeper than 64");
-  PyObject* items = PySequence_Fast(o, "");
-  if (!items) throw PythonError{};
-  struct Drop {
-    PyObject* o;
-    ~Drop() { Py_DECREF(o); }
-  } drop{items};
-  const Py_ssize_t n = PySequence_Fast_GET_SIZE(items);
-  if (n == 0) return constant(0, {0}, dtype.value_or(float32));
-  bool numbers = true;
-  for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(PySequence_Fast_GET_ITEM(items, i));
-  if (numbers) {
-    std::vector<Scalar> values;
-    values.reserve(size_t(n));
-    Dtype natural = bool_;
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      values.push_back(to_scalar(PySequence_Fast_GET_ITEM(items, i), "array"));
-      natural = promote(natural, values.back().natural());
-    }
-    const Dtype t = dtype.value_or(natural);
-    auto buffer = allocate(n * size_of(t));
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      const Scalar& v = values[size_t(i)];
-      v.check_fits(t, "array");
-      if (is_integral(t) && !is_bool(t) && v.kind() == 'f' && !(v.real() >= -0x1p63 && v.real() < 0x1p64))
-        fail(Kind::overflow, "array", "number does not fit: got ", v, ", expected a value of ", t);
-      if (!is_complex(t) && v.kind() == 'c') fail(Kind::type, "array", "complex number for dtype ", t);
-      v.write(t, static_cast<char*>(buffer->data) + i * size_of(t));
-    }
-    return from_buffer(std::move(buffer), {n}, t);
+  if (depth > max_axes) fail(Kind::value, "array", "lists nested deeper than ", max_axes);
+  if (PyList_Check(o) || PyTuple_Check(o)) {
+    // No code of others runs while numbers are read: the items stay where they are.
+    PyObject* const* items = PySequence_Fast_ITEMS(o);
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    bool numbers = n > 0;
+    for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(items[i]);
+    if (numbers) return from_numbers(items, n, dtype);
   }
+  const Items items(o, {"array", "val"}, "a sequence", Py_ssize_t(1) << 28);
+  if (items.size() == 0) return constant(0, {0}, dtype.value_or(float32));
   std::vector<array> parts;
-  std::vector<bool> weak;
-  for (Py_ssize_t i = 0; i < n; ++i) {
-    PyObject* item = PySequence_Fast_GET_ITEM(items, i);
-    parts.push_back(PyList_Check(item) || PyTuple_Check(item) ? from_sequence(item, dtype, depth + 1) : make_array(item, dtype));
+  for (Py_ssize_t i = 0; i < items.size(); ++i) {
+    PyObject* item = items[i];
+    parts.push_back(is_sequence(item) && !PyRange_Check(item) ? from_sequence(item, dtype, depth + 1) : make_array(item, dtype));
     if (parts.back().shape() != parts[0].shape())
       fail(Kind::value, "array", "ragged list: got parts of shapes ", parts[0].shape(), " and ", parts.back().shape(), ", expected one shape");
   }
   return stack(parts, 0);
+}
+
+// As arange, however long; null where the numbers are beyond it.
+array from_range(PyObject* o, std::optional<Dtype> dtype) {
+  const Py_ssize_t n = PyObject_Size(o);
+  if (n < 0) {
+    PyErr_Clear();
+    fail(Kind::memory, "array", "too large: got a range of more than 2^63 numbers");
+  }
+  if (n < 2) return from_sequence(o, dtype, 0);
+  Scalar ends[3] = {0, 0, 0};
+  const Py_ssize_t at[3] = {0, 1, n - 1};
+  for (int i = 0; i < 3; ++i) {
+    PyObject* end = PySequence_GetItem(o, at[i]);
+    if (!end) throw PythonError{};
+    struct Drop {
+      PyObject* o;
+      ~Drop() { Py_DECREF(o); }
+    } drop{end};
+    ends[i] = to_scalar(end, "array");
+    if (ends[i].kind() != 'i' || ends[i].wrapped() == INT64_MAX || ends[i].wrapped() == INT64_MIN) return array();
+  }
+  const Dtype t = dtype.value_or(promote(ends[0].natural(), ends[2].natural()));
+  for (const Scalar& end : ends) end.check_converts(t, "array");
+  int64_t step;
+  if (__builtin_sub_overflow(ends[1].wrapped(), ends[0].wrapped(), &step)) return array();
+  return astype(arange(ends[0], ends[2].wrapped() + (step > 0 ? 1 : -1), step, int64), t);
 }
 
 }  // namespace
@@ -227,12 +266,12 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
   if (is_operand_number(o)) {
     const Scalar s = to_scalar(o, "array");
     const Dtype t = dtype.value_or(s.natural());
-    if (!is_complex(t) && s.kind() == 'c') fail(Kind::type, "array", "complex number for dtype ", t);
-    if (is_integer(t) && s.kind() == 'f' && !(s.real() >= -0x1p63 && s.real() < 0x1p64))
-      fail(Kind::overflow, "array", "number does not fit: got ", s, ", expected a value of ", t);
+    s.check_converts(t, "array");
     return array(s, t);
   }
-  if (PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o)) return from_sequence(o, dtype, 0);
+  if (PyRange_Check(o))
+    if (array ramp = from_range(o, dtype)) return ramp;
+  if (is_sequence(o)) return from_sequence(o, dtype, 0);
   if (PyObject_CheckBuffer(o)) {
     // NumPy refuses dtypes that the protocol does not know (bfloat16 of ml_dtypes): by its bytes.
     if (PyObject_HasAttrString(o, "dtype")) {
@@ -258,16 +297,16 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
     const array made = from_dlpack(o, true);
     return dtype ? astype(made, *dtype) : made;
   }
-  if (o == Py_None || !PyObject_HasAttrString(o, "__array__"))
-    fail(o == Py_None ? Kind::type : Kind::value, "array", "cannot make an array: got ", Py_TYPE(o)->tp_name,
-         ", expected numbers, nested lists, or an object with the buffer protocol or DLPack");
+  if (o == Py_None || PyType_Check(o) || !PyObject_HasAttrString(o, "__array__"))
+    wrong_kind(o, {"array", "val"}, "numbers, nested lists, or an object with the buffer protocol or DLPack");
   PyObject* made = PyObject_CallMethod(o, "__array__", nullptr);
   if (!made) throw PythonError{};
   struct Drop {
     PyObject* o;
     ~Drop() { Py_DECREF(o); }
   } drop{made};
-  return from_view(made, dtype);
+  if (!is_array(made) && !PyObject_CheckBuffer(made)) wrong_kind(made, {"array", "__array__()"}, "an array");
+  return make_array(made, dtype);
 }
 
 // ---- asarray: the memory of somebody else
@@ -305,7 +344,8 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
       }
       // The memory must be as the array wants it: dtype, alignment; float64 narrows unless asked for.
       fits = fits && reinterpret_cast<uintptr_t>(view->buf) % size_t(view->itemsize) == 0 &&
-             (dtype ? *dtype == *type : *type != float64 && *type != complex128);
+             (dtype ? *dtype == *type : *type != float64 && *type != complex128) &&
+             (!type || !is_bool(*type) || (PyBuffer_IsContiguous(view.get(), 'A') && are_bools(static_cast<const uint8_t*>(view->buf), view->len)));
       if (fits) {
         const bool writable = !view->readonly;
         void* data = view->buf;
@@ -333,7 +373,7 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
 namespace {
 struct Exported {
   Ref<Node> node;
-  Py_ssize_t shape[64], strides[64];
+  Py_ssize_t shape[max_axes], strides[max_axes];
 };
 const char* format_of(Dtype t) {
   switch (t) {
@@ -356,10 +396,22 @@ const char* format_of(Dtype t) {
 }
 }  // namespace
 
-// Others may write to it from now on: never donated, and no longer known to hold one number.
+// Others may write to it from now on: never donated. What shares memory with a constant gets its own, since
+// equal constants are one node; its broadcast axes stay.
 void make_shareable(array& a) {
   a.eval();
-  if (is_constant(a)) a = from_storage(a.slot().spec, a.slot().storage);
+  if (is_constant(a) || a.slot().storage.buffer->constant) {
+    const Slot slot = a.slot();
+    Spec part = slot.spec;
+    for (size_t i = 0; i < part.shape.size(); ++i)
+      if (slot.storage.strides[i] == 0) part.shape[i] = std::min<int64_t>(part.shape[i], 1);
+    Storage own{allocate(size_of(part.shape) * size_of(part.type)), 0, dense_strides(part.shape)};
+    char* data = static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(part.type);
+    if (size_of(part.shape)) copy_strided(Bound{&part, &slot.storage, data}, Bound{&part, &own, static_cast<char*>(own.buffer->data)});
+    for (size_t i = 0; i < part.shape.size(); ++i)
+      if (part.shape[i] != slot.spec.shape[i]) own.strides[i] = 0;
+    a = from_storage(slot.spec, std::move(own));
+  }
   a.slot().storage.buffer->foreign = true;
 }
 
@@ -368,9 +420,17 @@ int get_buffer(PyObject* self, Py_buffer* out, int flags) {
     array& a = unwrap(self);
     const char* format = format_of(a.dtype());
     if (!format) fail(Kind::value, "buffer", "no buffer format for ", a.dtype());
-    if (a.ndim() > 64) fail(Kind::value, "buffer", "too many axes: got ", a.ndim());
-    if (!(flags & PyBUF_STRIDES) && !is_dense(a.shape(), a.strides())) fail(Kind::value, "buffer", "the array is not contiguous");
     make_shareable(a);
+    auto refuse = [](const char* why) {
+      PyErr_SetString(PyExc_BufferError, why);
+      throw PythonError{};
+    };
+    auto asked = [flags](int flag) { return (flags & flag) == flag; };
+    const bool rows = is_dense(a.shape(), a.strides());
+    const bool columns = is_dense(Shape(a.shape().rbegin(), a.shape().rend()), Strides(a.strides().rbegin(), a.strides().rend()));
+    if (!rows && (!asked(PyBUF_STRIDES) || asked(PyBUF_C_CONTIGUOUS))) refuse("the array is not contiguous in row-major order");
+    if (!columns && asked(PyBUF_F_CONTIGUOUS)) refuse("the array is not contiguous in column-major order");
+    if (!rows && !columns && asked(PyBUF_ANY_CONTIGUOUS)) refuse("the array is not contiguous");
     void* data = const_cast<void*>(a.raw());
     Buffer& buffer = *a.slot().storage.buffer;
     auto* exported = new Exported{a.node(), {}, {}};
@@ -390,10 +450,10 @@ int get_buffer(PyObject* self, Py_buffer* out, int flags) {
     out->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? exported->strides : nullptr;
     out->suboffsets = nullptr;
     out->internal = exported;
-    if ((flags & PyBUF_WRITABLE) && out->readonly) {
+    if (asked(PyBUF_WRITABLE) && out->readonly) {
       release_buffer(self, out);
       Py_CLEAR(out->obj);
-      fail(Kind::value, "buffer", "the memory of the array is read-only");
+      refuse("the memory of the array is read-only");
     }
     return 0;
   } catch (...) {

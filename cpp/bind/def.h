@@ -3,7 +3,9 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -23,11 +25,15 @@ struct Def {
   const void* op = nullptr;          // of an elementwise row
   std::vector<std::string> types{};  // of the parameters in order, then of the result, as Python writes them
   bool any_layout = true;            // the same bits whatever the layout of the arguments
+  int arity = 0;                     // of the C++ function: the signature must have as many parameters
+  std::shared_ptr<struct Names> names{};
   Def&& method(const char* name = "") && {
     is_method = true;
     rename = name;
     return std::move(*this);
   }
+  // Said when the kind of an argument is wrong.
+  Def&& hint(const char* parameter, const char* text) &&;
   Def&& by_layout() && {
     any_layout = false;
     return std::move(*this);
@@ -49,25 +55,16 @@ const std::map<std::string, std::vector<Def>>& all_functions();
 // ---- arguments -----------------------------------------------------------------------------------
 template <class T>
 struct From;
-template <> struct From<Operand> { static Operand of(PyObject* o, const char* f) { return to_operand(o, f); } };
-template <> struct From<array> { static array of(PyObject* o, const char* f) { return to_array(o, f); } };
-template <> struct From<Scalar> { static Scalar of(PyObject* o, const char* f) { return to_scalar(o, f); } };
-template <> struct From<Stream> { static Stream of(PyObject* o, const char*) { return to_stream(o); } };
-template <> struct From<bool> { static bool of(PyObject* o, const char* f); };
-template <> struct From<int64_t> { static int64_t of(PyObject* o, const char* f); };
-template <> struct From<uint64_t> { static uint64_t of(PyObject* o, const char* f); };
-template <> struct From<int> { static int of(PyObject* o, const char* f); };
-template <> struct From<double> { static double of(PyObject* o, const char* f); };
-template <> struct From<std::string> { static std::string of(PyObject* o, const char* f); };
-template <> struct From<Shape> { static Shape of(PyObject* o, const char* f); };
-template <> struct From<Axes> { static Axes of(PyObject* o, const char* f); };
-template <> struct From<Dtype> { static Dtype of(PyObject* o, const char* f); };
-template <> struct From<PyObject*> { static PyObject* of(PyObject* o, const char*) { return o; } };
-template <> struct From<std::vector<array>> { static std::vector<array> of(PyObject* o, const char* f); };
+#define LAZULITE_FROM(T) template <> struct From<T> { static T of(PyObject* o, const Argument& at); };
+LAZULITE_FROM(Operand) LAZULITE_FROM(array) LAZULITE_FROM(Scalar) LAZULITE_FROM(Stream) LAZULITE_FROM(Dtype)
+LAZULITE_FROM(bool) LAZULITE_FROM(int64_t) LAZULITE_FROM(uint64_t) LAZULITE_FROM(int) LAZULITE_FROM(double)
+LAZULITE_FROM(std::string) LAZULITE_FROM(Shape) LAZULITE_FROM(Axes) LAZULITE_FROM(std::vector<array>)
+#undef LAZULITE_FROM
+template <> struct From<PyObject*> { static PyObject* of(PyObject* o, const Argument&) { return o; } };
 template <class T> struct From<std::optional<T>> {
-  static std::optional<T> of(PyObject* o, const char* f) {
+  static std::optional<T> of(PyObject* o, const Argument& at) {
     if (o == Py_None) return std::nullopt;
-    return From<T>::of(o, f);
+    return From<T>::of(o, at);
   }
 };
 
@@ -103,14 +100,27 @@ template <class R> std::string result_name() {
   else return type_name<R>();
 }
 
+// The names of a function and of its parameters, for error texts.
+struct Names {
+  std::string function;
+  std::vector<std::string> parameters, hints;
+  explicit Names(const std::string& signature);
+  Argument operator[](size_t i) const {
+    return {function.c_str(), i < parameters.size() ? parameters[i].c_str() : nullptr,
+            i < hints.size() && !hints[i].empty() ? hints[i].c_str() : nullptr};
+  }
+};
+
 template <class R, class... A, size_t... i>
 Def make_def(const char* signature, R (*function)(A...), const char* doc, std::index_sequence<i...>) {
-  std::string text = signature;
-  std::string name = text.substr(0, text.find('('));
-  Def out{text, doc, [function, name](PyObject* const* args) -> PyObject* {
+  auto names = std::make_shared<Names>(signature);
+  Def out{signature, doc, [function, names](PyObject* const* args) -> PyObject* {
             (void)args;
-            return to_py(function(From<std::remove_cvref_t<A>>::of(args[i], name.c_str())...));
+            std::tuple<std::remove_cvref_t<A>...> values{From<std::remove_cvref_t<A>>::of(args[i], (*names)[i])...};  // in order
+            return to_py(function(static_cast<A&&>(std::get<i>(values))...));
           }};
+  out.names = std::move(names);
+  out.arity = int(sizeof...(A));
   out.types = {type_name<std::remove_cvref_t<A>>()..., result_name<std::remove_cvref_t<R>>()};
   return out;
 }

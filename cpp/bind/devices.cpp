@@ -82,7 +82,7 @@ const Register rows{"", {
 
 PyObject* from_device(Device::Type t) { return py::cast(Device{t, 0}).release().ptr(); }
 
-Stream to_stream(PyObject* o) {
+Stream to_stream(PyObject* o, const Argument& at) {
   if (o == Py_None) return default_stream();
   if (py::isinstance<Stream>(o)) {
     const Stream s = py::handle(o).cast<Stream>();
@@ -90,7 +90,7 @@ Stream to_stream(PyObject* o) {
     return s;
   }
   if (auto d = as_device(o)) return checked(*d);
-  fail(Kind::type, "stream", "not a stream: got ", Py_TYPE(o)->tp_name, ", expected a Stream, a Device or None");
+  wrong_kind(o, at, "a Stream, a Device or None");
 }
 
 void add_devices(py::module_& m) {

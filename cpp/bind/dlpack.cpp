@@ -156,6 +156,7 @@ array from_dlpack(PyObject* o, std::optional<bool> copy) {
   char* data = static_cast<char*>(tensor->data) + tensor->byte_offset;
   int64_t extent = type ? size_of(*type) : 0;
   for (size_t i = 0; i < shape.size(); ++i) extent += shape[i] > 0 && type ? (shape[i] - 1) * strides[i] * size_of(*type) : 0;
+  if (type) check_shape(shape, *type, "from_dlpack");
   const DLType got = tensor->type;
   const DLDevice device = tensor->device;
   Storage storage{foreign_buffer(data, extent, writable, imported, release_imported), 0, strides};

@@ -68,8 +68,8 @@ IntLimits int_limits(Dtype t) {
 }
 
 Dtype wanted(py::handle o, const char* op) {
-  auto t = to_dtype(o.ptr());
-  if (!t) fail(Kind::type, op, "not a dtype: got None");
+  auto t = to_dtype(o.ptr(), op);
+  if (!t) wrong_kind(o.ptr(), op, "a dtype");
   return *t;
 }
 py::object as_object(Dtype t) { return py::reinterpret_steal<py::object>(from_dtype(t)); }
@@ -85,7 +85,7 @@ bool is_subtype(py::handle a, py::handle b) {
 
 bool is_kind(Dtype d, PyObject* kind) {
   if (!PyUnicode_Check(kind)) return is_subtype(objects[int(d)], kind);
-  const std::string name = PyUnicode_AsUTF8(kind);
+  const std::string name = text_of(kind, {"isdtype", "kind"});
   if (name == "bool") return is_bool(d);
   if (name == "signed integer") return is_signed_int(d);
   if (name == "unsigned integer") return is_unsigned(d);
@@ -127,29 +127,24 @@ const Register rows{"", {
 
 PyObject* from_dtype(Dtype t) { return Py_NewRef(objects[int(t)]); }
 
-std::optional<Dtype> to_dtype(PyObject* o) {
+std::optional<Dtype> to_dtype(PyObject* o, const Argument& at) {
   if (o == Py_None) return std::nullopt;
   for (int i = 0; i < dtype_count; ++i)
     if (objects[i] == o) return Dtype(i);
   std::optional<Dtype> found;
   if (PyUnicode_Check(o)) {
-    found = by_name(PyUnicode_AsUTF8(o));
+    found = by_name(text_of(o, at));
   } else if (PyType_Check(o)) {  // float, np.float32
     const char* name = reinterpret_cast<PyTypeObject*>(o)->tp_name;
     if (const char* dot = std::strrchr(name, '.')) name = dot + 1;
     found = by_name(name);
   } else if (PyObject* name = PyObject_GetAttrString(o, "name")) {  // np.dtype
-    if (PyUnicode_Check(name)) found = by_name(PyUnicode_AsUTF8(name));
+    const char* text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : nullptr;
+    if (text) found = by_name(text);
     Py_DECREF(name);
-  } else {
-    PyErr_Clear();
   }
-  if (!found) {
-    PyObject* text = PyObject_Repr(o);
-    const std::string shown = text ? PyUnicode_AsUTF8(text) : "an object";
-    Py_XDECREF(text);
-    fail(Kind::type, "dtype", "not a dtype: got ", shown, ", expected one such as float32");
-  }
+  PyErr_Clear();
+  if (!found) wrong_kind(o, at, "a dtype such as float32");
   return found;
 }
 

@@ -10,7 +10,7 @@ namespace py = pybind11;
 
 namespace lazulite::bind {
 
-PyObject *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
+PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
 
 namespace {
 
@@ -30,6 +30,7 @@ PyObject* class_of(Kind kind) {
   switch (kind) {
     case Kind::value: return PyExc_ValueError;
     case Kind::type: return PyExc_TypeError;
+    case Kind::argument: return argument_error;
     case Kind::index: return index_error;
     case Kind::overflow: return overflow_error;
     case Kind::memory: return PyExc_MemoryError;
@@ -44,6 +45,8 @@ PyObject* class_of(Kind kind) {
 }  // namespace
 
 void make_errors(PyObject* module) {
+  argument_error = make(module, "ArgumentError", "An argument of the wrong kind: a TypeError and a ValueError.",
+                        {PyExc_TypeError, PyExc_ValueError});
   index_error = make(module, "ArrayIndexError", "An axis or index out of range: an IndexError and a ValueError.",
                      {PyExc_IndexError, PyExc_ValueError});
   overflow_error = make(module, "ArrayOverflowError", "A number that does not fit: an OverflowError and a ValueError.",
@@ -65,7 +68,7 @@ void make_errors(PyObject* module) {
   });
 }
 
-void set_error() {
+void set_error(const char* function) {
   try {
     throw;
   } catch (const PythonError&) {
@@ -73,7 +76,7 @@ void set_error() {
   } catch (py::error_already_set& e) {
     e.restore();
   } catch (const Error& e) {
-    PyErr_SetString(class_of(e.kind()), e.what());
+    PyErr_SetString(class_of(e.kind()), e.named(function).what());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const py::builtin_exception& e) {

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <structmember.h>
 
+#include <cstring>
 #include <map>
 
 namespace lazulite::bind {
@@ -34,9 +35,8 @@ std::map<std::string, std::vector<Def>>& tables() {
   return *all;
 }
 
-// Defaults are evaluated in `scope`: numbers, None, and names of the module such as float32.
-std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
-  std::vector<Parameter> out;
+// "f(a, /, *, b=(1, 2))": a, /, *, b=(1, 2).
+std::vector<std::string> parts_of(const std::string& signature) {
   const size_t open = signature.find('('), close = signature.rfind(')');
   std::string text = signature.substr(open + 1, close - open - 1);
   std::vector<std::string> parts;
@@ -53,8 +53,16 @@ std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
     }
   }
   if (!part.empty()) parts.push_back(part);
+  return parts;
+}
+
+constexpr size_t most_parameters = 16;
+
+// Defaults are evaluated in `scope`: numbers, None, and names of the module such as float32.
+std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
+  std::vector<Parameter> out;
   bool keyword_only = false;
-  for (auto& p : parts) {
+  for (std::string p : parts_of(signature)) {
     if (p == "/") {
       for (auto& q : out) q.positional_only = true;
       continue;
@@ -87,8 +95,7 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
   const auto& parameters = *f->parameters;
   auto name = [f] { return PyUnicode_AsUTF8(f->name); };
   Py_ssize_t given = PyVectorcall_NARGS(nargsf);
-  constexpr size_t most = 16;
-  PyObject* slots[most];
+  PyObject* slots[most_parameters];
   for (size_t i = 0; i < parameters.size(); ++i) slots[i] = nullptr;
   PyObject* rest = nullptr;
   struct Drop {
@@ -134,7 +141,12 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
       PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name(), parameters[i].name.c_str());
       return nullptr;
     }
-  return guarded([&] { return f->def->invoke(slots); });
+  try {
+    return f->def->invoke(slots);
+  } catch (...) {
+    set_error(name());
+    return nullptr;
+  }
 }
 
 PyObject* get_signature(PyObject* self, void*) {
@@ -216,6 +228,9 @@ PyObject* make_function(Def* def, const char* module, bool method, PyObject* sco
   f->call = call_function;
   f->def = def;
   f->parameters = new std::vector<Parameter>(parse(def->signature, scope));
+  // The call fills an array by the signature, which the C++ function reads by its own parameters.
+  if (f->parameters->size() > most_parameters || int(f->parameters->size()) != def->arity)
+    fail(Kind::runtime, "import", "signature and function differ: got ", def->signature, " for a function of ", def->arity, " parameters");
   const std::string name = def->signature.substr(0, def->signature.find('('));
   f->name = PyUnicode_FromString(method && !def->rename.empty() ? def->rename.c_str() : name.c_str());
   f->module = PyUnicode_FromString(module);
@@ -231,6 +246,21 @@ Register::Register(const char* submodule, std::vector<Def> rows) {
 }
 
 const std::map<std::string, std::vector<Def>>& all_functions() { return tables(); }
+
+Names::Names(const std::string& signature) : function(signature.substr(0, signature.find('('))) {
+  for (std::string p : parts_of(signature)) {
+    if (p == "/" || p == "*") continue;
+    if (p[0] == '*') p = p.substr(1);
+    parameters.push_back(p.substr(0, p.find('=')));
+  }
+  hints.resize(parameters.size());
+}
+
+Def&& Def::hint(const char* parameter, const char* text) && {
+  for (size_t i = 0; i < names->parameters.size(); ++i)
+    if (names->parameters[i] == parameter) names->hints[i] = text;
+  return std::move(*this);
+}
 
 void add_functions(PyObject* module) {
   make_type();
@@ -263,105 +293,234 @@ void add_functions(PyObject* module) {
 }
 
 // ---- arguments and results -----------------------------------------------------------------------
+std::string describe(PyObject* o) {
+  const bool text = PyUnicode_Check(o);
+  if (!text && o != Py_None && !PyBool_Check(o) && !PyLong_CheckExact(o) && !PyFloat_CheckExact(o)) return Py_TYPE(o)->tp_name;
+  PyObject* shown = PyObject_Repr(o);
+  const char* utf8 = shown ? PyUnicode_AsUTF8(shown) : nullptr;
+  std::string out = utf8 ? utf8 : Py_TYPE(o)->tp_name;
+  Py_XDECREF(shown);
+  PyErr_Clear();  // an int of ten thousand digits has no repr
+  if (out.size() > 60) {
+    size_t end = 57;
+    while (end && (out[end] & 0xc0) == 0x80) --end;
+    out = out.substr(0, end) + "...";
+  }
+  return text ? "str " + out : out;
+}
+
+void wrong_kind(PyObject* got, const Argument& at, const char* expected) {
+  fail(Kind::argument, at.function, at.name ? at.name : "", at.name ? ": " : "", "got ", describe(got), ", expected ", expected,
+       at.hint ? "; " : "", at.hint ? at.hint : "");
+}
+
+std::string text_of(PyObject* o, const Argument& at) {
+  if (!PyUnicode_Check(o)) wrong_kind(o, at, "a str");
+  Py_ssize_t n;
+  const char* data = PyUnicode_AsUTF8AndSize(o, &n);
+  if (!data) {  // half of a surrogate pair
+    PyErr_Clear();
+    wrong_kind(o, at, "a str of valid characters");
+  }
+  return {data, size_t(n)};
+}
+
 namespace {
-[[noreturn]] void bad(const char* f, const char* expected, PyObject* o) {
-  fail(Kind::type, f, "wrong type: got ", Py_TYPE(o)->tp_name, ", expected ", expected);
+// An exception that Python code of an argument raised is the caller's, unless it only says "not of this kind".
+void pass_unless_type_error() {
+  if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
+  PyErr_Clear();
+}
+
+// How numbers beyond 64 (or, of axes, 32) bits are answered depends on what they stand for.
+bool is_axis(const Argument& at) {
+  return at.name && (std::strstr(at.name, "axis") || std::strstr(at.name, "axes") || !std::strcmp(at.name, "source") || !std::strcmp(at.name, "destination"));
+}
+bool is_size(const Argument& at) {
+  for (const char* name : {"shape", "reps", "repeats", "n", "m", "num", "M", "num_samples", "pad_width", "slice_size"})
+    if (at.name && !std::strcmp(at.name, name)) return true;
+  return false;
+}
+[[noreturn]] void too_large(const Argument& at, bool negative) {
+  const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
+  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "axis out of range: a number beyond 32 bits");
+  if (is_size(at) && negative) fail(Kind::value, at.function, name, colon, "negative size");
+  if (is_size(at)) fail(Kind::memory, at.function, name, colon, "too large: a size beyond 2^63");
+  fail(Kind::overflow, at.function, name, colon, "number does not fit in 64 bits");
+}
+
+int64_t from_index(PyObject* index, const Argument& at) {
+  int overflow = 0;
+  const long long v = PyLong_AsLongLongAndOverflow(index, &overflow);
+  Py_DECREF(index);
+  if (overflow) too_large(at, overflow < 0);
+  return v;
 }
 }  // namespace
 
-bool From<bool>::of(PyObject* o, const char*) {
+bool is_whole(PyObject* o) {
+  if (PyLong_Check(o)) return true;
+  if (is_array(o)) return unwrap(o).ndim() == 0 && is_integer(unwrap(o).dtype());
+  PyObject* index = PyIndex_Check(o) ? PyNumber_Index(o) : nullptr;
+  if (!index) pass_unless_type_error();
+  Py_XDECREF(index);
+  return index;
+}
+
+Items::Items(PyObject* o, const Argument& at, const char* expected, Py_ssize_t most) {
+  if (PyTuple_Check(o) || PyList_Check(o)) {
+    tuple = PySequence_Tuple(o);
+    if (!tuple) throw PythonError{};
+    return;
+  }
+  // Of others the length is asked first: what has none may have no end.
+  const bool sized = !PyUnicode_Check(o) && !PyBytes_Check(o) && !PyByteArray_Check(o) && !PyDict_Check(o) && !PyAnySet_Check(o) && !PyType_Check(o);
+  if (!sized || PyObject_Size(o) < 0) {
+    pass_unless_type_error();
+    wrong_kind(o, at, expected);
+  }
+  PyObject* iterator = PyObject_GetIter(o);
+  if (!iterator) {
+    pass_unless_type_error();
+    wrong_kind(o, at, expected);
+  }
+  PyObject* list = PyList_New(0);
+  bool good = list != nullptr;
+  while (PyObject* item = good ? PyIter_Next(iterator) : nullptr) {
+    good = PyList_Append(list, item) == 0;
+    Py_DECREF(item);
+    if (good && PyList_GET_SIZE(list) > most) {
+      Py_DECREF(list);
+      Py_DECREF(iterator);
+      fail(Kind::value, at.function, at.name ? at.name : "", at.name ? ": " : "", "too many items: got ", Py_TYPE(o)->tp_name, ", expected a list, or at most ", most);
+    }
+  }
+  Py_DECREF(iterator);
+  tuple = good && !PyErr_Occurred() ? PyList_AsTuple(list) : nullptr;
+  Py_XDECREF(list);
+  if (!tuple) throw PythonError{};
+}
+
+Operand From<Operand>::of(PyObject* o, const Argument& at) { return to_operand(o, at); }
+array From<array>::of(PyObject* o, const Argument& at) { return to_array(o, at); }
+Scalar From<Scalar>::of(PyObject* o, const Argument& at) { return to_scalar(o, at); }
+Stream From<Stream>::of(PyObject* o, const Argument& at) { return to_stream(o, at); }
+
+bool From<bool>::of(PyObject* o, const Argument&) {
   const int truth = PyObject_IsTrue(o);
   if (truth < 0) throw PythonError{};
   return truth;
 }
-int64_t From<int64_t>::of(PyObject* o, const char* f) {
-  if (PyFloat_Check(o)) bad(f, "an int", o);
+// An int, or what stands for one: NumPy's integers, and arrays of one integer.
+int64_t From<int64_t>::of(PyObject* o, const Argument& at) {
+  if (PyLong_Check(o)) return from_index(Py_NewRef(o), at);
+  if (is_array(o)) {
+    const array a = unwrap(o);
+    if (!is_integer(a.dtype()) || a.size() != 1) wrong_kind(o, at, "an int");
+    const Scalar v = a.item();
+    if (v.kind() == 'u') too_large(at, false);
+    return v.wrapped();
+  }
+  if (!PyIndex_Check(o)) wrong_kind(o, at, "an int");
   PyObject* index = PyNumber_Index(o);
   if (!index) {
+    pass_unless_type_error();
+    // NumPy's arrays of one integer with axes
+    PyObject* item = PyObject_HasAttrString(o, "__array_interface__") ? PyObject_CallMethod(o, "item", nullptr) : nullptr;
     PyErr_Clear();
-    bad(f, "an int", o);
+    const bool whole = item && PyLong_Check(item) && !PyBool_Check(item);
+    if (!whole) {
+      Py_XDECREF(item);
+      wrong_kind(o, at, "an int");
+    }
+    index = item;
   }
-  const long long v = PyLong_AsLongLong(index);
-  Py_DECREF(index);
-  if (v == -1 && PyErr_Occurred()) {
-    PyErr_Clear();
-    fail(Kind::overflow, f, "number does not fit in 64 bits");
-  }
-  return v;
+  return from_index(index, at);
 }
-uint64_t From<uint64_t>::of(PyObject* o, const char* f) {
-  if (!PyLong_Check(o)) bad(f, "an int", o);
-  const unsigned long long v = PyLong_AsUnsignedLongLong(o);
+uint64_t From<uint64_t>::of(PyObject* o, const Argument& at) {
+  if (is_array(o) || !PyIndex_Check(o)) wrong_kind(o, at, "an int");
+  PyObject* index = PyNumber_Index(o);
+  if (!index) {
+    pass_unless_type_error();
+    wrong_kind(o, at, "an int");
+  }
+  const unsigned long long v = PyLong_AsUnsignedLongLong(index);
+  Py_DECREF(index);
   if (v == static_cast<unsigned long long>(-1) && PyErr_Occurred()) {
     PyErr_Clear();
-    fail(Kind::type, f, "number out of range: expected a non-negative int below 2^64");
+    wrong_kind(o, at, "a non-negative int below 2^64");
   }
   return v;
 }
-int From<int>::of(PyObject* o, const char* f) {
-  const int64_t v = From<int64_t>::of(o, f);
-  if (v != int(v)) fail(Kind::overflow, f, "number does not fit in 32 bits: got ", v);
-  return int(v);
+int From<int>::of(PyObject* o, const Argument& at) {
+  const int64_t v = From<int64_t>::of(o, at);
+  if (v == int(v)) return int(v);
+  const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
+  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "axis out of range: got ", v);
+  if (is_size(at)) fail(v < 0 ? Kind::value : Kind::memory, at.function, name, colon, v < 0 ? "negative size: got " : "too large: got ", v);
+  fail(Kind::overflow, at.function, name, colon, "number does not fit in 32 bits: got ", v);
 }
-double From<double>::of(PyObject* o, const char* f) {
+double From<double>::of(PyObject* o, const Argument& at) {
   const double v = PyFloat_AsDouble(o);
   if (v == -1.0 && PyErr_Occurred()) {
-    PyErr_Clear();
-    bad(f, "a number", o);
+    if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+      PyErr_Clear();
+      fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "", "number does not fit a float");
+    }
+    pass_unless_type_error();
+    wrong_kind(o, at, "a number");
   }
   return v;
 }
-std::string From<std::string>::of(PyObject* o, const char* f) {
-  if (!PyUnicode_Check(o)) bad(f, "a str", o);
-  return PyUnicode_AsUTF8(o);
-}
-Shape From<Shape>::of(PyObject* o, const char* f) {
+std::string From<std::string>::of(PyObject* o, const Argument& at) { return text_of(o, at); }
+Shape From<Shape>::of(PyObject* o, const Argument& at) {
+  constexpr const char* expected = "an int or a sequence of ints";
   Shape out;
-  if (PyLong_Check(o) || PyIndex_Check(o)) {
-    out.push_back(From<int64_t>::of(o, f));
+  if (PyLong_Check(o)) {
+    out.push_back(From<int64_t>::of(o, at));
     return out;
   }
-  PyObject* items = PySequence_Fast(o, "");
-  if (!items) {
-    PyErr_Clear();
-    bad(f, "an int or a sequence of ints", o);
-  }
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); ++i) {
-    try {
-      out.push_back(From<int64_t>::of(PySequence_Fast_GET_ITEM(items, i), f));
-    } catch (...) {
-      Py_DECREF(items);
-      throw;
+  if (is_array(o)) {
+    const array a = unwrap(o);
+    if (!(is_integer(a.dtype()) || (a.size() == 0 && a.ndim() == 1)) || a.ndim() > 1) wrong_kind(o, at, expected);
+    const char* data = static_cast<const char*>(a.raw());
+    const int64_t step = a.ndim() ? a.strides()[0] * size_of(a.dtype()) : 0;
+    for (int64_t i = 0; i < a.size(); ++i) {
+      const Scalar v = Scalar::read(a.dtype(), data + i * step);
+      if (v.kind() == 'u') too_large(at, false);
+      out.push_back(v.wrapped());
     }
+    return out;
   }
-  Py_DECREF(items);
+  if (PyIndex_Check(o)) {  // NumPy's arrays have the slot too, but only 0-d ones are numbers
+    if (PyObject* index = PyNumber_Index(o)) {
+      out.push_back(from_index(index, at));
+      return out;
+    }
+    pass_unless_type_error();
+  }
+  const Items items(o, at, expected);
+  for (Py_ssize_t i = 0; i < items.size(); ++i) out.push_back(From<int64_t>::of(items[i], at));
   return out;
 }
-Axes From<Axes>::of(PyObject* o, const char* f) {
+Axes From<Axes>::of(PyObject* o, const Argument& at) {
   Axes out;
-  for (int64_t v : From<Shape>::of(o, f)) out.push_back(int(v));
+  for (int64_t v : From<Shape>::of(o, at)) {
+    if (v != int(v)) fail(Kind::index, at.function, at.name ? at.name : "axis", ": axis out of range: got ", v);
+    out.push_back(int(v));
+  }
   return out;
 }
-Dtype From<Dtype>::of(PyObject* o, const char* f) {
-  auto t = to_dtype(o);
-  if (!t) bad(f, "a dtype", o);
+Dtype From<Dtype>::of(PyObject* o, const Argument& at) {
+  auto t = to_dtype(o, at);
+  if (!t) wrong_kind(o, at, "a dtype");
   return *t;
 }
-std::vector<array> From<std::vector<array>>::of(PyObject* o, const char* f) {
-  PyObject* items = PySequence_Fast(o, "");
-  if (!items) {
-    PyErr_Clear();
-    bad(f, "a list of arrays", o);
-  }
+std::vector<array> From<std::vector<array>>::of(PyObject* o, const Argument& at) {
+  const Items items(o, at, "a list of arrays");
   std::vector<array> out;
-  try {
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); ++i)
-      out.push_back(to_array(PySequence_Fast_GET_ITEM(items, i), f));
-  } catch (...) {
-    Py_DECREF(items);
-    throw;
-  }
-  Py_DECREF(items);
+  out.reserve(size_t(items.size()));
+  for (Py_ssize_t i = 0; i < items.size(); ++i) out.push_back(to_array(items[i], at));
   return out;
 }
 PyObject* to_py(const std::vector<array>& arrays) {

@@ -15,11 +15,15 @@ namespace {
 
 std::optional<int64_t> bound(PyObject* o) {
   if (o == Py_None) return std::nullopt;
-  if (is_array(o)) return unwrap(o).item<int64_t>();
-  PyObject* number = PyNumber_Index(o);
+  if (is_array(o)) {
+    if (!is_integral(unwrap(o).dtype())) wrong_kind(o, {"index", "slice"}, "an integer");
+    return array(unwrap(o)).item<int64_t>();
+  }
+  PyObject* number = PyIndex_Check(o) ? PyNumber_Index(o) : nullptr;
   if (!number) {
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
     PyErr_Clear();
-    fail(Kind::type, "index", "a slice bound is not an integer: got ", Py_TYPE(o)->tp_name);
+    wrong_kind(o, {"index", "slice"}, "an integer or None");
   }
   int overflow = 0;
   const long long v = PyLong_AsLongLongAndOverflow(number, &overflow);
@@ -51,9 +55,13 @@ IndexItem read_item(PyObject* o, bool writing) {
   }
   if (PyIndex_Check(o)) {  // NumPy's integers; its arrays have the slot, too
     if (PyObject* number = PyNumber_Index(o)) {
-      Py_DECREF(number);
-      return {IndexItem::number, *bound(o), {}, {}, {}, {}};
+      struct Drop {
+        PyObject* o;
+        ~Drop() { Py_DECREF(o); }
+      } drop{number};
+      return {IndexItem::number, *bound(number), {}, {}, {}, {}};
     }
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
     PyErr_Clear();
   }
   if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {

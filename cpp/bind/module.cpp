@@ -5,9 +5,30 @@
 #include <limits>
 
 #include "bind/array_class.h"
+#include "base/env.h"
 #include "bind/def.h"
+#include "device/cpu/features.h"
+#include "device/cpu/openblas.h"
+#include "device/cpu/pool.h"
+#include "eval/eval.h"
 
 namespace py = pybind11;
+
+namespace {
+
+// Every variable is read once, so that what is wrong with it is said at import.
+void check_environment() {
+  namespace env = lazulite::env;
+  lazulite::cpu::features();
+  lazulite::cpu::num_threads();
+  lazulite::default_plan_width();
+  env::flag("LAZULITE_DEBUG_VMAP");
+  if (env::text("LAZULITE_OPENBLAS").value_or("none") != "none") lazulite::cpu::blas();
+  for (const std::string& complaint : env::complaints())
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, complaint.c_str(), 1) < 0) throw py::error_already_set();
+}
+
+}  // namespace
 
 PYBIND11_MODULE(_core, m) {
   using namespace lazulite::bind;
@@ -24,6 +45,12 @@ PYBIND11_MODULE(_core, m) {
   add_indexing(m);
   add_random_state(m);
   add_op_table(m);
+  // For the Python part of the package; complaints are warnings of check_environment.
+  m.def("_environment_flag", [](const char* name) { return lazulite::env::flag(name); });
+  m.def("_environment_integer", [](const char* name, int64_t otherwise, int64_t least) {
+    return lazulite::env::integer(name, least).value_or(otherwise);
+  });
+  m.def("_check_environment", check_environment);
   m.attr("pi") = M_PI;
   m.attr("e") = M_E;
   m.attr("euler_gamma") = 0.57721566490153286;

@@ -16,16 +16,16 @@ using OptionalDtype = const std::optional<Dtype>&;
 array filled(const Shape& shape, O value, OptionalDtype t, S s) { return t ? full(shape, value, *t, s) : full(shape, value, s); }
 
 array range(PyObject* first, PyObject* second, PyObject* third, OptionalDtype t, S s) {
-  auto number = [](PyObject* o, int otherwise) { return o == Py_None ? Scalar(otherwise) : to_scalar(o, "arange"); };
+  auto number = [](PyObject* o, int otherwise, const char* name) { return o == Py_None ? Scalar(otherwise) : to_scalar(o, {"arange", name}); };
   Scalar start = 0, stop = 0;
   if (second == Py_None) {
     if (first == Py_None) fail(Kind::type, "arange", "no stop: expected arange(stop) or arange(start, stop, step)");
-    stop = to_scalar(first, "arange");
+    stop = to_scalar(first, {"arange", "stop"});
   } else {
-    start = number(first, 0);
-    stop = to_scalar(second, "arange");
+    start = number(first, 0, "start");
+    stop = to_scalar(second, {"arange", "stop"});
   }
-  const Scalar step = number(third, 1);
+  const Scalar step = number(third, 1, "step");
   return t ? arange(start, stop, step, *t, s) : arange(start, stop, step, s);
 }
 
@@ -45,6 +45,7 @@ array unpickled(PyObject* data, Dtype t, const Shape& shape) {
   if (PyBytes_AsStringAndSize(data, &bytes, &length) < 0) throw PythonError{};
   for (int64_t n : shape)
     if (n < 0) fail(Kind::value, "array", "negative size: got ", shape);
+  check_shape(shape, t, "array");
   if (length != size_of(shape) * size_of(t))
     fail(Kind::value, "array", "pickled data does not fit: got ", length, " bytes for ", t, " of shape ", shape);
   return array(bytes, shape, t, t);
@@ -54,15 +55,15 @@ const Register rows{"", {
     def("_unpickle(data, dtype, shape)", unpickled, "The array that pickle wrote."),
     def("full(shape, vals, dtype=None, *, stream=None)", filled,
         "One value (or an array that broadcasts) in every place; by default of the dtype that array(vals) has.\n\n"
-        ">>> mx.full((2,), 7)\narray([7, 7], dtype=int32)").cases({"(2, 3), 1.5", "(2, 3), x(3)"}),
+        ">>> mx.full((2,), 7)\narray([7, 7], dtype=int32)").cases({"(2, 3), 1.5", "(2, 3), x(3)"}).hint("dtype", "a shape is one argument: full((2, 3), 1)"),
     def("full_like(a, vals, dtype=None, *, stream=None)", [](A a, O v, OptionalDtype t, S s) { return full(a.shape(), v, t.value_or(a.dtype()), s); },
         "One value in every place, in the shape and dtype of a.\n\n>>> mx.full_like(mx.array([1, 2]), 7)\narray([7, 7], dtype=int32)").cases({"x(2, 3), 1.5"}),
     def("zeros(shape, dtype=float32, *, stream=None)", [](const Shape& shape, OptionalDtype t, S s) { return zeros(shape, t.value_or(float32), s); },
-        "Zeros. Sizes must not be negative (ValueError).\n\n>>> mx.zeros(2)\narray([0, 0], dtype=float32)").cases({"(2, 3)", "()"}),
+        "Zeros. Sizes must not be negative (ValueError).\n\n>>> mx.zeros(2)\narray([0, 0], dtype=float32)").cases({"(2, 3)", "()"}).hint("dtype", "a shape is one argument: zeros((2, 3))"),
     def("ones(shape, dtype=float32, *, stream=None)", [](const Shape& shape, OptionalDtype t, S s) { return ones(shape, t.value_or(float32), s); },
-        "Ones. Sizes must not be negative (ValueError).\n\n>>> mx.ones(2)\narray([1, 1], dtype=float32)").cases({"(2, 3)", "0"}),
+        "Ones. Sizes must not be negative (ValueError).\n\n>>> mx.ones(2)\narray([1, 1], dtype=float32)").cases({"(2, 3)", "0"}).hint("dtype", "a shape is one argument: ones((2, 3))"),
     def("empty(shape, dtype=float32, *, stream=None)", [](const Shape& shape, OptionalDtype t, S s) { return zeros(shape, t.value_or(float32), s); },
-        "An array whose values are not yet wanted: zeros here.\n\n>>> mx.empty((2, 3)).shape\n(2, 3)"),
+        "An array whose values are not yet wanted: zeros here.\n\n>>> mx.empty((2, 3)).shape\n(2, 3)").hint("dtype", "a shape is one argument: empty((2, 3))"),
     def("empty_like(a, /, dtype=None, *, stream=None)", [](A a, OptionalDtype t, S s) { return zeros(a.shape(), t.value_or(a.dtype()), s); },
         "An array of the shape of a whose values are not yet wanted: zeros here.\n\n>>> mx.empty_like(mx.ones(3)).shape\n(3,)"),
     def("arange(start=None, stop=None, step=None, dtype=None, *, stream=None)", range,
@@ -87,7 +88,7 @@ const Register rows{"", {
     def("triu(x, k=0, *, stream=None)", [](A a, int64_t k, S s) { return triu(a, k, s); },
         "The elements on and above the k-th diagonal, zeros below.\n\n>>> mx.triu(mx.ones((2, 2)))\narray([[1, 1],\n       [0, 1]], dtype=float32)")
         .cases({"x(3, 4)", "x(2, 3, 3), 1"}),
-    def("diag(a, /, k=0, *, stream=None)", [](A a, int k, S s) { return diag(a, k, s); },
+    def("diag(a, /, k=0, *, stream=None)", [](A a, int64_t k, S s) { return diag(a, k, s); },
         "A square with the vector a on its k-th diagonal; of a matrix, its k-th diagonal.\n\n>>> mx.diag(mx.array([1, 2]))\narray([[1, 0],\n       [0, 2]], dtype=int32)")
         .method().cases({"x(3)", "x(3), 1", "x(3), -2", "x(3, 4), 1"}),
     def("meshgrid(*arrays, sparse=False, indexing='xy', stream=None)",

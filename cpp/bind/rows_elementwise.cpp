@@ -62,16 +62,21 @@ std::vector<Def> family_rows() {
     const bool two = family.operands == 2;
     auto add = [&](const std::string& name, bool method) {
       Def d{name + (two ? "(a, b, stream=None)" : "(a, /, *, stream=None)"), doc_of(family.row, two, name), {}, method, "", {}, "", op};
+      d.arity = two ? 3 : 2;
       d.types = {type_name<Operand>(), type_name<Stream>(), type_name<array>()};
       if (two) d.types.insert(d.types.begin(), type_name<Operand>());
       if (two)
         d.invoke = [op](PyObject* const* v) {
           const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2]);
           if (is_array(v[0]) && is_array(v[1])) return wrap(binary(*op, unwrap(v[0]), unwrap(v[1]), s));
-          return wrap(binary(*op, to_operand(v[0], op->name), to_operand(v[1], op->name), s));
+          const Operand a = to_operand(v[0], {op->name, "a"}), b = to_operand(v[1], {op->name, "b"});
+          return wrap(binary(*op, a, b, s));
         };
       else
-        d.invoke = [op](PyObject* const* v) { return wrap(unary(*op, to_operand(v[0], op->name), to_stream(v[1]))); };
+        d.invoke = [op](PyObject* const* v) {
+          const Operand a = to_operand(v[0], {op->name, "a"});
+          return wrap(unary(*op, a, to_stream(v[1])));
+        };
       rows.push_back(std::move(d));
     };
     add(op->name, !two);
@@ -83,7 +88,7 @@ std::vector<Def> family_rows() {
 
 const Register family{"", family_rows()};
 
-std::optional<Operand> optional_operand(PyObject* o, const char* op) {
+std::optional<Operand> optional_operand(PyObject* o, const Argument& op) {
   if (o == Py_None) return std::nullopt;
   return to_operand(o, op);
 }
@@ -119,7 +124,7 @@ const Register rows{"", {
         "Rounded to that many decimals, halves to even; negative decimals round left of the point. The dtype is kept.\n\n"
         ">>> mx.round(mx.array([0.5, 1.5, 2.25]), 0)\narray([0, 2, 2], dtype=float32)").method().cases({"x(2, 3)", "x(2, 3), 1"}),
     def("clip(a, /, a_min, a_max, *, stream=None)",
-        [](O a, PyObject* low, PyObject* high, S s) { return clip(a, optional_operand(low, "clip"), optional_operand(high, "clip"), s); },
+        [](O a, PyObject* low, PyObject* high, S s) { return clip(a, optional_operand(low, {"clip", "a_min"}), optional_operand(high, {"clip", "a_max"}), s); },
         "a between two bounds, which broadcast; None is no bound.\n\n>>> mx.clip(mx.array([-1, 0, 5]), 0, 3)\narray([0, 0, 3], dtype=int32)")
         .cases({"x(2, 3), -0.5, 0.5", "x(2, 3), x(3), None"}),
     def("nan_to_num(a, nan=0, posinf=None, neginf=None, *, stream=None)",

@@ -13,15 +13,15 @@ using O = const Operand&;
 using S = Stream;
 
 array taken(A a, PyObject* indices, const std::optional<int>& axis, S s) {
-  if (!is_array(indices) && PyIndex_Check(indices)) {  // a Python int drops the axis, checked at once
-    const int64_t at = From<int64_t>::of(indices, "take");
+  if (!is_array(indices) && is_whole(indices)) {  // a Python int drops the axis, checked at once
+    const int64_t at = From<int64_t>::of(indices, {"take", "indices"});
     const array x = axis ? a : reshape(a, {a.size()}, s);
     const int along = axis ? normal_axis(*axis, a.ndim(), "take") : 0;
     const int64_t n = x.shape()[along], from = at < 0 ? at + n : at;
     if (from < 0 || from >= n) fail(Kind::index, "take", "index out of range: got ", at, " for axis ", along, " with size ", n);
     return squeeze(slice_axis(x, along, from, from + 1, s), {along}, s);
   }
-  array at = PyList_Check(indices) || PyTuple_Check(indices) ? make_array(indices, std::nullopt) : to_array(indices, "take");
+  array at = PyList_Check(indices) || PyTuple_Check(indices) ? make_array(indices, std::nullopt) : to_array(indices, {"take", "indices"});
   if (at.size() == 0 && is_floating(at.dtype())) at = astype(at, int64, s);
   return axis ? take(a, at, *axis, s) : take(a, at, s);
 }

@@ -14,21 +14,12 @@ using O = const Operand&;
 using S = Stream;
 
 array tensordot_any(A a, A b, PyObject* axes, S s) {
-  if (PyIndex_Check(axes)) return tensordot(a, b, From<int>::of(axes, "tensordot"), s);
-  PyObject* pair = PySequence_Fast(axes, "");
-  if (!pair || PySequence_Fast_GET_SIZE(pair) != 2) {
-    PyErr_Clear();
-    Py_XDECREF(pair);
-    fail(Kind::value, "tensordot", "axes are neither a number nor a pair of lists");
-  }
-  try {
-    const Axes x = From<Axes>::of(PySequence_Fast_GET_ITEM(pair, 0), "tensordot"), y = From<Axes>::of(PySequence_Fast_GET_ITEM(pair, 1), "tensordot");
-    Py_DECREF(pair);
-    return tensordot(a, b, x, y, s);
-  } catch (const PythonError&) {
-    Py_DECREF(pair);
-    throw;
-  }
+  const Argument at{"tensordot", "axes"};
+  if (is_whole(axes)) return tensordot(a, b, From<int>::of(axes, at), s);
+  const Items pair(axes, at, "an int or a pair of lists of ints");
+  if (pair.size() != 2) fail(Kind::value, "tensordot", "axes: got ", pair.size(), " items, expected an int or a pair of lists");
+  const Axes x = From<Axes>::of(pair[0], at), y = From<Axes>::of(pair[1], at);
+  return tensordot(a, b, x, y, s);
 }
 
 array kron(A a, A b, S s) {
@@ -41,7 +32,7 @@ array kron(A a, A b, S s) {
     left.push_back(1);
     right.push_back(1);
     right.push_back(db);
-    out.push_back(da * db);
+    out.push_back(product_of_sizes(da, db, "kron"));
   }
   return reshape(multiply(reshape(a, left, s), reshape(b, right, s), s), out, s);
 }

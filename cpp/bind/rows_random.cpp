@@ -21,9 +21,9 @@ using Key = const std::optional<array>&;
 
 array key_of(Key k) { return k.value_or(array()); }
 
-std::optional<Operand> optional_operand(PyObject* o) {
+std::optional<Operand> optional_operand(PyObject* o, const char* name) {
   if (o == Py_None) return std::nullopt;
-  return to_operand(o, "random");
+  return to_operand(o, {"normal", name});
 }
 
 Shape shape_of(O a) { return a.is_array() ? a.get().shape() : Shape{}; }
@@ -33,7 +33,7 @@ const Register rows{"random", {
         "Sets the default key to key(seed).\n\n>>> mx.random.seed(0)"),
     def("key(seed)", [](uint64_t n) { return random::key(n); },
         "A key from a number below 2^64: uint32 of shape (2,).\n\n>>> mx.random.key(5)\narray([0, 5], dtype=uint32)"),
-    def("split(key, num=2, stream=None)", [](A k, int n, S s) { return random::split(k, n, s); },
+    def("split(key, num=2, stream=None)", [](A k, int64_t n, S s) { return random::split(k, n, s); },
         "New keys from a key, of shape (num, 2), by Threefry-2x32 (Salmon et al., 2011).\n\n"
         ">>> mx.random.split(mx.random.key(0))\narray([[4146024105, 967050713],\n       [2718843009, 1272950319]], dtype=uint32)"),
     def("bits(shape=[], width=4, key=None, stream=None)", [](const Shape& shape, int width, Key k, S s) { return random::bits(shape, width, key_of(k), s); },
@@ -43,7 +43,7 @@ const Register rows{"random", {
         "Numbers in [low, high); arrays for low and high broadcast to the shape.\n\n>>> mx.random.uniform(shape=(3,)).shape\n(3,)"),
     def("normal(shape=[], dtype=float32, loc=None, scale=None, key=None, stream=None)",
         [](const Shape& shape, std::optional<Dtype> t, PyObject* loc, PyObject* scale, Key k, S s) {
-          return random::normal(shape, t.value_or(float32), optional_operand(loc), optional_operand(scale), key_of(k), s);
+          return random::normal(shape, t.value_or(float32), optional_operand(loc, "loc"), optional_operand(scale, "scale"), key_of(k), s);
         }, "Normal numbers with mean loc and standard deviation scale.\n\n>>> mx.random.normal((3,)).shape\n(3,)"),
     def("bernoulli(p=0.5, shape=None, key=None, stream=None)",
         [](O p, OptionalShape shape, Key k, S s) { return random::bernoulli(p, shape, key_of(k), s); },
@@ -71,8 +71,8 @@ const Register rows{"random", {
            ">>> mx.random.truncated_normal(-1.0, 1.0, (3,)).shape\n(3,)"),
     def("permutation(x, axis=0, key=None, stream=None)",
         [](PyObject* x, int axis, Key k, S s) {
-          if (!is_array(x) && PyIndex_Check(x)) return random::permutation(From<int64_t>::of(x, "permutation"), key_of(k), s);
-          return random::permutation(to_array(x, "permutation"), axis, key_of(k), s);
+          if (!is_array(x) && is_whole(x)) return random::permutation(From<int64_t>::of(x, {"permutation", "n"}), key_of(k), s);
+          return random::permutation(to_array(x, {"permutation", "x"}), axis, key_of(k), s);
         }, "0 ... x - 1 in random order (uint32), or the array with its slices along an axis in random order.\n\n"
            ">>> mx.sum(mx.random.permutation(4))\narray(6, dtype=uint32)"),
 }};

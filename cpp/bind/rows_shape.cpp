@@ -19,15 +19,13 @@ using OptionalAxes = const std::optional<Axes>&;
 using Arrays_ = const std::vector<array>&;
 
 // *shape of a method: numbers, or one sequence.
-Shape from_variadic(PyObject* tuple, const char* op) {
-  if (PyTuple_GET_SIZE(tuple) == 1 && !PyIndex_Check(PyTuple_GET_ITEM(tuple, 0)))
-    return From<Shape>::of(PyTuple_GET_ITEM(tuple, 0), op);
-  return From<Shape>::of(tuple, op);
+Shape from_variadic(PyObject* tuple, const Argument& op) {
+  return From<Shape>::of(PyTuple_GET_SIZE(tuple) == 1 ? PyTuple_GET_ITEM(tuple, 0) : tuple, op);
 }
-Axes to_axes(const Shape& shape) {
-  Axes out;
-  for (int64_t v : shape) out.push_back(int(v));
-  return out;
+
+const Shape& checked(const Shape& shape) {
+  check_shape(shape, uint8, "broadcast_shapes");
+  return shape;
 }
 
 array squeezed(A a, OptionalAxes axes, S s) { return axes ? squeeze(a, *axes, s) : squeeze(a, s); }
@@ -54,23 +52,25 @@ array moved(A a, const Axes& from, const Axes& to, S s) {
 }
 
 std::vector<array> split_any(A a, PyObject* how, int axis, S s) {
-  if (PyIndex_Check(how) && !is_array(how)) return split(a, From<int>::of(how, "split"), axis, s);
-  return split(a, From<Shape>::of(how, "split"), axis, s);
+  const Argument at{"split", "indices_or_sections"};
+  if (is_whole(how)) return split(a, From<int64_t>::of(how, at), axis, s);
+  return split(a, From<Shape>::of(how, at), axis, s);
 }
 
-array repeated(A a, int n, const std::optional<int>& axis, S s) {
+array repeated(A a, int64_t n, const std::optional<int>& axis, S s) {
   return axis ? repeat(a, n, *axis, s) : repeat(reshape(a, {a.size()}, s), n, 0, s);
 }
 
 array rolled(A a, const Shape& shift, OptionalAxes axes, S s) {
   if (axes) return roll(a, shift, *axes, s);
-  int64_t by = 0;
-  for (int64_t v : shift) by += v;
+  int64_t by = 0;  // modulo the size: sums of anything fit
+  for (int64_t v : shift) by = a.size() ? (by + v % a.size()) % a.size() : 0;
   return reshape(roll(reshape(a, {a.size()}, s), {by}, {0}, s), a.shape(), s);
 }
 
 std::vector<array> unstacked(A a, int axis, S s) {
   axis = normal_axis(axis, a.ndim(), "unstack");
+  if (a.shape()[axis] > most_parts) fail(Kind::memory, "unstack", "too many arrays: got ", a.shape()[axis], ", expected at most ", most_parts);
   std::vector<array> out;
   for (int64_t i = 0; i < a.shape()[axis]; ++i) out.push_back(squeeze(slice_axis(a, axis, i, i + 1, s), {axis}, s));
   return out;
@@ -79,31 +79,21 @@ std::vector<array> unstacked(A a, int axis, S s) {
 // 4, (1, 2), [(1, 2), (0, 3)] to widths of every axis
 void read_widths(PyObject* o, int ndim, Shape& low, Shape& high) {
   auto pair = [](PyObject* p) -> std::pair<int64_t, int64_t> {
-    const Shape v = From<Shape>::of(p, "pad");
+    const Shape v = From<Shape>::of(p, {"pad", "pad_width"});
     if (v.size() == 1) return {v[0], v[0]};
     if (v.size() != 2) fail(Kind::value, "pad", "widths come in pairs: got ", v);
     return {v[0], v[1]};
   };
   std::vector<std::pair<int64_t, int64_t>> widths;
-  if (PyIndex_Check(o)) {
+  if (is_whole(o)) {
     widths.assign(size_t(ndim), pair(o));
   } else {
-    PyObject* items = PySequence_Fast(o, "");
-    if (!items) {
-      PyErr_Clear();
-      fail(Kind::type, "pad", "wrong type of widths: got ", Py_TYPE(o)->tp_name);
-    }
+    const Items items(o, {"pad", "pad_width"}, "an int, a pair, or a list of pairs");
     bool nested = false;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); ++i) nested |= !PyIndex_Check(PySequence_Fast_GET_ITEM(items, i));
-    try {
-      if (nested)
-        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); ++i) widths.push_back(pair(PySequence_Fast_GET_ITEM(items, i)));
-      else widths.assign(size_t(ndim), pair(o));
-    } catch (...) {
-      Py_DECREF(items);
-      throw;
-    }
-    Py_DECREF(items);
+    for (Py_ssize_t i = 0; i < items.size(); ++i) nested |= !is_whole(items[i]);
+    if (nested && items.size() <= max_axes)
+      for (Py_ssize_t i = 0; i < items.size(); ++i) widths.push_back(pair(items[i]));
+    else widths.assign(size_t(ndim), pair(items.tuple));
     if (widths.size() == 1) widths.assign(size_t(ndim), widths[0]);
   }
   if (int(widths.size()) != ndim) fail(Kind::value, "pad", "widths for ", widths.size(), " axes: expected ", ndim);
@@ -125,20 +115,19 @@ array padded(A a, PyObject* widths, const std::string& mode, O value, S s) {
     const int64_t n = a.shape()[axis];
     if (low[axis] == 0 && high[axis] == 0) continue;
     if (n == 0) fail(Kind::value, "pad", "nothing to repeat along axis ", axis, ": got shape ", a.shape());
-    std::vector<int64_t> at;
-    for (int64_t i = -low[axis]; i < n + high[axis]; ++i) {
-      if (mode == "edge") {
-        at.push_back(std::clamp<int64_t>(i, 0, n - 1));
-      } else if (mode == "wrap") {
-        at.push_back(((i % n) + n) % n);
-      } else {
-        const int64_t period = mode == "reflect" ? std::max<int64_t>(2 * n - 2, 1) : 2 * n;
-        int64_t j = ((i % period) + period) % period;
-        if (j >= n) j = mode == "reflect" ? period - j : period - 1 - j;
-        at.push_back(j);
-      }
+    sum_of_sizes(sum_of_sizes(n, low[axis], "pad"), high[axis], "pad");
+    array at = arange(-low[axis], n + high[axis], 1, int64, s);
+    if (mode == "edge") {
+      at = clip(at, 0, n - 1, s);
+    } else if (mode == "wrap") {
+      at = remainder(at, n, s);
+    } else {  // back and forth: with period 2 n, or 2 n - 2 where the ends are not repeated
+      const bool reflect = mode == "reflect";
+      const int64_t period = reflect ? std::max<int64_t>(product_of_sizes(2, n, "pad") - 2, 1) : product_of_sizes(2, n, "pad");
+      at = remainder(at, period, s);
+      at = where(greater_equal(at, n, s), subtract(reflect ? period : period - 1, at, s), at, s);
     }
-    out = take(out, array(at, {int64_t(at.size())}, int64), axis, s);
+    out = take(out, at, axis, s);
   }
   return out;
 }
@@ -182,11 +171,11 @@ array at_least(A a, int n, S s) {
 }
 PyObject* all_at_least(PyObject* tuple, int n, S s) {
   std::vector<array> out;
-  for (auto& a : From<std::vector<array>>::of(tuple, "atleast")) out.push_back(at_least(a, n, s));
+  for (auto& a : From<std::vector<array>>::of(tuple, {"atleast", "arys"})) out.push_back(at_least(a, n, s));
   return out.size() == 1 ? wrap(out[0]) : to_py(out);
 }
 
-array trace_of(A a, int offset, int axis1, int axis2, const std::optional<Dtype>& t, S s) {
+array trace_of(A a, int64_t offset, int axis1, int axis2, const std::optional<Dtype>& t, S s) {
   const array d = diagonal(a, offset, axis1, axis2, s);
   const array total = sum(t ? astype(d, *t, s) : d, {-1}, false, s);
   return t ? astype(total, *t, s) : total;
@@ -206,7 +195,7 @@ const Register rows{"", {
     def("broadcast_shapes(*shapes)", [](PyObject* tuple) {
           Shape shape;
           for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i)
-            shape = broadcast_shapes(shape, From<Shape>::of(PyTuple_GET_ITEM(tuple, i), "broadcast_shapes"), "broadcast_shapes");
+            shape = broadcast_shapes(shape, checked(From<Shape>::of(PyTuple_GET_ITEM(tuple, i), {"broadcast_shapes", "shapes"})), "broadcast_shapes");
           return to_py(shape);
         }, "The common shape of shapes.\n\n>>> mx.broadcast_shapes((2, 1), (3,))\n(2, 3)"),
     def("reshape(a, /, shape, *, stream=None)", [](A a, const Shape& shape, S s) { return reshape(a, shape, s); },
@@ -223,7 +212,7 @@ const Register rows{"", {
         "The array in row-major order without gaps.\n\n>>> mx.contiguous(mx.ones((2, 3)).T).shape\n(3, 2)").cases({"x(2, 3).T"}, "np.ascontiguousarray"),
     def("view(a, dtype, stream=None)", [](A a, Dtype t, S s) { return view(a, t, s); },
         "The same bytes as another dtype; the last axis shrinks or grows and must divide (ValueError).\n\n"
-        ">>> mx.view(mx.array([1.0]), mx.uint32)\narray([1065353216], dtype=uint32)").method(),
+        ">>> mx.view(mx.array([1.0]), mx.uint32)\narray([1065353216], dtype=uint32)").method().hint("dtype", "expected one dtype, use reshape for shapes"),
     def("expand_dims(a, /, axis, *, stream=None)", [](A a, const Axes& axes, S s) { return expand_dims(a, axes, s); },
         "New axes of size 1 at the given places of the result.\n\n>>> mx.expand_dims(mx.ones(3), 0).shape\n(1, 3)").cases({"x(2, 3), 1", "x(2, 3), (0, -1)"}),
     def("squeeze(a, /, axis=None, *, stream=None)", squeezed,
@@ -242,12 +231,12 @@ const Register rows{"", {
         .method().cases({"x(2, 3, 4), 0, -1", "x(2, 3, 4), (0, 1), (2, 0)"}),
     def("stack(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return stack(arrays, axis, s); },
         "Arrays of one shape along a new axis.\n\n>>> mx.stack([mx.ones(2), mx.zeros(2)])\narray([[1, 1],\n       [0, 0]], dtype=float32)")
-        .cases({"[x(2, 3), x(2, 3)]", "[x(2, 3), x(2, 3), x(2, 3)], -1"}),
+        .cases({"[x(2, 3), x(2, 3)]", "[x(2, 3), x(2, 3), x(2, 3)], -1"}).hint("axis", "arrays go in one list"),
     def("concatenate(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return concatenate(arrays, axis, s); },
         "Arrays one after the other along an axis; dtypes promote.\n\n>>> mx.concatenate([mx.ones(1), mx.zeros(2)])\narray([1, 0, 0], dtype=float32)")
-        .cases({"[x(2, 3), x(1, 3)]", "[x(2, 3), x(2, 0), x(2, 2)], 1"}),
+        .cases({"[x(2, 3), x(1, 3)]", "[x(2, 3), x(2, 0), x(2, 2)], 1"}).hint("axis", "arrays go in one list"),
     def("concat(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return concatenate(arrays, axis, s); },
-        "The same as concatenate.\n\n>>> mx.concat([mx.ones(1), mx.zeros(2)]).shape\n(3,)"),
+        "The same as concatenate.\n\n>>> mx.concat([mx.ones(1), mx.zeros(2)]).shape\n(3,)").hint("axis", "arrays go in one list"),
     def("split(a, /, indices_or_sections, axis=0, *, stream=None)", split_any,
         "A list of equal parts (ValueError when they do not divide), or of the parts between the given places.\n\n"
         ">>> mx.split(mx.arange(4), [1])\n[array([0], dtype=int32), array([1, 2, 3], dtype=int32)]")
@@ -264,7 +253,7 @@ const Register rows{"", {
     def("roll(a, shift, axis=None, /, *, stream=None)", rolled,
         "Elements moved along axes, around the end; of the flattened array by default.\n\n>>> mx.roll(mx.array([1, 2, 3]), 1)\narray([3, 1, 2], dtype=int32)")
         .cases({"x(2, 3), 2", "x(2, 3), -1, 1", "x(2, 3), (1, 2), (0, 1)"}),
-    def("diagonal(a, offset=0, axis1=0, axis2=1, stream=None)", [](A a, int offset, int i, int j, S s) { return diagonal(a, offset, i, j, s); },
+    def("diagonal(a, offset=0, axis1=0, axis2=1, stream=None)", [](A a, int64_t offset, int i, int j, S s) { return diagonal(a, offset, i, j, s); },
         "A diagonal of the two axes, as a last axis.\n\n>>> mx.diagonal(mx.eye(2))\narray([1, 1], dtype=float32)")
         .method().cases({"x(3, 4)", "x(3, 4), 1", "x(3, 4), -1", "x(2, 3, 3), 0, 2, 1"}),
     def("trace(a, /, offset=0, axis1=0, axis2=1, dtype=None, *, stream=None)", trace_of,
@@ -289,11 +278,11 @@ const Register rows{"", {
 }};
 
 const Register methods{"array", {
-    def("reshape(a, *shape, stream=None)", [](A a, PyObject* shape, S s) { return reshape(a, from_variadic(shape, "reshape"), s); },
+    def("reshape(a, *shape, stream=None)", [](A a, PyObject* shape, S s) { return reshape(a, from_variadic(shape, {"reshape", "shape"}), s); },
         "The same elements in another shape: a.reshape(2, 3), a.reshape((2, -1)); see mx.reshape."),
     def("transpose(a, *axes, stream=None)", [](A a, PyObject* axes, S s) {
           if (PyTuple_GET_SIZE(axes) == 0 || (PyTuple_GET_SIZE(axes) == 1 && PyTuple_GET_ITEM(axes, 0) == Py_None)) return transpose(a, s);
-          return transpose(a, to_axes(from_variadic(axes, "transpose")), s);
+          return transpose(a, From<Axes>::of(PyTuple_GET_SIZE(axes) == 1 ? PyTuple_GET_ITEM(axes, 0) : axes, {"transpose", "axes"}), s);
         }, "The axes in another order: a.transpose(1, 0); see mx.transpose."),
 }};
 

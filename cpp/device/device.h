@@ -14,6 +14,7 @@ struct Buffer : Counted {
   int64_t capacity = 0;          // as the allocator wants it back
   bool writable = true;
   bool foreign = false;          // somebody else sees this memory: never donated
+  bool constant = false;         // of a constant, which equal ones may share: exported as a copy alone
   void (*release)(Buffer*) = nullptr;  // foreign owner's release; null: our allocator
   void* owner = nullptr;
   static void destroy(Buffer*);

@@ -142,6 +142,7 @@ void build_group(const Unit& unit, GroupProgram& out) {
           std::find(donated.begin(), donated.end(), a) != donated.end() || !may_donate(unit, *a))
         continue;
       storage.buffer = a->slot().storage.buffer;
+      storage.buffer->constant = false;
       donated.push_back(a);
       break;
     }

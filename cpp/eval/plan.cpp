@@ -513,7 +513,7 @@ std::mutex& plan_mutex() {
 int default_plan_width() {
   static const int width = [] {
     for (const char* name : {"LAZULITE_BFS_MAX_WIDTH", "MLX_BFS_MAX_WIDTH"})
-      if (const char* text = std::getenv(name)) return std::max(0, std::atoi(text));
+      if (const auto given = env::integer(name, 0, INT32_MAX)) return int(*given);
     return 0;
   }();
   return width;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 
+#include "device/cpu/allocator.h"
 #include "device/cpu/pool.h"
 #include "eval/plan.h"
 #include "eval/profile.h"
@@ -195,6 +196,19 @@ void abandon_others() {
 }
 [[maybe_unused]] const int fork_handlers = pthread_atfork(lock_plans, unlock_plans, abandon_others);
 
+// The first unit whose result no memory will hold: it fails before anything is computed for it.
+size_t too_large(const Plan& plan) {
+  const int64_t limit = cpu::get_memory_limit();
+  for (size_t u = 0; u < plan.units.size(); ++u)
+    for (auto& member : plan.units[u].members) {
+      const Op& op = *member.node->op;
+      if (!member.stored || op.sort == Sort::view || op.places) continue;
+      for (const Slot& slot : member.node->out)
+        if (size_of(slot.spec.shape) > limit / size_of(slot.spec.type)) return u;
+    }
+  return plan.units.size();
+}
+
 // Runs every unit. A unit that raises marks its nodes failed; what was not run is pending again.
 void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
   struct Finish {
@@ -222,9 +236,15 @@ void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
     }
   } scope(hold ? nullptr : &unlocked);
   auto polled = std::chrono::steady_clock::now();
-  for (size_t u = 0; u < plan.units.size(); ++u) {
+  const size_t doomed = plan.elements > 1e8 ? too_large(plan) : plan.units.size();
+  for (size_t u = doomed < plan.units.size() ? doomed : 0; u < plan.units.size(); ++u) {
     run->current.store(int64_t(u), std::memory_order_relaxed);
     try {
+      if (u == doomed) {
+        const Node& node = *plan.units[u].members.back().node;
+        fail(Kind::memory, node.op->name, "out of memory: got shape ", node.out[0].spec.shape, " of ", node.out[0].spec.type,
+             ", expected at most ", cpu::get_memory_limit(), " bytes (set_memory_limit)");
+      }
       run_unit(plan.units[u]);
     } catch (...) {
       Ref<Failure> failure;
@@ -244,11 +264,11 @@ void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
       }
       {
         std::lock_guard lock(plan_mutex());
+        release_claims(plan, u == doomed ? 0 : u + 1);
         for (auto& member : plan.units[u].members) {
           member.node->failure = failure;
           member.node->state.store(State::failed, std::memory_order_release);
         }
-        release_claims(plan, u + 1);
       }
       throw failure->error;
     }

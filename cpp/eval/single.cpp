@@ -9,6 +9,7 @@ namespace {
 void run_constant(const Node& node, Storage& out) {
   const Spec& spec = node.out[0].spec;
   if (!out.buffer) out = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+  out.buffer->constant = true;
   BlockProgram program;
   program.domain = spec.shape;
   program.constants.push_back({0, compute_type(spec.type), node.get<Constant>().value});
@@ -66,6 +67,7 @@ void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite, SmallVec
     const Spec& spec = node.out[i].spec;
     if (op.update && i == 0 && overwrite) {
       out[i] = {call.in[0].storage->buffer, 0, dense_strides(spec.shape)};
+      out[i].buffer->constant = false;
     } else {
       if (!out[i].buffer) out[i] = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
       if (op.update && i == 0) copy_dense(call.in[0], out[i]);

@@ -186,6 +186,7 @@ void Trace::close() {
 namespace {
 Ref<Node> make_node(const Op& op, AttrsRef&& attributes, Arrays&& in, Stream stream) {
   Specs specs = op.infer(attributes.get(), in);
+  for (const Spec& spec : specs) check_shape(spec.shape, spec.type, op.name);
   auto node = new_node();
   node->seq = next_sequence();
   node->op = &op;
@@ -233,6 +234,7 @@ array record(const Op& op, AttrsRef attributes, Arrays in, Stream stream) {
 }
 
 array constant(Scalar value, Shape shape, Dtype type, Stream stream) {
+  check_shape(shape, type, "full");
   value = value.rounded(type);
   const int64_t size = size_of(shape);
   const bool small = !top && size <= small_constant / 16;
@@ -258,8 +260,9 @@ void check_inputs(const char* op, const Arrays& in, size_t count) {
 }
 void check_sizes(const char* op, const Shape& shape) {
   int64_t bytes = 16;
-  for (int64_t n : shape)
-    if (n < 0 || (n && __builtin_mul_overflow(bytes, n, &bytes))) fail(Kind::value, op, "not a shape: got ", shape);
+  bool bad = shape.size() > size_t(max_axes);
+  for (int64_t n : shape) bad |= n < 0 || (n && __builtin_mul_overflow(bytes, n, &bytes));
+  if (bad) fail(Kind::value, op, "not a shape: got ", shape);
 }
 const Op& full_op() { return constant_op; }
 bool is_alias(const Node& node) { return node.op == &alias_op; }
@@ -306,6 +309,8 @@ array::array(Scalar value, Dtype type) {
 }
 
 array::array(const void* data, Shape shape, Dtype data_type, Dtype type) {
+  check_shape(shape, data_type, "array");
+  check_shape(shape, type, "array");
   const int64_t n = size_of(shape), from = size_of(data_type), to = size_of(type);
   auto buffer = allocate(n * to);
   if (data_type == type) {

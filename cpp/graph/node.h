@@ -19,7 +19,7 @@ struct Slot {
 
 struct Failure : Counted {
   Error error;
-  explicit Failure(Error e) : error(std::move(e)) {}
+  explicit Failure(const Error& e) : error(e.deferred()) {}
 };
 
 struct Node : Counted {

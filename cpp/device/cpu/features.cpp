@@ -115,7 +115,7 @@ std::string names_up_to(const Features& f) {
 
 Features choose() {
   Features has = detect();
-  const std::string name = env::text("LAZULITE_ISA").value_or("");
+  const std::string name = env::choice("LAZULITE_ISA", {"generic", "avx2", "avx512", "amx"}).value_or("");
   // Permission for AMX is asked for only if tiles may be used: it costs every thread 8 KB of state.
   const bool below_amx = name == "generic" || name == "avx2" || name == "avx512";
   if (has.amx && !below_amx) has.amx = request_amx();
@@ -130,18 +130,13 @@ Features choose() {
     chosen.level = Level::avx2;
   } else if (name == "avx512") {
     chosen.level = Level::avx512;
-  } else if (name == "amx") {
+  } else {
     chosen.level = Level::avx512;
     chosen.amx = true;
-  } else {
-    fail(Kind::value, "LAZULITE_ISA", "unknown instruction set: got '", name,
-         "', expected one of generic, avx2, avx512, amx (this machine has ", names_up_to(has), ")");
   }
-  if (chosen.level > has.level || (chosen.amx && !has.amx)) {
-    fail(Kind::value, "LAZULITE_ISA", "this machine lacks the instruction set: got '", name,
-         "', expected one of ", names_up_to(has));
-  }
-  return chosen;
+  if (chosen.level <= has.level && (!chosen.amx || has.amx)) return chosen;
+  env::complain("LAZULITE_ISA", "what this machine has: one of " + names_up_to(has));
+  return has;
 }
 
 std::string first_line(const std::string& path) {

@@ -1,4 +1,5 @@
 // Conversions between dtypes, per instruction-set level.
+#include "base/convert.h"
 #include "device/cpu/level.h"
 #include "device/cpu/block.h"
 #include "simd/complex.h"
@@ -23,17 +24,7 @@ inline To convert_one(From v) {
   } else if constexpr (is_pair<From>::value) return convert_one<To>(v.re);
   else if constexpr (__is_same(From, Bool)) return convert_one<To>(v.byte);
   else if constexpr (is_pair<To>::value) return To{decltype(To::re)(v), 0};
-  else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    if constexpr (__is_same(To, uint64_t)) {
-      if (v >= From(0x1p63)) return v < From(0x1p64) ? To(v) : To(0x8000000000000000ull);
-      return v >= From(-0x1p63) ? To(int64_t(v)) : To(0x8000000000000000ull);
-    } else if constexpr (__is_same(To, int64_t) || __is_same(To, uint32_t)) {
-      return v >= From(-0x1p63) && v < From(0x1p63) ? To(int64_t(v)) : To(INT64_MIN);
-    } else {
-      const bool inside = v >= From(-0x1p31) && v < From(0x1p31);
-      return To(inside ? int32_t(v) : INT32_MIN);
-    }
-  } else return To(v);
+  else return convert_number<To>(v);
 }
 
 template <class From, class To>

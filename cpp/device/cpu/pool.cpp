@@ -118,10 +118,8 @@ void check_threads(const char* op, int64_t n) {
 }
 
 int threads_at_start() {
-  const std::optional<int64_t> asked = env::integer("LAZULITE_NUM_THREADS");
-  if (!asked) return std::min(usable_cores(), max_threads);
-  check_threads("LAZULITE_NUM_THREADS", *asked);
-  return static_cast<int>(*asked);
+  const std::optional<int64_t> asked = env::integer("LAZULITE_NUM_THREADS", 1, max_threads);
+  return static_cast<int>(asked.value_or(std::min(usable_cores(), max_threads)));
 }
 
 class Pool {

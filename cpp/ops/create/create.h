@@ -20,7 +20,7 @@ array tri(int64_t n, int64_t m, int64_t k = 0, Dtype = float32, Stream s = defau
 array tril(const array&, int64_t k = 0, Stream s = default_stream());
 array triu(const array&, int64_t k = 0, Stream s = default_stream());
 // A vector on the k-th diagonal of a square; the k-th diagonal of a matrix.
-array diag(const array&, int k = 0, Stream s = default_stream());
+array diag(const array&, int64_t k = 0, Stream s = default_stream());
 std::vector<array> meshgrid(const std::vector<array>&, bool sparse = false, bool matrix_order = false,
                             Stream s = default_stream());
 // Windows of M float32 samples, symmetric.

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 
+#include "base/convert.h"
 #include "device/cpu/pool.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
@@ -34,7 +36,7 @@ void ramp_kernel(const Call& call) {
       const int64_t end = std::min(r.count, (part + 1) * chunk);
       for (int64_t i = part * chunk; i < end; ++i) {
         if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-          to[i] = whole ? T(start + uint64_t(i) * step) : T(float_to_int64(from + double(i) * by));
+          to[i] = whole ? T(start + uint64_t(i) * step) : convert_number<T>(from + double(i) * by);
         } else {
           const double v = whole ? double(int64_t(start + uint64_t(i) * step)) : from + double(i) * by;
           if constexpr (std::is_same_v<T, bool>) to[i] = v != 0;
@@ -98,14 +100,14 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
   if (start.is_int() && stop.is_int() && step.is_int()) {
     const __int128 by = step.wrapped(), span = __int128(stop.wrapped()) - start.wrapped();
     const __int128 n = by > 0 ? (span + by - 1) / by : (span + by + 1) / by;
-    if (n > INT64_MAX) fail(Kind::overflow, "arange", "too many elements");
+    if (n > INT64_MAX) fail(Kind::memory, "arange", "too large: more than 2^63 elements of ", t);
     start.check_fits(t, "arange");
     const int64_t steps = n > 0 ? int64_t(n) : 0;
     if (steps) Scalar(int64_t(start.wrapped() + __int128(steps - 1) * by)).check_fits(t, "arange");
     return ramp(start, step, steps, t, s);
   }
   count = std::ceil((stop.real() - start.real()) / step.real());
-  if (count > 9e15) fail(Kind::overflow, "arange", "too many elements: got ", count);
+  if (count > 9e15) fail(Kind::memory, "arange", "too large: got ", count, " elements of ", t);
   return ramp(Scalar(start.real()), Scalar(step.real()), count > 0 ? int64_t(count) : 0, t, s);
 }
 
@@ -129,11 +131,15 @@ array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoi
 array eye(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
   check_size(n, "eye");
   check_size(m, "eye");
+  check_shape({n, m}, t, "eye");
+  k = std::clamp(k, -n, m);
   return astype(equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
 }
 array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
   check_size(n, "tri");
   check_size(m, "tri");
+  check_shape({n, m}, t, "tri");
+  k = std::clamp(k, -n, m);
   return astype(greater_equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
 }
 
@@ -144,15 +150,16 @@ array lower_mask(const array& a, int64_t k, const char* op, Stream s) {
 }
 }  // namespace
 array tril(const array& a, int64_t k, Stream s) { return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s); }
-array triu(const array& a, int64_t k, Stream s) { return where(lower_mask(a, k - 1, "triu", s), zeros_like(a), a, s); }
+array triu(const array& a, int64_t k, Stream s) { return where(lower_mask(a, std::max(k, -INT64_MAX) - 1, "triu", s), zeros_like(a), a, s); }
 
-array diag(const array& a, int k, Stream s) {
+array diag(const array& a, int64_t k, Stream s) {
   if (a.ndim() == 2) return diagonal(a, k, 0, 1, s);
   if (a.ndim() != 1) fail(Kind::value, "diag", "not a vector or matrix: got shape ", a.shape());
-  const int64_t n = a.size(), side = n + std::abs(int64_t(k));
+  const int64_t n = a.size(), side = sum_of_sizes(n, std::abs(std::max(k, -INT64_MAX)), "diag");
+  check_shape({side, side}, a.dtype(), "diag");
   if (n == 0) return zeros({side, side}, a.dtype(), s);
   // The flattened square holds a at every (side + 1)-th place.
-  const int64_t first = k >= 0 ? k : -int64_t(k) * side, step = side + 1;
+  const int64_t first = k >= 0 ? k : -k * side, step = side + 1;
   const array flat = slice_update(zeros({side * side}, a.dtype(), s), a, {first}, {first + (n - 1) * step + 1}, {step}, s);
   return reshape(flat, {side, side}, s);
 }
@@ -178,20 +185,24 @@ std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool 
 
 // The windows of signal processing (Harris, 1978), symmetric; of one sample: 1.
 array hanning(int64_t M, Stream s) {
+  check_shape({std::max<int64_t>(M, 0)}, float64, "hanning");
   if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
   return astype(subtract(0.5, multiply(cos(angles(M, s), s), 0.5, s), s), float32, s);
 }
 array hamming(int64_t M, Stream s) {
+  check_shape({std::max<int64_t>(M, 0)}, float64, "hamming");
   if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
   return astype(subtract(0.54, multiply(cos(angles(M, s), s), 0.46, s), s), float32, s);
 }
 array blackman(int64_t M, Stream s) {
+  check_shape({std::max<int64_t>(M, 0)}, float64, "blackman");
   if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
   const array x = angles(M, s);
   const array y = subtract(0.42, multiply(cos(x, s), 0.5, s), s);
   return astype(add(y, multiply(cos(multiply(x, 2, s), s), 0.08, s), s), float32, s);
 }
 array bartlett(int64_t M, Stream s) {
+  check_shape({std::max<int64_t>(M, 0)}, float64, "bartlett");
   if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
   const array x = ramp(0.0, 2.0 / double(M - 1), M, float64, s);
   return astype(subtract(1, abs(subtract(x, 1, s), s), s), float32, s);

@@ -4,6 +4,7 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
+#include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -230,6 +231,10 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
       const array one = fitted(v, Shape(a.shape().end() - rest, a.shape().end()), s);
       return where(reshape(mask, shape, s), combine(a, one, mode, s), a, s);
     }
+    // As many values as the mask has True, from the first.
+    if (rest >= 0 && v.ndim() == rest + 1 && v.shape()[0] > 1)
+      if (const int64_t count = sum(astype(mask, int64, s), all_axes(mask.ndim()), false, s).item<int64_t>(); count < v.shape()[0])
+        v = slice_axis(v, 0, 0, count, s);
   }
   const Key key = read_key(a, items);
   const array base = reshape(a, key.shape, s);

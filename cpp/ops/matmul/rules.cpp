@@ -363,7 +363,7 @@ array matmul(const array& a, const array& b, Stream s) {
 
   array out;
   if (x.ndim() > 2 && y.ndim() == 2) {  // one product of all rows
-    out = record(matmul_op, {}, {reshape(x, {size_of(batch) * m, inner}, s), y}, s);
+    out = record(matmul_op, {}, {reshape(x, {product_of_sizes(size_of(batch), m, "matmul"), inner}, s), y}, s);
   } else {
     out = record(matmul_op, {},
                  {broadcast_to(x, with_matrix(batch, m, inner), s), broadcast_to(y, with_matrix(batch, inner, n), s)}, s);
@@ -415,21 +415,21 @@ array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& 
            b.shape(at_b), " on axis ", at_b, " of ", b.shape());
     used_a[size_t(at_a)] = used_b[size_t(at_b)] = true;
     order_b.push_back(at_b);
-    k *= a.shape(at_a);
+    k = product_of_sizes(k, a.shape(at_a), "tensordot");
   }
   Shape shape;
   for (int i = 0; i < a.ndim(); ++i)
     if (!used_a[size_t(i)]) {
       order_a.push_back(i);
       shape.push_back(a.shape(i));
-      m *= a.shape(i);
+      m = product_of_sizes(m, a.shape(i), "tensordot");
     }
   for (int axis : axes_a) order_a.push_back(normal_axis(axis, a.ndim(), "tensordot"));
   for (int i = 0; i < b.ndim(); ++i)
     if (!used_b[size_t(i)]) {
       order_b.push_back(i);
       shape.push_back(b.shape(i));
-      n *= b.shape(i);
+      n = product_of_sizes(n, b.shape(i), "tensordot");
     }
   const array x = reshape(transpose(a, order_a, s), {m, k}, s), y = reshape(transpose(b, order_b, s), {k, n}, s);
   return reshape(matmul(x, y, s), shape, s);

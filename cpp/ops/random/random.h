@@ -10,7 +10,7 @@
 namespace lazulite::random {
 
 array key(uint64_t seed);                                             // [seed >> 32, seed & 0xffffffff]
-array split(const array& key, int num = 2, Stream s = default_stream());  // (num, 2)
+array split(const array& key, int64_t num = 2, Stream s = default_stream());  // (num, 2)
 void seed(uint64_t);                                                  // set_default_key(key(seed))
 array default_key();                                                  // the state
 void set_default_key(const array&);

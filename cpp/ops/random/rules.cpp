@@ -125,7 +125,7 @@ const Op bits_op{.name = "random_bits", .doc = "Random bits from a key.", .read 
 // ---- split ---------------------------------------------------------------------------------------
 
 struct Split {
-  int num;
+  int64_t num;
   auto tie() const { return std::tie(num); }
 };
 Specs infer_split(const Attrs* a, const Arrays& in) {
@@ -330,7 +330,7 @@ constexpr double root_two = 1.4142135623730951;
 
 array key(uint64_t seed) { return array({uint32_t(seed >> 32), uint32_t(seed)}); }
 
-array split(const array& key, int num, Stream s) {
+array split(const array& key, int64_t num, Stream s) {
   check_key(key, "split");
   if (num < 0) fail(Kind::value, "split", "negative number of keys: got ", num);
   return record(split_op, attrs(Split{num}), {key}, s);

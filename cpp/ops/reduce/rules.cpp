@@ -540,7 +540,7 @@ array softmax(const array& a, const Axes& axes, bool, Stream s) {
     }
   for (int axis : at) {
     order.push_back(axis);
-    last *= a.shape()[axis];
+    last = product_of_sizes(last, a.shape()[axis], "median");
   }
   flat.push_back(last);
   back.resize(order.size());

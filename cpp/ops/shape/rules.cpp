@@ -283,7 +283,7 @@ Specs infer_concatenate(const Attrs* a, const Arrays& in) {
     if (one.size() == spec.shape.size()) one[axis] = spec.shape[axis];
     if (one != spec.shape)
       fail(Kind::value, "concatenate", "shapes differ off the axis: got ", in[0].shape(), " and ", in[i].shape(), " along axis ", axis);
-    spec.shape[axis] += in[i].shape()[axis];
+    spec.shape[axis] = sum_of_sizes(spec.shape[axis], in[i].shape()[axis], "concatenate");
   }
   return {spec};
 }
@@ -348,7 +348,7 @@ Specs infer_view(const Attrs* a, const Arrays& in) {
   const int64_t from_bytes = size_of(in[0].dtype()), to_bytes = size_of(to);
   if (from_bytes != to_bytes) {
     if (shape.empty()) fail(Kind::value, "view", "0-d array: got ", in[0].dtype(), " to ", to, ", expected dtypes of one size");
-    const int64_t bytes = shape.back() * from_bytes;
+    const int64_t bytes = product_of_sizes(shape.back(), from_bytes, "view");
     if (bytes % to_bytes)
       fail(Kind::value, "view", "the last axis does not divide: got ", bytes, " bytes, expected a multiple of ", to_bytes);
     shape.back() = bytes / to_bytes;
@@ -422,6 +422,7 @@ OpList shape_ops() {
 
 array broadcast_to(const array& a, const Shape& shape, Stream s) {
   if (a.shape() == shape) return a;
+  check_shape(shape, a.dtype(), "broadcast_to");
   if (broadcast_shapes(a.shape(), shape, "broadcast_to") != shape)
     fail(Kind::value, "broadcast_to", "does not broadcast: got ", a.shape(), ", expected a shape that fits ", shape);
   if (is_constant(a)) return constant(constant_value(a), shape, a.dtype(), s);
@@ -438,7 +439,7 @@ array reshape(const array& a, Shape shape, Stream s) {
     } else if (shape[i] < 0) {
       fail(Kind::value, "reshape", "negative size: got ", shape);
     } else {
-      known *= shape[i];
+      known = product_of_sizes(known, shape[i], "reshape");
     }
   }
   if (unknown >= 0) {
@@ -479,13 +480,13 @@ Slice slice_of(const array& a, const Shape& start, const Shape& stop, const Shap
   Slice out;
   for (size_t i = 0; i < n; ++i) {
     if (step[i] == 0) fail(Kind::value, op, "step 0 on axis ", i);
-    const int64_t span = step[i] > 0 ? stop[i] - start[i] : start[i] - stop[i];
-    const int64_t size = span <= 0 ? 0 : (span + std::abs(step[i]) - 1) / std::abs(step[i]);
-    const int64_t last = start[i] + (size - 1) * step[i];
+    const __int128 stride = step[i], span = stride > 0 ? __int128(stop[i]) - start[i] : __int128(start[i]) - stop[i];
+    const int64_t size = span <= 0 ? 0 : int64_t((span - 1) / (stride > 0 ? stride : -stride) + 1);
+    const __int128 last = start[i] + (size - 1) * stride;
     if (size > 0 && (start[i] < 0 || start[i] >= a.shape()[i] || last < 0 || last >= a.shape()[i]))
       fail(Kind::index, op, "bounds out of range: got ", start[i], " to ", stop[i], " for axis ", i, " with size ", a.shape()[i]);
     out.start.push_back(start[i]);  // of nothing too: formulas of sizes hold then
-    out.step.push_back(step[i]);
+    out.step.push_back(size > 1 ? step[i] : std::clamp<int64_t>(step[i], -INT32_MAX, INT32_MAX));
     out.size.push_back(size);
   }
   return out;
@@ -530,7 +531,7 @@ array pad(const array& a, const Shape& low, const Shape& high, const Operand& va
   Shape shape, start, stop, step;
   for (int i = 0; i < a.ndim(); ++i) {
     if (low[i] < 0 || high[i] < 0) fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
-    shape.push_back(a.shape(i) + low[i] + high[i]);
+    shape.push_back(sum_of_sizes(sum_of_sizes(a.shape(i), low[i], "pad"), high[i], "pad"));
     start.push_back(low[i]);
     stop.push_back(low[i] + a.shape(i));
     step.push_back(1);
@@ -586,7 +587,7 @@ array flatten(const array& a, int start, int end, Stream s) {
   if (end < start) fail(Kind::value, "flatten", "end before start: got ", start, " and ", end);
   Shape shape(a.shape().begin(), a.shape().begin() + start);
   int64_t n = 1;
-  for (int i = start; i <= end; ++i) n *= a.shape()[i];
+  for (int i = start; i <= end; ++i) n = product_of_sizes(n, a.shape()[i], "flatten");
   shape.push_back(n);
   shape.append(a.shape().begin() + end + 1, a.shape().end());
   return reshape(a, shape, s);
@@ -596,7 +597,7 @@ array unflatten(const array& a, int axis, const Shape& parts, Stream s) {
   axis = normal_axis(axis, a.ndim(), "unflatten");
   Shape fixed = parts;
   int64_t known = 1;
-  for (int64_t d : parts) known *= d == -1 ? 1 : d;
+  for (int64_t d : parts) known = product_of_sizes(known, d == -1 ? 1 : d, "unflatten");
   for (auto& d : fixed)
     if (d == -1) d = known ? a.shape()[axis] / known : 0;
   if (size_of(fixed) != a.shape()[axis])
@@ -652,23 +653,24 @@ std::vector<array> split(const array& a, const Shape& at, int axis, Stream s) {
   return out;
 }
 
-std::vector<array> split(const array& a, int parts, int axis, Stream s) {
+std::vector<array> split(const array& a, int64_t parts, int axis, Stream s) {
   axis = normal_axis(axis, a.ndim(), "split");
   const int64_t n = a.shape()[axis];
   if (parts <= 0 || n % parts)
     fail(Kind::value, "split", "does not divide: got ", parts, " parts of axis ", axis, " with size ", n);
+  if (parts > most_parts) fail(Kind::memory, "split", "too many arrays: got ", parts, " parts, expected at most ", most_parts);
   Shape at;
-  for (int i = 1; i < parts; ++i) at.push_back(n / parts * i);
+  for (int64_t i = 1; i < parts; ++i) at.push_back(n / parts * i);
   return split(a, at, axis, s);
 }
 
-array repeat(const array& a, int repeats, int axis, Stream s) {
+array repeat(const array& a, int64_t repeats, int axis, Stream s) {
   if (repeats < 0) fail(Kind::value, "repeat", "negative count: got ", repeats);
   axis = normal_axis(axis, a.ndim(), "repeat");
   Shape shape = a.shape();
   shape.insert(shape.begin() + axis + 1, repeats);
   Shape flat = a.shape();
-  flat[axis] *= repeats;
+  flat[axis] = product_of_sizes(flat[axis], repeats, "repeat");
   return reshape(broadcast_to(expand_dims(a, {axis + 1}, s), shape, s), flat, s);
 }
 
@@ -683,7 +685,7 @@ array tile(const array& a, const Shape& reps, Stream s) {
     one.push_back(base[i]);
     wide.push_back(counts[i]);
     wide.push_back(base[i]);
-    flat.push_back(counts[i] * base[i]);
+    flat.push_back(product_of_sizes(counts[i], base[i], "tile"));
   }
   return reshape(broadcast_to(reshape(a, one, s), wide, s), flat, s);
 }
@@ -714,7 +716,7 @@ array roll(const array& a, const Shape& shift, const Axes& axes, Stream s) {
   return out;
 }
 
-array diagonal(const array& a, int offset, int axis1, int axis2, Stream s) {
+array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
   axis1 = normal_axis(axis1, a.ndim(), "diagonal");
   axis2 = normal_axis(axis2, a.ndim(), "diagonal");
   if (axis1 == axis2) fail(Kind::value, "diagonal", "the two axes are the same: got ", axis1);
@@ -725,7 +727,7 @@ array diagonal(const array& a, int offset, int axis1, int axis2, Stream s) {
   order.push_back(axis2);
   array x = transpose(a, order, s);
   const int64_t rows = x.shape(-2), columns = x.shape(-1);
-  const int64_t row = offset < 0 ? -int64_t(offset) : 0, column = offset > 0 ? offset : 0;
+  const int64_t row = offset < 0 ? -std::max(offset, -INT64_MAX) : 0, column = offset > 0 ? offset : 0;
   const int64_t n = std::max<int64_t>(0, std::min(rows - row, columns - column));
   const int last = x.ndim() - 1;
   if (n == 0) {

@@ -32,13 +32,14 @@ array swapaxes(const array&, int a, int b, Stream s = default_stream());
 array moveaxis(const array&, int from, int to, Stream s = default_stream());
 array matrix_transpose(const array&, Stream s = default_stream());
 array stack(const std::vector<array>&, int axis = 0, Stream s = default_stream());
-std::vector<array> split(const array&, int parts, int axis = 0, Stream s = default_stream());
+inline constexpr int64_t most_parts = int64_t(1) << 24;  // arrays that one call makes
+std::vector<array> split(const array&, int64_t parts, int axis = 0, Stream s = default_stream());
 std::vector<array> split(const array&, const Shape& at, int axis, Stream s = default_stream());
-array repeat(const array&, int repeats, int axis, Stream s = default_stream());
+array repeat(const array&, int64_t repeats, int axis, Stream s = default_stream());
 array tile(const array&, const Shape& reps, Stream s = default_stream());
 array flip(const array&, const Axes&, Stream s = default_stream());
 array roll(const array&, const Shape& shift, const Axes&, Stream s = default_stream());
-array diagonal(const array&, int offset = 0, int axis1 = 0, int axis2 = 1, Stream s = default_stream());
+array diagonal(const array&, int64_t offset = 0, int axis1 = 0, int axis2 = 1, Stream s = default_stream());
 std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies);
 
 // Copies any layout into any other of the same shape and dtype (for kernels).

@@ -30,6 +30,8 @@ for _path in _sys.path:
         break
 del _path
 
+_core._check_environment()
+
 random = _core.random
 fast = _core.fast
 for _name in ("random", "fast"):

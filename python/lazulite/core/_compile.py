@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from _thread import RLock
 
 from . import _core
@@ -14,12 +13,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
 
-if any(
-    os.environ.get(name, "0").lower() not in ("", "0", "false", "off", "no")
-    for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")
-):
+if any([_core._environment_flag(name) for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")]):
     _core._set_compile(False)
-_default_cache_size = int(os.environ.get("LAZULITE_COMPILE_CACHE_SIZE", "64"))
+_default_cache_size = _core._environment_integer("LAZULITE_COMPILE_CACHE_SIZE", 64, 1)
 
 
 def disable_compile():
