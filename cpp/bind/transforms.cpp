@@ -62,11 +62,11 @@ py::object call(const std::shared_ptr<PyObject>& fun, A&&... arguments) {
 void add_transforms(py::module_& m) {
   m.def("_vjp", [](py::object fun, py::list primals, py::object cotangents) {
     auto [outputs, grads] = vjp(flat(fun), from_list(primals),
-                                [&](const ArrayList& out) { return from_list(cotangents(to_list(out))); });
+                                [&](const ArrayList& out) { return from_list(cotangents(to_list(out))); }, true);
     return py::make_tuple(to_list(outputs), to_list(grads));
   });
   m.def("_jvp", [](py::object fun, py::list primals, py::list tangents) {
-    auto [outputs, out] = jvp(flat(fun), from_list(primals), from_list(tangents));
+    auto [outputs, out] = jvp(flat(fun), from_list(primals), from_list(tangents), true);
     return py::make_tuple(to_list(outputs), to_list(out));
   });
   m.def("_vmap", [](py::object fun, py::list inputs, py::list axes, py::object out_axes) {

@@ -41,7 +41,7 @@ Arrays vjp_cond(const Node& node, const Arrays& cts, const Needs& needs) {
       const ArrayList grads = vjp([&](const ArrayList& x) { return graph(x); }, in, [&](const ArrayList&) { return as_list(cts); }).second;
       ArrayList out;
       for (size_t i = 0; i < grads.size(); ++i)
-        if (needs[i + 1]) out.push_back(grads[i]);
+        if (needs[i + 1] && grads[i]) out.push_back(grads[i]);
       return out;
     };
   };
@@ -50,7 +50,7 @@ Arrays vjp_cond(const Node& node, const Arrays& cts, const Needs& needs) {
   result.resize(node.inputs.size());
   size_t at = 0;
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (needs[i + 1]) result[i + 1] = out[at++];
+    if (needs[i + 1] && is_inexact(inputs[i].dtype())) result[i + 1] = out[at++];
   return result;
 }
 

@@ -47,7 +47,7 @@ void check_shapes(const char* rule, const ArrayList& got, const Arrays& like, si
       fail(Kind::value, "custom_function", "wrong shape from the ", rule, " rule: got ", got[i].shape(), ", expected ", like[i].shape());
 }
 
-Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs&) {
+Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
   const Custom& custom = custom_of(node);
   Arrays out;
   out.resize(node.inputs.size());
@@ -61,7 +61,14 @@ Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs&) {
     outputs.push_back(recorded(node, i));
     cotangents.push_back(i < cts.size() && cts[i] ? cts[i] : zeros_like(outputs.back()));
   }
-  const ArrayList grads = custom.rules.vjp(primals, cotangents, outputs);
+  bool integers = false, any = false;
+  for (size_t i = 0; i < primals.size(); ++i) {
+    any |= needs[i];
+    integers |= needs[i] && !is_inexact(primals[i].dtype());
+  }
+  if (!any) return out;  // what the function captures has no cotangent
+  const ArrayList grads = integers && custom.rules.vjp_integers ? custom.rules.vjp_integers(primals, cotangents)
+                                                                : custom.rules.vjp(primals, cotangents, outputs);
   check_shapes("vjp", grads, node.inputs, custom.arguments);
   for (size_t i = 0; i < grads.size(); ++i)
     if (grads[i]) out[i] = astype(grads[i], node.inputs[i].dtype());
@@ -76,6 +83,12 @@ Arrays jvp_custom(const Node& node, const Arrays& t) {
     return out;
   }
   const ArrayList primals(node.inputs.begin(), node.inputs.begin() + custom.arguments);
+  bool any = false;
+  for (size_t i = 0; i < custom.arguments; ++i) any |= bool(t[i]);
+  if (!any) {  // what the function captures has no tangent
+    out.resize(node.out.size());
+    return out;
+  }
   ArrayList tangents;
   for (size_t i = 0; i < custom.arguments; ++i) tangents.push_back(t[i] ? t[i] : zeros_like(node.inputs[i]));
   const ArrayList result = custom.rules.jvp(primals, tangents);
@@ -197,11 +210,13 @@ ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
   all.insert(all.end(), captures.begin(), captures.end());
   const Function again = [graph = traced->closed()](const ArrayList& in) { return (*graph)(in); };
   Rules rules;
-  rules.vjp = [again](const ArrayList& primals, const ArrayList& cotangents, const ArrayList&) {
+  const auto back = [again](const ArrayList& primals, const ArrayList& cotangents, bool integers) {
     // Not before the cotangents are there: or the values would be kept after all.
     const ArrayList later = depends(primals, cotangents);
-    return vjp(again, later, [&](const ArrayList&) { return cotangents; }).second;
+    return vjp(again, later, [&](const ArrayList&) { return cotangents; }, integers).second;
   };
+  rules.vjp = [back](const ArrayList& primals, const ArrayList& cotangents, const ArrayList&) { return back(primals, cotangents, false); };
+  rules.vjp_integers = [back](const ArrayList& primals, const ArrayList& cotangents) { return back(primals, cotangents, true); };
   return custom_call(again, all, rules);
 }
 

@@ -42,7 +42,7 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
   Trace trace(transform, true);
   const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, outputs, transform, false);
+  const Active active(trace, leaves, outputs, transform, Follow::all);
 
   // What the outputs need, over the tape; the rest is dead.
   std::unordered_set<const Node*> needed;

@@ -29,6 +29,14 @@ ArrayList make_leaves(const ArrayList& values) {
   return leaves;
 }
 
+bool any_integer(const ArrayList& list) {
+  for (const array& a : list)
+    if (!is_inexact(a.dtype())) return true;
+  return false;
+}
+// What a rule gives for a value of integers is one of integers.
+array as_integer(const array& a, Dtype type) { return !a || is_inexact(type) || a.dtype() == type ? a : astype(a, type); }
+
 array lookup(const Values& values, const array& key) {
   auto it = values.find(key.node().get());
   return it == values.end() || it->second.size() <= key.index() ? array() : it->second[key.index()];
@@ -37,13 +45,14 @@ array lookup(const Values& values, const array& key) {
 }  // namespace
 
 std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
-                                    const std::function<ArrayList(const ArrayList&)>& cotangents) {
+                                    const std::function<ArrayList(const ArrayList&)>& cotangents, bool integers) {
+  integers = integers && any_integer(primals);
   const ArrayList leaves = make_leaves(primals);
   Trace trace("vjp");
   trace.reverse = true;
   const ArrayList outputs = f(leaves);
   const ArrayList given = cotangents(outputs);
-  const Active active(trace, leaves, outputs, "vjp", true);
+  const Active active(trace, leaves, outputs, "vjp", integers ? Follow::integers : Follow::inexact);
   trace.stop();
   Values found;
   for (size_t i = 0; i < outputs.size(); ++i)
@@ -55,7 +64,12 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
     const Arrays cts = std::move(it->second);
     found.erase(it);
     Needs needs;
-    for (const array& input : node.inputs) needs.push_back(active.has(input) && is_inexact(input.dtype()));
+    bool inexact = false;
+    for (const array& input : node.inputs) {
+      needs.push_back(active.has(input) && (integers || is_inexact(input.dtype())));
+      inexact |= needs.back() && is_inexact(input.dtype());
+    }
+    if (!node.op->vjp && !inexact && node.op->sort == Sort::kernel) continue;  // keys, places
     if (!node.op->vjp)
       fail(Kind::value, node.op->name, "has no derivative: got a gradient for its output, expected "
            "stop_gradient around it or an op that can be differentiated");
@@ -67,53 +81,64 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
       }
     const Arrays grads = node.op->vjp(node, cts, needs);
     for (size_t k = 0; k < node.inputs.size() && k < grads.size(); ++k)
-      if (grads[k] && needs[k]) accumulate(found, node.inputs[k], grads[k]);
+      if (grads[k] && needs[k]) accumulate(found, node.inputs[k], as_integer(grads[k], node.inputs[k].dtype()));
   }
   ArrayList result;
   for (const array& leaf : leaves) {
-    array ct = is_inexact(leaf.dtype()) ? lookup(found, leaf) : array();
-    if (!ct && is_inexact(leaf.dtype())) ct = zeros_of(leaf);
+    const bool wanted = integers || is_inexact(leaf.dtype());
+    array ct = wanted ? as_integer(lookup(found, leaf), leaf.dtype()) : array();
+    if (!ct && wanted) ct = zeros_of(leaf);
     result.push_back(std::move(ct));
   }
   return {outputs, result};
 }
 
-std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents) {
+std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents, bool integers) {
+  integers = integers && any_integer(primals);
   const ArrayList leaves = make_leaves(primals);
   Trace trace("jvp");
   const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, outputs, "jvp", true);
+  const Active active(trace, leaves, outputs, "jvp", integers ? Follow::integers : Follow::inexact);
   trace.stop();
   Values found;
   for (size_t i = 0; i < leaves.size(); ++i)
-    if (tangents[i] && is_inexact(leaves[i].dtype())) accumulate(found, leaves[i], tangents[i]);
+    if (tangents[i] && (integers || is_inexact(leaves[i].dtype()))) accumulate(found, leaves[i], tangents[i]);
   for (const auto& ref : trace.tape) {
     const Node& node = *ref;
     if (!active.has(node)) continue;
     Arrays in;
-    bool any = false;
+    bool any = false, inexact = false;
     for (const array& input : node.inputs) {
       in.push_back(lookup(found, input));
       any |= bool(in.back());
+      inexact |= in.back() && is_inexact(input.dtype());
     }
-    if (!any) continue;
+    if (!any || (!node.op->jvp && !node.op->linear && !inexact && node.op->sort == Sort::kernel)) continue;
     StreamScope scope(node.stream);
     Arrays out;
     if (node.op->jvp) {
       out = node.op->jvp(node, in);
     } else if (node.op->linear) {
       for (size_t k = 0; k < in.size(); ++k)
-        if (!in[k]) in[k] = is_inexact(node.inputs[k].dtype()) ? zeros_of(node.inputs[k]) : node.inputs[k];
+        if (!in[k]) in[k] = zeros_of(node.inputs[k]);
       out = record_all(*node.op, node.attributes, in, node.stream);
     } else {
       fail(Kind::value, node.op->name, "has no forward derivative");
     }
+    if (integers)
+      for (size_t i = 0; i < out.size(); ++i) out[i] = as_integer(out[i], node.out[i].spec.type);
     found[&node] = std::move(out);
   }
   ArrayList result;
   for (const array& out : outputs) {
-    array tangent = lookup(found, out);
-    result.push_back(tangent ? tangent : zeros_of(out));
+    if (array tangent = lookup(found, out)) {
+      result.push_back(std::move(tangent));
+      continue;
+    }
+    // The tangent of a comparison is of the dtype that is compared.
+    const Node& node = *out.node();
+    const bool compares = is_bool(out.dtype()) && node.op->sort == Sort::elementwise && node.inputs.size() == 2;
+    result.push_back(constant(0, out.shape(), compares ? node.inputs[0].dtype() : out.dtype(), node.stream));
   }
   return {outputs, result};
 }
@@ -185,7 +210,7 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
   ArrayList mapped;
   for (size_t i = 0; i < leaves.size(); ++i)
     if (in_axes[i] >= 0) mapped.push_back(leaves[i]);
-  const Active active(trace, mapped, outputs, "vmap", false);
+  const Active active(trace, mapped, outputs, "vmap", Follow::all);
   trace.stop([&](const Node& node) { return !active.has(node); });
 
   struct Lane {

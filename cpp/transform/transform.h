@@ -18,10 +18,11 @@ using ArrayList = std::vector<array>;
 using Function = std::function<ArrayList(const ArrayList&)>;
 
 // Outputs of f and, for the cotangents of its outputs, those of its arguments. `cotangents` is asked
-// once f has run; a null array there is a zero. Arguments that are not inexact get null arrays.
+// once f has run; a null array there is a zero. Arguments that are not inexact get null arrays, or, with
+// `integers`, what the same rules give in integer arithmetic.
 std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
-                                    const std::function<ArrayList(const ArrayList& outputs)>& cotangents);
-std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents);
+                                    const std::function<ArrayList(const ArrayList& outputs)>& cotangents, bool integers = false);
+std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents, bool integers = false);
 
 // The gradients of a function whose first output is a scalar.
 ArrayList grad(const Function& f, const ArrayList& arguments);
@@ -38,6 +39,8 @@ struct Rules {
   std::function<ArrayList(const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs)> vjp;
   std::function<ArrayList(const ArrayList& primals, const ArrayList& tangents)> jvp;
   std::function<std::pair<ArrayList, Axes>(const ArrayList& inputs, const Axes& axes)> vmap;
+  // In place of vjp where it is there: cotangents of integers among the primals are wanted as well.
+  std::function<ArrayList(const ArrayList& primals, const ArrayList& cotangents)> vjp_integers;
 };
 // f(arguments), with rules of its own under the transforms that are open.
 ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules& rules);

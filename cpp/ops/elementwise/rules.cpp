@@ -121,6 +121,9 @@ void check_row(const Attrs*, const Arrays& in) {
   check_type(R::row, in[0].dtype());
 }
 
+Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
+Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
+
 template <class R>
 constexpr bool differentiable = requires(const array& a) { R::d0(a, a, a); } || requires(const array& a) { R::d0(a, a, a, a); };
 
@@ -152,6 +155,9 @@ const Op& make_op(List all, int operands, const Kernel* kernels) {
       op->vjp = vjp_binary<R>;
       op->jvp = jvp_binary<R>;
     }
+  } else if (R::row.result == Result::boolean || R::row.promote == Promote::logical) {  // steps
+    op->vjp = no_gradient;
+    op->jvp = no_tangent;
   }
   return *op;
 }
@@ -163,7 +169,11 @@ struct CastTo {
 Specs infer_cast(const Attrs* a, const Arrays& in) {
   return {Spec{in[0].shape(), static_cast<const AttrsOf<CastTo>*>(a)->value.type}};
 }
-Arrays vjp_cast(const Node& node, const Arrays& cts, const Needs&) { return {astype(cts[0], node.inputs[0].dtype())}; }
+// Integers are steps of what is not one: their derivative is zero.
+Arrays vjp_cast(const Node& node, const Arrays& cts, const Needs&) {
+  if (is_inexact(node.inputs[0].dtype()) && !is_inexact(node.out[0].spec.type)) return {array()};
+  return {astype(cts[0], node.inputs[0].dtype())};
+}
 Kernel block_cast(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, out); }
 void check_cast(const Attrs*, const Arrays& in) { check_inputs("astype", in, 1); }
 const Op cast_op{.name = "astype", .doc = "The values in another dtype.", .sort = Sort::elementwise, .linear = true,
@@ -175,6 +185,7 @@ Arrays vjp_select(const Node& node, const Arrays& cts, const Needs& needs) {
   return {array(), needs[1] ? where(c, cts[0], 0) : array(), needs[2] ? where(c, 0, cts[0]) : array()};
 }
 Arrays jvp_select(const Node& node, const Arrays& t) {
+  if (!t[1] && !t[2]) return {array()};
   return {where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
 }
 Kernel block_select(const Op&, Dtype in, Dtype) { return elementwise_select()[int(compute_type(in))]; }
@@ -188,8 +199,6 @@ const Op select_op{.name = "select", .doc = "x where the condition holds, else y
                    .block = block_select};
 
 Specs infer_stop(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
-Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {array()}; }
-Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 Arrays vmap_stop(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
   out_axes = axes;
   return {stop_gradient(in[0])};

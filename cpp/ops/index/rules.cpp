@@ -352,7 +352,7 @@ array vjp_gather_onto(const Node& node, const array& ct, const array& sum) {
 }
 Arrays jvp_gather(const Node& node, const Arrays& t) {
   const Gather& g = node.get<Gather>();
-  return {Place(node, g.axes, g.along).take(t[0])};
+  return {t[0] ? Place(node, g.axes, g.along).take(t[0]) : array()};
 }
 
 // 1 where an update is the last of its position, else 0.

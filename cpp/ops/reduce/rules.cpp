@@ -267,7 +267,8 @@ array others(const Node& node) {
   const Axes& axes = node.get<Reduce>().axes;
   const array zero = equal(x, 0), filled = where(zero, 1, x);
   const array zeros = sum(zero, axes, true), rest = prod(filled, axes, true);
-  return where(equal(zeros, 0), divide(rest, filled), where(logical_and(equal(zeros, 1), zero), rest, 0));
+  const array without = is_integral(x.dtype()) ? floor_divide(rest, filled) : divide(rest, filled);
+  return where(equal(zeros, 0), without, where(logical_and(equal(zeros, 1), zero), rest, 0));
 }
 Arrays vjp_prod(const Node& node, const Arrays& cts, const Needs&) {
   return {multiply(put_back(node, cts[0]), conjugate(others(node)))};
@@ -280,18 +281,41 @@ array share(const Node& node, uint32_t output) {
   const array hit = astype(equal(x, put_back(node, recorded(node, output))), compute_type(x.dtype()));
   return astype(divide(hit, sum(hit, node.get<Reduce>().axes, true)), x.dtype());
 }
+// Of integers: whole shares.
+struct Hits {
+  array hit, count;
+};
+Hits hits_of(const Node& node, uint32_t output) {
+  const array& x = node.inputs[0];
+  const array hit = astype(equal(x, put_back(node, recorded(node, output))), x.dtype());
+  return {hit, sum(astype(hit, int64), node.get<Reduce>().axes, true)};
+}
 Arrays vjp_extreme(const Node& node, const Arrays& cts, const Needs&) {
   array total;
   for (uint32_t i = 0; i < node.out.size(); ++i)
     if (cts[i]) {
-      const array one = multiply(put_back(node, cts[i]), share(node, i));
+      array one;
+      if (is_integral(node.inputs[0].dtype())) {
+        const Hits at = hits_of(node, i);
+        one = multiply(floor_divide(put_back(node, cts[i]), at.count), at.hit);
+      } else {
+        one = multiply(put_back(node, cts[i]), share(node, i));
+      }
       total = total ? add(total, one) : one;
     }
   return {total};
 }
 Arrays jvp_extreme(const Node& node, const Arrays& t) {
   Arrays out;
-  for (uint32_t i = 0; i < node.out.size(); ++i) out.push_back(sum_like(node, multiply(t[0], share(node, i))));
+  for (uint32_t i = 0; i < node.out.size(); ++i) {
+    if (is_integral(node.inputs[0].dtype())) {
+      const Hits at = hits_of(node, i);
+      const array total = sum(multiply(t[0], at.hit), node.get<Reduce>().axes, true);
+      out.push_back(reshape(floor_divide(total, at.count), node.out[i].spec.shape));
+    } else {
+      out.push_back(sum_like(node, multiply(t[0], share(node, i))));
+    }
+  }
   return out;
 }
 

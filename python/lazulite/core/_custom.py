@@ -251,7 +251,8 @@ def linearize(fun: Callable, *primals: Any) -> tuple:
     check_callable("linearize", fun)
     leaves: list = []
     shape = template(list(primals), leaves)
-    _check_differentiable("linearize", "an argument", shape, leaves)
+    for part in shape:
+        _check_differentiable("linearize", "an argument", part, leaves[part.index:] if isinstance(part, Leaf) else leaves)
     kept: list = []
     values: list = []
 

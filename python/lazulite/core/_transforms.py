@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, check_callable, fill, map_leaves, named_like, template
+from ._trees import Leaf, check_callable, fill, map_leaves, named_like, rebuild_sequence, template
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -26,28 +26,118 @@ def _check_differentiable(name: str, where: str, leaves_template: Any, leaves: S
             )
 
     map_leaves(check, leaves_template)
-    for leaf in leaves:
-        if not _core.issubdtype(leaf.dtype, _core.inexact):
-            raise TypeError(
-                f"[{name}] {where} cannot be differentiated: got {leaf.dtype}, "
-                "expected a floating or complex dtype"
-            )
+    if isinstance(leaves_template, Leaf) and not _core.issubdtype(leaves[0].dtype, _core.inexact):
+        raise TypeError(
+            f"[{name}] {where} cannot be differentiated: got {leaves[0].dtype}, "
+            "expected a floating or complex dtype"
+        )
+
+
+def _number_of(name, n):
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"[{name}] argnums must be integers: got {n!r}")
+    n = n.__index__()
+    if n < 0:
+        raise ValueError(f"[{name}] argnums must not be negative: got {n}")
+    return n
 
 
 def _normal_argnums(name, argnums, argnames):
+    """(one gradient rather than a tuple, numbers, names)"""
     names = [argnames] if isinstance(argnames, str) else list(argnames)
+    for n in names:
+        if not isinstance(n, str):
+            raise TypeError(f"[{name}] argnames must be strings: got {n!r}")
     if argnums is None:
         argnums = () if names else 0
-    single = isinstance(argnums, int)
-    numbers = [argnums] if single else list(argnums)
-    for n in numbers:
-        if not isinstance(n, int) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"[{name}] argnums must be non-negative integers: got {n!r}")
+    if not isinstance(argnums, (list, tuple)):
+        argnums = (argnums,)
+    numbers = [_number_of(name, n) for n in argnums]
     if len(set(numbers)) != len(numbers) or len(set(names)) != len(names):
         raise ValueError(f"[{name}] repeated argument: got argnums {argnums}, argnames {argnames}")
     if not numbers and not names:
         raise ValueError(f"[{name}] nothing to differentiate: got no argnums and no argnames")
-    return single, numbers, names
+    return len(numbers) == 1, numbers, names
+
+
+# Containers of the caller: their arrays are exchanged for traced ones while a function runs. What is a traced
+# array afterwards becomes the array from before; what the function put there stays.
+
+
+class _Exchanged:
+    """What was exchanged: traced arrays by id, with the array from before and the handle that each began with; tuples
+    that were built for them; and the containers."""
+
+    def __init__(self):
+        self.arrays: dict = {}
+        self.tuples: dict = {}
+        self.containers: list = []
+
+    def note(self, traced: array, before: array):
+        self.arrays[id(traced)] = (traced, before, _core._copy_handle(traced))
+
+    def before(self, value: array) -> array:
+        """The array from before, unless the function has given this one another value."""
+        _, before, handle = self.arrays.get(id(value), (value, value, value))
+        return before if _core._same_handle(value, handle) else value
+
+
+def _put_traced(value: Any, place: Any, traced: list, exchanged: _Exchanged) -> Any:
+    """`value`, whose template is `place`, with traced arrays: lists and dicts themselves, tuples anew."""
+    if isinstance(place, Leaf):
+        exchanged.note(traced[place.index], value)
+        return traced[place.index]
+    if isinstance(value, dict):
+        exchanged.containers.append(value)
+        for key in place:
+            old = dict.__getitem__(value, key)
+            new = _put_traced(exchanged.before(old) if isinstance(old, array) else old, place[key], traced, exchanged)
+            if new is not old:
+                dict.__setitem__(value, key, new)
+        return value
+    if isinstance(value, list):
+        exchanged.containers.append(value)
+        for i, part in enumerate(place):
+            old = value[i]
+            new = _put_traced(exchanged.before(old) if isinstance(old, array) else old, part, traced, exchanged)
+            if new is not old:
+                value[i] = new
+        return value
+    if isinstance(value, tuple):
+        made = rebuild_sequence(value, [_put_traced(v, p, traced, exchanged) for v, p in zip(value, place)])
+        exchanged.tuples[id(made)] = (made, value)
+        return made
+    return value
+
+
+def _put_back(value: Any, exchanged: _Exchanged, seen: set) -> Any:
+    if isinstance(value, array):
+        return exchanged.before(value)
+    if isinstance(value, tuple):
+        parts = [_put_back(v, exchanged, seen) for v in value]
+        if all(p is v for p, v in zip(parts, value)):
+            return value
+        before = exchanged.tuples.get(id(value), (value, value))[1]
+        return before if all(p is b for p, b in zip(parts, before)) else rebuild_sequence(value, parts)
+    if isinstance(value, dict) and id(value) not in seen:
+        seen.add(id(value))
+        for key, old in list(dict.items(value)):
+            new = _put_back(old, exchanged, seen)
+            if new is not old:
+                dict.__setitem__(value, key, new)
+    elif isinstance(value, list) and id(value) not in seen:
+        seen.add(id(value))
+        for i, old in enumerate(value):
+            new = _put_back(old, exchanged, seen)
+            if new is not old:
+                value[i] = new
+    return value
+
+
+def _put_all_back(exchanged: _Exchanged, more: Sequence[Any] = ()):
+    seen: set = set()
+    for container in [*exchanged.containers, *more]:
+        _put_back(container, exchanged, seen)
 
 
 def value_and_grad(
@@ -59,12 +149,16 @@ def value_and_grad(
 
     `fun` returns a scalar array (0-d), or a tuple or list whose first entry is one; the whole value is
     returned beside the gradient. Gradients have the structure, shapes and dtypes of the arguments
-    named by `argnums` (default 0) and `argnames`. With a tuple of numbers a tuple of gradients is
+    named by `argnums` (default 0) and `argnames`. With several numbers a tuple of gradients is
     returned, with names the pair `(gradients by number or None, dict of gradients by name)`. Complex
-    arguments follow PyTorch's convention: dL/dx + i dL/dy for real L.
+    arguments follow PyTorch's convention: dL/dx + i dL/dy for real L. Integers inside a tree have the
+    gradients of integer arithmetic.
+
+    `fun` gets the very lists, dicts and modules that were passed, whose arrays are traced ones during the
+    call; afterwards they are those from before, except where `fun` put others.
 
     Raises ValueError for numbers in place of arrays and for a value that is not a scalar, TypeError
-    for integer arrays.
+    for an argument that is an array of integers.
 
     >>> import lazulite.core as mx
     >>> mx.value_and_grad(lambda x: (x * x).sum())(mx.array([1.0, 2.0]))
@@ -98,9 +192,13 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
 
         def flat(traced):
             nonlocal value
-            called = [fill(positional[i], traced) if i in positional else a for i, a in enumerate(args)]
-            named = {k: fill(keyword[k], traced) if k in keyword else v for k, v in kwargs.items()}
-            value = fun(*called, **named)
+            exchanged = _Exchanged()
+            try:
+                called = [_put_traced(a, positional[i], traced, exchanged) if i in positional else a for i, a in enumerate(args)]
+                named = {k: _put_traced(v, keyword[k], traced, exchanged) if k in keyword else v for k, v in kwargs.items()}
+                value = fun(*called, **named)
+            finally:
+                _put_all_back(exchanged)
             loss = value
             if not scalar_only and isinstance(value, (tuple, list)) and value:
                 loss = value[0]
