@@ -5,6 +5,7 @@
 """
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -108,6 +109,26 @@ def define(name, function, types=None, indent=""):
     return f"{indent}def {name}({parameters(function, types)}) -> {written(result)}: ..."
 
 
+def class_lines(name, value):
+    """A class as stub text: what it defines itself."""
+    out = [f"class {name}:"]
+    types = getattr(value.__init__, "__annotations__", {})
+    for attribute in [*getattr(value, "__slots__", ()), *(n for n, v in vars(value).items() if isinstance(v, property))]:
+        if not attribute.startswith("_"):
+            out.append(f"    {attribute}: {written(types.get(attribute, 'Any'))}")
+    for method, function in vars(value).items():
+        if not method.startswith("_") or method in ("__init__", "__call__", "__enter__", "__exit__", "__len__", "__getitem__"):
+            if isinstance(function, (staticmethod, classmethod)) or not callable(function):
+                continue
+            try:
+                line = define(method, function, None, "    ")
+            except ValueError:  # of pybind11: no signature
+                line = f"    def {method}(self, *args: Any, **kwargs: Any) -> Any: ..."
+            line = line.replace("*exc)", "*exc: Any)")
+            out.append(line.replace("-> Any", "-> None") if method in ("__init__", "__exit__") else line)
+    return out if len(out) > 1 else [out[0] + " ..."]
+
+
 def text():
     rows = _core._table()
     out = [HEAD.rstrip()]
@@ -152,13 +173,10 @@ def text():
     for name, value in sorted(vars(mx).items()):
         if inspect.isfunction(value) and not name.startswith("_"):
             out.append(define(name, value))
+    written_already = set(re.findall(r"^class (\w+)", "\n".join(out), re.M))
     for name, value in sorted(vars(mx).items()):
-        if inspect.isclass(value) and value.__module__ == "lazulite.core" and name in ("PrintOptions", "printoptions", "debug_nans", "ArrayLike", "ArrayIterator"):
-            out += ["", f"class {name}:", define("__init__", value.__init__, None, "    ").replace("-> Any", "-> None")]
-            if name == "PrintOptions":
-                out.append("    precision: int")
-            if name in ("printoptions", "debug_nans"):
-                out += ["    def __enter__(self) -> None: ...", "    def __exit__(self, *exc: Any) -> None: ..."]
+        if inspect.isclass(value) and not name.startswith("_") and name not in written_already:
+            out += ["", *class_lines(name, value)]
     for module in ("random", "fast"):
         out += ["", f"class {module}:"]
         for row in sorted(rows, key=lambda r: r["name"]):

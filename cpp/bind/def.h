@@ -21,10 +21,11 @@ struct Def {
   bool is_method = false;
   std::string rename{};
   std::vector<std::string> samples{};  // arguments with which the table tests call it
-  std::string reference{};             // what the tests compare with; empty: NumPy's function of that name
+  std::string reference{};             // what the tests compare with; empty: NumPy's function of that name; "-": nothing
   const void* op = nullptr;          // of an elementwise row
   std::vector<std::string> types{};  // of the parameters in order, then of the result, as Python writes them
-  bool any_layout = true;            // the same bits whatever the layout of the arguments
+  bool any_layout = true;            // the same bits whatever the layout of the arguments and with any BLAS
+  std::vector<std::string> beyond{};  // samples past the limits at which work is cut, which they name (device/limits.h)
   int arity = 0;                     // of the C++ function: the signature must have as many parameters
   std::shared_ptr<struct Names> names{};
   Def&& method(const char* name = "") && {
@@ -41,6 +42,10 @@ struct Def {
   Def&& cases(std::vector<std::string> arguments, const char* expected = "") && {
     samples = std::move(arguments);
     reference = expected;
+    return std::move(*this);
+  }
+  Def&& large(std::vector<std::string> arguments) && {
+    beyond = std::move(arguments);
     return std::move(*this);
   }
 };

@@ -18,7 +18,8 @@ Axes given(OptionalAxes axes, A a) { return axes ? *axes : all_axes(a.ndim()); }
 #define LAZULITE_REDUCTION(name, text)                                                            \
   def(#name "(a, /, axis=None, keepdims=False, *, stream=None)",                                  \
       [](A a, OptionalAxes axes, bool keep, S s) { return name(a, given(axes, a), keep, s); }, text) \
-      .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"})
+      .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"}) \
+      .large({"x(2, 9 * tree + 1), 1", "x(tree + 1, 3), 0", "x(3, block + 1, 17), (0, 1)", "x(2, tree + 1, 33), 1"})
 
 array arg_of(A a, OptionalInt axis, bool keep, S s, array (*f)(const array&, int, bool, S), array (*all)(const array&, S)) {
   if (axis) return f(a, *axis, keep, s);
@@ -49,40 +50,50 @@ const Register rows{"", {
     def("logsumexp(a, /, axis=None, keepdims=False, *, stream=None)",
         [](A a, OptionalAxes axes, bool keep, S s) { return logsumexp(a, given(axes, a), keep, s); },
         "log(sum(exp(a))) over axes, without overflow.\n\n>>> mx.logsumexp(mx.array([1000.0, 1000.0]))\narray(1000.69, dtype=float32)")
-        .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True"}, "scipy.special.logsumexp"),
+        .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True"}, "scipy.special.logsumexp")
+        .large({"x(2, 2 * tree + 1), 1", "x(tree + 1, 3), 0"}),
     def("count_nonzero(a, /, *, axis=None, keepdims=False, stream=None)",
         [](A a, OptionalAxes axes, bool keep, S s) { return count_nonzero(a, given(axes, a), keep, s); },
-        "The number of elements that are not zero.\n\n>>> mx.count_nonzero(mx.array([0, 5]))\narray(1, dtype=int32)").cases({"x(2, 3), axis=1"}),
+        "The number of elements that are not zero.\n\n>>> mx.count_nonzero(mx.array([0, 5]))\narray(1, dtype=int32)").cases({"x(2, 3), axis=1"})
+        .large({"x(2, 9 * tree + 1), axis=1"}),
     def("minmax(a, /, axis=None, keepdims=False, *, stream=None)",
         [](A a, OptionalAxes axes, bool keep, S s) {
           auto [low, high] = minmax(a, given(axes, a), keep, s);
           return std::vector<array>{low, high};
-        }, "[min(a), max(a)] over axes.\n\n>>> mx.minmax(mx.array([2, 3]))\n[array(2, dtype=int32), array(3, dtype=int32)]"),
+        }, "[min(a), max(a)] over axes.\n\n>>> mx.minmax(mx.array([2, 3]))\n[array(2, dtype=int32), array(3, dtype=int32)]")
+        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1"}, "lambda a, axis=None: [a.min(axis), a.max(axis)]").large({"x(3, tree + 1), 1"}),
     def("argmax(a, /, axis=None, keepdims=False, *, stream=None)",
         [](A a, OptionalInt axis, bool keep, S s) { return arg_of(a, axis, keep, s, argmax, argmax); },
         "The index of the first largest element (or first nan) along an axis, or in the flattened array; uint32.\n\n"
-        ">>> mx.argmax(mx.array([1, 3, 2]))\narray(1, dtype=uint32)").method().cases({"x(2, 3)", "x(2, 3, 4), 1", "x(2, 3), 0, keepdims=True"}, "argmax"),
+        ">>> mx.argmax(mx.array([1, 3, 2]))\narray(1, dtype=uint32)").method().cases({"x(2, 3)", "x(2, 3, 4), 1", "x(2, 3), 0, keepdims=True"}, "argmax")
+        .large({"x(3, tree + 1)", "x(3, tree + 1), 1", "x(tree + 1, 3), 0"}),
     def("argmin(a, /, axis=None, keepdims=False, *, stream=None)",
         [](A a, OptionalInt axis, bool keep, S s) { return arg_of(a, axis, keep, s, argmin, argmin); },
         "The index of the first smallest element (or first nan) along an axis, or in the flattened array; uint32.\n\n"
-        ">>> mx.argmin(mx.array([3, 1, 2]))\narray(1, dtype=uint32)").method().cases({"x(2, 3)", "x(2, 3, 4), 1", "x(2, 3), 0, keepdims=True"}, "argmin"),
+        ">>> mx.argmin(mx.array([3, 1, 2]))\narray(1, dtype=uint32)").method().cases({"x(2, 3)", "x(2, 3, 4), 1", "x(2, 3), 0, keepdims=True"}, "argmin")
+        .large({"x(3, tree + 1)", "x(3, tree + 1), 1", "x(tree + 1, 3), 0"}),
     def("var(a, /, axis=None, keepdims=False, ddof=0, *, stream=None)",
         [](A a, OptionalAxes axes, bool keep, int ddof, S s) { return deviation(a, axes, keep, ddof, {}, s, false); },
         "The variance over axes: the mean of the squared distances from the mean, with n - ddof for n.\n\n>>> mx.var(mx.array([1.0, 3.0]))\narray(1, dtype=float32)")
-        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"}),
+        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"})
+        .large({"x(3, 2 * tree + 1), 1", "x(tree + 1, 33), 0"}),
     def("std(a, /, axis=None, keepdims=False, ddof=0, *, stream=None)",
         [](A a, OptionalAxes axes, bool keep, int ddof, S s) { return deviation(a, axes, keep, ddof, {}, s, true); },
         "The standard deviation over axes: the root of var.\n\n>>> mx.std(mx.array([1.0, 3.0]))\narray(1, dtype=float32)")
-        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"}),
+        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"})
+        .large({"x(3, 2 * tree + 1), 1", "x(tree + 1, 33), 0"}),
     def("softmax(a, /, axis=None, *, precise=False, stream=None)",
         [](A a, OptionalAxes axes, bool precise, S s) { return softmax(a, given(axes, a), precise, s); },
         "exp(a) over its sum along axes (all by default). Halves are computed in float32, precise or not.\n\n"
-        ">>> mx.softmax(mx.array([0.0, 0.0]))\narray([0.5, 0.5], dtype=float32)").cases({"x(2, 3)", "x(2, 3, 4), -1", "x(2, 3, 4), 1", "x(2, 3, 4), (0, 2)"}, "scipy.special.softmax"),
+        ">>> mx.softmax(mx.array([0.0, 0.0]))\narray([0.5, 0.5], dtype=float32)").cases({"x(2, 3)", "x(2, 3, 4), -1", "x(2, 3, 4), 1", "x(2, 3, 4), (0, 2)"}, "scipy.special.softmax")
+        .large({"x(5, tree + 1), -1", "x(tree + 1, 3), 0"}),
     def("array_equal(a, b, equal_nan=False, stream=None)", [](O a, O b, bool nan, S s) { return array_equal(a, b, nan, s); },
-        "True when shapes and all elements are equal.\n\n>>> mx.array_equal(mx.ones(2), mx.ones(3))\narray(False, dtype=bool)").cases({"x(2, 3), x(2, 3)"}),
+        "True when shapes and all elements are equal.\n\n>>> mx.array_equal(mx.ones(2), mx.ones(3))\narray(False, dtype=bool)").cases({"x(2, 3), x(2, 3)"})
+        .large({"x(chunk + 1), x(chunk + 1)"}),
     def("allclose(a, b, /, rtol=1e-05, atol=1e-08, *, equal_nan=False, stream=None)",
         [](O a, O b, double rtol, double atol, bool nan, S s) { return allclose(a, b, rtol, atol, nan, s); },
-        "True when all elements are close; see isclose.\n\n>>> mx.allclose(mx.ones(2), 1 + 1e-7)\narray(True, dtype=bool)").cases({"x(2, 3), x(2, 3)"}),
+        "True when all elements are close; see isclose.\n\n>>> mx.allclose(mx.ones(2), 1 + 1e-7)\narray(True, dtype=bool)").cases({"x(2, 3), x(2, 3)"})
+        .large({"x(chunk + 1), x(chunk + 1)"}),
 }};
 
 const Register methods{"array", {

@@ -184,14 +184,16 @@ array trace_of(A a, int64_t offset, int axis1, int axis2, const std::optional<Dt
 const Register rows{"", {
     def("broadcast_to(a, /, shape, *, stream=None)", [](A a, const Shape& shape, S s) { return broadcast_to(a, shape, s); },
         "a repeated along axes of size 1 and new leading axes. ValueError when it does not fit.\n\n"
-        ">>> mx.broadcast_to(mx.array([1, 2]), (2, 2))\narray([[1, 2],\n       [1, 2]], dtype=int32)").cases({"x(3), (2, 3)", "x(2, 1), (4, 2, 3)"}),
+        ">>> mx.broadcast_to(mx.array([1, 2]), (2, 2))\narray([[1, 2],\n       [1, 2]], dtype=int32)").cases({"x(3), (2, 3)", "x(2, 1), (4, 2, 3)"})
+        .large({"x(tile + 1, 1), (3, tile + 1, inner + 1)"}),
     def("broadcast_arrays(*arrays, stream=None)", [](Arrays_ arrays, S s) {
           Shape shape;
           for (auto& a : arrays) shape = broadcast_shapes(shape, a.shape(), "broadcast_arrays");
           std::vector<array> out;
           for (auto& a : arrays) out.push_back(broadcast_to(a, shape, s));
           return out;
-        }, "All arrays in their common shape.\n\n>>> [a.shape for a in mx.broadcast_arrays(mx.ones((2, 1)), mx.ones(3))]\n[(2, 3), (2, 3)]"),
+        }, "All arrays in their common shape.\n\n>>> [a.shape for a in mx.broadcast_arrays(mx.ones((2, 1)), mx.ones(3))]\n[(2, 3), (2, 3)]")
+        .cases({"x(2, 1), x(3)"}, "lambda *a: list(np.broadcast_arrays(*a))").large({"x(block + 1, 1), x(inner + 1)"}),
     def("broadcast_shapes(*shapes)", [](PyObject* tuple) {
           Shape shape;
           for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i)
@@ -200,74 +202,101 @@ const Register rows{"", {
         }, "The common shape of shapes.\n\n>>> mx.broadcast_shapes((2, 1), (3,))\n(2, 3)"),
     def("reshape(a, /, shape, *, stream=None)", [](A a, const Shape& shape, S s) { return reshape(a, shape, s); },
         "The same elements in row-major order in another shape; one size may be -1. ValueError when the sizes differ.\n\n"
-        ">>> mx.reshape(mx.arange(4), (2, -1))\narray([[0, 1],\n       [2, 3]], dtype=int32)").cases({"x(2, 3, 4), (4, -1)", "x(6), (2, 3)", "x(0, 3), (3, 0)"}),
+        ">>> mx.reshape(mx.arange(4), (2, -1))\narray([[0, 1],\n       [2, 3]], dtype=int32)").cases({"x(2, 3, 4), (4, -1)", "x(6), (2, 3)", "x(0, 3), (3, 0)"})
+        .large({"x(block + 1, inner + 1), (inner + 1, block + 1)"}),
     def("transpose(a, /, axes=None, *, stream=None)", transposed,
         "The axes in another order; reversed by default.\n\n>>> mx.transpose(mx.ones((2, 3))).shape\n(3, 2)")
-        .cases({"x(2, 3, 4)", "x(2, 3, 4), (1, 2, 0)"}),
+        .cases({"x(2, 3, 4)", "x(2, 3, 4), (1, 2, 0)"})
+        .large({"x(tile + 1, inner + 1)", "x(3, block + 1, 17), (2, 0, 1)"}),
     def("permute_dims(a, /, axes=None, *, stream=None)", transposed,
-        "The axes in another order; reversed by default.\n\n>>> mx.permute_dims(mx.ones((2, 3)), (1, 0)).shape\n(3, 2)"),
+        "The axes in another order; reversed by default.\n\n>>> mx.permute_dims(mx.ones((2, 3)), (1, 0)).shape\n(3, 2)")
+        .cases({"x(2, 3, 4), (1, 2, 0)"}, "np.transpose"),
     def("matrix_transpose(a, /, *, stream=None)", [](A a, S s) { return matrix_transpose(a, s); },
-        "The last two axes exchanged.\n\n>>> mx.matrix_transpose(mx.ones((5, 2, 3))).shape\n(5, 3, 2)").cases({"x(2, 3, 4)"}, "lambda a: np.swapaxes(a, -1, -2)"),
+        "The last two axes exchanged.\n\n>>> mx.matrix_transpose(mx.ones((5, 2, 3))).shape\n(5, 3, 2)").cases({"x(2, 3, 4)"}, "lambda a: np.swapaxes(a, -1, -2)")
+        .large({"x(3, tile + 1, inner + 1)"}),
     def("contiguous(a, /, allow_col_major=False, *, stream=None)", [](A a, bool, S s) { return contiguous(a, s); },
-        "The array in row-major order without gaps.\n\n>>> mx.contiguous(mx.ones((2, 3)).T).shape\n(3, 2)").cases({"x(2, 3).T"}, "np.ascontiguousarray"),
+        "The array in row-major order without gaps.\n\n>>> mx.contiguous(mx.ones((2, 3)).T).shape\n(3, 2)").cases({"x(2, 3).T"}, "np.ascontiguousarray")
+        .large({"x(tile + 1, inner + 1).T"}),
     def("view(a, dtype, stream=None)", [](A a, Dtype t, S s) { return view(a, t, s); },
         "The same bytes as another dtype; the last axis shrinks or grows and must divide (ValueError).\n\n"
-        ">>> mx.view(mx.array([1.0]), mx.uint32)\narray([1065353216], dtype=uint32)").method().hint("dtype", "expected one dtype, use reshape for shapes"),
+        ">>> mx.view(mx.array([1.0]), mx.uint32)\narray([1065353216], dtype=uint32)").method()
+        .cases({"x(4, 6), mx.uint8", "x(4, 8), mx.float64"}, "-").large({"x(3, 2 * grain), mx.uint8"})
+        .hint("dtype", "expected one dtype, use reshape for shapes"),
     def("expand_dims(a, /, axis, *, stream=None)", [](A a, const Axes& axes, S s) { return expand_dims(a, axes, s); },
-        "New axes of size 1 at the given places of the result.\n\n>>> mx.expand_dims(mx.ones(3), 0).shape\n(1, 3)").cases({"x(2, 3), 1", "x(2, 3), (0, -1)"}),
+        "New axes of size 1 at the given places of the result.\n\n>>> mx.expand_dims(mx.ones(3), 0).shape\n(1, 3)").cases({"x(2, 3), 1", "x(2, 3), (0, -1)"})
+        .large({"x(2, chunk + 1), 1"}),
     def("squeeze(a, /, axis=None, *, stream=None)", squeezed,
         "Without axes of size 1: the given ones (ValueError if larger), or all.\n\n>>> mx.squeeze(mx.ones((1, 3, 1))).shape\n(3,)")
-        .method().cases({"x(2, 1, 3, 1)", "x(2, 1, 3, 1), 1"}),
+        .method().cases({"x(2, 1, 3, 1)", "x(2, 1, 3, 1), 1"})
+        .large({"x(2, 1, chunk + 1)"}),
     def("flatten(a, /, start_axis=0, end_axis=-1, *, stream=None)", [](A a, int from, int to, S s) { return flatten(a, from, to, s); },
         "Axes start_axis to end_axis made one.\n\n>>> mx.flatten(mx.ones((2, 3, 4)), 1).shape\n(2, 12)")
-        .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1"}, "lambda a, k=0: a.reshape(a.shape[:k] + (-1,))"),
+        .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1"}, "lambda a, k=0: a.reshape(a.shape[:k] + (-1,))")
+        .large({"x(tile + 1, inner + 1)"}),
     def("unflatten(a, /, axis, shape, *, stream=None)", [](A a, int axis, const Shape& shape, S s) { return unflatten(a, axis, shape, s); },
         "One axis made several; one size may be -1.\n\n>>> mx.unflatten(mx.ones((2, 12)), 1, (3, -1)).shape\n(2, 3, 4)")
-        .cases({"x(2, 12), 1, (3, -1)"}, "lambda a, k, n: a.reshape(a.shape[:k] + n + a.shape[k + 1 :])"),
+        .cases({"x(2, 12), 1, (3, -1)"}, "lambda a, k, n: a.reshape(a.shape[:k] + n + a.shape[k + 1 :])")
+        .large({"x(2, 3 * grain), 1, (3, -1)"}),
     def("swapaxes(a, /, axis1, axis2, *, stream=None)", [](A a, int i, int j, S s) { return swapaxes(a, i, j, s); },
-        "Two axes exchanged.\n\n>>> mx.swapaxes(mx.ones((2, 3, 4)), 0, 2).shape\n(4, 3, 2)").method().cases({"x(2, 3, 4), 0, -1"}),
+        "Two axes exchanged.\n\n>>> mx.swapaxes(mx.ones((2, 3, 4)), 0, 2).shape\n(4, 3, 2)").method().cases({"x(2, 3, 4), 0, -1"})
+        .large({"x(3, tile + 1, inner + 1), 0, -1"}),
     def("moveaxis(a, /, source, destination, *, stream=None)", moved,
         "An axis (or several) moved to another place, the others in order.\n\n>>> mx.moveaxis(mx.ones((2, 3, 4)), 0, -1).shape\n(3, 4, 2)")
-        .method().cases({"x(2, 3, 4), 0, -1", "x(2, 3, 4), (0, 1), (2, 0)"}),
+        .method().cases({"x(2, 3, 4), 0, -1", "x(2, 3, 4), (0, 1), (2, 0)"})
+        .large({"x(3, tile + 1, inner + 1), 0, -1"}),
     def("stack(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return stack(arrays, axis, s); },
         "Arrays of one shape along a new axis.\n\n>>> mx.stack([mx.ones(2), mx.zeros(2)])\narray([[1, 1],\n       [0, 0]], dtype=float32)")
-        .cases({"[x(2, 3), x(2, 3)]", "[x(2, 3), x(2, 3), x(2, 3)], -1"}).hint("axis", "arrays go in one list"),
+        .cases({"[x(2, 3), x(2, 3)]", "[x(2, 3), x(2, 3), x(2, 3)], -1"})
+        .large({"[x(block + 1, inner + 1), x(block + 1, inner + 1)], -1"}).hint("axis", "arrays go in one list"),
     def("concatenate(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return concatenate(arrays, axis, s); },
         "Arrays one after the other along an axis; dtypes promote.\n\n>>> mx.concatenate([mx.ones(1), mx.zeros(2)])\narray([1, 0, 0], dtype=float32)")
-        .cases({"[x(2, 3), x(1, 3)]", "[x(2, 3), x(2, 0), x(2, 2)], 1"}).hint("axis", "arrays go in one list"),
+        .cases({"[x(2, 3), x(1, 3)]", "[x(2, 3), x(2, 0), x(2, 2)], 1"})
+        .large({"[x(block + 1, inner + 1), x(block + 1, 3)], 1", "[x(chunk + 1), x(5), x(grain + 1)]"}).hint("axis", "arrays go in one list"),
     def("concat(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return concatenate(arrays, axis, s); },
-        "The same as concatenate.\n\n>>> mx.concat([mx.ones(1), mx.zeros(2)]).shape\n(3,)").hint("axis", "arrays go in one list"),
+        "The same as concatenate.\n\n>>> mx.concat([mx.ones(1), mx.zeros(2)]).shape\n(3,)")
+        .cases({"[x(2, 3), x(1, 3)]"}, "np.concatenate").hint("axis", "arrays go in one list"),
     def("split(a, /, indices_or_sections, axis=0, *, stream=None)", split_any,
         "A list of equal parts (ValueError when they do not divide), or of the parts between the given places.\n\n"
         ">>> mx.split(mx.arange(4), [1])\n[array([0], dtype=int32), array([1, 2, 3], dtype=int32)]")
-        .method().cases({"x(4, 3), 2", "x(4, 3), [1, 2], 1"}),
+        .method().cases({"x(4, 3), 2", "x(4, 3), [1, 2], 1"})
+        .large({"x(2 * chunk + 2, 2), 2", "x(3, grain + 1), [1, grain], 1"}),
     def("unstack(x, /, *, axis=0, stream=None)", unstacked,
-        "A list of the slices along an axis.\n\n>>> mx.unstack(mx.array([1, 2]))\n[array(1, dtype=int32), array(2, dtype=int32)]"),
+        "A list of the slices along an axis.\n\n>>> mx.unstack(mx.array([1, 2]))\n[array(1, dtype=int32), array(2, dtype=int32)]")
+        .cases({"x(2, 3)", "x(2, 3), axis=1"}, "lambda a, axis=0: list(np.moveaxis(a, axis, 0))").large({"x(3, chunk + 1)"}),
     def("repeat(array, repeats, axis=None, *, stream=None)", repeated,
         "Every element repeated along an axis; of the flattened array by default.\n\n>>> mx.repeat(mx.array([1, 2]), 2)\narray([1, 1, 2, 2], dtype=int32)")
-        .cases({"x(2, 3), 2", "x(2, 3), 3, 1"}),
+        .cases({"x(2, 3), 2", "x(2, 3), 3, 1"})
+        .large({"x(2, grain + 1), 2", "x(block + 1, inner + 1), 3, 1"}),
     def("tile(a, reps, /, *, stream=None)", [](A a, const Shape& reps, S s) { return tile(a, reps, s); },
-        "The array repeated as a whole along each axis.\n\n>>> mx.tile(mx.array([1, 2]), 2)\narray([1, 2, 1, 2], dtype=int32)").cases({"x(2, 3), 2", "x(2, 3), (2, 1, 2)"}),
+        "The array repeated as a whole along each axis.\n\n>>> mx.tile(mx.array([1, 2]), 2)\narray([1, 2, 1, 2], dtype=int32)").cases({"x(2, 3), 2", "x(2, 3), (2, 1, 2)"})
+        .large({"x(block + 1, 33), (2, 1, 3)"}),
     def("flip(a, /, axis=None, *, stream=None)", [](A a, OptionalAxes axes, S s) { return flip(a, axes ? *axes : all_axes(a.ndim()), s); },
-        "Reversed along axes (all by default).\n\n>>> mx.flip(mx.array([1, 2, 3]))\narray([3, 2, 1], dtype=int32)").cases({"x(2, 3)", "x(2, 3), 1"}),
+        "Reversed along axes (all by default).\n\n>>> mx.flip(mx.array([1, 2, 3]))\narray([3, 2, 1], dtype=int32)").cases({"x(2, 3)", "x(2, 3), 1"})
+        .large({"x(block + 1, inner + 1)", "x(2, chunk + 1), 1"}),
     def("roll(a, shift, axis=None, /, *, stream=None)", rolled,
         "Elements moved along axes, around the end; of the flattened array by default.\n\n>>> mx.roll(mx.array([1, 2, 3]), 1)\narray([3, 1, 2], dtype=int32)")
-        .cases({"x(2, 3), 2", "x(2, 3), -1, 1", "x(2, 3), (1, 2), (0, 1)"}),
+        .cases({"x(2, 3), 2", "x(2, 3), -1, 1", "x(2, 3), (1, 2), (0, 1)"})
+        .large({"x(chunk + 1), 2", "x(block + 1, inner + 1), (1, 2), (0, 1)"}),
     def("diagonal(a, offset=0, axis1=0, axis2=1, stream=None)", [](A a, int64_t offset, int i, int j, S s) { return diagonal(a, offset, i, j, s); },
         "A diagonal of the two axes, as a last axis.\n\n>>> mx.diagonal(mx.eye(2))\narray([1, 1], dtype=float32)")
-        .method().cases({"x(3, 4)", "x(3, 4), 1", "x(3, 4), -1", "x(2, 3, 3), 0, 2, 1"}),
+        .method().cases({"x(3, 4)", "x(3, 4), 1", "x(3, 4), -1", "x(2, 3, 3), 0, 2, 1"})
+        .large({"x(tile + 1, inner + 1), -1", "x(3, block + 1, block + 1), 1, 2, 1"}),
     def("trace(a, /, offset=0, axis1=0, axis2=1, dtype=None, *, stream=None)", trace_of,
-        "The sum of a diagonal.\n\n>>> mx.trace(mx.eye(3))\narray(3, dtype=float32)").cases({"x(3, 3)", "x(2, 3, 4), 1, 1, 2"}),
+        "The sum of a diagonal.\n\n>>> mx.trace(mx.eye(3))\narray(3, dtype=float32)").cases({"x(3, 3)", "x(2, 3, 4), 1, 1, 2"})
+        .large({"x(tile + 1, tile + 1)"}),
     def("pad(a, pad_width, mode='constant', constant_values=0, *, stream=None)", padded,
         "More elements around: pad_width is a number, (before, after), or such a pair for each axis. Modes: constant, edge,\n"
         "reflect, symmetric, wrap.\n\n>>> mx.pad(mx.array([1, 2]), 1)\narray([0, 1, 2, 0], dtype=int32)")
-        .cases({"x(2, 3), 1", "x(2, 3), ((1, 0), (2, 2)), 'edge'", "x(3, 4), 2, 'reflect'", "x(3, 4), 5, 'symmetric'", "x(3, 4), 5, 'wrap'"}),
+        .cases({"x(2, 3), 1", "x(2, 3), ((1, 0), (2, 2)), 'edge'", "x(3, 4), 2, 'reflect'", "x(3, 4), 5, 'symmetric'", "x(3, 4), 5, 'wrap'"})
+        .large({"x(block + 1, inner + 1), 1", "x(block + 1, inner + 1), 2, 'reflect'", "x(chunk + 1), 5, 'wrap'"}),
     def("as_strided(a, /, shape=None, strides=None, offset=0, *, stream=None)", strided,
         "Elements of the flattened array at offset + sum of index * stride (strides in elements); out of range: IndexError.\n\n"
         ">>> mx.as_strided(mx.arange(4), (3, 2), (1, 1))\narray([[0, 1],\n       [1, 2],\n       [2, 3]], dtype=int32)")
-        .cases({"x(6), (3, 2), (1, 2)"}, "lambda a, n, s: np.lib.stride_tricks.as_strided(a, n, [k * a.itemsize for k in s])"),
+        .cases({"x(6), (3, 2), (1, 2)"}, "lambda a, n, s: np.lib.stride_tricks.as_strided(a, n, [k * a.itemsize for k in s])")
+        .large({"x(chunk + 1), (grain, 2), (2, 1)"}),
     def("diff(a, /, n=1, axis=-1, *, stream=None)", [](A a, int n, int axis, S s) { return difference(a, n, axis, s); },
-        "Differences of neighbours, n times.\n\n>>> mx.diff(mx.array([1, 4, 9]))\narray([3, 5], dtype=int32)").cases({"x(2, 5)", "x(5, 2), 2, 0"}),
+        "Differences of neighbours, n times.\n\n>>> mx.diff(mx.array([1, 4, 9]))\narray([3, 5], dtype=int32)").cases({"x(2, 5)", "x(5, 2), 2, 0"})
+        .large({"x(2, chunk + 1)"}),
     def("atleast_1d(*arys, stream=None)", [](PyObject* t, S s) { return all_at_least(t, 1, s); },
         "Arrays with one axis or more.\n\n>>> mx.atleast_1d(mx.array(1)).shape\n(1,)").cases({"x()", "x(2)"}),
     def("atleast_2d(*arys, stream=None)", [](PyObject* t, S s) { return all_at_least(t, 2, s); },

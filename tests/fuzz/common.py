@@ -290,11 +290,12 @@ def main(generate, check, **options):
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--seed", type=int, help="the first seed (0); alone: this seed only")
     parser.add_argument("--seconds", type=float, help="how long to go on")
+    parser.add_argument("--go-on", action="store_true", help="report failures in a line and go on")
     parser.add_argument("--print", action="store_true", help="print the program of the seed and do not run it")
     given = parser.parse_args()
     first = given.seed or 0
     end = None if given.seconds is None else time.monotonic() + given.seconds
-    seed, began = first, time.monotonic()
+    seed, began, failures = first, time.monotonic(), 0
     try:
         if given.print:
             lines = fuzzer.child({}).call("program", first, timeout=fuzzer.timeout)
@@ -302,7 +303,10 @@ def main(generate, check, **options):
             return
         while True:
             lines, failure = fuzzer.seed(seed)
-            if failure is not None:
+            if failure is not None and given.go_on:
+                print(f"{name}: seed {seed} fails: {failure}", flush=True)
+                failures += 1
+            elif failure is not None:
                 fuzzer.report(name, seed, lines, failure)
                 sys.exit(1)
             seed += 1
@@ -314,4 +318,4 @@ def main(generate, check, **options):
         pass
     finally:
         fuzzer.fresh()
-    print(f"{name}: seeds {first} to {seed - 1} hold ({time.monotonic() - began:.0f} s)")
+    print(f"{name}: seeds {first} to {seed - 1}: {failures or 'no'} failures ({time.monotonic() - began:.0f} s)")

@@ -1,5 +1,7 @@
 """The exported table of functions, and samples of their arguments, for the tests that loop over it."""
 
+import hashlib
+
 import numpy as np
 import scipy.special
 
@@ -9,6 +11,7 @@ from lazulite.core import _core
 INEXACT = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 ALL = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64") + INEXACT
 HALVES = ("float16", "bfloat16")
+LIMITS = _core._limits()  # block, chunk, grain ...: the sizes at which the code cuts its work
 # Tolerance of a result beside one computed in float64, for functions that are not counted in ulp.
 RTOL = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-5, "float64": 1e-11, "complex64": 4e-5, "complex128": 1e-11}
 
@@ -54,11 +57,13 @@ class Sampler:
         return self._array(self.rng.uniform(0, 1, shape) < 0.5, "bool")
 
     def arguments(self, case):
-        scope = {"x": self.x, "i": self.i, "b": self.b, "mx": mx, "args": lambda *a, **k: (a, k)}
+        scope = {"x": self.x, "i": self.i, "b": self.b, "mx": mx, **LIMITS, "args": lambda *a, **k: (a, k)}
         return eval(f"args({case})", scope)
 
 
 UNARY_CASES = ["x(2, 3)", "x()", "x(0, 3)", "x(1, 1)", "x(37)"]
+UNARY_LARGE = ["x(block + 1)", "x(2, chunk + 1)"]
+BINARY_LARGE = ["x(2, chunk + 1), x(chunk + 1)", "x(tile + 1, 1), x(1, inner + 1)", "x(chunk + 1), x()"]
 BINARY_CASES = ["x(2, 3), x(2, 3)", "x(2, 1), x(3)", "x(), x(4)", "x(0, 3), x(3)", "x(5, 1, 2), x(3, 1)", "x(37), x(37)"]
 
 
@@ -70,10 +75,11 @@ class Row:
         self.low, self.high = row.get("low", -2.0), row.get("high", 2.0)
         self.ulp = row.get("ulp")
         self.differentiable = row.get("differentiable", True)
-        self.cases = row["cases"]
+        self.cases, self.large = row["cases"], row["large"]
         if self.elementwise:
-            self.cases = UNARY_CASES if row["operands"] == 1 else BINARY_CASES
+            self.cases, self.large = (UNARY_CASES, UNARY_LARGE) if row["operands"] == 1 else (BINARY_CASES, BINARY_LARGE)
         self.reference_name = row["reference"]
+        self.has_reference = self.reference_name != "-"  # draws have none, nor have bits read as another dtype
         self.same_bits_in_any_layout = row["same_bits_in_any_layout"]
 
     @property
@@ -220,6 +226,7 @@ def _identity(n):
 ROWS = [Row(r) for r in _core._table()]
 TESTED = [r for r in ROWS if r.cases]
 CASES = [(r, c) for r in TESTED for c in r.cases]
+LARGE = [(r, c) for r in TESTED for c in r.large]  # past every limit
 
 
 def ids(entry):
@@ -266,3 +273,39 @@ def wide(a):
     if isinstance(a, (list, tuple)):
         return type(a)(wide(p) for p in a)
     return a
+
+
+def bits(a):
+    """dtype, shape and a hash of the elements; every nan is the same."""
+    v = np.array(a.view(mx.uint16)) if a.dtype == mx.bfloat16 else np.array(a)
+    if a.dtype == mx.bfloat16:
+        v[(v & 0x7FFF) > 0x7F80] = 0x7FC0
+    elif v.dtype.kind == "c":
+        v.real[np.isnan(v.real)] = np.nan
+        v.imag[np.isnan(v.imag)] = np.nan
+    elif v.dtype.kind == "f":
+        v[np.isnan(v)] = np.nan
+    return [a.dtype.name, list(a.shape), hashlib.blake2b(v.tobytes(), digest_size=8).hexdigest()]
+
+
+def limits_of(dtype):
+    """Epsilon and the largest number of a floating dtype by name."""
+    if dtype == "bfloat16":
+        return 2.0**-7, 3.38e38
+    kind = {"float16": np.float16, "float32": np.float32, "complex64": np.float32}.get(dtype, np.float64)
+    return float(np.finfo(kind).eps), float(np.finfo(kind).max)
+
+
+def slack(dtype, wanted, inputs):
+    """How far results that `inputs` are folded into may lie from exact ones: a few roundings of each, by chance."""
+    sizes = [1] + [n for v in inputs for n in v.shape] + [v.size // max(wanted.size, 1) for v in inputs]
+    many = float(max(sizes)) ** 0.5
+    largest = max([0.0] + [float(np.abs(v).max()) for v in inputs if v.size and v.dtype.kind != "b"])
+    return limits_of(dtype)[0] * 16 * many * (np.abs(wanted) + largest * max(largest, 1.0))
+
+
+def as_float64(tree):
+    """Integer and bool arrays as float64: what is computed from them is a float."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(as_float64(part) for part in tree)
+    return tree.astype(np.float64) if isinstance(tree, np.ndarray) and tree.dtype != np.int32 else tree

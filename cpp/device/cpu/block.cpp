@@ -7,6 +7,7 @@
 
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
+#include "device/limits.h"
 
 namespace lazulite::cpu {
 LAZULITE_LEVELS(const BlockKernels&, block_kernels)
@@ -22,8 +23,6 @@ namespace lazulite {
 namespace {
 
 constexpr int64_t group = 64;        // elements to which blocks are padded: one register of bytes
-constexpr int64_t block_size = 512;  // elements: a dozen registers of float32 fit in L1
-constexpr int64_t chunk_size = block_size * 64;
 
 // Moves runs of a strided array to and from a contiguous one. Element bytes only.
 template <class U>

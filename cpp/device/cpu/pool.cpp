@@ -33,6 +33,7 @@ constexpr double wake_ns = 50e3;   // below this a region is not worth a wake-up
 constexpr double per_worker_ns = 20e3;
 constexpr auto spin_time = std::chrono::microseconds(80);
 constexpr int max_threads = 1024;
+std::atomic<double> least_ns{0};  // what any region is taken to cost
 
 // True on a thread that is inside a body: a region begun there runs inline.
 thread_local bool inside = false;
@@ -478,6 +479,7 @@ void register_fork_handlers() {
 
 void parallel_for(int64_t chunks, FunctionRef<void(int64_t)> body, double cost_ns) {
   if (chunks <= 0) return;
+  if (chunks > 1) cost_ns = std::max(cost_ns, least_ns.load(std::memory_order_relaxed));
   if (chunks > 1 && cost_ns >= share_ns && !inside) {
     Pool& shared = pool();
     const int others = shared.threads() - 1;
@@ -501,6 +503,8 @@ void set_num_threads(int n) {
   check_threads("set_num_threads", n);
   pool().set_threads(n);
 }
+
+void set_least_cost(double ns) { least_ns.store(ns, std::memory_order_relaxed); }
 
 void run_async(uint32_t stream, std::function<void()> task) {
   streams().find(stream, true)->submit(std::move(task));

@@ -52,6 +52,9 @@ void parallel_for(int64_t chunks, FunctionRef<void(int64_t chunk)> body, double 
 int num_threads();
 void set_num_threads(int n);
 
+// For tests: every region of two chunks or more counts as worth at least this, so that small ones wake workers too.
+void set_least_cost(double ns);
+
 // Makes sure that the handlers are there even where nothing else of this file is used.
 void register_fork_handlers();
 

@@ -3,6 +3,7 @@
 
 #include "base/convert.h"
 #include "device/cpu/pool.h"
+#include "device/limits.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/ops.h"
@@ -27,7 +28,7 @@ void ramp_kernel(const Call& call) {
   const Ramp& r = call.node.get<Ramp>();
   const Bound& out = call.out[0];
   const bool whole = r.start.is_int() && r.step.is_int();
-  constexpr int64_t chunk = 16384;
+  constexpr int64_t chunk = grain;
   dispatch(r.type, [&]<class T>() {
     T* to = reinterpret_cast<T*>(out.data);
     const uint64_t start = uint64_t(r.start.wrapped()), step = uint64_t(r.step.wrapped());

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "device/cpu/pool.h"
+#include "device/limits.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
@@ -71,7 +72,7 @@ Positions positions(const Call& call, const char* op, const Shape& source, const
   out.buffer = allocate(std::max<int64_t>(out.count, 1) * int64_t(sizeof(int64_t)));
   auto* to = static_cast<int64_t*>(out.buffer->data);
   if (out.count == 0) return out;
-  constexpr int64_t step = 8192;
+  constexpr int64_t step = grain / 2;
   cpu::parallel_for((out.count + step - 1) / step, [&](int64_t chunk) {
     const int64_t from = chunk * step, until = std::min(out.count, from + step);
     std::memset(to + from, 0, size_t(until - from) * sizeof(int64_t));
@@ -187,7 +188,7 @@ void gather_kernel(const Call& call) {
     T* to = reinterpret_cast<T*>(out.data);
     const int64_t* position = at.begin();
     if (g.along || size_of(out.shape()) == at.count) {
-      constexpr int64_t step = 16384;
+      constexpr int64_t step = grain;
       cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
         for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i) to[i] = from[position[i]];
       }, double(at.count) * 1.5);
@@ -197,7 +198,7 @@ void gather_kernel(const Call& call) {
     const Rest rest(source.shape(), g.axes, {rest_strides(source.strides(), g.axes), dense_strides(block)});
     const int last = int(rest.shape.size()) - 1;
     const int64_t run_stride = rest.strides[0][last];
-    const int64_t step = std::max<int64_t>(1, 16384 / rest.size);
+    const int64_t step = std::max<int64_t>(1, grain / rest.size);
     cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
       for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i)
         for_runs(rest, 0, rest.size, [&](int64_t a, int64_t b, int64_t n) {

@@ -9,6 +9,7 @@
 
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
+#include "device/limits.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
@@ -72,7 +73,7 @@ Stack dense_copy(const Bound& a, Dtype to) {
 // ---- the grid: a function of the shapes only -----------------------------------------------------
 
 struct Grid {
-  int64_t tile_m = 256, tile_n = 512, across_m, across_n;
+  int64_t tile_m = tile_rows, tile_n = tile_columns, across_m, across_n;
   Grid(int64_t batch, int64_t m, int64_t n, int64_t k) {
     tile_m = std::min(tile_m, m);
     tile_n = std::min(tile_n, n);
@@ -189,7 +190,7 @@ inline T madd(T c, T a, T b) {
 template <class T>
 void product_tile(const T* __restrict a, int64_t row_a, int64_t col_a, const T* __restrict b, int64_t row_b,
                   T* __restrict out, int64_t ld, int64_t rows, int64_t cols, int64_t inner) {
-  constexpr int64_t block = 128;
+  constexpr int64_t block = inner_block;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < cols; ++j) out[i * ld + j] = T(0);
   for (int64_t k0 = 0; k0 < inner; k0 += block) {
@@ -334,10 +335,9 @@ Shape with_matrix(Shape batch, int64_t rows, int64_t cols) {
   return batch;
 }
 
-// A factor as a number beside dtype t: an integer where t is one and the factor allows it.
-Scalar factor(double v, Dtype t) {
-  return is_integral(t) && v == std::floor(v) && std::abs(v) < 0x1p62 ? Scalar(int64_t(v)) : Scalar(v);
-}
+// A factor as a number beside dtype t: an integer where t is one and all the factors are whole.
+bool whole(double v) { return v == std::floor(v) && std::abs(v) < 0x1p62; }
+Scalar factor(double v, Dtype t, bool integers) { return is_integral(t) && integers ? Scalar(int64_t(v)) : Scalar(v); }
 
 }  // namespace
 
@@ -373,9 +373,10 @@ array matmul(const array& a, const array& b, Stream s) {
 
 array addmm(const Operand& c, const array& a, const array& b, double alpha, double beta, Stream s) {
   array product = matmul(a, b, s);
-  if (alpha != 1) product = multiply(product, factor(alpha, product.dtype()), s);
+  const bool integers = whole(alpha) && whole(beta);
+  if (alpha != 1) product = multiply(product, factor(alpha, product.dtype(), integers), s);
   if (beta == 1) return add(product, c, s);
-  return add(product, multiply(c, factor(beta, c.natural()), s), s);
+  return add(product, multiply(c, factor(beta, c.natural(), integers), s), s);
 }
 
 array inner(const array& a, const array& b, Stream s) {

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "device/cpu/pool.h"
+#include "device/limits.h"
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
@@ -92,7 +93,7 @@ void bits_kernel(const Call& call) {
   if (total == 0) return;
   const Keys keys(call.in[0]);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
-  constexpr int64_t step = 16384;
+  constexpr int64_t step = grain;
   cpu::parallel_for(
       (total + step - 1) / step,
       [&](int64_t chunk) {

@@ -4,6 +4,7 @@
 
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
+#include "device/limits.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/ops.h"
@@ -170,7 +171,7 @@ void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
     }
     return;
   }
-  const int64_t per = std::max<int64_t>(1, 16384 / length);
+  const int64_t per = std::max<int64_t>(1, grain / length);
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
     const int64_t end = std::min(rows, (block + 1) * per);
     for (int64_t r = block * per; r < end; ++r) reduce_row(k, in.row(r), length, w, acc, out + r * acc);
@@ -190,7 +191,7 @@ void reduce_columns(const ReduceKernel& k, const Split& in, char* out) {
     parts = static_cast<char*>(buffer->data);
   }
   const int64_t tasks = outer * pieces * blocks;
-  const int64_t per = std::max<int64_t>(1, 16384 / (std::min(length, reduce_chunk) * std::min(block, inner)));
+  const int64_t per = std::max<int64_t>(1, grain / (std::min(length, reduce_chunk) * std::min(block, inner)));
   cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
     alignas(64) char lanes[reduce_lanes * block_bytes];
     const int64_t end = std::min(tasks, (run + 1) * per);
@@ -420,7 +421,7 @@ void arg_kernel(const Call& call) {
   const auto find = reduce_kernels().find[index_of(x.type)];
   if (!k.chunk || !find) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
-  const int64_t per = std::max<int64_t>(1, 8192 / x.length);
+  const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
   cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
     alignas(16) char value[16];
     for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r) {
@@ -451,7 +452,7 @@ void softmax_kernel(const Call& call) {
   Split x = split_axes(in, {int(in.shape().size()) - 1});
   x.make_rows();
   const auto run = reduce_kernels().softmax[index_of(x.type)];
-  const int64_t per = std::max<int64_t>(1, 8192 / x.length);
+  const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
   cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
     for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r)
       run(x.row(r), out.data + r * x.length * x.width(), x.length, nullptr);  // no halves here
@@ -541,7 +542,8 @@ array median(const array& a, const Axes& axes, bool keepdims, Stream s) {
 array logsumexp(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const Dtype t = inexact_type(a.dtype());
   const array x = astype(a, compute_type(t), s);
-  const array top = stop_gradient(max(x, axes, true, s), s), m = where(isfinite(top, s), top, 0, s);
+  // Of complex numbers the real part scales; the imaginary one would leave the principal branch.
+  const array top = real(stop_gradient(max(x, axes, true, s), s), s), m = where(isfinite(top, s), top, 0, s);
   const array out = add(log(sum(exp(subtract(x, m, s), s), axes, true, s), s), m, s);
   return astype(keepdims || axes.empty() ? out : squeeze(out, axes, s), t, s);
 }

@@ -64,6 +64,8 @@ class profile:
 
     def __str__(self) -> str:
         rows = self.rows()
+        if not rows:
+            return "nothing ran inside the block: arrays are lazy, and what was evaluated before it does not run again"
         total = sum(row.seconds for row in rows)
         head = ("op", "result", "calls", "ms", "share", "GB/s", "GFLOP/s", "line")
         table = [head]

@@ -1,0 +1,52 @@
+"""The same bits at every instruction-set level of the machine, and right products without the BLAS."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bits
+from lazulite.core import _core
+from table import CASES, LARGE, ids
+
+LEVELS = ("generic", "avx2", "avx512")
+
+
+def lower_levels():
+    here = _core._level()
+    return LEVELS[: LEVELS.index(here)] if here in LEVELS else ()
+
+
+def child(**environment):
+    done = subprocess.run([sys.executable, str(Path(__file__).with_name("bits.py"))], env={**os.environ, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def without_blas():
+    return child(LAZULITE_OPENBLAS="none")
+
+
+@pytest.mark.parametrize("level", lower_levels())
+def test_bits_are_those_of_every_lower_level(level, without_blas):
+    got = child(LAZULITE_OPENBLAS="none", LAZULITE_ISA=level)
+    assert got["level"] == level
+    assert {k: v for k, v in got["bits"].items() if v != without_blas["bits"][k]} == {}
+
+
+def test_nothing_but_products_depends_on_the_blas(without_blas):
+    for entry in CASES + LARGE:
+        if entry[0].same_bits_in_any_layout:
+            for dtype, wanted in without_blas["bits"][ids(entry)].items():
+                assert bits.results(entry, dtype) == wanted, (entry, dtype)
+
+
+def test_products_without_the_blas_agree_with_numpy():
+    code = "import test_forward as t\nfor e in t.CASES + t.LARGE:\n    if not e[0].same_bits_in_any_layout: t.test_values_agree_in_every_dtype(e)"
+    here = str(Path(__file__).parent)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "LAZULITE_OPENBLAS": "none"}, cwd=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
