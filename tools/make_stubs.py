@@ -57,6 +57,7 @@ class iinfo:
 
 class PlanStep:
     ops: list[str]
+    attributes: list[str]
     stored: list[bool]
     fused: bool
     results: list[str]

@@ -9,6 +9,7 @@
 #include "device/cpu/features.h"
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
+#include "eval/compare.h"
 #include "eval/eval.h"
 #include "eval/profile.h"
 #include "graph/origin.h"
@@ -89,6 +90,12 @@ std::string python_line() {
   return {};
 }
 
+// An op whose value is the level that computes it: what debug_compare must find.
+Specs infer_probe(const Attrs*, const Arrays&) { return {Spec{{}, int32}}; }
+void run_probe(const Call& call) { *reinterpret_cast<int32_t*>(call.out[0].data) = int32_t(cpu::level()); }
+const Op probe_op{.name = "level_probe", .doc = "The level that computes it.", .barrier = true, .infer = infer_probe, .kernel = run_probe};
+array level_probe() { return record(probe_op, {}, {}); }
+
 PyObject* text_object(const std::string& text) { return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size())); }
 
 int64_t bytes_of(PyObject* o, const char* op) {
@@ -144,6 +151,7 @@ const Register rows{"", {
 void add_evaluation(py::module_& m) {
   py::class_<PlanStep>(m, "PlanStep", "A step of a plan: a fused group of elementwise ops, or one other op.")
       .def_readonly("ops", &PlanStep::ops, "Names of the ops, in order.")
+      .def_readonly("attributes", &PlanStep::attributes, "What each op was recorded with, as text; may be empty.")
       .def_readonly("stored", &PlanStep::stored, "Which of them are written to memory.")
       .def_readonly("fused", &PlanStep::fused)
       .def_readonly("results", &PlanStep::results, "dtype and shape of what is written.")
@@ -159,6 +167,8 @@ void add_evaluation(py::module_& m) {
   set_line_hook(python_line);
   if (PyModule_AddFunctions(m.ptr(), fast_functions) != 0) throw py::error_already_set();
   m.def("_debug_nans", &debug_nans);
+  m.def("_debug_compare", &debug_compare);
+  m.def("_level_probe", [] { return py::reinterpret_steal<py::object>(wrap(level_probe())); });
   py::class_<Profile>(m, "_Profile")
       .def(py::init<>())
       .def("start", &Profile::start)
@@ -167,7 +177,7 @@ void add_evaluation(py::module_& m) {
       .def("events", [](const Profile& p) {
         py::list out;
         for (const ProfileEvent& e : p.events())
-          out.append(py::make_tuple(e.name, e.result, e.line, e.start, e.nanoseconds, e.own, e.bytes, e.flops, e.thread));
+          out.append(py::make_tuple(e.name, e.text, e.result, e.line, e.start, e.nanoseconds, e.own, e.bytes, e.flops, e.thread));
         return out;
       });
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);

@@ -50,7 +50,7 @@ std::string doc_of(const Row& row, bool two, const std::string& name) {
   if (row.promote == Promote::inexact) doc += " Integers and bool become float32 first.";
   if (row.result == Result::boolean || row.promote == Promote::logical) doc += " The result is bool.";
   doc += " Dtypes: " + kinds_of(row.types) + "; others raise ValueError.";
-  if (row.ulp) doc += " Accurate to " + std::to_string(row.ulp) + " units in the last place, with the same bits on every instruction set.";
+  if (row.ulp) doc += " Accurate to " + std::to_string(row.ulp) + (row.ulp == 1 ? " unit" : " units") + " in the last place, with the same bits on every instruction set.";
   doc += "\n\n>>> mx." + name + (two ? "(mx.array([1, 2]), mx.array([2, 1])).shape\n(2,)" : row.types.has(float32) ? "(mx.array([0.5, 0.75])).shape\n(2,)" : "(mx.array([1, 2])).shape\n(2,)");
   return doc;
 }

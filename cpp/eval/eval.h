@@ -17,6 +17,7 @@ void synchronize(Stream = default_stream());
 // What would run, in order.
 struct PlanStep {
   std::vector<std::string> ops;      // one, or the members of a fused group
+  std::vector<std::string> attributes;  // of each: "axes=(0), keepdims=false"; may be empty
   std::vector<bool> stored;          // which of them are written to memory
   bool fused = false;
   std::vector<std::string> results;  // dtype and shape of what is left: "float32(2, 3)"

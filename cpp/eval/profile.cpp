@@ -45,14 +45,15 @@ double flops_of(const Node& node) {
 
 ProfileEvent describe(const Unit& unit) {
   ProfileEvent event{};
-  std::ostringstream name, result;
-  if (unit.fused && unit.members.size() > 1) {
-    name << "fused {";
-    for (size_t i = 0; i < unit.members.size(); ++i) name << (i ? " " : "") << unit.members[i].node->op->name;
-    name << "}";
-  } else {
-    name << unit.members[0].node->op->name;
+  std::ostringstream result;
+  const bool group = unit.fused && unit.members.size() > 1;
+  for (const auto& member : unit.members) {
+    const std::string attributes = text_of(member.node->attributes), space = event.name.empty() ? "" : " ";
+    event.name += space + member.node->op->name;
+    event.text += space + member.node->op->name + (attributes.empty() ? "" : "(" + attributes + ")");
   }
+  if (group)
+    for (std::string* text : {&event.name, &event.text}) *text = "fused {" + *text + "}";
   const char* comma = "";
   std::vector<const array*> read;
   for (const auto& member : unit.members) {
@@ -73,7 +74,6 @@ ProfileEvent describe(const Unit& unit) {
       if (node.op->sort != Sort::view) event.bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
     }
   }
-  event.name = name.str();
   event.result = result.str();
   event.line = origin_of(unit.members.back().node);
   return event;

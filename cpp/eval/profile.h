@@ -11,6 +11,7 @@ struct Unit;
 
 struct ProfileEvent {
   std::string name;     // an op, or "fused {exp add}"
+  std::string text;     // the same with attributes: "sum(axes=(0), keepdims=false)"
   std::string result;   // dtype and shape of what it makes: "float32(2, 3)"
   std::string line;     // of Python, that recorded its last op; may be empty
   int64_t start, nanoseconds;  // since the profile began; the whole step

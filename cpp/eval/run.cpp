@@ -6,6 +6,7 @@
 
 #include "device/cpu/allocator.h"
 #include "device/cpu/pool.h"
+#include "eval/compare.h"
 #include "eval/plan.h"
 #include "eval/profile.h"
 #include "graph/origin.h"
@@ -122,6 +123,7 @@ void check_finite(const Unit& unit) {
 void run_unit(const Unit& unit) {
   for (const auto& member : unit.members) check_inputs(*member.node);
   const Profiled profiled(unit);
+  const Compared compared(unit);
   if (!unit.fused) {
     run_single(unit);
   } else {
@@ -132,6 +134,7 @@ void run_unit(const Unit& unit) {
     for (const auto& member : unit.members)
       if (member.stored) member.node->out[0].storage = std::move(group.outputs[k++]);
   }
+  compared.check();
   if (debugging_nans.load(std::memory_order_relaxed)) check_finite(unit);
   // Last first: a member that nobody stores dies when its user lets go of it.
   SmallVector<Arrays, 4> dropped;

@@ -46,6 +46,7 @@ PlanSummary Plan::summary() const {
     for (const auto& member : unit.members) {
       const Node& node = *member.node;
       step.ops.push_back(node.op->name);
+      step.attributes.push_back(text_of(node.attributes));
       step.stored.push_back(!unit.fused || member.stored);
       if (&member != &unit.members.back() && !member.stored) continue;
       for (const Slot& slot : node.out) {
@@ -81,7 +82,7 @@ PlanSummary Plan::summary() const {
 
 std::string PlanStep::print() const {
   std::string out = fused ? "fused {" : "";
-  for (size_t i = 0; i < ops.size(); ++i) out += (i ? " " : "") + ops[i] + (fused && stored[i] ? "*" : "");
+  for (size_t i = 0; i < ops.size(); ++i) out += (i ? " " : "") + ops[i] + (attributes[i].empty() ? "" : "(" + attributes[i] + ")") + (fused && stored[i] ? "*" : "");
   if (fused) out += "}";
   for (auto& result : results) out += "  " + result;
   if (stream) out += "  stream " + std::to_string(stream);
@@ -149,6 +150,8 @@ std::string Plan::text() const {
         line += is_number(node.inputs[i]) && !names.inside(node.inputs[i].node().get()) ? number_text(node.inputs[i])
                                                                                      : names.of(node.inputs[i].node().get());
       }
+      if (const std::string attributes = text_of(node.attributes); !attributes.empty())
+        line += (node.inputs.empty() ? "" : ", ") + attributes;
       line += ")";
       for (const Slot& slot : node.out) line += "  " + spec_text(slot.spec);
       out += line + "\n";
@@ -169,6 +172,7 @@ std::string Plan::dot() const {
     for (const auto& member : unit.members) {
       const Node& node = *member.node;
       out << (box ? "    " : "  ") << names.of(&node) << " [label=\"" << names.of(&node) << " = " << node.op->name << "\\n"
+          << (node.attributes ? text_of(node.attributes) + "\\n" : "")
           << spec_text(node.out[0].spec) << "\"];\n";
       for (const array& input : node.inputs) {
         const Node* from = input.node().get();

@@ -1,11 +1,14 @@
-// Attributes of a node: an immutable struct with a tie() of its fields; equality, hash and print
-// follow from it.
+// Attributes of a node: an immutable struct that names its fields once; equality, hash, print and files
+// follow from that.
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "base/dtype.h"
 #include "base/ref.h"
@@ -19,10 +22,11 @@ struct Attrs : Counted {
   virtual ~Attrs() = default;
   virtual bool equal(const Attrs&) const = 0;  // same op, hence same type
   virtual size_t hash() const = 0;
-  virtual void print(std::ostream&) const = 0;
+  virtual void print(std::ostream&) const = 0;         // axes=(0), keepdims=false
   virtual bool write(Tokens&) const { return false; }  // false: cannot be put into a file
 };
 using AttrsRef = Ref<const Attrs>;
+std::string text_of(const AttrsRef&);  // what it prints; empty where there are none
 
 // Attributes that hold functions or graphs: equal only to themselves.
 struct OwnAttrs : Attrs {
@@ -41,9 +45,22 @@ size_t hash_field(const T& v) {
     return h;
   } else return std::hash<T>{}(v);
 }
+template <class T>
+void print_field(std::ostream& out, const T& v) {
+  if constexpr (std::is_same_v<T, bool>) out << (v ? "true" : "false");
+  else if constexpr (requires { v.begin(); v.end(); }) {
+    const char* comma = "(";
+    for (const auto& x : v) print_field(out << std::exchange(comma, ","), x);
+    out << (v.begin() == v.end() ? "()" : ")");
+  } else out << v;
+}
 }  // namespace detail
 
-// struct Slice { Shape start, step; auto tie() const { return std::tie(start, step); } };
+// struct Slice { Shape start, step; LAZULITE_FIELDS(start, step) };
+#define LAZULITE_FIELDS(...)                              \
+  auto tie() const { return std::tie(__VA_ARGS__); }      \
+  static constexpr std::string_view field_names = #__VA_ARGS__;
+
 template <class T>
 struct AttrsOf final : Attrs {
   T value;
@@ -57,8 +74,15 @@ struct AttrsOf final : Attrs {
     return h;
   }
   void print(std::ostream& out) const override {
+    std::string_view names = T::field_names;  // "start, step"
     const char* comma = "";
-    std::apply([&](const auto&... f) { ((out << comma << f, comma = ", "), ...); }, value.tie());
+    auto field = [&](const auto& f) {
+      const size_t end = std::min(names.find(','), names.size());
+      detail::print_field(out << comma << names.substr(0, end) << '=', f);
+      names.remove_prefix(std::min(end + 2, names.size()));
+      comma = ", ";
+    };
+    std::apply([&](const auto&... f) { (field(f), ...); }, value.tie());
   }
   bool write(Tokens& out) const override {
     std::apply([&](const auto&... f) { (write_field(out, f), ...); }, value.tie());
@@ -71,7 +95,7 @@ AttrsRef attrs(T value) {
   return Ref<const Attrs>(new AttrsOf<T>(std::move(value)));
 }
 
-// Op::read of attributes whose tie() names all fields in their order.
+// Op::read of attributes that name all their fields, in order.
 template <class T>
 AttrsRef read_attrs(TokenReader& in) {
   return [&]<class... F>(std::tuple<F...>*) {

@@ -49,7 +49,7 @@ struct Constant {  // attributes of sort constant; the shape is the output's
   Scalar value;
   Dtype type;
   Shape shape;
-  auto tie() const { return std::tie(value, type, shape); }
+  LAZULITE_FIELDS(value, type, shape)
 };
 
 // Makes the node: infer, sequence number, tape of the open trace; nothing else.

@@ -64,6 +64,7 @@ struct Op {
   bool reshapes = false; // nothing is done where the output has the input's shape: files leave it out then
   bool places = false;   // the kernel says where its outputs are
   bool slow = false;     // may take long, whatever the sizes of its outputs
+  bool evaluates = false;  // its kernel evaluates graphs
   const void* family = nullptr;
   int row = -1;          // index in the family's list
 
@@ -92,6 +93,9 @@ struct Op {
   bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
   // sort == elementwise: the kernel for inputs of this compute type; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
+  // How far results may lie apart at two instruction-set levels, in units in the last place of what the op gives
+  // for absolute values; null: the same bits.
+  double (*ulp)(const Node&) = nullptr;
   // Arithmetic operations of one run, for profiles; null: one for each element of the largest operand.
   double (*flops)(const Node&) = nullptr;
   // Runs on the caller, uses cpu::parallel_for inside.

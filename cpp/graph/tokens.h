@@ -3,6 +3,7 @@
 #pragma once
 #include <complex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/fail.h"
@@ -67,6 +68,9 @@ int64_t evaluate(const std::vector<Term>&, const std::vector<int64_t>& sizes);
 inline void write_field(Tokens& out, bool v) { out.add(int64_t(v)); }
 inline void write_field(Tokens& out, int v) { out.add(int64_t(v)); }
 inline void write_field(Tokens& out, int64_t v) { out.add(v); }
+template <class Enum>
+  requires std::is_enum_v<Enum>
+void write_field(Tokens& out, Enum v) { out.add(int64_t(v)); }
 inline void write_field(Tokens& out, Dtype v) { out.add(std::string(name_of(v))); }
 inline void write_field(Tokens& out, const Scalar& v) { out.add(v); }
 template <class List>
@@ -84,6 +88,9 @@ struct Field {  // lists
     return list;
   }
 };
+template <class Enum>
+  requires std::is_enum_v<Enum>
+struct Field<Enum> { static Enum read(TokenReader& in) { return Enum(in.count(255)); } };
 template <>
 struct Field<bool> { static bool read(TokenReader& in) { return in.count(1) != 0; } };
 template <>

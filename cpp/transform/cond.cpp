@@ -119,7 +119,7 @@ void check_cond(const Attrs* a, const Arrays& in) {
   check_gives("cond", b.no->output_specs(), b.yes->output_specs(), std::max(b.yes->outputs().size(), b.no->outputs().size()));
 }
 
-const Op cond_op{.name = "cond", .doc = "The results of one of two functions.", .barrier = true, .places = true, .slow = true,
+const Op cond_op{.name = "cond", .doc = "The results of one of two functions.", .barrier = true, .places = true, .slow = true, .evaluates = true,
                  .read = read_cond, .check = check_cond, .infer = infer_cond, .vjp = vjp_cond, .jvp = jvp_cond, .vmap = vmap_cond,
                  .kernel = run_cond};
 

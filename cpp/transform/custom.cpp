@@ -17,7 +17,7 @@ struct Custom final : OwnAttrs {
   Rules rules;
   size_t arguments;  // the other inputs are the results
   Custom(Rules r, size_t n) : rules(std::move(r)), arguments(n) {}
-  void print(std::ostream& out) const override { out << arguments; }
+  void print(std::ostream& out) const override { out << "arguments=" << arguments; }
 };
 const Custom& custom_of(const Node& node) { return static_cast<const Custom&>(*node.attributes); }
 

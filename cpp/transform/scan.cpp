@@ -25,7 +25,7 @@ struct Scan final : OwnAttrs {
   // On a tape that is walked backward the last y are what `back` wants besides:
   size_t shown;         // outputs before them
   GraphRef back;        // (cotangents of the inexact outputs shown..., x..., constant..., kept...) -> those of the inexact inputs...
-  void print(std::ostream& out) const override { out << length << (reverse ? ", reverse" : ""); }
+  void print(std::ostream& out) const override { out << "length=" << length << ", reverse=" << (reverse ? "true" : "false"); }
   bool write(Tokens& out) const override {
     for (int64_t v : {length, int64_t(reverse), int64_t(carries), int64_t(xs)}) out.add(v);
     write_body(*body, out);
@@ -376,7 +376,7 @@ void check_scan(const Attrs* a, const Arrays& in) {
 }
 
 const Op scan_op{.name = "scan", .doc = "A loop over the slices of arrays that carries values along.", .barrier = true,
-                 .places = true, .slow = true, .read = read_scan, .check = check_scan, .infer = infer_scan, .vjp = vjp_scan, .jvp = jvp_scan, .keep = keep_scan,
+                 .places = true, .slow = true, .evaluates = true, .read = read_scan, .check = check_scan, .infer = infer_scan, .vjp = vjp_scan, .jvp = jvp_scan, .keep = keep_scan,
                  .vmap = vmap_scan, .kernel = run_scan};
 
 // Products of slices alone (x @ w, not of the carry) are made of all slices at once, before the loop: rows that

@@ -371,6 +371,7 @@ std::string Graph::print() const {
       out << comma << name(o);
       comma = ", ";
     }
+    if (const std::string attributes = text_of(step.attributes); !attributes.empty()) out << comma << attributes;
     out << ")";
     for (const Spec& spec : step.specs) out << "  " << spec.type << spec.shape;
     out << "\n";

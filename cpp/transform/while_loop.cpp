@@ -14,7 +14,7 @@ namespace {
 struct While final : OwnAttrs {
   GraphRef test, body;  // (carry..., constant...) -> bool; -> carry...
   size_t carries;
-  void print(std::ostream& out) const override { out << carries; }
+  void print(std::ostream& out) const override { out << "carries=" << carries; }
   bool write(Tokens& out) const override {
     out.add(int64_t(carries));
     write_body(*test, out);
@@ -158,7 +158,7 @@ void check_while(const Attrs* a, const Arrays& in) {
 }
 
 const Op while_op{.name = "while_loop", .doc = "A loop that goes on while its test holds.", .barrier = true, .places = true,
-                  .slow = true, .read = read_while, .check = check_while, .infer = infer_while, .vjp = vjp_while, .jvp = jvp_while, .vmap = vmap_while,
+                  .slow = true, .evaluates = true, .read = read_while, .check = check_while, .infer = infer_while, .vjp = vjp_while, .jvp = jvp_while, .vmap = vmap_while,
                   .kernel = run_while};
 
 }  // namespace

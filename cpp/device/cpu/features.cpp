@@ -30,6 +30,8 @@
 #include "base/fail.h"
 
 namespace lazulite::cpu {
+
+constinit LAZULITE_THREAD_LOCAL bool at_generic_level = false;
 namespace {
 
 #if LAZULITE_X86

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/ref.h"
+
 namespace lazulite::cpu {
 
 // Levels of kernels. avx2 is x86-64-v3 (AVX2, FMA, F16C, BMI); avx512 is x86-64-v4 (F, BW, CD, DQ,
@@ -26,7 +28,16 @@ struct Features {
 // The level in use. LAZULITE_ISA=generic|avx2|avx512|amx forces one; a name that is unknown, or a
 // level that the machine lacks, raises an Error that names what the machine has.
 const Features& features();
-inline Level level() { return features().level; }
+// While one lives, its thread computes at the generic level, without OpenBLAS and alone: what the other
+// levels are compared with.
+extern constinit LAZULITE_THREAD_LOCAL bool at_generic_level;
+struct GenericLevel {
+  GenericLevel() { at_generic_level = true; }
+  ~GenericLevel() { at_generic_level = before; }
+  GenericLevel(const GenericLevel&) = delete;
+  const bool before = at_generic_level;
+};
+inline Level level() { return at_generic_level ? Level::generic : features().level; }
 const char* level_name();  // "generic", "avx2", "avx512", "amx"
 
 std::string cpu_name();

@@ -195,7 +195,7 @@ OpenBlas& openblas() {
 }  // namespace
 
 void set_openblas_hint(std::string path) { openblas().set_hint(std::move(path)); }
-const Blas* blas() { return openblas().get(); }
+const Blas* blas() { return at_generic_level ? nullptr : openblas().get(); }
 std::string blas_status() { return openblas().status(); }
 void* blas_symbol(const char* name) { return openblas().symbol(name); }
 

@@ -480,7 +480,7 @@ void register_fork_handlers() {
 void parallel_for(int64_t chunks, FunctionRef<void(int64_t)> body, double cost_ns) {
   if (chunks <= 0) return;
   if (chunks > 1) cost_ns = std::max(cost_ns, least_ns.load(std::memory_order_relaxed));
-  if (chunks > 1 && cost_ns >= share_ns && !inside) {
+  if (chunks > 1 && cost_ns >= share_ns && !inside && !at_generic_level) {
     Pool& shared = pool();
     const int others = shared.threads() - 1;
     const bool wake = cost_ns >= wake_ns;

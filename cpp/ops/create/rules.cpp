@@ -18,7 +18,7 @@ struct Ramp {
   Scalar start, step;
   int64_t count;
   Dtype type;
-  auto tie() const { return std::tie(start, step, count, type); }
+  LAZULITE_FIELDS(start, step, count, type)
 };
 Specs infer_ramp(const Attrs* a, const Arrays&) {
   const Ramp& r = static_cast<const AttrsOf<Ramp>*>(a)->value;

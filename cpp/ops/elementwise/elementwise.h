@@ -44,7 +44,7 @@ array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool
 struct ElementwiseFamily {
   Row row;
   int operands;
-  const Kernel* kernels;  // by compute type, of the running level
+  const Kernel* (*kernels)();  // of the running level, by row and compute type
 };
 const std::vector<const Op*>& elementwise_ops();  // op->family is an ElementwiseFamily
 

@@ -61,7 +61,7 @@ Specs infer_row(const Row& row, const Arrays& in) {
 template <class R>
 Specs infer(const Attrs*, const Arrays& in) { return infer_row(R::row, in); }
 
-Kernel block(const Op& op, Dtype in, Dtype) { return family(op).kernels[op.row * dtype_count + int(compute_type(in))]; }
+Kernel block(const Op& op, Dtype in, Dtype) { return family(op).kernels()[op.row * dtype_count + int(compute_type(in))]; }
 
 // Batched operands get their lanes in front; the others are repeated.
 Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
@@ -140,7 +140,7 @@ std::vector<const Op*>& list() {
 }
 
 template <class R, class List>
-const Op& make_op(List all, int operands, const Kernel* kernels) {
+const Op& make_op(List all, int operands, const Kernel* (*kernels)()) {
   auto* shared = new ElementwiseFamily{R::row, operands, kernels};
   auto* op = new Op{.name = R::row.name, .doc = R::row.doc, .sort = Sort::elementwise, .family = shared,
                     .row = index_in(R::row.name, all), .check = operands == 1 ? check_row<R, 1> : check_row<R, 2>,
@@ -164,7 +164,7 @@ const Op& make_op(List all, int operands, const Kernel* kernels) {
 
 struct CastTo {
   Dtype type;
-  auto tie() const { return std::tie(type); }
+  LAZULITE_FIELDS(type)
 };
 Specs infer_cast(const Attrs* a, const Arrays& in) {
   return {Spec{in[0].shape(), static_cast<const AttrsOf<CastTo>*>(a)->value.type}};
@@ -215,7 +215,7 @@ const Op stop_op{.name = "stop_gradient", .doc = "The same value, constant to de
 
 namespace {
 template <class... R>
-void collect(rows<R...> all, int operands, const Kernel* kernels) {
+void collect(rows<R...> all, int operands, const Kernel* (*kernels)()) {
   (list().push_back(&make_op<R>(all, operands, kernels)), ...);
 }
 }  // namespace
@@ -223,7 +223,7 @@ void collect(rows<R...> all, int operands, const Kernel* kernels) {
 OpList value_ops() { return {&cast_op, &select_op, &stop_op}; }
 
 const std::vector<const Op*>& elementwise_ops() {
-  static const bool once = (collect(unary_rows{}, 1, elementwise_unary()), collect(binary_rows{}, 2, elementwise_binary()), true);
+  static const bool once = (collect(unary_rows{}, 1, elementwise_unary), collect(binary_rows{}, 2, elementwise_binary), true);
   (void)once;
   return list();
 }

@@ -4,6 +4,7 @@
 // an index error names index, axis and size.
 #pragma once
 #include <optional>
+#include <ostream>
 #include <vector>
 
 #include "graph/node.h"
@@ -11,6 +12,10 @@
 namespace lazulite {
 
 enum class Write : uint8_t { set, add, multiply, divide, maximum, minimum };
+inline std::ostream& operator<<(std::ostream& out, Write mode) {
+  constexpr const char* names[] = {"set", "add", "multiply", "divide", "maximum", "minimum"};
+  return out << names[int(mode)];
+}
 
 // Result (shape of the indices, then the other axes of a): element (i, r) is a at indices[k][i] on
 // axes[k] and r on the others. Indices broadcast with each other.

@@ -21,13 +21,13 @@ namespace {
 struct Gather {
   Axes axes;   // indexed axes of the source, one for each index array
   bool along;  // take_along_axis: one index array of the result's shape
-  auto tie() const { return std::tie(axes, along); }
+  LAZULITE_FIELDS(axes, along)
 };
 struct Scatter {
   Axes axes;
   bool along;
-  int mode;  // Write
-  auto tie() const { return std::tie(axes, along, mode); }
+  Write mode;
+  LAZULITE_FIELDS(axes, along, mode)
 };
 
 Shape other_axes(const Shape& shape, const Axes& axes) {
@@ -326,7 +326,7 @@ array Place::put(const array& source, const array& updates, Write mode) const {
   Arrays in{source};
   for (auto& i : indices) in.push_back(i);
   in.push_back(updates);
-  return record(scatter_op, attrs(Scatter{axes, along, int(mode)}), std::move(in), stream);
+  return record(scatter_op, attrs(Scatter{axes, along, mode}), std::move(in), stream);
 }
 
 Arrays only_source(size_t inputs, array gradient) {
@@ -518,7 +518,7 @@ void check_scatter(const Attrs* a, const Arrays& in) {
   check_indices("scatter", in, s.axes, s.along, 1);
   const Shape wanted = gathered_shape(in[0], in[1], s.axes, s.along);
   const array& updates = in.back();
-  if (updates.dtype() != in[0].dtype() || updates.shape() != wanted || s.mode < 0 || s.mode > int(Write::minimum))
+  if (updates.dtype() != in[0].dtype() || updates.shape() != wanted || s.mode > Write::minimum)
     fail(Kind::value, "scatter", "the values do not fit: got ", updates.dtype(), updates.shape(), ", expected ", in[0].dtype(), wanted);
 }
 const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .read = read_attrs<Gather>, .check = check_gather, .infer = infer_gather,
@@ -581,7 +581,7 @@ array scatter(const array& a, const std::vector<array>& indices, const array& up
   Arrays in;
   add_indices(in, indices, "scatter", s);
   const Shape shape = gathered_shape(a, in[0], at, false);
-  return write(Scatter{at, false, int(mode)}, a, in, broadcast_to(updates, shape, s), s);
+  return write(Scatter{at, false, mode}, a, in, broadcast_to(updates, shape, s), s);
 }
 
 array scatter_add(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, Stream s) {
@@ -605,7 +605,7 @@ array put_along_axis(const array& a, const array& indices, const Operand& values
     fail(Kind::value, "put_along_axis", "indices do not fit: got shape ", indices.shape(), " for an array of shape ", a.shape());
   shape[axis] = indices.shape()[axis];
   const array updates = broadcast_to(as_array(values, a.dtype(), "put_along_axis", s), shape, s);
-  return write(Scatter{{axis}, true, int(Write::set)}, a, {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
+  return write(Scatter{{axis}, true, Write::set}, a, {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
 }
 
 array take(const array& a, const array& indices, int axis, Stream s) {

@@ -318,6 +318,9 @@ double flops_matmul(const Node& node) {
   return 2.0 * double(size_of(node.out[0].spec.shape)) * double(a.back());
 }
 
+// Two ways to add k products are at most k + 2 units in the last place of the sum of their sizes apart.
+double ulp_matmul(const Node& node) { return double(node.inputs[0].shape().back()) + 2; }
+
 void check_matmul(const Attrs*, const Arrays& in) {
   check_inputs("matmul", in, 2);
   const Shape &a = in[0].shape(), &b = in[1].shape();
@@ -326,7 +329,7 @@ void check_matmul(const Attrs*, const Arrays& in) {
   if (!fits || a.back() != b[b.size() - 2]) fail(Kind::value, "matmul", "shapes do not fit: got ", a, " and ", b);
 }
 const Op matmul_op{.name = "matmul", .doc = "Products of matrices over the last two axes.", .check = check_matmul, .infer = infer_matmul,
-                   .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .sum_lanes = sum_lanes_matmul, .flops = flops_matmul, .kernel = matmul_kernel};
+                   .vjp = vjp_matmul, .jvp = jvp_matmul, .vmap = vmap_matmul, .sum_lanes = sum_lanes_matmul, .ulp = ulp_matmul, .flops = flops_matmul, .kernel = matmul_kernel};
 
 Shape batch_of(const array& a) { return Shape(a.shape().begin(), a.shape().end() - 2); }
 Shape with_matrix(Shape batch, int64_t rows, int64_t cols) {

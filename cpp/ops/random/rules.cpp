@@ -79,7 +79,7 @@ Arrays vmap_keys(const Node& node, const Arrays& in, const Axes& axes, Axes& out
 struct Bits {
   Shape shape;
   int width;
-  auto tie() const { return std::tie(shape, width); }
+  LAZULITE_FIELDS(shape, width)
 };
 Specs infer_bits(const Attrs* a, const Arrays& in) {
   const Bits& bits = static_cast<const AttrsOf<Bits>*>(a)->value;
@@ -127,7 +127,7 @@ const Op bits_op{.name = "random_bits", .doc = "Random bits from a key.", .read 
 
 struct Split {
   int64_t num;
-  auto tie() const { return std::tie(num); }
+  LAZULITE_FIELDS(num)
 };
 Specs infer_split(const Attrs* a, const Arrays& in) {
   Shape shape = lanes_of_key(in[0]);
@@ -161,7 +161,7 @@ const Op split_op{.name = "random_split", .doc = "New keys from a key.", .read =
 
 struct Shuffle {
   int64_t n;
-  auto tie() const { return std::tie(n); }
+  LAZULITE_FIELDS(n)
 };
 Specs infer_shuffle(const Attrs* a, const Arrays& in) {
   Shape shape = lanes_of_key(in[0]);
@@ -199,7 +199,7 @@ const Op shuffle_op{.name = "random_order", .doc = "0 ... n - 1 in random order.
 
 struct Reorder {
   bool back;
-  auto tie() const { return std::tie(back); }
+  LAZULITE_FIELDS(back)
 };
 extern const Op reorder_op;
 array reorder(const array& x, const array& order, bool back, Stream s = default_stream()) {

@@ -99,7 +99,7 @@ Split split_axes(const Bound& in, const Axes& axes) {
 struct Reduce {
   Axes axes;  // sorted, not negative
   bool keepdims;
-  auto tie() const { return std::tie(axes, keepdims); }
+  LAZULITE_FIELDS(axes, keepdims)
 };
 
 struct MonoidRow {

@@ -28,7 +28,7 @@ void copy_kernel(const Call& call) { copy_strided(call.in[0], call.out[0]); }
 // ---- broadcast_to
 struct BroadcastTo {
   Shape shape;
-  auto tie() const { return std::tie(shape); }
+  LAZULITE_FIELDS(shape)
 };
 Specs infer_broadcast(const Attrs* a, const Arrays& in) {
   return {Spec{static_cast<const AttrsOf<BroadcastTo>*>(a)->value.shape, in[0].dtype()}};
@@ -72,7 +72,7 @@ const Op broadcast_op{.name = "broadcast_to", .doc = "Repeats an array along axe
 // ---- reshape
 struct Reshape {
   Shape shape;
-  auto tie() const { return std::tie(shape); }
+  LAZULITE_FIELDS(shape)
 };
 Specs infer_reshape(const Attrs* a, const Arrays& in) {
   return {Spec{static_cast<const AttrsOf<Reshape>*>(a)->value.shape, in[0].dtype()}};
@@ -124,7 +124,7 @@ const Op reshape_op{.name = "reshape", .doc = "The same elements, in row-major o
 // ---- transpose
 struct Transpose {
   Axes axes;
-  auto tie() const { return std::tie(axes); }
+  LAZULITE_FIELDS(axes)
 };
 Specs infer_transpose(const Attrs* a, const Arrays& in) {
   Shape shape;
@@ -161,7 +161,7 @@ const Op transpose_op{.name = "transpose", .doc = "The axes in another order.", 
 // ---- slice and slice_update
 struct Slice {
   Shape start, step, size;
-  auto tie() const { return std::tie(start, step, size); }
+  LAZULITE_FIELDS(start, step, size)
   Shape stop() const {
     Shape out;
     for (size_t i = 0; i < start.size(); ++i) out.push_back(std::max<int64_t>(start[i] + step[i] * size[i], -1));
@@ -273,7 +273,7 @@ const Op slice_update_op{.name = "slice_update", .doc = "The array with a slice 
 // ---- concatenate
 struct Concatenate {
   int axis;
-  auto tie() const { return std::tie(axis); }
+  LAZULITE_FIELDS(axis)
 };
 Specs infer_concatenate(const Attrs* a, const Arrays& in) {
   const int axis = static_cast<const AttrsOf<Concatenate>*>(a)->value.axis;
@@ -340,7 +340,7 @@ const Op contiguous_op{.name = "contiguous", .doc = "The array in row-major orde
 
 struct ViewAs {
   Dtype type;
-  auto tie() const { return std::tie(type); }
+  LAZULITE_FIELDS(type)
 };
 Specs infer_view(const Attrs* a, const Arrays& in) {
   const Dtype to = static_cast<const AttrsOf<ViewAs>*>(a)->value.type;
@@ -378,7 +378,7 @@ const Op view_op{.name = "view", .doc = "The same bytes as another dtype.", .sor
 // ---- depends: the dependencies, then the inputs, which are passed on
 struct Depends {
   int inputs;
-  auto tie() const { return std::tie(inputs); }
+  LAZULITE_FIELDS(inputs)
 };
 size_t first_input(const Node& node) { return node.inputs.size() - node.out.size(); }
 Specs infer_depends(const Attrs* a, const Arrays& in) {

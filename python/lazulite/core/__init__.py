@@ -112,6 +112,24 @@ class debug_nans:
         _core._debug_nans(False)
 
 
+class debug_compare:
+    """A context manager that finds the first op whose result depends on how it is run: inside it, each step runs as
+    always and then once more op by op, at the generic instruction-set level, on one thread and without writing over
+    its inputs. RuntimeError names the op, its Python line, the first element that differs and what made the difference
+    (the level, fusion, a loop's body, or memory and threads). Products of matrices may differ by their error bound,
+    everything else is compared bit by bit. Slow, and takes memory for copies; for looking.
+
+    >>> with mx.debug_compare():
+    ...     mx.eval(mx.exp(mx.arange(4) / 3).sum())
+    """
+
+    def __enter__(self):
+        _core._debug_compare(True)
+
+    def __exit__(self, *exc):
+        _core._debug_compare(False)
+
+
 class PrintOptions:
     """How arrays print: `precision` significant digits, -1 for the default (6, float64: 8)."""
 

@@ -10,12 +10,13 @@ if TYPE_CHECKING:
 
 
 class ProfileRow:
-    """One kind of step: an op or fused group, what it makes, and the line that recorded it; sums over its calls."""
+    """One kind of step: an op or fused group (`text`: with its attributes), what it makes, and the line that recorded
+    it; sums over its calls."""
 
-    __slots__ = ("name", "result", "line", "calls", "seconds", "bytes", "flops")
+    __slots__ = ("name", "text", "result", "line", "calls", "seconds", "bytes", "flops")
 
-    def __init__(self, name: str, result: str, line: str, calls: int, seconds: float, bytes: int, flops: float):
-        self.name, self.result, self.line = name, result, line
+    def __init__(self, name: str, text: str, result: str, line: str, calls: int, seconds: float, bytes: int, flops: float):
+        self.name, self.text, self.result, self.line = name, text, result, line
         self.calls, self.seconds, self.bytes, self.flops = calls, seconds, bytes, flops
 
     def __repr__(self) -> str:
@@ -55,8 +56,8 @@ class profile:
     def rows(self) -> list:
         """A ProfileRow for each kind of step, the slowest first."""
         kinds: dict = {}
-        for name, result, line, _, _, own, size, flops, _ in self._profile.events():
-            row = kinds.setdefault((name, result, line), [0, 0, 0, 0.0])
+        for name, text, result, line, _, _, own, size, flops, _ in self._profile.events():
+            row = kinds.setdefault((name, text, result, line), [0, 0, 0, 0.0])
             for i, v in enumerate((1, own, size, flops)):
                 row[i] += v
         rows = [ProfileRow(*key, calls, own / 1e9, size, flops) for key, (calls, own, size, flops) in kinds.items()]
@@ -73,7 +74,7 @@ class profile:
             per = row.seconds or 1e-9
             file = row.line.rsplit("/", 1)[-1].removeprefix(" at ")
             table.append((
-                _short(row.name, 48), _short(row.result, 32), str(row.calls), f"{row.seconds * 1e3:.3f}",
+                _short(row.text, 48), _short(row.result, 32), str(row.calls), f"{row.seconds * 1e3:.3f}",
                 f"{100 * row.seconds / (total or 1e-9):.1f}%", f"{row.bytes / per / 1e9:.2f}" if row.bytes else "",
                 f"{row.flops / per / 1e9:.2f}" if row.flops else "", file,
             ))
@@ -89,9 +90,9 @@ class profile:
     def save(self, file: Union[str, Any]) -> None:
         """Writes a Chrome trace (JSON) to a path or an open text file."""
         events = [
-            {"name": name, "ph": "X", "ts": start / 1e3, "dur": spent / 1e3, "pid": 1, "tid": thread,
+            {"name": text, "ph": "X", "ts": start / 1e3, "dur": spent / 1e3, "pid": 1, "tid": thread,
              "args": {"result": result, "line": line.removeprefix(" at "), "bytes": size, "flops": flops}}
-            for name, result, line, start, spent, _, size, flops, thread in self._profile.events()
+            for _, text, result, line, start, spent, _, size, flops, thread in self._profile.events()
         ]
         import json  # takes longer to import than all of this package
 
