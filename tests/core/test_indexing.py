@@ -121,7 +121,9 @@ def test_masks():
     with pytest.raises(IndexError):
         b[mx.array([True, False])] = 1
     with pytest.raises(ValueError):
-        b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])
+        b[mx.array([True, True, True])] = mx.array([1.0, 2.0])
+    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # the first ones are taken
+    assert b.tolist() == [1, 4, 2]
 
 
 def test_repeated_indices():
