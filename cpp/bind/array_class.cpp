@@ -7,6 +7,7 @@
 #include <new>
 #include <vector>
 
+#include "base/sanitize.h"
 #include "eval/eval.h"
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
@@ -19,8 +20,8 @@ PyTypeObject* array_type = nullptr;
 
 namespace {
 
-constexpr int pool_size = 256;
-PyArray* pool[pool_size];  // dead objects, under the GIL
+constexpr int pool_size = sanitize::keep_spares ? 256 : 0;
+PyArray* pool[pool_size + 1];  // dead objects, under the GIL
 int pooled = 0;
 
 PyArray* make_object(PyTypeObject* type) {
@@ -69,10 +70,10 @@ struct Elementwise {
     const Op& op = elementwise_op<R>();
     const Stream s = default_stream();
     if (is_array(a)) {
-      if (is_array(b)) return binary(op, unwrap(a), unwrap(b), s);
-      if (is_operand_number(b)) return binary(op, unwrap(a), to_scalar(b, op.name), false, s);
+      if (is_array(b)) return binary(op, peek(a), peek(b), s);
+      if (is_operand_number(b)) return binary(op, peek(a), to_scalar(b, op.name), false, s);
     } else if (is_operand_number(a)) {
-      return binary(op, unwrap(b), to_scalar(a, op.name), true, s);
+      return binary(op, peek(b), to_scalar(a, op.name), true, s);
     }
     return binary(op, to_operand(a, op.name), to_operand(b, op.name), s);
   }
@@ -99,8 +100,8 @@ PyObject* inplace_slot(PyObject* a, PyObject* b) {
   if (!fits(b)) return binary_slot<F>(a, b);
   return guarded([&] {
     array result = F::call(a, b);
-    before_change(unwrap(a));
-    unwrap(a) = std::move(result);
+    before_change(peek(a));
+    retarget(a, std::move(result));
     return Py_NewRef(a);
   });
 }
@@ -158,7 +159,7 @@ PyObject* float_slot(PyObject* a) {
 }
 PyObject* index_slot(PyObject* a) {
   return guarded([&] {
-    const array& x = unwrap(a);
+    const array x = unwrap(a);
     if (x.ndim() != 0 || !is_integral(x.dtype()))
       fail(Kind::type, "index", "not a 0-d integer array: got shape ", x.shape(), " and dtype ", x.dtype());
     return to_number(x.item());
@@ -186,7 +187,7 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
 Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4); }  // by identity
 
 Py_ssize_t length(PyObject* self) {
-  const array& a = unwrap(self);
+  const array& a = peek(self);
   if (a.ndim() == 0) {
     PyErr_SetString(PyExc_TypeError, "len() of a 0-d array");
     return -1;
@@ -195,7 +196,7 @@ Py_ssize_t length(PyObject* self) {
 }
 
 PyObject* item_at(PyObject* self, Py_ssize_t i) {
-  const array& a = unwrap(self);
+  const array a = unwrap(self);
   if (i < 0 || a.ndim() == 0 || i >= a.shape()[0]) {
     PyErr_SetString(PyExc_IndexError, "index out of range");
     return nullptr;
@@ -204,7 +205,7 @@ PyObject* item_at(PyObject* self, Py_ssize_t i) {
 }
 
 PyObject* iterate(PyObject* self) {
-  if (unwrap(self).ndim() == 0) {
+  if (peek(self).ndim() == 0) {
     PyErr_SetString(PyExc_TypeError, "iteration over a 0-d array");
     return nullptr;
   }
@@ -236,8 +237,8 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
   }
   try {
     array result = set_item(unwrap(self), key, value, Write::set);
-    before_change(unwrap(self));
-    unwrap(self) = std::move(result);
+    before_change(peek(self));
+    retarget(self, std::move(result));
     return 0;
   } catch (...) {
     set_error();
@@ -250,17 +251,18 @@ PyObject* repr(PyObject* self) {
 }
 
 // ---- properties
-PyObject* get_shape(PyObject* self, void*) {
-  const Shape& shape = unwrap(self).shape();
+PyObject* shape_tuple(const array& a) {
+  const Shape& shape = a.shape();
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
   for (size_t i = 0; i < shape.size(); ++i) PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
   return tuple;
 }
-PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(unwrap(self).ndim()); }
-PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(unwrap(self).size()); }
-PyObject* get_dtype(PyObject* self, void*) { return from_dtype(unwrap(self).dtype()); }
-PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(size_of(unwrap(self).dtype())); }
-PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(unwrap(self).nbytes()); }
+PyObject* get_shape(PyObject* self, void*) { return shape_tuple(peek(self)); }
+PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(peek(self).ndim()); }
+PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(peek(self).size()); }
+PyObject* get_dtype(PyObject* self, void*) { return from_dtype(peek(self).dtype()); }
+PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(size_of(peek(self).dtype())); }
+PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(peek(self).nbytes()); }
 PyObject* get_T(PyObject* self, void*) { return guarded([&] { return wrap(transpose(unwrap(self))); }); }
 PyObject* get_mT(PyObject* self, void*) { return guarded([&] { return wrap(matrix_transpose(unwrap(self))); }); }
 PyObject* get_real(PyObject* self, void*) { return guarded([&] { return wrap(real(unwrap(self))); }); }
@@ -283,7 +285,7 @@ PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
   PyObject* numpy = PyImport_ImportModule("numpy");
   if (!numpy) return nullptr;
   return guarded([&]() -> PyObject* {
-    const array& a = unwrap(self);
+    const array a = unwrap(self);
     // NumPy has bfloat16 only from ml_dtypes; without it the values come as float32.
     PyObject* brain = nullptr;
     if (a.dtype() == bfloat16) {
@@ -325,14 +327,14 @@ PyObject* method_reduce(PyObject* self, PyObject*) {
     PyObject* build = module ? PyObject_GetAttrString(module, "_unpickle") : nullptr;
     Py_XDECREF(module);
     if (!build) return nullptr;
-    PyObject* shape = get_shape(self, nullptr);
+    PyObject* shape = shape_tuple(a);
     PyObject* out = Py_BuildValue("N(NsN)", build, bytes, name_of(a.dtype()), shape);
     return out;
   });
 }
 PyObject* method_format(PyObject* self, PyObject* spec) {
   return guarded([&]() -> PyObject* {
-    const array& a = unwrap(self);
+    const array a = unwrap(self);
     if (a.ndim() == 0 || (a.size() == 1 && PyUnicode_GetLength(spec) > 0)) {
       PyObject* number = to_number(a.item());
       PyObject* text = PyObject_Format(number, spec);
@@ -351,7 +353,7 @@ PyObject* method_round(PyObject* self, PyObject* args) {
 }
 
 PyObject* get_at(PyObject* self, void*) { return guarded([&] { return make_at(self); }); }
-PyObject* get_device(PyObject* self, void*) { return guarded([&] { return from_device(unwrap(self).node()->stream.device); }); }
+PyObject* get_device(PyObject* self, void*) { return guarded([&] { return from_device(peek(self).node()->stream.device); }); }
 PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"stream", "max_version", "dl_device", "copy", nullptr};
   PyObject *stream = Py_None, *version = Py_None, *device = Py_None, *copy = Py_None;
@@ -360,7 +362,7 @@ PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&]() -> PyObject* {
     long major = 0;
     if (PyTuple_Check(version) && PyTuple_GET_SIZE(version) == 2) major = PyLong_AsLong(PyTuple_GET_ITEM(version, 0));
-    return to_dlpack(unwrap(self), major >= 1, copy == Py_True);
+    return to_dlpack(self, major >= 1, copy == Py_True);
   });
 }
 PyObject* method_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", 1, 0); }
@@ -377,7 +379,7 @@ PyObject* method_setstate(PyObject* self, PyObject* state) {
   if (!PyArg_ParseTuple(state, "OO", &build, &arguments)) return nullptr;
   PyObject* made = PyObject_CallObject(build, arguments);
   if (!made) return nullptr;
-  if (is_array(made)) unwrap(self) = unwrap(made);
+  if (is_array(made)) retarget(self, unwrap(made));
   Py_DECREF(made);
   Py_RETURN_NONE;
 }
@@ -440,10 +442,20 @@ Waiting& waiting() {
 
 void release_python(void (*release)(void*), void* object) {
   if (!Py_IsInitialized()) return;
-  if (PyGILState_Check()) return release(object);
-  const std::lock_guard<std::mutex> guard(waiting().mutex);
-  waiting().objects.emplace_back(release, object);
-  any_waiting.store(true, std::memory_order_release);
+  if (PyGILState_Check() && !evaluating()) return release(object);
+  bool first;
+  {
+    const std::lock_guard<std::mutex> guard(waiting().mutex);
+    first = waiting().objects.empty();
+    waiting().objects.emplace_back(release, object);
+    any_waiting.store(true, std::memory_order_release);
+  }
+  // Asks Python's main thread, which needs no GIL. When its list is full, the next call here will do it.
+  if (first)
+    Py_AddPendingCall([](void*) {
+      release_waiting();
+      return 0;
+    }, nullptr);
 }
 
 void release_waiting() {
@@ -457,7 +469,6 @@ void release_waiting() {
 }
 
 PyObject* wrap(array value) {
-  if (any_waiting.load(std::memory_order_relaxed)) release_waiting();
   PyArray* o = make_object(array_type);
   if (!o) return nullptr;
   new (&o->value) array(std::move(value));

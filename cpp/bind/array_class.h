@@ -22,11 +22,24 @@ struct PyArray {
 
 extern PyTypeObject* array_type;
 inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type; }  // it cannot be subclassed
-inline array& unwrap(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
+// The array of an object, as a handle of one's own: while something is evaluated, or Python code runs, another
+// thread may give the object another value. `const`, so that nobody assigns to the copy.
+inline const array unwrap(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
+// For a look at shape and dtype, and to record a node: valid until anything is evaluated or runs Python code.
+inline const array& peek(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
+// In-place syntax: the object has another value from now on.
+inline void retarget(PyObject* o, array value) { std::swap(reinterpret_cast<PyArray*>(o)->value, value); }
 PyObject* wrap(array);  // new reference; null with an error set
 inline bool is_operand_number(PyObject* o) {
   return PyBool_Check(o) || PyLong_Check(o) || PyFloat_Check(o) || PyComplex_Check(o);
 }
+
+// Objects of Python that die with a buffer or a node: at once where the thread holds the GIL and evaluates
+// nothing, else when Python's main thread or the next call of any function here gets to it. No worker waits
+// for the GIL.
+void release_python(void (*release)(void*), void* object);
+void release_waiting();
+extern std::atomic<bool> any_waiting;
 
 // Thrown when a Python error is set already.
 struct PythonError {};
@@ -34,6 +47,7 @@ struct PythonError {};
 void set_error(const char* function = "");
 template <class F>
 PyObject* guarded(F&& f, const char* function = "") {
+  if (any_waiting.load(std::memory_order_relaxed)) release_waiting();
   try {
     return f();
   } catch (...) {
@@ -81,8 +95,8 @@ array make_array(PyObject* value, std::optional<Dtype> dtype, bool copy = true);
 // DLPack: an object's memory as an array (shared or copied), and a capsule of an array's.
 bool has_dlpack(PyObject*);
 array from_dlpack(PyObject*, std::optional<bool> copy);
-PyObject* to_dlpack(array&, bool versioned, bool copy);
-void make_shareable(array&);
+PyObject* to_dlpack(PyObject* array, bool versioned, bool copy);
+array shareable(PyObject* array);  // evaluated; its memory may be written by others from now on
 // The memory of a buffer or DLPack object, shared where it can be.
 array share_array(PyObject*, std::optional<Dtype> dtype, std::optional<bool> copy);
 PyObject* to_list(const array&);
@@ -95,12 +109,6 @@ void set_precision(int);
 array get_item(const array&, PyObject* key);
 array set_item(const array&, PyObject* key, PyObject* value, Write mode);
 PyObject* make_at(PyObject* array);
-
-// Objects of Python that die with a buffer: at once where the thread holds the GIL, else at the next
-// array that Python makes. No worker waits for the GIL.
-void release_python(void (*release)(void*), void* object);
-void release_waiting();
-extern std::atomic<bool> any_waiting;
 
 PyObject* make_array_type(PyObject* module);
 int get_buffer(PyObject*, Py_buffer*, int flags);

@@ -2,6 +2,7 @@
 // graph is replayed. core/_compile.py makes the graphs and says what a call means; this makes it quick.
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -95,15 +96,19 @@ struct Key {
       for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names.ptr()); ++i) {
         PyObject* name = PyList_GET_ITEM(names.ptr(), i);
         add_name(name);
-        PyObject* value = PyDict_GetItemWithError(o, name);
+        const auto value = py::reinterpret_borrow<py::object>(PyDict_GetItemWithError(o, name));
         if (!value) fail(Kind::value, "compile", "a dict that changes while it is read");
-        add_tree(value, depth + 1);
+        add_tree(value.ptr(), depth + 1);
       }
     } else if (PyTuple_Check(o) || PyList_Check(o)) {
       const bool tuple = PyTuple_Check(o);
       const Py_ssize_t n = tuple ? PyTuple_GET_SIZE(o) : PyList_GET_SIZE(o);
       tag('('), raw(Py_TYPE(o)), raw(n);
-      for (Py_ssize_t i = 0; i < n; ++i) add_tree(tuple ? PyTuple_GET_ITEM(o, i) : PyList_GET_ITEM(o, i), depth + 1);
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        if (!tuple && i >= PyList_GET_SIZE(o)) fail(Kind::value, "compile", "a list that changes while it is read");
+        const auto item = py::reinterpret_borrow<py::object>(tuple ? PyTuple_GET_ITEM(o, i) : PyList_GET_ITEM(o, i));
+        add_tree(item.ptr(), depth + 1);
+      }
     } else if (!add_constant(o)) {
       fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ", Py_TYPE(o)->tp_name,
            ", expected a tree (list, tuple, dict) of arrays, numbers, strings and None");
@@ -138,12 +143,16 @@ struct Key {
       tag('D'), raw(PyDict_GET_SIZE(o));
       PyObject *name, *value;
       Py_ssize_t at = 0;
-      while (PyDict_Next(o, &at, &name, &value)) add_name(name);
-      at = 0;
-      while (PyDict_Next(o, &at, &name, &value)) add_held(value, depth + 1);
+      // Names first, and all held: what follows may run Python code.
+      std::vector<std::pair<py::object, py::object>> entries;
+      while (PyDict_Next(o, &at, &name, &value))
+        entries.emplace_back(py::reinterpret_borrow<py::object>(name), py::reinterpret_borrow<py::object>(value));
+      for (auto& entry : entries) add_name(entry.first.ptr());
+      for (auto& entry : entries) add_held(entry.second.ptr(), depth + 1);
     } else if (PyList_Check(o)) {
       tag('L'), raw(PyList_GET_SIZE(o));
-      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) add_held(PyList_GET_ITEM(o, i), depth + 1);
+      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i)
+        add_held(py::reinterpret_borrow<py::object>(PyList_GET_ITEM(o, i)).ptr(), depth + 1);
     } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
       const Py_ssize_t n = PyObject_Length(o);
       if (n < 0) throw PythonError{};
@@ -273,9 +282,12 @@ struct Entry {
   }
 };
 
+// A call holds its entry: while Python runs, another thread, or the call itself, may drop it from the cache.
+using EntryRef = std::shared_ptr<Entry>;
+
 struct State {
   py::object fun, inputs, outputs, dynamic;
-  std::unordered_map<std::string, Entry> entries;
+  std::unordered_map<std::string, EntryRef> entries;
   Cells own;  // cells that the function binds when it is traced: a side effect
   size_t limit = 64;
   uint64_t clock = 0;
@@ -300,16 +312,19 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) Py_VISIT(o->ptr());
   for (auto& cell : s.own) Py_VISIT(cell.ptr());
   for (auto& [key, entry] : s.entries) {
-    Py_VISIT(entry.made.ptr());
-    for (auto& o : entry.named) Py_VISIT(o.ptr());
+    if (entry.use_count() > 1) continue;  // a call has it, too
+    Py_VISIT(entry->made.ptr());
+    for (auto& o : entry->named) Py_VISIT(o.ptr());
   }
   return 0;
 }
 int clear(PyObject* self) {
   State& s = state_of(self);
-  for (auto* o : {&s.fun, &s.inputs, &s.outputs, &s.dynamic}) *o = py::object();
-  s.entries.clear();
-  s.own.clear();
+  // What dies may run Python code: the members are empty by then.
+  State old;
+  for (auto member : {&State::fun, &State::inputs, &State::outputs, &State::dynamic}) std::swap(old.*member, s.*member);
+  std::swap(old.entries, s.entries);
+  std::swap(old.own, s.own);
   return 0;
 }
 void dealloc(PyObject* self) {
@@ -337,22 +352,26 @@ struct Turn {
   }
 };
 
-Entry& insert(State& s, Key& key, py::object made) {
-  while (s.entries.size() >= s.limit && !s.entries.empty()) {
-    auto oldest = s.entries.begin();
+EntryRef insert(State& s, Key& key, py::object made) {
+  auto entry = std::make_shared<Entry>();
+  entry->graph = made.attr("graph").cast<PyGraph&>().graph;
+  entry->result = Result::of(made.attr("result"));
+  entry->writes = !made.attr("state").is_none();
+  const py::object random = made.attr("random");
+  if (!random.is_none()) entry->random = random.attr("index").cast<Py_ssize_t>();
+  entry->made = std::move(made);
+  entry->named = std::move(key.named);
+  std::vector<EntryRef> dropped;  // die last: that may run Python code
+  EntryRef& place = s.entries[std::move(key.bytes)];
+  dropped.push_back(std::exchange(place, entry));
+  while (s.entries.size() > s.limit) {
+    auto oldest = s.entries.end();
     for (auto at = s.entries.begin(); at != s.entries.end(); ++at)
-      if (at->second.used < oldest->second.used) oldest = at;
+      if (at->second != entry && (oldest == s.entries.end() || at->second->used < oldest->second->used)) oldest = at;
+    dropped.push_back(std::move(oldest->second));
     s.entries.erase(oldest);
   }
-  Entry entry;
-  entry.graph = made.attr("graph").cast<PyGraph&>().graph;
-  entry.result = Result::of(made.attr("result"));
-  entry.writes = !made.attr("state").is_none();
-  const py::object random = made.attr("random");
-  if (!random.is_none()) entry.random = random.attr("index").cast<Py_ssize_t>();
-  entry.made = std::move(made);
-  entry.named = std::move(key.named);
-  return s.entries[std::move(key.bytes)] = std::move(entry);
+  return entry;
 }
 
 PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -376,9 +395,9 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     const size_t closure = key.bytes.size();
     key.add_closure(s.fun.ptr());
     auto found = s.entries.find(key.bytes);
-    Entry* entry;
-    if (found != s.entries.end() && found->second.fresh()) {
-      entry = &found->second;
+    EntryRef entry;
+    if (found != s.entries.end() && found->second->fresh()) {
+      entry = found->second;
     } else {
       const uint64_t now = capture_clock().load();
       std::vector<std::pair<py::object, py::object>> cells;
@@ -393,7 +412,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
         key.named.clear();
         key.add_closure(s.fun.ptr());
       }
-      entry = &insert(s, key, std::move(made));
+      entry = insert(s, key, std::move(made));
       entry->traced = entry->looked = now;
     }
     entry->used = ++s.clock;
@@ -403,8 +422,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     if (e.random >= 0) random::set_default_key(values[size_t(e.random)]);
     if (!e.writes) return e.result.make(values).release().ptr();
     py::object result = e.result.make(values);
-    const py::object made = e.made;  // writing may call this function again, and drop the entry
-    py::reinterpret_borrow<py::object>(self).attr("_outputs").attr("write")(made.attr("state"), to_list(values));
+    py::reinterpret_borrow<py::object>(self).attr("_outputs").attr("write")(e.made.attr("state"), to_list(values));
     return result.release().ptr();
   });
 }

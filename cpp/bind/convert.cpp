@@ -52,7 +52,7 @@ Scalar to_scalar(PyObject* o, const Argument& at) {
 }
 
 Operand to_operand(PyObject* o, const Argument& at) {
-  if (is_array(o)) return unwrap(o);
+  if (is_array(o)) return peek(o);
   if (is_operand_number(o) || is_number(o)) return to_scalar(o, at);
   if (o == Py_None || PyList_Check(o) || PyTuple_Check(o) || PyType_Check(o) ||
       !(PyObject_CheckBuffer(o) || has_dlpack(o) || PyObject_HasAttrString(o, "__array__")))
@@ -398,7 +398,9 @@ const char* format_of(Dtype t) {
 
 // Others may write to it from now on: never donated. What shares memory with a constant gets its own, since
 // equal constants are one node; its broadcast axes stay.
-void make_shareable(array& a) {
+array shareable(PyObject* self) {
+  const array known = unwrap(self);
+  array a = known;
   a.eval();
   if (is_constant(a) || a.slot().storage.buffer->constant) {
     const Slot slot = a.slot();
@@ -411,16 +413,19 @@ void make_shareable(array& a) {
     for (size_t i = 0; i < part.shape.size(); ++i)
       if (part.shape[i] != slot.spec.shape[i]) own.strides[i] = 0;
     a = from_storage(slot.spec, std::move(own));
+    if (peek(self).same(known)) retarget(self, a);
   }
   a.slot().storage.buffer->foreign = true;
+  return a;
 }
 
 int get_buffer(PyObject* self, Py_buffer* out, int flags) {
   try {
-    array& a = unwrap(self);
+    array a = unwrap(self);
     const char* format = format_of(a.dtype());
     if (!format) fail(Kind::value, "buffer", "no buffer format for ", a.dtype());
-    make_shareable(a);
+    if (a.ndim() > 64) fail(Kind::value, "buffer", "too many axes: got ", a.ndim());
+    a = shareable(self);
     auto refuse = [](const char* why) {
       PyErr_SetString(PyExc_BufferError, why);
       throw PythonError{};

@@ -177,8 +177,8 @@ array from_dlpack(PyObject* o, std::optional<bool> copy) {
   return made;
 }
 
-PyObject* to_dlpack(array& given, bool versioned, bool copy) {
-  if (!copy) make_shareable(given);
+PyObject* to_dlpack(PyObject* self, bool versioned, bool copy) {
+  const array given = copy ? unwrap(self) : shareable(self);
   array a = given;
   if (copy) {
     a = contiguous(a);

@@ -108,7 +108,7 @@ const Register rows{"", {
         }, "True when the dtype is of the kind named as in the array API standard ('integral', 'real floating', ...), of a\n"
            "category or dtype, or of one of a tuple of these.\n\n>>> mx.isdtype(mx.int8, 'integral')\nTrue"),
     def("can_cast(from_, to)", [](PyObject* from, PyObject* to) {
-          return can_cast(is_array(from) ? unwrap(from).dtype() : wanted(from, "can_cast"), wanted(to, "can_cast"));
+          return can_cast(is_array(from) ? peek(from).dtype() : wanted(from, "can_cast"), wanted(to, "can_cast"));
         }, "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n>>> mx.can_cast(mx.int32, mx.float16)\nTrue"),
     def("result_type(*arrays_and_dtypes)", [](PyObject* all) {
           const Py_ssize_t n = PyTuple_GET_SIZE(all);
@@ -116,7 +116,7 @@ const Register rows{"", {
           Dtype t = bool_;
           for (Py_ssize_t i = 0; i < n; ++i) {
             PyObject* o = PyTuple_GET_ITEM(all, i);
-            const Dtype d = is_array(o) ? unwrap(o).dtype() : wanted(o, "result_type");
+            const Dtype d = is_array(o) ? peek(o).dtype() : wanted(o, "result_type");
             t = i ? promote(t, d) : d;
           }
           return t;

@@ -24,7 +24,7 @@ namespace {
 // The arrays of a tree; anything else is passed over.
 void collect(PyObject* o, std::vector<array>& out, int depth = 0) {
   if (is_array(o)) {
-    out.push_back(unwrap(o));
+    out.push_back(peek(o));
     return;
   }
   if (depth > 100) fail(Kind::value, "eval", "containers nested deeper than 100");
@@ -43,7 +43,7 @@ void collect(PyObject* o, std::vector<array>& out, int depth = 0) {
 PyObject* py_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n == 1 && is_array(args[0])) {
-      array(unwrap(args[0])).eval();
+      array(peek(args[0])).eval();
       Py_RETURN_NONE;
     }
     std::vector<array> arrays;
@@ -73,7 +73,8 @@ PyMethodDef fast_functions[] = {
 void* release_gil() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
 void acquire_gil(void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }
 void poll_signals() {
-  if (PyGILState_Check() && PyErr_CheckSignals() != 0) throw PythonError{};
+  if (!PyGILState_Check()) return;
+  if (PyErr_CheckSignals() != 0) throw PythonError{};
 }
 
 // " at file.py, line 3" of the Python code that runs; lines of this package are passed over.

@@ -49,7 +49,7 @@ IndexItem read_item(PyObject* o, bool writing) {
     return {IndexItem::indices, 0, {}, {}, {}, constant(o == Py_True, {}, bool_)};
   }
   if (is_array(o)) {
-    const array& a = unwrap(o);
+    const array a = unwrap(o);
     if (!is_integral(a.dtype())) fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
     return {IndexItem::indices, 0, {}, {}, {}, a};
   }

@@ -71,7 +71,7 @@ std::vector<Def> family_rows() {
       if (two)
         d.invoke = [op](PyObject* const* v) {
           const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2]);
-          if (is_array(v[0]) && is_array(v[1])) return wrap(binary(*op, unwrap(v[0]), unwrap(v[1]), s));
+          if (is_array(v[0]) && is_array(v[1])) return wrap(binary(*op, peek(v[0]), peek(v[1]), s));
           const Operand a = to_operand(v[0], {op->name, "a"}), b = to_operand(v[1], {op->name, "b"});
           return wrap(binary(*op, a, b, s));
         };

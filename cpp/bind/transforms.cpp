@@ -28,7 +28,7 @@ ArrayList from_list(const py::handle& list) {
       continue;
     }
     if (!is_array(item.ptr())) fail(Kind::type, "transform", "not an array: got ", Py_TYPE(item.ptr())->tp_name);
-    out.push_back(unwrap(item.ptr()));
+    out.push_back(peek(item.ptr()));
   }
   return out;
 }
@@ -106,11 +106,15 @@ void add_transforms(py::module_& m) {
   m.def("_tracing", [] { return current_trace() != nullptr; });
   m.def("_copy_handle", [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
   m.def("_set_handle", [](py::handle a, py::handle b) {
-    if (unwrap(a.ptr()).node()->captured.load()) note_change(*unwrap(a.ptr()).node());
-    unwrap(a.ptr()) = unwrap(b.ptr());
+    if (peek(a.ptr()).node()->captured.load()) note_change(*peek(a.ptr()).node());
+    retarget(a.ptr(), unwrap(b.ptr()));
   });
-  m.def("_swap_handles", [](py::handle a, py::handle b) { std::swap(unwrap(a.ptr()), unwrap(b.ptr())); });
-  m.def("_same_handle", [](py::handle a, py::handle b) { return unwrap(a.ptr()).same(unwrap(b.ptr())); });
+  m.def("_swap_handles", [](py::handle a, py::handle b) {
+    const array before = unwrap(a.ptr());
+    retarget(a.ptr(), unwrap(b.ptr()));
+    retarget(b.ptr(), before);
+  });
+  m.def("_same_handle", [](py::handle a, py::handle b) { return peek(a.ptr()).same(peek(b.ptr())); });
 }
 
 }  // namespace lazulite::bind

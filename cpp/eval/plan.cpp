@@ -4,6 +4,7 @@
 #include "graph/origin.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <deque>
@@ -494,9 +495,13 @@ struct Planner {
 
 }  // namespace
 
-void Run::wait() {
+void Run::wait(const std::function<void()>& between) {
   std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return done; });
+  while (!changed.wait_for(lock, std::chrono::milliseconds(50), [&] { return done; })) {
+    lock.unlock();
+    between();
+    lock.lock();
+  }
 }
 
 void Run::finish() {

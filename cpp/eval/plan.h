@@ -1,6 +1,7 @@
 // Plan: which pending nodes run, in what order, in which groups. Data; built under the plan lock.
 #pragma once
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -14,11 +15,14 @@ namespace lazulite {
 
 // An evaluation under way. Whoever needs a node that it claimed waits for the end of the run.
 struct Run : Counted {
-  void wait();    // never with the GIL held
+  // Never with the GIL held. Meanwhile `between` is called about every 50 ms; what it throws ends the waiting.
+  void wait(const std::function<void()>& between);
   void finish();
-  bool done = false;
-  // What a forked child needs to know of the runs of threads that it does not have. Under the plan lock,
-  // but for `current`.
+  bool done = false;  // under `mutex`
+  bool background = false;
+  uint32_t stream = 0;                   // of a background run
+  std::atomic<bool> cancelled{false};    // a background run that nobody wants to wait for: it stops at its next step
+  // Under the plan lock, but for `current`: what it does, for forked children and for those who look for cycles.
   struct Plan* plan = nullptr;
   std::atomic<int64_t> current{-1};  // the unit that runs
   std::thread::id thread;

@@ -1,11 +1,13 @@
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <memory>
 
 #include "device/cpu/allocator.h"
-#include "device/cpu/pool.h"
+#include "device/cpu/streams.h"
 #include "eval/compare.h"
 #include "eval/plan.h"
 #include "eval/profile.h"
@@ -16,6 +18,7 @@ namespace lazulite {
 namespace {
 
 WaitHooks hooks;
+constexpr auto poll_time = std::chrono::milliseconds(50);
 constexpr double long_work = 200e3;  // elements from which the GIL is released: about 0.1 to 1 ms
 
 // While it lives the GIL is not held (where it was).
@@ -50,6 +53,30 @@ struct Unlocked {
 
 LAZULITE_THREAD_LOCAL Unlocked* outermost = nullptr;  // of the run that kernels of this thread belong to
 
+// What this thread is running, the innermost first: kernels, signal handlers and finalizers evaluate in turn.
+struct Active;
+LAZULITE_THREAD_LOCAL Active* active = nullptr;
+struct Active {
+  const Run* const run;
+  Active* const outer;
+  explicit Active(const Run* r) : run(r), outer(active) { active = this; }
+  ~Active() { active = outer; }
+  Active(const Active&) = delete;
+};
+
+// Thrown where a run ends before its time and nothing has failed: what it had claimed is pending again.
+struct Interrupted {};  // a run of another thread, whose results were needed, has: try again
+struct Cancelled {};    // nobody waits for this background run any longer
+// An input has failed: so have those that need it.
+struct Inherited {
+  Ref<Failure> failure;
+};
+
+void check_cancelled() {
+  for (const Active* a = active; a; a = a->outer)
+    if (a->run->cancelled.load(std::memory_order_relaxed)) throw Cancelled{};
+}
+
 // The plan lock: tried first; only a failure lets go of the GIL, which is taken again when the lock
 // is gone: nobody waits for the GIL with the lock held, so a holder of the GIL may wait for it.
 struct PlanLock {
@@ -62,27 +89,28 @@ struct PlanLock {
   }
 };
 
-// Inputs are ready, or members of this run's own group; a run that was interrupted leaves neither.
+// Inputs are ready, or members of this run's own group.
 void check_inputs(const Node& node) {
   for (const array& input : node.inputs) {
     const Node& from = *input.node();
-    if (from.op->sort == Sort::constant) continue;
+    if (from.op->sort == Sort::constant && node.op->sort == Sort::elementwise) continue;
     const State state = from.state.load(std::memory_order_acquire);
-    if (state == State::failed) throw from.failure->error;
-    if (state == State::pending || (state == State::claimed && from.run.load() != node.run.load()))
-      fail(Kind::runtime, node.op->name, "the evaluation of an input was interrupted in another thread");
+    if (state == State::failed) throw Inherited{from.failure};
+    if (state == State::pending || (state == State::claimed && from.run.load() != node.run.load())) throw Interrupted{};
   }
 }
 
 void set_ready(Node& node) { node.state.store(State::ready, std::memory_order_release); }
 
-void run_single(const Unit& unit) {
+// `spoilt` is set as soon as an input may have been written over: then the unit cannot run again.
+void run_single(const Unit& unit, bool& spoilt) {
   Node& node = *unit.members[0].node;
   SmallVector<Bound, 3> in;
   for (const array& input : node.inputs) in.push_back(bound(input.slot().spec, input.slot().storage));
   SmallVector<Storage, 1> out;
   out.resize(node.out.size());
-  run_op(node, std::move(in), node.op->update && may_donate(unit, node.inputs[0]), out);
+  spoilt = node.op->update && may_donate(unit, node.inputs[0]);
+  run_op(node, std::move(in), spoilt, out);
   for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(out[i]);
 }
 
@@ -120,15 +148,16 @@ void check_finite(const Unit& unit) {
   }
 }
 
-void run_unit(const Unit& unit) {
+void run_unit(const Unit& unit, bool& spoilt) {
   for (const auto& member : unit.members) check_inputs(*member.node);
   const Profiled profiled(unit);
   const Compared compared(unit);
   if (!unit.fused) {
-    run_single(unit);
+    run_single(unit, spoilt);
   } else {
     GroupProgram group;
     build_group(unit, group);
+    for (const Storage& out : group.outputs) spoilt |= out.buffer->refs.load() > 1;
     if (size_of(unit.domain)) run_program(group.program, group.bindings.data());
     size_t k = 0;
     for (const auto& member : unit.members)
@@ -146,6 +175,7 @@ void run_unit(const Unit& unit) {
   }
 }
 
+// From unit `from` on, all is pending again. Under the plan lock.
 void release_claims(Plan& plan, size_t from) {
   for (size_t u = from; u < plan.units.size(); ++u)
     for (auto& member : plan.units[u].members) member.node->state.store(State::pending, std::memory_order_release);
@@ -212,9 +242,82 @@ size_t too_large(const Plan& plan) {
   return plan.units.size();
 }
 
-// Runs every unit. A unit that raises marks its nodes failed; what was not run is pending again.
-void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
-  struct Finish {
+// ---- what stands in the way of a run
+
+// Stops a background run, and those that it waits for in turn.
+void cancel(Run& run) {
+  std::lock_guard lock(plan_mutex());
+  std::vector<Run*> list{&run};
+  while (!list.empty()) {
+    Run* one = list.back();
+    list.pop_back();
+    if (!one->background || !one->plan || one->cancelled.exchange(true)) continue;
+    for (const auto& earlier : one->plan->waits) list.push_back(earlier.get());
+  }
+}
+
+// True when what the plan waits for waits in turn for this thread. Under the plan lock.
+bool waits_for_itself(const Plan& plan) {
+  if (!active) return false;
+  std::vector<const Run*> list, seen;
+  for (const auto& earlier : plan.waits) list.push_back(earlier.get());
+  while (!list.empty()) {
+    const Run* one = list.back();
+    list.pop_back();
+    if (!one->plan || std::find(seen.begin(), seen.end(), one) != seen.end()) continue;
+    for (const Active* a = active; a; a = a->outer)
+      if (a->run == one) return true;
+    seen.push_back(one);
+    for (const auto& earlier : one->plan->waits) list.push_back(earlier.get());
+  }
+  return false;
+}
+
+void wait_for(Run& earlier, bool background, Unlocked& mine) {
+  Unlocked more(!background && !mine.released);
+  earlier.wait([&] {
+    try {
+      check_cancelled();
+      if (!background) (more.released || !outermost ? more : *outermost).poll();
+    } catch (...) {
+      cancel(earlier);
+      throw;
+    }
+  });
+}
+
+Ref<Failure> failure_in_flight() {
+  try {
+    throw;
+  } catch (const Inherited& e) {
+    return e.failure;
+  } catch (const Error& e) {
+    return make_ref<Failure>(e);
+  } catch (const std::bad_alloc&) {
+    return make_ref<Failure>(Error(Kind::memory, "out of memory"));
+  } catch (const std::exception& e) {
+    return make_ref<Failure>(Error(Kind::runtime, e.what()));
+  } catch (...) {
+    return {};
+  }
+}
+
+// Runs every unit. When one fails, its nodes have failed, but for want of memory: then, or when it is stopped
+// by an exception that is no error, it is pending again like all that had not run.
+Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
+  const bool background = run->background;
+  const Active here(run.get());
+  Unlocked unlocked(!background && plan.elements > long_work);
+  struct Outermost {
+    const bool mine;
+    explicit Outermost(Unlocked* u) : mine(u && !outermost) {
+      if (mine) outermost = u;
+    }
+    ~Outermost() {
+      if (mine) outermost = nullptr;
+    }
+  } scope(background ? nullptr : &unlocked);
+  struct Finish {  // before the GIL is asked for: others wait for it
     const Ref<Run>& run;
     ~Finish() {
       {
@@ -224,77 +327,88 @@ void run_plan(Plan& plan, const Ref<Run>& run, bool hold) {
       run->finish();
     }
   } finish{run};
-  Unlocked unlocked(!hold && plan.elements > long_work);
-  for (auto& earlier : plan.waits) {
-    Unlocked more(!hold && !unlocked.released);
-    earlier->wait();
-  }
-  struct Outermost {
-    const bool mine;
-    explicit Outermost(Unlocked* u) : mine(!outermost) {
-      if (mine) outermost = u;
+  size_t at = 0;        // the first unit that has not run to its end
+  bool inside = false;  // it has begun
+  bool spoilt = false;
+  try {
+    for (auto& earlier : plan.waits) wait_for(*earlier, background, unlocked);
+    if (const size_t doomed = plan.elements > 1e8 ? too_large(plan) : plan.units.size(); doomed < plan.units.size()) {
+      const Node& node = *plan.units[doomed].members.back().node;
+      fail(Kind::memory, node.op->name, "out of memory: got shape ", node.out[0].spec.shape, " of ", node.out[0].spec.type,
+           ", expected at most ", cpu::get_memory_limit(), " bytes (set_memory_limit)");
     }
-    ~Outermost() {
-      if (mine) outermost = nullptr;
+    auto polled = std::chrono::steady_clock::now();
+    while (at < plan.units.size()) {
+      run->current.store(int64_t(at), std::memory_order_relaxed);
+      inside = true;
+      spoilt = false;
+      run_unit(plan.units[at], spoilt);
+      inside = false;
+      ++at;
+      if (background) {
+        if (run->cancelled.load(std::memory_order_relaxed)) throw Cancelled{};
+      } else if (unlocked.released || at % 64 == 0) {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - polled < poll_time) continue;
+        polled = now;
+        check_cancelled();
+        if (outermost) outermost->poll();
+      }
     }
-  } scope(hold ? nullptr : &unlocked);
-  auto polled = std::chrono::steady_clock::now();
-  const size_t doomed = plan.elements > 1e8 ? too_large(plan) : plan.units.size();
-  for (size_t u = doomed < plan.units.size() ? doomed : 0; u < plan.units.size(); ++u) {
-    run->current.store(int64_t(u), std::memory_order_relaxed);
-    try {
-      if (u == doomed) {
-        const Node& node = *plan.units[u].members.back().node;
-        fail(Kind::memory, node.op->name, "out of memory: got shape ", node.out[0].spec.shape, " of ", node.out[0].spec.type,
-             ", expected at most ", cpu::get_memory_limit(), " bytes (set_memory_limit)");
-      }
-      run_unit(plan.units[u]);
-    } catch (...) {
-      Ref<Failure> failure;
-      std::exception_ptr raised = std::current_exception();
-      try {
-        std::rethrow_exception(raised);
-      } catch (const Error& e) {
-        failure = make_ref<Failure>(e);
-      } catch (const std::bad_alloc&) {
-        failure = make_ref<Failure>(Error(Kind::memory, "out of memory"));
-      } catch (const std::exception& e) {
-        failure = make_ref<Failure>(Error(Kind::runtime, e.what()));
-      } catch (...) {  // interrupted inside a kernel that polls: nothing has failed
-        std::lock_guard lock(plan_mutex());
-        release_claims(plan, u);
-        throw;
-      }
-      {
-        std::lock_guard lock(plan_mutex());
-        release_claims(plan, u == doomed ? 0 : u + 1);
-        for (auto& member : plan.units[u].members) {
-          member.node->failure = failure;
+  } catch (...) {
+    const Ref<Failure> failure = failure_in_flight();
+    const bool lost = inside && (spoilt || (failure && failure->error.kind() != Kind::memory));
+    {
+      std::lock_guard lock(plan_mutex());
+      if (lost) {
+        const auto reason = failure ? failure : make_ref<Failure>(Error(Kind::runtime, "interrupted while it was written over another array"));
+        for (auto& member : plan.units[at].members) {
+          member.node->failure = reason;
           member.node->state.store(State::failed, std::memory_order_release);
         }
       }
-      throw failure->error;
+      release_claims(plan, at + lost);
     }
-    if (u % 64 == 63 && !hold) {
-      const auto now = std::chrono::steady_clock::now();
-      if (now - polled > std::chrono::milliseconds(50)) {
-        polled = now;
-        try {
-          unlocked.poll();
-        } catch (...) {
-          std::lock_guard lock(plan_mutex());
-          release_claims(plan, u + 1);
-          throw;
-        }
-      }
-    }
+    if (!failure) throw;
+    return failure;
   }
+  return {};
+}
+
+// ---- failures of background work that nobody has heard of
+
+std::vector<std::pair<uint32_t, Ref<Failure>>>& unheard() {  // with their streams; under the plan lock
+  static auto* all = new std::vector<std::pair<uint32_t, Ref<Failure>>>;
+  return *all;
+}
+std::atomic<bool> any_unheard{false};
+
+void note_failure(uint32_t stream, const Ref<Failure>& failure) {
+  std::lock_guard lock(plan_mutex());
+  for (auto& [of, known] : unheard())
+    if (of == stream) return;  // one is enough
+  unheard().emplace_back(stream, failure);
+  any_unheard.store(true);
+}
+Ref<Failure> take_failure(uint32_t stream) {
+  std::lock_guard lock(plan_mutex());
+  Ref<Failure> taken;
+  for (auto& [of, known] : unheard())
+    if (of == stream) taken = known;
+  std::erase_if(unheard(), [&](const auto& one) { return one.first == stream; });
+  return taken;
+}
+[[noreturn]] void throw_failure(const Ref<Failure>& failure) {
+  if (any_unheard.load()) {
+    std::lock_guard lock(plan_mutex());
+    std::erase_if(unheard(), [&](const auto& one) { return one.second == failure; });
+  }
+  throw failure->error;
 }
 
 void throw_failures(const array* roots, size_t count) {
   for (size_t i = 0; i < count; ++i)
-    if (roots[i].node()->state.load(std::memory_order_acquire) == State::failed)
-      throw roots[i].node()->failure->error;
+    if (roots[i].node()->state.load(std::memory_order_acquire) == State::failed) throw_failure(roots[i].node()->failure);
 }
 
 void eval_all(const array* roots, size_t count) {
@@ -309,10 +423,17 @@ void eval_all(const array* roots, size_t count) {
     {
       PlanLock lock;
       plan = make_plan(roots, count, run);
+      if (waits_for_itself(plan)) {
+        release_claims(plan, 0);
+        fail(Kind::runtime, "eval", "a signal handler or a finalizer reads what this thread is computing: got an array that "
+             "would wait for itself");
+      }
       enlist(*run, plan);
     }
-    run_plan(plan, run, false);
-    throw_failures(roots, count);
+    try {
+      if (const Ref<Failure> failure = run_plan(plan, run)) throw_failure(failure);
+    } catch (const Interrupted&) {  // the next plan holds what the other thread left
+    }
   }
 }
 
@@ -321,12 +442,15 @@ void eval_all(const array* roots, size_t count) {
 void set_wait_hooks(WaitHooks h) { hooks = h; }
 
 void poll() {
+  check_cancelled();
   LAZULITE_THREAD_LOCAL static std::chrono::steady_clock::rep last = 0;
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  if (!outermost || now.count() - last < std::chrono::steady_clock::duration(std::chrono::milliseconds(50)).count()) return;
+  if (!outermost || now.count() - last < std::chrono::steady_clock::duration(poll_time).count()) return;
   last = now.count();
   outermost->poll();
 }
+
+bool evaluating() { return active; }
 
 void eval(const Arrays& arrays) { eval_all(arrays.begin(), arrays.size()); }
 void eval(const std::vector<array>& arrays) { eval_all(arrays.data(), arrays.size()); }
@@ -336,24 +460,58 @@ void async_eval(const std::vector<array>& arrays) {
   throw_failures(arrays.data(), arrays.size());
   auto run = make_ref<Run>();
   auto plan = std::make_shared<Plan>();
+  run->background = true;
+  const uint32_t stream = run->stream = arrays[0].node()->stream.id;
+  std::function<void()> task = [plan, run, stream] {
+    {
+      std::lock_guard lock(plan_mutex());
+      run->thread = std::this_thread::get_id();
+    }
+    try {
+      if (const Ref<Failure> failure = run_plan(*plan, run)) note_failure(stream, failure);
+    } catch (...) {  // stopped: who reads the arrays computes them
+    }
+  };
   {
+    // Claimed and queued in one step: a run waits only for runs that were claimed before it, and those stand
+    // before it wherever they are queued, so that the first of all never waits.
     PlanLock lock;
     *plan = make_plan(arrays.data(), arrays.size(), run);
-    if (plan->units.empty()) return run->finish();
-    enlist(*run, *plan);
-    run->thread = {};  // of the stream's thread
-  }
-  cpu::run_async(arrays[0].node()->stream.id, [plan, run] {
+    if (plan->units.empty()) return;
     try {
-      run_plan(*plan, run, true);
-    } catch (...) {  // kept in the nodes; whoever reads them gets it
+      cpu::queue_async(stream, std::move(task));
+    } catch (...) {
+      release_claims(*plan, 0);
+      throw;
     }
-  });
+    enlist(*run, *plan);
+    run->thread = {};
+  }
+  cpu::start_async();
 }
 
 void synchronize(Stream stream) {
-  Unlocked unlocked(true);
-  cpu::wait_async(stream.id);
+  {
+    Unlocked unlocked(true);
+    auto between = [&] {
+      try {
+        check_cancelled();
+        unlocked.poll();
+      } catch (...) {
+        std::vector<Ref<Run>> all;
+        {
+          std::lock_guard lock(plan_mutex());
+          for (Run* run = running; run; run = run->next)
+            if (run->background && run->stream == stream.id) all.emplace_back(run);
+        }
+        for (auto& run : all) cancel(*run);
+        throw;
+      }
+    };
+    cpu::wait_async(stream.id, between);
+  }
+  if (!any_unheard.load()) return;
+  if (const Ref<Failure> failure = take_failure(stream.id)) throw Error(Kind::runtime, failure->error.what());
 }
 
 PlanSummary plan(const std::vector<array>& arrays, int width) {

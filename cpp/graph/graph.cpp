@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "base/sanitize.h"
 #include "graph/node.h"
 #include "graph/origin.h"
 #include "graph/trace.h"
@@ -21,7 +22,7 @@ struct Spare {
 LAZULITE_THREAD_LOCAL Spare* spare_nodes = nullptr;
 LAZULITE_THREAD_LOCAL int spare_count = 0;
 LAZULITE_THREAD_LOCAL bool keeps_spares = false;
-constexpr int most_spares = 4096;
+constexpr int most_spares = sanitize::keep_spares ? 4096 : 0;
 
 // Equal small constants that follow each other share a node.
 struct LastConstants {
@@ -241,8 +242,8 @@ array constant(Scalar value, Shape shape, Dtype type, Stream stream) {
   if (small && last_constants)
     for (array& known : last_constants->values)
       if (known && known.dtype() == type && known.shape() == shape && known.node()->stream == stream &&
-          constant_value(known) == value)
-        return known;
+          constant_value(known) == value && !known.node()->captured.load(std::memory_order_relaxed))
+        return known;  // a captured one stays with the objects that hold it: changes of others say nothing about it
   array made = record(constant_op, attrs(Constant{value, type, std::move(shape)}), {}, stream);
   if (small) {
     if (!last_constants && keeps_spares) own_thread();

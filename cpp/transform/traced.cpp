@@ -55,7 +55,7 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     std::unordered_set<const Node*> found;
     auto add = [&](const array& a) {
       const Node& node = *a.node();
-      if (node.seq < trace.begin && !active.has(node) && node.op->sort != Sort::constant && found.insert(&node).second) sources_.push_back(a);
+      if (node.seq < trace.begin && !active.has(node) && found.insert(&node).second) sources_.push_back(a);
     };
     for (const auto& node : trace.tape)
       if (needed.count(node.get()))

@@ -1,4 +1,5 @@
 #include "device/cpu/pool.h"
+#include "device/cpu/streams.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

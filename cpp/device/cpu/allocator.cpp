@@ -15,6 +15,7 @@
 
 #include "base/fail.h"
 #include "base/ref.h"
+#include "base/sanitize.h"
 #include "device/cpu/features.h"
 #include "device/cpu/pool.h"
 #include "device/cpu/spin_lock.h"
@@ -29,6 +30,11 @@ constexpr int64_t most_bytes = int64_t{1} << 47;  // the address space of a proc
 constexpr int64_t bin_bytes = 32 << 10;          // free blocks that a thread keeps of one class
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+void unmap(void* start, int64_t bytes) {
+  sanitize::unpoison(start, static_cast<size_t>(bytes));  // others will get these addresses
+  munmap(start, static_cast<size_t>(bytes));
+}
 
 // ---- Size classes: four steps per doubling, multiples of 64, from 128 bytes to 64 KB ----
 
@@ -156,7 +162,7 @@ class LargeCache {
     Large* block = ages_.last;
     if (!block) return false;
     remove(block);
-    munmap(block, static_cast<size_t>(block->mapped));
+    unmap(block, block->mapped);
     return true;
   }
 
@@ -244,7 +250,7 @@ class Spans {
     if (!span) return false;
     empty_.remove(span);
     empty_bytes_ -= span->touched;
-    munmap(span, static_cast<size_t>(huge_page));
+    unmap(span, huge_page);
     return true;
   }
 
@@ -519,7 +525,7 @@ class Allocator {
         return;
       }
     }
-    munmap(block, static_cast<size_t>(mapped));
+    unmap(block, mapped);
   }
 
   // ---- the cache as a whole; under central_ ----
@@ -601,12 +607,16 @@ void* allocate(int64_t bytes, int64_t* capacity) {
     fail(Kind::value, "allocate", "negative size: got ", bytes, " bytes, expected 0 or more");
   }
   void* block = allocator().allocate(bytes, bins_of_thread());
+  sanitize::unpoison(block, static_cast<size_t>(bytes + block_padding));
   *capacity = bytes;
   return block;
 }
 
 void release(void* block, int64_t capacity) noexcept {
-  if (block) allocator().release(block, capacity, bins_of_thread());
+  if (!block) return;
+  // But for the line that links free blocks.
+  sanitize::poison(static_cast<char*>(block) + block_padding, static_cast<size_t>(capacity));
+  allocator().release(block, capacity, bins_of_thread());
 }
 
 int64_t get_active_memory() { return allocator().active(); }

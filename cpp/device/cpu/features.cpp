@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #endif
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
 #include <cpuid.h>
 #define LAZULITE_X86 1
 #else

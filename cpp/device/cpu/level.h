@@ -9,7 +9,7 @@
 
 #ifndef LAZULITE_LEVEL
 #include "device/cpu/features.h"
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
 #define LAZULITE_LEVELS(type, name)                     \
   type name##_generic();                                \
   type name##_avx2();                                   \

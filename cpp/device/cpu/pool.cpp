@@ -1,27 +1,25 @@
 #include "device/cpu/pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <limits>
 #include <mutex>
 #include <optional>
 #include <thread>
-#include <unordered_map>
-#include <vector>
 
 #include "base/env.h"
 #include "base/fail.h"
 #include "device/cpu/allocator.h"
 #include "device/cpu/features.h"
 #include "device/cpu/spin_lock.h"
+#include "device/cpu/start_thread.h"
+#include "device/cpu/streams.h"
 
 namespace lazulite::cpu {
 namespace {
@@ -55,22 +53,6 @@ bool spin_until(Done done) {
     }
   } while (Clock::now() < end);
   return false;
-}
-
-// Starts a detached thread that takes no signals: handlers belong to the application's threads.
-template <class F>
-bool start_thread(F&& run) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = true;
-  try {
-    std::thread(std::forward<F>(run)).detach();
-  } catch (const std::exception&) {
-    started = false;  // no thread to be had: the callers do the work
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
 }
 
 // One parallel_for that workers may join. It lives on the stack of its caller, who leaves only
@@ -320,107 +302,8 @@ class Pool {
   std::atomic<int> waiting_{0};
 };
 
-// The background thread of one stream.
-class Queue {
- public:
-  void submit(std::function<void()> task) {
-    std::unique_lock hold(mutex_);
-    tasks_.push_back(std::move(task));
-    ++submitted_;
-    if (!running_) running_ = start_thread([this] { serve(); });
-    if (running_) {
-      hold.unlock();
-      wake_.notify_one();
-    } else {
-      drain(hold);  // no thread to be had: the caller does it
-    }
-  }
-
-  void wait() {
-    if (serving == this) return;
-    std::unique_lock hold(mutex_);
-    const uint64_t until = submitted_;
-    done_.wait(hold, [&] { return finished_ >= until; });
-  }
-  void wait_until(std::chrono::steady_clock::time_point end) {
-    if (serving == this) return;
-    std::unique_lock hold(mutex_);
-    const uint64_t until = submitted_;
-    done_.wait_until(hold, end, [&] { return finished_ >= until; });
-  }
-
- private:
-  void serve() {
-#if defined(__linux__)
-    pthread_setname_np(pthread_self(), "lazulite-stream");
-#endif
-    std::unique_lock hold(mutex_);
-    for (;;) {
-      wake_.wait(hold, [&] { return !tasks_.empty(); });
-      drain(hold);
-    }
-  }
-
-  void drain(std::unique_lock<std::mutex>& hold) {
-    if (draining_) return;  // whoever does it comes to the new task as well
-    draining_ = true;
-    Queue* outer = serving;
-    while (!tasks_.empty()) {
-      std::function<void()> task = std::move(tasks_.front());
-      tasks_.pop_front();
-      hold.unlock();
-      serving = this;
-      try {
-        task();
-      } catch (...) {  // a task reports its errors by itself
-      }
-      task = nullptr;  // what it holds dies before anybody hears that it is done
-      serving = outer;
-      hold.lock();
-      ++finished_;
-      done_.notify_all();
-    }
-    draining_ = false;
-  }
-
-  static thread_local Queue* serving;
-
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  std::deque<std::function<void()>> tasks_;
-  uint64_t submitted_ = 0, finished_ = 0;
-  bool running_ = false, draining_ = false;
-};
-
-thread_local Queue* Queue::serving = nullptr;
-
-struct Streams {
-  std::mutex mutex;
-  std::unordered_map<uint32_t, Queue*> queues;
-
-  // Waits, not for ever, until nothing is queued.
-  void rest(std::chrono::seconds most) {
-    const auto end = std::chrono::steady_clock::now() + most;
-    std::vector<Queue*> all;
-    {
-      std::lock_guard hold(mutex);
-      for (auto& [stream, queue] : queues) all.push_back(queue);
-    }
-    for (Queue* queue : all) queue->wait_until(end);
-  }
-
-  Queue* find(uint32_t stream, bool make) {
-    std::lock_guard hold(mutex);
-    const auto found = queues.find(stream);
-    if (found != queues.end()) return found->second;
-    if (!make) return nullptr;
-    return queues[stream] = new Queue;
-  }
-};
-
 // Replaced in a forked child: the old ones may be in any state, and their threads do not exist.
 std::atomic<Pool*> the_pool{nullptr};
-std::atomic<Streams*> the_streams{nullptr};
 
 template <class T, class Make>
 T& lazily(std::atomic<T*>& slot, Make make) {
@@ -436,16 +319,12 @@ Pool& pool() {
   return lazily(the_pool, [] { return new Pool(threads_at_start()); });
 }
 
-Streams& streams() {
-  return lazily(the_streams, [] { return new Streams; });
-}
-
 // The pool rests before the allocator is locked: bodies allocate.
 thread_local Pool* closed_by_fork = nullptr;  // two threads may fork at once
 
 void before_fork() {
   // Work that is under way is finished where that does not take long.
-  if (Streams* queues = the_streams.load(std::memory_order_acquire)) queues->rest(std::chrono::seconds(2));
+  rest_streams_for_fork(std::chrono::seconds(2));
   Pool* current = the_pool.load(std::memory_order_acquire);
   if (current && !inside) {
     current->close();
@@ -465,7 +344,7 @@ void in_child() {
   closed_by_fork = nullptr;
   const Pool* old = the_pool.load(std::memory_order_relaxed);
   if (old) the_pool.store(new Pool(old->threads()));
-  if (the_streams.load(std::memory_order_relaxed)) the_streams.store(new Streams);
+  forget_streams_in_child();
 }
 
 // One registration, at load, fixes the order among the parts.
@@ -505,13 +384,5 @@ void set_num_threads(int n) {
 }
 
 void set_least_cost(double ns) { least_ns.store(ns, std::memory_order_relaxed); }
-
-void run_async(uint32_t stream, std::function<void()> task) {
-  streams().find(stream, true)->submit(std::move(task));
-}
-
-void wait_async(uint32_t stream) {
-  if (Queue* queue = streams().find(stream, false)) queue->wait();
-}
 
 }  // namespace lazulite::cpu

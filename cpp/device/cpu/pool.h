@@ -1,14 +1,11 @@
-// Threads: one process-wide pool for the work inside an op, and one background thread per stream
-// for async_eval.
+// Threads: one process-wide pool for the work inside an op. (Background work: streams.h.)
 //
-// No thread exists before the first region or task that wants one. No thread here ever takes the
-// GIL. All of it is leaked at exit. After a fork the child starts with no thread and makes its own:
-// a fork waits until no region is shared with workers, and work queued for a stream in the parent
-// is not run in the child. A body must not fork.
+// No thread exists before the first region that wants one. No thread here ever takes the GIL. All of
+// it is leaked at exit. After a fork the child starts with no thread and makes its own: a fork waits
+// until no region is shared with workers. A body must not fork.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -57,11 +54,5 @@ void set_least_cost(double ns);
 
 // Makes sure that the handlers are there even where nothing else of this file is used.
 void register_fork_handlers();
-
-// Queues a task for the background thread of a stream, in order. What a task throws is dropped: a
-// task reports errors by itself. wait_async returns when all that had been queued before is done
-// and destroyed; from a task of the same stream it returns at once.
-void run_async(uint32_t stream, std::function<void()> task);
-void wait_async(uint32_t stream);
 
 }  // namespace lazulite::cpu
