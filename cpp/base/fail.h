@@ -20,6 +20,7 @@ enum class Kind : unsigned char {
   file,      // FileNotFoundError (also a RuntimeError)
   format,    // ValueError (also a RuntimeError): a file that cannot be read
   linalg,    // LinAlgError
+  tracer,    // TracerError, a ValueError and a RuntimeError: a value that exists only while a function is traced
 };
 
 class Error : public std::exception {

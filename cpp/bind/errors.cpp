@@ -10,7 +10,7 @@ namespace py = pybind11;
 
 namespace lazulite::bind {
 
-PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
+PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error, *tracer_error;
 
 namespace {
 
@@ -38,6 +38,7 @@ PyObject* class_of(Kind kind) {
     case Kind::file: return file_error;
     case Kind::format: return format_error;
     case Kind::linalg: return linalg_error;
+    case Kind::tracer: return tracer_error;
   }
   return PyExc_RuntimeError;
 }
@@ -57,6 +58,8 @@ void make_errors(PyObject* module) {
                       {PyExc_ValueError, PyExc_RuntimeError});
   linalg_error = make(module, "LinAlgError", "A matrix without the wanted property: a RuntimeError and a ValueError.",
                       {PyExc_RuntimeError, PyExc_ValueError});
+  tracer_error = make(module, "TracerError", "An array without a value: it exists only while vmap or compile trace a function. A ValueError and a RuntimeError.",
+                      {PyExc_ValueError, PyExc_RuntimeError});
   // For functions bound by pybind11.
   py::register_exception_translator([](std::exception_ptr p) {
     try {

@@ -27,7 +27,7 @@ bool is_immediate(const array& input, const Node& consumer) {
 }
 
 [[noreturn]] void fail_traced(const Node& node) {
-  fail(Kind::value, node.transform ? node.transform : "trace",
+  fail(Kind::tracer, node.transform ? node.transform : "trace",
        "an array of the traced function was read: its values are not known while it is traced; "
        "got an attempt to evaluate it", current_line(), ", expected only operations on it (use where instead of if, "
        "and return the array to read it)");

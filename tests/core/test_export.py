@@ -23,19 +23,28 @@ def same(got, wanted):
         assert (g.shape, g.dtype, bytes(g)) == (w.shape, w.dtype, bytes(w))
 
 
-def test_a_function_with_captured_arrays_and_a_tree_of_results(path):
+def test_a_function_with_captured_arrays_and_several_results(path):
     w = mx.random.normal((3, 4))
 
     def f(x, scale):
         y = mx.tanh(x @ w) * scale
-        return {"y": y, "rest": [y.sum(axis=0), mx.argmax(y, axis=1)]}
+        return [y, y.sum(axis=0), mx.argmax(y, axis=1)]
 
     x = mx.random.normal((5, 3))
     mx.export_function(path, f, x, scale=mx.array(2.0))
     got = mx.import_function(path)(x, scale=mx.array(3.0))
-    out = f(x, mx.array(3.0))
     assert isinstance(got, tuple)
-    same(got, [out["y"], *out["rest"]])
+    same(got, f(x, mx.array(3.0)))
+
+
+def test_results_are_an_array_or_a_flat_list_or_tuple(path):
+    x = mx.ones(2)
+    for f in (lambda x: x, lambda x: (x, x * 2), lambda x: [x]):
+        mx.export_function(path, f, x)
+        same(mx.import_function(path)(x), [f(x)] if isinstance(f(x), mx.array) else f(x))
+    for f in (lambda x: (x, [x]), lambda x: {"y": x}, lambda x: (x, 1), lambda x: 2.0, lambda x: None, lambda x: [x, {"z": x}]):
+        with pytest.raises(ValueError, match="must return arrays"):
+            mx.export_function(path, f, x)
 
 
 def test_arguments_may_be_given_as_a_tuple_and_a_dict(path):
@@ -65,7 +74,7 @@ def test_several_traces_in_one_file(path):
     assert f(mx.array(3), mx.array(4))[0].item() == 7 and f(mx.array([1.0, 2.0]))[0].tolist() == [1, 2]
     with pytest.raises(ValueError, match="no trace fits.*expected.*int32.* or "):
         f(mx.array(1), mx.array(2), mx.array(3))
-    with pytest.raises(ValueError, match="closed"):
+    with pytest.raises(RuntimeError, match="closed"):
         export(mx.array(1), mx.array(1), mx.array(1))
 
 
@@ -75,6 +84,8 @@ def test_an_error_inside_the_block_writes_nothing(path):
             export(mx.array(1))
             1 / 0
     assert not os.path.exists(path)
+    with pytest.raises(RuntimeError, match="closed"):
+        export(mx.array(1))
 
 
 def test_another_process_loads_it(path):
@@ -123,7 +134,11 @@ def test_a_gradient_with_checkpoints_custom_rules_and_loops(path):
 
     w, xs = mx.random.normal((4, 4)), mx.random.normal((6, 4))
     f = mx.value_and_grad(loss, argnums=(0, 1))
-    mx.export_function(path, lambda w, xs: f(w, xs), w, xs)
+    def flat(w, xs):
+        value, grads = f(w, xs)
+        return value, *grads
+
+    mx.export_function(path, flat, w, xs)
     value, grads = f(w, xs)
     got = mx.import_function(path)(w, xs)
     for g, wanted in zip(got, [value, *grads]):

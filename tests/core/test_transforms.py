@@ -260,3 +260,47 @@ def test_the_gradient_of_a_loop_over_slices_is_written_in_place():
 def test_what_is_no_function_is_refused_at_once(call):
     with pytest.raises(TypeError, match="not a function"):
         call()
+
+
+@pytest.mark.parametrize("axes", [{"a": 0, "b": (1, 1)}, ({"a": 0, "b": (1, 1)},), [{"a": 0, "b": 1}], {"a": np.int64(0), "b": [1, 1]}])
+def test_in_axes_may_be_the_tree_of_a_single_argument(axes):
+    x, y = mx.arange(6.0).reshape(3, 2), mx.arange(6.0).reshape(2, 3)
+    got = mx.vmap(lambda t: t["a"] + t["b"][0] * t["b"][1], in_axes=axes)({"a": x, "b": (y, y)})
+    assert np.array_equal(np.array(got), np.array(x + y.T * y.T))
+
+
+def test_in_axes_of_a_tuple_and_of_what_is_not_mapped():
+    x, y = mx.arange(6.0).reshape(3, 2), mx.arange(6.0).reshape(2, 3)
+    for axes in ((0, 1), ((0, 1),), [(0, 1)]):
+        assert np.array_equal(np.array(mx.vmap(lambda t: t[0] * t[1], in_axes=axes)((x, y))), np.array(x * y.T))
+    got = mx.vmap(lambda t: t["a"] @ t["b"], in_axes={"a": 0, "b": None})({"a": x, "b": y})
+    assert np.array_equal(np.array(got), np.array(x @ y))
+    assert np.array_equal(np.array(mx.vmap(lambda t: t[0], in_axes=(1,))((x,))), np.array(x.T))
+
+
+@pytest.mark.parametrize("axes", [{"a": 0}, {"a": 0, "b": 0, "c": 0}, {"a": (0,), "b": 0}, {"a": {"x": 0}, "b": 0}, "0", 0.0, (0, 0)])
+def test_in_axes_that_fit_no_tree_are_refused(axes):
+    with pytest.raises(ValueError):
+        mx.vmap(lambda t: t["a"] + t["b"], in_axes=axes)({"a": mx.ones(2), "b": mx.ones(2)})
+
+
+def test_out_axes_of_a_single_array_may_stand_in_a_tuple():
+    x = mx.arange(6.0).reshape(3, 2)
+    assert np.array_equal(np.array(mx.vmap(lambda r: r * 2, out_axes=(1,))(x)), np.array(x.T * 2))
+    with pytest.raises(ValueError):
+        mx.vmap(lambda r: r, out_axes=(0, 1))(x)
+
+
+def test_a_tracer_that_escaped_is_a_value_and_a_runtime_error():
+    for transform in (mx.compile, mx.vmap):
+        held = []
+
+        def f(x):
+            held.append(x * 2)
+            return x
+
+        transform(f)(mx.ones(3))
+        for use in (lambda t: t.tolist(), lambda t: mx.eval(t + 1), lambda t: mx.grad(lambda x: (x * t).sum())(mx.ones(3)).tolist()):
+            for kind in (ValueError, RuntimeError):
+                with pytest.raises(kind):
+                    use(held[0])

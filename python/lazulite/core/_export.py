@@ -6,7 +6,7 @@ import os
 
 from . import _core
 from ._core import array
-from ._trees import check_callable, map_leaves, template
+from ._trees import check_callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,14 +32,13 @@ def _arguments(name: str, args: tuple, kwargs: dict) -> tuple:
 def _flat(fun: Callable, positional: int, names: list) -> Callable:
     def flat(leaves):
         out = fun(*leaves[:positional], **dict(zip(names, leaves[positional:])))
-        arrays: list = []
-
-        def check(leaf):
-            if not isinstance(leaf, array):
-                raise ValueError(f"[export_function] the function must return arrays: got {type(leaf).__name__}")
-
-        map_leaves(check, out)
-        template(out, arrays)
+        arrays = [out] if isinstance(out, array) else list(out) if isinstance(out, (list, tuple)) else None
+        if arrays is None:
+            raise ValueError(f"[export_function] the function must return arrays: got {type(out).__name__}, expected an array or a flat tuple")
+        for a in arrays:
+            if not isinstance(a, array):
+                raise ValueError(f"[export_function] the function must return arrays: got {type(a).__name__} in a {type(out).__name__}, "
+                                 "expected a flat list or tuple of arrays")
         return arrays
 
     return flat
@@ -104,7 +103,7 @@ class FunctionExporter:
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         if self._writer is None:
-            raise ValueError("[exporter] the file is closed: no trace can be added")
+            raise RuntimeError("[exporter] the file is closed: no trace can be added")
         positional, names, values = _arguments("exporter", args, kwargs)
         self._writer.add(_flat(self._fun, len(positional), names), positional + values, len(positional), names)
 
@@ -120,6 +119,7 @@ class FunctionExporter:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:
             self.close()
+        self._writer = None
 
 
 def exporter(file: str, fun: Callable, *, shapeless: bool = False, metadata: Optional[str] = None) -> FunctionExporter:
@@ -143,14 +143,14 @@ def export_function(
 ) -> None:
     """Writes a function to a file that import_function (in another process, or the C++ class ImportedFunction) loads.
 
-    `fun` takes arrays and returns an array or a tree of arrays; it is traced with the example arguments (positional
+    `fun` takes arrays and returns an array or a flat list or tuple of arrays; it is traced with the example arguments (positional
     and keyword arrays, or one tuple and one dict of them). Arrays that it captures are stored with it. The file
     then takes arguments of the examples' shapes and dtypes; with `shapeless` their sizes may be others wherever the
     function allows it: the function is traced at several sizes to see what depends on them, sizes that must be equal
     stay equal, and sizes that its arrays need stay fixed. `metadata` is a text to be kept in the file. With a
     callback in place of a file, the graph is told to it in dicts, and nothing is written.
 
-    Raises ValueError for arguments that are no arrays, for what a file cannot hold, and, naming the op, where
+    Raises ValueError for arguments and results that are no arrays, for what a file cannot hold, and, naming the op, where
     something depends on a size in no simple way.
 
     >>> import tempfile, os

@@ -296,8 +296,13 @@ def _note_axis(leaf, axis, found):
         found[leaf.index] = axis
 
 
+def _is_axis(axis):
+    return axis is None or (hasattr(axis, "__index__") and not isinstance(axis, (bool, array)))
+
+
 def _walk_axes(axis, node, found, name):
-    if axis is None or (isinstance(axis, int) and not isinstance(axis, bool)):
+    if _is_axis(axis):
+        axis = axis if axis is None else axis.__index__()
         map_leaves(lambda leaf: _note_axis(leaf, axis, found), node)
     elif isinstance(axis, dict) and isinstance(node, dict) and axis.keys() == node.keys():
         for key in node:
@@ -316,6 +321,24 @@ def _axis_leaves(axes, tree_template, name):
     return found
 
 
+def _argument_axes(axes, arguments):
+    """The same for a list of arguments, with an entry for each; for a single argument also a prefix of its own tree."""
+    if _is_axis(axes):
+        return _axis_leaves(axes, arguments, "in_axes")
+    if len(arguments) == 1:
+        if isinstance(axes, (list, tuple)) and len(axes) == 1:
+            try:
+                return _axis_leaves(axes[0], arguments[0], "in_axes")
+            except ValueError:
+                pass
+        return _axis_leaves(axes, arguments[0], "in_axes")
+    if not isinstance(axes, (list, tuple)):
+        raise ValueError(f"[vmap] in_axes must be an int, None or a tuple: got {type(axes).__name__} for {len(arguments)} arguments")
+    if len(axes) != len(arguments):
+        raise ValueError(f"[vmap] got in_axes for {len(axes)} arguments, called with {len(arguments)}")
+    return _axis_leaves(list(axes), arguments, "in_axes")
+
+
 def _normal_axis(axis, ndim, name):
     if not -ndim <= axis < ndim:
         raise _core.ArrayIndexError(f"[vmap] {name} out of range: got {axis} for an array with {ndim} axes")
@@ -325,8 +348,8 @@ def _normal_axis(axis, ndim, name):
 def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     """A function that maps `fun` over an axis of its arguments, as one batched computation.
 
-    `in_axes` is an int for all arguments, or a tuple with an int, None (not mapped) or tree of these
-    for each; `out_axes` says where the mapped axis stands in the outputs (None: an output that does
+    `in_axes` is an int for all arguments, or a tuple with an int, None (not mapped) or tree of these for
+    each, a prefix of the argument's tree; of a single argument it may be that tree itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
     not depend on it). Numbers in the output are broadcast. Without `key=`, or with one that is not
     mapped, random functions draw the same numbers in every lane.
 
@@ -341,10 +364,7 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     def wrapped(*args, **kwargs):
         leaves: list = []
         shape = template(list(args), leaves)
-        axes = in_axes if isinstance(in_axes, (int, type(None))) else list(in_axes)
-        if isinstance(axes, list) and len(axes) != len(args):
-            raise ValueError(f"[vmap] got in_axes for {len(axes)} arguments, called with {len(args)}")
-        found = _axis_leaves(axes, shape, "in_axes")
+        found = _argument_axes(in_axes, shape)
         flat_axes = [
             -1 if found[i] is None else _normal_axis(found[i], leaf.ndim, "in_axes")
             for i, leaf in enumerate(leaves)
@@ -362,7 +382,8 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
             return outputs
 
         def wanted(outputs):
-            axes = _axis_leaves(out_axes, result, "out_axes")
+            single = isinstance(result, Leaf) and isinstance(out_axes, (list, tuple)) and len(out_axes) == 1
+            axes = _axis_leaves(out_axes[0] if single else out_axes, result, "out_axes")
             return [
                 -1 if axes[i] is None else _normal_axis(axes[i], o.ndim + 1, "out_axes")
                 for i, o in enumerate(outputs)
