@@ -220,7 +220,7 @@ const Register rows{"", {
     def("view(a, dtype, stream=None)", [](A a, Dtype t, S s) { return view(a, t, s); },
         "The same bytes as another dtype; the last axis shrinks or grows and must divide (ValueError).\n\n"
         ">>> mx.view(mx.array([1.0]), mx.uint32)\narray([1065353216], dtype=uint32)").method()
-        .cases({"x(4, 6), mx.uint8", "x(4, 8), mx.float64"}, "-").large({"x(3, 2 * grain), mx.uint8"})
+        .cases({"x(4, 6), mx.uint8", "x(4, 8), mx.uint64"}, "-").large({"x(3, 2 * grain), mx.uint8"})
         .hint("dtype", "expected one dtype, use reshape for shapes"),
     def("expand_dims(a, /, axis, *, stream=None)", [](A a, const Axes& axes, S s) { return expand_dims(a, axes, s); },
         "New axes of size 1 at the given places of the result.\n\n>>> mx.expand_dims(mx.ones(3), 0).shape\n(1, 3)").cases({"x(2, 3), 1", "x(2, 3), (0, -1)"})

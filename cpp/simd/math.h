@@ -662,7 +662,15 @@ template <FloatVec V> LAZULITE_INLINE V remainder(V a, V b) {
   return select(r == V(0), copysign(V(0), b), r);
 }
 template <IntegerVec V> LAZULITE_INLINE V remainder(V a, V b) { return a % b; }
-template <FloatVec V> LAZULITE_INLINE V floor_divide(V a, V b) { return floor(a / b); }
+/// The floor of the exact quotient, so that remainder leaves what this takes; -1 // inf = -1.
+template <FloatVec V> LAZULITE_INLINE V floor_divide(V a, V b) {
+  V q = floor(a / b);
+  V r = fma(-q, b, a);
+  // A quotient rounded up to the next integer, or from below to zero.
+  auto above = ((r < V(0)) & (b > V(0))) | ((r > V(0)) & (b < V(0)));
+  auto lost = (q == V(0)) & (((a < V(0)) & (b > V(0))) | ((a > V(0)) & (b < V(0))));
+  return select((above & (abs(q) < pick<V>(0x1p24, 0x1p53))) | lost, q - V(1), q);
+}
 template <IntegerVec V> LAZULITE_INLINE V floor_divide(V a, V b) { return a / b; }
 
 /// Powers by squaring, modulo 2^bits. A negative exponent gives 0; anything to the 0 is 1.

@@ -49,7 +49,7 @@ def test_it_prints_as_a_table():
 def test_an_empty_profile_prints():
     with mx.profile() as p:
         pass
-    assert p.rows() == [] and str(p).startswith("nothing ran")
+    assert p.rows() == [] and str(p).startswith("nothing ran inside the block")
 
 
 def test_it_saves_a_chrome_trace(tmp_path):

@@ -6,6 +6,7 @@ last use (so that buffers are given away), compiled, and in processes of other s
 """
 
 import ast
+import copy
 import inspect
 import re
 import warnings
@@ -178,38 +179,37 @@ class Maker:
             dtype = self.rng.choice(list(row.types) if row.types else ["float32", *self.dtypes])
 
     def case_text(self, row, tree, axes, changed, everywhere, dtype):
-        def size(node):
-            return changed.get(node.value, node.value)
+        maker = self
 
-        def text(node):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in "xib":
-                shape = tuple(size(c) for c in node.args)
-                if node.func.id == "i":
+        class Fill(ast.NodeTransformer):
+            """Puts operands in the places of x(...), i(...) and b(...), and the new sizes where the old ones stood."""
+
+            def visit_Call(self, node):
+                kind = node.func.id if isinstance(node.func, ast.Name) else ""
+                if kind not in ("x", "i", "b"):
+                    return self.generic_visit(node)
+                shape = tuple(changed.get(c.value, c.value) for c in node.args)
+                if kind == "i":
                     high, shape = shape[0], shape[1:]
                     if any(changed.get(n, n) != n for n in axes):
                         high = min(changed.get(n, n) for n in axes)  # in range on any axis
-                    if np.prod(shape, dtype=object) > MOST or high == 0:
-                        raise ValueError
-                    name = self.name()
-                    self.record(f"{name} = indices({max(high, 1)}, {shape}, {self.rng.randrange(1000)})", mx.zeros(shape, mx.int32))
-                    return name
-                if np.prod(shape, dtype=object) > MOST:
+                if np.prod(shape, dtype=object) > MOST or (kind == "i" and high == 0):
                     raise ValueError
-                return self.operand(shape, "bool" if node.func.id == "b" else dtype, row)
-            if isinstance(node, (ast.List, ast.Tuple)):
-                inner = ", ".join(text(e) for e in node.elts)
-                return f"[{inner}]" if isinstance(node, ast.List) else f"({inner},)" if node.elts else "()"
-            if everywhere and isinstance(node, ast.Constant) and type(node.value) is int:
-                return str(size(node))
-            if isinstance(node, ast.Attribute) and not isinstance(node.value, ast.Name):
-                return f"{text(node.value)}.{node.attr}"
-            return ast.unparse(node)
+                if kind == "i":
+                    name = maker.name()
+                    maker.record(f"{name} = indices({high}, {shape}, {maker.rng.randrange(1000)})", mx.zeros(shape, mx.int32))
+                    return ast.Name(name)
+                return ast.parse(maker.operand(shape, "bool" if kind == "b" else dtype, row), mode="eval").body
+
+            def visit_Constant(self, node):
+                return ast.Constant(changed.get(node.value, node.value)) if everywhere and type(node.value) is int else node
 
         try:
-            parts = [text(a) for a in tree.args] + [f"{k.arg}={text(k.value)}" for k in tree.keywords]
+            call = Fill().visit(copy.deepcopy(tree))
         except ValueError:
             return None
-        return f"mx.{row.module + '.' if row.module else ''}{row.name}({', '.join(parts)})"
+        call.func = ast.parse(f"mx.{row.module + '.' if row.module else ''}{row.name}", mode="eval").body
+        return ast.unparse(call)
 
     def elementwise(self, row):
         of_ours = [d for d in self.dtypes if d in row.types]
@@ -296,7 +296,7 @@ class Maker:
         elif kind < 0.65 and dtype != "bool":
             line = f"{n}[{key}] {self.rng.choice(['+=', '*='])} {value}"
         else:
-            method = self.rng.choice([m for m in ("add", "subtract", "multiply", "maximum", "minimum", "set")])
+            method = self.rng.choice([*UPDATES, "set"])
             if dtype == "bool":
                 method = "set"
             text = f"{n}.at[{key}].{method}({value})"
@@ -311,6 +311,17 @@ class Maker:
             return
         if scope[n].size <= MOST:
             self.lines.append(line)
+
+    def write_mask(self):
+        n = self.existing(least=1)
+        if n is None:
+            return
+        a = self.arrays[n]
+        axes = self.rng.randint(1, a.ndim)
+        mask = self.operand(a.shape[:axes], "bool")
+        inner = a.shape[axes:]
+        value = self.rng.choice(["1", self.operand(inner, table.name_of(a.dtype)) if axes < a.ndim or inner == () else "1"])
+        self.lines.append(f"{n}[{mask}] = {value}")
 
     def in_place(self):
         n = self.existing()
@@ -342,7 +353,7 @@ class Maker:
             self.lines.append(f"del {n}")
 
     def make(self):
-        kinds = [self.call] * 10 + [self.read] * 2 + [self.write] * 3 + [self.in_place] * 2 + [self.rename, self.delete]
+        kinds = [self.call] * 10 + [self.read] * 2 + [self.write] * 3 + [self.write_mask] + [self.in_place] * 2 + [self.rename, self.delete]
         evaluates = self.rng.random() < 0.6
         for _ in range(self.rng.choice([3, 6, 12, 20])):
             self.rng.choice(kinds)()
@@ -452,6 +463,8 @@ def beside_numpy(node, scope, got):
         if len(args) == 2:
             weak = [not isinstance(evaluated(n, scope), mx.array) for n in node.args]
             common_type = (mx.result_type(*[a for a, w in zip(args, weak) if not w]))
+            if any(weak) and common_type == mx.bool_:
+                raise Unknown
             if any(weak) and (mx.issubdtype(common_type, mx.integer) or common_type == mx.bool_) and any(mx.issubdtype(a.dtype, mx.floating) for a in args):
                 raise Unknown
             args = [a.astype(common_type) for a in args]
@@ -468,7 +481,7 @@ def beside_numpy(node, scope, got):
             return first if floating is values else Either(first, row.reference()(*values, **kwargs))
     except (TypeError, OverflowError):
         raise Unknown from None
-    except ValueError:
+    except (ValueError, IndexError):
         if any(v.size == 0 for v in flat(values)):
             raise Unknown from None  # NumPy refuses more of what is empty
         raise
@@ -487,7 +500,7 @@ def numpy_key(node, scope):
     return tuple(wide(k) if isinstance(k, mx.array) else k for k in key) if isinstance(key, tuple) else wide(key) if isinstance(key, mx.array) else key
 
 
-UPDATES = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+UPDATES = {m: getattr(np, m) for m in dir(mx.zeros(1).at[0]) if m[0] != "_" and m not in ("set", "divide")}  # NumPy divides integers to floats
 
 
 def update(out, key, method, value):
@@ -499,7 +512,9 @@ def update(out, key, method, value):
 
 
 def inputs_of(node, scope):
-    return [wide(scope[n.id]) for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(scope.get(n.id), mx.array)]
+    """The arrays that a statement reads, and what a call is given of them."""
+    given = [evaluated(a, scope) for a in node.args] if isinstance(node, ast.Call) and row_of(node.func) else []
+    return [wide(a) for a in table.arrays_in(given)] + [wide(scope[n.id]) for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(scope.get(n.id), mx.array)]
 
 
 def stepped(lines):

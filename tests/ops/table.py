@@ -301,7 +301,7 @@ def slack(dtype, wanted, inputs):
     sizes = [1] + [n for v in inputs for n in v.shape] + [v.size // max(wanted.size, 1) for v in inputs]
     many = float(max(sizes)) ** 0.5
     largest = max([0.0] + [float(np.abs(v).max()) for v in inputs if v.size and v.dtype.kind != "b"])
-    return limits_of(dtype)[0] * 16 * many * (np.abs(wanted) + largest * max(largest, 1.0))
+    return limits_of(dtype)[0] * 16 * many * (np.abs(wanted) + max(largest, 0.1) * max(largest, 1.0))
 
 
 def as_float64(tree):

@@ -32,8 +32,8 @@ def prepared(row, case, dtype):
     if not any(inexact(a) for a in arrays):
         pytest.skip("nothing to differentiate")
     outputs = call(*arrays)
-    if not all(isinstance(o, mx.array) and inexact(o) for o in outputs):
-        pytest.skip("the result is not differentiable")
+    if not all(isinstance(o, mx.array) and name_of(o.dtype) in FLOATING for o in outputs):
+        pytest.skip("the result is not differentiable, or too coarse for differences")
     return call, arrays, outputs
 
 

@@ -1,0 +1,84 @@
+"""Breaks lines of more than 100 columns, and leaves all others as they are: python tools/wrap_lines.py [FILE...]
+
+C++ goes through clang-format, Python through black (`pip install black`), each told which lines to touch; what is left in
+Python, comments and docstrings, moves word by word to a line of its own. `--check` only lists what is too long.
+"""
+
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COLUMNS = 100
+
+
+def sources():
+    listed = subprocess.run(["git", "ls-files", "*.cpp", "*.h", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split()]
+
+
+def long_lines(path):
+    return [k for k, line in enumerate(path.read_text().split("\n"), 1) if len(line) > COLUMNS]
+
+
+def texts(source):
+    """Lines inside docstrings and those that are comments: {line: what a continuation begins with}."""
+    found = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        first, last = token.start[0], token.end[0]
+        alone = not token.line[: token.start[1]].strip()
+        if token.type == tokenize.COMMENT:
+            found[first] = " " * token.start[1] + "# " if alone else None
+        elif token.type == tokenize.STRING and alone and token.string.lstrip("rbf").startswith('"""'):
+            found.update({k: "" for k in range(first, last + 1)})
+    return found
+
+
+def wrap_words(path):
+    lines = path.read_text().split("\n")
+    kinds = texts("\n".join(lines))
+    out = []
+    for k, line in enumerate(lines, 1):
+        if len(line) <= COLUMNS or k not in kinds:
+            out.append(line)
+            continue
+        start = kinds[k]
+        if start is None:  # a comment behind code goes above it
+            code, _, comment = line.rpartition("  # ")
+            indent = re.match(" *", line)[0]
+            out += [f"{indent}# {comment}", code]
+            continue
+        start = start or re.match(" *", line)[0]
+        while len(line) > COLUMNS and " " in line[len(start) : COLUMNS]:
+            at = line.rindex(" ", 0, COLUMNS + 1)
+            out.append(line[:at].rstrip())
+            line = start + line[at + 1 :]
+        out.append(line)
+    path.write_text("\n".join(out))
+
+
+def wrap(path):
+    for _ in range(2):  # what moved may be too long once more
+        numbers = long_lines(path)
+        if not numbers:
+            return
+        if path.suffix == ".py":
+            ranges = [f"--line-ranges={k}-{k}" for k in numbers]
+            subprocess.run([sys.executable, "-m", "black", "-q", "-l", str(COLUMNS), "--skip-magic-trailing-comma", *ranges, path], check=True)
+            wrap_words(path)
+        else:
+            subprocess.run(["clang-format", "-i", "-style=file", *(f"-lines={k}:{k}" for k in numbers), path], check=True)
+
+
+if __name__ == "__main__":
+    given = [Path(a).resolve() for a in sys.argv[1:] if a != "--check"] or sources()
+    if "--check" not in sys.argv:
+        for path in given:
+            wrap(path)
+    left = [(path.relative_to(ROOT), k) for path in given for k in long_lines(path)]
+    for path, k in left:
+        print(f"{path}:{k}")
+    sys.exit(bool(left))
