@@ -17,7 +17,7 @@ demo: build
 	$(RUN) examples/digits.py
 
 test: build
-	@$(RUN) -c "import pytest, hypothesis, scipy, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy ml_dtypes
+	@$(RUN) -c "import pytest, hypothesis, scipy, ml_dtypes, mypy" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy ml_dtypes mypy
 	cmake -S . -B $(BUILD) -DLAZULITE_TESTS=ON -DLAZULITE_PYTHON=ON > /dev/null
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure

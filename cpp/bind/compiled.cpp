@@ -9,6 +9,7 @@
 #include "bind/array_class.h"
 #include "bind/module.h"
 #include "bind/transforms.h"
+#include "bind/trees.h"
 #include "graph/trace.h"
 #include "ops/random/random.h"
 
@@ -85,10 +86,11 @@ struct Key {
   }
 
   // Arguments: entries of dicts in the order of _describe, which is that of their sorted names.
-  void add_tree(PyObject* o, int depth = 0) {
+  Ancestors line{"compile"};
+  void add_tree(PyObject* o, size_t depth = 0) {
     if (is_array(o)) return add_array(o);
-    if (depth > 100) fail(Kind::value, "compile", "arguments nested deeper than 100");
     if (PyDict_Check(o)) {
+      line.enter(o, depth);
       tag('d'), raw(PyDict_GET_SIZE(o));
       if (PyDict_GET_SIZE(o) == 0) return;
       const auto names = py::reinterpret_steal<py::object>(PyObject_CallOneArg(sorted_names, o));
@@ -101,6 +103,7 @@ struct Key {
         add_tree(value.ptr(), depth + 1);
       }
     } else if (PyTuple_Check(o) || PyList_Check(o)) {
+      line.enter(o, depth);
       const bool tuple = PyTuple_Check(o);
       const Py_ssize_t n = tuple ? PyTuple_GET_SIZE(o) : PyList_GET_SIZE(o);
       tag('('), raw(Py_TYPE(o)), raw(n);
@@ -109,9 +112,14 @@ struct Key {
         const auto item = py::reinterpret_borrow<py::object>(tuple ? PyTuple_GET_ITEM(o, i) : PyList_GET_ITEM(o, i));
         add_tree(item.ptr(), depth + 1);
       }
-    } else if (!add_constant(o)) {
+    } else if (add_constant(o)) {
+    } else if (PyObject* fields = record_fields(o)) {
+      line.enter(o, depth);
+      tag('R'), raw(Py_TYPE(o));
+      each_field(o, fields, [&](PyObject* value) { add_tree(value, depth + 1); });
+    } else {
       fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ", Py_TYPE(o)->tp_name,
-           ", expected a tree (list, tuple, dict) of arrays, numbers, strings and None");
+           ", expected a tree (list, tuple, dict, what register_tree knows) of arrays, numbers, strings and None");
     }
   }
 
@@ -134,12 +142,13 @@ struct Key {
   std::vector<PyObject*> held;
   std::vector<int64_t> table;
   // Containers in their own order; what is neither array nor constant is passed over.
-  void add_held(PyObject* o, int depth = 0) {
+  void add_held(PyObject* o, size_t depth = 0) {
     if (is_array(o)) return held.push_back(o), add_array(o);
-    if (depth > 100) fail(Kind::value, "compile", "state nested deeper than 100");
     if (PyTuple_Check(o)) {
+      line.enter(o, depth);
       for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) add_held(PyTuple_GET_ITEM(o, i), depth + 1);
     } else if (PyDict_Check(o)) {
+      line.enter(o, depth);
       tag('D'), raw(PyDict_GET_SIZE(o));
       PyObject *name, *value;
       Py_ssize_t at = 0;
@@ -150,12 +159,18 @@ struct Key {
       for (auto& entry : entries) add_name(entry.first.ptr());
       for (auto& entry : entries) add_held(entry.second.ptr(), depth + 1);
     } else if (PyList_Check(o)) {
+      line.enter(o, depth);
       tag('L'), raw(PyList_GET_SIZE(o));
       for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i)
         add_held(py::reinterpret_borrow<py::object>(PyList_GET_ITEM(o, i)).ptr(), depth + 1);
+    } else if (PyObject* fields = record_fields(o)) {
+      line.enter(o, depth);
+      tag('R'), raw(Py_TYPE(o));
+      each_field(o, fields, [&](PyObject* value) { add_held(value, depth + 1); });
     } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
       const Py_ssize_t n = PyObject_Length(o);
       if (n < 0) throw PythonError{};
+      line.enter(o, depth);
       tag('C'), raw(n);
       for (Py_ssize_t i = 0; i < n; ++i) {
         const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(o, i));
@@ -166,10 +181,20 @@ struct Key {
       add_constant(o);
     }
   }
+  // The function behind a method, and behind what a transform returned.
+  static PyObject* called(PyObject* fun) {
+    if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
+    while (reinterpret_cast<PyObject*>(Py_TYPE(fun)) == transformed) {
+      const auto call = py::reinterpret_steal<py::object>(PyObject_GetAttrString(fun, "_call"));
+      if (!call) throw PythonError{};
+      fun = call.ptr();  // which the one before keeps alive
+    }
+    return fun;
+  }
   // What the cells of a function hold, and of the functions in its cells (what grad returns holds the user's):
   // numbers and text by value, all else by identity. The entry keeps what is named by its address.
   void add_closure(PyObject* fun, int depth = 0) {
-    if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
+    fun = called(fun);
     if (!PyFunction_Check(fun) || depth > 4) return;
     PyObject* cells = PyFunction_GET_CLOSURE(fun);
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
@@ -185,7 +210,7 @@ struct Key {
   }
   // The cells that add_closure looks at, and what they hold.
   static void collect(PyObject* fun, std::vector<std::pair<py::object, py::object>>& out, int depth = 0) {
-    if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
+    fun = called(fun);
     if (!PyFunction_Check(fun) || depth > 4) return;
     PyObject* cells = PyFunction_GET_CLOSURE(fun);
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
@@ -194,9 +219,10 @@ struct Key {
       if (held) collect(held, out, depth + 1);
     }
   }
-  static PyObject* sorted_names;
+  static PyObject *sorted_names, *transformed;
 };
 PyObject* Key::sorted_names = nullptr;
+PyObject* Key::transformed = nullptr;
 
 // ---- results: a tree whose arrays are to be filled in
 
@@ -208,22 +234,27 @@ struct Result {
   std::vector<py::object> names;
 
   static PyObject *leaf_type, *fill;
-  static Result of(py::handle tree) {
+  static Result of(py::handle tree, int depth = 0) {
     Result r;
+    if (depth > 100) {
+      r.kind = other;
+      r.object = py::reinterpret_borrow<py::object>(tree);
+      return r;
+    }
     if (Py_TYPE(tree.ptr()) == reinterpret_cast<PyTypeObject*>(leaf_type)) {
       r.kind = leaf;
       r.index = tree.attr("index").cast<Py_ssize_t>();
     } else if (PyTuple_CheckExact(tree.ptr()) || PyList_CheckExact(tree.ptr())) {
       r.kind = PyTuple_CheckExact(tree.ptr()) ? tuple : list;
-      for (py::handle item : tree) r.parts.push_back(of(item));
+      for (py::handle item : tree) r.parts.push_back(of(item, depth + 1));
     } else if (PyDict_CheckExact(tree.ptr())) {
       r.kind = dict;
       for (auto [name, item] : py::reinterpret_borrow<py::dict>(tree)) {
         r.names.push_back(py::reinterpret_borrow<py::object>(name));
-        r.parts.push_back(of(item));
+        r.parts.push_back(of(item, depth + 1));
       }
     } else {
-      const bool tree_like = PyTuple_Check(tree.ptr()) || PyList_Check(tree.ptr()) || PyDict_Check(tree.ptr());
+      const bool tree_like = PyTuple_Check(tree.ptr()) || PyList_Check(tree.ptr()) || PyDict_Check(tree.ptr()) || record_fields(tree.ptr());
       r.kind = tree_like ? other : constant;
       r.object = py::reinterpret_borrow<py::object>(tree);
     }
@@ -465,11 +496,12 @@ void add_compiled(py::module_& m) {
   m.attr("_Compiled") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
   m.def("_set_compile", [](bool on) { enabled = on; });
   // What the call above needs of Python.
-  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names, py::object lock) {
+  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names, py::object lock, py::object transformed) {
     state_lock = lock.release().ptr();
     Result::leaf_type = leaf.release().ptr();
     Result::fill = fill.release().ptr();
     Key::sorted_names = sorted_names.release().ptr();
+    Key::transformed = transformed.release().ptr();
   });
   py::class_<PyGraph>(m, "_Graph")
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {

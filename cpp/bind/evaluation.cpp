@@ -5,6 +5,7 @@
 #include "bind/array_class.h"
 #include "bind/def.h"
 #include "bind/module.h"
+#include "bind/trees.h"
 #include "device/cpu/allocator.h"
 #include "device/cpu/features.h"
 #include "device/cpu/openblas.h"
@@ -21,24 +22,6 @@ namespace lazulite::bind {
 
 namespace {
 
-// The arrays of a tree; anything else is passed over.
-void collect(PyObject* o, std::vector<array>& out, int depth = 0) {
-  if (is_array(o)) {
-    out.push_back(peek(o));
-    return;
-  }
-  if (depth > 100) fail(Kind::value, "eval", "containers nested deeper than 100");
-  if (PyDict_Check(o)) {
-    PyObject *key, *value;
-    Py_ssize_t at = 0;
-    while (PyDict_Next(o, &at, &key, &value)) collect(value, out, depth + 1);
-  } else if (PyList_Check(o)) {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i) collect(PyList_GET_ITEM(o, i), out, depth + 1);
-  } else if (PyTuple_Check(o)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) collect(PyTuple_GET_ITEM(o, i), out, depth + 1);
-  }
-}
-
 // Straight against the C API: evaluation of small arrays is counted in tens of nanoseconds.
 PyObject* py_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
@@ -47,7 +30,7 @@ PyObject* py_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
       Py_RETURN_NONE;
     }
     std::vector<array> arrays;
-    for (Py_ssize_t i = 0; i < n; ++i) collect(args[i], arrays);
+    for (Py_ssize_t i = 0; i < n; ++i) collect_arrays(args[i], arrays, "eval");
     eval(arrays);
     Py_RETURN_NONE;
   });
@@ -55,15 +38,15 @@ PyObject* py_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
 PyObject* py_async_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     std::vector<array> arrays;
-    for (Py_ssize_t i = 0; i < n; ++i) collect(args[i], arrays);
+    for (Py_ssize_t i = 0; i < n; ++i) collect_arrays(args[i], arrays, "async_eval");
     async_eval(arrays);
     Py_RETURN_NONE;
   });
 }
 PyMethodDef fast_functions[] = {
     {"eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_eval)), METH_FASTCALL,
-     "eval(*args)\n--\n\nComputes arrays, and the arrays in lists, tuples, dicts and modules; anything else is passed over.\n"
-     "Raises what the computation raises.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
+     "eval(*args)\n--\n\nComputes arrays, and the arrays in lists, tuples, dicts and modules; numbers, strings and None are\n"
+     "passed over. Raises what the computation raises, TypeError for functions and generators, which hold no arrays.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
     {"async_eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_async_eval)), METH_FASTCALL,
      "async_eval(*args)\n--\n\nStarts to compute like eval, in the background; who reads an array waits for it and\n"
      "receives its error.\n\n>>> a = mx.ones(3) + 1\n>>> mx.async_eval(a)\n>>> a.tolist()\n[2.0, 2.0, 2.0]"},
@@ -110,7 +93,7 @@ PyObject* none() { return Py_NewRef(Py_None); }
 const Register rows{"", {
     def("plan(*arrays, width=None)", [](PyObject* args, const std::optional<int>& width) {
           std::vector<array> arrays;
-          collect(args, arrays);
+          collect_arrays(args, arrays, "plan");
           return py::cast(plan(arrays, width.value_or(default_plan_width()))).release().ptr();
         }, "What eval would do for arrays (and trees of them), in order: an object that prints, with `steps` and the predicted\n"
            "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the reference's width-limited order (0: the\n"
@@ -118,12 +101,12 @@ const Register rows{"", {
            ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  float32(1,)\npredicted peak: 4 bytes"),
     def("_graph_text(*arrays)", [](PyObject* args) {
           std::vector<array> arrays;
-          collect(args, arrays);
+          collect_arrays(args, arrays, "print_graph");
           return text_object(graph_text(arrays));
         }, "What is pending, a line per op in order of evaluation."),
     def("_graph_dot(*arrays)", [](PyObject* args) {
           std::vector<array> arrays;
-          collect(args, arrays);
+          collect_arrays(args, arrays, "export_to_dot");
           return text_object(graph_dot(arrays));
         }, "What is pending, in Graphviz's language."),
     def("get_active_memory()", [] { return number(cpu::get_active_memory()); }, "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),

@@ -1,5 +1,6 @@
 // The extension: lazulite.core._core.
 #include "bind/module.h"
+#include "bind/trees.h"
 
 #include <cmath>
 #include <limits>
@@ -37,6 +38,7 @@ PYBIND11_MODULE(_core, m) {
   add_dtypes(m);
   if (!make_array_type(m.ptr())) throw py::error_already_set();
   add_devices(m);
+  add_trees(m);
   add_evaluation(m);
   add_transforms(m);
   add_compiled(m);

@@ -1,4 +1,4 @@
-"""One check of arguments for all constructors, losses and initialisers, made from their annotations."""
+"""One check of arguments for constructors, losses and initialisers, made from annotations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import operator
 from typing import Any, Callable, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import lazulite.core as mx
+from lazulite.core._trees import tracing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,7 +22,7 @@ def checked(function: F) -> F:
     ``[Linear] input_dims: got '3', expected an int``. Sizes may be NumPy's integers and arrays of
     one element, factors NumPy's numbers and such arrays; other libraries' arrays become ours.
     """
-    code = function.__code__  # type: ignore[attr-defined]
+    code: Any = getattr(function, "__code__")
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     method = names[:1] == ("self",)
     star = code.co_varnames[len(names)] if code.co_flags & 0x04 else None
@@ -81,7 +82,7 @@ def _to_int(value: Any) -> Any:
         return value
     if isinstance(value, mx.array):
         one = value.size == 1 and mx.issubdtype(value.dtype, mx.integer)
-        return int(value.item()) if one else _REFUSED  # type: ignore[arg-type]
+        return int(value.item()) if one else _REFUSED
     try:
         return operator.index(value)
     except TypeError:
@@ -95,7 +96,7 @@ def _to_float(value: Any) -> Any:
     if isinstance(value, mx.array):
         if value.size != 1 or not mx.issubdtype(value.dtype, mx.number):
             return _REFUSED
-        return value if mx._core._tracing() else value.item()
+        return value if tracing() else value.item()
     if isinstance(value, (str, bytes, complex)) or not hasattr(value, "__float__"):
         return _REFUSED
     try:
@@ -176,7 +177,7 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         def each(value: Any) -> Any:
             if not isinstance(value, (list, tuple) if kind is list else dict):
                 return _REFUSED
-            items = value if kind is list else value.values()
+            items = value.values() if isinstance(value, dict) else value
             return _REFUSED if any(item(v) is _REFUSED for v in items) else value
 
         return each

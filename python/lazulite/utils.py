@@ -1,14 +1,18 @@
 """Functions on trees.
 
-A tree is a nesting of dicts, lists and tuples with any other object (an array, a number, None) at
-its leaves: the parameters of a model, the state of an optimizer, the arguments of a function.
+A tree is a nesting of dicts, lists and tuples (and of dataclasses known to
+``lazulite.core.register_tree``) with any other object (an array, a number, None) at its leaves: the
+parameters of a model, the state of an optimizer, the arguments of a function.
 
-All walks here keep their own stack, so the depth of a tree is not limited by Python's recursion.
+All walks here keep their own stack, so a tree may be 10,000 levels deep. Trees that are deeper, or
+contain themselves, are a ValueError. Subclasses of tuple keep their type.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Optional, Union
+from typing import Any, Callable, Iterable, Optional, Union
+
+from lazulite.core._trees import Ancestors, entries, entry, is_branch, leaves, rebuild, walk
 
 __all__ = [
     "tree_flatten",
@@ -19,11 +23,9 @@ __all__ = [
     "tree_unflatten",
 ]
 
-_CONTAINERS = (dict, list, tuple)
-
 
 def tree_map(
-    fn: Callable, tree: Any, *rest: Any, is_leaf: Optional[Callable[[Any], bool]] = None
+    fn: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Optional[Callable[[Any], bool]] = None
 ) -> Any:
     """Apply ``fn`` to every leaf of ``tree`` and return the results as a tree of the same form.
 
@@ -44,11 +46,11 @@ def tree_map(
         >>> tree_map(lambda x, y: x + y, {"a": [1, 2]}, {"a": [10, 20], "b": 0})
         {'a': [11, 22]}
     """
-    return _rebuild(lambda path, *leaves: fn(*leaves), tree, rest, is_leaf, None)
+    return walk(lambda path, *found: fn(*found), tree, rest, is_leaf, None, name="tree_map")
 
 
 def tree_map_with_path(
-    fn: Callable,
+    fn: Callable[..., Any],
     tree: Any,
     *rest: Any,
     is_leaf: Optional[Callable[[Any], bool]] = None,
@@ -71,17 +73,17 @@ def tree_map_with_path(
         >>> tree_map_with_path(lambda path, x: f"{path}={x}", {"a": [1, 2]})
         {'a': ['a.0=1', 'a.1=2']}
     """
-    if path is None and not _is_branch(tree, is_leaf):
+    if path is None and (not is_branch(tree) or (is_leaf is not None and is_leaf(tree))):
         return fn(None, tree, *rest)
-    return _rebuild(fn, tree, rest, is_leaf, path or "")
+    return walk(fn, tree, rest, is_leaf, path or "", name="tree_map_with_path")
 
 
 def tree_flatten(
     tree: Any,
     prefix: str = "",
     is_leaf: Optional[Callable[[Any], bool]] = None,
-    destination: Optional[Union[list, dict]] = None,
-) -> Union[list, dict]:
+    destination: Optional[Union[list[Any], dict[str, Any]]] = None,
+) -> Any:
     """List the leaves of ``tree`` as pairs ``("path.to.leaf", leaf)``, in the order of the tree.
 
     Empty containers vanish; None is a leaf; a leaf alone has the empty path.
@@ -102,7 +104,8 @@ def tree_flatten(
         >>> tree_flatten([1, 2], prefix="x", destination={})
         {'x.0': 1, 'x.1': 2}
     """
-    pairs = _leaves(tree, prefix[1:] if prefix.startswith(".") else prefix, is_leaf)
+    path = prefix[1:] if prefix.startswith(".") else prefix
+    pairs = leaves(tree, path, is_leaf, "tree_flatten")
     if destination is None:
         return list(pairs)
     if isinstance(destination, dict):
@@ -120,8 +123,9 @@ def tree_flatten(
 def tree_unflatten(tree: Union[Iterable[tuple[str, Any]], dict[str, Any]]) -> Any:
     """The inverse of :func:`tree_flatten`.
 
-    A level whose keys are all numbers becomes a list, with ``{}`` where a number is missing;
-    tuples thus come back as lists.
+    A level whose keys are all numbers, as a list's places are written, becomes a list, with ``{}``
+    where a number is missing; tuples thus come back as lists. Any other key (``"01"``, ``"+1"``,
+    ``"x"``) makes the level a dict.
 
     Args:
         tree: pairs of path and leaf, or a dict of them.
@@ -156,11 +160,11 @@ def tree_unflatten(tree: Union[Iterable[tuple[str, Any]], dict[str, Any]]) -> An
 
     closed: dict[int, Any] = {}
     for level in reversed(levels):
-        entries = {
+        items = {
             name: closed.pop(id(value)) if isinstance(value, _Level) else value
             for name, value in level.items()
         }
-        closed[id(level)] = _as_list(entries) if all(map(str.isdecimal, entries)) else entries
+        closed[id(level)] = _as_list(items) if all(map(_is_place, items)) else items
     return closed[id(root)]
 
 
@@ -184,7 +188,7 @@ def tree_reduce(
         16
     """
     result = initializer
-    for _, leaf in _leaves(tree, "", is_leaf):
+    for _, leaf in leaves(tree, "", is_leaf, "tree_reduce"):
         result = leaf if result is None else fn(result, leaf)
     return result
 
@@ -210,27 +214,43 @@ def tree_merge(
         >>> tree_merge({"a": 1}, {"a": 2}, lambda a, b: a + b)
         {'a': 3}
     """
-    root = [None]
-    tasks = [(root, 0, tree_a, tree_b)]
+    root: list[Any] = [None]
+    ancestors = Ancestors("tree_merge")
+    tasks: list[Any] = [(root, 0, tree_a, tree_b, 0)]
+    merged: Any
     while tasks:
-        into, key, a, b = tasks.pop()
+        into, key, a, b, depth = tasks.pop()
         if key is _CLOSE:
-            into[a] = b(into[a])
+            into[a] = rebuild(b, into[a])
+        elif a is not None and b is not None and _is_absent(a) and _is_absent(b):
+            if _kind(a) is not _kind(b):
+                raise ValueError(
+                    "[tree_merge] empty containers of two kinds at one place: "
+                    f"got {type(a).__name__} and {type(b).__name__}, expected one kind"
+                )
+            into[key] = a
         elif _is_absent(b):
             into[key] = a if a is not None or b is None else b
         elif _is_absent(a):
             into[key] = b
         elif isinstance(a, dict) and isinstance(b, dict):
+            ancestors.enter(a, depth)
             into[key] = merged = {name: None for name in (*a, *b)}
-            tasks += [(merged, name, a.get(name), b.get(name)) for name in reversed(merged)]
+            tasks += [(merged, k, a.get(k), b.get(k), depth + 1) for k in reversed(merged)]
         elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+            ancestors.enter(a, depth)
             into[key] = merged = [None] * max(len(a), len(b))
-            if isinstance(a, tuple) and isinstance(b, tuple):
-                tasks.append((into, _CLOSE, key, tuple))
-            tasks += [
-                (merged, i, a[i] if i < len(a) else None, b[i] if i < len(b) else None)
-                for i in reversed(range(len(merged)))
-            ]
+            if isinstance(a, tuple):
+                tasks.append((into, _CLOSE, key, a if len(a) == len(merged) else (), depth))
+            places = reversed(range(len(merged)))
+            tasks += [(merged, i, _at(a, i), _at(b, i), depth + 1) for i in places]
+        elif is_branch(a) and type(a) is type(b):  # a class known to register_tree
+            ancestors.enter(a, depth)
+            names = entries(a)
+            into[key] = merged = [None] * len(names)
+            tasks.append((into, _CLOSE, key, a, depth))
+            both = [(i, entry(a, n), entry(b, n)) for i, n in enumerate(names)]
+            tasks += [(merged, i, x, y, depth + 1) for i, x, y in reversed(both)]
         elif merge_fn is not None:
             into[key] = merge_fn(a, b)
         else:
@@ -241,82 +261,31 @@ def tree_merge(
     return root[0]
 
 
-class _Level(dict):
+class _Level(dict[str, Any]):
     """A level that tree_unflatten is building; a leaf may be a plain dict, never one of these."""
 
 
 _CLOSE = object()  # a task's key: all items of a container are done, give it its final type
 
 
-def _is_branch(tree: Any, is_leaf: Optional[Callable[[Any], bool]]) -> bool:
-    return isinstance(tree, _CONTAINERS) and not (is_leaf is not None and is_leaf(tree))
+def _kind(tree: Any) -> type:
+    """What two branches must share to be merged."""
+    return next((kind for kind in (dict, list, tuple) if isinstance(tree, kind)), type(tree))
+
+
+def _at(items: Any, i: int) -> Any:
+    return items[i] if i < len(items) else None
 
 
 def _is_absent(tree: Any) -> bool:
-    return tree is None or (isinstance(tree, _CONTAINERS) and not tree)
+    return tree is None or (isinstance(tree, (dict, list, tuple)) and not tree)
 
 
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
+def _is_place(name: str) -> bool:
+    """Whether a key is a list's place as tree_flatten writes it: no sign, space or leading zero."""
+    return name.isascii() and name.isdecimal() and (name == "0" or not name.startswith("0"))
 
 
-def _as_list(entries: dict[str, Any]) -> list:
-    by_index = {int(name): value for name, value in entries.items()}
+def _as_list(items: dict[str, Any]) -> list[Any]:
+    by_index = {int(name): value for name, value in items.items()}
     return [by_index.get(i, {}) for i in range(max(by_index, default=-1) + 1)]
-
-
-def _closing(kind: type) -> Optional[Callable[[list], Any]]:
-    """How to make a container of ``kind`` from a list of its items; None where a list will do."""
-    if not issubclass(kind, tuple):
-        return None
-    return (lambda items: kind(*items)) if hasattr(kind, "_fields") else kind
-
-
-def _leaves(
-    tree: Any, path: str, is_leaf: Optional[Callable[[Any], bool]]
-) -> Iterator[tuple[str, Any]]:
-    stack = [(path, tree)]
-    while stack:
-        path, node = stack.pop()
-        if not _is_branch(node, is_leaf):
-            yield path, node
-        elif isinstance(node, dict):
-            stack += [(_join(path, key), node[key]) for key in reversed(node)]
-        else:
-            stack += [(_join(path, i), node[i]) for i in reversed(range(len(node)))]
-
-
-def _rebuild(
-    fn: Callable,
-    tree: Any,
-    rest: tuple,
-    is_leaf: Optional[Callable[[Any], bool]],
-    path: Optional[str],
-) -> Any:
-    """``fn(path, leaf, *others)`` of every leaf, in a tree of the same form.
-
-    Every task fills one slot; a container opens empty slots for its items. Tuples are filled as
-    lists and closed by a task of their own, after their items. ``path=None`` makes no paths.
-    """
-    root = [None]
-    tasks = [(root, 0, path, tree, rest)]
-    while tasks:
-        into, slot, path, node, others = tasks.pop()
-        if slot is _CLOSE:
-            into[node] = others(into[node])
-            continue
-        if not _is_branch(node, is_leaf):
-            into[slot] = fn(path, node, *others)
-            continue
-        if isinstance(node, dict):
-            keys = list(node)
-            into[slot] = items = dict.fromkeys(keys)
-        else:
-            keys = range(len(node))
-            into[slot] = items = [None] * len(node)
-            if (close := _closing(type(node))) is not None:
-                tasks.append((into, _CLOSE, None, slot, close))
-        for key in reversed(keys):
-            child_path = None if path is None else _join(path, key)
-            tasks.append((items, key, child_path, node[key], [other[key] for other in others]))
-    return root[0]

@@ -14,7 +14,7 @@ from lazulite.utils import (
 )
 
 Point = namedtuple("Point", "x y")
-DEEP = 20_000
+DEEP = 9_000
 
 
 def nested_lists(depth):
@@ -132,6 +132,42 @@ def test_reduce_folds_from_the_left():
 )
 def test_merge_is_the_union_of_both_trees(a, b, merged):
     assert tree_merge(a, b) == merged
+
+
+@pytest.mark.parametrize("place", [lambda t: t, lambda t: {"a": t}, lambda t: [None, (t,)]])
+def test_merge_refuses_empty_containers_of_two_kinds(place):
+    kinds = [{}, [], ()]
+    for a in kinds:
+        for b in kinds:
+            if type(a) is type(b):
+                assert tree_merge(place(a), place(b), lambda x, y: x) == place(a)
+            else:
+                with pytest.raises(ValueError, match="two kinds"):
+                    tree_merge(place(a), place(b))
+                with pytest.raises(ValueError, match="two kinds"):
+                    tree_merge(place(a), place(b), lambda x, y: x)
+        for leaf in (3, "x"):
+            assert tree_merge(a, leaf) == leaf and tree_merge(leaf, a) == leaf
+        assert tree_merge(a, None) == a and tree_merge(None, a) == a
+
+
+def test_merge_keeps_the_type_of_the_first_tree():
+    class Other(tuple):
+        pass
+
+    Point = namedtuple("Point", "x y")
+    assert type(tree_merge(Point(1, None), (None, 2))) is Point
+    assert type(tree_merge(Other((1, None)), Point(None, 2))) is Other
+    assert tree_merge({"a": [Point(None, None)]}, {"a": [(1, 2)]}) == {"a": [Point(1, 2)]}
+    assert type(tree_merge((None, 2), Point(1, None))) is tuple
+    assert tree_merge([1, None], (None, 2)) == [1, 2]
+
+
+@pytest.mark.parametrize("odd", ["01", "00", "+1", "-1", " 1", "1 ", "1_0", "\u00b2", "\u0663", ""])
+def test_unflatten_takes_only_canonical_numbers_as_places(odd):
+    assert tree_unflatten([(odd, "a"), ("1", "b")]) == {odd: "a", "1": "b"}
+    assert tree_unflatten([(f"k.{odd}", "a"), ("k.0", "b")]) == {"k": {odd: "a", "0": "b"}}
+    assert tree_unflatten([("0", "a"), ("1", "b"), ("10", "c")])[10] == "c"
 
 
 def test_merge_asks_the_function_where_both_have_something():

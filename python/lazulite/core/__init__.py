@@ -19,7 +19,7 @@ from ._io import load, save, save_safetensors, savez, savez_compressed
 from ._loops import cond, fori_loop, scan, while_loop
 from ._profile import ProfileRow, profile
 from ._transforms import grad, jvp, value_and_grad, vjp, vmap
-from ._trees import map_leaves as _map_leaves
+from ._trees import map_leaves as _map_leaves, register_tree
 from . import cuda, metal
 
 # OpenBLAS, where the package scipy-openblas32 provides it; opened at the first product.
@@ -39,7 +39,7 @@ for _name in ("random", "fast"):
 del _name
 
 
-def stop_gradient(a, /, *, stream=None):
+def stop_gradient(a: "T", /, *, stream: "Any" = None) -> "T":
     """The same values, constant to derivatives; of every array in a tree.
 
     >>> mx.grad(lambda x: x * mx.stop_gradient(x))(mx.array(3.0))
@@ -50,7 +50,7 @@ def stop_gradient(a, /, *, stream=None):
     return _map_leaves(lambda leaf: _stop_gradient(leaf, stream=stream) if isinstance(leaf, array) else leaf, a)
 
 
-def depends(inputs, dependencies):
+def depends(inputs: "T", dependencies: "Any") -> "T":
     """The inputs (an array or a list of arrays), to be evaluated only after the dependencies.
 
     >>> a = mx.array(1)

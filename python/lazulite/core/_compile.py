@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
+from types import MethodType
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, check_callable, fill, named_like, rebuild_sequence, template
+from ._trees import Leaf, Transformed, _quick, _records, check_callable, entries, fill, leaves, named_like, printed, rebuild, template, walk
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable, Optional, TypeVar
+
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 
 if any([_core._environment_flag(name) for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")]):
@@ -19,12 +25,12 @@ if any([_core._environment_flag(name) for name in ("LAZULITE_DISABLE_COMPILE", "
 _default_cache_size = _core._environment_integer("LAZULITE_COMPILE_CACHE_SIZE", 64, 1)
 
 
-def disable_compile():
+def disable_compile() -> None:
     """Compiled functions call the original function from now on."""
     _core._set_compile(False)
 
 
-def enable_compile():
+def enable_compile() -> None:
     """Undoes disable_compile."""
     _core._set_compile(True)
 
@@ -33,23 +39,27 @@ def _sorted_names(tree: dict) -> list:
     return sorted(tree, key=lambda k: (type(k).__name__, str(k)))
 
 
-def _describe(tree: Any, arrays: list) -> Any:
+def _describe(tree: Any, arrays: list, depth: int = 0) -> Any:
     """The tree as a template; appends its arrays, those of dicts in the order of their sorted names."""
     if isinstance(tree, array):
         arrays.append(tree)
         return Leaf(len(arrays) - 1)
+    if depth == _quick:
+        return walk(lambda _, leaf: _describe(leaf, arrays), tree, order=_sorted_names, name="compile")
     if isinstance(tree, dict):
-        parts = {k: _describe(tree[k], arrays) for k in _sorted_names(tree)}
+        parts = {k: _describe(tree[k], arrays, depth + 1) for k in _sorted_names(tree)}
         return {k: parts[k] for k in tree}  # calls that differ in the order of entries share a trace
     if isinstance(tree, (list, tuple)):
-        return rebuild_sequence(tree, [_describe(v, arrays) for v in tree])
+        return rebuild(tree, [_describe(v, arrays, depth + 1) for v in tree])
+    if type(tree) in _records:
+        return rebuild(tree, [_describe(getattr(tree, k), arrays, depth + 1) for k in entries(tree)])
     return tree
 
 
 _state_lock = RLock()  # held by calls of compiled functions that have state
 if hasattr(os, "register_at_fork"):  # in a child no other thread holds it
     os.register_at_fork(after_in_child=lambda: _state_lock._is_owned() or _state_lock._at_fork_reinit())
-_core._compile_helpers(Leaf, fill, _sorted_names, _state_lock)
+_core._compile_helpers(Leaf, fill, _sorted_names, _state_lock, Transformed)
 
 _RandomState = type(_core.random.state)
 
@@ -59,19 +69,23 @@ class _Kept(Leaf):
 
 
 def _is_container(value: Any) -> bool:
-    return isinstance(value, (dict, list)) or (hasattr(value, "__setitem__") and hasattr(value, "__len__")
+    return isinstance(value, (dict, list)) or type(value) in _records or (hasattr(value, "__setitem__") and hasattr(value, "__len__")
                                                and not isinstance(value, (array, str, bytes)))
 
 
 def _entries(container: Any):
     if isinstance(container, dict):
         return [(k, dict.__getitem__(container, k)) for k in dict.keys(container)]
+    if type(container) in _records:
+        return [(k, getattr(container, k)) for k in entries(container)]
     return [(i, container[i]) for i in range(len(container))]
 
 
 def _put(container: Any, key: Any, value: Any):
     if isinstance(container, dict):
         dict.__setitem__(container, key, value)
+    elif type(container) in _records:
+        object.__setattr__(container, key, value)
     elif isinstance(container, list) and key == len(container):
         container.append(value)
     else:
@@ -99,24 +113,24 @@ def _save(value: Any, saved: list, seen: set):
             _save(v, saved, seen)
     elif _is_container(value) and not isinstance(value, _RandomState) and id(value) not in seen:
         seen.add(id(value))
-        entries = _entries(value)
-        saved.append((value, entries))
-        for _, v in entries:
+        held = _entries(value)
+        saved.append((value, held))
+        for _, v in held:
             _save(v, saved, seen)
 
 
 def _restore(saved: list):
-    for container, entries in saved:
+    for container, held in saved:
         if isinstance(container, dict):
             dict.clear(container)
-            for k, v in entries:
+            for k, v in held:
                 dict.__setitem__(container, k, v)
         elif isinstance(container, list):
-            container[:] = [v for _, v in entries]
+            container[:] = [v for _, v in held]
         else:
-            for k, v in entries:
-                if container[k] is not v:
-                    container[k] = v
+            for (k, v), (_, now) in zip(held, _entries(container)):
+                if now is not v:
+                    _put(container, k, v)
 
 
 def _state_template(value: Any, arrays: list, known: set, places: dict) -> Any:
@@ -126,7 +140,7 @@ def _state_template(value: Any, arrays: list, known: set, places: dict) -> Any:
             places[id(value)] = (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
         return places[id(value)]
     if isinstance(value, tuple):
-        return rebuild_sequence(value, [_state_template(v, arrays, known, places) for v in value])
+        return rebuild(value, [_state_template(v, arrays, known, places) for v in value])
     if _is_container(value):
         return _Held(value, [(k, _state_template(v, arrays, known, places)) for k, v in _entries(value)])
     return value
@@ -139,7 +153,7 @@ def _build(part: Any, values: list) -> Any:
         _assign(part.container, part, values)
         return part.container
     if isinstance(part, tuple):
-        return rebuild_sequence(part, [_build(v, values) for v in part])
+        return rebuild(part, [_build(v, values) for v in part])
     return part
 
 
@@ -158,11 +172,36 @@ def _assign(container: Any, held: _Held, values: list):
             dict.__delitem__(container, k)
 
 
+def _holds_arrays(value: Any) -> bool:
+    held = getattr(value, "__dict__", None)
+    for v in held.values() if isinstance(held, dict) else ():
+        inside = v.values() if isinstance(v, dict) else v if isinstance(v, (list, tuple)) else (v,)
+        if any(isinstance(x, array) for x in inside):
+            return True
+    return False
+
+
+def _check_state(root: Any, where: str):
+    """Raises TypeError for objects outside of modules that a caller may take for state: their arrays would be constants."""
+    for _, leaf in leaves(root, is_leaf=lambda x: isinstance(x, dict) and type(x) is not dict, name="compile"):
+        if isinstance(leaf, (array, dict)) or _is_container(leaf):
+            continue
+        if isinstance(leaf, (MethodType, type(_check_state), type(len), type)):
+            name = getattr(leaf, "__name__", "it")
+            raise TypeError(f"[compile] {where}: got the function {name}, expected arrays or trees of them; was {name}() meant?")
+        if _holds_arrays(leaf):
+            kind = type(leaf).__name__
+            fix = f"{kind}.state" if hasattr(leaf, "state") else "register_tree for a dataclass"
+            raise TypeError(f"[compile] {where}: a {kind} holds arrays but is no tree: expected lists, dicts or modules; see {fix}")
+
+
 class _State:
     """Arrays held by a container: read before a trace, replaced by leaves, put back, written after."""
 
-    def __init__(self, root: Any):
+    def __init__(self, root: Any, where: str = ""):
         self.root = root
+        if where:
+            _check_state(root, where)
 
     def read(self) -> list:
         """The arrays in order."""
@@ -214,7 +253,6 @@ def _as_input(value: Any) -> Any:
     return array(value) if isinstance(value, (bool, int, float, complex)) else value
 
 
-_Method = type(_State(None).read)
 
 
 class CompiledPlan:
@@ -243,8 +281,8 @@ class CompiledFunction(_core._Compiled):
     def __init__(self, fun, inputs, outputs, cache_size, dynamic=()):
         named_like(fun, self)
         self._fun = fun
-        self._inputs = _State(inputs)
-        self._outputs = _State(outputs)
+        self._inputs = _State(inputs, "inputs")
+        self._outputs = _State(outputs, "outputs")
         self._cache_size = cache_size
         self._dynamic = frozenset([dynamic] if isinstance(dynamic, (int, str)) else dynamic)
         self._traces = 0
@@ -252,7 +290,11 @@ class CompiledFunction(_core._Compiled):
         self._setup(fun, inputs, outputs, cache_size, self._dynamic or None)
 
     def __get__(self, instance, owner=None):
-        return self if instance is None else _Method(self, instance)
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self):
+        n = self._entries()
+        return f"<compiled {printed(self._fun)}, {n} trace{'s' * (n != 1)}>"
 
     def _with_inputs(self, args, kwargs):
         """The arguments, with the numbers of dynamic ones as arrays."""
@@ -334,14 +376,14 @@ class CompiledFunction(_core._Compiled):
 
 
 def compile(
-    fun: Callable,
+    fun: Callable[P, R],
     inputs: Any = None,
     outputs: Any = None,
     shapeless: bool = False,
     *,
     cache_size: Optional[int] = None,
     dynamic: Any = (),
-) -> Callable:
+) -> CompiledFunction[P, R]:
     """A function that traces `fun` once for each kind of arguments and replays the graph afterwards.
 
     Arguments and results are trees of arrays and constants; a trace is kept for every combination of

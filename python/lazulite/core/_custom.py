@@ -5,11 +5,17 @@ from __future__ import annotations
 from . import _core
 from ._core import array
 from ._transforms import _check_differentiable, vmap
-from ._trees import Leaf, check_callable, fill, map_leaves, named_like, template
+from ._trees import Leaf, Transformed, check_callable, entries, fill, is_branch, map_leaves, named_like, printed, template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Sequence, Union
+    from typing import Any, Callable, Sequence, TypeVar, Union
+
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _flat_call(fun, shape, keep):
@@ -32,6 +38,9 @@ def _fill_leaves(name, part, place, found):
     elif isinstance(place, dict):
         for key in place:
             _fill_leaves(name, None if part is None else part[key], place[key], found)
+    elif is_branch(place) and not isinstance(place, (list, tuple)):  # a registered class
+        for key in entries(place):
+            _fill_leaves(name, None if part is None else getattr(part, key), getattr(place, key), found)
     elif isinstance(place, (list, tuple)):
         if part is not None and (not isinstance(part, (list, tuple)) or len(part) != len(place)):
             got = len(part) if isinstance(part, (list, tuple)) else type(part).__name__
@@ -75,7 +84,7 @@ class custom_function:
     array(100, dtype=float32)
     """
 
-    def __init__(self, f: Callable):
+    def __init__(self, f: Callable[P, R]):
         check_callable("custom_function", f)
         self._f = f
         self._vjp: Any = None
@@ -83,22 +92,25 @@ class custom_function:
         self._vmap: Any = None
         named_like(f, self)
 
-    def vjp(self, f: Callable) -> Callable:
+    def __repr__(self) -> str:
+        return f"<custom_function {printed(self._f)}>"
+
+    def vjp(self, f: F) -> F:
         """Decorates the rule of the vector-Jacobian product; see the class."""
         self._vjp = f
         return f
 
-    def jvp(self, f: Callable) -> Callable:
+    def jvp(self, f: F) -> F:
         """Decorates the rule of the Jacobian-vector product; see the class."""
         self._jvp = f
         return f
 
-    def vmap(self, f: Callable) -> Callable:
+    def vmap(self, f: F) -> F:
         """Decorates the rule of batching; see the class."""
         self._vmap = f
         return f
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if not _core._tracing():
             return self._f(*args, **kwargs)
         leaves: list = []
@@ -134,7 +146,7 @@ class custom_function:
         return fill(kept[0], outputs)
 
 
-def checkpoint(fun: Callable) -> Callable:
+def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
     """A function whose inner values are computed again for its gradient instead of being kept: less memory
     for more time. Arrays that `fun` finds through closures (a module's parameters) get gradients too.
     Inside a transform `fun` is traced: it cannot read its arguments' values.
@@ -155,7 +167,7 @@ def checkpoint(fun: Callable) -> Callable:
         outputs = _core._checkpoint(_flat_call(fun, shape, kept), leaves)
         return fill(kept[0], outputs)
 
-    return named_like(fun, wrapped)
+    return Transformed("checkpoint", fun, wrapped)
 
 
 def _matrix(name, fun, argnums, forward):
@@ -203,10 +215,10 @@ def _matrix(name, fun, argnums, forward):
             results = [r.reshape(shape.shape + p.shape) for r, p in zip(rows, primals)]
         return results[0] if single else tuple(results)
 
-    return named_like(fun, wrapped)
+    return Transformed(name, fun, wrapped)
 
 
-def jacrev(fun: Callable, argnums: Union[int, Sequence[int]] = 0) -> Callable:
+def jacrev(fun: Callable[P, Any], argnums: Union[int, Sequence[int]] = 0) -> Callable[P, Any]:
     """A function that returns the Jacobian of `fun` (an array from arrays), one backward pass per output
     element, all of them batched: shape of the output, then that of the argument.
 
@@ -217,7 +229,7 @@ def jacrev(fun: Callable, argnums: Union[int, Sequence[int]] = 0) -> Callable:
     return _matrix("jacrev", fun, argnums, False)
 
 
-def jacfwd(fun: Callable, argnums: Union[int, Sequence[int]] = 0) -> Callable:
+def jacfwd(fun: Callable[P, Any], argnums: Union[int, Sequence[int]] = 0) -> Callable[P, Any]:
     """As jacrev, one forward pass per element of the argument.
 
     >>> mx.jacfwd(lambda x: x * x)(mx.array([1.0, 2.0]))
@@ -227,17 +239,17 @@ def jacfwd(fun: Callable, argnums: Union[int, Sequence[int]] = 0) -> Callable:
     return _matrix("jacfwd", fun, argnums, True)
 
 
-def hessian(fun: Callable, argnums: int = 0) -> Callable:
+def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
     """The matrix of second derivatives of a scalar function, forward over reverse: the argument's shape twice.
 
     >>> mx.hessian(lambda x: (x ** 3).sum())(mx.array([1.0, 2.0]))
     array([[6, 0],
            [0, 12]], dtype=float32)
     """
-    return jacfwd(jacrev(fun, argnums), argnums)
+    return Transformed("hessian", fun, jacfwd(jacrev(fun, argnums), argnums))
 
 
-def linearize(fun: Callable, *primals: Any) -> tuple:
+def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., Any]]:
     """`fun(*primals)` and its derivative there, a function of tangents: what does not depend on tangents is computed
     once, so that many tangents cost little more than their own part. Arguments and results are trees of arrays;
     tangents have the structure, shapes and dtypes of `primals`.
@@ -282,4 +294,6 @@ def _same_places(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(_same_places(a[k], b[k]) for k in a)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(_same_places, a, b))
+    if is_branch(a) and type(a) is type(b):
+        return all(_same_places(getattr(a, k), getattr(b, k)) for k in entries(a))
     return a == b

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, check_callable, fill, map_leaves, template
+from ._trees import Leaf, check_callable, entries, fill, is_branch, map_leaves, template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def _shape_of(part: Any) -> str:
         return "{" + ", ".join(f"{k!r}: {_shape_of(v)}" for k, v in part.items()) + "}"
     if isinstance(part, (list, tuple)):
         return ("({})" if isinstance(part, tuple) else "[{}]").format(", ".join(map(_shape_of, part)))
+    if is_branch(part):
+        return f"{type(part).__name__}(" + ", ".join(_shape_of(getattr(part, key)) for key in entries(part)) + ")"
     return repr(part)
 
 

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, check_callable, fill, map_leaves, named_like, rebuild_sequence, template
+from ._trees import Leaf, Transformed, check_callable, fill, map_leaves, named_like, rebuild_sequence, template
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional, Sequence, Union
+    from typing import Any, Callable, Optional, Sequence, TypeVar, Union
+
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 
 def _check_differentiable(name: str, where: str, leaves_template: Any, leaves: Sequence[array]):
@@ -141,10 +146,10 @@ def _put_all_back(exchanged: _Exchanged, more: Sequence[Any] = ()):
 
 
 def value_and_grad(
-    fun: Callable,
+    fun: Callable[P, R],
     argnums: Optional[Union[int, Sequence[int]]] = None,
     argnames: Union[str, Sequence[str]] = [],
-) -> Callable:
+) -> Callable[P, tuple[R, Any]]:
     """A function that returns `fun`'s value and its gradient.
 
     `fun` returns a scalar array (0-d), or a tuple or list whose first entry is one; the whole value is
@@ -214,26 +219,26 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             result = (result if numbers else None, {n: fill(keyword[n], gradients) for n in names})
         return value, result
 
-    return named_like(fun, wrapped)
+    return Transformed(name, fun, wrapped)
 
 
 def grad(
-    fun: Callable,
+    fun: Callable[P, Any],
     argnums: Optional[Union[int, Sequence[int]]] = None,
     argnames: Union[str, Sequence[str]] = [],
-) -> Callable:
+) -> Callable[P, Any]:
     """A function that returns the gradient of `fun`; see value_and_grad. `fun` returns a scalar array.
 
     >>> import lazulite.core as mx
     >>> mx.grad(mx.grad(lambda x: x ** 3))(mx.array(2.0))
     array(12, dtype=float32)
     """
-    both = _value_and_grad("grad", fun, argnums, argnames, scalar_only=True)
+    both = _value_and_grad("grad", fun, argnums, argnames, scalar_only=True)._call
 
     def wrapped(*args, **kwargs):
         return both(*args, **kwargs)[1]
 
-    return named_like(fun, wrapped)
+    return Transformed("grad", fun, wrapped)
 
 
 def _outputs_of(fun, structure):
@@ -249,7 +254,7 @@ def _outputs_of(fun, structure):
     return flat
 
 
-def vjp(fun: Callable, primals: Sequence[array], cotangents: Sequence[array]):
+def vjp(fun: Callable, primals: Sequence[array], cotangents: Sequence[array]) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)` and the cotangents of `primals`: two lists.
 
     Raises ValueError when the number or shapes of cotangents are not those of the outputs.
@@ -273,7 +278,7 @@ def vjp(fun: Callable, primals: Sequence[array], cotangents: Sequence[array]):
     return outputs, [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, primals)]
 
 
-def jvp(fun: Callable, primals: Sequence[array], tangents: Sequence[array]):
+def jvp(fun: Callable, primals: Sequence[array], tangents: Sequence[array]) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)` and their tangents: two lists.
 
     Raises ValueError when the number or shapes of tangents are not those of the primals.
@@ -345,7 +350,7 @@ def _normal_axis(axis, ndim, name):
     return axis % ndim
 
 
-def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
+def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, R]:
     """A function that maps `fun` over an axis of its arguments, as one batched computation.
 
     `in_axes` is an int for all arguments, or a tuple with an int, None (not mapped) or tree of these for
@@ -392,4 +397,4 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
         values = _core._vmap(flat, leaves, flat_axes, wanted)
         return fill(result, values)
 
-    return named_like(fun, wrapped)
+    return Transformed("vmap", fun, wrapped)

@@ -1,29 +1,95 @@
-"""Trees: lists, tuples and dicts (Modules too) with arrays and other values as leaves."""
+"""Trees: lists, tuples, dicts (Modules too) and registered classes, with arrays and other values as leaves."""
 
 from __future__ import annotations
 
+from types import MethodType
 
-from ._core import array
+from . import _core
+from ._core import array  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
+
+    T = TypeVar("T")
+
+_records: dict[type, tuple[str, ...]] = _core._tree_records  # registered classes and their fields; the extension reads it too
+_quick = 64  # levels that are walked by recursion; deeper trees by a stack of their own
+_most = 10_000  # levels
 
 
-def named_like(fun: Callable, wrapper: Callable) -> Callable:
+def named_like(fun: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
     """`wrapper` with the name, documentation and signature of `fun`, as functools.wraps makes it."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         try:
             setattr(wrapper, name, getattr(fun, name))
         except AttributeError:  # a callable object
             pass
-    wrapper.__wrapped__ = fun
+    wrapper.__wrapped__ = fun  # type: ignore[attr-defined]
     return wrapper
+
+
+class Transformed:
+    """What a transform returns: calls like the function that it wraps, binds like one, and prints what it is."""
+
+    def __init__(self, name: str, fun: Callable[..., Any], call: Callable[..., Any]):
+        named_like(fun, self)
+        self._name = name
+        self._call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<{self._name} of {printed(self.__wrapped__)}>"  # type: ignore[attr-defined]
+
+
+def printed(fun: Any) -> str:
+    """How a function is named inside the repr of what a transform made of it."""
+    if isinstance(fun, (Transformed, _core._Compiled)):
+        return repr(fun)
+    name = getattr(fun, "__qualname__", None) or type(fun).__name__
+    return str(name).rpartition("<locals>.")[2]
+
+
+def tracing() -> bool:
+    """Whether a transform is open."""
+    return bool(_core._tracing())
 
 
 def check_callable(name: str, fun: Any) -> None:
     if not callable(fun):
         raise TypeError(f"[{name}] not a function: got {type(fun).__name__}")
+
+
+def register_tree(cls: type[T]) -> type[T]:
+    """Makes instances of a dataclass trees, with its fields as entries: eval, compile, the transforms and tree
+    functions then find the arrays in them, and return instances made without calling the class. For use as a
+    decorator; returns the class. Subclasses are registered on their own.
+
+    Raises TypeError for anything but a dataclass.
+
+    >>> from dataclasses import dataclass
+    >>> @mx.register_tree
+    ... @dataclass
+    ... class Point:
+    ...     x: mx.array
+    ...     y: mx.array
+    >>> mx.grad(lambda p: p.x * p.y)(Point(mx.array(2.0), mx.array(3.0)))
+    Point(x=array(3, dtype=float32), y=array(2, dtype=float32))
+    """
+    fields = getattr(cls, "__dataclass_fields__", None)
+    if not isinstance(cls, type) or fields is None:
+        raise TypeError(f"[register_tree] not a dataclass: got {cls!r}, expected a class decorated by dataclass")
+    if issubclass(cls, (dict, list, tuple, array)):
+        raise TypeError(f"[register_tree] a tree or a leaf already: got {cls.__name__}")
+    from dataclasses import fields as fields_of
+
+    _records[cls] = tuple(field.name for field in fields_of(cls))  # type: ignore[arg-type]
+    return cls
 
 
 class Leaf:
@@ -35,40 +101,178 @@ class Leaf:
         self.index = index
 
 
-def rebuild_sequence(like, items):
-    """A list or tuple of `items` of the class of `like`; namedtuples too."""
+def is_branch(tree: Any) -> bool:
+    return isinstance(tree, (dict, list, tuple)) or type(tree) in _records
+
+
+def entries(tree: Any) -> Any:
+    """The keys of a branch, in order."""
+    if isinstance(tree, dict):
+        return list(tree)
+    return range(len(tree)) if isinstance(tree, (list, tuple)) else _records[type(tree)]
+
+
+def entry(tree: Any, key: Any) -> Any:
+    """What stands in a branch under a key; KeyError where a record lacks it."""
+    if isinstance(tree, (dict, list, tuple)):
+        return tree[key]
+    if key in _records.get(type(tree), ()):
+        return getattr(tree, key)
+    raise KeyError(key)
+
+
+def rebuild(like: Any, items: Iterable[Any]) -> Any:
+    """A branch of the class of `like` with other items; subclasses of tuple and records keep their class (lists and
+    dicts become plain), and no constructor of theirs is called."""
+    if isinstance(like, dict):
+        return dict(zip(like, items))
+    if isinstance(like, list):
+        return list(items)
+    kind = type(like)
+    if kind is tuple:
+        return tuple(items)
     if isinstance(like, tuple):
-        return type(like)(*items) if hasattr(like, "_fields") else tuple(items)
-    return list(items)
+        try:
+            made = tuple.__new__(kind, items)
+        except TypeError:  # made in C, such as time.struct_time
+            return kind(items)
+    else:
+        made = object.__new__(kind)
+        for name, item in zip(_records[kind], items):
+            object.__setattr__(made, name, item)
+    own = getattr(like, "__dict__", None)
+    if own:  # attributes beside the items
+        for name, value in own.items():
+            made.__dict__.setdefault(name, value)
+    return made
 
 
-def template(tree: Any, arrays: list) -> Any:
+class Ancestors:
+    """The containers between the root of a walk and where it stands; says so when one contains itself."""
+
+    __slots__ = ("name", "line")
+
+    def __init__(self, name: str):
+        self.name = name
+        self.line: list[int] = []
+
+    def enter(self, branch: Any, depth: int) -> None:
+        """In depth-first order, at every container."""
+        line = self.line
+        del line[depth:]
+        line.append(id(branch))
+        if len(line) % _quick == 0:
+            if len(set(line)) < len(line):
+                raise ValueError(f"[{self.name}] a container contains itself: got a {type(branch).__name__}")
+            if len(line) > _most:
+                raise ValueError(f"[{self.name}] containers nested deeper than {_most}")
+
+
+_CLOSE = object()  # a task's key: all items of a container are there, give it its type
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def walk(
+    fn: Callable[..., Any],
+    tree: Any,
+    rest: tuple[Any, ...] = (),
+    is_leaf: Optional[Callable[..., Any]] = None,
+    path: Optional[str] = None,
+    order: Callable[..., Any] = entries,
+    name: str = "tree",
+) -> Any:
+    """`fn(path, leaf, *others)` of every leaf, in a tree of the same form, without recursion.
+
+    Every task fills one slot; a container opens empty slots for its items. Tuples and records are filled as lists
+    and closed by a task of their own, after their items. `path=None` makes no paths.
+    """
+    root: list[Any] = [None]
+    ancestors = Ancestors(name)
+    tasks: list[Any] = [(root, 0, path, tree, rest, 0)]
+    while tasks:
+        into, slot, path, node, others, depth = tasks.pop()
+        if slot is _CLOSE:
+            into[node] = rebuild(others, into[node])
+            continue
+        if not is_branch(node) or (is_leaf is not None and is_leaf(node)):
+            into[slot] = fn(path, node, *others)
+            continue
+        ancestors.enter(node, depth)
+        if isinstance(node, dict):
+            items: Any = dict.fromkeys(node)
+            places = [(key, key) for key in order(node)]
+        else:
+            keys = entries(node)
+            items = [None] * len(keys)
+            places = list(enumerate(keys))
+            if not isinstance(node, list):
+                tasks.append((into, _CLOSE, None, slot, node, depth))
+        into[slot] = items
+        for place, key in reversed(places):
+            below = None if path is None else _join(path, key)
+            tasks.append((items, place, below, entry(node, key), [entry(o, key) for o in others], depth + 1))
+    return root[0]
+
+
+def leaves(tree: Any, path: str = "", is_leaf: Optional[Callable[..., Any]] = None, name: str = "tree") -> Iterator[tuple[str, Any]]:
+    """Pairs of path and leaf, in order."""
+    ancestors = Ancestors(name)
+    stack = [(path, tree, 0)]
+    while stack:
+        path, node, depth = stack.pop()
+        if not is_branch(node) or (is_leaf is not None and is_leaf(node)):
+            yield path, node
+            continue
+        ancestors.enter(node, depth)
+        keys = entries(node)
+        stack += [(_join(path, key), entry(node, key), depth + 1) for key in reversed(keys)]
+
+
+# The walks of the transforms, which need no paths: the first levels by recursion, which is quicker.
+
+
+def template(tree: Any, arrays: list[Any], depth: int = 0) -> Any:
     """`tree` with each array replaced by a Leaf; the arrays are appended to `arrays` in order."""
     if isinstance(tree, array):
         arrays.append(tree)
         return Leaf(len(arrays) - 1)
+    if depth == _quick:
+        return walk(lambda _, leaf: template(leaf, arrays), tree)
     if isinstance(tree, dict):
-        return {key: template(value, arrays) for key, value in tree.items()}
+        return {key: template(value, arrays, depth + 1) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return rebuild_sequence(tree, [template(value, arrays) for value in tree])
+        return rebuild(tree, [template(value, arrays, depth + 1) for value in tree])
+    if _records and type(tree) in _records:
+        return rebuild(tree, [template(getattr(tree, key), arrays, depth + 1) for key in _records[type(tree)]])
     return tree
 
 
-def fill(tree: Any, values: list) -> Any:
+def fill(tree: Any, values: list[Any], depth: int = 0) -> Any:
     """The inverse of template, with other values."""
     if isinstance(tree, Leaf):
         return values[tree.index]
+    if depth == _quick:
+        return walk(lambda _, leaf: fill(leaf, values), tree)
     if isinstance(tree, dict):
-        return {key: fill(value, values) for key, value in tree.items()}
+        return {key: fill(value, values, depth + 1) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return rebuild_sequence(tree, [fill(value, values) for value in tree])
+        return rebuild(tree, [fill(value, values, depth + 1) for value in tree])
+    if _records and type(tree) in _records:
+        return rebuild(tree, [fill(getattr(tree, key), values, depth + 1) for key in _records[type(tree)]])
     return tree
 
 
-def map_leaves(fn: Callable, tree: Any) -> Any:
+def map_leaves(fn: Callable[..., Any], tree: Any, depth: int = 0) -> Any:
     """`fn` of every leaf (array or not), in the same structure."""
+    if depth == _quick:
+        return walk(lambda _, leaf: fn(leaf), tree)
     if isinstance(tree, dict):
-        return {key: map_leaves(fn, value) for key, value in tree.items()}
+        return {key: map_leaves(fn, value, depth + 1) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return rebuild_sequence(tree, [map_leaves(fn, value) for value in tree])
+        return rebuild(tree, [map_leaves(fn, value, depth + 1) for value in tree])
+    if _records and type(tree) in _records:
+        return rebuild(tree, [map_leaves(fn, getattr(tree, key), depth + 1) for key in _records[type(tree)]])
     return fn(tree)

@@ -117,7 +117,7 @@ def cross_entropy(
         score = (1 - label_smoothing) * score + label_smoothing * mx.mean(x, axis=axis)
     loss = mx.logsumexp(x, axis=axis) - score
     if probabilities:
-        # What targets that are no distribution lack or exceed counts; a rounding of the sum does not.
+        # What targets that are no distribution lack or exceed counts; a rounding does not.
         rest = (1 - label_smoothing) * (1 - mx.sum(targets, axis=axis))
         loss = loss + mx.where(mx.abs(rest) < 0.01, 0, rest * largest.squeeze(axis))
     if weights is not None:

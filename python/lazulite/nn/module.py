@@ -19,7 +19,7 @@ _FIELDS = (mx.array, *_CONTAINERS)  # attributes of these types are entries of t
 _WALKED = (dict, list)  # tuples hold no parameters and no children, as in the reference
 
 
-class Module(dict):
+class Module(dict[str, Any]):
     """A dict of arrays and of other modules, nested as the model is, with a formula to call.
 
     Attributes that are arrays, dicts, lists, tuples or modules are entries of the dict. Parameters
@@ -42,7 +42,9 @@ class Module(dict):
         {}
     """
 
-    __call__: Callable
+    __call__: Callable[..., Any]
+    _no_grad: frozenset[str]
+    _training: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__, so that a subclass may leave out super().__init__().
@@ -99,7 +101,7 @@ class Module(dict):
     @property
     def training(self) -> bool:
         """Whether layers that differ between the two, such as dropout, act as in training."""
-        return self._training
+        return bool(self._training)
 
     # What a module holds
 
@@ -128,7 +130,7 @@ class Module(dict):
         filter_fn: Callable[[Module, str, Any], bool],
         map_fn: Optional[Callable[[Any], Any]] = None,
         is_leaf_fn: Optional[Callable[[Module, str, Any], bool]] = None,
-    ) -> dict:
+    ) -> dict[str, Any]:
         """A nested dict of what ``filter_fn`` chooses, each leaf passed through ``map_fn``.
 
         All three functions know an item by the module that owns it, its name there (``"layers.0"``
@@ -151,21 +153,21 @@ class Module(dict):
             if filter_fn(self, key, value)
         }
 
-    def parameters(self) -> dict:
+    def parameters(self) -> dict[str, Any]:
         """All parameters as nested dicts and lists, running statistics included."""
         return self.filter_and_map(self.valid_parameter_filter)
 
-    def trainable_parameters(self) -> dict:
+    def trainable_parameters(self) -> dict[str, Any]:
         """The parameters that are not frozen, as nested dicts and lists."""
         return self.filter_and_map(self.trainable_parameter_filter)
 
-    def children(self) -> dict:
+    def children(self) -> dict[str, Any]:
         """The modules directly in this one, by name."""
         return self.filter_and_map(
             self.valid_child_filter, is_leaf_fn=lambda module, name, value: self.is_module(value)
         )
 
-    def leaf_modules(self) -> dict:
+    def leaf_modules(self) -> dict[str, Any]:
         """The modules that hold no other modules, nested as they are in this one."""
 
         def is_leaf(module: Module, name: str, value: Any) -> bool:
@@ -209,7 +211,9 @@ class Module(dict):
 
     # Changing what it holds
 
-    def update(self, parameters: dict, strict: bool = True) -> Self:
+    def update(  # type: ignore[override]
+        self, parameters: dict[str, Any], strict: bool = True
+    ) -> Self:
         """Replace parameters by those of a tree, which may hold any part of this module's.
 
         Neither shape nor dtype is checked.
@@ -231,7 +235,7 @@ class Module(dict):
         _assign(self, parameters, lambda value: isinstance(value, mx.array), "array", strict, "")
         return self
 
-    def update_modules(self, modules: dict, strict: bool = True) -> Self:
+    def update_modules(self, modules: dict[str, Any], strict: bool = True) -> Self:
         """Replace modules by those of a tree, which may hold any part of this module's children.
 
         Args:
@@ -379,9 +383,10 @@ class Module(dict):
             reached = self.modules() if recurse else [self]
             missing = [name for name in names if not any(name in module for module in reached)]
             if missing:
+                known = dict.fromkeys(name for module in reached for name in module)
                 raise KeyError(
                     f"[freeze] {type(self).__name__} has no {', '.join(missing)}: "
-                    f"expected names such as {', '.join(dict.fromkeys(k for m in reached for k in m))}"
+                    f"expected names such as {', '.join(known)}"
                 )
         return list(names)
 
@@ -401,7 +406,7 @@ class Module(dict):
 
     # Files
 
-    def save_weights(self, file: Union[str, os.PathLike]) -> None:
+    def save_weights(self, file: Union[str, os.PathLike[str]]) -> None:
         """Write all parameters to a file.
 
         Args:
@@ -423,7 +428,7 @@ class Module(dict):
 
     def load_weights(
         self,
-        file_or_weights: Union[str, os.PathLike, list[tuple[str, mx.array]]],
+        file_or_weights: Union[str, os.PathLike[str], list[tuple[str, mx.array]]],
         strict: bool = True,
     ) -> Self:
         """Replace parameters by those of a file or of a list of pairs ``("path.to.it", array)``.
@@ -446,8 +451,9 @@ class Module(dict):
             array([5], dtype=float32)
         """
         if isinstance(file_or_weights, (str, os.PathLike)):
-            file_or_weights = mx.load(os.fspath(file_or_weights))
-        weights = dict(file_or_weights)
+            weights: dict[str, Any] = dict(mx.load(os.fspath(file_or_weights)))
+        else:
+            weights = dict(file_or_weights)
         present = tree_flatten(self.parameters(), destination={})
 
         def list_problem(what: str, names: list[str]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Callable
 
 import lazulite.core as mx
+from lazulite.core._trees import Transformed
 from lazulite.nn.module import Module
 from lazulite.utils import tree_flatten
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["value_and_grad"]
 
 
-def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any, dict]]:
+def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any, dict[str, Any]]]:
     """A function that gives the value of ``fn`` and its gradient in ``model``'s parameters.
 
     Args:
@@ -48,15 +48,16 @@ def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any
             + f"got ({type(model).__name__}, {type(fn).__name__}), expected (model, function)"
         )
 
-    def of_parameters(parameters: dict, traced: list, *args: Any, **kwargs: Any) -> Any:
+    def of_parameters(
+        parameters: dict[str, Any], traced: list[Any], *args: Any, **kwargs: Any
+    ) -> Any:
         traced += _leaves(parameters)
         model.update(parameters)
         return fn(*args, **kwargs)
 
     differentiate = mx.value_and_grad(of_parameters)
 
-    @wraps(fn)
-    def value_and_gradients(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, dict]:
+    def value_and_gradients(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, dict[str, Any]]:
         parameters = model.trainable_parameters()
         originals = _leaves(parameters)
         if not originals:
@@ -72,8 +73,8 @@ def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any
             before = {id(t): original for t, original in zip(traced, originals)}
             model.apply(lambda now: before.get(id(now), now))
 
-    return value_and_gradients
+    return Transformed("value_and_grad", fn, value_and_gradients)
 
 
-def _leaves(tree: dict) -> list:
+def _leaves(tree: dict[str, Any]) -> list[Any]:
     return [leaf for _, leaf in tree_flatten(tree)]

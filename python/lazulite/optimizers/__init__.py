@@ -8,8 +8,26 @@ A training step with a model and its loss::
     mx.eval(model.state, optimizer.state)
 """
 
-from lazulite.optimizers import optimizers, schedulers
-from lazulite.optimizers.optimizers import *  # noqa: F401,F403
-from lazulite.optimizers.schedulers import *  # noqa: F401,F403
+from lazulite.optimizers.optimizers import *  # noqa: F403
+from lazulite.optimizers.schedulers import *  # noqa: F403
 
-__all__ = [*optimizers.__all__, *schedulers.__all__]
+__all__ = [
+    "AdaDelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "MultiOptimizer",
+    "Muon",
+    "Optimizer",
+    "RMSprop",
+    "SGD",
+    "clip_grad_norm",
+    "cosine_decay",
+    "exponential_decay",
+    "join_schedules",
+    "linear_schedule",
+    "step_decay",
+]

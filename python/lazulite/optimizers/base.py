@@ -6,11 +6,13 @@ from typing import Any, Optional, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
+from lazulite.core._trees import entries, entry, is_branch
 from lazulite.nn import Module
 from lazulite.optimizers.schedulers import Schedule
-from lazulite.utils import tree_map, tree_unflatten
+from lazulite.utils import tree_flatten, tree_map, tree_unflatten
 
 LearningRate = Union[mx.array, float, Schedule]
+State = dict[str, mx.array]  # of one parameter
 
 
 class Optimizer:
@@ -45,23 +47,25 @@ class Optimizer:
         self._schedulers = dict(schedulers or {})
 
     @property
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """The dict of all that changes from step to step."""
         return self._state
 
     @state.setter
-    def state(self, state: dict) -> None:
+    def state(self, state: dict[str, Any]) -> None:
         self._state = state
 
     @property
     def step(self) -> mx.array:
         """How many steps have been taken."""
-        return self.state["step"]
+        step: mx.array = self.state["step"]
+        return step
 
     @property
     def learning_rate(self) -> mx.array:
         """The step size, of the last step taken where it follows a schedule; may be set."""
-        return self.state["learning_rate"]
+        rate: mx.array = self.state["learning_rate"]
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: LearningRate) -> None:
@@ -78,7 +82,7 @@ class Optimizer:
         """The learning rate in the dtype of a gradient, so that halves stay halves."""
         return self.learning_rate.astype(dtype)
 
-    def init(self, parameters: dict) -> None:
+    def init(self, parameters: dict[str, Any]) -> None:
         """Make the state of all parameters that have none yet; updates do this by themselves.
 
         Args:
@@ -89,32 +93,39 @@ class Optimizer:
         """
         self._init_tree(parameters, self.state, "")
 
-    def _init_tree(self, parameters: Any, state: Any, path: str) -> Any:
+    def _init_tree(self, parameters: Any, state: Any, path: str, depth: int = 0) -> Any:
+        if depth == 64:
+            tree_flatten(parameters)  # raises where a container contains itself
         if isinstance(state, mx.array):
             raise ValueError(f"[{type(self).__name__}] {path!r} is taken: got a parameter with it")
         if isinstance(parameters, dict):
             state = {} if state is None else state
             for key, item in parameters.items():
-                state[key] = self._init_tree(item, state.get(key), _join(path, key))
+                state[key] = self._init_tree(item, state.get(key), _join(path, key), depth + 1)
         elif isinstance(parameters, (list, tuple)):
             old = list(state or [])
             state = old + [None] * (len(parameters) - len(old))
             for i, item in enumerate(parameters):
-                state[i] = self._init_tree(item, state[i], _join(path, i))
+                state[i] = self._init_tree(item, state[i], _join(path, i), depth + 1)
+        elif is_branch(parameters):  # a class known to register_tree: as a dict of its fields
+            fields = {name: entry(parameters, name) for name in entries(parameters)}
+            state = self._init_tree(fields, state, path, depth)
         elif not state:
             state = {}
             self.init_single(parameters, state)
         return state
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         """Fill the empty ``state`` of one parameter."""
         raise NotImplementedError(f"{type(self).__name__} has no init_single")
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         """Take a step for one parameter: change ``state``, return the new parameter."""
         raise NotImplementedError(f"{type(self).__name__} has no apply_single")
 
-    def apply_gradients(self, gradients: dict, parameters: dict) -> dict:
+    def apply_gradients(
+        self, gradients: dict[str, Any], parameters: dict[str, Any]
+    ) -> dict[str, Any]:
         """Take a step and return the new parameters, in the form of ``gradients``.
 
         Args:
@@ -128,9 +139,10 @@ class Optimizer:
         for name, schedule in self._schedulers.items():
             self.state[name] = _as_float(schedule(self.step))
         self.state["step"] = self.step + 1
-        return tree_map(self.apply_single, gradients, parameters, self.state)
+        new: dict[str, Any] = tree_map(self.apply_single, gradients, parameters, self.state)
+        return new
 
-    def update(self, model: Module, gradients: dict) -> None:
+    def update(self, model: Module, gradients: dict[str, Any]) -> None:
         """Take a step and put the new parameters into ``model``.
 
         Example:
@@ -157,7 +169,7 @@ def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _nested(leaves: dict[str, mx.array]) -> dict:
+def _nested(leaves: dict[str, mx.array]) -> dict[str, Any]:
     return tree_unflatten(leaves) if leaves else {}
 
 

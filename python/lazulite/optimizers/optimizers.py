@@ -10,6 +10,7 @@ from lazulite._arguments import checked
 from lazulite.optimizers.base import (
     LearningRate,
     Optimizer,
+    State,
     _check_betas,
     _check_not_negative,
     _check_positive_eps,
@@ -83,10 +84,10 @@ class SGD(Optimizer):
         self.dampening = dampening
         self.nesterov = nesterov
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["v"] = mx.zeros_like(parameter)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         rate = self._rate(gradient.dtype)
         if self.weight_decay != 0:
             gradient = gradient + self.weight_decay * parameter
@@ -128,10 +129,10 @@ class RMSprop(Optimizer):
         self.alpha = alpha
         self.eps = eps
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["v"] = mx.zeros_like(parameter)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         rate = self._rate(gradient.dtype)
         v = state["v"] = self.alpha * state["v"] + (1 - self.alpha) * mx.square(gradient)
         return parameter - rate * gradient / (mx.sqrt(v) + self.eps)
@@ -166,10 +167,10 @@ class Adagrad(Optimizer):
         self.learning_rate = learning_rate
         self.eps = eps
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["v"] = mx.zeros_like(parameter)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         rate = self._rate(gradient.dtype)
         v = state["v"] = state["v"] + mx.square(gradient)
         return parameter - rate * gradient / (mx.sqrt(v) + self.eps)
@@ -209,11 +210,11 @@ class AdaDelta(Optimizer):
         self.rho = rho
         self.eps = eps
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["v"] = mx.zeros_like(parameter)
         state["u"] = mx.zeros_like(parameter)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         rate = self._rate(gradient.dtype)
         u = state["u"]
         v = state["v"] = self.rho * state["v"] + (1 - self.rho) * mx.square(gradient)
@@ -266,11 +267,11 @@ class Adam(Optimizer):
         self.eps = eps
         self.bias_correction = bias_correction
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["m"] = mx.zeros_like(parameter)
         state["v"] = mx.zeros_like(parameter)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         b1, b2 = self.betas
         m = state["m"] = b1 * state["m"] + (1 - b1) * gradient
         v = state["v"] = b2 * state["v"] + (1 - b2) * mx.square(gradient)
@@ -315,7 +316,7 @@ class AdamW(Adam):
         super().__init__(learning_rate, betas, eps, bias_correction)
         self.weight_decay = weight_decay
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         decay = 1 - self._rate(gradient.dtype) * self.weight_decay
         return super().apply_single(gradient, parameter * decay, state)
 
@@ -353,7 +354,7 @@ class Adamax(Adam):
     ) -> None:
         super().__init__(learning_rate, betas, eps)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         b1, b2 = self.betas
         m = state["m"] = b1 * state["m"] + (1 - b1) * gradient
         v = state["v"] = mx.maximum(b2 * state["v"], mx.abs(gradient))
@@ -398,10 +399,10 @@ class Lion(Optimizer):
         self.betas = betas
         self.weight_decay = weight_decay
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["m"] = mx.zeros_like(parameter)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         rate = self._rate(gradient.dtype)
         b1, b2 = self.betas
         m = state["m"]
@@ -468,7 +469,7 @@ class Adafactor(Optimizer):
         self.relative_step = relative_step
         self.warmup_init = warmup_init
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         if parameter.ndim >= 2:
             *leading, rows, columns = parameter.shape
             state["exp_avg_sq_row"] = mx.zeros((*leading, rows), parameter.dtype)
@@ -487,7 +488,7 @@ class Adafactor(Optimizer):
         rate = rate.astype(parameter.dtype)
         return rate * mx.maximum(self.eps[1], _rms(parameter)) if self.scale_parameter else rate
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         b2 = (1 - self.step**self.decay_rate).astype(gradient.dtype)
 
         def average(name: str, value: mx.array) -> mx.array:
@@ -552,7 +553,7 @@ class Muon(Optimizer):
         self.nesterov = nesterov
         self.ns_steps = ns_steps
 
-    def init_single(self, parameter: mx.array, state: dict) -> None:
+    def init_single(self, parameter: mx.array, state: State) -> None:
         state["v"] = mx.zeros_like(parameter)
 
     def _orthogonalize(self, matrix: mx.array) -> mx.array:
@@ -565,7 +566,7 @@ class Muon(Optimizer):
             x = a * x + (b * gram + c * (gram @ gram)) @ x
         return x if wide else x.T
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict) -> mx.array:
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
         rate = self._rate(gradient.dtype)
         mu = self.momentum
         if self.weight_decay != 0:
@@ -614,15 +615,15 @@ class MultiOptimizer(Optimizer):
                 f"{len(optimizers)} optimizers, expected {len(optimizers) - 1}"
             )
         self.optimizers = list(optimizers)
-        self.filters = [*filters, lambda path, weight: True]
+        self.filters: list[Callable[[str, mx.array], bool]] = [*filters, lambda *_: True]
 
     @property
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """``{"states": [...]}`` of the optimizers."""
         return {"states": [optimizer.state for optimizer in self.optimizers]}
 
     @state.setter
-    def state(self, state: dict) -> None:
+    def state(self, state: dict[str, Any]) -> None:
         if len(state.get("states", ())) != len(self.optimizers):
             raise ValueError(
                 "[MultiOptimizer] bad state: "
@@ -646,7 +647,7 @@ class MultiOptimizer(Optimizer):
         for optimizer in self.optimizers:
             optimizer.learning_rate = learning_rate
 
-    def _split(self, tree: dict, parameters: dict) -> list[dict[str, mx.array]]:
+    def _split(self, tree: dict[str, Any], parameters: dict[str, Any]) -> list[dict[str, mx.array]]:
         """Leaves of ``tree`` by path, for each optimizer; the filters see the parameters."""
         parts: list[dict[str, mx.array]] = [{} for _ in self.optimizers]
 
@@ -657,12 +658,14 @@ class MultiOptimizer(Optimizer):
         tree_map_with_path(assign, tree, parameters)
         return parts
 
-    def init(self, parameters: dict) -> None:
+    def init(self, parameters: dict[str, Any]) -> None:
         """Make the state of all parameters, each in its optimizer."""
         for optimizer, part in zip(self.optimizers, self._split(parameters, parameters)):
             optimizer.init(_nested(part))
 
-    def apply_gradients(self, gradients: dict, parameters: dict) -> dict:
+    def apply_gradients(
+        self, gradients: dict[str, Any], parameters: dict[str, Any]
+    ) -> dict[str, Any]:
         """Take a step of each optimizer and return the new parameters, as ``gradients``."""
         values = tree_map(lambda gradient, parameter: parameter, gradients, parameters)
         new: dict[str, mx.array] = {}
@@ -671,7 +674,8 @@ class MultiOptimizer(Optimizer):
         ):
             updated = optimizer.apply_gradients(_nested(gradient), _nested(value))
             tree_flatten(updated, destination=new)
-        return tree_map_with_path(lambda path, _: new[path], gradients)
+        result: dict[str, Any] = tree_map_with_path(lambda path, _: new[path], gradients)
+        return result
 
 
 @checked

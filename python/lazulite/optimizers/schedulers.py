@@ -126,7 +126,7 @@ def join_schedules(schedules: list[Schedule], boundaries: list[int]) -> Schedule
             f"{len(schedules)} schedules, expected {len(schedules) - 1}"
         )
 
-    def schedule(step: Step) -> mx.array:
+    def schedule(step: Step) -> Union[float, mx.array]:
         value = schedules[0](step)
         for begin, later in zip(boundaries, schedules[1:]):
             since = mx.maximum(step, begin) - begin  # steps are unsigned: never below 0

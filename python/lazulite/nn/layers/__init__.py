@@ -1,25 +1,76 @@
 """The layers, one file for each kind."""
 
-from lazulite.nn.layers import (
-    activations,
-    containers,
-    dropout,
-    embedding,
-    linear,
-    normalization,
-)
-from lazulite.nn.layers.activations import *  # noqa: F401,F403
-from lazulite.nn.layers.containers import *  # noqa: F401,F403
-from lazulite.nn.layers.dropout import *  # noqa: F401,F403
-from lazulite.nn.layers.embedding import *  # noqa: F401,F403
-from lazulite.nn.layers.linear import *  # noqa: F401,F403
-from lazulite.nn.layers.normalization import *  # noqa: F401,F403
+from lazulite.nn.layers.activations import *  # noqa: F403
+from lazulite.nn.layers.containers import *  # noqa: F403
+from lazulite.nn.layers.dropout import *  # noqa: F403
+from lazulite.nn.layers.embedding import *  # noqa: F403
+from lazulite.nn.layers.linear import *  # noqa: F403
+from lazulite.nn.layers.normalization import *  # noqa: F403
 
 __all__ = [
-    *activations.__all__,
-    *containers.__all__,
-    *dropout.__all__,
-    *embedding.__all__,
-    *linear.__all__,
-    *normalization.__all__,
+    "BatchNorm",
+    "Bilinear",
+    "CELU",
+    "Dropout",
+    "Dropout2d",
+    "Dropout3d",
+    "ELU",
+    "Embedding",
+    "GELU",
+    "GLU",
+    "GroupNorm",
+    "HardShrink",
+    "HardTanh",
+    "Hardswish",
+    "Identity",
+    "InstanceNorm",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RMSNorm",
+    "ReLU",
+    "ReLU2",
+    "ReLU6",
+    "SELU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Step",
+    "Tanh",
+    "celu",
+    "elu",
+    "gelu",
+    "gelu_approx",
+    "gelu_fast_approx",
+    "glu",
+    "hard_shrink",
+    "hard_tanh",
+    "hardswish",
+    "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "prelu",
+    "relu",
+    "relu2",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "step",
+    "tanh",
 ]

@@ -98,7 +98,7 @@ def relu6(x: mx.array) -> mx.array:
         >>> nn.relu6(mx.array([-1.0, 7.0]))
         array([0, 6], dtype=float32)
     """
-    return mx.minimum(mx.maximum(x, 0), 6)
+    return mx.minimum(mx.maximum(x, 0), 6.0)
 
 
 def leaky_relu(x: mx.array, negative_slope: float = 0.01) -> mx.array:

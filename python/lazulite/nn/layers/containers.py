@@ -21,7 +21,7 @@ class Sequential(Module):
     """
 
     @checked
-    def __init__(self, *modules: Union[Module, Callable]) -> None:
+    def __init__(self, *modules: Union[Module, Callable[..., Any]]) -> None:
         super().__init__()
         self.layers = list(modules)
 

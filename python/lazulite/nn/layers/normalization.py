@@ -1,8 +1,15 @@
 """Layers that subtract a mean and divide by a standard deviation."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional, Union
+
 import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.nn.module import Module
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
@@ -294,9 +301,15 @@ class BatchNorm(_Norm):
     def _freeze_statistics(self) -> None:
         self.freeze(recurse=False, keys=["running_mean", "running_var"])
 
-    def unfreeze(self, *args, **kwargs) -> Module:
+    def unfreeze(
+        self,
+        *,
+        recurse: bool = True,
+        keys: Optional[Union[str, list[str]]] = None,
+        strict: bool = False,
+    ) -> Self:
         """As :meth:`Module.unfreeze`, but the running statistics stay frozen."""
-        super().unfreeze(*args, **kwargs)
+        super().unfreeze(recurse=recurse, keys=keys, strict=strict)
         self._freeze_statistics()
         return self
 
