@@ -69,7 +69,10 @@ std::optional<std::string> choice(const char* name, std::initializer_list<const 
 void complain(const char* name, const std::string& expected) {
   const std::lock_guard guard(known().mutex);
   if (!known().names.insert(name).second) return;
-  known().waiting.push_back("[" + std::string(name) + "] ignored: got '" + text(name).value_or("") + "', expected " + expected);
+  std::string all = "[" + std::string(name) + "] ignored: got '" + text(name).value_or("") + "', expected " + expected;
+  for (char& c : all)
+    if (c < ' ' || c > '~') c = '?';  // any bytes can stand in a variable
+  known().waiting.push_back(std::move(all));
 }
 
 std::vector<std::string> complaints() {

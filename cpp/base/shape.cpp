@@ -19,13 +19,15 @@ int64_t size_of(const Shape& shape) {
 }
 
 int64_t sum_of_sizes(int64_t a, int64_t b, std::string_view op) {
-  if (__builtin_add_overflow(a, b, &a)) fail(Kind::memory, op, "too large: a size beyond 2^63");
-  return a;
+  int64_t n;
+  if (__builtin_add_overflow(a, b, &n)) fail(Kind::memory, op, "too large: got a size of ", a, " + ", b, ", expected less than 2^63");
+  return n;
 }
 
 int64_t product_of_sizes(int64_t a, int64_t b, std::string_view op) {
-  if (__builtin_mul_overflow(a, b, &a)) fail(Kind::memory, op, "too large: a size beyond 2^63");
-  return a;
+  int64_t n;
+  if (__builtin_mul_overflow(a, b, &n)) fail(Kind::memory, op, "too large: got a size of ", a, " * ", b, ", expected less than 2^63");
+  return n;
 }
 
 void refuse_shape(const Shape& shape, Dtype type, std::string_view op) {

@@ -92,6 +92,9 @@ PyObject* from_device(Device::Type);       // new reference
 
 // mx.array(value, dtype): lists, NumPy arrays, buffers, DLPack.
 array make_array(PyObject* value, std::optional<Dtype> dtype, bool copy = true);
+// Bools of others may have any byte but 0 for True; ours are 0 and 1.
+bool are_bools(const uint8_t* bytes, int64_t n);
+void make_bools(uint8_t* bytes, int64_t n);
 // DLPack: an object's memory as an array (shared or copied), and a capsule of an array's.
 bool has_dlpack(PyObject*);
 array from_dlpack(PyObject*, std::optional<bool> copy);

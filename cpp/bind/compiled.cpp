@@ -99,6 +99,7 @@ struct Key {
         PyObject* name = PyList_GET_ITEM(names.ptr(), i);
         add_name(name);
         const auto value = py::reinterpret_borrow<py::object>(PyDict_GetItemWithError(o, name));
+        if (!value && PyErr_Occurred()) throw PythonError{};
         if (!value) fail(Kind::value, "compile", "a dict that changes while it is read");
         add_tree(value.ptr(), depth + 1);
       }

@@ -11,6 +11,15 @@
 
 namespace lazulite::bind {
 
+void make_bools(uint8_t* bytes, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) bytes[i] = bytes[i] != 0;
+}
+bool are_bools(const uint8_t* bytes, int64_t n) {
+  uint8_t all = 0;
+  for (int64_t i = 0; i < n; ++i) all |= bytes[i];
+  return all <= 1;
+}
+
 bool is_number(PyObject* o) {
   if (is_operand_number(o)) return true;
   // NumPy's scalars: they have a dtype, no axes and no buffer of their own that we would want.
@@ -146,16 +155,6 @@ void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool s
   }
 }
 
-// Bools of others may have any byte but 0 for True; ours are 0 and 1.
-void make_bools(uint8_t* bytes, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) bytes[i] = bytes[i] != 0;
-}
-bool are_bools(const uint8_t* bytes, int64_t n) {
-  uint8_t all = 0;
-  for (int64_t i = 0; i < n; ++i) all |= bytes[i];
-  return all <= 1;
-}
-
 // A buffer as an array of its own dtype; float64 and complex128 narrow unless `dtype` is given.
 array from_view(PyObject* o, std::optional<Dtype> dtype) {
   Held held;
@@ -218,8 +217,12 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
     for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(items[i]);
     if (numbers) return from_numbers(items, n, dtype);
   }
-  const Items items(o, {"array", "val"}, "a sequence", Py_ssize_t(1) << 28);
-  if (items.size() == 0) return constant(0, {0}, dtype.value_or(float32));
+  const Items items(o, {"array", "val"}, "a sequence", Py_ssize_t(1) << 21);
+  const Py_ssize_t n = items.size();
+  if (n == 0) return constant(0, {0}, dtype.value_or(float32));
+  bool numbers = true;
+  for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(items[i]);
+  if (numbers) return from_numbers(PySequence_Fast_ITEMS(items.tuple), n, dtype);
   std::vector<array> parts;
   for (Py_ssize_t i = 0; i < items.size(); ++i) {
     PyObject* item = items[i];

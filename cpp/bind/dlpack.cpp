@@ -163,15 +163,18 @@ array from_dlpack(PyObject* o, std::optional<bool> copy) {
   if (device.type != device_cpu) fail(Kind::value, "from_dlpack", "memory of another device: got device type ", device.type, ", expected the CPU (1)");
   if (!type) fail(Kind::type, "from_dlpack", "dtype not supported: got code ", int(got.code), " with ", int(got.bits), " bits");
   const bool aligned = reinterpret_cast<uintptr_t>(data) % size_t(size_of(real_type(*type))) == 0;
-  if (copy == false && !(aligned && forward)) fail(Kind::value, "from_dlpack", "the memory cannot be shared: unaligned, or a negative stride");
+  const bool sound = !is_bool(*type) || (is_dense(shape, strides) && are_bools(reinterpret_cast<const uint8_t*>(data), size_of(shape)));
+  if (copy == false && !(aligned && forward && sound))
+    fail(Kind::value, "from_dlpack", "the memory cannot be shared: unaligned, a negative stride, or bools of other bytes than 0 and 1");
   array made = from_storage(Spec{shape, *type}, std::move(storage));
-  if (copy == true || !aligned || !forward) {
+  if (copy == true || !aligned || !forward || !sound) {
     // Into memory of ours, at once: who gave it may write to it later.
     auto buffer = allocate(size_of(shape) * size_of(*type));
     const Storage dense{buffer, 0, dense_strides(shape)};
     const Slot& slot = made.slot();
     if (size_of(shape))
       copy_strided(Bound{&slot.spec, &slot.storage, data}, Bound{&slot.spec, &dense, static_cast<char*>(buffer->data)});
+    if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
     made = from_buffer(std::move(buffer), shape, *type);
   }
   return made;

@@ -295,6 +295,7 @@ void add_functions(PyObject* module) {
 // ---- arguments and results -----------------------------------------------------------------------
 std::string describe(PyObject* o) {
   const bool text = PyUnicode_Check(o);
+  if (is_array(o)) return "array";
   if (!text && o != Py_None && !PyBool_Check(o) && !PyLong_CheckExact(o) && !PyFloat_CheckExact(o)) return Py_TYPE(o)->tp_name;
   PyObject* shown = PyObject_Repr(o);
   const char* utf8 = shown ? PyUnicode_AsUTF8(shown) : nullptr;
@@ -343,7 +344,7 @@ bool is_size(const Argument& at) {
 }
 [[noreturn]] void too_large(const Argument& at, bool negative) {
   const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
-  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "axis out of range: a number beyond 32 bits");
+  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "out of range: a number beyond 64 bits");
   if (is_size(at) && negative) fail(Kind::value, at.function, name, colon, "negative size");
   if (is_size(at)) fail(Kind::memory, at.function, name, colon, "too large: a size beyond 2^63");
   fail(Kind::overflow, at.function, name, colon, "number does not fit in 64 bits");
@@ -456,7 +457,7 @@ int From<int>::of(PyObject* o, const Argument& at) {
   const int64_t v = From<int64_t>::of(o, at);
   if (v == int(v)) return int(v);
   const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
-  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "axis out of range: got ", v);
+  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "out of range: got ", v);
   if (is_size(at)) fail(v < 0 ? Kind::value : Kind::memory, at.function, name, colon, v < 0 ? "negative size: got " : "too large: got ", v);
   fail(Kind::overflow, at.function, name, colon, "number does not fit in 32 bits: got ", v);
 }
@@ -506,7 +507,7 @@ Shape From<Shape>::of(PyObject* o, const Argument& at) {
 Axes From<Axes>::of(PyObject* o, const Argument& at) {
   Axes out;
   for (int64_t v : From<Shape>::of(o, at)) {
-    if (v != int(v)) fail(Kind::index, at.function, at.name ? at.name : "axis", ": axis out of range: got ", v);
+    if (v != int(v)) fail(Kind::index, at.function, at.name ? at.name : "axis", ": out of range: got ", v);
     out.push_back(int(v));
   }
   return out;

@@ -70,7 +70,7 @@ std::vector<Def> family_rows() {
       if (two) d.types.insert(d.types.begin(), type_name<Operand>());
       if (two)
         d.invoke = [op](PyObject* const* v) {
-          const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2]);
+          const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2], {op->name, "stream"});
           if (is_array(v[0]) && is_array(v[1])) return wrap(binary(*op, peek(v[0]), peek(v[1]), s));
           const Operand a = to_operand(v[0], {op->name, "a"}), b = to_operand(v[1], {op->name, "b"});
           return wrap(binary(*op, a, b, s));
@@ -78,7 +78,7 @@ std::vector<Def> family_rows() {
       else
         d.invoke = [op](PyObject* const* v) {
           const Operand a = to_operand(v[0], {op->name, "a"});
-          return wrap(unary(*op, a, to_stream(v[1])));
+          return wrap(unary(*op, a, to_stream(v[1], {op->name, "stream"})));
         };
       rows.push_back(std::move(d));
     };
@@ -204,6 +204,7 @@ void add_op_table(py::module_& m) {
         row["reference"] = d.reference;
         row["method"] = d.is_method;
         row["types"] = py::cast(d.types);
+        row["arity"] = d.arity;
         row["same_bits_in_any_layout"] = d.any_layout;
         if (d.op) {
           const auto& op = *static_cast<const Op*>(d.op);

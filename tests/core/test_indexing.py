@@ -122,7 +122,9 @@ def test_masks():
         b[mx.array([True, False])] = 1
     with pytest.raises(ValueError):
         b[mx.array([True, True, True])] = mx.array([1.0, 2.0])
-    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # the first ones are taken
+    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # more values than True: the first ones
+    assert b.tolist() == [1, 4, 2]
+    b[mx.array([False, False, False])] = mx.array([7.0, 8.0])
     assert b.tolist() == [1, 4, 2]
 
 

@@ -99,12 +99,16 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
     if (!std::isfinite(v->real())) fail(Kind::value, "arange", "not finite: got ", *v);
   double count;
   if (start.is_int() && stop.is_int() && step.is_int()) {
-    const __int128 by = step.wrapped(), span = __int128(stop.wrapped()) - start.wrapped();
+    auto whole = [](const Scalar& v) -> __int128 {
+      return v.kind() == 'u' ? __int128(uint64_t(v.wrapped())) : __int128(v.wrapped());
+    };
+    const __int128 by = whole(step), span = whole(stop) - whole(start);
     const __int128 n = by > 0 ? (span + by - 1) / by : (span + by + 1) / by;
     if (n > INT64_MAX) fail(Kind::memory, "arange", "too large: more than 2^63 elements of ", t);
     start.check_fits(t, "arange");
     const int64_t steps = n > 0 ? int64_t(n) : 0;
-    if (steps) Scalar(int64_t(start.wrapped() + __int128(steps - 1) * by)).check_fits(t, "arange");
+    const __int128 last = whole(start) + __int128(steps - 1) * by;
+    if (steps) (last > INT64_MAX ? Scalar(uint64_t(last)) : Scalar(int64_t(last))).check_fits(t, "arange");
     return ramp(start, step, steps, t, s);
   }
   count = std::ceil((stop.real() - start.real()) / step.real());
@@ -119,6 +123,7 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Stream
 
 array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoint, Dtype t, Stream s) {
   check_size(num, "linspace");
+  check_shape({num}, t, "linspace");
   const double from = start.real(), to = stop.real();
   const int64_t steps = endpoint ? num - 1 : num;
   if (num == 0) return constant(0, {0}, t, s);

@@ -265,6 +265,7 @@ array binary(const Op& op, const Operand& a, const Operand& b, Stream s) {
   const Dtype t = row_type(row, result_type({&a, &b}));
   check_type(row, t);
   const Shape shape = broadcast_shapes(shape_of(a), shape_of(b), row.name);
+  check_shape(shape, t, row.name);
   return record(op, {}, {fit(a, t, shape, row.name, s), fit(b, t, shape, row.name, s)}, s);
 }
 
@@ -283,6 +284,7 @@ array as_array(const Operand& a, Dtype t, std::string_view op, Stream s) {
 array where(const Operand& c, const Operand& x, const Operand& y, Stream s) {
   const Dtype t = result_type({&x, &y});
   const Shape shape = broadcast_shapes(shape_of(c), broadcast_shapes(shape_of(x), shape_of(y), "where"), "where");
+  check_shape(shape, t, "where");
   return record(select_op, {}, {fit(c, bool_, shape, "where", s), fit(x, t, shape, "where", s), fit(y, t, shape, "where", s)}, s);
 }
 

@@ -266,7 +266,7 @@ namespace {
 
 void check_key(const array& key, const char* op) {
   if (key.shape() != Shape{2} || key.dtype() != uint32)
-    fail(Kind::value, op, "not a key: got shape ", key.shape(), " of ", key.dtype(), ", expected (2,) of uint32");
+    fail(Kind::argument, op, "key: got ", key.dtype(), key.shape(), ", expected uint32(2,), as random.key and random.split give");
 }
 array key_or_next(const array& key) { return key ? key : next_key(); }
 
@@ -417,6 +417,7 @@ array bits(const Shape& shape, int width, const array& given, Stream s) {
 // ---- draws ---------------------------------------------------------------------------------------
 
 array uniform(const Operand& low, const Operand& high, const Shape& shape, Dtype t, const array& key, Stream s) {
+  check_shape(shape, t, "uniform");
   check_floating(t, "uniform");
   check_fits(low, shape, "uniform");
   check_fits(high, shape, "uniform");
@@ -440,6 +441,7 @@ array uniform(const Operand& low, const Operand& high, const Shape& shape, Dtype
 
 array normal(const Shape& shape, Dtype t, const std::optional<Operand>& loc, const std::optional<Operand>& scale,
              const array& key, Stream s) {
+  check_shape(shape, t, "normal");
   if (!is_inexact(t)) fail(Kind::value, "normal", "dtype not supported: got ", t, ", expected a floating point or complex dtype");
   if (loc) check_fits(*loc, shape, "normal");
   if (scale) check_fits(*scale, shape, "normal");
@@ -461,6 +463,7 @@ array bernoulli(const Operand& p, const std::optional<Shape>& shape, const array
 }
 
 array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype t, const array& key, Stream s) {
+  check_shape(shape, t, "randint");
   if (!is_integer(t)) fail(Kind::value, "randint", "dtype not supported: got ", t, ", expected an integer dtype");
   check_fits(low, shape, "randint");
   check_fits(high, shape, "randint");
