@@ -334,6 +334,7 @@ PyObject* method_reduce(PyObject* self, PyObject*) {
 }
 PyObject* method_format(PyObject* self, PyObject* spec) {
   return guarded([&]() -> PyObject* {
+    text_of(spec, {"format", "format_spec"});
     const array a = unwrap(self);
     if (a.ndim() == 0 || (a.size() == 1 && PyUnicode_GetLength(spec) > 0)) {
       PyObject* number = to_number(a.item());

@@ -268,7 +268,7 @@ def check(lines):
         except SystemError as error:
             return common.Failure("SystemError", f"{line}: {error}")
         except Exception as error:
-            if not isinstance(error, (StopIteration, ZeroDivisionError, KeyError)) and not str(error) and not isinstance(error, AssertionError):
+            if not isinstance(error, (StopIteration, ZeroDivisionError, KeyError, MemoryError)) and not str(error) and not isinstance(error, AssertionError):
                 return common.Failure("an error without a text", f"{line}: {type(error).__name__}")
         if time.thread_time() - began > 1:
             return common.Failure("slow", f"{line}: {time.thread_time() - began:.1f} s")
