@@ -188,3 +188,25 @@ def test_depth_is_not_limited_by_the_recursion_of_python(make):
         tree_unflatten([(path, 2)]),
     ):
         assert tree_reduce(lambda a, b: b, result) == 2
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_container_that_contains_itself_is_refused(kind):
+    held = [1] if kind is list else {"z": 1}
+    if kind is list:
+        held += [held, held]
+    else:
+        held.update(a=held, b=[held])
+    for walk in (
+        lambda: tree_map(lambda x: x, held),
+        lambda: tree_map(lambda x, y: x, held, held),
+        lambda: tree_map_with_path(lambda path, x: x, held),
+        lambda: tree_flatten(held),
+        lambda: tree_reduce(lambda a, b: a, held),
+    ):
+        with pytest.raises(ValueError, match="contains itself"):
+            walk()
+    deep = 1
+    for _ in range(9_000):
+        deep = [deep]
+    assert tree_flatten(tree_map(lambda x: x + 1, deep))[0][1] == 2
