@@ -5,6 +5,7 @@
 // ever reaches the ops inside. Where a rule is missing, the node passes through.
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 #include "transform/traced.h"
@@ -119,6 +120,12 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   }
   Rules mapped;
   const Rules& rules = custom.rules;
+  if (rules.vjp || rules.jvp)  // the rules run once for each lane: so many cotangents they take, and tangents they give
+    for (size_t i = 0; i < results.size(); ++i)
+      if (result_axes[i] < 0) {
+        results[i] = lane_first(results[i], -1, lane_count(in, axes));
+        result_axes[i] = 0;
+      }
   auto to_axes = [](const Axes& wanted) { return [wanted](const ArrayList&) { return wanted; }; };
   if (rules.vjp) {
     mapped.vjp = [rules, argument_axes, result_axes](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {

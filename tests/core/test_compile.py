@@ -365,3 +365,16 @@ def test_rebound_cells_of_functions_inside_are_noticed():
     assert [a.tolist() for a in f(x)] == [6, [2, 2]]
     rebind(3.0)
     assert [a.tolist() for a in f(x)] == [9, [3, 3]]
+
+
+def test_dynamic_arguments_are_known_by_name_and_by_position():
+    for dynamic in ("s", ("s",), 1, [1], (1, "s")):
+        f = counted(lambda x, s: x * s)
+        scaled = mx.compile(lambda x, s: f(x, s), dynamic=dynamic)
+        a = mx.ones(2)
+        assert scaled(a, 2.0).tolist() == [2, 2] and scaled(a, 3.0).tolist() == [3, 3] and scaled(a, s=4.0).tolist() == [4, 4]
+        assert scaled(a, s=5.0).tolist() == [5, 5] and len(f.calls) == 2
+    for dynamic in ("t", 2, -1, ("s", "t")):
+        with pytest.raises(ValueError, match="dynamic"):
+            mx.compile(lambda x, s: x * s, dynamic=dynamic)
+    assert mx.compile(lambda *args, **kwargs: args[1] * kwargs["k"], dynamic=(1, "k"))(mx.ones(1), 2.0, k=3.0).item() == 6

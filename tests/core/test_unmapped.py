@@ -49,3 +49,23 @@ def test_a_custom_rule_that_unmaps_its_result():
     assert np.array_equal(np.array(got[1]), [[[0, 2], [1, 3]]] * 3)
     nested = mx.vmap(mx.vmap(lambda x: f(x)[1:]))(mx.ones((5, 3, 2)))
     assert np.array_equal(np.array(nested), np.broadcast_to([1, 2, 3], (5, 3, 3)))
+
+
+def test_a_custom_function_of_which_a_lane_shares_the_result():
+    @mx.custom_function
+    def f(u, w):
+        return mx.sin(u)
+
+    @f.vjp
+    def f_vjp(primals, cotangent, output):
+        return cotangent * mx.cos(primals[0]), mx.zeros_like(primals[1])
+
+    @f.jvp
+    def f_jvp(primals, tangents):
+        return tangents[0] * mx.cos(primals[0])
+
+    u, w = mx.array(0.5), mx.ones(3)
+    mapped = lambda u, w: mx.vmap(f, in_axes=(None, 0))(u, w)
+    assert np.allclose(np.array(mapped(u, w)), np.sin(0.5))
+    assert np.allclose(mx.grad(lambda u: (mapped(u, w) * mx.array([1.0, 2.0, 4.0])).sum())(u).item(), 7 * np.cos(0.5))
+    assert np.allclose(np.array(mx.jvp(mapped, [u, w], [u, w])[1][0]), 0.5 * np.cos(0.5))

@@ -255,6 +255,32 @@ def _as_input(value: Any) -> Any:
 
 
 
+def _dynamic_places(fun: Callable, dynamic: list) -> frozenset:
+    """Positions and names of arguments: a name also by its position, a position also by its name."""
+    if not dynamic:
+        return frozenset()
+    import inspect
+
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):  # of a function that does not tell
+        return frozenset(dynamic)
+    places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    kinds = {p.kind for p in parameters}
+    found: set = set()
+    for key in dynamic:
+        if isinstance(key, str):
+            known = key in named or inspect.Parameter.VAR_KEYWORD in kinds
+            found |= {key} | ({places.index(key)} if key in places and key in named else set())
+        else:
+            known = 0 <= key < len(places) or (key >= 0 and inspect.Parameter.VAR_POSITIONAL in kinds)
+            found |= {key} | ({places[key]} & set(named) if 0 <= key < len(places) else set())
+        if not known:
+            raise ValueError(f"[compile] dynamic: got {key!r}, which is no argument of {getattr(fun, '__name__', 'the function')}")
+    return frozenset(found)
+
+
 class CompiledPlan:
     """The graph of a compiled function as its ops were recorded (`before`), as it is replayed (`after`), and the plan
     of its evaluation; `dead`, `merged` and `folded` count ops that were left out since nothing needed them, since
@@ -284,7 +310,7 @@ class CompiledFunction(_core._Compiled):
         self._inputs = _State(inputs, "inputs")
         self._outputs = _State(outputs, "outputs")
         self._cache_size = cache_size
-        self._dynamic = frozenset([dynamic] if isinstance(dynamic, (int, str)) else dynamic)
+        self._dynamic = _dynamic_places(fun, [dynamic] if isinstance(dynamic, (int, str)) else list(dynamic))
         self._traces = 0
         self._changed: dict = {}  # constants by argument, and how often each changed
         self._setup(fun, inputs, outputs, cache_size, self._dynamic or None)
