@@ -9,6 +9,7 @@
 
 #include "base/sanitize.h"
 #include "eval/eval.h"
+#include "eval/pending.h"
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/matmul/matmul.h"
@@ -102,6 +103,7 @@ PyObject* inplace_slot(PyObject* a, PyObject* b) {
     array result = F::call(a, b);
     before_change(peek(a));
     retarget(a, std::move(result));
+    if (pending_due()) bound_pending(unwrap(a));
     return Py_NewRef(a);
   });
 }
@@ -239,6 +241,7 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
     array result = set_item(unwrap(self), key, value, Write::set);
     before_change(peek(self));
     retarget(self, std::move(result));
+    if (pending_due()) bound_pending(unwrap(self));
     return 0;
   } catch (...) {
     set_error();
@@ -469,7 +472,19 @@ void release_waiting() {
   for (auto& [release, object] : objects) release(object);
 }
 
+// Where functions give arrays to Python; false: interrupted, with the error set.
+static bool stays_bounded(const array& value) {
+  try {
+    bound_pending(value);
+    return true;
+  } catch (...) {
+    set_error();
+    return false;
+  }
+}
+
 PyObject* wrap(array value) {
+  if (pending_due() && !stays_bounded(value)) return nullptr;
   PyArray* o = make_object(array_type);
   if (!o) return nullptr;
   new (&o->value) array(std::move(value));

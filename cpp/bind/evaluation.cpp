@@ -12,6 +12,7 @@
 #include "device/cpu/pool.h"
 #include "eval/compare.h"
 #include "eval/eval.h"
+#include "eval/pending.h"
 #include "eval/profile.h"
 #include "graph/origin.h"
 #include "graph/trace.h"
@@ -121,6 +122,11 @@ const Register rows{"", {
         ">>> old = mx.set_memory_limit(10**10)\n>>> mx.set_memory_limit(old)\n10000000000"),
     def("set_cache_limit(limit)", [](PyObject* n) { return number(cpu::set_cache_limit(bytes_of(n, "set_cache_limit"))); },
         "Bounds the cache, in bytes. Returns the old limit.\n\n>>> old = mx.set_cache_limit(10**9)\n>>> mx.set_cache_limit(old)\n1000000000"),
+    def("get_pending_limit()", [] { return number(get_pending_limit()); },
+        "How many recorded operations may wait for their evaluation; 0: any number.\n\n>>> mx.get_pending_limit()\n32768"),
+    def("set_pending_limit(limit)", [](int64_t limit) { return number(set_pending_limit(limit)); },
+        "Bounds recorded operations that wait for their evaluation: beyond, what is recorded is computed by itself, outside of "
+        "transforms. 0: no bound. Returns the old limit.\n\n>>> old = mx.set_pending_limit(100000)\n>>> mx.set_pending_limit(old)\n100000"),
     def("set_wired_limit(limit)", [](PyObject* n) {
           static int64_t wired = 0;
           return number(std::exchange(wired, bytes_of(n, "set_wired_limit")));

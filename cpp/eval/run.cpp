@@ -12,6 +12,7 @@
 #include "eval/plan.h"
 #include "eval/profile.h"
 #include "graph/origin.h"
+#include "graph/pending.h"
 
 namespace lazulite {
 
@@ -100,7 +101,10 @@ void check_inputs(const Node& node) {
   }
 }
 
-void set_ready(Node& node) { node.state.store(State::ready, std::memory_order_release); }
+void set_ready(Node& node) {
+  node.state.store(State::ready, std::memory_order_release);
+  count_pending(-1);
+}
 
 // `spoilt` is set as soon as an input may have been written over: then the unit cannot run again.
 void run_single(const Unit& unit, bool& spoilt) {

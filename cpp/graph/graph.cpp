@@ -3,13 +3,20 @@
 #include "base/sanitize.h"
 #include "graph/node.h"
 #include "graph/origin.h"
+#include "graph/pending.h"
 #include "graph/trace.h"
 
 namespace lazulite {
 
+constinit LAZULITE_THREAD_LOCAL int records_left = 64;
+
 namespace {
 
 std::atomic<uint64_t> sequence{1};
+
+std::atomic<int64_t> pending_all{0};
+LAZULITE_THREAD_LOCAL int pending_here = 0;  // not in the sum yet
+void sum_pending() { pending_all.fetch_add(std::exchange(pending_here, 0), std::memory_order_relaxed); }
 
 // Plain pointers, so that reading one is a single instruction: their owner, which has a destructor, is
 // looked up only when a thread makes its first node.
@@ -48,6 +55,7 @@ struct ThreadOwner {
       ::operator delete(one);
     }
     spare_count = 0;
+    sum_pending();
   }
 };
 [[gnu::noinline]] void own_thread() {
@@ -67,12 +75,18 @@ Ref<Node> new_node() {
 
 void free_node(Node* node) {
   if (noting_origins.load(std::memory_order_relaxed)) forget_origin(node);
+  if (const State state = node->state.load(std::memory_order_relaxed); state != State::ready && state != State::traced) count_pending(-1);
   node->~Node();
   if (!keeps_spares || spare_count >= most_spares) return ::operator delete(node);
   auto* one = reinterpret_cast<Spare*>(node);
   one->next = spare_nodes;
   spare_nodes = one;
   ++spare_count;
+}
+
+void count_recorded() {
+  count_pending(1);
+  --records_left;
 }
 
 Specs no_infer(const Attrs*, const Arrays&) { return {}; }
@@ -125,6 +139,16 @@ void Node::destroy(Node* node) {
     free_node(next);
   }
   dying = nullptr;
+}
+
+// Threads that made no node have nobody who sums for them at their end.
+void count_pending(int n) {
+  pending_here += n;
+  if (pending_here > 256 || pending_here < -256 || !keeps_spares) sum_pending();
+}
+int64_t pending_nodes() {
+  sum_pending();
+  return pending_all.load(std::memory_order_relaxed);
 }
 
 Trace* current_trace() { return top; }
@@ -195,6 +219,7 @@ Ref<Node> make_node(const Op& op, AttrsRef&& attributes, Arrays&& in, Stream str
   node->stream = stream;
   node->inputs = std::move(in);
   for (Spec& spec : specs) node->out.emplace_back(Slot{std::move(spec), {}});
+  count_recorded();
   if (top) {
     node->pins.fetch_add(1, std::memory_order_relaxed);
     top->tape.push_back(node);
@@ -213,6 +238,7 @@ array record_pair(const Op& op, const array& a, const array& b, Dtype type, Stre
   node->inputs.emplace_back(a);
   node->inputs.emplace_back(b);
   node->out.emplace_back(Slot{Spec{a.slot().spec.shape, type}, {}});
+  count_recorded();
   if (top) {
     node->pins.fetch_add(1, std::memory_order_relaxed);
     top->tape.push_back(node);

@@ -7,6 +7,13 @@ import pytest
 import lazulite.core as mx
 
 
+@pytest.fixture(autouse=True)
+def no_bound_on_pending_work():
+    old = mx.set_pending_limit(0)
+    yield
+    mx.set_pending_limit(old)
+
+
 def base():
     a = mx.zeros((4, 4)) + 1
     mx.eval(a)

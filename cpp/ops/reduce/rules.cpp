@@ -8,6 +8,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/ops.h"
+#include "ops/reduce/gathered.h"
 #include "ops/reduce/kernels.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
@@ -56,6 +57,7 @@ struct Split {
   const char* row(int64_t r) const { return at(r, kept.size()); }
   bool in_rows() const { return reduced.size() == 1 && (reduced[0] == 1 || reduced_strides[0] == 1); }
   bool in_columns() const { return reduced.size() == 1 && kept.back() > 1 && kept_strides.back() == 1; }
+  Gathered gathered() const { return {data, width(), kept, reduced, kept_strides, reduced_strides, results, length}; }
   void make_rows() {
     if (in_rows()) return;
     Shape shape = kept;
@@ -131,26 +133,16 @@ void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t bytes, int64_t 
     }
 }
 
-// The whole tree over contiguous elements: a counter in base two, part[i] standing for 2^i chunks.
+// The whole tree over contiguous elements.
 void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, int64_t wide, char* out) {
   if (n <= reduce_chunk) return k.chunk(x, n, out);
-  alignas(16) char part[56][16], value[16];
-  auto join = [&](int i) {
-    k.combine(part[i], value, 1);
-    std::memcpy(value, part[i], size_t(wide));
-  };
-  int64_t count = 0;
-  for (int64_t at = 0; at < n; at += reduce_chunk, ++count) {
+  ChunkTree tree;
+  for (int64_t at = 0; at < n; at += reduce_chunk) {
+    alignas(16) char value[16];
     k.chunk(x + at * width, std::min(reduce_chunk, n - at), value);
-    int i = 0;
-    for (; count >> i & 1; ++i) join(i);
-    std::memcpy(part[i], value, size_t(wide));
+    tree.add(k, value, wide);
   }
-  int i = __builtin_ctzll(uint64_t(count));
-  std::memcpy(value, part[i], size_t(wide));
-  for (++i; count >> i; ++i)
-    if (count >> i & 1) join(i);
-  std::memcpy(out, value, size_t(wide));
+  tree.finish(k, wide, out);
 }
 
 void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
@@ -229,12 +221,9 @@ void reduce_kernel(const Call& call) {
     wide = allocate(results * x.wide());
     out = static_cast<char*>(wide->data);
   }
-  if (!x.in_rows() && x.in_columns()) {
-    reduce_columns(k, x, out);
-  } else {
-    x.make_rows();
-    reduce_rows(k, x, out);
-  }
+  if (x.in_rows()) reduce_rows(k, x, out);
+  else if (x.in_columns()) reduce_columns(k, x, out);
+  else reduce_gathered(k, x.gathered(), x.wide(), out);
   if (wide) copy_convert(to.shape(), out, float32, dense_strides(to.shape()), to.data, to.type());
   if (is_bool(to.type()))
     for (int64_t i = 0; i < results; ++i) to.data[i] = to.data[i] != 0;
@@ -379,20 +368,21 @@ Specs infer_median(const Attrs* a, const Arrays& in) {
 void median_kernel(const Call& call) {
   const Bound& in = call.in[0];
   if (size_of(call.out[0].shape()) == 0) return;
-  Split x = split_axes(in, call.node.get<Reduce>().axes);
-  x.make_rows();
+  const Split x = split_axes(in, call.node.get<Reduce>().axes);
+  const Gathered rows = x.gathered();
   auto run = [&]<class T>(T* low, T* high) {
-    const int64_t n = x.length, per = std::max<int64_t>(1, 4096 / n);
+    const int64_t n = x.length, per = rows.together(n);
     cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
-      std::vector<T> v;
-      for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r) {
-        const T* row = reinterpret_cast<const T*>(x.row(r));
-        const T* nan = std::find_if(row, row + n, [](T e) { return e != e; });
-        if (nan != row + n) {
+      const int64_t begin = block * per, count = std::min(per, x.results - begin);
+      std::vector<T> all(static_cast<size_t>(count * n)), v;
+      rows.read(begin, count, 0, n, reinterpret_cast<char*>(all.data()));
+      for (int64_t r = begin; r < begin + count; ++r) {
+        v.assign(all.begin() + (r - begin) * n, all.begin() + (r - begin + 1) * n);
+        const auto nan = std::find_if(v.begin(), v.end(), [](T e) { return e != e; });
+        if (nan != v.end()) {
           low[r] = high[r] = *nan;
           continue;
         }
-        v.assign(row, row + n);
         const auto middle = v.begin() + n / 2;
         std::nth_element(v.begin(), middle, v.end());
         high[r] = *middle;
@@ -415,12 +405,12 @@ Specs infer_arg(const Attrs* a, const Arrays& in) {
 template <Monoid monoid>
 void arg_kernel(const Call& call) {
   if (size_of(call.out[0].shape()) == 0) return;
-  Split x = split_axes(call.in[0], call.node.get<Reduce>().axes);
-  x.make_rows();
+  const Split x = split_axes(call.in[0], call.node.get<Reduce>().axes);
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const auto find = reduce_kernels().find[index_of(x.type)];
   if (!k.chunk || !find) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
+  if (!x.in_rows()) return find_gathered(k, find, x.gathered(), x.wide(), out);
   const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
   cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
     alignas(16) char value[16];
@@ -450,8 +440,19 @@ void softmax_kernel(const Call& call) {
   const int64_t size = size_of(in.shape());
   if (size == 0) return;
   Split x = split_axes(in, {int(in.shape().size()) - 1});
-  x.make_rows();
+  const bool gathers = !x.in_rows() && x.length * x.width() <= 256 << 10;
+  if (!gathers) x.make_rows();
+  const Gathered rows = x.gathered();
   const auto run = reduce_kernels().softmax[index_of(x.type)];
+  if (gathers) {
+    const int64_t tile = rows.together(x.length), bytes = x.length * x.width();
+    return cpu::parallel_for((x.results + tile - 1) / tile, [&](int64_t t) {
+      const int64_t row = t * tile, count = std::min(tile, x.results - row);
+      char* room = Gathered::room(count * bytes);
+      rows.read(row, count, 0, x.length, room);
+      for (int64_t r = 0; r < count; ++r) run(room + r * bytes, out.data + (row + r) * bytes, x.length, nullptr);
+    }, double(size) * double(x.width()) * 0.5);
+  }
   const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
   cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
     for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r)
@@ -506,8 +507,15 @@ array count_nonzero(const array& a, const Axes& axes, bool keepdims, Stream s) {
 
 array argmax(const array& a, int axis, bool keepdims, Stream s) { return arg(argmax_op, a, axis, keepdims, s); }
 array argmin(const array& a, int axis, bool keepdims, Stream s) { return arg(argmin_op, a, axis, keepdims, s); }
-array argmax(const array& a, Stream s) { return argmax(reshape(a, {a.size()}, s), 0, false, s); }
-array argmin(const array& a, Stream s) { return argmin(reshape(a, {a.size()}, s), 0, false, s); }
+// Over all axes: the index in row-major order, whatever the layout.
+static array arg_of_all(const Op& op, const array& a, Stream s) {
+  if (a.ndim() < 2) return arg(op, reshape(a, {a.size()}, s), 0, false, s);
+  const Axes axes = all_axes(a.ndim());
+  check_not_empty(op.name, a, axes);
+  return record(op, attrs(Reduce{axes, false}), {a}, s);
+}
+array argmax(const array& a, Stream s) { return arg_of_all(argmax_op, a, s); }
+array argmin(const array& a, Stream s) { return arg_of_all(argmin_op, a, s); }
 
 array mean(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const Dtype t = inexact_type(a.dtype());
