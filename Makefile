@@ -1,6 +1,7 @@
 # make demo: builds, installs into .venv and trains a network on real digits (writes digits.png)
 # make test: the same set-up, then GoogleTest through ctest, and pytest
 # make fuzz: every fuzzer for SECONDS, from a seed that is another each day (SEED)
+# make asan: C++ tests and tests/core under AddressSanitizer and UndefinedBehaviorSanitizer
 # make tsan: sixteen threads that share arrays, under ThreadSanitizer
 # make ci:   clang with warnings as errors, Debian's own tool set, and the find_package example
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BUILD := build/venv
 DEBIAN_PACKAGES := g++ cmake ninja-build ccache libgtest-dev python3-venv python3-dev
 CI_PACKAGES := clang pybind11-dev python3-numpy python3-pytest
 
-.PHONY: demo test fuzz tsan ci build system clean bench
+.PHONY: demo test fuzz asan tsan ci build system clean bench
 
 demo: build
 	@$(RUN) -c "import sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q scikit-learn matplotlib tqdm
@@ -44,6 +45,10 @@ system:
 ci:
 	@tools/need_packages.sh $(DEBIAN_PACKAGES) $(CI_PACKAGES)
 	tools/ci.sh
+
+asan: system $(VENV)/ready
+	@$(RUN) -c "import pytest, hypothesis, scipy, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy ml_dtypes
+	tools/sanitize.sh address
 
 tsan: system
 	tools/sanitize.sh thread

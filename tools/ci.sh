@@ -9,8 +9,9 @@ cmake -S . -B build/clang -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DLAZULITE_PYTHO
 cmake --build build/clang
 ctest --test-dir build/clang --output-on-failure
 
-echo "== ThreadSanitizer, for a short time"
+echo "== sanitizers, for a short time"
 tools/sanitize.sh thread short
+tools/sanitize.sh address short
 
 echo "== Debian's own Python, NumPy and pybind11"
 mkdir -p build/debian-package
