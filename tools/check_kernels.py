@@ -1,7 +1,10 @@
-"""Fails when an object compiled for one instruction-set level holds what it must not. Usage: check_kernels.py OBJECT...
+"""Fails when an object compiled for one instruction-set level holds what it must not. Usage:
+check_kernels.py OBJECT...
 
-Weak symbols: the linker keeps one copy of a weak function for everybody, and an AVX-512 one would then run on machines
-without AVX-512. Fused multiply-add-subtract instructions: nobody writes them, but g++ 12 before 12.3 makes them of complex
+Weak symbols: the linker keeps one copy of a weak function for everybody, and an AVX-512 one would
+then run on machines
+without AVX-512. Fused multiply-add-subtract instructions: nobody writes them, but g++ 12 before
+12.3 makes them of complex
 products whatever -ffp-contract says, and the bits then depend on the level.
 """
 
@@ -31,7 +34,9 @@ def fused(path):
 
 
 def main(paths):
-    found = [(path, what) for path in paths for check in (weak_symbols, fused) for what in check(path)]
+    found = [
+        (path, what) for path in paths for check in (weak_symbols, fused) for what in check(path)
+    ]
     for path, what in found:
         print(f"{path}: {what}")
     print(f"{len(paths)} objects, {len(found)} faults")

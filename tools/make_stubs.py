@@ -230,7 +230,7 @@ def text():
     written_already = set(re.findall(r"^class (\w+)", "\n".join(out), re.M))
     for name, value in sorted(vars(mx).items()):
         if inspect.isclass(value) and value.__module__.startswith("lazulite.core") and not name.startswith("_"):
-            if not any(line.startswith(f"class {name}") for line in "\n".join(out).splitlines()):
+            if name not in written_already:
                 out += class_lines(name, value)
     return "\n".join(out) + "\n"
 

@@ -1,7 +1,10 @@
-"""Breaks lines of more than 100 columns, and leaves all others as they are: python tools/wrap_lines.py [FILE...]
+"""Breaks lines of more than 100 columns, and leaves all others as they are: python
+tools/wrap_lines.py [FILE...]
 
-C++ goes through clang-format, Python through black (`pip install black`), each told which lines to touch; what is left in
-Python, comments and docstrings, moves word by word to a line of its own. `--check` only lists what is too long.
+C++ goes through clang-format, Python through black (`pip install black`), each told which lines to
+touch; what is left in
+Python, comments and docstrings, moves word by word to a line of its own. `--check` only lists what
+is too long.
 """
 
 import io
@@ -16,7 +19,13 @@ COLUMNS = 100
 
 
 def sources():
-    listed = subprocess.run(["git", "ls-files", "*.cpp", "*.h", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "*.cpp", "*.h", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [ROOT / name for name in listed.stdout.split()]
 
 
@@ -25,52 +34,71 @@ def long_lines(path):
 
 
 def texts(source):
-    """Lines inside docstrings and those that are comments: {line: what a continuation begins with}."""
+    """Lines inside docstrings and those that are comments: {line: what a continuation begins
+    with}."""
     found = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         first, last = token.start[0], token.end[0]
         alone = not token.line[: token.start[1]].strip()
-        if token.type == tokenize.COMMENT:
+        if token.type == tokenize.COMMENT and not re.match("# (type|noqa|pragma)", token.string):
             found[first] = " " * token.start[1] + "# " if alone else None
-        elif token.type == tokenize.STRING and alone and token.string.lstrip("rbf").startswith('"""'):
+        elif (
+            token.type == tokenize.STRING and alone and token.string.lstrip("rbf").startswith('"""')
+        ):
             found.update({k: "" for k in range(first, last + 1)})
     return found
+
+
+def flows(line, start):
+    """Whether words may be put before this line of text: it goes on with the sentence above."""
+    return line.startswith(start) and line[len(start) :][:1].isalpha()
 
 
 def wrap_words(path):
     lines = path.read_text().split("\n")
     kinds = texts("\n".join(lines))
-    out = []
+    out, carried = [], ""
     for k, line in enumerate(lines, 1):
+        if carried:
+            line, carried = line[: len(start)] + carried + " " + line[len(start) :], ""
         if len(line) <= COLUMNS or k not in kinds:
             out.append(line)
             continue
         start = kinds[k]
         if start is None:  # a comment behind code goes above it
             code, _, comment = line.rpartition("  # ")
-            indent = re.match(" *", line)[0]
-            out += [f"{indent}# {comment}", code]
+            out += [f"{re.match(' *', line)[0]}# {comment}", code]
             continue
         start = start or re.match(" *", line)[0]
+        if re.search("-{9,}$", line):  # a heading
+            out.append(line[:COLUMNS])
+            continue
         while len(line) > COLUMNS and " " in line[len(start) : COLUMNS]:
             at = line.rindex(" ", 0, COLUMNS + 1)
             out.append(line[:at].rstrip())
             line = start + line[at + 1 :]
-        out.append(line)
+        if kinds.get(k + 1) == kinds[k] and flows(lines[k], start):
+            carried = line[len(start) :]
+        else:
+            out.append(line)
     path.write_text("\n".join(out))
 
 
+def formatted(command, option, path):
+    """Runs a formatter on the lines that are too long, if there are any."""
+    numbers = long_lines(path)
+    if numbers:
+        subprocess.run([*command, *(option.format(k) for k in numbers), path], check=True)
+
+
 def wrap(path):
+    black = [sys.executable, "-m", "black", "-q", "-l", str(COLUMNS), "--skip-magic-trailing-comma"]
     for _ in range(2):  # what moved may be too long once more
-        numbers = long_lines(path)
-        if not numbers:
-            return
         if path.suffix == ".py":
-            ranges = [f"--line-ranges={k}-{k}" for k in numbers]
-            subprocess.run([sys.executable, "-m", "black", "-q", "-l", str(COLUMNS), "--skip-magic-trailing-comma", *ranges, path], check=True)
             wrap_words(path)
+            formatted(black, "--line-ranges={0}-{0}", path)
         else:
-            subprocess.run(["clang-format", "-i", "-style=file", *(f"-lines={k}:{k}" for k in numbers), path], check=True)
+            formatted(["clang-format", "-i", "-style=file"], "-lines={0}:{0}", path)
 
 
 if __name__ == "__main__":

@@ -235,7 +235,7 @@ const Register rows{"", {
         .large({"x(tile + 1, inner + 1)"}),
     def("unflatten(a, /, axis, shape, *, stream=None)", [](A a, int axis, const Shape& shape, S s) { return unflatten(a, axis, shape, s); },
         "One axis made several; one size may be -1.\n\n>>> mx.unflatten(mx.ones((2, 12)), 1, (3, -1)).shape\n(2, 3, 4)")
-        .cases({"x(2, 12), 1, (3, -1)"}, "lambda a, k, n: a.reshape(a.shape[:k] + n + a.shape[k + 1 :])")
+        .cases({"x(2, 12), 1, (3, -1)"}, "lambda a, k, n: a.reshape(a.shape[:k] + np.zeros(a.shape[k]).reshape(n).shape + a.shape[k + 1 :])")
         .large({"x(2, 3 * grain), 1, (3, -1)"}),
     def("swapaxes(a, /, axis1, axis2, *, stream=None)", [](A a, int i, int j, S s) { return swapaxes(a, i, j, s); },
         "Two axes exchanged.\n\n>>> mx.swapaxes(mx.ones((2, 3, 4)), 0, 2).shape\n(4, 3, 2)").method().cases({"x(2, 3, 4), 0, -1"})

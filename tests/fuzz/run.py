@@ -1,4 +1,5 @@
-"""Runs every fuzzer beside this file for some seconds each, two at a time: python tests/fuzz/run.py SECONDS [SEED]."""
+"""Runs every fuzzer beside this file for some seconds each, two at a time: python tests/fuzz/run.py
+SECONDS [SEED]."""
 
 import subprocess
 import sys
@@ -10,12 +11,18 @@ HERE = Path(__file__).resolve().parent
 
 def fuzzers():
     """The scripts that hand themselves to common.main."""
-    return sorted(p for p in HERE.glob("*.py") if p.name != "common.py" and "common.main(" in p.read_text())
+    return sorted(
+        p for p in HERE.glob("*.py") if p.name != "common.py" and "common.main(" in p.read_text()
+    )
 
 
 def run(script, seconds, seed=0):
     """(exit code, what it printed)."""
-    done = subprocess.run([sys.executable, str(script), "--seconds", str(seconds), "--seed", str(seed)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(script), "--seconds", str(seconds), "--seed", str(seed)],
+        capture_output=True,
+        text=True,
+    )
     return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
 
@@ -26,7 +33,9 @@ def run_all(seconds, seed=0, at_once=2):
 
 if __name__ == "__main__":
     worst = 0
-    for script, code, text in run_all(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0):
+    for script, code, text in run_all(
+        float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    ):
         print(text, end="" if text.endswith("\n") else "\n")
         worst = max(worst, code)
     sys.exit(worst)

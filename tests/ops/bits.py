@@ -1,4 +1,5 @@
-"""The bits of every function in every dtype, printed as JSON: run in processes of other settings by test_levels.py."""
+"""The bits of every function in every dtype, printed as JSON: run in processes of other settings by
+test_levels.py."""
 
 import json
 import sys

@@ -1,4 +1,5 @@
-"""The exported table of functions, and samples of their arguments, for the tests that loop over it."""
+"""The exported table of functions, and samples of their arguments, for the tests that loop over
+it."""
 
 import hashlib
 
@@ -13,7 +14,14 @@ ALL = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", 
 HALVES = ("float16", "bfloat16")
 LIMITS = _core._limits()  # block, chunk, grain ...: the sizes at which the code cuts its work
 # Tolerance of a result beside one computed in float64, for functions that are not counted in ulp.
-RTOL = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-5, "float64": 1e-11, "complex64": 4e-5, "complex128": 1e-11}
+RTOL = {
+    "float16": 4e-3,
+    "bfloat16": 3e-2,
+    "float32": 2e-5,
+    "float64": 1e-11,
+    "complex64": 4e-5,
+    "complex128": 1e-11,
+}
 
 
 def dtype_of(name):
@@ -57,19 +65,42 @@ class Sampler:
         return self._array(self.rng.uniform(0, 1, shape) < 0.5, "bool")
 
     def arguments(self, case):
-        scope = {"x": self.x, "i": self.i, "b": self.b, "mx": mx, **LIMITS, "args": lambda *a, **k: (a, k)}
+        scope = {
+            "x": self.x,
+            "i": self.i,
+            "b": self.b,
+            "mx": mx,
+            **LIMITS,
+            "args": lambda *a, **k: (a, k),
+        }
         return eval(f"args({case})", scope)
 
 
 UNARY_CASES = ["x(2, 3)", "x()", "x(0, 3)", "x(1, 1)", "x(37)"]
 UNARY_LARGE = ["x(block + 1)", "x(2, chunk + 1)"]
-BINARY_LARGE = ["x(2, chunk + 1), x(chunk + 1)", "x(tile + 1, 1), x(1, inner + 1)", "x(chunk + 1), x()"]
-BINARY_CASES = ["x(2, 3), x(2, 3)", "x(2, 1), x(3)", "x(), x(4)", "x(0, 3), x(3)", "x(5, 1, 2), x(3, 1)", "x(37), x(37)"]
+BINARY_LARGE = [
+    "x(2, chunk + 1), x(chunk + 1)",
+    "x(tile + 1, 1), x(1, inner + 1)",
+    "x(chunk + 1), x()",
+]
+BINARY_CASES = [
+    "x(2, 3), x(2, 3)",
+    "x(2, 1), x(3)",
+    "x(), x(4)",
+    "x(0, 3), x(3)",
+    "x(5, 1, 2), x(3, 1)",
+    "x(37), x(37)",
+]
 
 
 class Row:
     def __init__(self, row):
-        self.name, self.module, self.signature, self.doc = row["name"], row["module"], row["signature"], row["doc"]
+        self.name, self.module, self.signature, self.doc = (
+            row["name"],
+            row["module"],
+            row["signature"],
+            row["doc"],
+        )
         self.elementwise = "operands" in row
         self.types = row.get("dtypes")
         self.low, self.high = row.get("low", -2.0), row.get("high", 2.0)
@@ -77,9 +108,13 @@ class Row:
         self.differentiable = row.get("differentiable", True)
         self.cases, self.large = row["cases"], row["large"]
         if self.elementwise:
-            self.cases, self.large = (UNARY_CASES, UNARY_LARGE) if row["operands"] == 1 else (BINARY_CASES, BINARY_LARGE)
+            self.cases, self.large = (
+                (UNARY_CASES, UNARY_LARGE) if row["operands"] == 1 else (BINARY_CASES, BINARY_LARGE)
+            )
         self.reference_name = row["reference"]
-        self.has_reference = self.reference_name != "-"  # draws have none, nor have bits read as another dtype
+        self.has_reference = (
+            self.reference_name != "-"
+        )  # draws have none, nor have bits read as another dtype
         self.same_bits_in_any_layout = row["same_bits_in_any_layout"]
 
     @property
@@ -100,12 +135,16 @@ class Row:
         if self.reference_name:
             named = globals().get("_" + self.reference_name)
             return named or eval(self.reference_name, {"np": np, "scipy": scipy})
-        found = globals().get("_" + self.name) or getattr(np, self.name, None) or getattr(scipy.special, self.name, None)
+        found = (
+            globals().get("_" + self.name)
+            or getattr(np, self.name, None)
+            or getattr(scipy.special, self.name, None)
+        )
         assert found is not None, f"no reference for {self.name}"
         return found
 
 
-# ---- what NumPy and SciPy spell otherwise -----------------------------------------------------------
+# ---- what NumPy and SciPy spell otherwise --------------------------------------------------------
 
 
 def _rsqrt(a):
@@ -145,7 +184,9 @@ def _subtract(a, b):
 def _power(a, b):
     if a.dtype.kind in "iu":
         base, exponent = np.broadcast_arrays(a, b)
-        wide = [pow(int(p), int(e), 1 << 64) if e >= 0 else 0 for p, e in zip(base.flat, exponent.flat)]
+        wide = [
+            pow(int(p), int(e), 1 << 64) if e >= 0 else 0 for p, e in zip(base.flat, exponent.flat)
+        ]
         return np.array(wide, dtype=np.uint64).reshape(base.shape).astype(a.dtype)
     return np.power(a, b)
 
@@ -221,7 +262,7 @@ def _identity(n):
     return np.eye(n)
 
 
-# ---- loops over the table ---------------------------------------------------------------------------
+# ---- loops over the table ------------------------------------------------------------------------
 
 ROWS = [Row(r) for r in _core._table()]
 TESTED = [r for r in ROWS if r.cases]
@@ -269,7 +310,11 @@ def wide(a):
     """As NumPy in float64 or complex128; integers and bool as they are."""
     if isinstance(a, mx.array):
         v = to_numpy(a)
-        return v.astype(np.complex128 if v.dtype.kind == "c" else np.float64) if v.dtype.kind in "fc" else v
+        return (
+            v.astype(np.complex128 if v.dtype.kind == "c" else np.float64)
+            if v.dtype.kind in "fc"
+            else v
+        )
     if isinstance(a, (list, tuple)):
         return type(a)(wide(p) for p in a)
     return a
@@ -292,20 +337,31 @@ def limits_of(dtype):
     """Epsilon and the largest number of a floating dtype by name."""
     if dtype == "bfloat16":
         return 2.0**-7, 3.38e38
-    kind = {"float16": np.float16, "float32": np.float32, "complex64": np.float32}.get(dtype, np.float64)
+    kind = {"float16": np.float16, "float32": np.float32, "complex64": np.float32}.get(
+        dtype, np.float64
+    )
     return float(np.finfo(kind).eps), float(np.finfo(kind).max)
 
 
 def slack(dtype, wanted, inputs):
-    """How far results that `inputs` are folded into may lie from exact ones: a few roundings of each, by chance."""
-    sizes = [1] + [n for v in inputs for n in v.shape] + [v.size // max(wanted.size, 1) for v in inputs]
+    """How far results that `inputs` are folded into may lie from exact ones: a few roundings of
+    each, by chance."""
+    sizes = (
+        [1] + [n for v in inputs for n in v.shape] + [v.size // max(wanted.size, 1) for v in inputs]
+    )
     many = float(max(sizes)) ** 0.5
-    largest = max([0.0] + [float(np.abs(v).max()) for v in inputs if v.size and v.dtype.kind != "b"])
-    return limits_of(dtype)[0] * 16 * many * (np.abs(wanted) + max(largest, 0.1) * max(largest, 1.0))
+    largest = max(
+        [0.0] + [float(np.abs(v).max()) for v in inputs if v.size and v.dtype.kind != "b"]
+    )
+    return (
+        limits_of(dtype)[0] * 16 * many * (np.abs(wanted) + max(largest, 0.1) * max(largest, 1.0))
+    )
 
 
 def as_float64(tree):
     """Integer and bool arrays as float64: what is computed from them is a float."""
     if isinstance(tree, (list, tuple)):
         return type(tree)(as_float64(part) for part in tree)
-    return tree.astype(np.float64) if isinstance(tree, np.ndarray) and tree.dtype != np.int32 else tree
+    return (
+        tree.astype(np.float64) if isinstance(tree, np.ndarray) and tree.dtype != np.int32 else tree
+    )

@@ -5,7 +5,24 @@ import pytest
 
 import lazulite.core as mx
 from lazulite.core import _core
-from table import ALL, CASES, HALVES, INEXACT, LARGE, RTOL, arrays_in, as_float64, bits, flat_call, ids, limits_of, name_of, slack, to_numpy, wide
+from table import (
+    ALL,
+    CASES,
+    HALVES,
+    INEXACT,
+    LARGE,
+    RTOL,
+    arrays_in,
+    as_float64,
+    bits,
+    flat_call,
+    ids,
+    limits_of,
+    name_of,
+    slack,
+    to_numpy,
+    wide,
+)
 
 REFUSED = (ValueError, TypeError)
 
@@ -13,7 +30,15 @@ REFUSED = (ValueError, TypeError)
 def ulps(got, wanted, dtype):
     """Distances in units of the last place of the dtype."""
     eps = limits_of(dtype)[0]
-    tiny = 2.0**-126 if dtype == "bfloat16" else np.finfo({"float16": np.float16, "float32": np.float32, "complex64": np.float32}.get(dtype, np.float64)).tiny
+    tiny = (
+        2.0**-126
+        if dtype == "bfloat16"
+        else np.finfo(
+            {"float16": np.float16, "float32": np.float32, "complex64": np.float32}.get(
+                dtype, np.float64
+            )
+        ).tiny
+    )
     return np.abs(got - wanted) / (np.maximum(np.abs(wanted), tiny) * eps)
 
 
@@ -23,7 +48,9 @@ def check(row, got, wanted, dtype, inputs):
     wanted = np.asarray(wanted)
     assert value.shape == wanted.shape
     if value.dtype.kind in "biu":
-        np.testing.assert_array_equal(value, wanted.astype(value.dtype) if wanted.dtype.kind in "biu" else wanted)
+        np.testing.assert_array_equal(
+            value, wanted.astype(value.dtype) if wanted.dtype.kind in "biu" else wanted
+        )
         return
     if row.ulp is not None and not result.startswith("complex") and dtype in INEXACT:
         with np.errstate(all="ignore"):
@@ -31,11 +58,20 @@ def check(row, got, wanted, dtype, inputs):
             distance = np.where(same, 0, ulps(value.astype(np.float64), wanted, result))
         assert distance.size == 0 or distance.max() <= row.ulp + 1, distance.max()
         return
-    value, wanted = value.astype(np.result_type(value, np.float64)), wanted.astype(np.result_type(wanted, np.float64))
+    value, wanted = value.astype(np.result_type(value, np.float64)), wanted.astype(
+        np.result_type(wanted, np.float64)
+    )
     with np.errstate(all="ignore"):
-        told = np.abs(wanted) < limits_of(result)[1] / 4  # NumPy, in float64, goes on where the dtype ends
-        wrong = told & ~(np.abs(value - wanted) <= np.maximum(RTOL[result] * (1 + np.abs(wanted)), slack(result, wanted, inputs)))
-    assert not wrong.any(), f"{value[wrong].flat[0]}, expected {wanted[wrong].flat[0]}, at {int(wrong.sum())} of {wrong.size} places"
+        told = (
+            np.abs(wanted) < limits_of(result)[1] / 4
+        )  # NumPy, in float64, goes on where the dtype ends
+        wrong = told & ~(
+            np.abs(value - wanted)
+            <= np.maximum(RTOL[result] * (1 + np.abs(wanted)), slack(result, wanted, inputs))
+        )
+    assert (
+        not wrong.any()
+    ), f"{value[wrong].flat[0]}, expected {wanted[wrong].flat[0]}, at {int(wrong.sum())} places"
     assert np.isfinite(value[told & np.isfinite(wanted)]).all()
 
 
@@ -55,7 +91,11 @@ def test_values_agree_in_every_dtype(entry):
             continue
         reference_args = wide(args)
         inputs = [v for v in _leaves(reference_args) if isinstance(v, np.ndarray)]
-        integral = not any(a.dtype.kind in "fc" for a in map(np.asarray, _leaves(reference_args)) if a.dtype != object)
+        integral = not any(
+            a.dtype.kind in "fc"
+            for a in map(np.asarray, _leaves(reference_args))
+            if a.dtype != object
+        )
         # Integers that give floats become floats first; those of products only after they wrapped.
         ways = [reference_args]
         if integral and name_of_first(got) in INEXACT:
@@ -68,7 +108,9 @@ def test_values_agree_in_every_dtype(entry):
                 except TypeError:
                     assert dtype not in ("float32", "float64"), f"the reference cannot take {dtype}"
                     break
-            results, expected = (got, wanted) if isinstance(got, (list, tuple)) else ([got], [wanted])
+            results, expected = (
+                (got, wanted) if isinstance(got, (list, tuple)) else ([got], [wanted])
+            )
             assert len(results) == len(expected)
             try:
                 for g, w in zip(results, expected):
@@ -114,7 +156,11 @@ def reversed_twice(a):
 
 
 def offset(a):
-    return stored(mx.pad(a, [(0, 0)] * (a.ndim - 1) + [(3, 2)]))[..., 3 : 3 + a.shape[-1]] if a.ndim else a
+    return (
+        stored(mx.pad(a, [(0, 0)] * (a.ndim - 1) + [(3, 2)]))[..., 3 : 3 + a.shape[-1]]
+        if a.ndim
+        else a
+    )
 
 
 def repeated(a):
@@ -125,7 +171,13 @@ def repeated_dense(a):
     return stored(mx.contiguous(repeated(a)))
 
 
-LAYOUTS = [(None, transposed), (None, strided), (None, reversed_twice), (None, offset), (repeated_dense, repeated)]
+LAYOUTS = [
+    (None, transposed),
+    (None, strided),
+    (None, reversed_twice),
+    (None, offset),
+    (repeated_dense, repeated),
+]
 
 
 @pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
@@ -150,7 +202,12 @@ def test_layout_does_not_matter_in_any_dtype(entry):
                 if row.same_bits_in_any_layout:
                     assert bits(a) == bits(b), (dtype, layout.__name__)
                 else:
-                    np.testing.assert_allclose(to_numpy(a), to_numpy(b), rtol=RTOL[dtype] if dtype in RTOL else 0, atol=100 * RTOL.get(dtype, 0))
+                    np.testing.assert_allclose(
+                        to_numpy(a),
+                        to_numpy(b),
+                        rtol=RTOL[dtype] if dtype in RTOL else 0,
+                        atol=100 * RTOL.get(dtype, 0),
+                    )
 
 
 @pytest.fixture
@@ -166,7 +223,11 @@ def all_wake():
 @pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
 def test_bits_depend_neither_on_threads_nor_on_compile(entry, all_wake):
     row, case = entry
-    dtypes = [t for t in ("float32", "bfloat16", "complex64", "int32") if row.types is None or t in row.types] or row.types[:1]
+    dtypes = [
+        t
+        for t in ("float32", "bfloat16", "complex64", "int32")
+        if row.types is None or t in row.types
+    ] or row.types[:1]
     for dtype in dtypes:
         args, kwargs = row.sampler(dtype, seed=5).arguments(case)
         call = flat_call(row, args, kwargs)

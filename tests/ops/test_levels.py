@@ -1,4 +1,5 @@
-"""The same bits at every instruction-set level of the machine, and right products without the BLAS."""
+"""The same bits at every instruction-set level of the machine, and right products without the
+BLAS."""
 
 import json
 import os
@@ -21,7 +22,12 @@ def lower_levels():
 
 
 def child(**environment):
-    done = subprocess.run([sys.executable, str(Path(__file__).with_name("bits.py"))], env={**os.environ, **environment}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("bits.py"))],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -46,7 +52,17 @@ def test_nothing_but_products_depends_on_the_blas(without_blas):
 
 
 def test_products_without_the_blas_agree_with_numpy():
-    code = "import test_forward as t\nfor e in t.CASES + t.LARGE:\n    if not e[0].same_bits_in_any_layout: t.test_values_agree_in_every_dtype(e)"
+    code = """import test_forward as t
+for entry in t.CASES + t.LARGE:
+    if not entry[0].same_bits_in_any_layout:
+        t.test_values_agree_in_every_dtype(entry)
+"""
     here = str(Path(__file__).parent)
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "LAZULITE_OPENBLAS": "none"}, cwd=here, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "LAZULITE_OPENBLAS": "none"},
+        cwd=here,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr

@@ -19,13 +19,13 @@ template <class T> inline bool before(const T& a, const T& b) {
   else return a < b;
 }
 
-// A product that no compiler may fuse with the addition behind it: g++ 12 before 12.3 does so in the pattern of a complex
-// product, whatever -ffp-contract says, and the bits would depend on the instruction set.
-template <class T> LAZULITE_INLINE T apart(T product) {
-#if defined(__x86_64__)
-  asm("" : "+x"(product));
+// g++ 12 makes multiply-adds of complex products that it vectorises, whatever -ffp-contract says.
+template <class T> LAZULITE_INLINE T rounded(T v) {
+#if defined(__GNUC__) && !defined(__clang__)
+  return __builtin_assoc_barrier(v);
+#else
+  return v;
 #endif
-  return product;
 }
 
 struct Sum {
@@ -39,7 +39,7 @@ struct Prod {
   template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a * b; }
   template <class T> static T one(T a, T b) {
     if constexpr (is_pair<T>::value)
-      return {apart(a.re * b.re) - apart(a.im * b.im), apart(a.re * b.im) + apart(a.im * b.re)};
+      return {rounded(a.re * b.re) - rounded(a.im * b.im), rounded(a.re * b.im) + rounded(a.im * b.re)};
     else return T(a * b);
   }
 };

@@ -552,13 +552,14 @@ class PrintOptions:
 
 class ProfileRow:
     name: str
+    text: str
     result: str
     line: str
     calls: int
     seconds: float
     bytes: int
     flops: float
-    def __init__(self, name: str, result: str, line: str, calls: int, seconds: float, bytes: int, flops: float) -> None: ...
+    def __init__(self, name: str, text: str, result: str, line: str, calls: int, seconds: float, bytes: int, flops: float) -> None: ...
 
 class custom_function(Generic[P, R]):
     def __init__(self, f: Callable[P, R]) -> None: ...
