@@ -172,7 +172,8 @@ class Maker:
             lines.append(f"v{k} = {self.of_shape(shape, scope, r.choice([2, 3, 3]))}")
             scope.append((f"v{k}", shape))
             if r.random() < 0.15 and shape and shape[0]:
-                lines.append(f"v{k}[0] = mx.sin(v{k}[-1])")
+                # On an object of its own: what passes values on may give the very object that it got.
+                lines.append(f"v{k} = own(v{k}); v{k}[0] = mx.sin(v{k}[-1])")
         return lines
 
 
