@@ -207,3 +207,13 @@ def test_derivatives_through_updates():
     # y = [x1, x0 x2, x2]
     assert mx.grad(f)(x).tolist() == [30.0, 1.0, 110.0]
     assert mx.grad(lambda x: x.at[mx.array([0, 0])].multiply(x[1:]).sum())(x).tolist() == [6.0, 3 + 1, 2 + 1]
+
+
+def test_repeated_axes_of_a_slice_are_refused():
+    a = mx.ones((2, 3))
+    for axes in ((1, 1), (0, -2), (1, 1, 1, 1, 1, 1)):
+        start = mx.zeros((len(axes),), mx.int32)
+        with pytest.raises(ValueError):
+            mx.slice(a, start, axes, (1, 1))
+        with pytest.raises(ValueError):
+            mx.slice_update(a, mx.ones((1, 1)), start, axes)

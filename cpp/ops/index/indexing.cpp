@@ -300,6 +300,7 @@ Axes window_order(int ndim, const Axes& axes, bool back) {
 array slice(const array& a, const array& start, const Axes& axes, const Shape& size, Stream s) {
   if (int(size.size()) != a.ndim())
     fail(Kind::value, "slice", "sizes do not fit: got ", size, " for an array of shape ", a.shape());
+  normal_axes(axes, a.ndim(), "slice");  // refuses repeated ones
   Shape sizes, begin, step, end = size;
   for (int axis : axes) sizes.push_back(size[normal_axis(axis, a.ndim(), "slice")]);
   begin.resize(size.size(), 0);
@@ -315,6 +316,7 @@ array slice_update(const array& a, const array& update, const array& start, cons
   array u = astype(update, a.dtype(), s);
   if (u.ndim() != a.ndim())
     fail(Kind::value, "slice_update", "numbers of axes differ: got an update of shape ", u.shape(), " for an array of shape ", a.shape());
+  normal_axes(axes, a.ndim(), "slice_update");  // refuses repeated ones
   Shape sizes, begin, step, end = u.shape();
   for (int axis : axes) {
     sizes.push_back(u.shape(axis));
