@@ -1,6 +1,7 @@
 // The type `array`: handles in Python objects, operators in number slots.
 #include "bind/array_class.h"
 
+#include <pybind11/pybind11.h>
 #include <structmember.h>
 
 #include <mutex>
@@ -58,10 +59,28 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   });
 }
 
-// Anything else is left to the other operand's reflected method.
+bool type_has(PyObject* o, const char* name) { return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), name); }
+
+// Operators take what functions take. What puts labels on arrays (pandas) computes with them itself.
 bool fits(PyObject* o) {
-  if (is_array(o) || is_operand_number(o)) return true;
-  return is_number(o) || PyObject_HasAttrString(o, "__array_interface__");
+  if (is_array(o) || is_operand_number(o) || is_number(o)) return true;
+  if (type_has(o, "__pandas_priority__")) return false;
+  return PyObject_CheckBuffer(o) || has_dlpack(o) || type_has(o, "__array__") || type_has(o, "__array_interface__");
+}
+
+PyObject* refuse(PyObject* a, PyObject* b) {
+  PyErr_Format(PyExc_ValueError, "cannot operate on %s and %s: expected arrays or numbers", Py_TYPE(a)->tp_name, Py_TYPE(b)->tp_name);
+  return nullptr;
+}
+// A class that defines this operator is asked when it stands on the right; None makes a TypeError, and
+// anything else a ValueError.
+template <auto slot>
+PyObject* no_operand(PyObject* a, PyObject* b) {
+  PyObject* const other = fits(a) ? b : a;
+  PyTypeObject* const type = Py_TYPE(other);
+  const bool answers = other == b && (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_as_number && type->tp_as_number->*slot;
+  if (other == Py_None || answers) Py_RETURN_NOTIMPLEMENTED;
+  return refuse(a, b);
 }
 
 // Binary functions as types: rows of the elementwise family, whose plain cases go straight, and others.
@@ -83,22 +102,16 @@ struct Product {
   static array call(PyObject* a, PyObject* b);
 };
 
-template <class F>
+template <class F, auto slot>
 PyObject* binary_slot(PyObject* a, PyObject* b) {
-  if (!fits(a) || !fits(b)) {
-    if (PyList_Check(a) || PyList_Check(b) || PyUnicode_Check(a) || PyUnicode_Check(b)) {
-      PyErr_Format(PyExc_ValueError, "cannot operate on %s and %s: expected arrays or numbers", Py_TYPE(a)->tp_name, Py_TYPE(b)->tp_name);
-      return nullptr;
-    }
-    Py_RETURN_NOTIMPLEMENTED;
-  }
+  if (!fits(a) || !fits(b)) return no_operand<slot>(a, b);
   return guarded([&] { return wrap(F::call(a, b)); });
 }
 
 // a += b gives the object a new value; all names of it see that.
-template <class F>
+template <class F, auto slot>
 PyObject* inplace_slot(PyObject* a, PyObject* b) {
-  if (!fits(b)) return binary_slot<F>(a, b);
+  if (!fits(b)) return no_operand<slot>(a, b);
   return guarded([&] {
     array result = F::call(a, b);
     before_change(peek(a));
@@ -115,21 +128,23 @@ array Product::call(PyObject* x, PyObject* y) {
   return matmul(a.get(), b.get(), default_stream());
 }
 
-template <class F>
-PyObject* ternary_slot(PyObject* a, PyObject* b, PyObject* modulo) {
+PyObject* power_slot(PyObject* a, PyObject* b, PyObject* modulo) {
   if (modulo != Py_None) {
     PyErr_SetString(PyExc_TypeError, "pow() with a modulus is not defined for arrays");
     return nullptr;
   }
-  return binary_slot<F>(a, b);
+  return binary_slot<Elementwise<Power>, &PyNumberMethods::nb_power>(a, b);
 }
-template <class F>
-PyObject* inplace_ternary(PyObject* a, PyObject* b, PyObject*) { return inplace_slot<F>(a, b); }
+PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) { return inplace_slot<Elementwise<Power>, &PyNumberMethods::nb_power>(a, b); }
 
 PyObject* divmod_slot(PyObject* a, PyObject* b) {
-  PyObject* q = binary_slot<Elementwise<FloorDivide>>(a, b);
+  PyObject* q = binary_slot<Elementwise<FloorDivide>, &PyNumberMethods::nb_divmod>(a, b);
   if (!q || q == Py_NotImplemented) return q;
-  PyObject* r = binary_slot<Elementwise<Remainder>>(a, b);
+  PyObject* r = binary_slot<Elementwise<Remainder>, &PyNumberMethods::nb_divmod>(a, b);
+  if (!r) {
+    Py_DECREF(q);
+    return nullptr;
+  }
   PyObject* pair = PyTuple_Pack(2, q, r);
   Py_DECREF(q);
   Py_XDECREF(r);
@@ -170,9 +185,11 @@ PyObject* index_slot(PyObject* a) {
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   if (!fits(b)) {
-    if (op == Py_EQ) Py_RETURN_FALSE;
-    if (op == Py_NE) Py_RETURN_TRUE;
-    Py_RETURN_NOTIMPLEMENTED;
+    // Not equal unless the other says so; an order only where the other's class defines one.
+    const PyTypeObject* type = Py_TYPE(b);
+    const bool answers = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_richcompare != PyBaseObject_Type.tp_richcompare;
+    if (op == Py_EQ || op == Py_NE || b == Py_None || answers) Py_RETURN_NOTIMPLEMENTED;
+    return refuse(a, b);
   }
   return guarded([&] {
     switch (op) {
@@ -388,6 +405,73 @@ PyObject* method_setstate(PyObject* self, PyObject* state) {
   Py_RETURN_NONE;
 }
 
+// ---- NumPy's protocol for its functions: what stands for an operator gives our arrays, anything else (with
+// out=, reductions, functions of one array) is NumPy's own, of arrays that show our memory.
+struct Operator {
+  const char* name;
+  binaryfunc call;
+};
+template <class Row, auto slot>
+constexpr Operator as_operator() { return {Row::row.name, binary_slot<Elementwise<Row>, slot>}; }
+template <class Row>
+constexpr Operator comparison() { return {Row::row.name, [](PyObject* a, PyObject* b) { return guarded([&] { return wrap(Elementwise<Row>::call(a, b)); }); }}; }
+constexpr Operator operators[] = {
+    as_operator<Add, &PyNumberMethods::nb_add>(), as_operator<Subtract, &PyNumberMethods::nb_subtract>(),
+    as_operator<Multiply, &PyNumberMethods::nb_multiply>(), as_operator<Divide, &PyNumberMethods::nb_true_divide>(),
+    as_operator<FloorDivide, &PyNumberMethods::nb_floor_divide>(), as_operator<Remainder, &PyNumberMethods::nb_remainder>(),
+    as_operator<BitwiseAnd, &PyNumberMethods::nb_and>(), as_operator<BitwiseOr, &PyNumberMethods::nb_or>(),
+    as_operator<BitwiseXor, &PyNumberMethods::nb_xor>(), as_operator<LeftShift, &PyNumberMethods::nb_lshift>(),
+    as_operator<RightShift, &PyNumberMethods::nb_rshift>(), as_operator<Power, &PyNumberMethods::nb_power>(),
+    comparison<Equal>(), comparison<NotEqual>(), comparison<Less>(), comparison<LessEqual>(), comparison<Greater>(), comparison<GreaterEqual>(),
+    {"matmul", binary_slot<Product, &PyNumberMethods::nb_matrix_multiply>}, {"divmod", divmod_slot},
+};
+
+PyObject* as_numpy(PyObject* o) { return is_array(o) ? PyObject_CallMethod(o, "__array__", nullptr) : Py_NewRef(o); }
+PyObject* method_array_ufunc(PyObject*, PyObject* args, PyObject* kwargs) {
+  const Py_ssize_t n = PyTuple_GET_SIZE(args);
+  if (n < 2 || !PyUnicode_Check(PyTuple_GET_ITEM(args, 1))) {
+    PyErr_SetString(PyExc_TypeError, "__array_ufunc__(ufunc, method, *inputs, **kwargs)");
+    return nullptr;
+  }
+  PyObject *ufunc = PyTuple_GET_ITEM(args, 0), *method = PyTuple_GET_ITEM(args, 1);
+  const bool plain = (!kwargs || PyDict_GET_SIZE(kwargs) == 0) && PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
+  if (plain && n == 4) {
+    PyObject* name = PyObject_GetAttrString(ufunc, "__name__");
+    if (!name) return nullptr;
+    binaryfunc call = nullptr;
+    for (const Operator& o : operators)
+      if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name) == 0) call = o.call;
+    Py_DECREF(name);
+    if (call) return call(PyTuple_GET_ITEM(args, 2), PyTuple_GET_ITEM(args, 3));
+  }
+  namespace py = pybind11;
+  return guarded([&] {
+    auto numpy = [](py::handle o) { return py::reinterpret_steal<py::object>(as_numpy(o.ptr())); };
+    py::tuple inputs(n - 2);
+    for (Py_ssize_t i = 2; i < n; ++i) {
+      py::object one = numpy(PyTuple_GET_ITEM(args, i));
+      if (!one) throw PythonError{};
+      inputs[size_t(i - 2)] = one;
+    }
+    py::dict options;
+    if (kwargs)
+      for (auto [key, value] : py::reinterpret_borrow<py::dict>(kwargs)) {
+        if (is_array(value.ptr())) {
+          py::object one = numpy(value);
+          if (!one) throw PythonError{};
+          options[key] = one;
+          continue;
+        }
+        if (PyTuple_Check(value.ptr()))  // out=
+          for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value.ptr()); ++i)
+            if (is_array(PyTuple_GET_ITEM(value.ptr(), i)))
+              fail(Kind::type, "out", "got a Lazulite array, expected a NumPy array: x[...] = value writes to ours");
+        options[key] = value;
+      }
+    return py::handle(ufunc).attr(method)(*inputs, **options).release().ptr();
+  });
+}
+
 PyGetSetDef properties[] = {
     {"shape", get_shape, nullptr, "Sizes of the axes.", nullptr},
     {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
@@ -411,6 +495,7 @@ PyMethodDef methods[] = {
     {"__copy__", method_copy, METH_NOARGS, nullptr},
     {"__deepcopy__", method_copy, METH_O, nullptr},
     {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__array_ufunc__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_ufunc)), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__reduce__", method_reduce, METH_NOARGS, nullptr},
     {"__format__", method_format, METH_O, nullptr},
     {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_dlpack)), METH_VARARGS | METH_KEYWORDS, nullptr},
@@ -419,8 +504,8 @@ PyMethodDef methods[] = {
     {"__array_namespace__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_namespace)), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__getstate__", method_getstate, METH_NOARGS, nullptr},
     {"__setstate__", method_setstate, METH_O, nullptr},
-    {"__div__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>>(a, b); }, METH_O, nullptr},
-    {"__rdiv__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>>(b, a); }, METH_O, nullptr},
+    {"__div__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(a, b); }, METH_O, nullptr},
+    {"__rdiv__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(b, a); }, METH_O, nullptr},
     {"__round__", method_round, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -493,25 +578,21 @@ PyObject* wrap(array value) {
 }
 
 PyObject* make_array_type(PyObject* module) {
-#define SLOT(id, f) {id, reinterpret_cast<void*>(f)}
+#define SLOT(id, ...) {id, reinterpret_cast<void*>(__VA_ARGS__)}
+#define OPERATOR(slot, F)                                            \
+  SLOT(Py_nb_##slot, binary_slot<F, &PyNumberMethods::nb_##slot>), \
+      SLOT(Py_nb_inplace_##slot, inplace_slot<F, &PyNumberMethods::nb_##slot>)
   PyType_Slot slots[] = {
       SLOT(Py_tp_new, construct), SLOT(Py_tp_dealloc, dealloc), SLOT(Py_tp_repr, repr), SLOT(Py_tp_hash, hash),
       SLOT(Py_tp_richcompare, compare), SLOT(Py_tp_iter, iterate), {Py_tp_getset, properties}, {Py_tp_methods, methods},
       {Py_tp_members, members},
       {Py_tp_doc, const_cast<char*>("array(val, dtype=None)\n--\n\nA lazy array: made from numbers, nested lists, NumPy "
                                     "arrays, buffers and DLPack objects. float64 data becomes float32 unless dtype says otherwise.")},
-      SLOT(Py_nb_add, binary_slot<Elementwise<Add>>), SLOT(Py_nb_subtract, binary_slot<Elementwise<Subtract>>), SLOT(Py_nb_multiply, binary_slot<Elementwise<Multiply>>),
-      SLOT(Py_nb_true_divide, binary_slot<Elementwise<Divide>>), SLOT(Py_nb_floor_divide, binary_slot<Elementwise<FloorDivide>>),
-      SLOT(Py_nb_remainder, binary_slot<Elementwise<Remainder>>), SLOT(Py_nb_power, ternary_slot<Elementwise<Power>>), SLOT(Py_nb_divmod, divmod_slot),
-      SLOT(Py_nb_matrix_multiply, binary_slot<Product>), SLOT(Py_nb_and, binary_slot<Elementwise<BitwiseAnd>>),
-      SLOT(Py_nb_or, binary_slot<Elementwise<BitwiseOr>>), SLOT(Py_nb_xor, binary_slot<Elementwise<BitwiseXor>>), SLOT(Py_nb_lshift, binary_slot<Elementwise<LeftShift>>),
-      SLOT(Py_nb_rshift, binary_slot<Elementwise<RightShift>>), SLOT(Py_nb_inplace_add, inplace_slot<Elementwise<Add>>),
-      SLOT(Py_nb_inplace_subtract, inplace_slot<Elementwise<Subtract>>), SLOT(Py_nb_inplace_multiply, inplace_slot<Elementwise<Multiply>>),
-      SLOT(Py_nb_inplace_true_divide, inplace_slot<Elementwise<Divide>>), SLOT(Py_nb_inplace_floor_divide, inplace_slot<Elementwise<FloorDivide>>),
-      SLOT(Py_nb_inplace_remainder, inplace_slot<Elementwise<Remainder>>), SLOT(Py_nb_inplace_power, inplace_ternary<Elementwise<Power>>),
-      SLOT(Py_nb_inplace_matrix_multiply, inplace_slot<Product>), SLOT(Py_nb_inplace_and, inplace_slot<Elementwise<BitwiseAnd>>),
-      SLOT(Py_nb_inplace_or, inplace_slot<Elementwise<BitwiseOr>>), SLOT(Py_nb_inplace_xor, inplace_slot<Elementwise<BitwiseXor>>),
-      SLOT(Py_nb_inplace_lshift, inplace_slot<Elementwise<LeftShift>>), SLOT(Py_nb_inplace_rshift, inplace_slot<Elementwise<RightShift>>),
+      OPERATOR(add, Elementwise<Add>), OPERATOR(subtract, Elementwise<Subtract>), OPERATOR(multiply, Elementwise<Multiply>),
+      OPERATOR(true_divide, Elementwise<Divide>), OPERATOR(floor_divide, Elementwise<FloorDivide>),
+      OPERATOR(remainder, Elementwise<Remainder>), OPERATOR(matrix_multiply, Product), OPERATOR(and, Elementwise<BitwiseAnd>),
+      OPERATOR(or, Elementwise<BitwiseOr>), OPERATOR(xor, Elementwise<BitwiseXor>), OPERATOR(lshift, Elementwise<LeftShift>),
+      OPERATOR(rshift, Elementwise<RightShift>), SLOT(Py_nb_power, power_slot), SLOT(Py_nb_inplace_power, inplace_power), SLOT(Py_nb_divmod, divmod_slot),
       SLOT(Py_nb_negative, negative_slot), SLOT(Py_nb_positive, positive_slot), SLOT(Py_nb_absolute, absolute_slot),
       SLOT(Py_nb_invert, invert_slot), SLOT(Py_nb_bool, bool_slot), SLOT(Py_nb_int, int_slot), SLOT(Py_nb_float, float_slot),
       SLOT(Py_nb_index, index_slot), SLOT(Py_sq_length, length), SLOT(Py_sq_item, item_at), SLOT(Py_sq_contains, contains),
@@ -519,6 +600,7 @@ PyObject* make_array_type(PyObject* module) {
       SLOT(Py_bf_getbuffer, get_buffer), SLOT(Py_bf_releasebuffer, release_buffer),
       {0, nullptr},
   };
+#undef OPERATOR
 #undef SLOT
   PyType_Spec spec{"lazulite.core.array", sizeof(PyArray), 0, Py_TPFLAGS_DEFAULT, slots};
   array_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));

@@ -55,7 +55,7 @@ PyObject* guarded(F&& f, const char* function = "") {
     return nullptr;
   }
 }
-extern PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error;
+extern PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error, *element_error;
 void make_errors(PyObject* module);
 
 // What an object is given for: the function that the user called and its parameter, for error texts.

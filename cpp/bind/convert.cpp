@@ -1,4 +1,7 @@
 // Python objects to arrays and back: numbers, nested lists, buffers (NumPy), DLPack.
+#include <dlfcn.h>
+#include <unwind.h>
+
 #include <cstring>
 #include <memory>
 
@@ -155,7 +158,12 @@ void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool s
   }
 }
 
-// A buffer as an array of its own dtype; float64 and complex128 narrow unless `dtype` is given.
+// What array and asarray make of foreign data: float64 and complex128 narrow unless asked for.
+Dtype kept(Dtype type, std::optional<Dtype> dtype) {
+  return dtype ? *dtype : type == float64 ? float32 : type == complex128 ? complex64 : type;
+}
+
+// A buffer as an array.
 array from_view(PyObject* o, std::optional<Dtype> dtype) {
   Held held;
   if (PyObject_GetBuffer(o, &held.view, PyBUF_FULL_RO) < 0) throw PythonError{};
@@ -178,9 +186,7 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
     }
     if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
   }
-  array made = from_buffer(std::move(buffer), shape, *type);
-  const Dtype wanted = dtype ? *dtype : *type == float64 ? float32 : *type == complex128 ? complex64 : *type;
-  return astype(made, wanted);
+  return astype(from_buffer(std::move(buffer), shape, *type), kept(*type, dtype));
 }
 
 array from_numbers(PyObject* const* items, Py_ssize_t n, std::optional<Dtype> dtype) {
@@ -224,8 +230,13 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
   for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(items[i]);
   if (numbers) return from_numbers(PySequence_Fast_ITEMS(items.tuple), n, dtype);
   std::vector<array> parts;
-  for (Py_ssize_t i = 0; i < items.size(); ++i) {
+  std::vector<bool> weak;
+  for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* item = items[i];
+    if (item == Py_None) {
+      PyErr_Format(element_error, "[array] cannot make an array: got None at place %zd of a list, expected numbers", i);
+      throw PythonError{};
+    }
     parts.push_back(is_sequence(item) && !PyRange_Check(item) ? from_sequence(item, dtype, depth + 1) : make_array(item, dtype));
     if (parts.back().shape() != parts[0].shape())
       fail(Kind::value, "array", "ragged list: got parts of shapes ", parts[0].shape(), " and ", parts.back().shape(), ", expected one shape");
@@ -298,7 +309,7 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
   }
   if (has_dlpack(o)) {
     const array made = from_dlpack(o, true);
-    return dtype ? astype(made, *dtype) : made;
+    return astype(made, kept(made.dtype(), dtype));
   }
   if (o == Py_None || PyType_Check(o) || !PyObject_HasAttrString(o, "__array__"))
     wrong_kind(o, {"array", "val"}, "numbers, nested lists, or an object with the buffer protocol or DLPack");
@@ -324,14 +335,16 @@ void release_view(Buffer* buffer) {
 }  // namespace
 
 array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> copy) {
-  if (is_array(o)) {
-    const array made = dtype ? astype(unwrap(o), *dtype) : unwrap(o);
-    return copy == true ? contiguous(made) : made;
-  }
-  if (copy == true || is_number(o)) return make_array(o, dtype);
   auto refused = [&](const char* why) {
     if (copy == false) fail(Kind::value, "asarray", "the memory cannot be shared: ", why);
   };
+  if (is_array(o)) {
+    if (dtype && *dtype != unwrap(o).dtype()) refused("another dtype");
+    const array made = dtype ? astype(unwrap(o), *dtype) : unwrap(o);
+    return copy == true ? contiguous(made) : made;
+  }
+  if (is_number(o)) refused("a number has none");
+  if (copy == true || is_number(o)) return make_array(o, dtype);
   if (PyObject_CheckBuffer(o) && !PyBytes_Check(o)) {
     auto view = std::make_unique<Py_buffer>();
     if (PyObject_GetBuffer(o, view.get(), PyBUF_FULL_RO) == 0) {
@@ -347,7 +360,7 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
       }
       // The memory must be as the array wants it: dtype, alignment; float64 narrows unless asked for.
       fits = fits && reinterpret_cast<uintptr_t>(view->buf) % size_t(view->itemsize) == 0 &&
-             (dtype ? *dtype == *type : *type != float64 && *type != complex128) &&
+             kept(*type, dtype) == *type &&
              (!type || !is_bool(*type) || (PyBuffer_IsContiguous(view.get(), 'A') && are_bools(static_cast<const uint8_t*>(view->buf), view->len)));
       if (fits) {
         const bool writable = !view->readonly;
@@ -365,8 +378,8 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
   }
   if (has_dlpack(o)) {
     const array made = from_dlpack(o, copy);
-    if (dtype && *dtype != made.dtype()) refused("another dtype");
-    return dtype ? astype(made, *dtype) : made;
+    if (kept(made.dtype(), dtype) != made.dtype()) refused("another dtype");
+    return astype(made, kept(made.dtype(), dtype));
   }
   refused("the object has neither a buffer nor DLPack");
   return make_array(o, dtype);
@@ -394,8 +407,42 @@ const char* format_of(Dtype t) {
     case float64: return "d";
     case complex64: return "Zf";
     case complex128: return "Zd";
+    case bfloat16: return "bfloat16";  // the protocol has none; the reference's name for it
     default: return nullptr;
   }
+}
+// NumPy asks an object for its buffer before it asks for __array__, and raises for a format that it does not
+// know; its frombuffer, which asks in the same way, looks at no format. Who asks can only be seen from the
+// machine's stack.
+struct Frames {
+  void* frombuffer;
+  int left = 10;
+  bool numpy = false, bytes = false;
+};
+_Unwind_Reason_Code visit_frame(_Unwind_Context* context, void* out) {
+  auto& frames = *static_cast<Frames*>(out);
+  void* const at = reinterpret_cast<void*>(_Unwind_GetIP(context));
+  Dl_info info;
+  if (dladdr(at, &info) && info.dli_fname) frames.numpy |= std::strstr(info.dli_fname, "_multiarray_umath") != nullptr;
+  frames.bytes |= frames.frombuffer && _Unwind_FindEnclosingFunction(at) == frames.frombuffer;
+  return --frames.left ? _URC_NO_REASON : _URC_NORMAL_STOP;
+}
+void* address_of_frombuffer() {
+  for (const char* name : {"numpy._core._multiarray_umath", "numpy.core._multiarray_umath"}) {
+    PyObject* modules = PyImport_GetModuleDict();
+    PyObject* module = PyDict_GetItemString(modules, name);
+    PyObject* function = module ? PyObject_GetAttrString(module, "frombuffer") : nullptr;
+    PyErr_Clear();
+    void* address = function && PyCFunction_Check(function) ? reinterpret_cast<void*>(PyCFunction_GetFunction(function)) : nullptr;
+    Py_XDECREF(function);
+    if (address) return address;
+  }
+  return nullptr;
+}
+bool numpy_asks_for_array() {
+  Frames frames{address_of_frombuffer()};
+  _Unwind_Backtrace(visit_frame, &frames);
+  return frames.numpy && !frames.bytes;
 }
 }  // namespace
 
@@ -426,7 +473,8 @@ int get_buffer(PyObject* self, Py_buffer* out, int flags) {
   try {
     array a = unwrap(self);
     const char* format = format_of(a.dtype());
-    if (!format) fail(Kind::value, "buffer", "no buffer format for ", a.dtype());
+    if (!format || (a.dtype() == bfloat16 && (flags & PyBUF_FORMAT) && numpy_asks_for_array()))
+      fail(Kind::value, "buffer", "no buffer format for ", a.dtype());
     if (a.ndim() > 64) fail(Kind::value, "buffer", "too many axes: got ", a.ndim());
     a = shareable(self);
     auto refuse = [](const char* why) {

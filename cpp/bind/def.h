@@ -28,6 +28,12 @@ struct Def {
   std::vector<std::string> beyond{};  // samples past the limits at which work is cut, which they name (device/limits.h)
   int arity = 0;                     // of the C++ function: the signature must have as many parameters
   std::shared_ptr<struct Names> names{};
+  std::string keyword{}, partner{};  // `keyword` given by name needs `partner`
+  Def&& pair(const char* a, const char* b) && {
+    keyword = a;
+    partner = b;
+    return std::move(*this);
+  }
   Def&& method(const char* name = "") && {
     is_method = true;
     rename = name;
@@ -74,6 +80,10 @@ template <class T> struct From<std::optional<T>> {
 };
 
 // ---- results -------------------------------------------------------------------------------------
+struct ArrayTuple : std::vector<array> {  // given to Python as a tuple
+  ArrayTuple(std::vector<array> all) : std::vector<array>(std::move(all)) {}
+};
+PyObject* to_py(const ArrayTuple&);
 inline PyObject* to_py(array a) { return wrap(std::move(a)); }
 inline PyObject* to_py(PyObject* o) { return o; }
 inline PyObject* to_py(bool b) { return PyBool_FromLong(b); }
@@ -102,6 +112,7 @@ std::string type_name() {
 }
 template <class R> std::string result_name() {
   if constexpr (std::is_same_v<R, std::vector<array>>) return "list[array]";
+  else if constexpr (std::is_same_v<R, ArrayTuple>) return "tuple[array, ...]";
   else return type_name<R>();
 }
 

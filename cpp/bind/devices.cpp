@@ -99,6 +99,7 @@ void add_devices(py::module_& m) {
   py::enum_<Device::Type> type(m, "DeviceType", "Kinds of devices: cpu and gpu.");
   type.value("cpu", Device::cpu).value("gpu", Device::gpu).export_values();
   type.attr("__module__") = "lazulite.core";
+  type.attr("__repr__") = py::cpp_function([](Device::Type t) { return "DeviceType." + type_name(t); }, py::is_method(type));
   type.attr("__eq__") = py::cpp_function([](Device::Type t, py::object o) {
     auto d = as_device(o);
     return d && *d == Device{t, 0};

@@ -100,9 +100,28 @@ void release_imported(Buffer* buffer) {  // deleters of Python's libraries want 
 
 bool has_dlpack(PyObject* o) { return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__dlpack__"); }
 
-array from_dlpack(PyObject* o, std::optional<bool> copy) {
-  if (is_array(o)) return copy == true ? contiguous(unwrap(o)) : unwrap(o);
-  if (!has_dlpack(o)) fail(Kind::type, "from_dlpack", "no DLPack: got ", Py_TYPE(o)->tp_name, ", expected an object with __dlpack__");
+namespace {
+// PyTorch exports no tensor that wants a gradient: its values are asked for. A new reference.
+PyObject* values_of(PyObject* o) {
+  PyObject* wants = PyObject_GetAttrString(o, "requires_grad");
+  const bool detach = wants && PyObject_IsTrue(wants) == 1 && PyObject_HasAttrString(o, "detach");
+  Py_XDECREF(wants);
+  PyErr_Clear();
+  PyObject* values = detach ? PyObject_CallMethod(o, "detach", nullptr) : Py_NewRef(o);
+  if (!values) throw PythonError{};
+  return values;
+}
+}  // namespace
+
+array from_dlpack(PyObject* given, std::optional<bool> copy) {
+  if (is_array(given)) return copy == true ? contiguous(unwrap(given)) : unwrap(given);
+  if (!has_dlpack(given)) fail(Kind::type, "from_dlpack", "no DLPack: got ", Py_TYPE(given)->tp_name, ", expected an object with __dlpack__");
+  struct Drop {
+    PyObject* o;
+    ~Drop() { Py_DECREF(o); }
+  };
+  const Drop values{values_of(given)};
+  PyObject* const o = values.o;
   PyObject* capsule = nullptr;
   if (PyObject* method = PyObject_GetAttrString(o, "__dlpack__")) {
     PyObject* none = PyTuple_New(0);
@@ -117,10 +136,7 @@ array from_dlpack(PyObject* o, std::optional<bool> copy) {
     Py_DECREF(method);
   }
   if (!capsule) throw PythonError{};
-  struct Drop {
-    PyObject* o;
-    ~Drop() { Py_DECREF(o); }
-  } drop{capsule};
+  const Drop drop{capsule};
   auto imported = new Imported;
   const DLTensor* tensor = nullptr;
   bool writable = true;
@@ -161,7 +177,7 @@ array from_dlpack(PyObject* o, std::optional<bool> copy) {
   const DLDevice device = tensor->device;
   Storage storage{foreign_buffer(data, extent, writable, imported, release_imported), 0, strides};
   if (device.type != device_cpu) fail(Kind::value, "from_dlpack", "memory of another device: got device type ", device.type, ", expected the CPU (1)");
-  if (!type) fail(Kind::type, "from_dlpack", "dtype not supported: got code ", int(got.code), " with ", int(got.bits), " bits");
+  if (!type) fail(Kind::value, "from_dlpack", "dtype not supported: got code ", int(got.code), " with ", int(got.bits), " bits");
   const bool aligned = reinterpret_cast<uintptr_t>(data) % size_t(size_of(real_type(*type))) == 0;
   const bool sound = !is_bool(*type) || (is_dense(shape, strides) && are_bools(reinterpret_cast<const uint8_t*>(data), size_of(shape)));
   if (copy == false && !(aligned && forward && sound))

@@ -123,6 +123,17 @@ const Register rows{"", {
         }, "The dtype in which arrays and dtypes meet.\n\n>>> mx.result_type(mx.float16, mx.bfloat16)\nlazulite.core.float32"),
 }};
 
+py::object numpy_dtype(const PyDtype& t) {
+  const py::object make = py::module_::import("numpy").attr("dtype");
+  if (t.type != bfloat16) return make(name_of(t.type));
+  try {
+    return make(py::module_::import("ml_dtypes").attr("bfloat16"));
+  } catch (py::error_already_set& e) {
+    if (!e.matches(PyExc_ImportError)) throw;
+    fail(Kind::type, "dtype", "NumPy has no bfloat16 without the package ml_dtypes");
+  }
+}
+
 }  // namespace
 
 PyObject* from_dtype(Dtype t) { return Py_NewRef(objects[int(t)]); }
@@ -154,6 +165,8 @@ void add_dtypes(py::module_& m) {
   py::class_<PyDtype>(m, "Dtype", "The type of an array's elements: lazulite.core.float32 and so on.")
       .def_property_readonly("size", [](const PyDtype& t) { return size_of(t.type); }, "Bytes of an element.")
       .def_property_readonly("name", [](const PyDtype& t) { return name_of(t.type); })
+      .def_property_readonly("dtype", numpy_dtype, "The same as a dtype of NumPy: what np.dtype(mx.float32) asks for.")
+      .def_property_readonly("__numpy_dtype__", numpy_dtype)
       .def("__repr__", [](const PyDtype& t) { return std::string("lazulite.core.") + name_of(t.type); })
       .def("__eq__", [](const PyDtype& t, py::object o) { return py::isinstance<PyDtype>(o) && o.cast<PyDtype&>().type == t.type; })
       .def("__hash__", [](const PyDtype& t) { return 977 + int(t.type); })
@@ -173,9 +186,9 @@ void add_dtypes(py::module_& m) {
       .def_readonly("min", &FloatLimits::min).def_readonly("max", &FloatLimits::max)
       .def_readonly("eps", &FloatLimits::eps).def_readonly("smallest_normal", &FloatLimits::smallest_normal)
       .def_readonly("tiny", &FloatLimits::smallest_normal).def_readonly("bits", &FloatLimits::bits)
-      .def_property_readonly("dtype", [](const FloatLimits& l) { return as_object(l.dtype); })
+      .def_property_readonly("dtype", [](const FloatLimits& l) { return as_object(real_type(l.dtype)); })
       .def("__repr__", [](const FloatLimits& l) {
-        return py::str("finfo(min={}, max={}, dtype={})").format(l.min, l.max, name_of(l.dtype));
+        return py::str("finfo(min={}, max={}, dtype={})").format(l.min, l.max, name_of(real_type(l.dtype)));
       });
   py::class_<IntLimits>(m, "iinfo", "Limits of an integer dtype: iinfo(dtype).")
       .def(py::init([](py::object t) { return int_limits(wanted(t, "iinfo")); }), py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")

@@ -10,7 +10,7 @@ namespace py = pybind11;
 
 namespace lazulite::bind {
 
-PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error, *tracer_error;
+PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error, *tracer_error, *element_error;
 
 namespace {
 
@@ -56,6 +56,8 @@ void make_errors(PyObject* module) {
                     {PyExc_FileNotFoundError, PyExc_RuntimeError});
   format_error = make(module, "FormatError", "A file that cannot be read: a ValueError and a RuntimeError.",
                       {PyExc_ValueError, PyExc_RuntimeError});
+  element_error = make(module, "ArrayElementError", "An object among numbers that is none: a ValueError and a TypeError.",
+                       {PyExc_ValueError, PyExc_TypeError});
   linalg_error = make(module, "LinAlgError", "A matrix without the wanted property: a RuntimeError and a ValueError.",
                       {PyExc_RuntimeError, PyExc_ValueError});
   tracer_error = make(module, "TracerError", "An array without a value: it exists only while vmap or compile trace a function. A ValueError and a RuntimeError.",

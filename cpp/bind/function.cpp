@@ -118,6 +118,7 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
     PyErr_Format(PyExc_TypeError, "%s() takes fewer positional arguments: got %zd", name(), given);
     return nullptr;
   }
+  bool by_name = false;
   const Py_ssize_t keywords = names ? PyTuple_GET_SIZE(names) : 0;
   for (Py_ssize_t k = 0; k < keywords; ++k) {
     PyObject* key = PyTuple_GET_ITEM(names, k);
@@ -135,7 +136,14 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
       return nullptr;
     }
     slots[i] = args[given + k];
+    by_name |= parameters[i].name == f->def->keyword;
   }
+  if (by_name)  // rare: only of functions with such a pair
+    for (size_t i = 0; i < parameters.size(); ++i)
+      if (parameters[i].name == f->def->partner && (!slots[i] || slots[i] == Py_None)) {
+        PyErr_Format(PyExc_TypeError, "%s() missing argument '%s' beside '%s'", name(), f->def->partner.c_str(), f->def->keyword.c_str());
+        return nullptr;
+      }
   for (size_t i = 0; i < parameters.size(); ++i)
     if (!slots[i] && !(slots[i] = parameters[i].fallback)) {
       PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name(), parameters[i].name.c_str());
@@ -528,6 +536,11 @@ PyObject* to_py(const std::vector<array>& arrays) {
   PyObject* list = PyList_New(Py_ssize_t(arrays.size()));
   for (size_t i = 0; i < arrays.size(); ++i) PyList_SET_ITEM(list, Py_ssize_t(i), wrap(arrays[i]));
   return list;
+}
+PyObject* to_py(const ArrayTuple& arrays) {
+  PyObject* tuple = PyTuple_New(Py_ssize_t(arrays.size()));
+  for (size_t i = 0; i < arrays.size(); ++i) PyTuple_SET_ITEM(tuple, Py_ssize_t(i), wrap(arrays[i]));
+  return tuple;
 }
 PyObject* to_py(const Shape& shape) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));

@@ -43,6 +43,7 @@ PYBIND11_MODULE(_core, m) {
   add_transforms(m);
   add_compiled(m);
   add_exported(m);
+  add_files(m);
   add_functions(m.ptr());
   add_indexing(m);
   add_random_state(m);

@@ -10,6 +10,7 @@ void add_evaluation(pybind11::module_&);  // evaluation.cpp: eval, memory, threa
 void add_transforms(pybind11::module_&);  // transforms.cpp
 void add_compiled(pybind11::module_&);    // compiled.cpp
 void add_exported(pybind11::module_&);    // exported.cpp
+void add_files(pybind11::module_&);       // files.cpp
 void add_indexing(pybind11::module_&);    // indexing.cpp: at
 void add_random_state(pybind11::module_&);  // rows_random.cpp
 void add_op_table(pybind11::module_&);    // rows_elementwise.cpp: what the tests loop over

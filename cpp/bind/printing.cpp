@@ -15,8 +15,10 @@ constexpr int64_t edge = 3;
 std::string real_text(double v, bool wide) {
   if (std::isnan(v)) return "nan";
   if (std::isinf(v)) return v < 0 ? "-inf" : "inf";
-  char text[40];
-  std::snprintf(text, sizeof text, "%.*g", precision >= 0 ? precision : wide ? 8 : 6, v);
+  const char* format = precision >= 0 ? "%.*f" : "%.*g";
+  const int digits = precision >= 0 ? precision : wide ? 8 : 6;
+  std::string text(size_t(std::snprintf(nullptr, 0, format, digits, v)), ' ');
+  std::snprintf(text.data(), text.size() + 1, format, digits, v);
   return text;
 }
 

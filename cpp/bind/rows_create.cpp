@@ -73,8 +73,10 @@ const Register rows{"", {
         .cases({"x(2, 3)"}, "np.zeros_like"),
     def("arange(start=None, stop=None, step=None, dtype=None, *, stream=None)", range,
         "arange(stop) or arange(start, stop, step): start, start + step, ... before stop; ceil((stop - start) / step) numbers.\n"
-        "int32 (int64 beyond it) for ints, float32 for floats. Step 0, nan and infinity raise ValueError.\n\n"
-        ">>> mx.arange(1, 7, 2)\narray([1, 3, 5], dtype=int32)").cases({"5", "1, 7, 2", "5, 0, -2", "0, 1, 0.25"})
+        "int32 (int64 beyond it) for ints, float32 for floats. Step 0, nan and infinite ends raise ValueError; an infinite step\n"
+        "reaches one number at most. For an integer dtype the first two numbers are\n"
+        "rounded towards zero, as in NumPy, and the others follow at their distance.\n\n"
+        ">>> mx.arange(1, 7, 2)\narray([1, 3, 5], dtype=int32)").pair("start", "stop").cases({"5", "1, 7, 2", "5, 0, -2", "0, 1, 0.25"})
         .large({"chunk + 1", "0, 3 * grain + 1, 2", "0, grain + 1, 0.5"}),
     def("linspace(start, stop, num=50, endpoint=True, dtype=float32, stream=None)",
         [](const Scalar& a, const Scalar& b, int64_t n, bool end, OptionalDtype t, S s) { return linspace(a, b, n, end, t.value_or(float32), s); },
@@ -105,8 +107,10 @@ const Register rows{"", {
         .method().cases({"x(3)", "x(3), 1", "x(3), -2", "x(3, 4), 1"})
         .large({"x(inner + 1), 1", "x(tile + 1, inner + 1)"}),
     def("meshgrid(*arrays, sparse=False, indexing='xy', stream=None)",
-        [](const std::vector<array>& arrays, bool sparse, const std::string& indexing, S s) { return meshgrid(arrays, sparse, matrix_order(indexing), s); },
-        "A list of coordinate arrays from vectors; indexing 'xy' exchanges the first two axes, 'ij' keeps them.\n\n"
+        [](const std::vector<array>& arrays, bool sparse, const std::string& indexing, S s) -> ArrayTuple {
+          return meshgrid(arrays, sparse, matrix_order(indexing), s);
+        },
+        "A tuple of coordinate arrays from vectors; indexing 'xy' exchanges the first two axes, 'ij' keeps them.\n\n"
         ">>> [g.shape for g in mx.meshgrid(mx.arange(2), mx.arange(3))]\n[(3, 2), (3, 2)]").cases({"x(2), x(3)", "x(2), x(3), x(4), indexing='ij'", "x(2), x(3), sparse=True"})
         .large({"x(tile + 1), x(inner + 1)"}),
     def("hanning(M, *, stream=None)", [](int64_t m, S s) { return hanning(m, s); },

@@ -26,12 +26,19 @@ array taken(A a, PyObject* indices, const std::optional<int>& axis, S s) {
   return axis ? take(a, at, *axis, s) : take(a, at, s);
 }
 
-array along(A a, A indices, const std::optional<int>& axis, S s) {
+// Of no elements: the values of indices play no part, nor does their dtype.
+array whole_indices(A a, A indices, S s) {
+  return a.size() == 0 && indices.size() == 0 && !is_integer(indices.dtype()) ? astype(indices, int64, s) : indices;
+}
+
+array along(A a, A given, const std::optional<int>& axis, S s) {
+  const array indices = whole_indices(a, given, s);
   if (axis) return take_along_axis(a, indices, *axis, s);
   return take_along_axis(reshape(a, {a.size()}, s), reshape(indices, {indices.size()}, s), 0, s);
 }
 
-array put(A a, A indices, O values, const std::optional<int>& axis, S s) {
+array put(A a, A given, O values, const std::optional<int>& axis, S s) {
+  const array indices = whole_indices(a, given, s);
   if (axis) return put_along_axis(a, indices, values, *axis, s);
   const Operand flat = values.is_array() && values.get().ndim() > 1 ? Operand(reshape(values.get(), {values.get().size()}, s)) : values;
   return reshape(put_along_axis(reshape(a, {a.size()}, s), reshape(indices, {indices.size()}, s), flat, 0, s), a.shape(), s);

@@ -64,6 +64,9 @@ const Register rows{"", {
         .large({"x(17, 3), x(inner + 1, 5)"}),
     def("vecdot(a, b, /, *, axis=-1, stream=None)",
         [](A a, A b, int axis, S s) {
+          if (a.ndim() == 0 || b.ndim() == 0) fail(Kind::value, "vecdot", "0-d operands: got shapes ", a.shape(), " and ", b.shape());
+          if (a.shape(axis) != b.shape(axis))
+            fail(Kind::value, "vecdot", "sizes differ along axis ", axis, ": got shapes ", a.shape(), " and ", b.shape());
           return sum(multiply(conjugate(a, s), b, s), {axis}, false, s);
         }, "Sums of conj(a) * b along an axis.\n\n>>> mx.vecdot(mx.array([1.0, 2.0]), mx.array([3.0, 4.0]))\narray(11, dtype=float32)")
         .cases({"x(2, 3), x(2, 3)"}, "lambda a, b: (np.conj(a) * b).sum(-1)")

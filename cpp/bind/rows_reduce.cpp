@@ -1,5 +1,6 @@
 // Reductions.
 #include "bind/def.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
@@ -11,6 +12,7 @@ using A = const array&;
 using O = const Operand&;
 using S = Stream;
 using OptionalAxes = const std::optional<Axes>&;
+using OptionalDtype = const std::optional<Dtype>&;
 using OptionalInt = const std::optional<int>&;
 
 Axes given(OptionalAxes axes, A a) { return axes ? *axes : all_axes(a.ndim()); }
@@ -18,8 +20,29 @@ Axes given(OptionalAxes axes, A a) { return axes ? *axes : all_axes(a.ndim()); }
 #define LAZULITE_REDUCTION(name, text)                                                            \
   def(#name "(a, /, axis=None, keepdims=False, *, stream=None)",                                  \
       [](A a, OptionalAxes axes, bool keep, S s) { return name(a, given(axes, a), keep, s); }, text) \
-      .method().cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"}) \
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"}) \
       .large({"x(2, 9 * tree + 1), 1", "x(tree + 1, 3), 0", "x(3, block + 1, 17), (0, 1)", "x(2, tree + 1, 33), 1"})
+// Methods that NumPy calls for np.sum(a) and the like, with its keywords.
+#define LAZULITE_REDUCTION_METHOD(name, text)                                                   \
+  def(#name "(a, axis=None, keepdims=False, *, out=None, stream=None)",                         \
+      [](A a, OptionalAxes axes, bool keep, PyObject* out, S s) {                               \
+        no_out(out, #name);                                                                     \
+        return name(a, given(axes, a), keep, s);                                                \
+      }, text " out= is there for NumPy: None only. See mx." #name ".")
+#define LAZULITE_TYPED_REDUCTION_METHOD(name, text)                                             \
+  def(#name "(a, axis=None, keepdims=False, *, dtype=None, out=None, stream=None)",             \
+      [](A a, OptionalAxes axes, bool keep, OptionalDtype t, PyObject* out, S s) {              \
+        no_out(out, #name);                                                                     \
+        return in_dtype(a, t, s, [&](A x) { return name(x, given(axes, a), keep, s); });        \
+      }, text " out= is there for NumPy: None only. See mx." #name ".")
+
+void no_out(PyObject* out, const char* op) {
+  if (out != Py_None) fail(Kind::type, op, "out: got ", Py_TYPE(out)->tp_name, ", expected None: arrays are not written to");
+}
+template <class F>
+array in_dtype(A a, OptionalDtype t, S s, F&& reduce) {
+  return t ? astype(reduce(astype(a, *t, s)), *t, s) : reduce(a);
+}
 
 array arg_of(A a, OptionalInt axis, bool keep, S s, array (*f)(const array&, int, bool, S), array (*all)(const array&, S)) {
   if (axis) return f(a, *axis, keep, s);
@@ -97,12 +120,24 @@ const Register rows{"", {
 }};
 
 const Register methods{"array", {
-    def("var(a, axis=None, keepdims=False, ddof=0, *, correction=None, stream=None)",
-        [](A a, OptionalAxes axes, bool keep, int ddof, OptionalInt c, S s) { return deviation(a, axes, keep, ddof, c, s, false); },
-        "The variance; correction is another name of ddof. See mx.var."),
-    def("std(a, axis=None, keepdims=False, ddof=0, *, correction=None, stream=None)",
-        [](A a, OptionalAxes axes, bool keep, int ddof, OptionalInt c, S s) { return deviation(a, axes, keep, ddof, c, s, true); },
-        "The standard deviation; correction is another name of ddof. See mx.std."),
+    LAZULITE_TYPED_REDUCTION_METHOD(sum, "The sum over axes; dtype= is that of the terms and of the result."),
+    LAZULITE_TYPED_REDUCTION_METHOD(prod, "The product over axes; dtype= is that of the factors and of the result."),
+    LAZULITE_TYPED_REDUCTION_METHOD(mean, "The mean over axes; dtype= is that of the terms and of the result."),
+    LAZULITE_REDUCTION_METHOD(max, "The largest over axes."),
+    LAZULITE_REDUCTION_METHOD(min, "The smallest over axes."),
+    LAZULITE_REDUCTION_METHOD(all, "True when no element is zero."),
+    LAZULITE_REDUCTION_METHOD(any, "True when some element is not zero."),
+    LAZULITE_REDUCTION_METHOD(median, "The median over axes."),
+    def("var(a, axis=None, keepdims=False, ddof=0, *, correction=None, dtype=None, out=None, stream=None)",
+        [](A a, OptionalAxes axes, bool keep, int ddof, OptionalInt c, OptionalDtype t, PyObject* out, S s) {
+          no_out(out, "var");
+          return in_dtype(a, t, s, [&](A x) { return deviation(x, axes, keep, ddof, c, s, false); });
+        }, "The variance; correction is another name of ddof. out= is there for NumPy: None only. See mx.var."),
+    def("std(a, axis=None, keepdims=False, ddof=0, *, correction=None, dtype=None, out=None, stream=None)",
+        [](A a, OptionalAxes axes, bool keep, int ddof, OptionalInt c, OptionalDtype t, PyObject* out, S s) {
+          no_out(out, "std");
+          return in_dtype(a, t, s, [&](A x) { return deviation(x, axes, keep, ddof, c, s, true); });
+        }, "The standard deviation; correction is another name of ddof. out= is there for NumPy: None only. See mx.std."),
 }};
 
 }  // namespace

@@ -57,6 +57,13 @@ std::vector<array> split_any(A a, PyObject* how, int axis, S s) {
   return split(a, From<Shape>::of(how, at), axis, s);
 }
 
+array joined(Arrays_ arrays, const std::optional<int>& axis, S s) {
+  if (axis) return concatenate(arrays, *axis, s);
+  std::vector<array> flat;
+  for (A a : arrays) flat.push_back(reshape(a, {a.size()}, s));
+  return concatenate(flat, 0, s);
+}
+
 array repeated(A a, int64_t n, const std::optional<int>& axis, S s) {
   return axis ? repeat(a, n, *axis, s) : repeat(reshape(a, {a.size()}, s), n, 0, s);
 }
@@ -68,7 +75,7 @@ array rolled(A a, const Shape& shift, OptionalAxes axes, S s) {
   return reshape(roll(reshape(a, {a.size()}, s), {by}, {0}, s), a.shape(), s);
 }
 
-std::vector<array> unstacked(A a, int axis, S s) {
+ArrayTuple unstacked(A a, int axis, S s) {
   axis = normal_axis(axis, a.ndim(), "unstack");
   if (a.shape()[axis] > most_parts) fail(Kind::memory, "unstack", "too many arrays: got ", a.shape()[axis], ", expected at most ", most_parts);
   std::vector<array> out;
@@ -182,7 +189,7 @@ array trace_of(A a, int64_t offset, int axis1, int axis2, const std::optional<Dt
 }
 
 const Register rows{"", {
-    def("broadcast_to(a, /, shape, *, stream=None)", [](A a, const Shape& shape, S s) { return broadcast_to(a, shape, s); },
+    def("broadcast_to(a, /, shape, *, stream=None)", [](A a, const Shape& shape, S s) { return broadcast_view(a, shape, s); },
         "a repeated along axes of size 1 and new leading axes. ValueError when it does not fit.\n\n"
         ">>> mx.broadcast_to(mx.array([1, 2]), (2, 2))\narray([[1, 2],\n       [1, 2]], dtype=int32)").cases({"x(3), (2, 3)", "x(2, 1), (4, 2, 3)"})
         .large({"x(tile + 1, 1), (3, tile + 1, inner + 1)"}),
@@ -190,7 +197,7 @@ const Register rows{"", {
           Shape shape;
           for (auto& a : arrays) shape = broadcast_shapes(shape, a.shape(), "broadcast_arrays");
           std::vector<array> out;
-          for (auto& a : arrays) out.push_back(broadcast_to(a, shape, s));
+          for (auto& a : arrays) out.push_back(broadcast_view(a, shape, s));
           return out;
         }, "All arrays in their common shape.\n\n>>> [a.shape for a in mx.broadcast_arrays(mx.ones((2, 1)), mx.ones(3))]\n[(2, 3), (2, 3)]")
         .cases({"x(2, 1), x(3)"}, "lambda *a: list(np.broadcast_arrays(*a))").large({"x(block + 1, 1), x(inner + 1)"}),
@@ -248,11 +255,11 @@ const Register rows{"", {
         "Arrays of one shape along a new axis.\n\n>>> mx.stack([mx.ones(2), mx.zeros(2)])\narray([[1, 1],\n       [0, 0]], dtype=float32)")
         .cases({"[x(2, 3), x(2, 3)]", "[x(2, 3), x(2, 3), x(2, 3)], -1"})
         .large({"[x(block + 1, inner + 1), x(block + 1, inner + 1)], -1"}).hint("axis", "arrays go in one list"),
-    def("concatenate(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return concatenate(arrays, axis, s); },
-        "Arrays one after the other along an axis; dtypes promote.\n\n>>> mx.concatenate([mx.ones(1), mx.zeros(2)])\narray([1, 0, 0], dtype=float32)")
+    def("concatenate(arrays, axis=0, *, stream=None)", joined,
+        "Arrays one after the other along an axis (None: each flattened first); dtypes promote.\n\n>>> mx.concatenate([mx.ones(1), mx.zeros(2)])\narray([1, 0, 0], dtype=float32)")
         .cases({"[x(2, 3), x(1, 3)]", "[x(2, 3), x(2, 0), x(2, 2)], 1"})
         .large({"[x(block + 1, inner + 1), x(block + 1, 3)], 1", "[x(chunk + 1), x(5), x(grain + 1)]"}).hint("axis", "arrays go in one list"),
-    def("concat(arrays, axis=0, *, stream=None)", [](Arrays_ arrays, int axis, S s) { return concatenate(arrays, axis, s); },
+    def("concat(arrays, axis=0, *, stream=None)", joined,
         "The same as concatenate.\n\n>>> mx.concat([mx.ones(1), mx.zeros(2)]).shape\n(3,)")
         .cases({"[x(2, 3), x(1, 3)]"}, "np.concatenate").hint("axis", "arrays go in one list"),
     def("split(a, /, indices_or_sections, axis=0, *, stream=None)", split_any,
@@ -261,7 +268,7 @@ const Register rows{"", {
         .method().cases({"x(4, 3), 2", "x(4, 3), [1, 2], 1"})
         .large({"x(2 * chunk + 2, 2), 2", "x(3, grain + 1), [1, grain], 1"}),
     def("unstack(x, /, *, axis=0, stream=None)", unstacked,
-        "A list of the slices along an axis.\n\n>>> mx.unstack(mx.array([1, 2]))\n[array(1, dtype=int32), array(2, dtype=int32)]")
+        "A tuple of the slices along an axis.\n\n>>> mx.unstack(mx.array([1, 2]))\n(array(1, dtype=int32), array(2, dtype=int32))")
         .cases({"x(2, 3)", "x(2, 3), axis=1"}, "lambda a, axis=0: list(np.moveaxis(a, axis, 0))").large({"x(3, chunk + 1)"}),
     def("repeat(array, repeats, axis=None, *, stream=None)", repeated,
         "Every element repeated along an axis; of the flattened array by default.\n\n>>> mx.repeat(mx.array([1, 2]), 2)\narray([1, 1, 2, 2], dtype=int32)")

@@ -137,15 +137,22 @@ void build_group(const Unit& unit, GroupProgram& out) {
     const Slot& slot = member.node->out[0];
     const int64_t bytes = size_of(slot.spec.shape) * size_of(slot.spec.type);
     Storage storage{{}, 0, dense_strides(slot.spec.shape)};
-    for (const array* a : loaded) {
+    auto take = [&](const array* a) {
+      auto same = [a](const array* other) { return other->same(*a); };
       if (size_of(a->dtype()) != size_of(slot.spec.type) || a->shape() != slot.spec.shape ||
-          std::find(donated.begin(), donated.end(), a) != donated.end() || !may_donate(unit, *a))
-        continue;
+          std::any_of(donated.begin(), donated.end(), same) || !may_donate(unit, *a))
+        return false;
       storage.buffer = a->slot().storage.buffer;
       storage.buffer->constant = false;
       donated.push_back(a);
-      break;
-    }
+      return true;
+    };
+    for (const array* a : loaded)
+      if (take(a)) break;
+    // A constant is a number to the program, but somebody may have stored it before.
+    for (size_t i = 0; !storage.buffer && i < unit.members.size(); ++i)
+      for (const array& a : unit.members[i].node->inputs)
+        if (a.node()->op->sort == Sort::constant && a.node()->state.load(std::memory_order_acquire) == State::ready && take(&a)) break;
     if (!storage.buffer) storage.buffer = allocate(bytes);
     out.bindings.push_back({storage.buffer->data});
     out.outputs.push_back(std::move(storage));

@@ -107,6 +107,14 @@ template <class V> LAZULITE_INLINE Cx<V> log1p(Cx<V> z) {
   V r = V(0.5) * log1p(t.hi + (t.lo + (s.lo + (p.lo + q.lo))));
   return {select(near, r, log_abs(Cx<V>(u, z.im))), arctan2(z.im, u)};
 }
+/// log(e^z + e^w), from the number with the larger real part; -inf where both real parts are.
+template <class V> LAZULITE_INLINE Cx<V> logaddexp(Cx<V> z, Cx<V> w) {
+  auto first = is_nan(z) | (~is_nan(w) & (z > w));
+  Cx<V> top = select(first, z, w), low = select(first, w, z);
+  Cx<V> r = top + log1p(exp(low - top));
+  r = select(top.re == -infinity<V>(), Cx<V>(-infinity<V>()), r);
+  return select(z == w, top + Cx<V>(K<V>(0.69314718055994530942)), r);
+}
 /// e^z - 1: the real part as expm1(re) cos(im) - 2 sin^2(im / 2). 3.0, 4.0 ulp.
 template <class V> LAZULITE_INLINE Cx<V> expm1(Cx<V> z) {
   Cx<V> e = exp(z);

@@ -122,7 +122,7 @@ def test_printing(make, text):
 
 def test_print_options():
     with mx.printoptions(precision=3):
-        assert repr(mx.array(3.14159)) == "array(3.14, dtype=float32)" and mx.get_printoptions().precision == 3
+        assert repr(mx.array(3.14159)) == "array(3.142, dtype=float32)" and mx.get_printoptions().precision == 3
     assert mx.get_printoptions().precision == -1
 
 

@@ -120,6 +120,8 @@ def test_masks():
     assert b.tolist() == [4, 4, 4]
     with pytest.raises(IndexError):
         b[mx.array([True, False])] = 1
+    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # the first ones, as many as are wanted
+    assert b.tolist() == [1, 4, 2]
     with pytest.raises(ValueError):
         b[mx.array([True, True, True])] = mx.array([1.0, 2.0])
     b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # more values than True: the first ones

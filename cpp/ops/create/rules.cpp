@@ -95,9 +95,9 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
       fail(Kind::value, "arange", "not a real number: got ", *v, ", expected int or float");
   if (is_bool(t) || is_complex(t)) fail(Kind::value, "arange", "dtype not supported: got ", t, ", expected integers or floats");
   if (step.real() == 0) fail(Kind::value, "arange", "step 0");
-  for (const Scalar* v : {&start, &stop, &step})
+  for (const Scalar* v : {&start, &stop})
     if (!std::isfinite(v->real())) fail(Kind::value, "arange", "not finite: got ", *v);
-  double count;
+  if (std::isnan(step.real())) fail(Kind::value, "arange", "step is nan");
   if (start.is_int() && stop.is_int() && step.is_int()) {
     auto whole = [](const Scalar& v) -> __int128 {
       return v.kind() == 'u' ? __int128(uint64_t(v.wrapped())) : __int128(v.wrapped());
@@ -111,9 +111,16 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
     if (steps) (last > INT64_MAX ? Scalar(uint64_t(last)) : Scalar(int64_t(last))).check_fits(t, "arange");
     return ramp(start, step, steps, t, s);
   }
-  count = std::ceil((stop.real() - start.real()) / step.real());
+  const double span = stop.real() - start.real();
+  if (std::isinf(step.real())) return ramp(start, Scalar(0), span != 0 && (span > 0) == (step.real() > 0), t, s);
+  const double count = std::ceil(span / step.real());
   if (count > 9e15) fail(Kind::memory, "arange", "too large: got ", count, " elements of ", t);
-  return ramp(Scalar(start.real()), Scalar(step.real()), count > 0 ? int64_t(count) : 0, t, s);
+  Scalar first(start.real()), by(step.real());
+  if (is_integer(t)) {  // the distance of the first two numbers, rounded towards zero, as in NumPy
+    first = Scalar(float_to_int64(start.real()));
+    by = Scalar(int64_t(uint64_t(float_to_int64(start.real() + step.real())) - uint64_t(first.wrapped())));
+  }
+  return ramp(first, by, count > 0 ? int64_t(count) : 0, t, s);
 }
 
 array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Stream s) {

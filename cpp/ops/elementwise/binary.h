@@ -98,10 +98,10 @@ struct Arctan2 {
 LAZULITE_BINARY(Arctan2, arctan2)
 
 struct Logaddexp {
-  static constexpr Row row{.name = "logaddexp", .promote = Promote::inexact, .types = floats, .doc = "log(exp(a) + exp(b)) without overflow.", .lo = 0, .hi = 4};
+  static constexpr Row row{.name = "logaddexp", .promote = Promote::inexact, .types = inexacts, .doc = "log(exp(a) + exp(b)) without overflow.", .lo = 0, .hi = 4};
   template <class V> static V f(V a, V b) { return logaddexp(a, b); }
-  template <class A> static A d0(const A& t, const A& a, const A& b, const A&) { return t * sigmoid(a - b); }
-  template <class A> static A d1(const A& t, const A& a, const A& b, const A&) { return t * sigmoid(b - a); }
+  template <class A> static A d0(const A& t, const A& a, const A& b, const A&) { return t / (1 + exp(b - a)); }
+  template <class A> static A d1(const A& t, const A& a, const A& b, const A&) { return t / (1 + exp(a - b)); }
 };
 LAZULITE_BINARY(Logaddexp, logaddexp)
 

@@ -5,6 +5,8 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
 #include "ops/reduce/reduce.h"
+#include "ops/index/masks.h"
+#include "ops/lanes.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -221,20 +223,21 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
   if (is_mask(items)) {
     const array& mask = items[0].where;
     const int rest = a.ndim() - mask.ndim();
-    if (v.ndim() <= std::max(rest, 0)) {
-      bool fits = rest >= 0;
-      for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
-      if (!fits)
-        fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(), " for an array of shape ", a.shape());
-      Shape shape = mask.shape();
-      for (int i = 0; i < rest; ++i) shape.push_back(1);
-      const array one = fitted(v, Shape(a.shape().end() - rest, a.shape().end()), s);
-      return where(reshape(mask, shape, s), combine(a, one, mode, s), a, s);
+    bool fits = rest >= 0;
+    for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
+    if (!fits)
+      fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(), " for an array of shape ", a.shape());
+    Shape shape = mask.shape();
+    for (int i = 0; i < rest; ++i) shape.push_back(1);
+    const Shape element(a.shape().end() - rest, a.shape().end());
+    while (v.ndim() > rest && v.shape()[0] == 1) v = reshape(v, Shape(v.shape().begin() + 1, v.shape().end()), s);
+    if (v.ndim() == rest + 1) {  // a value for each True element
+      const array each = fitted(v, with_front(v.shape()[0], element), s);
+      v = reshape(values_at_mask(mask, each, s), a.shape(), s);
+    } else {
+      v = fitted(v, element, s);
     }
-    // As many values as the mask has True, from the first.
-    if (rest >= 0 && v.ndim() == rest + 1 && v.shape()[0] > 1)
-      if (const int64_t count = sum(astype(mask, int64, s), all_axes(mask.ndim()), false, s).item<int64_t>(); count < v.shape()[0])
-        v = slice_axis(v, 0, 0, count, s);
+    return where(reshape(mask, shape, s), combine(a, v, mode, s), a, s);
   }
   const Key key = read_key(a, items);
   const array base = reshape(a, key.shape, s);

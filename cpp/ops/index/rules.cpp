@@ -8,6 +8,7 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
+#include "ops/index/masks.h"
 #include "ops/lanes.h"
 #include "ops/ops.h"
 #include "ops/reduce/reduce.h"
@@ -567,12 +568,15 @@ Shape along_shape(const array& a, const array& indices, int axis, const char* op
 
 }  // namespace
 
-OpList index_ops() { return {&gather_op, &scatter_op}; }
+OpList index_ops() { return {&gather_op, &scatter_op, &mask_ranks_op()}; }
 
 array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s) {
   const Axes at = checked_axes(a, indices, axes, "gather");
   Arrays in{a};
   add_indices(in, indices, "gather", s);
+  for (int axis : at)  // of nothing: no index can be right
+    if (a.shape()[axis] == 0 && in[1].size())
+      fail(Kind::index, "gather", "index out of range: got indices of shape ", in[1].shape(), " for axis ", axis, " with size 0");
   return record(gather_op, attrs(Gather{at, false}), std::move(in), s);
 }
 

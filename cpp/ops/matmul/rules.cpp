@@ -376,6 +376,8 @@ array matmul(const array& a, const array& b, Stream s) {
 
 array addmm(const Operand& c, const array& a, const array& b, double alpha, double beta, Stream s) {
   array product = matmul(a, b, s);
+  if (c.is_array() && broadcast_shapes(c.get().shape(), product.shape(), "addmm") != product.shape())
+    fail(Kind::value, "addmm", "c does not fit: got shape ", c.get().shape(), ", expected one that broadcasts to ", product.shape());
   const bool integers = whole(alpha) && whole(beta);
   if (alpha != 1) product = multiply(product, factor(alpha, product.dtype(), integers), s);
   if (beta == 1) return add(product, c, s);

@@ -451,9 +451,11 @@ array normal(const Shape& shape, Dtype t, const std::optional<Operand>& loc, con
   const double low = wide == float64 ? -1 + 0x1p-53 : -1 + 0x1p-24;
   array x = multiply(erfinv(uniform(low, 1, parts, wide, key, s), s), is_complex(t) ? 1.0 : root_two, s);
   if (is_complex(t)) x = reshape(view(x, t, s), shape, s);  // variance 1 in all, half in each part
-  if (scale) x = multiply(x, in_type(*scale, is_complex(t) ? t : wide, s), s);
-  if (loc) x = add(x, in_type(*loc, is_complex(t) ? t : wide, s), s);
-  return astype(x, t, s);
+  // In the dtype asked for, rounded after each step, so that it equals scale * normal(dtype=) + loc.
+  x = astype(x, t, s);
+  if (scale) x = multiply(x, in_type(*scale, t, s), s);
+  if (loc) x = add(x, in_type(*loc, t, s), s);
+  return x;
 }
 
 array bernoulli(const Operand& p, const std::optional<Shape>& shape, const array& key, Stream s) {
@@ -464,7 +466,13 @@ array bernoulli(const Operand& p, const std::optional<Shape>& shape, const array
 
 array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype t, const array& key, Stream s) {
   check_shape(shape, t, "randint");
-  if (!is_integer(t)) fail(Kind::value, "randint", "dtype not supported: got ", t, ", expected an integer dtype");
+  if (is_bool(t)) {  // False and True are the integers 0 and 1
+    for (const Operand* bound : {&low, &high})
+      if (!bound->is_array() && (bound->scalar().real() < 0 || bound->scalar().real() > 2))
+        fail(Kind::overflow, "randint", "number does not fit: got ", bound->scalar(), ", expected bounds from 0 to 2 for bool");
+    return astype(randint(low, high, shape, uint8, key, s), t, s);
+  }
+  if (!is_integer(t)) fail(Kind::value, "randint", "dtype not supported: got ", t, ", expected an integer dtype or bool");
   check_fits(low, shape, "randint");
   check_fits(high, shape, "randint");
   auto number = [](const Scalar& v) -> __int128 {
@@ -515,10 +523,10 @@ array laplace(const Shape& shape, Dtype t, double loc, double scale, const array
   check_floating(t, "laplace");
   const Dtype wide = compute_type(t);
   const array u = uniform(wide == float64 ? -1 + 0x1p-53 : -1 + 0x1p-24, 1, shape, wide, key, s);
-  array x = negative(multiply(sign(u, s), log1p(negative(abs(u, s), s), s), s), s);
+  array x = astype(negative(multiply(sign(u, s), log1p(negative(abs(u, s), s), s), s), s), t, s);
   if (scale != 1) x = multiply(x, scale, s);
   if (loc != 0) x = add(x, loc, s);
-  return astype(x, t, s);
+  return x;
 }
 
 array truncated_normal(const Operand& lower, const Operand& upper, const std::optional<Shape>& shape, Dtype t,

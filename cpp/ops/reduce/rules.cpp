@@ -384,14 +384,20 @@ void median_kernel(const Call& call) {
           continue;
         }
         const auto middle = v.begin() + n / 2;
-        std::nth_element(v.begin(), middle, v.end());
+        const auto less = [](const T& a, const T& b) {  // complex: by real part, then imaginary
+          if constexpr (is_complex(dtype_of<T>)) return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+          else return a < b;
+        };
+        std::nth_element(v.begin(), middle, v.end(), less);
         high[r] = *middle;
-        low[r] = n % 2 ? *middle : *std::max_element(v.begin(), middle);
+        low[r] = n % 2 ? *middle : *std::max_element(v.begin(), middle, less);
       }
     }, double(x.results) * double(n) * 8);
   };
-  if (x.type == float64) return run(reinterpret_cast<double*>(call.out[0].data), reinterpret_cast<double*>(call.out[1].data));
-  run(reinterpret_cast<float*>(call.out[0].data), reinterpret_cast<float*>(call.out[1].data));
+  dispatch(x.type, [&]<class T>() {
+    if constexpr (dtype_of<T> == float32 || dtype_of<T> == float64 || is_complex(dtype_of<T>))
+      run(reinterpret_cast<T*>(call.out[0].data), reinterpret_cast<T*>(call.out[1].data));
+  });
 }
 const Op median_op{.name = "median", .doc = "The two elements in the middle of the sorted ones.", .read = read_attrs<Reduce>, .check = check_reduce<median_op, true>, .infer = infer_median,
                    .vjp = vjp_extreme, .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = median_kernel};
@@ -537,7 +543,6 @@ array std(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
 }
 
 array median(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  if (is_complex(a.dtype())) fail(Kind::type, "median", "no order: got ", a.dtype(), ", expected a real dtype");
   const Dtype t = inexact_type(a.dtype());
   Axes at = normal_axes(axes, a.ndim(), "median");
   if (at.empty()) return astype(a, t, s);

@@ -420,14 +420,18 @@ OpList shape_ops() {
   return {&broadcast_op, &reshape_op, &transpose_op, &slice_op, &slice_update_op, &concatenate_op, &contiguous_op, &view_op, &depends_op};
 }
 
-array broadcast_to(const array& a, const Shape& shape, Stream s) {
+namespace {
+array broadcast(const array& a, const Shape& shape, bool fold, Stream s) {
   if (a.shape() == shape) return a;
   check_shape(shape, a.dtype(), "broadcast_to");
   if (broadcast_shapes(a.shape(), shape, "broadcast_to") != shape)
     fail(Kind::value, "broadcast_to", "does not broadcast: got ", a.shape(), ", expected a shape that fits ", shape);
-  if (is_constant(a)) return constant(constant_value(a), shape, a.dtype(), s);
+  if (is_constant(a) && fold) return constant(constant_value(a), shape, a.dtype(), s);
   return record(broadcast_op, attrs(BroadcastTo{shape}), {a}, s);
 }
+}  // namespace
+array broadcast_to(const array& a, const Shape& shape, Stream s) { return broadcast(a, shape, true, s); }
+array broadcast_view(const array& a, const Shape& shape, Stream s) { return broadcast(a, shape, false, s); }
 
 array reshape(const array& a, Shape shape, Stream s) {
   int64_t known = 1;
@@ -703,14 +707,19 @@ array flip(const array& a, const Axes& axes, Stream s) {
 }
 
 array roll(const array& a, const Shape& shift, const Axes& axes, Stream s) {
-  if (shift.size() != axes.size() && shift.size() != 1)
+  if (shift.size() != axes.size() && shift.size() != 1 && axes.size() != 1)
     fail(Kind::value, "roll", "shifts and axes differ in number: got ", shift, " and ", axes);
-  array out = a;
-  for (size_t i = 0; i < axes.size(); ++i) {
-    const int axis = normal_axis(axes[i], a.ndim(), "roll");
+  // They broadcast; what falls on one axis adds up.
+  Shape total;
+  total.resize(a.shape().size(), 0);
+  for (size_t i = 0; i < (axes.size() == 1 ? shift.size() : axes.size()); ++i) {
+    const int axis = normal_axis(axes[axes.size() == 1 ? 0 : i], a.ndim(), "roll");
     const int64_t n = a.shape()[axis];
-    if (n == 0) continue;
-    const int64_t by = ((shift[shift.size() == 1 ? 0 : i] % n) + n) % n;
+    if (n) total[axis] = (total[axis] + shift[shift.size() == 1 ? 0 : i] % n) % n;
+  }
+  array out = a;
+  for (int axis = 0; axis < a.ndim(); ++axis) {
+    const int64_t n = a.shape()[axis], by = total[axis] < 0 ? total[axis] + n : total[axis];
     if (by) out = concatenate({slice_axis(out, axis, n - by, n, s), slice_axis(out, axis, 0, n - by, s)}, axis, s);
   }
   return out;

@@ -8,6 +8,8 @@ namespace lazulite {
 
 // ---- ops -----------------------------------------------------------------------------------------
 array broadcast_to(const array&, const Shape&, Stream s = default_stream());
+// The same, of constants too as a view: what the user broadcasts takes no memory when it is evaluated.
+array broadcast_view(const array&, const Shape&, Stream s = default_stream());
 array reshape(const array&, Shape, Stream s = default_stream());  // one -1 is worked out
 array transpose(const array&, const Axes&, Stream s = default_stream());
 array transpose(const array&, Stream s = default_stream());       // axes reversed

@@ -9,12 +9,14 @@ import os as _os
 import sys as _sys
 from builtins import sum as _total
 
+from .._version import __version__  # noqa: F401
 from . import _core
 from ._core import *  # noqa: F401,F403
 from ._core import _depends, _stop_gradient, _unpickle  # noqa: F401
 from ._compile import compile, disable_compile, enable_compile
 from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev, linearize
 from ._export import FunctionExporter, ImportedFunction, export_function, exporter, import_function
+from ._gguf import save_gguf
 from ._io import load, save, save_safetensors, savez, savez_compressed
 from ._loops import cond, fori_loop, scan, while_loop
 from ._profile import ProfileRow, profile
@@ -131,7 +133,8 @@ class debug_compare:
 
 
 class PrintOptions:
-    """How arrays print: `precision` significant digits, -1 for the default (6, float64: 8)."""
+    """How floats print: with `precision` digits after the point; -1 for the default, 6 significant digits
+    (float64: 8)."""
 
     def __init__(self, precision: int = -1):
         self._precision = precision
@@ -160,7 +163,7 @@ class printoptions:
 
     >>> with mx.printoptions(precision=2):
     ...     print(mx.array(3.14159))
-    array(3.1, dtype=float32)
+    array(3.14, dtype=float32)
     """
 
     def __init__(self, precision: int = -1):

@@ -1,4 +1,5 @@
-"""Files: .npy, .npz and .safetensors. Everything is checked before it is believed; nothing is executed."""
+"""Files: .npy, .npz, .safetensors and .gguf. Headers are checked before they are believed, against the size of the
+file; nothing is executed. What the header describes is read when an array is evaluated."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import stat
 import struct
 
 from . import _core
@@ -32,17 +34,15 @@ _SAFETENSORS_CODES = {
     "F16": _core.float16, "BF16": _core.bfloat16, "F32": _core.float32, "F64": _core.float64,
     "C64": _core.complex64,
 }
-
-
-class _FormatError(ValueError, RuntimeError):
-    """A file that cannot be read."""
+# floats of 8 bits are kept as their bits
+_READABLE = {**_SAFETENSORS_CODES, "F8_E4M3": _core.uint8, "F8_E8M0": _core.uint8}
 
 
 def _bad(op: str, text: str):
-    raise _FormatError(f"[{op}] {text}")
+    raise _core.FormatError(f"[{op}] {text}")
 
 
-def _code_of(dtype, codes) -> Optional[str]:
+def _code_of(dtype, codes):
     return next((code for code, known in codes.items() if known == dtype), None)
 
 
@@ -52,11 +52,107 @@ def _bytes_of(a: array) -> memoryview:
     return memoryview(a.reshape(-1).view(_core.uint8)).cast("B")
 
 
-def _array_of(data, dtype, shape) -> array:
-    if math.prod(shape) == 0:
-        return _core.zeros(shape, dtype)
-    flat = _core.array(data)
-    return (flat.astype(dtype) if dtype == _core.bool_ else flat.view(dtype)).reshape(shape)
+def _is_size(n) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 62
+
+
+class _Disk:
+    """A regular file: read by position, arrays only when they are evaluated."""
+
+    def __init__(self, fd: int, name: str, size: int):
+        self.name, self.size = name, size
+        self._fd, self._file = fd, _core._File(fd, name)  # which closes fd
+
+    def read(self, at: int, n: int) -> bytes:
+        found = b""
+        while len(found) < n and (part := os.pread(self._fd, n - len(found), at + len(found))):
+            found += part
+        return found
+
+    def array(self, at: int, dtype, shape, swap: int = 0) -> array:
+        return self._file.array(at, shape, dtype, swap)
+
+    def stream(self):
+        return os.fdopen(os.dup(self._fd), "rb")
+
+
+class _Memory:
+    """What was read of a pipe or of an object like a file."""
+
+    def __init__(self, data: bytes, name: str):
+        self.name, self.size, self._data = name, len(data), data
+
+    def read(self, at: int, n: int) -> bytes:
+        return self._data[at:at + n]
+
+    def array(self, at: int, dtype, shape, swap: int = 0) -> array:
+        if math.prod(shape) == 0:
+            return _core.zeros(shape, dtype)
+        body = memoryview(self._data)[at:at + math.prod(shape) * dtype.size]
+        if swap > 1:
+            swapped = bytearray(len(body))
+            for i in range(swap):
+                swapped[i::swap] = body[swap - 1 - i::swap]
+            body = memoryview(swapped)
+        flat = _core.array(body)
+        return (flat.astype(dtype) if dtype == _core.bool_ else flat.view(dtype)).reshape(shape)
+
+    def stream(self):
+        return io.BytesIO(self._data)
+
+
+def _source(file, op: str = "load"):
+    """(source, position in it) of a path or an object like a file, opened for reading bytes."""
+    if isinstance(file, (str, os.PathLike)):
+        path = os.fspath(file)
+        try:
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        except (FileNotFoundError, NotADirectoryError) as e:
+            raise _core.FileError(e.errno, f"[{op}] no such file: {path}", path) from None
+        known = os.fstat(fd)
+        if stat.S_ISREG(known.st_mode):
+            return _Disk(fd, path, known.st_size), 0
+        if stat.S_ISDIR(known.st_mode):
+            os.close(fd)
+            _bad(op, f"a folder, not a file: {path}")
+        with os.fdopen(fd, "rb") as pipe:
+            return _Memory(pipe.read(), path), 0
+    if not hasattr(file, "read"):
+        raise TypeError(f"[{op}] not a path or a file: got {type(file).__name__}")
+    name = str(getattr(file, "name", type(file).__name__))
+    if type(file) in (io.BufferedReader, io.FileIO) and file.readable() and file.seekable():
+        known = os.fstat(file.fileno())
+        if stat.S_ISREG(known.st_mode):
+            at = file.tell()
+            file.seek(0, os.SEEK_END)
+            return _Disk(os.dup(file.fileno()), name, known.st_size), at
+    return _Memory(file.read(), name), 0
+
+
+def _created(file, op: str, ending: str):
+    """(file object, whether to close it). A file that is there is not written over: arrays may still have to be read
+    from it, which they are, as long as they hold it open."""
+    if not isinstance(file, (str, os.PathLike)):
+        if hasattr(file, "write"):
+            return file, False
+        raise TypeError(f"[{op}] not a path or a file: got {type(file).__name__}")
+    path = os.fspath(file)
+    if not path.endswith(ending):
+        path += ending
+    real, mode = os.path.realpath(path), None
+    if os.path.isfile(real) and os.access(real, os.W_OK):
+        mode = stat.S_IMODE(os.stat(real).st_mode)
+        try:
+            os.unlink(real)
+        except OSError:  # of a folder that may not be changed
+            mode = None
+    try:
+        out = open(real, "wb")
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise _core.FileError(e.errno, f"[{op}] no such folder: {path}", path) from None
+    if mode is not None:
+        os.chmod(real, mode)
+    return out, True
 
 
 # ---- npy, npz ------------------------------------------------------------------------------------
@@ -70,69 +166,73 @@ def _write_npy(file, a: array):
     file.write(_bytes_of(a))
 
 
-def _read_npy(data: bytes, name: str) -> array:
-    if data[:6] != _MAGIC or len(data) < 10:
+def _read_npy(source, at: int, end: int, name: str) -> array:
+    start = source.read(at, min(12, end - at))
+    if start[:6] != _MAGIC or len(start) < 10:
         _bad("load", f"not an npy file: {name}")
-    wide = data[6] >= 2
-    if wide and len(data) < 12:
+    wide = start[6] >= 2
+    if wide and len(start) < 12:
         _bad("load", f"truncated npy header: {name}")
-    length = struct.unpack_from("<I" if wide else "<H", data, 8)[0]
-    begin = (12 if wide else 10) + length
-    if begin > len(data) or length > _HEADER_LIMIT:
+    length = struct.unpack_from("<I" if wide else "<H", start, 8)[0]
+    begin = at + (12 if wide else 10) + length
+    if begin > end or length > _HEADER_LIMIT:
         _bad("load", f"truncated npy header: {name}")
     try:
         import ast
 
-        header = ast.literal_eval(data[begin - length:begin].decode("utf-8" if wide else "latin1"))
+        header = ast.literal_eval(source.read(begin - length, length).decode("utf-8" if wide else "latin1"))
         code, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
         _bad("load", f"unreadable npy header: {name}")
-    if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
+    if not isinstance(shape, tuple) or not all(map(_is_size, shape)):
         _bad("load", f"unreadable npy shape: {name}: got {shape!r}")
     big = isinstance(code, str) and code.startswith(">")
     dtype = _NUMPY_CODES.get("<" + code[1:] if big else code) if isinstance(code, str) else None
     if dtype is None:
         _bad("load", f"dtype not supported: {name}: got {code!r}, expected a number or bool")
     size = math.prod(shape) * dtype.size
-    body = memoryview(data)[begin:]
-    if len(body) < size:
-        _bad("load", f"truncated npy data: {name}: got {len(body)} bytes, expected {size}")
-    body = body[:size]
-    if big:
-        unit = dtype.size // 2 if code[1] == "c" else dtype.size
-        swapped = bytearray(size)
-        for i in range(unit):
-            swapped[i::unit] = body[unit - 1 - i::unit]
-        body = memoryview(swapped)
-    if fortran:
-        return _array_of(body, dtype, shape[::-1]).transpose()
-    return _array_of(body, dtype, shape)
+    if end - begin < size:
+        _bad("load", f"truncated npy data: {name}: got {end - begin} bytes, expected {size}")
+    swap = 0 if not big else dtype.size // 2 if code[1] == "c" else dtype.size
+    return _array_at(source, begin, dtype, shape[::-1], name, swap).transpose() if fortran else _array_at(source, begin, dtype, shape, name, swap)
 
 
-def _read_npz(file, name: str) -> Dict[str, array]:
-    import zipfile
-
+def _array_at(source, at: int, dtype, shape, name: str, swap: int = 0) -> array:
+    """An array whose bytes are known to be there; of no elements, its shape may still be none."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            found = {}
-            for member in archive.namelist():
-                key = member[:-4] if member.endswith(".npy") else member
-                found[key] = _read_npy(archive.read(member), f"{name}:{member}")
-            return found
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as e:
+        return source.array(at, dtype, tuple(shape), swap)
+    except (ValueError, MemoryError, OverflowError) as e:
+        _bad("load", f"unreadable shape: {name}: {e}")
+
+
+def _read_npz(source, name: str) -> Dict[str, array]:
+    import zipfile
+    import zlib
+
+    found = {}
+    try:
+        with source.stream() as stream, zipfile.ZipFile(stream) as archive:
+            for entry in archive.infolist():
+                member, at = entry.filename, None
+                if entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 0x21 and entry.compress_size == entry.file_size:
+                    local = source.read(entry.header_offset, 30)
+                    if len(local) != 30 or local[:4] != b"PK\x03\x04":
+                        _bad("load", f"unreadable npz file: {name}: no entry for {member}")
+                    at = entry.header_offset + 30 + sum(struct.unpack_from("<HH", local, 26))
+                    if at + entry.file_size > source.size:
+                        _bad("load", f"truncated npz file: {name}: {member}")
+                    part, end = source, at + entry.file_size
+                else:  # compressed: all of it, now
+                    part = _Memory(archive.read(entry), member)
+                    at, end = 0, part.size
+                found[member[:-4] if member.endswith(".npy") else member] = _read_npy(part, at, end, f"{name}:{member}")
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, zlib.error, struct.error) as e:
         _bad("load", f"unreadable npz file: {name}: {e}")
-
-
-def _opened(file, mode: str, ending: str = ""):
-    """(file object, whether to close it, name)"""
-    if isinstance(file, (str, os.PathLike)):
-        path = os.fspath(file)
-        if "w" in mode and ending and not path.endswith(ending):
-            path += ending
-        return open(path, mode), True, path
-    if hasattr(file, "write" if "w" in mode else "read"):
-        return file, False, getattr(file, "name", type(file).__name__)
-    raise TypeError(f"[{'save' if 'w' in mode else 'load'}] not a path or a file: got {type(file).__name__}")
+    except RuntimeError as e:  # of zipfile: encrypted
+        if isinstance(e, _core.FormatError):
+            raise
+        _bad("load", f"unreadable npz file: {name}: {e}")
+    return found
 
 
 def save(file: Any, arr: array) -> None:
@@ -145,9 +245,11 @@ def save(file: Any, arr: array) -> None:
     >>> mx.load(f, format="npy")
     array([0, 1, 2], dtype=int32)
     """
-    out, close, _ = _opened(file, "wb", ".npy")
+    arr = arr if isinstance(arr, array) else _core.array(arr)
+    _core.eval(arr)
+    out, close = _created(file, "save", ".npy")
     try:
-        _write_npy(out, _core.array(arr) if not isinstance(arr, array) else arr)
+        _write_npy(out, arr)
     finally:
         if close:
             out.close()
@@ -165,7 +267,7 @@ def _savez(file, args, kwargs, compressed):
         if not isinstance(a, array):
             raise TypeError(f"[savez] {name} is not an array: got {type(a).__name__}")
     _core.eval(list(named.values()))
-    out, close, _ = _opened(file, "wb", ".npz")
+    out, close = _created(file, "savez", ".npz")
     try:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
             for name, a in named.items():
@@ -209,7 +311,7 @@ def save_safetensors(file: Any, arrays: Dict[str, array], metadata: Optional[Dic
 
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    out, close, _ = _opened(file, "wb", ".safetensors")
+    out, close = _created(file, "save_safetensors", ".safetensors")
     try:
         out.write(struct.pack("<Q", len(text)) + text)
         for a in arrays.values():
@@ -226,14 +328,16 @@ def _no_duplicates(pairs):
     return found
 
 
-def _read_safetensors(file, name: str):
-    prefix = file.read(8)
+def _read_safetensors(source, at: int):
+    name = source.name
+    prefix = source.read(at, 8)
     if len(prefix) != 8:
         _bad("load", f"truncated safetensors file: {name}")
     length = struct.unpack("<Q", prefix)[0]
     if length > _HEADER_LIMIT:
         _bad("load", f"safetensors header too long: {name}: got {length} bytes")
-    text = file.read(length)
+    begin_data = at + 8 + length
+    text = source.read(at + 8, length)
     if len(text) != length:
         _bad("load", f"truncated safetensors header: {name}")
     try:
@@ -246,8 +350,10 @@ def _read_safetensors(file, name: str):
         entries = []
         for key, entry in header.items():
             begin, end = entry["data_offsets"]
-            shape, dtype = entry["shape"], _SAFETENSORS_CODES[entry["dtype"]]
-            if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in [begin, end, *shape]):
+            shape, dtype = entry["shape"], _READABLE.get(entry["dtype"])
+            if dtype is None:
+                raise ValueError(f"{key}: dtype not supported: got {entry['dtype']!r}, expected one of {', '.join(_READABLE)}")
+            if not all(map(_is_size, [begin, end, *shape])):
                 raise ValueError(f"{key}: sizes must be whole numbers")
             if end - begin != math.prod(shape) * dtype.size:
                 raise ValueError(f"{key}: {end - begin} bytes for shape {shape}")
@@ -255,43 +361,42 @@ def _read_safetensors(file, name: str):
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         _bad("load", f"unreadable safetensors header: {name}: {e}")
     found: Dict[str, array] = {}
-    at = 0
+    last = 0
     for begin, end, key, dtype, shape in sorted(entries, key=lambda e: e[:2]):
-        if begin != at:
-            _bad("load", f"safetensors data overlap or leave a gap: {name}: {key} begins at {begin}, expected {at}")
-        data = file.read(end - begin)
-        if len(data) != end - begin:
+        if begin != last:
+            _bad("load", f"safetensors data overlap or leave a gap: {name}: {key} begins at {begin}, expected {last}")
+        if begin_data + end > source.size:
             _bad("load", f"truncated safetensors data: {name}: {key}")
-        found[key] = _array_of(data, dtype, shape)
-        at = end
+        found[key] = _array_at(source, begin_data + begin, dtype, shape, name)
+        last = end
     return {key: found[key] for key in header}, metadata
 
 
 def load(file: Any, /, format: Optional[str] = None, return_metadata: bool = False, *, stream: Any = None):
-    """Reads .npy (an array), .npz or .safetensors (a dict of arrays).
+    """Reads .npy (an array), .npz, .safetensors or .gguf (a dict of arrays).
 
     `file` is a path, whose ending tells the format, or a file object with `format=`; with
-    `return_metadata` the pair (arrays, metadata) is returned. Raises FileNotFoundError, and an error
-    that is both ValueError and RuntimeError for a file that is truncated or not of the format.
+    `return_metadata` the pair (arrays, metadata) is returned. Only headers are read, and compared with the size of the
+    file; the data of an array is read when the array is evaluated (at once from compressed files, pipes and objects like
+    files). Until then the file must stay as it is: `save` under the same name is fine, as it makes a new file.
+    Raises `FileError` where there is no file, and `FormatError`, which is both ValueError and RuntimeError, for a
+    file that is truncated or not of the format.
     """
     if format is None:
         name = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "")
         format = os.path.splitext(os.fspath(name))[1][1:] if isinstance(name, (str, os.PathLike)) else ""
-    if format not in ("npy", "npz", "safetensors"):
-        raise _FormatError(f"[load] format not known: got {format!r}, expected npy, npz or safetensors")
-    try:
-        source, close, name = _opened(file, "rb")
-    except FileNotFoundError as e:
-        raise _core.FileError(e.errno, f"[load] no such file: {file}", os.fspath(file)) from None
-    try:
-        metadata: Dict[str, str] = {}
-        if format == "npy":
-            result: Any = _read_npy(source.read(), name)
-        elif format == "npz":
-            result = _read_npz(source if source.seekable() else io.BytesIO(source.read()), name)
-        else:
-            result, metadata = _read_safetensors(source, name)
-        return (result, metadata) if return_metadata else result
-    finally:
-        if close:
-            source.close()
+    if format not in ("npy", "npz", "safetensors", "gguf"):
+        raise _core.FormatError(f"[load] format not known: got {format!r}, expected npy, npz, safetensors or gguf")
+    source, at = _source(file)
+    metadata: Dict[str, Any] = {}
+    if format == "npy":
+        result: Any = _read_npy(source, at, source.size, source.name)
+    elif format == "npz":
+        result = _read_npz(source, source.name)
+    elif format == "safetensors":
+        result, metadata = _read_safetensors(source, at)
+    else:
+        from ._gguf import read_gguf
+
+        result, metadata = read_gguf(source, at)
+    return (result, metadata) if return_metadata else result

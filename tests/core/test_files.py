@@ -1,0 +1,385 @@
+"""Files of arrays: only headers are read at load, and no header is believed."""
+
+import gc
+import io
+import json
+import os
+import pathlib
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+FORMATS = ["npy", "npz", "safetensors", "gguf"]
+DTYPES = [mx.bool_, mx.uint8, mx.uint32, mx.int8, mx.int64, mx.float16, mx.bfloat16, mx.float32, mx.float64, mx.complex64]
+
+
+def write(file, format, a):
+    if format == "npy":
+        mx.save(file, a)
+    elif format == "npz":
+        mx.savez(file, a=a)
+    elif format == "safetensors":
+        mx.save_safetensors(file, {"a": a})
+    else:
+        mx.save_gguf(file, {"a": a})
+
+
+def read(file, format):
+    found = mx.load(file, format=format)
+    return found if format == "npy" else found["a"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_arrays_come_back(tmp_path, format, dtype):
+    if format == "gguf" and dtype in (mx.bool_, mx.uint8, mx.uint32, mx.complex64):
+        with pytest.raises(ValueError, match="dtype not supported"):
+            write(tmp_path / "a.gguf", format, mx.zeros(2, dtype))
+        return
+    for shape in ((2, 3, 5), (), (0,), (3, 0), (7,)):
+        a = mx.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
+        path = tmp_path / f"a.{format}"
+        write(path, format, a)
+        stream = io.BytesIO()
+        write(stream, format, a)
+        assert stream.getvalue()[-8:] == path.read_bytes()[-8:]
+        stream.seek(0)
+        with open(path, "rb") as opened:
+            for source in (str(path), path, stream, opened):
+                b = read(source, format)
+                assert b.dtype == dtype and b.shape == shape and mx.array_equal(a, b)
+
+
+def test_what_numpy_wrote_is_read(tmp_path):
+    n = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    for name, a in {"c": n, "fortran": np.asfortranarray(n), "big": n.astype(">f4"), "wide": n.astype(">f8"), "complex": (n + 2j).astype(">c16"),
+                    "bool": n > 3, "strided": n[:, ::2]}.items():
+        np.save(tmp_path / f"{name}.npy", a)
+        np.testing.assert_array_equal(np.array(mx.load(tmp_path / f"{name}.npy")), a)
+        with open(tmp_path / f"{name}.npy", "rb") as f:
+            np.testing.assert_array_equal(np.array(mx.load(io.BytesIO(f.read()), format="npy")), a)
+    for f in (np.savez, np.savez_compressed):
+        f(tmp_path / "all.npz", x=n, y=n.astype(">i2"))
+        found = mx.load(tmp_path / "all.npz")
+        np.testing.assert_array_equal(np.array(found["x"]), n)
+        np.testing.assert_array_equal(np.array(found["y"]), n)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_loading_takes_no_memory_and_evaluation_one_array(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    a = mx.arange(1_000_000.0)
+    write(path, format, a)
+    expected = np.array(a) * 2
+    del a
+    gc.collect()
+    before = mx.get_active_memory()
+    x = read(path, format)
+    assert x.shape == (1_000_000,) and mx.get_active_memory() == before
+    mx.reset_peak_memory()
+    y = x * 2
+    del x
+    mx.eval(y)
+    assert mx.get_peak_memory() - before < 4.1e6  # the buffer that was read into is the result's
+    np.testing.assert_array_equal(np.array(y), expected)
+    del y
+    mx.reset_peak_memory()
+    x = read(path, format) * 2
+    mx.eval(x)
+    for _ in range(3):
+        x = read(path, format) * 2
+        mx.eval(x)
+    assert mx.get_peak_memory() - before < 8.1e6
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_is_loaded_works_everywhere(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    write(path, format, mx.arange(6.0).reshape(2, 3))
+    w = read(path, format)
+    assert mx.grad(lambda x: (x * w).sum())(mx.ones((2, 3))).tolist() == [[0, 1, 2], [3, 4, 5]]
+    v = read(path, format)
+    assert mx.grad(lambda x: (x * x).sum())(v).tolist() == [[0, 2, 4], [6, 8, 10]]
+    assert mx.compile(lambda: read(path, format).sum())().item() == 15
+    assert mx.vmap(lambda row: row.sum())(read(path, format)).tolist() == [3, 12]
+
+    def looks(x):
+        w = read(path, format)
+        assert w.sum().item() == 15
+        return x + w.sum()
+
+    for f in (mx.compile(looks), mx.checkpoint(looks)):
+        assert [f(mx.array(float(i))).item() for i in range(3)] == [15, 16, 17]
+    total, _ = mx.scan(lambda c, x: (c + read(path, format).sum() * x, x), mx.array(0.0), mx.arange(4.0))
+    assert total.item() == 90
+    z = read(path, format)
+    z[0] = 7
+    assert z.tolist() == [[7, 7, 7], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_may_be_saved_over_what_was_loaded_from_it(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    write(path, format, mx.arange(100_000))
+    os.chmod(path, 0o640)
+    old, other = read(path, format), read(path, format)
+    write(path, format, old + 1)
+    assert mx.array_equal(other, mx.arange(100_000)) and mx.array_equal(read(path, format), mx.arange(1, 100_001))
+    assert path.stat().st_mode & 0o777 == 0o640
+    link = tmp_path / f"link.{format}"
+    link.symlink_to(path)
+    write(link, format, mx.array([1]))
+    assert link.is_symlink() and read(path, format).tolist() == [1]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_that_shrinks_after_load_raises(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    write(path, format, mx.arange(100_000))
+    a = read(path, format)
+    os.truncate(path, 200_000)
+    with pytest.raises(mx.FormatError, match="shorter"):
+        mx.eval(a)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_files_of_every_shorter_length_are_refused_by_load(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    write(path, format, mx.arange(10))
+    data = path.read_bytes()
+    for n in range(len(data) - (24 if format == "gguf" else 0)):  # gguf pads its end
+        path.write_bytes(data[:n])
+        with pytest.raises(mx.FormatError):
+            mx.load(path)
+        with pytest.raises(mx.FormatError):
+            mx.load(io.BytesIO(data[:n]), format=format)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_damaged_headers_raise_or_load(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    write(path, format, mx.arange(10))
+    data = path.read_bytes()
+    rng = np.random.default_rng(11)
+    for _ in range(400):
+        bad = bytearray(data)
+        for _ in range(int(rng.integers(1, 4))):
+            bad[int(rng.integers(0, len(bad)))] = int(rng.integers(0, 256))
+        path.write_bytes(bad)
+        try:
+            found = mx.load(path)
+            mx.eval(found)
+        except mx.FormatError:
+            pass
+
+
+def safetensors(header, body=b""):
+    text = json.dumps(header).encode() if isinstance(header, dict) else header
+    return struct.pack("<Q", len(text)) + text + body
+
+
+@pytest.mark.parametrize("header", [
+    {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
+    {"a": {"dtype": "F32", "shape": [0, 2**80], "data_offsets": [0, 0]}},
+    {"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}},
+    {"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}},
+    {"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}},
+    {"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}},
+    {"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}},
+    {"a": [1]}, b'{"a": 1', b"[" * 100_000, b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+], ids=str)
+def test_hostile_safetensors_headers_raise(tmp_path, header):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors(header, bytes(8)))
+    with pytest.raises(mx.FormatError):
+        mx.load(path)
+
+
+@pytest.mark.parametrize("shape", ["(2**40,)", "(1 << 62,)", "(-1,)", "(True,)", "(1.0,)", "(0, 10**30)", "3", "(9223372036854775807, 9223372036854775807, 0)"])
+def test_hostile_npy_shapes_raise(tmp_path, shape):
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(64))
+    with pytest.raises(mx.FormatError):
+        mx.load(path)
+
+
+def test_an_npz_whose_entries_lie_elsewhere_raises(tmp_path):
+    path = tmp_path / "a.npz"
+    mx.savez(path, a=mx.arange(10))
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02")
+    struct.pack_into("<I", data, at + 42, 7)  # the place of the entry
+    path.write_bytes(data)
+    with pytest.raises(mx.FormatError):
+        mx.load(path)
+
+
+def test_eight_bit_floats_of_safetensors_load_as_bits_and_others_are_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for dtype in ("F8_E4M3", "F8_E8M0"):
+        path.write_bytes(safetensors({"a": {"dtype": dtype, "shape": [4], "data_offsets": [0, 4]}}, b"\x01\x02\xff\x7f"))
+        a = mx.load(path)["a"]
+        assert a.dtype == mx.uint8 and a.tolist() == [1, 2, 255, 127]
+    path.write_bytes(safetensors({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, bytes(4)))
+    with pytest.raises(mx.FormatError, match="'F4'"):
+        mx.load(path)
+
+
+def test_bytes_of_a_bool_array_count_as_true_unless_zero(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors({"a": {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}, b"\x00\x01\x02\xff"))
+    a = mx.load(path)["a"]
+    assert a.tolist() == [False, True, True, True] and a.sum().item() == 3
+
+
+def test_there_is_one_exception_class_for_each_fault(tmp_path):
+    assert issubclass(mx.FormatError, ValueError) and issubclass(mx.FormatError, RuntimeError)
+    assert issubclass(mx.FileError, FileNotFoundError) and issubclass(mx.FileError, RuntimeError)
+    missing = tmp_path / "no" / "a"
+    a = mx.ones(2)
+    for call in (lambda: mx.save(missing, a), lambda: mx.savez(missing, a), lambda: mx.savez_compressed(missing, a),
+                 lambda: mx.save_safetensors(missing, {"a": a}), lambda: mx.save_gguf(missing, {"a": a}),
+                 lambda: mx.load(f"{missing}.npy"), lambda: mx.load(f"{missing}.gguf"), lambda: mx.export_function(str(missing), lambda x: x, a),
+                 lambda: mx.import_function(str(missing))):
+        with pytest.raises(mx.FileError):
+            call()
+    for path in ("a.npy", "a.npz", "a.safetensors", "a.gguf"):
+        (tmp_path / path).write_bytes(b"nothing of the kind")
+        with pytest.raises(mx.FormatError):
+            mx.load(tmp_path / path)
+    for call in (lambda: mx.load(tmp_path / "a.txt"), lambda: mx.load(tmp_path, format="npy")):
+        with pytest.raises(mx.FormatError):
+            call()
+    (tmp_path / "a.f").write_bytes(b"nothing of the kind")
+    with pytest.raises(mx.FormatError):
+        mx.import_function(str(tmp_path / "a.f"))
+
+
+def test_pipes_are_read_at_once(tmp_path):
+    stream = io.BytesIO()
+    mx.save(stream, mx.arange(5))
+    end, begin = os.pipe()
+    os.write(begin, stream.getvalue())
+    os.close(begin)
+    with open(end, "rb", buffering=0) as f:
+        assert mx.load(f, format="npy").tolist() == [0, 1, 2, 3, 4]
+
+
+def test_files_are_closed_with_the_last_array(tmp_path):
+    path = tmp_path / "a.safetensors"
+    mx.save_safetensors(path, {"a": mx.ones(3), "b": mx.ones(4)})
+
+    def opened():
+        return [os.readlink(p) for p in pathlib.Path("/proc/self/fd").iterdir() if p.is_symlink() and os.path.lexists(p)].count(str(path))
+
+    found = mx.load(path)
+    assert opened() == 1
+    a = found.pop("a")
+    mx.eval(a)
+    assert opened() == 1 and a.tolist() == [1, 1, 1]
+    del found
+    assert opened() == 0 and a.tolist() == [1, 1, 1]
+
+
+# ---- gguf
+
+
+def gguf(tensors=(), pairs=(), version=3, alignment=32, body=b"", counts=None):
+    def text(s):
+        return struct.pack("<Q", len(s)) + s.encode()
+
+    head = b"GGUF" + struct.pack("<IQQ", version, *(counts or (len(tensors), len(pairs))))
+    for key, kind, data in pairs:
+        head += text(key) + struct.pack("<I", kind) + data
+    for name, shape, kind, offset in tensors:
+        head += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape[::-1]) + struct.pack("<IQ", kind, offset)
+    return head + bytes(-len(head) % alignment) + body
+
+
+def values_of(packed, scales, biases, bits):
+    """What affine dequantization gives, in float64: codes from the low bits up, groups of 32."""
+    words = np.array(packed)[..., None] >> np.arange(0, 32, bits, dtype=np.uint32) & (1 << bits) - 1
+    codes = words.reshape(*words.shape[:-2], -1, 32).astype(np.float64)
+    return (codes * np.array(scales, np.float64)[..., None] + np.array(biases, np.float64)[..., None]).reshape(*codes.shape[:-2], -1)
+
+
+@pytest.mark.parametrize("kind,bits", [(2, 4), (3, 4), (8, 8)])
+def test_quantized_gguf_tensors_load_as_packed_weights(tmp_path, kind, bits):
+    rng = np.random.default_rng(kind)
+    rows, columns = 3, 96
+    scales = rng.normal(size=(rows, columns // 32)).astype(np.float16)
+    low = rng.normal(size=scales.shape).astype(np.float16)
+    codes = rng.integers(0, 1 << bits, (rows, columns // 32, 32))
+    body, expected = b"", np.zeros((rows, columns // 32, 32))
+    for r in range(rows):
+        for g in range(columns // 32):
+            c, d, m = codes[r, g], scales[r, g], low[r, g]
+            body += d.tobytes() + (m.tobytes() if kind == 3 else b"")
+            body += (c[:16] | c[16:] << 4).astype(np.uint8).tobytes() if bits == 4 else (c - 128).astype(np.int8).tobytes()
+            expected[r, g] = {2: (c - 8) * float(d), 3: c * float(d) + float(m), 8: (c - 128) * float(d)}[kind]
+    path = tmp_path / "q.gguf"
+    path.write_bytes(gguf([("layer.weight", (rows, columns), kind, 0), ("norm", (3,), 0, len(body) + -len(body) % 32)],
+                          body=body + bytes(-len(body) % 32) + np.arange(3, dtype=np.float32).tobytes()))
+    found = mx.load(path)
+    assert sorted(found) == ["layer.biases", "layer.scales", "layer.weight", "norm"] and found["norm"].tolist() == [0, 1, 2]
+    w, s, b = (found["layer." + part] for part in ("weight", "scales", "biases"))
+    assert w.dtype == mx.uint32 and w.shape == (rows, columns * bits // 32) and s.shape == b.shape == (rows, columns // 32)
+    np.testing.assert_array_equal(values_of(w, s, b, bits), expected.reshape(rows, columns))
+
+
+def test_gguf_metadata_comes_back(tmp_path):
+    path = tmp_path / "a.gguf"
+    metadata = {"name": "Größe", "list": ["a", "", "ü"], "number": mx.array(7, dtype=mx.uint32), "real": mx.array(0.5), "flag": mx.array(True),
+                "tokens": mx.array([1, -2, 3]), "none": []}
+    mx.save_gguf(path, {"x": mx.ones((2, 3))}, metadata)
+    arrays, found = mx.load(path, return_metadata=True)
+    assert list(arrays) == ["x"] and list(found) == list(metadata)
+    for key, value in metadata.items():
+        if isinstance(value, mx.array):
+            assert found[key].dtype == value.dtype and found[key].shape == value.shape and mx.array_equal(found[key], value)
+        else:
+            assert found[key] == value
+    with pytest.raises(ValueError, match="metadata not supported"):
+        mx.save_gguf(path, {}, {"a": {"b": 1}})
+    mx.save_gguf(tmp_path / "b", arrays, {**found, "general.alignment": mx.array(64, dtype=mx.uint32)})
+    assert mx.load(tmp_path / "b.gguf")["x"].tolist() == [[1, 1, 1]] * 2
+
+
+def test_other_alignments_of_gguf_are_obeyed(tmp_path):
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf([("a", (2,), 0, 0), ("b", (2,), 0, 128)], [("general.alignment", 4, struct.pack("<I", 128))], alignment=128,
+                          body=np.array([1, 2], np.float32).tobytes() + bytes(120) + np.array([3, 4], np.float32).tobytes()))
+    found = mx.load(path)
+    assert found["a"].tolist() == [1, 2] and found["b"].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("data", [
+    b"GGUF", b"GGUX" + bytes(40), gguf(version=1), gguf(version=9), gguf(counts=(2**63, 0)), gguf(counts=(0, 2**63)),
+    gguf([("a", (2**40,), 0, 0)], body=bytes(64)), gguf([("a", (2**63, 2**63, 0), 0, 0)]), gguf([("a", (2**61,) * 8, 0, 0)]),
+    gguf([("a", (1,) * 9, 0, 0)], body=bytes(64)), gguf([("a", (2,), 0, 2**63)], body=bytes(64)), gguf([("a", (2,), 0, 4)], body=bytes(64)),
+    gguf([("a", (2,), 99, 0)], body=bytes(64)), gguf([("a", (33,), 2, 0)], body=bytes(64)), gguf([("a", (), 2, 0)], body=bytes(64)),
+    gguf([("a", (1,), 0, 0), ("a", (1,), 0, 0)], body=bytes(64)), gguf(pairs=[("k", 99, b"")]), gguf(pairs=[("k", 8, struct.pack("<Q", 2**62))]),
+    gguf(pairs=[("k", 8, struct.pack("<Q", 2) + b"\xff\xfe")]), gguf(pairs=[("k", 9, struct.pack("<IQ", 4, 2**61))]),
+    gguf(pairs=[("k", 9, struct.pack("<IQ", 9, 1))]), gguf(pairs=[("k", 9, struct.pack("<IQ", 8, 2**62))]),
+    gguf(pairs=[("general.alignment", 4, struct.pack("<I", 0))]), gguf(pairs=[("general.alignment", 4, struct.pack("<I", 3))]),
+    gguf(pairs=[("general.alignment", 8, struct.pack("<Q", 1) + b"a")]), gguf(pairs=[("k", 4, bytes(4)), ("k", 4, bytes(4))]),
+], ids=range(26))
+def test_hostile_gguf_headers_raise(tmp_path, data):
+    path = tmp_path / "a.gguf"
+    path.write_bytes(data)
+    with pytest.raises(mx.FormatError):
+        mx.load(path)
+
+
+def test_compressed_archives_are_read_whole(tmp_path):
+    mx.savez_compressed(tmp_path / "a.npz", x=mx.zeros((1000,)), y=mx.arange(4))
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert archive.getinfo("x.npy").compress_size < 400
+    found = mx.load(tmp_path / "a.npz")
+    (tmp_path / "a.npz").unlink()
+    assert found["x"].sum().item() == 0 and found["y"].tolist() == [0, 1, 2, 3]
