@@ -234,7 +234,7 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* item = items[i];
     if (item == Py_None) {
-      PyErr_Format(element_error, "[array] cannot make an array: got None at place %zd of a list, expected numbers", i);
+      PyErr_Format(element_error, "[array] val: got None at place %zd of a list, expected numbers", i);
       throw PythonError{};
     }
     parts.push_back(is_sequence(item) && !PyRange_Check(item) ? from_sequence(item, dtype, depth + 1) : make_array(item, dtype));

@@ -19,7 +19,7 @@ constexpr int64_t new_data = 256 << 20;    // bytes
 std::atomic<int64_t> data_mark{INT64_MAX};  // active memory from which nodes may hold too much data
 
 std::atomic<int64_t>& limit() {
-  static std::atomic<int64_t> nodes{std::max<int64_t>(0, env::integer("LAZULITE_PENDING_LIMIT").value_or(usual_limit))};
+  static std::atomic<int64_t> nodes{std::max<int64_t>(0, env::integer("LAZULITE_PENDING_LIMIT", 0).value_or(usual_limit))};
   return nodes;
 }
 

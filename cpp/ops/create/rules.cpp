@@ -117,8 +117,8 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
   if (count > 9e15) fail(Kind::memory, "arange", "too large: got ", count, " elements of ", t);
   Scalar first(start.real()), by(step.real());
   if (is_integer(t)) {  // the distance of the first two numbers, rounded towards zero, as in NumPy
-    first = Scalar(float_to_int64(start.real()));
-    by = Scalar(int64_t(uint64_t(float_to_int64(start.real() + step.real())) - uint64_t(first.wrapped())));
+    first = Scalar(convert_number<int64_t>(start.real()));
+    by = Scalar(int64_t(uint64_t(convert_number<int64_t>(start.real() + step.real())) - uint64_t(first.wrapped())));
   }
   return ramp(first, by, count > 0 ? int64_t(count) : 0, t, s);
 }

@@ -13,8 +13,7 @@ namespace {
 struct Ranks {
   int lanes;      // leading axes, each of whose places has a mask of its own
   int64_t limit;  // values that there are for a mask
-  auto tie() const { return std::tie(lanes, limit); }
-  static constexpr std::string_view field_names = "lanes, limit";
+  LAZULITE_FIELDS(lanes, limit)
 };
 
 [[noreturn]] void too_few(int64_t limit, int64_t count) {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, Transformed, check_callable, fill, map_leaves, named_like, rebuild_sequence, template
+from ._trees import Leaf, Transformed, check_callable, entries, entry, fill, is_branch, map_leaves, named_like, rebuild, template, without_recursion
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _normal_argnums(name, argnums, argnames):
 
 class _Exchanged:
     """What was exchanged: traced arrays by id, with the array from before and the handle that each began with; tuples
-    that were built for them; and the containers."""
+    and records that were built for them; and the containers."""
 
     def __init__(self):
         self.arrays: dict = {}
@@ -88,61 +88,62 @@ class _Exchanged:
 
 
 def _put_traced(value: Any, place: Any, traced: list, exchanged: _Exchanged) -> Any:
-    """`value`, whose template is `place`, with traced arrays: lists and dicts themselves, tuples anew."""
+    """`value`, whose template is `place`, with traced arrays: lists and dicts themselves, others anew. A step of
+    without_recursion."""
     if isinstance(place, Leaf):
         exchanged.note(traced[place.index], value)
         return traced[place.index]
-    if isinstance(value, dict):
-        exchanged.containers.append(value)
-        for key in place:
-            old = dict.__getitem__(value, key)
-            new = _put_traced(exchanged.before(old) if isinstance(old, array) else old, place[key], traced, exchanged)
-            if new is not old:
-                dict.__setitem__(value, key, new)
+    if not is_branch(value):
         return value
-    if isinstance(value, list):
+    inside = isinstance(value, (dict, list))
+    if inside:
         exchanged.containers.append(value)
-        for i, part in enumerate(place):
-            old = value[i]
-            new = _put_traced(exchanged.before(old) if isinstance(old, array) else old, part, traced, exchanged)
-            if new is not old:
-                value[i] = new
+    parts = []
+    for key in place if isinstance(value, dict) else entries(value):
+        old = entry(value, key)
+        new = yield exchanged.before(old) if isinstance(old, array) else old, entry(place, key), traced, exchanged
+        parts.append(new)
+        if inside and new is not old:
+            _set(value, key, new)
+    if inside:
         return value
-    if isinstance(value, tuple):
-        made = rebuild_sequence(value, [_put_traced(v, p, traced, exchanged) for v, p in zip(value, place)])
-        exchanged.tuples[id(made)] = (made, value)
-        return made
-    return value
+    made = rebuild(value, parts)
+    exchanged.tuples[id(made)] = (made, value)
+    return made
 
 
 def _put_back(value: Any, exchanged: _Exchanged, seen: set) -> Any:
+    """A step of without_recursion: `value` with the arrays from before."""
     if isinstance(value, array):
         return exchanged.before(value)
-    if isinstance(value, tuple):
-        parts = [_put_back(v, exchanged, seen) for v in value]
-        if all(p is v for p, v in zip(parts, value)):
-            return value
-        before = exchanged.tuples.get(id(value), (value, value))[1]
-        return before if all(p is b for p, b in zip(parts, before)) else rebuild_sequence(value, parts)
-    if isinstance(value, dict) and id(value) not in seen:
+    inside = isinstance(value, (dict, list))
+    if not is_branch(value) or (inside and id(value) in seen):
+        return value
+    if inside:
         seen.add(id(value))
-        for key, old in list(dict.items(value)):
-            new = _put_back(old, exchanged, seen)
-            if new is not old:
-                dict.__setitem__(value, key, new)
-    elif isinstance(value, list) and id(value) not in seen:
-        seen.add(id(value))
-        for i, old in enumerate(value):
-            new = _put_back(old, exchanged, seen)
-            if new is not old:
-                value[i] = new
-    return value
+    keys, parts, same = list(entries(value)), [], True
+    for key in keys:
+        old = entry(value, key)
+        new = exchanged.before(old) if isinstance(old, array) else (yield old, exchanged, seen)
+        parts.append(new)
+        if new is not old:
+            same = False
+            if inside:
+                _set(value, key, new)
+    if inside or same:
+        return value
+    before = exchanged.tuples.get(id(value), (value, value))[1]
+    return before if all(p is entry(before, k) for p, k in zip(parts, keys)) else rebuild(value, parts)
+
+
+def _set(container: Any, key: Any, value: Any):
+    (dict if isinstance(container, dict) else list).__setitem__(container, key, value)
 
 
 def _put_all_back(exchanged: _Exchanged, more: Sequence[Any] = ()):
     seen: set = set()
     for container in [*exchanged.containers, *more]:
-        _put_back(container, exchanged, seen)
+        without_recursion(_put_back, container, exchanged, seen)
 
 
 def value_and_grad(
@@ -199,8 +200,8 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             nonlocal value
             exchanged = _Exchanged()
             try:
-                called = [_put_traced(a, positional[i], traced, exchanged) if i in positional else a for i, a in enumerate(args)]
-                named = {k: _put_traced(v, keyword[k], traced, exchanged) if k in keyword else v for k, v in kwargs.items()}
+                called = [without_recursion(_put_traced, a, positional[i], traced, exchanged) if i in positional else a for i, a in enumerate(args)]
+                named = {k: without_recursion(_put_traced, v, keyword[k], traced, exchanged) if k in keyword else v for k, v in kwargs.items()}
                 value = fun(*called, **named)
             finally:
                 _put_all_back(exchanged)

@@ -217,6 +217,23 @@ def walk(
     return root[0]
 
 
+def without_recursion(step: Callable[..., Iterator[Any]], *arguments: Any) -> Any:
+    """What the generator function `step` returns, which yields the arguments of calls of its own and is sent their
+    results: recursion as deep as memory is large."""
+    stack = [step(*arguments)]
+    result: Any = None
+    while stack:
+        try:
+            deeper = stack[-1].send(result)  # type: ignore[attr-defined]
+        except StopIteration as end:
+            stack.pop()
+            result = end.value
+        else:
+            stack.append(step(*deeper))
+            result = None
+    return result
+
+
 def leaves(tree: Any, path: str = "", is_leaf: Optional[Callable[..., Any]] = None, name: str = "tree") -> Iterator[tuple[str, Any]]:
     """Pairs of path and leaf, in order."""
     ancestors = Ancestors(name)
