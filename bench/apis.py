@@ -1,4 +1,5 @@
-"""The frameworks as one interface, and the list of tasks: what ops.py and transforms.py are written in."""
+"""The frameworks as one interface, and the list of tasks: what ops.py and transforms.py are written
+in."""
 
 import math
 
@@ -6,8 +7,8 @@ TASKS: dict = {}
 
 
 def task(name, unit="ms", count=1, patience=5):
-    """Registers `make(api)` under a name; `count` units of work are in one call of the thunk, which is called
-    at least `patience` times."""
+    """Registers `make(api)` under a name; `count` units of work are in one call of the thunk, which
+    is called at least `patience` times."""
 
     def register(make):
         TASKS[name] = (make, unit, count, patience)

@@ -1,4 +1,5 @@
-"""Lazulite beside its peers on this machine, in one run: medians, and ratios to the best of the others.
+"""Lazulite beside its peers on this machine, in one run: medians, and ratios to the best of the
+others.
 
     python bench/run.py [--with mlx=/path/to/python] [--rounds 3] [TASK ...]
 
@@ -18,9 +19,13 @@ FRAMEWORKS = ["lazulite", "mlx", "numpy", "torch", "jax"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tasks", nargs="*", help="parts of task names")
-    parser.add_argument("--with", dest="others", action="append", default=[], metavar="FRAMEWORK=PYTHON")
+    parser.add_argument(
+        "--with", dest="others", action="append", default=[], metavar="FRAMEWORK=PYTHON"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     pythons = dict.fromkeys(FRAMEWORKS, sys.executable)
@@ -29,7 +34,11 @@ def main():
     facts = {}
     for _ in range(options.rounds):
         for name in list(FRAMEWORKS):
-            out = subprocess.run([pythons[name], str(HERE / "tasks.py"), name, *options.tasks], capture_output=True, text=True)
+            out = subprocess.run(
+                [pythons[name], str(HERE / "tasks.py"), name, *options.tasks],
+                capture_output=True,
+                text=True,
+            )
             if out.returncode:
                 reason = out.stderr.strip().splitlines()[-1] if out.stderr.strip() else "no output"
                 print(f"without {name}: {reason}", file=sys.stderr)
@@ -46,8 +55,12 @@ def main():
     for (label, unit), row in results.items():
         medians = {n: statistics.median(v) for n, v in row.items()}
         others = [v for n, v in medians.items() if n != "lazulite"]
-        ratio = f"{min(others) / medians['lazulite']:.2f}" if others and "lazulite" in medians else ""
-        cells = "".join(f"{medians[n]:>11.2f}" if n in medians else f"{'-':>11}" for n in FRAMEWORKS)
+        ratio = (
+            f"{min(others) / medians['lazulite']:.2f}" if others and "lazulite" in medians else ""
+        )
+        cells = "".join(
+            f"{medians[n]:>11.2f}" if n in medians else f"{'-':>11}" for n in FRAMEWORKS
+        )
         print(f"{label + ' (' + unit + ')':<{width}}{cells}   {ratio}")
 
 

@@ -1,4 +1,5 @@
-"""Times the tasks of one framework in this process: `python tasks.py FRAMEWORK [TASK ...]` prints JSON.
+"""Times the tasks of one framework in this process: `python tasks.py FRAMEWORK [TASK ...]` prints
+JSON.
 
 Every task is a function that returns a thunk; the thunk does one unit of work and waits for it.
 """
@@ -14,7 +15,13 @@ import ops  # noqa: F401  (registers its tasks)
 import transforms  # noqa: F401
 from apis import TASKS, framework
 
-MODULES = {"lazulite": "lazulite.core", "mlx": "mlx.core", "torch": "torch", "jax": "jax", "numpy": "numpy"}
+MODULES = {
+    "lazulite": "lazulite.core",
+    "mlx": "mlx.core",
+    "torch": "torch",
+    "jax": "jax",
+    "numpy": "numpy",
+}
 SCALE = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 
 
@@ -32,7 +39,11 @@ def measure(thunk, seconds=0.6, least=5):
 def import_time(name):
     code = f"import time; t = time.perf_counter(); import {MODULES[name]}; print(time.perf_counter() - t)"
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    run = lambda: float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout)  # noqa: E731
+    run = lambda: float(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
+        ).stdout
+    )  # noqa: E731
     run()
     return statistics.median(run() for _ in range(5))
 
@@ -46,7 +57,10 @@ def main():
             continue
         made = make(api)
         if made is not None:
-            out[label] = [measure(made, least=patience) * SCALE[unit] / count if count else made, unit]
+            out[label] = [
+                measure(made, least=patience) * SCALE[unit] / count if count else made,
+                unit,
+            ]
     if name == "lazulite":
         out["isa"] = [api.mx.device_info()["architecture"], ""]
         out["threads"] = [api.mx.num_threads(), ""]

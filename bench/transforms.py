@@ -68,7 +68,8 @@ def cached_call(api):
 
 @task("compile: cached call with 1000 entries", "us", 100)
 def full_cache(api):
-    if isinstance(api, (Numpy, Torch)) or is_mlx(api):  # torch.compile keeps a few; MLX runs a compiler for each
+    # torch.compile keeps a few; MLX runs a compiler for each
+    if isinstance(api, (Numpy, Torch)) or is_mlx(api):
         return None
     x = api.data(4, 4)
     warnings.simplefilter("ignore")
@@ -114,7 +115,11 @@ def lstm_loss(api):
             ys = lib.stack(ys)
         return (ys * ys).sum()
 
-    return loss, [api.data(HIDDEN, 4 * HIDDEN) * 0.1, api.data(HIDDEN, 4 * HIDDEN) * 0.1, api.data(STEPS, BATCH, HIDDEN)]
+    return loss, [
+        api.data(HIDDEN, 4 * HIDDEN) * 0.1,
+        api.data(HIDDEN, 4 * HIDDEN) * 0.1,
+        api.data(STEPS, BATCH, HIDDEN),
+    ]
 
 
 def torch_lstm(api, backward):
@@ -150,9 +155,13 @@ for backward, label in ((False, "forward"), (True, "gradient")):
 @task("1000 steps of sin(x) * 2 + 1, 100 elements", "us")
 def tiny_steps(api):
     if isinstance(api, Jax):
-        f = api.jax.jit(lambda v: api.jax.lax.fori_loop(0, 1000, lambda i, v: api.lib.sin(v) * 2 + 1, v))
+        f = api.jax.jit(
+            lambda v: api.jax.lax.fori_loop(0, 1000, lambda i, v: api.lib.sin(v) * 2 + 1, v)
+        )
     elif isinstance(api, Mx) and hasattr(api.mx, "fori_loop"):
-        f = api.mx.compile(lambda v: api.mx.fori_loop(0, 1000, lambda i, v: api.mx.sin(v) * 2 + 1, v))
+        f = api.mx.compile(
+            lambda v: api.mx.fori_loop(0, 1000, lambda i, v: api.mx.sin(v) * 2 + 1, v)
+        )
     else:
         return None
     x = api.data(100)
@@ -160,7 +169,8 @@ def tiny_steps(api):
 
 
 def mlp_peak(api, segment):
-    """Megabytes that the gradient of 24 layers gelu(x @ w) needs at most, with checkpoints of `segment` layers."""
+    """Megabytes that the gradient of 24 layers gelu(x @ w) needs at most, with checkpoints of
+    `segment` layers."""
     if not isinstance(api, (Mx, Jax)):
         return None
     ws = [api.data(256, 256) * 0.06 for _ in range(24)]

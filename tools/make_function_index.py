@@ -1,4 +1,5 @@
-"""Writes docs/functions.md from what the package says of itself: signature, meaning and example of every function.
+"""Writes docs/functions.md from what the package says of itself: signature, meaning and example of
+every function.
 
     python tools/make_function_index.py            writes the page
     python tools/make_function_index.py --check    fails when the page is not what it would write
@@ -27,7 +28,9 @@ numbers are taken too; they have the dtype of their company.
 """
 
 
-HEADING = re.compile(r"^(Args|Returns|Raises|Example|Examples|Attributes|Parameters|Note|References):{1,2}$")
+HEADING = re.compile(
+    r"^(Args|Returns|Raises|Example|Examples|Attributes|Parameters|Note|References):{1,2}$"
+)
 
 
 def as_list(lines):
@@ -48,20 +51,28 @@ def formulas(text):
     """`.. math::` and `:math:` as Markdown writes them."""
     def block(found):
         body = (found[1].strip() + "\n" + textwrap.dedent(found[2]).strip()).strip()
-        return "\n```math\n" + (f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}" if "&" in body else body) + "\n```\n\n"
+        return (
+            "\n```math\n"
+            + (f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}" if "&" in body else body)
+            + "\n```\n\n"
+        )
 
     text = re.sub(r"^\.\. math::(.*)\n((?:\n| +.*(?:\n|$))*)", block, text + "\n", flags=re.M)
     return re.sub(r":math:`([^`]*)`", r"$`\1`$", text)
 
 
 def as_markdown(doc):
-    """(meaning, example) of a docstring: sections become lists, markup of other tools becomes code."""
+    """(meaning, example) of a docstring: sections become lists, markup of other tools becomes
+    code."""
     meaning, example, section, held = [], [], "", []
 
     def close():
         if section:
-            meaning.extend(["", section + ":", "", *as_list(held), ""] if section in ("Args", "Raises", "Attributes") else
-                           ["", section + ":", *textwrap.dedent("\n".join(held)).splitlines()])
+            meaning.extend(
+                ["", section + ":", "", *as_list(held), ""]
+                if section in ("Args", "Raises", "Attributes")
+                else ["", section + ":", *textwrap.dedent("\n".join(held)).splitlines()]
+            )
         held.clear()
 
     for line in inspect.cleandoc(doc or "").splitlines():
@@ -121,14 +132,20 @@ def call_of(name, value):
         return name
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     result = signature.return_annotation
-    tail = "" if inspect.isclass(value) or result in (signature.empty, None, "None") else f" -> {shown(result)}"
+    tail = (
+        ""
+        if inspect.isclass(value) or result in (signature.empty, None, "None")
+        else f" -> {shown(result)}"
+    )
     return f"{name}{signature.replace(parameters=bare, return_annotation=signature.empty)}{tail}"
 
 
 def rows(module, prefix):
     for row in _core._table():
         if row["module"] == module and not row["name"].startswith("_"):
-            yield Entry(prefix, row["name"], f"{row['signature']} -> {row['types'][-1]}", row["doc"])
+            yield Entry(
+                prefix, row["name"], f"{row['signature']} -> {row['types'][-1]}", row["doc"]
+            )
 
 
 def members(module, prefix, names=None):
@@ -172,7 +189,11 @@ def text():
         bodies.append(f"## {title}\n")
         if title.startswith("Methods"):
             names = sorted({row["name"] for row in _core._table() if row["method"]})
-            bodies.append("These functions are methods too, with the array as first argument: " + ", ".join(f"`{n}`" for n in names) + ".\n")
+            bodies.append(
+                "These functions are methods too, with the array as first argument: "
+                + ", ".join(f"`{n}`" for n in names)
+                + ".\n"
+            )
         bodies += [e.text() for e in entries]
     return "\n".join(out + bodies)
 
@@ -180,5 +201,9 @@ def text():
 if __name__ == "__main__":
     wanted = text()
     if "--check" in sys.argv:
-        sys.exit(0 if PAGE.exists() and PAGE.read_text() == wanted else "the function index is out of date: run tools/make_function_index.py")
+        sys.exit(
+            0
+            if PAGE.exists() and PAGE.read_text() == wanted
+            else "the function index is out of date: run tools/make_function_index.py"
+        )
     PAGE.write_text(wanted)

@@ -9,7 +9,8 @@
 
 namespace lazulite {
 
-// name, C++ type, bytes, kind (b bool, u unsigned, i signed, f floating, c complex); in order of promotion
+// name, C++ type, bytes, kind (b bool, u unsigned, i signed, f floating, c complex); in order of
+// promotion
 #define LAZULITE_DTYPES(X)                     \
   X(bool_, bool, 1, 'b')                       \
   X(uint8, uint8_t, 1, 'u')                    \
@@ -59,7 +60,9 @@ constexpr bool is_floating(Dtype t) { return kind_of(t) == 'f'; }
 constexpr bool is_complex(Dtype t) { return kind_of(t) == 'c'; }
 constexpr bool is_inexact(Dtype t) { return is_floating(t) || is_complex(t); }
 constexpr bool is_half(Dtype t) { return t == float16 || t == bfloat16; }
-constexpr Dtype compute_type(Dtype t) { return is_half(t) ? float32 : t; }  // halves live as float32
+constexpr Dtype compute_type(Dtype t) {
+  return is_half(t) ? float32 : t;
+}  // halves live as float32
 constexpr Dtype real_type(Dtype t) {
   return t == complex64 ? float32 : t == complex128 ? float64 : t;
 }
@@ -84,10 +87,11 @@ constexpr DtypeSet of_kinds(std::string_view kinds) {
     if (kinds.find(dtype_info[i].kind) != std::string_view::npos) set = set | only(Dtype(i));
   return set;
 }
-inline constexpr DtypeSet bools = of_kinds("b"), integers = of_kinds("ui"), integrals = of_kinds("bui"),
-                          floats = of_kinds("f"), complexes = of_kinds("c"), inexacts = of_kinds("fc"),
-                          numbers = of_kinds("uifc"), reals = of_kinds("uif"), ordered = of_kinds("buif"),
-                          everything = of_kinds("buifc");
+inline constexpr DtypeSet bools = of_kinds("b"), integers = of_kinds("ui"),
+                          integrals = of_kinds("bui"), floats = of_kinds("f"),
+                          complexes = of_kinds("c"), inexacts = of_kinds("fc"),
+                          numbers = of_kinds("uifc"), reals = of_kinds("uif"),
+                          ordered = of_kinds("buif"), everything = of_kinds("buifc");
 
 // Categories for issubdtype, as in NumPy's hierarchy.
 enum class DtypeCategory : uint8_t {

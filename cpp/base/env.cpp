@@ -38,9 +38,10 @@ std::optional<int64_t> integer(const char* name, int64_t least, int64_t most) {
   errno = 0;
   const long long number = std::strtoll(value->c_str(), &end, 10);
   if (!errno && !*end && number >= least && number <= most) return number;
-  complain(name, least == INT64_MIN ? "a whole number"
+  complain(name, least == INT64_MIN  ? "a whole number"
                  : most == INT64_MAX ? "a whole number from " + std::to_string(least)
-                                     : "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+                                     : "a whole number from " + std::to_string(least) + " to " +
+                                           std::to_string(most));
   return std::nullopt;
 }
 
@@ -69,7 +70,8 @@ std::optional<std::string> choice(const char* name, std::initializer_list<const 
 void complain(const char* name, const std::string& expected) {
   const std::lock_guard guard(known().mutex);
   if (!known().names.insert(name).second) return;
-  std::string all = "[" + std::string(name) + "] ignored: got '" + text(name).value_or("") + "', expected " + expected;
+  std::string all = "[" + std::string(name) + "] ignored: got '" + text(name).value_or("") +
+                    "', expected " + expected;
   for (char& c : all)
     if (c < ' ' || c > '~') c = '?';  // any bytes can stand in a variable
   known().waiting.push_back(std::move(all));

@@ -1,5 +1,5 @@
-// Environment variables. What does not make sense is ignored: the default holds, and complaints() says so once,
-// which Python turns into warnings at import. Nothing here raises.
+// Environment variables. What does not make sense is ignored: the default holds, and complaints()
+// says so once, which Python turns into warnings at import. Nothing here raises.
 #pragma once
 #include <cstdint>
 #include <initializer_list>
@@ -10,8 +10,10 @@
 namespace lazulite::env {
 
 std::optional<std::string> text(const char* name);  // unset or empty: nothing
-std::optional<int64_t> integer(const char* name, int64_t least = INT64_MIN, int64_t most = INT64_MAX);
-bool flag(const char* name, bool otherwise = false);  // 1, true, on, yes; 0, false, off, no; in any case
+std::optional<int64_t> integer(const char* name, int64_t least = INT64_MIN,
+                               int64_t most = INT64_MAX);
+bool flag(const char* name,
+          bool otherwise = false);  // 1, true, on, yes; 0, false, off, no; in any case
 // One of the names; anything else: nothing.
 std::optional<std::string> choice(const char* name, std::initializer_list<const char*> names);
 

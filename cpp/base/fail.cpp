@@ -12,7 +12,8 @@ void fail_with(Kind kind, std::string_view op, std::string text) {
 
 Error Error::named(std::string_view function) const {
   const size_t end = text_.find(']');
-  if (deferred_ || function.empty() || text_.empty() || text_[0] != '[' || end == std::string::npos) return *this;
+  if (deferred_ || function.empty() || text_.empty() || text_[0] != '[' || end == std::string::npos)
+    return *this;
   Error other = *this;
   other.text_.replace(1, end - 1, function);
   return other;

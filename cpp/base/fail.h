@@ -20,7 +20,8 @@ enum class Kind : unsigned char {
   file,      // FileNotFoundError (also a RuntimeError)
   format,    // ValueError (also a RuntimeError): a file that cannot be read
   linalg,    // LinAlgError
-  tracer,    // TracerError, a ValueError and a RuntimeError: a value that exists only while a function is traced
+  tracer,    // TracerError, a ValueError and a RuntimeError: a value that exists only while a
+             // function is traced
 };
 
 class Error : public std::exception {
@@ -29,7 +30,8 @@ class Error : public std::exception {
   const char* what() const noexcept override { return text_.c_str(); }
   Kind kind() const noexcept { return kind_; }
   const std::string& text() const noexcept { return text_; }
-  // The same under the name of the function that the user called, unless it was raised by an evaluation.
+  // The same under the name of the function that the user called, unless it was raised by an
+  // evaluation.
   Error named(std::string_view function) const;
   // Raised by the evaluation of something that was recorded earlier: it keeps its name.
   Error deferred() const {
@@ -46,7 +48,8 @@ class Error : public std::exception {
 
 [[noreturn]] void fail_with(Kind kind, std::string_view op, std::string text);
 
-// fail(Kind::value, "reshape", "sizes differ: got ", a, ", expected ", b) throws "[reshape] sizes differ: ...".
+// fail(Kind::value, "reshape", "sizes differ: got ", a, ", expected ", b) throws "[reshape] sizes
+// differ: ...".
 template <class... Parts>
 [[noreturn]] void fail(Kind kind, std::string_view op, const Parts&... parts) {
   std::ostringstream text;

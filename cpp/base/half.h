@@ -40,7 +40,8 @@ inline float round_to_odd(double d) {
   if (double(f) == d || d != d) return f;
   uint32_t bits = std::bit_cast<uint32_t>(f);
   const bool away = (double(f) > d) == (d > 0);
-  if ((bits & 0x7fffffff) == 0x7f800000) return std::bit_cast<float>((bits & 0x80000000) | 0x7f7fffff);
+  if ((bits & 0x7fffffff) == 0x7f800000)
+    return std::bit_cast<float>((bits & 0x80000000) | 0x7f7fffff);
   if (away) --bits;
   return std::bit_cast<float>(bits | 1);
 }

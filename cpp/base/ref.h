@@ -36,7 +36,9 @@ class Ref {
   void reset() {
     // Who holds the only count needs no atomic subtraction: nobody else can make another.
     if (T* p = std::exchange(p_, nullptr))
-      if (p->refs.load(std::memory_order_acquire) == 1 || p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) drop(p);
+      if (p->refs.load(std::memory_order_acquire) == 1 ||
+          p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        drop(p);
   }
   T* get() const { return p_; }
   T* operator->() const { return p_; }

@@ -89,13 +89,17 @@ void Scalar::check_fits(Dtype t, std::string_view op) const {
   bool fits;
   if (kind() == 'u') fits = t == uint64;
   else if (is_unsigned(t)) fits = wrapped() >= 0 && (bits == 64 || wrapped() >> bits == 0);
-  else fits = bits == 64 || (wrapped() >= -(int64_t(1) << (bits - 1)) && wrapped() < int64_t(1) << (bits - 1));
-  if (!fits) fail(Kind::overflow, op, "number does not fit: got ", *this, ", expected a value of ", t);
+  else
+    fits = bits == 64 ||
+           (wrapped() >= -(int64_t(1) << (bits - 1)) && wrapped() < int64_t(1) << (bits - 1));
+  if (!fits)
+    fail(Kind::overflow, op, "number does not fit: got ", *this, ", expected a value of ", t);
 }
 
 void Scalar::check_converts(Dtype t, std::string_view op) const {
   check_fits(t, op);
-  if (kind() == 'c' && !is_complex(t)) fail(Kind::argument, op, "a complex number: got ", *this, ", expected a value of ", t);
+  if (kind() == 'c' && !is_complex(t))
+    fail(Kind::argument, op, "a complex number: got ", *this, ", expected a value of ", t);
   if (kind() != 'f' || !is_integer(t)) return;
   const int bits = int(size_of(t)) * 8;
   const double v = std::trunc(real()), low = is_unsigned(t) ? 0 : -std::ldexp(1, bits - 1);
@@ -107,12 +111,16 @@ namespace {
 template <class T>
 T as(const Scalar& s) {
   if constexpr (std::is_same_v<T, bool>) return s.truth();
-  else if constexpr (std::is_same_v<T, std::complex<float>>) return T(s.kind() == 'c' ? float(s.complex().real()) : as<float>(s), float(s.complex().imag()));
+  else if constexpr (std::is_same_v<T, std::complex<float>>)
+    return T(s.kind() == 'c' ? float(s.complex().real()) : as<float>(s), float(s.complex().imag()));
   else if constexpr (std::is_same_v<T, std::complex<double>>) return s.complex();
-  else if constexpr (std::is_integral_v<T>) return s.kind() == 'f' || s.kind() == 'c' ? convert_number<T>(s.real()) : T(s.wrapped());
+  else if constexpr (std::is_integral_v<T>)
+    return s.kind() == 'f' || s.kind() == 'c' ? convert_number<T>(s.real()) : T(s.wrapped());
   else if constexpr (std::is_same_v<T, double>) return s.real();
   else if constexpr (std::is_same_v<T, float>)
-    return s.kind() == 'i' ? float(s.wrapped()) : s.kind() == 'u' ? float(uint64_t(s.wrapped())) : float(s.real());
+    return s.kind() == 'i'   ? float(s.wrapped())
+           : s.kind() == 'u' ? float(uint64_t(s.wrapped()))
+                             : float(s.real());
   else return T(s.real());
 }
 }  // namespace
@@ -144,7 +152,9 @@ std::ostream& operator<<(std::ostream& out, const Scalar& s) {
     case 'i': return out << s.wrapped();
     case 'u': return out << uint64_t(s.wrapped());
     case 'f': return out << s.real();
-    default: return out << s.complex().real() << (s.complex().imag() < 0 ? "" : "+") << s.complex().imag() << "j";
+    default:
+      return out << s.complex().real() << (s.complex().imag() < 0 ? "" : "+") << s.complex().imag()
+                 << "j";
   }
 }
 

@@ -36,7 +36,8 @@ class Scalar {
   Dtype beside(Dtype t) const;
   // Raises overflow when an int does not fit an integer dtype; floats and complex are not asked.
   void check_fits(Dtype t, std::string_view op) const;
-  // The same, and for an integer dtype floats must fit when truncated; complex fits complex alone (type error).
+  // The same, and for an integer dtype floats must fit when truncated; complex fits complex alone
+  // (type error).
   void check_converts(Dtype t, std::string_view op) const;
   // The value rounded once to t, written to memory of size_of(t) bytes; complex to real drops imag.
   void write(Dtype t, void* out) const;

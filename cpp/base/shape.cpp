@@ -14,19 +14,22 @@ int64_t size_of(const Shape& shape) {
   if (zero) return 0;
   for (int64_t d : shape)
     if (__builtin_mul_overflow(n, d, &n))
-      fail(Kind::memory, "shape", "too many elements: got shape ", shape, ", expected fewer than 2^63");
+      fail(Kind::memory, "shape", "too many elements: got shape ", shape,
+           ", expected fewer than 2^63");
   return n;
 }
 
 int64_t sum_of_sizes(int64_t a, int64_t b, std::string_view op) {
   int64_t n;
-  if (__builtin_add_overflow(a, b, &n)) fail(Kind::memory, op, "too large: got a size of ", a, " + ", b, ", expected less than 2^63");
+  if (__builtin_add_overflow(a, b, &n))
+    fail(Kind::memory, op, "too large: got a size of ", a, " + ", b, ", expected less than 2^63");
   return n;
 }
 
 int64_t product_of_sizes(int64_t a, int64_t b, std::string_view op) {
   int64_t n;
-  if (__builtin_mul_overflow(a, b, &n)) fail(Kind::memory, op, "too large: got a size of ", a, " * ", b, ", expected less than 2^63");
+  if (__builtin_mul_overflow(a, b, &n))
+    fail(Kind::memory, op, "too large: got a size of ", a, " * ", b, ", expected less than 2^63");
   return n;
 }
 
@@ -35,7 +38,8 @@ void refuse_shape(const Shape& shape, Dtype type, std::string_view op) {
     fail(Kind::value, op, "too many axes: got ", shape.size(), ", expected at most ", max_axes);
   for (int64_t n : shape)
     if (n < 0) fail(Kind::value, op, "negative size: got shape ", shape);
-  fail(Kind::memory, op, "too large: got shape ", shape, " of ", type, ", expected fewer than 2^63 bytes");
+  fail(Kind::memory, op, "too large: got shape ", shape, " of ", type,
+       ", expected fewer than 2^63 bytes");
 }
 
 Strides dense_strides(const Shape& shape) {

@@ -19,8 +19,9 @@ struct Axes : SmallVector<int> {
   using SmallVector::SmallVector;
 };
 
-// Sizes. Element and byte counts of every array fit 63 bits and its axes are few: record checks what ops make, and
-// who computes a size does it by these. A memory error names op, shape and dtype.
+// Sizes. Element and byte counts of every array fit 63 bits and its axes are few: record checks
+// what ops make, and who computes a size does it by these. A memory error names op, shape and
+// dtype.
 inline constexpr int max_axes = 64;
 int64_t size_of(const Shape&);                          // product; raises memory beyond 2^63
 int64_t sum_of_sizes(int64_t, int64_t, std::string_view op);      // raises memory beyond 2^63
@@ -36,8 +37,9 @@ inline void check_shape(const Shape& shape, Dtype type, std::string_view op) {
   if (negative || (large && !empty)) refuse_shape(shape, type, op);
 }
 Strides dense_strides(const Shape&);                    // row-major, in elements
-bool is_dense(const Shape&, const Strides&);            // row-major without gaps (axes of size 1 are free)
-bool overlaps_itself(const Shape&, const Strides&);     // some element may be reached twice (broadcast)
+bool is_dense(const Shape&, const Strides&);  // row-major without gaps (axes of size 1 are free)
+bool overlaps_itself(const Shape&,
+                     const Strides&);  // some element may be reached twice (broadcast)
 
 // The common shape, or an error that names op and both shapes.
 Shape broadcast_shapes(const Shape&, const Shape&, std::string_view op);

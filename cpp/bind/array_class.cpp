@@ -48,7 +48,9 @@ void dealloc(PyObject* self) {
 PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"val", "dtype", nullptr};
   PyObject *value, *dtype = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:array", const_cast<char**>(names), &value, &dtype)) return nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:array", const_cast<char**>(names), &value,
+                                   &dtype))
+    return nullptr;
   return guarded([&]() -> PyObject* {
     array made = make_array(value, to_dtype(dtype));
     PyArray* o = make_object(type);
@@ -59,31 +61,38 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   });
 }
 
-bool type_has(PyObject* o, const char* name) { return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), name); }
+bool type_has(PyObject* o, const char* name) {
+  return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), name);
+}
 
-// Operators take what functions take. What puts labels on arrays (pandas) computes with them itself.
+// Operators take what functions take. What puts labels on arrays (pandas) computes with them
+// itself.
 bool fits(PyObject* o) {
   if (is_array(o) || is_operand_number(o) || is_number(o)) return true;
   if (type_has(o, "__pandas_priority__")) return false;
-  return PyObject_CheckBuffer(o) || has_dlpack(o) || type_has(o, "__array__") || type_has(o, "__array_interface__");
+  return PyObject_CheckBuffer(o) || has_dlpack(o) || type_has(o, "__array__") ||
+         type_has(o, "__array_interface__");
 }
 
 PyObject* refuse(PyObject* a, PyObject* b) {
-  PyErr_Format(PyExc_ValueError, "cannot operate on %s and %s: expected arrays or numbers", Py_TYPE(a)->tp_name, Py_TYPE(b)->tp_name);
+  PyErr_Format(PyExc_ValueError, "cannot operate on %s and %s: expected arrays or numbers",
+               Py_TYPE(a)->tp_name, Py_TYPE(b)->tp_name);
   return nullptr;
 }
-// A class that defines this operator is asked when it stands on the right; None makes a TypeError, and
-// anything else a ValueError.
+// A class that defines this operator is asked when it stands on the right; None makes a TypeError,
+// and anything else a ValueError.
 template <auto slot>
 PyObject* no_operand(PyObject* a, PyObject* b) {
   PyObject* const other = fits(a) ? b : a;
   PyTypeObject* const type = Py_TYPE(other);
-  const bool answers = other == b && (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_as_number && type->tp_as_number->*slot;
+  const bool answers = other == b && (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_as_number &&
+                       type->tp_as_number->*slot;
   if (other == Py_None || answers) Py_RETURN_NOTIMPLEMENTED;
   return refuse(a, b);
 }
 
-// Binary functions as types: rows of the elementwise family, whose plain cases go straight, and others.
+// Binary functions as types: rows of the elementwise family, whose plain cases go straight, and
+// others.
 template <class R>
 struct Elementwise {
   static array call(PyObject* a, PyObject* b) {
@@ -124,7 +133,8 @@ PyObject* inplace_slot(PyObject* a, PyObject* b) {
 array Product::call(PyObject* x, PyObject* y) {
   const Operand a = to_operand(x, "matmul"), b = to_operand(y, "matmul");
   if (!a.is_array() || !b.is_array())
-    fail(Kind::value, "matmul", "a number: got ", a.is_array() ? b.scalar() : a.scalar(), ", expected arrays with one axis or more");
+    fail(Kind::value, "matmul", "a number: got ", a.is_array() ? b.scalar() : a.scalar(),
+         ", expected arrays with one axis or more");
   return matmul(a.get(), b.get(), default_stream());
 }
 
@@ -135,7 +145,9 @@ PyObject* power_slot(PyObject* a, PyObject* b, PyObject* modulo) {
   }
   return binary_slot<Elementwise<Power>, &PyNumberMethods::nb_power>(a, b);
 }
-PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) { return inplace_slot<Elementwise<Power>, &PyNumberMethods::nb_power>(a, b); }
+PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) {
+  return inplace_slot<Elementwise<Power>, &PyNumberMethods::nb_power>(a, b);
+}
 
 PyObject* divmod_slot(PyObject* a, PyObject* b) {
   PyObject* q = binary_slot<Elementwise<FloorDivide>, &PyNumberMethods::nb_divmod>(a, b);
@@ -154,7 +166,9 @@ PyObject* divmod_slot(PyObject* a, PyObject* b) {
 PyObject* negative_slot(PyObject* a) { return guarded([&] { return wrap(negative(unwrap(a))); }); }
 PyObject* positive_slot(PyObject* a) { return wrap(unwrap(a)); }
 PyObject* absolute_slot(PyObject* a) { return guarded([&] { return wrap(abs(unwrap(a))); }); }
-PyObject* invert_slot(PyObject* a) { return guarded([&] { return wrap(bitwise_invert(unwrap(a))); }); }
+PyObject* invert_slot(PyObject* a) {
+  return guarded([&] { return wrap(bitwise_invert(unwrap(a))); });
+}
 int bool_slot(PyObject* a) {
   try {
     return unwrap(a).item().truth();
@@ -166,7 +180,8 @@ int bool_slot(PyObject* a) {
 PyObject* int_slot(PyObject* a) {
   return guarded([&] {
     PyObject* number = to_number(unwrap(a).item());
-    PyObject* whole = PyComplex_Check(number) ? PyErr_SetString(PyExc_TypeError, "complex to int"), nullptr : PyNumber_Long(number);
+    PyObject *whole = PyComplex_Check(number) ? PyErr_SetString(PyExc_TypeError, "complex to int"),
+             nullptr                          : PyNumber_Long(number);
     Py_DECREF(number);
     return whole;
   });
@@ -178,7 +193,8 @@ PyObject* index_slot(PyObject* a) {
   return guarded([&] {
     const array x = unwrap(a);
     if (x.ndim() != 0 || !is_integral(x.dtype()))
-      fail(Kind::type, "index", "not a 0-d integer array: got shape ", x.shape(), " and dtype ", x.dtype());
+      fail(Kind::type, "index", "not a 0-d integer array: got shape ", x.shape(), " and dtype ",
+           x.dtype());
     return to_number(x.item());
   });
 }
@@ -187,7 +203,8 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
   if (!fits(b)) {
     // Not equal unless the other says so; an order only where the other's class defines one.
     const PyTypeObject* type = Py_TYPE(b);
-    const bool answers = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_richcompare != PyBaseObject_Type.tp_richcompare;
+    const bool answers = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) &&
+                         type->tp_richcompare != PyBaseObject_Type.tp_richcompare;
     if (op == Py_EQ || op == Py_NE || b == Py_None || answers) Py_RETURN_NOTIMPLEMENTED;
     return refuse(a, b);
   }
@@ -203,7 +220,9 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
   });
 }
 
-Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4); }  // by identity
+Py_hash_t hash(PyObject* self) {
+  return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4);
+}  // by identity
 
 Py_ssize_t length(PyObject* self) {
   const array& a = peek(self);
@@ -274,23 +293,38 @@ PyObject* repr(PyObject* self) {
 PyObject* shape_tuple(const array& a) {
   const Shape& shape = a.shape();
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
-  for (size_t i = 0; i < shape.size(); ++i) PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
+  for (size_t i = 0; i < shape.size(); ++i)
+    PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
   return tuple;
 }
 PyObject* get_shape(PyObject* self, void*) { return shape_tuple(peek(self)); }
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(peek(self).ndim()); }
 PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(peek(self).size()); }
 PyObject* get_dtype(PyObject* self, void*) { return from_dtype(peek(self).dtype()); }
-PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(size_of(peek(self).dtype())); }
+PyObject* get_itemsize(PyObject* self, void*) {
+  return PyLong_FromLongLong(size_of(peek(self).dtype()));
+}
 PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(peek(self).nbytes()); }
-PyObject* get_T(PyObject* self, void*) { return guarded([&] { return wrap(transpose(unwrap(self))); }); }
-PyObject* get_mT(PyObject* self, void*) { return guarded([&] { return wrap(matrix_transpose(unwrap(self))); }); }
-PyObject* get_real(PyObject* self, void*) { return guarded([&] { return wrap(real(unwrap(self))); }); }
-PyObject* get_imag(PyObject* self, void*) { return guarded([&] { return wrap(imag(unwrap(self))); }); }
+PyObject* get_T(PyObject* self, void*) {
+  return guarded([&] { return wrap(transpose(unwrap(self))); });
+}
+PyObject* get_mT(PyObject* self, void*) {
+  return guarded([&] { return wrap(matrix_transpose(unwrap(self))); });
+}
+PyObject* get_real(PyObject* self, void*) {
+  return guarded([&] { return wrap(real(unwrap(self))); });
+}
+PyObject* get_imag(PyObject* self, void*) {
+  return guarded([&] { return wrap(imag(unwrap(self))); });
+}
 PyObject* get_priority(PyObject*, void*) { return PyFloat_FromDouble(1000.0); }
 
-PyObject* method_item(PyObject* self, PyObject*) { return guarded([&] { return to_number(unwrap(self).item()); }); }
-PyObject* method_tolist(PyObject* self, PyObject*) { return guarded([&] { return to_list(unwrap(self)); }); }
+PyObject* method_item(PyObject* self, PyObject*) {
+  return guarded([&] { return to_number(unwrap(self).item()); });
+}
+PyObject* method_tolist(PyObject* self, PyObject*) {
+  return guarded([&] { return to_list(unwrap(self)); });
+}
 PyObject* method_complex(PyObject* self, PyObject*) {
   return guarded([&] {
     const auto c = unwrap(self).item().complex();
@@ -301,7 +335,8 @@ PyObject* method_copy(PyObject* self, PyObject*) { return wrap(unwrap(self)); }
 PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"dtype", "copy", nullptr};
   PyObject *dtype = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(names), &dtype, &copy)) return nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(names), &dtype, &copy))
+    return nullptr;
   PyObject* numpy = PyImport_ImportModule("numpy");
   if (!numpy) return nullptr;
   return guarded([&]() -> PyObject* {
@@ -314,7 +349,9 @@ PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
       Py_XDECREF(module);
       PyErr_Clear();
     }
-    PyObject* source = a.dtype() != bfloat16 ? Py_NewRef(self) : wrap(brain ? lazulite::view(a, uint16) : astype(a, float32));
+    PyObject* source = a.dtype() != bfloat16
+                           ? Py_NewRef(self)
+                           : wrap(brain ? lazulite::view(a, uint16) : astype(a, float32));
     PyObject* memory = PyMemoryView_FromObject(source);
     Py_DECREF(source);
     PyObject* made = memory ? PyObject_CallMethod(numpy, "asarray", "O", memory) : nullptr;
@@ -342,7 +379,8 @@ PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* method_reduce(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     const array a = contiguous(unwrap(self));
-    PyObject* bytes = PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
+    PyObject* bytes =
+        PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
     PyObject* module = PyImport_ImportModule("lazulite.core._core");
     PyObject* build = module ? PyObject_GetAttrString(module, "_unpickle") : nullptr;
     Py_XDECREF(module);
@@ -363,7 +401,8 @@ PyObject* method_format(PyObject* self, PyObject* spec) {
       return text;
     }
     if (PyUnicode_GetLength(spec) > 0)
-      fail(Kind::type, "format", "a format for an array of shape ", a.shape(), ": expected one element");
+      fail(Kind::type, "format", "a format for an array of shape ", a.shape(),
+           ": expected one element");
     return repr(self);
   });
 }
@@ -374,15 +413,19 @@ PyObject* method_round(PyObject* self, PyObject* args) {
 }
 
 PyObject* get_at(PyObject* self, void*) { return guarded([&] { return make_at(self); }); }
-PyObject* get_device(PyObject* self, void*) { return guarded([&] { return from_device(peek(self).node()->stream.device); }); }
+PyObject* get_device(PyObject* self, void*) {
+  return guarded([&] { return from_device(peek(self).node()->stream.device); });
+}
 PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"stream", "max_version", "dl_device", "copy", nullptr};
   PyObject *stream = Py_None, *version = Py_None, *device = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", const_cast<char**>(names), &stream, &version, &device, &copy))
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", const_cast<char**>(names),
+                                   &stream, &version, &device, &copy))
     return nullptr;
   return guarded([&]() -> PyObject* {
     long major = 0;
-    if (PyTuple_Check(version) && PyTuple_GET_SIZE(version) == 2) major = PyLong_AsLong(PyTuple_GET_ITEM(version, 0));
+    if (PyTuple_Check(version) && PyTuple_GET_SIZE(version) == 2)
+      major = PyLong_AsLong(PyTuple_GET_ITEM(version, 0));
     return to_dlpack(self, major >= 1, copy == Py_True);
   });
 }
@@ -393,7 +436,9 @@ PyObject* method_bytes(PyObject* self, PyObject*) {
     return PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
   });
 }
-PyObject* method_namespace(PyObject*, PyObject*, PyObject*) { return PyImport_ImportModule("lazulite.core"); }
+PyObject* method_namespace(PyObject*, PyObject*, PyObject*) {
+  return PyImport_ImportModule("lazulite.core");
+}
 PyObject* method_getstate(PyObject* self, PyObject*) { return method_reduce(self, nullptr); }
 PyObject* method_setstate(PyObject* self, PyObject* state) {
   PyObject *build, *arguments;
@@ -405,8 +450,9 @@ PyObject* method_setstate(PyObject* self, PyObject* state) {
   Py_RETURN_NONE;
 }
 
-// ---- NumPy's protocol for its functions: what stands for an operator gives our arrays, anything else (with
-// out=, reductions, functions of one array) is NumPy's own, of arrays that show our memory.
+// ---- NumPy's protocol for its functions: what stands for an operator gives our arrays, anything
+// else (with out=, reductions, functions of one array) is NumPy's own, of arrays that show our
+// memory.
 struct Operator {
   const char* name;
   binaryfunc call;
@@ -414,19 +460,37 @@ struct Operator {
 template <class Row, auto slot>
 constexpr Operator as_operator() { return {Row::row.name, binary_slot<Elementwise<Row>, slot>}; }
 template <class Row>
-constexpr Operator comparison() { return {Row::row.name, [](PyObject* a, PyObject* b) { return guarded([&] { return wrap(Elementwise<Row>::call(a, b)); }); }}; }
+constexpr Operator comparison() {
+  return {Row::row.name, [](PyObject* a, PyObject* b) {
+            return guarded([&] { return wrap(Elementwise<Row>::call(a, b)); });
+          }};
+}
 constexpr Operator operators[] = {
-    as_operator<Add, &PyNumberMethods::nb_add>(), as_operator<Subtract, &PyNumberMethods::nb_subtract>(),
-    as_operator<Multiply, &PyNumberMethods::nb_multiply>(), as_operator<Divide, &PyNumberMethods::nb_true_divide>(),
-    as_operator<FloorDivide, &PyNumberMethods::nb_floor_divide>(), as_operator<Remainder, &PyNumberMethods::nb_remainder>(),
-    as_operator<BitwiseAnd, &PyNumberMethods::nb_and>(), as_operator<BitwiseOr, &PyNumberMethods::nb_or>(),
-    as_operator<BitwiseXor, &PyNumberMethods::nb_xor>(), as_operator<LeftShift, &PyNumberMethods::nb_lshift>(),
-    as_operator<RightShift, &PyNumberMethods::nb_rshift>(), as_operator<Power, &PyNumberMethods::nb_power>(),
-    comparison<Equal>(), comparison<NotEqual>(), comparison<Less>(), comparison<LessEqual>(), comparison<Greater>(), comparison<GreaterEqual>(),
-    {"matmul", binary_slot<Product, &PyNumberMethods::nb_matrix_multiply>}, {"divmod", divmod_slot},
+    as_operator<Add, &PyNumberMethods::nb_add>(),
+    as_operator<Subtract, &PyNumberMethods::nb_subtract>(),
+    as_operator<Multiply, &PyNumberMethods::nb_multiply>(),
+    as_operator<Divide, &PyNumberMethods::nb_true_divide>(),
+    as_operator<FloorDivide, &PyNumberMethods::nb_floor_divide>(),
+    as_operator<Remainder, &PyNumberMethods::nb_remainder>(),
+    as_operator<BitwiseAnd, &PyNumberMethods::nb_and>(),
+    as_operator<BitwiseOr, &PyNumberMethods::nb_or>(),
+    as_operator<BitwiseXor, &PyNumberMethods::nb_xor>(),
+    as_operator<LeftShift, &PyNumberMethods::nb_lshift>(),
+    as_operator<RightShift, &PyNumberMethods::nb_rshift>(),
+    as_operator<Power, &PyNumberMethods::nb_power>(),
+    comparison<Equal>(),
+    comparison<NotEqual>(),
+    comparison<Less>(),
+    comparison<LessEqual>(),
+    comparison<Greater>(),
+    comparison<GreaterEqual>(),
+    {"matmul", binary_slot<Product, &PyNumberMethods::nb_matrix_multiply>},
+    {"divmod", divmod_slot},
 };
 
-PyObject* as_numpy(PyObject* o) { return is_array(o) ? PyObject_CallMethod(o, "__array__", nullptr) : Py_NewRef(o); }
+PyObject* as_numpy(PyObject* o) {
+  return is_array(o) ? PyObject_CallMethod(o, "__array__", nullptr) : Py_NewRef(o);
+}
 PyObject* method_array_ufunc(PyObject*, PyObject* args, PyObject* kwargs) {
   const Py_ssize_t n = PyTuple_GET_SIZE(args);
   if (n < 2 || !PyUnicode_Check(PyTuple_GET_ITEM(args, 1))) {
@@ -434,13 +498,15 @@ PyObject* method_array_ufunc(PyObject*, PyObject* args, PyObject* kwargs) {
     return nullptr;
   }
   PyObject *ufunc = PyTuple_GET_ITEM(args, 0), *method = PyTuple_GET_ITEM(args, 1);
-  const bool plain = (!kwargs || PyDict_GET_SIZE(kwargs) == 0) && PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
+  const bool plain = (!kwargs || PyDict_GET_SIZE(kwargs) == 0) &&
+                     PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
   if (plain && n == 4) {
     PyObject* name = PyObject_GetAttrString(ufunc, "__name__");
     if (!name) return nullptr;
     binaryfunc call = nullptr;
     for (const Operator& o : operators)
-      if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name) == 0) call = o.call;
+      if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name) == 0)
+        call = o.call;
     Py_DECREF(name);
     if (call) return call(PyTuple_GET_ITEM(args, 2), PyTuple_GET_ITEM(args, 3));
   }
@@ -465,7 +531,8 @@ PyObject* method_array_ufunc(PyObject*, PyObject* args, PyObject* kwargs) {
         if (PyTuple_Check(value.ptr()))  // out=
           for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value.ptr()); ++i)
             if (is_array(PyTuple_GET_ITEM(value.ptr(), i)))
-              fail(Kind::type, "out", "got a Lazulite array, expected a NumPy array: x[...] = value writes to ours");
+              fail(Kind::type, "out",
+                   "got a Lazulite array, expected a NumPy array: x[...] = value writes to ours");
         options[key] = value;
       }
     return py::handle(ufunc).attr(method)(*inputs, **options).release().ptr();
@@ -483,29 +550,48 @@ PyGetSetDef properties[] = {
     {"mT", get_mT, nullptr, "Last two axes exchanged.", nullptr},
     {"real", get_real, nullptr, "Real part.", nullptr},
     {"imag", get_imag, nullptr, "Imaginary part.", nullptr},
-    {"at", get_at, nullptr, "a.at[key].add(value), subtract, multiply, divide, maximum, minimum, set: a new array; repeated\nindices accumulate.", nullptr},
+    {"at", get_at, nullptr,
+     "a.at[key].add(value), subtract, multiply, divide, maximum, minimum, set: a new array; "
+     "repeated\nindices accumulate.",
+     nullptr},
     {"device", get_device, nullptr, "The device that computes it.", nullptr},
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyMethodDef methods[] = {
-    {"item", method_item, METH_NOARGS, "item($self, /)\n--\n\nThe only element as a Python number; ValueError otherwise."},
-    {"tolist", method_tolist, METH_NOARGS, "tolist($self, /)\n--\n\nNested lists of Python numbers."},
+    {"item", method_item, METH_NOARGS,
+     "item($self, /)\n--\n\nThe only element as a Python number; ValueError otherwise."},
+    {"tolist", method_tolist, METH_NOARGS,
+     "tolist($self, /)\n--\n\nNested lists of Python numbers."},
     {"__complex__", method_complex, METH_NOARGS, nullptr},
     {"__copy__", method_copy, METH_NOARGS, nullptr},
     {"__deepcopy__", method_copy, METH_O, nullptr},
-    {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_)), METH_VARARGS | METH_KEYWORDS, nullptr},
-    {"__array_ufunc__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_ufunc)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__array_ufunc__",
+     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_ufunc)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__reduce__", method_reduce, METH_NOARGS, nullptr},
     {"__format__", method_format, METH_O, nullptr},
-    {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_dlpack)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_dlpack)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__dlpack_device__", method_dlpack_device, METH_NOARGS, nullptr},
     {"__bytes__", method_bytes, METH_NOARGS, nullptr},
-    {"__array_namespace__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_namespace)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__array_namespace__",
+     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_namespace)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__getstate__", method_getstate, METH_NOARGS, nullptr},
     {"__setstate__", method_setstate, METH_O, nullptr},
-    {"__div__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(a, b); }, METH_O, nullptr},
-    {"__rdiv__", [](PyObject* a, PyObject* b) { return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(b, a); }, METH_O, nullptr},
+    {"__div__",
+     [](PyObject* a, PyObject* b) {
+       return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(a, b);
+     },
+     METH_O, nullptr},
+    {"__rdiv__",
+     [](PyObject* a, PyObject* b) {
+       return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(b, a);
+     },
+     METH_O, nullptr},
     {"__round__", method_round, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -539,7 +625,8 @@ void release_python(void (*release)(void*), void* object) {
     waiting().objects.emplace_back(release, object);
     any_waiting.store(true, std::memory_order_release);
   }
-  // Asks Python's main thread, which needs no GIL. When its list is full, the next call here will do it.
+  // Asks Python's main thread, which needs no GIL. When its list is full, the next call here will
+  // do it.
   if (first)
     Py_AddPendingCall([](void*) {
       release_waiting();
@@ -583,28 +670,59 @@ PyObject* make_array_type(PyObject* module) {
   SLOT(Py_nb_##slot, binary_slot<F, &PyNumberMethods::nb_##slot>), \
       SLOT(Py_nb_inplace_##slot, inplace_slot<F, &PyNumberMethods::nb_##slot>)
   PyType_Slot slots[] = {
-      SLOT(Py_tp_new, construct), SLOT(Py_tp_dealloc, dealloc), SLOT(Py_tp_repr, repr), SLOT(Py_tp_hash, hash),
-      SLOT(Py_tp_richcompare, compare), SLOT(Py_tp_iter, iterate), {Py_tp_getset, properties}, {Py_tp_methods, methods},
+      SLOT(Py_tp_new, construct),
+      SLOT(Py_tp_dealloc, dealloc),
+      SLOT(Py_tp_repr, repr),
+      SLOT(Py_tp_hash, hash),
+      SLOT(Py_tp_richcompare, compare),
+      SLOT(Py_tp_iter, iterate),
+      {Py_tp_getset, properties},
+      {Py_tp_methods, methods},
       {Py_tp_members, members},
-      {Py_tp_doc, const_cast<char*>("array(val, dtype=None)\n--\n\nA lazy array: made from numbers, nested lists, NumPy "
-                                    "arrays, buffers and DLPack objects. float64 data becomes float32 unless dtype says otherwise.")},
-      OPERATOR(add, Elementwise<Add>), OPERATOR(subtract, Elementwise<Subtract>), OPERATOR(multiply, Elementwise<Multiply>),
-      OPERATOR(true_divide, Elementwise<Divide>), OPERATOR(floor_divide, Elementwise<FloorDivide>),
-      OPERATOR(remainder, Elementwise<Remainder>), OPERATOR(matrix_multiply, Product), OPERATOR(and, Elementwise<BitwiseAnd>),
-      OPERATOR(or, Elementwise<BitwiseOr>), OPERATOR(xor, Elementwise<BitwiseXor>), OPERATOR(lshift, Elementwise<LeftShift>),
-      OPERATOR(rshift, Elementwise<RightShift>), SLOT(Py_nb_power, power_slot), SLOT(Py_nb_inplace_power, inplace_power), SLOT(Py_nb_divmod, divmod_slot),
-      SLOT(Py_nb_negative, negative_slot), SLOT(Py_nb_positive, positive_slot), SLOT(Py_nb_absolute, absolute_slot),
-      SLOT(Py_nb_invert, invert_slot), SLOT(Py_nb_bool, bool_slot), SLOT(Py_nb_int, int_slot), SLOT(Py_nb_float, float_slot),
-      SLOT(Py_nb_index, index_slot), SLOT(Py_sq_length, length), SLOT(Py_sq_item, item_at), SLOT(Py_sq_contains, contains),
-      SLOT(Py_mp_length, length), SLOT(Py_mp_subscript, subscript), SLOT(Py_mp_ass_subscript, assign),
-      SLOT(Py_bf_getbuffer, get_buffer), SLOT(Py_bf_releasebuffer, release_buffer),
+      {Py_tp_doc,
+       const_cast<char*>(
+           "array(val, dtype=None)\n--\n\nA lazy array: made from numbers, nested lists, NumPy "
+           "arrays, buffers and DLPack objects. float64 data becomes float32 unless dtype says "
+           "otherwise.")},
+      OPERATOR(add, Elementwise<Add>),
+      OPERATOR(subtract, Elementwise<Subtract>),
+      OPERATOR(multiply, Elementwise<Multiply>),
+      OPERATOR(true_divide, Elementwise<Divide>),
+      OPERATOR(floor_divide, Elementwise<FloorDivide>),
+      OPERATOR(remainder, Elementwise<Remainder>),
+      OPERATOR(matrix_multiply, Product),
+      OPERATOR(and, Elementwise<BitwiseAnd>),
+      OPERATOR(or, Elementwise<BitwiseOr>),
+      OPERATOR(xor, Elementwise<BitwiseXor>),
+      OPERATOR(lshift, Elementwise<LeftShift>),
+      OPERATOR(rshift, Elementwise<RightShift>),
+      SLOT(Py_nb_power, power_slot),
+      SLOT(Py_nb_inplace_power, inplace_power),
+      SLOT(Py_nb_divmod, divmod_slot),
+      SLOT(Py_nb_negative, negative_slot),
+      SLOT(Py_nb_positive, positive_slot),
+      SLOT(Py_nb_absolute, absolute_slot),
+      SLOT(Py_nb_invert, invert_slot),
+      SLOT(Py_nb_bool, bool_slot),
+      SLOT(Py_nb_int, int_slot),
+      SLOT(Py_nb_float, float_slot),
+      SLOT(Py_nb_index, index_slot),
+      SLOT(Py_sq_length, length),
+      SLOT(Py_sq_item, item_at),
+      SLOT(Py_sq_contains, contains),
+      SLOT(Py_mp_length, length),
+      SLOT(Py_mp_subscript, subscript),
+      SLOT(Py_mp_ass_subscript, assign),
+      SLOT(Py_bf_getbuffer, get_buffer),
+      SLOT(Py_bf_releasebuffer, release_buffer),
       {0, nullptr},
   };
 #undef OPERATOR
 #undef SLOT
   PyType_Spec spec{"lazulite.core.array", sizeof(PyArray), 0, Py_TPFLAGS_DEFAULT, slots};
   array_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  if (array_type) PyModule_AddObject(module, "array", Py_NewRef(reinterpret_cast<PyObject*>(array_type)));
+  if (array_type)
+    PyModule_AddObject(module, "array", Py_NewRef(reinterpret_cast<PyObject*>(array_type)));
   return reinterpret_cast<PyObject*>(array_type);
 }
 

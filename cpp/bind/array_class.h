@@ -22,21 +22,25 @@ struct PyArray {
 
 extern PyTypeObject* array_type;
 inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type; }  // it cannot be subclassed
-// The array of an object, as a handle of one's own: while something is evaluated, or Python code runs, another
-// thread may give the object another value. `const`, so that nobody assigns to the copy.
+// The array of an object, as a handle of one's own: while something is evaluated, or Python code
+// runs, another thread may give the object another value. `const`, so that nobody assigns to the
+// copy.
 inline const array unwrap(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
-// For a look at shape and dtype, and to record a node: valid until anything is evaluated or runs Python code.
+// For a look at shape and dtype, and to record a node: valid until anything is evaluated or runs
+// Python code.
 inline const array& peek(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
 // In-place syntax: the object has another value from now on.
-inline void retarget(PyObject* o, array value) { std::swap(reinterpret_cast<PyArray*>(o)->value, value); }
+inline void retarget(PyObject* o, array value) {
+  std::swap(reinterpret_cast<PyArray*>(o)->value, value);
+}
 PyObject* wrap(array);  // new reference; null with an error set
 inline bool is_operand_number(PyObject* o) {
   return PyBool_Check(o) || PyLong_Check(o) || PyFloat_Check(o) || PyComplex_Check(o);
 }
 
-// Objects of Python that die with a buffer or a node: at once where the thread holds the GIL and evaluates
-// nothing, else when Python's main thread or the next call of any function here gets to it. No worker waits
-// for the GIL.
+// Objects of Python that die with a buffer or a node: at once where the thread holds the GIL and
+// evaluates nothing, else when Python's main thread or the next call of any function here gets to
+// it. No worker waits for the GIL.
 void release_python(void (*release)(void*), void* object);
 void release_waiting();
 extern std::atomic<bool> any_waiting;
@@ -55,21 +59,25 @@ PyObject* guarded(F&& f, const char* function = "") {
     return nullptr;
   }
 }
-extern PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error, *element_error;
+extern PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error,
+    *linalg_error, *element_error;
 void make_errors(PyObject* module);
 
-// What an object is given for: the function that the user called and its parameter, for error texts.
+// What an object is given for: the function that the user called and its parameter, for error
+// texts.
 struct Argument {
   const char* function;
   const char* name = nullptr;
   const char* hint = nullptr;  // said when the kind of object is wrong
-  Argument(const char* f, const char* n = nullptr, const char* h = nullptr) : function(f), name(n), hint(h) {}
+  Argument(const char* f, const char* n = nullptr, const char* h = nullptr)
+      : function(f), name(n), hint(h) {}
 };
 std::string describe(PyObject*);  // str 'a', 3, None, dict
 [[noreturn]] void wrong_kind(PyObject* got, const Argument&, const char* expected);
 std::string text_of(PyObject* str, const Argument&);  // a str that UTF-8 can hold
 bool is_whole(PyObject*);  // one integer: an int, NumPy's, a 0-d array
-// New references to the items of a list, tuple or sized sequence, which may change while items are looked at.
+// New references to the items of a list, tuple or sized sequence, which may change while items are
+// looked at.
 struct Items {
   explicit Items(PyObject* o, const Argument&, const char* expected, Py_ssize_t most = 1 << 20);
   Items(Items&& o) noexcept : tuple(std::exchange(o.tuple, nullptr)) {}
@@ -85,7 +93,8 @@ Scalar to_scalar(PyObject*, const Argument&);
 // An array, a number, or anything that make_array takes but a list.
 Operand to_operand(PyObject*, const Argument&);
 array to_array(PyObject*, const Argument&);
-std::optional<Dtype> to_dtype(PyObject*, const Argument& = "dtype");  // Dtype, "float32", float, np.float32; None: nothing
+std::optional<Dtype> to_dtype(
+    PyObject*, const Argument& = "dtype");  // Dtype, "float32", float, np.float32; None: nothing
 PyObject* from_dtype(Dtype);               // new reference
 Stream to_stream(PyObject*, const Argument& = "stream");  // None: the default
 PyObject* from_device(Device::Type);       // new reference

@@ -1,5 +1,6 @@
-// The way of a call to a compiled function: arguments and state become a key, the key finds a graph, the
-// graph is replayed. core/_compile.py makes the graphs and says what a call means; this makes it quick.
+// The way of a call to a compiled function: arguments and state become a key, the key finds a
+// graph, the graph is replayed. core/_compile.py makes the graphs and says what a call means; this
+// makes it quick.
 #include <pybind11/pybind11.h>
 
 #include <memory>
@@ -82,7 +83,8 @@ struct Key {
     text(data, n);
   }
   void add_name(PyObject* name) {  // of a dict's entry
-    if (!PyUnicode_CheckExact(name) || !add_constant(name)) tag('r'), raw(Py_TYPE(name)), add_repr(name);
+    if (!PyUnicode_CheckExact(name) || !add_constant(name))
+      tag('r'), raw(Py_TYPE(name)), add_repr(name);
   }
 
   // Arguments: entries of dicts in the order of _describe, which is that of their sorted names.
@@ -109,8 +111,10 @@ struct Key {
       const Py_ssize_t n = tuple ? PyTuple_GET_SIZE(o) : PyList_GET_SIZE(o);
       tag('('), raw(Py_TYPE(o)), raw(n);
       for (Py_ssize_t i = 0; i < n; ++i) {
-        if (!tuple && i >= PyList_GET_SIZE(o)) fail(Kind::value, "compile", "a list that changes while it is read");
-        const auto item = py::reinterpret_borrow<py::object>(tuple ? PyTuple_GET_ITEM(o, i) : PyList_GET_ITEM(o, i));
+        if (!tuple && i >= PyList_GET_SIZE(o))
+          fail(Kind::value, "compile", "a list that changes while it is read");
+        const auto item = py::reinterpret_borrow<py::object>(tuple ? PyTuple_GET_ITEM(o, i)
+                                                                   : PyList_GET_ITEM(o, i));
         add_tree(item.ptr(), depth + 1);
       }
     } else if (add_constant(o)) {
@@ -119,8 +123,10 @@ struct Key {
       tag('R'), raw(Py_TYPE(o));
       each_field(o, fields, [&](PyObject* value) { add_tree(value, depth + 1); });
     } else {
-      fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ", Py_TYPE(o)->tp_name,
-           ", expected a tree (list, tuple, dict, what register_tree knows) of arrays, numbers, strings and None");
+      fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ",
+           Py_TYPE(o)->tp_name,
+           ", expected a tree (list, tuple, dict, what register_tree knows) of arrays, numbers, "
+           "strings and None");
     }
   }
 
@@ -133,12 +139,14 @@ struct Key {
     while (places < 2 * held.size()) places *= 2;
     table.assign(places, -1);
     for (size_t i = 0; i < held.size(); ++i) {
-      size_t at = (reinterpret_cast<size_t>(held[i]) >> 4) * 0x9e3779b97f4a7c15ull >> 20 & (places - 1);
+      size_t at =
+          (reinterpret_cast<size_t>(held[i]) >> 4) * 0x9e3779b97f4a7c15ull >> 20 & (places - 1);
       while (table[at] >= 0 && held[size_t(table[at])] != held[i]) at = (at + 1) & (places - 1);
       if (table[at] >= 0) tag('='), raw(int64_t(i)), raw(table[at]);
       else table[at] = int64_t(i);
     }
-    if (arrays.size() - first != held.size()) fail(Kind::runtime, "compile", "state that changes while it is read");
+    if (arrays.size() - first != held.size())
+      fail(Kind::runtime, "compile", "state that changes while it is read");
   }
   std::vector<PyObject*> held;
   std::vector<int64_t> table;
@@ -147,7 +155,8 @@ struct Key {
     if (is_array(o)) return held.push_back(o), add_array(o);
     if (PyTuple_Check(o)) {
       line.enter(o, depth);
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) add_held(PyTuple_GET_ITEM(o, i), depth + 1);
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i)
+        add_held(PyTuple_GET_ITEM(o, i), depth + 1);
     } else if (PyDict_Check(o)) {
       line.enter(o, depth);
       tag('D'), raw(PyDict_GET_SIZE(o));
@@ -156,7 +165,8 @@ struct Key {
       // Names first, and all held: what follows may run Python code.
       std::vector<std::pair<py::object, py::object>> entries;
       while (PyDict_Next(o, &at, &name, &value))
-        entries.emplace_back(py::reinterpret_borrow<py::object>(name), py::reinterpret_borrow<py::object>(value));
+        entries.emplace_back(py::reinterpret_borrow<py::object>(name),
+                             py::reinterpret_borrow<py::object>(value));
       for (auto& entry : entries) add_name(entry.first.ptr());
       for (auto& entry : entries) add_held(entry.second.ptr(), depth + 1);
     } else if (PyList_Check(o)) {
@@ -168,7 +178,8 @@ struct Key {
       line.enter(o, depth);
       tag('R'), raw(Py_TYPE(o));
       each_field(o, fields, [&](PyObject* value) { add_held(value, depth + 1); });
-    } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
+    } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) &&
+               PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
       const Py_ssize_t n = PyObject_Length(o);
       if (n < 0) throw PythonError{};
       line.enter(o, depth);
@@ -192,15 +203,19 @@ struct Key {
     }
     return fun;
   }
-  // What the cells of a function hold, and of the functions in its cells (what grad returns holds the user's):
-  // numbers and text by value, all else by identity. The entry keeps what is named by its address.
+  // What the cells of a function hold, and of the functions in its cells (what grad returns holds
+  // the user's): numbers and text by value, all else by identity. The entry keeps what is named by
+  // its address.
   void add_closure(PyObject* fun, int depth = 0) {
     fun = called(fun);
     if (!PyFunction_Check(fun) || depth > 4) return;
     PyObject* cells = PyFunction_GET_CLOSURE(fun);
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
       PyObject* held = PyCell_GET(PyTuple_GET_ITEM(cells, i));
-      if (own && std::any_of(own->begin(), own->end(), [&](const py::object& c) { return c.ptr() == PyTuple_GET_ITEM(cells, i); })) continue;
+      if (own && std::any_of(own->begin(), own->end(), [&](const py::object& c) {
+            return c.ptr() == PyTuple_GET_ITEM(cells, i);
+          }))
+        continue;
       if (!held) tag('-');
       else if (!add_constant(held)) {
         tag('@'), raw(held);
@@ -210,13 +225,15 @@ struct Key {
     }
   }
   // The cells that add_closure looks at, and what they hold.
-  static void collect(PyObject* fun, std::vector<std::pair<py::object, py::object>>& out, int depth = 0) {
+  static void collect(PyObject* fun, std::vector<std::pair<py::object, py::object>>& out,
+                      int depth = 0) {
     fun = called(fun);
     if (!PyFunction_Check(fun) || depth > 4) return;
     PyObject* cells = PyFunction_GET_CLOSURE(fun);
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
       PyObject *cell = PyTuple_GET_ITEM(cells, i), *held = PyCell_GET(cell);
-      out.emplace_back(py::reinterpret_borrow<py::object>(cell), py::reinterpret_borrow<py::object>(held));
+      out.emplace_back(py::reinterpret_borrow<py::object>(cell),
+                       py::reinterpret_borrow<py::object>(held));
       if (held) collect(held, out, depth + 1);
     }
   }
@@ -255,7 +272,8 @@ struct Result {
         r.parts.push_back(of(item, depth + 1));
       }
     } else {
-      const bool tree_like = PyTuple_Check(tree.ptr()) || PyList_Check(tree.ptr()) || PyDict_Check(tree.ptr()) || record_fields(tree.ptr());
+      const bool tree_like = PyTuple_Check(tree.ptr()) || PyList_Check(tree.ptr()) ||
+                             PyDict_Check(tree.ptr()) || record_fields(tree.ptr());
       r.kind = tree_like ? other : constant;
       r.object = py::reinterpret_borrow<py::object>(tree);
     }
@@ -271,7 +289,8 @@ struct Result {
       case constant: return object;
       case tuple: {
         py::tuple out(parts.size());
-        for (size_t i = 0; i < parts.size(); ++i) PyTuple_SET_ITEM(out.ptr(), Py_ssize_t(i), parts[i].make(values).release().ptr());
+        for (size_t i = 0; i < parts.size(); ++i)
+          PyTuple_SET_ITEM(out.ptr(), Py_ssize_t(i), parts[i].make(values).release().ptr());
         return out;
       }
       case list: {
@@ -302,7 +321,9 @@ struct Entry {
   bool writes = false;     // it has state to write
   Py_ssize_t random = -1;  // which value is the next random state
   uint64_t used = 0;
-  uint64_t traced = 0, looked = 0;  // by the clock of captures: when it was made, and last found to be up to date
+  uint64_t traced = 0,
+           looked =
+               0;  // by the clock of captures: when it was made, and last found to be up to date
   // False when an array that it captured has been changed in place since.
   bool fresh() {
     const uint64_t now = capture_clock().load();
@@ -314,7 +335,8 @@ struct Entry {
   }
 };
 
-// A call holds its entry: while Python runs, another thread, or the call itself, may drop it from the cache.
+// A call holds its entry: while Python runs, another thread, or the call itself, may drop it from
+// the cache.
 using EntryRef = std::shared_ptr<Entry>;
 
 struct State {
@@ -354,7 +376,8 @@ int clear(PyObject* self) {
   State& s = state_of(self);
   // What dies may run Python code: the members are empty by then.
   State old;
-  for (auto member : {&State::fun, &State::inputs, &State::outputs, &State::dynamic}) std::swap(old.*member, s.*member);
+  for (auto member : {&State::fun, &State::inputs, &State::outputs, &State::dynamic})
+    std::swap(old.*member, s.*member);
   std::swap(old.entries, s.entries);
   std::swap(old.own, s.own);
   return 0;
@@ -367,12 +390,15 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-// One thread at a time calls functions that have state: while one is traced, the state's objects hold leaves.
+// One thread at a time calls functions that have state: while one is traced, the state's objects
+// hold leaves.
 PyObject* state_lock = nullptr;  // a threading.RLock
 struct Turn {
   const bool taken;
   explicit Turn(bool wanted) : taken(wanted) {
-    if (taken && !py::reinterpret_steal<py::object>(PyObject_CallMethod(state_lock, "acquire", nullptr))) throw PythonError{};
+    if (taken &&
+        !py::reinterpret_steal<py::object>(PyObject_CallMethod(state_lock, "acquire", nullptr)))
+      throw PythonError{};
   }
   Turn(const Turn&) = delete;
   ~Turn() {
@@ -399,7 +425,9 @@ EntryRef insert(State& s, Key& key, py::object made) {
   while (s.entries.size() > s.limit) {
     auto oldest = s.entries.end();
     for (auto at = s.entries.begin(); at != s.entries.end(); ++at)
-      if (at->second != entry && (oldest == s.entries.end() || at->second->used < oldest->second->used)) oldest = at;
+      if (at->second != entry &&
+          (oldest == s.entries.end() || at->second->used < oldest->second->used))
+        oldest = at;
     dropped.push_back(std::move(oldest->second));
     s.entries.erase(oldest);
   }
@@ -413,7 +441,8 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     if (!enabled || current_trace()) return PyObject_Call(s.fun.ptr(), args, kwargs);
     py::object converted;
     if (s.dynamic) {
-      converted = py::reinterpret_borrow<py::object>(self).attr("_with_inputs")(py::handle(args), kwargs ? py::handle(kwargs) : py::handle(Py_None));
+      converted = py::reinterpret_borrow<py::object>(self).attr("_with_inputs")(
+          py::handle(args), kwargs ? py::handle(kwargs) : py::handle(Py_None));
       args = PyTuple_GET_ITEM(converted.ptr(), 0);
       kwargs = PyTuple_GET_ITEM(converted.ptr(), 1);
     }
@@ -434,10 +463,13 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
       const uint64_t now = capture_clock().load();
       std::vector<std::pair<py::object, py::object>> cells;
       Key::collect(s.fun.ptr(), cells);
-      py::object made = py::reinterpret_borrow<py::object>(self).attr("_trace")(py::handle(args), kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()));
+      py::object made = py::reinterpret_borrow<py::object>(self).attr("_trace")(
+          py::handle(args),
+          kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()));
       bool bound = false;  // a counter of traces, say; an array would be a value of the trace
       for (auto& [cell, held] : cells)
-        if (PyObject* const holds = PyCell_GET(cell.ptr()); holds != held.ptr() && !(holds && is_array(holds)) && !(held && is_array(held.ptr())))
+        if (PyObject* const holds = PyCell_GET(cell.ptr());
+            holds != held.ptr() && !(holds && is_array(holds)) && !(held && is_array(held.ptr())))
           s.own.push_back(std::move(cell)), bound = true;
       if (bound) {
         key.bytes.resize(closure);
@@ -454,7 +486,9 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     if (e.random >= 0) random::set_default_key(values[size_t(e.random)]);
     if (!e.writes) return e.result.make(values).release().ptr();
     py::object result = e.result.make(values);
-    py::reinterpret_borrow<py::object>(self).attr("_outputs").attr("write")(e.made.attr("state"), to_list(values));
+    py::reinterpret_borrow<py::object>(self)
+        .attr("_outputs")
+        .attr("write")(e.made.attr("state"), to_list(values));
     return result.release().ptr();
   });
 }
@@ -465,7 +499,9 @@ PyObject* setup(PyObject* self, PyObject* args) {
     Py_ssize_t limit;
     if (!PyArg_ParseTuple(args, "OOOnO", &fun, &inputs, &outputs, &limit, &dynamic)) return nullptr;
     State& s = state_of(self);
-    auto hold = [](PyObject* o) { return o == Py_None ? py::object() : py::reinterpret_borrow<py::object>(o); };
+    auto hold = [](PyObject* o) {
+      return o == Py_None ? py::object() : py::reinterpret_borrow<py::object>(o);
+    };
     s.fun = hold(fun);
     s.inputs = hold(inputs);
     s.outputs = hold(outputs);
@@ -485,11 +521,16 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 PyType_Slot slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(construct)}, {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-    {Py_tp_traverse, reinterpret_cast<void*>(traverse)}, {Py_tp_clear, reinterpret_cast<void*>(clear)},
-    {Py_tp_call, reinterpret_cast<void*>(call)}, {Py_tp_methods, methods}, {0, nullptr},
+    {Py_tp_new, reinterpret_cast<void*>(construct)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_call, reinterpret_cast<void*>(call)},
+    {Py_tp_methods, methods},
+    {0, nullptr},
 };
-PyType_Spec spec{"lazulite.core._core._Compiled", sizeof(PyCompiled), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Spec spec{"lazulite.core._core._Compiled", sizeof(PyCompiled), 0,
+                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
 
@@ -497,7 +538,8 @@ void add_compiled(py::module_& m) {
   m.attr("_Compiled") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
   m.def("_set_compile", [](bool on) { enabled = on; });
   // What the call above needs of Python.
-  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names, py::object lock, py::object transformed) {
+  m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names,
+                               py::object lock, py::object transformed) {
     state_lock = lock.release().ptr();
     Result::leaf_type = leaf.release().ptr();
     Result::fill = fill.release().ptr();
@@ -506,15 +548,18 @@ void add_compiled(py::module_& m) {
   });
   py::class_<PyGraph>(m, "_Graph")
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {
-        auto graph = make_ref<Graph>(flat(fun), specs_of(from_list(like)), "compile", Graph::Options{fold_bytes, true, report, true});
+        auto graph = make_ref<Graph>(flat(fun), specs_of(from_list(like)), "compile",
+                                     Graph::Options{fold_bytes, true, report, true});
         for (const array& a : graph->sources()) note_captured(a);
         return PyGraph{std::move(graph)};
       }))
-      .def("__call__", [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
-      .def("report", [](const PyGraph& g) {
-        const auto& r = g.graph->report();
-        return py::make_tuple(r.recorded, r.dead, r.merged, r.folded, r.before);
-      })
+      .def("__call__",
+           [](const PyGraph& g, py::list args) { return to_list((*g.graph)(from_list(args))); })
+      .def("report",
+           [](const PyGraph& g) {
+             const auto& r = g.graph->report();
+             return py::make_tuple(r.recorded, r.dead, r.merged, r.folded, r.before);
+           })
       .def("__len__", [](const PyGraph& g) { return g.graph->steps().size(); })
       .def("__str__", [](const PyGraph& g) { return g.graph->print(); });
 }

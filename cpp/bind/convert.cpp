@@ -42,10 +42,12 @@ Scalar to_scalar(PyObject* o, const Argument& at) {
       if (!PyErr_Occurred()) return Scalar(uint64_t(u));
       PyErr_Clear();
     }
-    fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "", "number does not fit in 64 bits");
+    fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "",
+         "number does not fit in 64 bits");
   }
   if (PyFloat_Check(o)) return Scalar(PyFloat_AS_DOUBLE(o));
-  if (PyComplex_Check(o)) return Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
+  if (PyComplex_Check(o))
+    return Scalar(std::complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
   if (is_array(o)) return array(unwrap(o)).item();
   if (is_number(o)) {
     PyObject* plain = PyObject_CallMethod(o, "item", nullptr);
@@ -141,7 +143,8 @@ struct Held {
   }
 };
 
-void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool swapped, Py_ssize_t unit) {
+void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool swapped,
+            Py_ssize_t unit) {
   if (axis == view.ndim) {
     if (swapped)
       for (Py_ssize_t part = 0; part < view.itemsize; part += unit)
@@ -153,7 +156,8 @@ void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool s
   }
   for (Py_ssize_t i = 0; i < view.shape[axis]; ++i) {
     const char* at = from + i * view.strides[axis];
-    if (view.suboffsets && view.suboffsets[axis] >= 0) at = *reinterpret_cast<char* const*>(at) + view.suboffsets[axis];
+    if (view.suboffsets && view.suboffsets[axis] >= 0)
+      at = *reinterpret_cast<char* const*>(at) + view.suboffsets[axis];
     gather(view, axis + 1, at, to, swapped, unit);
   }
 }
@@ -172,7 +176,8 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
   bool swapped;
   const auto type = dtype_of_format(view.format, view.itemsize, swapped);
   if (!type)
-    fail(Kind::type, "array", "dtype not supported: got buffer format '", view.format ? view.format : "", "', expected numbers or bool");
+    fail(Kind::type, "array", "dtype not supported: got buffer format '",
+         view.format ? view.format : "", "', expected numbers or bool");
   Shape shape;
   for (int i = 0; i < view.ndim; ++i) shape.push_back(view.shape[i]);
   check_shape(shape, *type, "array");
@@ -182,7 +187,8 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
       std::memcpy(buffer->data, view.buf, size_t(view.len));
     } else {
       char* to = static_cast<char*>(buffer->data);
-      gather(view, 0, static_cast<const char*>(view.buf), to, swapped, is_complex(*type) ? view.itemsize / 2 : view.itemsize);
+      gather(view, 0, static_cast<const char*>(view.buf), to, swapped,
+             is_complex(*type) ? view.itemsize / 2 : view.itemsize);
     }
     if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
   }
@@ -209,8 +215,9 @@ array from_numbers(PyObject* const* items, Py_ssize_t n, std::optional<Dtype> dt
 
 bool is_sequence(PyObject* o) {
   return PyList_Check(o) || PyTuple_Check(o) ||
-         (PySequence_Check(o) && !PyUnicode_Check(o) && !PyDict_Check(o) && !PyType_Check(o) && !PyObject_CheckBuffer(o) && !has_dlpack(o) &&
-          !PyObject_HasAttrString(o, "__array__") && PyObject_HasAttrString(o, "__len__"));
+         (PySequence_Check(o) && !PyUnicode_Check(o) && !PyDict_Check(o) && !PyType_Check(o) &&
+          !PyObject_CheckBuffer(o) && !has_dlpack(o) && !PyObject_HasAttrString(o, "__array__") &&
+          PyObject_HasAttrString(o, "__len__"));
 }
 
 array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
@@ -234,12 +241,16 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* item = items[i];
     if (item == Py_None) {
-      PyErr_Format(element_error, "[array] val: got None at place %zd of a list, expected numbers", i);
+      PyErr_Format(element_error, "[array] val: got None at place %zd of a list, expected numbers",
+                   i);
       throw PythonError{};
     }
-    parts.push_back(is_sequence(item) && !PyRange_Check(item) ? from_sequence(item, dtype, depth + 1) : make_array(item, dtype));
+    parts.push_back(is_sequence(item) && !PyRange_Check(item)
+                        ? from_sequence(item, dtype, depth + 1)
+                        : make_array(item, dtype));
     if (parts.back().shape() != parts[0].shape())
-      fail(Kind::value, "array", "ragged list: got parts of shapes ", parts[0].shape(), " and ", parts.back().shape(), ", expected one shape");
+      fail(Kind::value, "array", "ragged list: got parts of shapes ", parts[0].shape(), " and ",
+           parts.back().shape(), ", expected one shape");
   }
   return stack(parts, 0);
 }
@@ -262,7 +273,8 @@ array from_range(PyObject* o, std::optional<Dtype> dtype) {
       ~Drop() { Py_DECREF(o); }
     } drop{end};
     ends[i] = to_scalar(end, "array");
-    if (ends[i].kind() != 'i' || ends[i].wrapped() == INT64_MAX || ends[i].wrapped() == INT64_MIN) return array();
+    if (ends[i].kind() != 'i' || ends[i].wrapped() == INT64_MAX || ends[i].wrapped() == INT64_MIN)
+      return array();
   }
   const Dtype t = dtype.value_or(promote(ends[0].natural(), ends[2].natural()));
   for (const Scalar& end : ends) end.check_converts(t, "array");
@@ -312,14 +324,16 @@ array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
     return astype(made, kept(made.dtype(), dtype));
   }
   if (o == Py_None || PyType_Check(o) || !PyObject_HasAttrString(o, "__array__"))
-    wrong_kind(o, {"array", "val"}, "numbers, nested lists, or an object with the buffer protocol or DLPack");
+    wrong_kind(o, {"array", "val"},
+               "numbers, nested lists, or an object with the buffer protocol or DLPack");
   PyObject* made = PyObject_CallMethod(o, "__array__", nullptr);
   if (!made) throw PythonError{};
   struct Drop {
     PyObject* o;
     ~Drop() { Py_DECREF(o); }
   } drop{made};
-  if (!is_array(made) && !PyObject_CheckBuffer(made)) wrong_kind(made, {"array", "__array__()"}, "an array");
+  if (!is_array(made) && !PyObject_CheckBuffer(made))
+    wrong_kind(made, {"array", "__array__()"}, "an array");
   return make_array(made, dtype);
 }
 
@@ -358,15 +372,19 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
         fits = view->strides[i] % view->itemsize == 0 && view->strides[i] >= 0;
         strides.push_back(view->strides[i] / view->itemsize);
       }
-      // The memory must be as the array wants it: dtype, alignment; float64 narrows unless asked for.
+      // The memory must be as the array wants it: dtype, alignment; float64 narrows unless asked
+      // for.
       fits = fits && reinterpret_cast<uintptr_t>(view->buf) % size_t(view->itemsize) == 0 &&
              kept(*type, dtype) == *type &&
-             (!type || !is_bool(*type) || (PyBuffer_IsContiguous(view.get(), 'A') && are_bools(static_cast<const uint8_t*>(view->buf), view->len)));
+             (!type || !is_bool(*type) ||
+              (PyBuffer_IsContiguous(view.get(), 'A') &&
+               are_bools(static_cast<const uint8_t*>(view->buf), view->len)));
       if (fits) {
         const bool writable = !view->readonly;
         void* data = view->buf;
         const int64_t bytes = view->len;
-        Storage storage{foreign_buffer(data, bytes, writable, view.release(), release_view), 0, strides};
+        Storage storage{foreign_buffer(data, bytes, writable, view.release(), release_view), 0,
+                        strides};
         return from_storage(Spec{shape, *type}, std::move(storage));
       }
       PyBuffer_Release(view.get());
@@ -411,9 +429,9 @@ const char* format_of(Dtype t) {
     default: return nullptr;
   }
 }
-// NumPy asks an object for its buffer before it asks for __array__, and raises for a format that it does not
-// know; its frombuffer, which asks in the same way, looks at no format. Who asks can only be seen from the
-// machine's stack.
+// NumPy asks an object for its buffer before it asks for __array__, and raises for a format that it
+// does not know; its frombuffer, which asks in the same way, looks at no format. Who asks can only
+// be seen from the machine's stack.
 struct Frames {
   void* frombuffer;
   int left = 10;
@@ -423,7 +441,8 @@ _Unwind_Reason_Code visit_frame(_Unwind_Context* context, void* out) {
   auto& frames = *static_cast<Frames*>(out);
   void* const at = reinterpret_cast<void*>(_Unwind_GetIP(context));
   Dl_info info;
-  if (dladdr(at, &info) && info.dli_fname) frames.numpy |= std::strstr(info.dli_fname, "_multiarray_umath") != nullptr;
+  if (dladdr(at, &info) && info.dli_fname)
+    frames.numpy |= std::strstr(info.dli_fname, "_multiarray_umath") != nullptr;
   frames.bytes |= frames.frombuffer && _Unwind_FindEnclosingFunction(at) == frames.frombuffer;
   return --frames.left ? _URC_NO_REASON : _URC_NORMAL_STOP;
 }
@@ -433,7 +452,9 @@ void* address_of_frombuffer() {
     PyObject* module = PyDict_GetItemString(modules, name);
     PyObject* function = module ? PyObject_GetAttrString(module, "frombuffer") : nullptr;
     PyErr_Clear();
-    void* address = function && PyCFunction_Check(function) ? reinterpret_cast<void*>(PyCFunction_GetFunction(function)) : nullptr;
+    void* address = function && PyCFunction_Check(function)
+                        ? reinterpret_cast<void*>(PyCFunction_GetFunction(function))
+                        : nullptr;
     Py_XDECREF(function);
     if (address) return address;
   }
@@ -446,8 +467,8 @@ bool numpy_asks_for_array() {
 }
 }  // namespace
 
-// Others may write to it from now on: never donated. What shares memory with a constant gets its own, since
-// equal constants are one node; its broadcast axes stay.
+// Others may write to it from now on: never donated. What shares memory with a constant gets its
+// own, since equal constants are one node; its broadcast axes stay.
 array shareable(PyObject* self) {
   const array known = unwrap(self);
   array a = known;
@@ -458,8 +479,11 @@ array shareable(PyObject* self) {
     for (size_t i = 0; i < part.shape.size(); ++i)
       if (slot.storage.strides[i] == 0) part.shape[i] = std::min<int64_t>(part.shape[i], 1);
     Storage own{allocate(size_of(part.shape) * size_of(part.type)), 0, dense_strides(part.shape)};
-    char* data = static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(part.type);
-    if (size_of(part.shape)) copy_strided(Bound{&part, &slot.storage, data}, Bound{&part, &own, static_cast<char*>(own.buffer->data)});
+    char* data =
+        static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(part.type);
+    if (size_of(part.shape))
+      copy_strided(Bound{&part, &slot.storage, data},
+                   Bound{&part, &own, static_cast<char*>(own.buffer->data)});
     for (size_t i = 0; i < part.shape.size(); ++i)
       if (part.shape[i] != slot.spec.shape[i]) own.strides[i] = 0;
     a = from_storage(slot.spec, std::move(own));
@@ -483,9 +507,12 @@ int get_buffer(PyObject* self, Py_buffer* out, int flags) {
     };
     auto asked = [flags](int flag) { return (flags & flag) == flag; };
     const bool rows = is_dense(a.shape(), a.strides());
-    const bool columns = is_dense(Shape(a.shape().rbegin(), a.shape().rend()), Strides(a.strides().rbegin(), a.strides().rend()));
-    if (!rows && (!asked(PyBUF_STRIDES) || asked(PyBUF_C_CONTIGUOUS))) refuse("the array is not contiguous in row-major order");
-    if (!columns && asked(PyBUF_F_CONTIGUOUS)) refuse("the array is not contiguous in column-major order");
+    const bool columns = is_dense(Shape(a.shape().rbegin(), a.shape().rend()),
+                                  Strides(a.strides().rbegin(), a.strides().rend()));
+    if (!rows && (!asked(PyBUF_STRIDES) || asked(PyBUF_C_CONTIGUOUS)))
+      refuse("the array is not contiguous in row-major order");
+    if (!columns && asked(PyBUF_F_CONTIGUOUS))
+      refuse("the array is not contiguous in column-major order");
     if (!rows && !columns && asked(PyBUF_ANY_CONTIGUOUS)) refuse("the array is not contiguous");
     void* data = const_cast<void*>(a.raw());
     Buffer& buffer = *a.slot().storage.buffer;

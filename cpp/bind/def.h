@@ -1,5 +1,6 @@
 // Functions: a row is a signature, a C++ function and a doc. One callable type parses arguments by
-// the signature, so that keywords, defaults, inspect.signature and error texts are right everywhere.
+// the signature, so that keywords, defaults, inspect.signature and error texts are right
+// everywhere.
 #pragma once
 #include <functional>
 #include <map>
@@ -21,12 +22,15 @@ struct Def {
   bool is_method = false;
   std::string rename{};
   std::vector<std::string> samples{};  // arguments with which the table tests call it
-  std::string reference{};             // what the tests compare with; empty: NumPy's function of that name; "-": nothing
+  std::string reference{};  // what the tests compare with; empty: NumPy's function of that name;
+                            // "-": nothing
   const void* op = nullptr;          // of an elementwise row
-  std::vector<std::string> types{};  // of the parameters in order, then of the result, as Python writes them
-  bool any_layout = true;            // the same bits whatever the layout of the arguments and with any BLAS
-  std::vector<std::string> beyond{};  // samples past the limits at which work is cut, which they name (device/limits.h)
-  int arity = 0;                     // of the C++ function: the signature must have as many parameters
+  std::vector<std::string>
+      types{};             // of the parameters in order, then of the result, as Python writes them
+  bool any_layout = true;  // the same bits whatever the layout of the arguments and with any BLAS
+  std::vector<std::string>
+      beyond{};   // samples past the limits at which work is cut, which they name (device/limits.h)
+  int arity = 0;  // of the C++ function: the signature must have as many parameters
   std::shared_ptr<struct Names> names{};
   std::string keyword{}, partner{};  // `keyword` given by name needs `partner`
   Def&& pair(const char* a, const char* b) && {
@@ -60,18 +64,29 @@ struct Def {
 struct Register {
   Register(const char* submodule, std::vector<Def> rows);
 };
-void add_functions(PyObject* module);  // also the methods of array; rows for "array" are methods only
+void add_functions(
+    PyObject* module);  // also the methods of array; rows for "array" are methods only
 const std::map<std::string, std::vector<Def>>& all_functions();
 
-// ---- arguments -----------------------------------------------------------------------------------
+// ---- arguments
+// -----------------------------------------------------------------------------------
 template <class T>
 struct From;
-#define LAZULITE_FROM(T) template <> struct From<T> { static T of(PyObject* o, const Argument& at); };
-LAZULITE_FROM(Operand) LAZULITE_FROM(array) LAZULITE_FROM(Scalar) LAZULITE_FROM(Stream) LAZULITE_FROM(Dtype)
-LAZULITE_FROM(bool) LAZULITE_FROM(int64_t) LAZULITE_FROM(uint64_t) LAZULITE_FROM(int) LAZULITE_FROM(double)
-LAZULITE_FROM(std::string) LAZULITE_FROM(Shape) LAZULITE_FROM(Axes) LAZULITE_FROM(std::vector<array>)
+#define LAZULITE_FROM(T)                          \
+  template <>                                     \
+  struct From<T> {                                \
+    static T of(PyObject* o, const Argument& at); \
+  };
+LAZULITE_FROM(Operand)
+LAZULITE_FROM(array) LAZULITE_FROM(Scalar) LAZULITE_FROM(Stream) LAZULITE_FROM(Dtype)
+    LAZULITE_FROM(bool) LAZULITE_FROM(int64_t) LAZULITE_FROM(uint64_t) LAZULITE_FROM(int)
+        LAZULITE_FROM(double) LAZULITE_FROM(std::string) LAZULITE_FROM(Shape) LAZULITE_FROM(Axes)
+            LAZULITE_FROM(std::vector<array>)
 #undef LAZULITE_FROM
-template <> struct From<PyObject*> { static PyObject* of(PyObject* o, const Argument&) { return o; } };
+                template <>
+                struct From<PyObject*> {
+  static PyObject* of(PyObject* o, const Argument&) { return o; }
+};
 template <class T> struct From<std::optional<T>> {
   static std::optional<T> of(PyObject* o, const Argument& at) {
     if (o == Py_None) return std::nullopt;
@@ -79,7 +94,8 @@ template <class T> struct From<std::optional<T>> {
   }
 };
 
-// ---- results -------------------------------------------------------------------------------------
+// ---- results
+// -------------------------------------------------------------------------------------
 struct ArrayTuple : std::vector<array> {  // given to Python as a tuple
   ArrayTuple(std::vector<array> all) : std::vector<array>(std::move(all)) {}
 };
@@ -91,7 +107,8 @@ inline PyObject* to_py(Dtype t) { return from_dtype(t); }
 PyObject* to_py(const std::vector<array>&);
 PyObject* to_py(const Shape&);
 
-// ---- how stubs name the types ----------------------------------------------------------------------
+// ---- how stubs name the types
+// ----------------------------------------------------------------------
 template <class T> struct IsOptional : std::false_type {};
 template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
 template <class T>
@@ -105,7 +122,8 @@ std::string type_name() {
   else if constexpr (std::is_integral_v<T>) return "int";
   else if constexpr (std::is_same_v<T, double>) return "float";
   else if constexpr (std::is_same_v<T, std::string>) return "str";
-  else if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Axes>) return "int | Sequence[int]";
+  else if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Axes>)
+    return "int | Sequence[int]";
   else if constexpr (std::is_same_v<T, Dtype>) return "Dtype";
   else if constexpr (std::is_same_v<T, std::vector<array>>) return "Sequence[array]";
   else return "Any";
@@ -128,11 +146,13 @@ struct Names {
 };
 
 template <class R, class... A, size_t... i>
-Def make_def(const char* signature, R (*function)(A...), const char* doc, std::index_sequence<i...>) {
+Def make_def(const char* signature, R (*function)(A...), const char* doc,
+             std::index_sequence<i...>) {
   auto names = std::make_shared<Names>(signature);
   Def out{signature, doc, [function, names](PyObject* const* args) -> PyObject* {
             (void)args;
-            std::tuple<std::remove_cvref_t<A>...> values{From<std::remove_cvref_t<A>>::of(args[i], (*names)[i])...};  // in order
+            std::tuple<std::remove_cvref_t<A>...> values{
+                From<std::remove_cvref_t<A>>::of(args[i], (*names)[i])...};  // in order
             return to_py(function(static_cast<A&&>(std::get<i>(values))...));
           }};
   out.names = std::move(names);
@@ -145,6 +165,8 @@ Def def(const char* signature, R (*function)(A...), const char* doc) {
   return make_def(signature, function, doc, std::index_sequence_for<A...>{});
 }
 template <class F>
-Def def(const char* signature, F function, const char* doc) { return def(signature, +function, doc); }
+Def def(const char* signature, F function, const char* doc) {
+  return def(signature, +function, doc);
+}
 
 }  // namespace lazulite::bind

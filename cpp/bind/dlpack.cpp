@@ -38,7 +38,14 @@ struct ManagedVersioned {
   uint64_t flags;  // 1: read-only, 2: copied
   DLTensor tensor;
 };
-enum : uint8_t { code_int = 0, code_uint = 1, code_float = 2, code_bfloat = 4, code_complex = 5, code_bool = 6 };
+enum : uint8_t {
+  code_int = 0,
+  code_uint = 1,
+  code_float = 2,
+  code_bfloat = 4,
+  code_complex = 5,
+  code_bool = 6
+};
 constexpr int32_t device_cpu = 1;
 
 DLType type_of_dtype(Dtype t) {
@@ -91,14 +98,17 @@ void release_imported(Buffer* buffer) {  // deleters of Python's libraries want 
   release_python([](void* owner) {
     auto* imported = static_cast<Imported*>(owner);
     if (imported->plain && imported->plain->deleter) imported->plain->deleter(imported->plain);
-    if (imported->versioned && imported->versioned->deleter) imported->versioned->deleter(imported->versioned);
+    if (imported->versioned && imported->versioned->deleter)
+      imported->versioned->deleter(imported->versioned);
     delete imported;
   }, buffer->owner);
 }
 
 }  // namespace
 
-bool has_dlpack(PyObject* o) { return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__dlpack__"); }
+bool has_dlpack(PyObject* o) {
+  return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__dlpack__");
+}
 
 namespace {
 // PyTorch exports no tensor that wants a gradient: its values are asked for. A new reference.
@@ -115,7 +125,9 @@ PyObject* values_of(PyObject* o) {
 
 array from_dlpack(PyObject* given, std::optional<bool> copy) {
   if (is_array(given)) return copy == true ? contiguous(unwrap(given)) : unwrap(given);
-  if (!has_dlpack(given)) fail(Kind::type, "from_dlpack", "no DLPack: got ", Py_TYPE(given)->tp_name, ", expected an object with __dlpack__");
+  if (!has_dlpack(given))
+    fail(Kind::type, "from_dlpack", "no DLPack: got ", Py_TYPE(given)->tp_name,
+         ", expected an object with __dlpack__");
   struct Drop {
     PyObject* o;
     ~Drop() { Py_DECREF(o); }
@@ -127,7 +139,8 @@ array from_dlpack(PyObject* given, std::optional<bool> copy) {
     PyObject* none = PyTuple_New(0);
     PyObject* version = Py_BuildValue("{s:(ii)}", "max_version", 1, 0);
     capsule = PyObject_Call(method, none, version);
-    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // of before the version was asked for
+    if (!capsule &&
+        PyErr_ExceptionMatches(PyExc_TypeError)) {  // of before the version was asked for
       PyErr_Clear();
       capsule = PyObject_Call(method, none, nullptr);
     }
@@ -141,7 +154,8 @@ array from_dlpack(PyObject* given, std::optional<bool> copy) {
   const DLTensor* tensor = nullptr;
   bool writable = true;
   if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
-    imported->versioned = static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, "dltensor_versioned"));
+    imported->versioned =
+        static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, "dltensor_versioned"));
     if (imported->versioned->major > 1) {
       delete imported;
       fail(Kind::value, "from_dlpack", "unknown version of DLPack");
@@ -171,17 +185,26 @@ array from_dlpack(PyObject* given, std::optional<bool> copy) {
   else strides = dense_strides(shape);
   char* data = static_cast<char*>(tensor->data) + tensor->byte_offset;
   int64_t extent = type ? size_of(*type) : 0;
-  for (size_t i = 0; i < shape.size(); ++i) extent += shape[i] > 0 && type ? (shape[i] - 1) * strides[i] * size_of(*type) : 0;
+  for (size_t i = 0; i < shape.size(); ++i)
+    extent += shape[i] > 0 && type ? (shape[i] - 1) * strides[i] * size_of(*type) : 0;
   if (type) check_shape(shape, *type, "from_dlpack");
   const DLType got = tensor->type;
   const DLDevice device = tensor->device;
   Storage storage{foreign_buffer(data, extent, writable, imported, release_imported), 0, strides};
-  if (device.type != device_cpu) fail(Kind::value, "from_dlpack", "memory of another device: got device type ", device.type, ", expected the CPU (1)");
-  if (!type) fail(Kind::value, "from_dlpack", "dtype not supported: got code ", int(got.code), " with ", int(got.bits), " bits");
+  if (device.type != device_cpu)
+    fail(Kind::value, "from_dlpack", "memory of another device: got device type ", device.type,
+         ", expected the CPU (1)");
+  if (!type)
+    fail(Kind::value, "from_dlpack", "dtype not supported: got code ", int(got.code), " with ",
+         int(got.bits), " bits");
   const bool aligned = reinterpret_cast<uintptr_t>(data) % size_t(size_of(real_type(*type))) == 0;
-  const bool sound = !is_bool(*type) || (is_dense(shape, strides) && are_bools(reinterpret_cast<const uint8_t*>(data), size_of(shape)));
+  const bool sound =
+      !is_bool(*type) || (is_dense(shape, strides) &&
+                          are_bools(reinterpret_cast<const uint8_t*>(data), size_of(shape)));
   if (copy == false && !(aligned && forward && sound))
-    fail(Kind::value, "from_dlpack", "the memory cannot be shared: unaligned, a negative stride, or bools of other bytes than 0 and 1");
+    fail(Kind::value, "from_dlpack",
+         "the memory cannot be shared: unaligned, a negative stride, or bools of other bytes than "
+         "0 and 1");
   array made = from_storage(Spec{shape, *type}, std::move(storage));
   if (copy == true || !aligned || !forward || !sound) {
     // Into memory of ours, at once: who gave it may write to it later.
@@ -189,7 +212,8 @@ array from_dlpack(PyObject* given, std::optional<bool> copy) {
     const Storage dense{buffer, 0, dense_strides(shape)};
     const Slot& slot = made.slot();
     if (size_of(shape))
-      copy_strided(Bound{&slot.spec, &slot.storage, data}, Bound{&slot.spec, &dense, static_cast<char*>(buffer->data)});
+      copy_strided(Bound{&slot.spec, &slot.storage, data},
+                   Bound{&slot.spec, &dense, static_cast<char*>(buffer->data)});
     if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
     made = from_buffer(std::move(buffer), shape, *type);
   }
@@ -209,12 +233,20 @@ PyObject* to_dlpack(PyObject* self, bool versioned, bool copy) {
   }
   char* data = static_cast<char*>(const_cast<void*>(a.raw()));
   Ref<Buffer> buffer = a.slot().storage.buffer;
-  if (!versioned && !buffer->writable) fail(Kind::value, "dlpack", "the memory of the array is read-only");
+  if (!versioned && !buffer->writable)
+    fail(Kind::value, "dlpack", "the memory of the array is read-only");
   auto* out = new Exported{a.node(), buffer, a.shape(), a.strides(), {}, {}};
   // The tensor begins at its element 0, wherever the buffer is aligned.
-  const DLTensor tensor{data, {device_cpu, 0}, int32_t(a.ndim()), type_of_dtype(a.dtype()), out->shape.begin(), out->strides.begin(), 0};
+  const DLTensor tensor{data,
+                        {device_cpu, 0},
+                        int32_t(a.ndim()),
+                        type_of_dtype(a.dtype()),
+                        out->shape.begin(),
+                        out->strides.begin(),
+                        0};
   if (versioned) {
-    out->versioned = {1, 0, out, delete_versioned, uint64_t(!buffer->writable) | (copy ? 2u : 0u), tensor};
+    out->versioned = {
+        1, 0, out, delete_versioned, uint64_t(!buffer->writable) | (copy ? 2u : 0u), tensor};
     return PyCapsule_New(&out->versioned, "dltensor_versioned", drop_versioned);
   }
   out->plain = {tensor, out, delete_plain};

@@ -51,8 +51,20 @@ FloatLimits float_limits(Dtype t) {
   switch (real_type(t)) {
     case float16: return {-65504, 65504, 0x1p-10, 0x1p-14, t, 16};
     case bfloat16: return {-0x1.fep127, 0x1.fep127, 0x1p-7, 0x1p-126, t, 16};
-    case float32: return {-double(std::numeric_limits<float>::max()), double(std::numeric_limits<float>::max()), 0x1p-23, 0x1p-126, t, 32};
-    case float64: return {-std::numeric_limits<double>::max(), std::numeric_limits<double>::max(), 0x1p-52, 0x1p-1022, t, 64};
+    case float32:
+      return {-double(std::numeric_limits<float>::max()),
+              double(std::numeric_limits<float>::max()),
+              0x1p-23,
+              0x1p-126,
+              t,
+              32};
+    case float64:
+      return {-std::numeric_limits<double>::max(),
+              std::numeric_limits<double>::max(),
+              0x1p-52,
+              0x1p-1022,
+              t,
+              64};
     default: fail(Kind::value, "finfo", "not a floating dtype: got ", t);
   }
 }
@@ -63,8 +75,10 @@ struct IntLimits {
 IntLimits int_limits(Dtype t) {
   if (!is_integer(t)) fail(Kind::value, "iinfo", "not an integer dtype: got ", t);
   const int bits = int(size_of(t)) * 8;
-  if (is_unsigned(t)) return {py::int_(0), py::int_(bits == 64 ? UINT64_MAX : (uint64_t(1) << bits) - 1), t};
-  return {py::int_(-(int64_t(1) << (bits - 2)) * 2), py::int_((int64_t(1) << (bits - 2)) - 1 + (int64_t(1) << (bits - 2))), t};
+  if (is_unsigned(t))
+    return {py::int_(0), py::int_(bits == 64 ? UINT64_MAX : (uint64_t(1) << bits) - 1), t};
+  return {py::int_(-(int64_t(1) << (bits - 2)) * 2),
+          py::int_((int64_t(1) << (bits - 2)) - 1 + (int64_t(1) << (bits - 2))), t};
 }
 
 Dtype wanted(py::handle o, const char* op) {
@@ -78,7 +92,8 @@ bool is_subtype(py::handle a, py::handle b) {
   const bool category_a = py::isinstance<DtypeCategory>(a);
   if (py::isinstance<DtypeCategory>(b)) {
     const auto c = b.cast<DtypeCategory>();
-    return category_a ? in_category(a.cast<DtypeCategory>(), c) : in_category(wanted(a, "issubdtype"), c);
+    return category_a ? in_category(a.cast<DtypeCategory>(), c)
+                      : in_category(wanted(a, "issubdtype"), c);
   }
   return !category_a && wanted(a, "issubdtype") == wanted(b, "issubdtype");
 }
@@ -96,32 +111,51 @@ bool is_kind(Dtype d, PyObject* kind) {
   fail(Kind::value, "isdtype", "unknown kind: got '", name, "'");
 }
 
-const Register rows{"", {
-    def("issubdtype(arg1, arg2)", [](PyObject* a, PyObject* b) { return is_subtype(a, b); },
-        "True when the dtype or category arg1 belongs to arg2.\n\n>>> mx.issubdtype(mx.float16, mx.floating)\nTrue"),
-    def("isdtype(dtype, kind)", [](PyObject* t, PyObject* kind) {
-          const Dtype d = wanted(t, "isdtype");
-          if (!PyTuple_Check(kind)) return is_kind(d, kind);
-          for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kind); ++i)
-            if (is_kind(d, PyTuple_GET_ITEM(kind, i))) return true;
-          return false;
-        }, "True when the dtype is of the kind named as in the array API standard ('integral', 'real floating', ...), of a\n"
-           "category or dtype, or of one of a tuple of these.\n\n>>> mx.isdtype(mx.int8, 'integral')\nTrue"),
-    def("can_cast(from_, to)", [](PyObject* from, PyObject* to) {
-          return can_cast(is_array(from) ? peek(from).dtype() : wanted(from, "can_cast"), wanted(to, "can_cast"));
-        }, "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n>>> mx.can_cast(mx.int32, mx.float16)\nTrue"),
-    def("result_type(*arrays_and_dtypes)", [](PyObject* all) {
-          const Py_ssize_t n = PyTuple_GET_SIZE(all);
-          if (n == 0) fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
-          Dtype t = bool_;
-          for (Py_ssize_t i = 0; i < n; ++i) {
-            PyObject* o = PyTuple_GET_ITEM(all, i);
-            const Dtype d = is_array(o) ? peek(o).dtype() : wanted(o, "result_type");
-            t = i ? promote(t, d) : d;
-          }
-          return t;
-        }, "The dtype in which arrays and dtypes meet.\n\n>>> mx.result_type(mx.float16, mx.bfloat16)\nlazulite.core.float32"),
-}};
+const Register rows{
+    "",
+    {
+        def(
+            "issubdtype(arg1, arg2)", [](PyObject* a, PyObject* b) { return is_subtype(a, b); },
+            "True when the dtype or category arg1 belongs to arg2.\n\n>>> "
+            "mx.issubdtype(mx.float16, mx.floating)\nTrue"),
+        def(
+            "isdtype(dtype, kind)",
+            [](PyObject* t, PyObject* kind) {
+              const Dtype d = wanted(t, "isdtype");
+              if (!PyTuple_Check(kind)) return is_kind(d, kind);
+              for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kind); ++i)
+                if (is_kind(d, PyTuple_GET_ITEM(kind, i))) return true;
+              return false;
+            },
+            "True when the dtype is of the kind named as in the array API standard ('integral', "
+            "'real floating', ...), of a\n"
+            "category or dtype, or of one of a tuple of these.\n\n>>> mx.isdtype(mx.int8, "
+            "'integral')\nTrue"),
+        def(
+            "can_cast(from_, to)",
+            [](PyObject* from, PyObject* to) {
+              return can_cast(is_array(from) ? peek(from).dtype() : wanted(from, "can_cast"),
+                              wanted(to, "can_cast"));
+            },
+            "True when a promotion would turn the first dtype (or array's dtype) into the "
+            "second.\n\n>>> mx.can_cast(mx.int32, mx.float16)\nTrue"),
+        def(
+            "result_type(*arrays_and_dtypes)",
+            [](PyObject* all) {
+              const Py_ssize_t n = PyTuple_GET_SIZE(all);
+              if (n == 0)
+                fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
+              Dtype t = bool_;
+              for (Py_ssize_t i = 0; i < n; ++i) {
+                PyObject* o = PyTuple_GET_ITEM(all, i);
+                const Dtype d = is_array(o) ? peek(o).dtype() : wanted(o, "result_type");
+                t = i ? promote(t, d) : d;
+              }
+              return t;
+            },
+            "The dtype in which arrays and dtypes meet.\n\n>>> mx.result_type(mx.float16, "
+            "mx.bfloat16)\nlazulite.core.float32"),
+    }};
 
 py::object numpy_dtype(const PyDtype& t) {
   const py::object make = py::module_::import("numpy").attr("dtype");
@@ -162,15 +196,24 @@ std::optional<Dtype> to_dtype(PyObject* o, const Argument& at) {
 void add_dtypes(py::module_& m) {
   py::options options;
   options.disable_function_signatures();
-  py::class_<PyDtype>(m, "Dtype", "The type of an array's elements: lazulite.core.float32 and so on.")
-      .def_property_readonly("size", [](const PyDtype& t) { return size_of(t.type); }, "Bytes of an element.")
+  py::class_<PyDtype>(m, "Dtype",
+                      "The type of an array's elements: lazulite.core.float32 and so on.")
+      .def_property_readonly(
+          "size", [](const PyDtype& t) { return size_of(t.type); }, "Bytes of an element.")
       .def_property_readonly("name", [](const PyDtype& t) { return name_of(t.type); })
-      .def_property_readonly("dtype", numpy_dtype, "The same as a dtype of NumPy: what np.dtype(mx.float32) asks for.")
+      .def_property_readonly("dtype", numpy_dtype,
+                             "The same as a dtype of NumPy: what np.dtype(mx.float32) asks for.")
       .def_property_readonly("__numpy_dtype__", numpy_dtype)
-      .def("__repr__", [](const PyDtype& t) { return std::string("lazulite.core.") + name_of(t.type); })
-      .def("__eq__", [](const PyDtype& t, py::object o) { return py::isinstance<PyDtype>(o) && o.cast<PyDtype&>().type == t.type; })
+      .def("__repr__",
+           [](const PyDtype& t) { return std::string("lazulite.core.") + name_of(t.type); })
+      .def("__eq__",
+           [](const PyDtype& t, py::object o) {
+             return py::isinstance<PyDtype>(o) && o.cast<PyDtype&>().type == t.type;
+           })
       .def("__hash__", [](const PyDtype& t) { return 977 + int(t.type); })
-      .def("__reduce__", [](const PyDtype& t) { return std::string(is_bool(t.type) ? "bool_" : name_of(t.type)); });
+      .def("__reduce__", [](const PyDtype& t) {
+        return std::string(is_bool(t.type) ? "bool_" : name_of(t.type));
+      });
   m.attr("Dtype").attr("__module__") = "lazulite.core";
   for (int i = 0; i < dtype_count; ++i) {
     objects[i] = py::cast(PyDtype{Dtype(i)}).release().ptr();
@@ -182,17 +225,25 @@ void add_dtypes(py::module_& m) {
   category.export_values();
 
   py::class_<FloatLimits>(m, "finfo", "Limits of a floating dtype: finfo(dtype).")
-      .def(py::init([](py::object t) { return float_limits(wanted(t, "finfo")); }), py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
-      .def_readonly("min", &FloatLimits::min).def_readonly("max", &FloatLimits::max)
-      .def_readonly("eps", &FloatLimits::eps).def_readonly("smallest_normal", &FloatLimits::smallest_normal)
-      .def_readonly("tiny", &FloatLimits::smallest_normal).def_readonly("bits", &FloatLimits::bits)
-      .def_property_readonly("dtype", [](const FloatLimits& l) { return as_object(real_type(l.dtype)); })
+      .def(py::init([](py::object t) { return float_limits(wanted(t, "finfo")); }),
+           py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
+      .def_readonly("min", &FloatLimits::min)
+      .def_readonly("max", &FloatLimits::max)
+      .def_readonly("eps", &FloatLimits::eps)
+      .def_readonly("smallest_normal", &FloatLimits::smallest_normal)
+      .def_readonly("tiny", &FloatLimits::smallest_normal)
+      .def_readonly("bits", &FloatLimits::bits)
+      .def_property_readonly("dtype",
+                             [](const FloatLimits& l) { return as_object(real_type(l.dtype)); })
       .def("__repr__", [](const FloatLimits& l) {
-        return py::str("finfo(min={}, max={}, dtype={})").format(l.min, l.max, name_of(real_type(l.dtype)));
+        return py::str("finfo(min={}, max={}, dtype={})")
+            .format(l.min, l.max, name_of(real_type(l.dtype)));
       });
   py::class_<IntLimits>(m, "iinfo", "Limits of an integer dtype: iinfo(dtype).")
-      .def(py::init([](py::object t) { return int_limits(wanted(t, "iinfo")); }), py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
-      .def_readonly("min", &IntLimits::min).def_readonly("max", &IntLimits::max)
+      .def(py::init([](py::object t) { return int_limits(wanted(t, "iinfo")); }), py::arg("dtype"),
+           "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
+      .def_readonly("min", &IntLimits::min)
+      .def_readonly("max", &IntLimits::max)
       .def_property_readonly("bits", [](const IntLimits& l) { return size_of(l.dtype) * 8; })
       .def_property_readonly("dtype", [](const IntLimits& l) { return as_object(l.dtype); })
       .def("__repr__", [](const IntLimits& l) {

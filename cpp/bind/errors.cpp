@@ -1,4 +1,5 @@
-// C++ errors to Python exceptions. Classes with two bases, so that a handler for either catches them.
+// C++ errors to Python exceptions. Classes with two bases, so that a handler for either catches
+// them.
 #include <pybind11/pybind11.h>
 
 #include <new>
@@ -10,11 +11,13 @@ namespace py = pybind11;
 
 namespace lazulite::bind {
 
-PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error, *tracer_error, *element_error;
+PyObject *argument_error, *index_error, *overflow_error, *file_error, *format_error, *linalg_error,
+    *tracer_error, *element_error;
 
 namespace {
 
-PyObject* make(PyObject* module, const char* name, const char* doc, std::initializer_list<PyObject*> bases) {
+PyObject* make(PyObject* module, const char* name, const char* doc,
+               std::initializer_list<PyObject*> bases) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(bases.size()));
   Py_ssize_t i = 0;
   for (PyObject* base : bases) PyTuple_SET_ITEM(tuple, i++, Py_NewRef(base));
@@ -46,21 +49,30 @@ PyObject* class_of(Kind kind) {
 }  // namespace
 
 void make_errors(PyObject* module) {
-  argument_error = make(module, "ArgumentError", "An argument of the wrong kind: a TypeError and a ValueError.",
-                        {PyExc_TypeError, PyExc_ValueError});
-  index_error = make(module, "ArrayIndexError", "An axis or index out of range: an IndexError and a ValueError.",
+  argument_error =
+      make(module, "ArgumentError", "An argument of the wrong kind: a TypeError and a ValueError.",
+           {PyExc_TypeError, PyExc_ValueError});
+  index_error = make(module, "ArrayIndexError",
+                     "An axis or index out of range: an IndexError and a ValueError.",
                      {PyExc_IndexError, PyExc_ValueError});
-  overflow_error = make(module, "ArrayOverflowError", "A number that does not fit: an OverflowError and a ValueError.",
+  overflow_error = make(module, "ArrayOverflowError",
+                        "A number that does not fit: an OverflowError and a ValueError.",
                         {PyExc_OverflowError, PyExc_ValueError});
-  file_error = make(module, "FileError", "A file that is not there: a FileNotFoundError and a RuntimeError.",
-                    {PyExc_FileNotFoundError, PyExc_RuntimeError});
-  format_error = make(module, "FormatError", "A file that cannot be read: a ValueError and a RuntimeError.",
-                      {PyExc_ValueError, PyExc_RuntimeError});
-  element_error = make(module, "ArrayElementError", "An object among numbers that is none: a ValueError and a TypeError.",
+  file_error =
+      make(module, "FileError", "A file that is not there: a FileNotFoundError and a RuntimeError.",
+           {PyExc_FileNotFoundError, PyExc_RuntimeError});
+  format_error =
+      make(module, "FormatError", "A file that cannot be read: a ValueError and a RuntimeError.",
+           {PyExc_ValueError, PyExc_RuntimeError});
+  element_error = make(module, "ArrayElementError",
+                       "An object among numbers that is none: a ValueError and a TypeError.",
                        {PyExc_ValueError, PyExc_TypeError});
-  linalg_error = make(module, "LinAlgError", "A matrix without the wanted property: a RuntimeError and a ValueError.",
+  linalg_error = make(module, "LinAlgError",
+                      "A matrix without the wanted property: a RuntimeError and a ValueError.",
                       {PyExc_RuntimeError, PyExc_ValueError});
-  tracer_error = make(module, "TracerError", "An array without a value: it exists only while vmap or compile trace a function. A ValueError and a RuntimeError.",
+  tracer_error = make(module, "TracerError",
+                      "An array without a value: it exists only while vmap or compile trace a "
+                      "function. A ValueError and a RuntimeError.",
                       {PyExc_ValueError, PyExc_RuntimeError});
   // For functions bound by pybind11.
   py::register_exception_translator([](std::exception_ptr p) {

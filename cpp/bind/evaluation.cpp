@@ -46,11 +46,16 @@ PyObject* py_async_eval(PyObject*, PyObject* const* args, Py_ssize_t n) {
 }
 PyMethodDef fast_functions[] = {
     {"eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_eval)), METH_FASTCALL,
-     "eval(*args)\n--\n\nComputes arrays, and the arrays in lists, tuples, dicts and modules; numbers, strings and None are\n"
-     "passed over. Raises what the computation raises, TypeError for functions and generators, which hold no arrays.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
-    {"async_eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_async_eval)), METH_FASTCALL,
-     "async_eval(*args)\n--\n\nStarts to compute like eval, in the background; who reads an array waits for it and\n"
-     "receives its error.\n\n>>> a = mx.ones(3) + 1\n>>> mx.async_eval(a)\n>>> a.tolist()\n[2.0, 2.0, 2.0]"},
+     "eval(*args)\n--\n\nComputes arrays, and the arrays in lists, tuples, dicts and modules; "
+     "numbers, strings and None are\n"
+     "passed over. Raises what the computation raises, TypeError for functions and generators, "
+     "which hold no arrays.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
+    {"async_eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_async_eval)),
+     METH_FASTCALL,
+     "async_eval(*args)\n--\n\nStarts to compute like eval, in the background; who reads an array "
+     "waits for it and\n"
+     "receives its error.\n\n>>> a = mx.ones(3) + 1\n>>> mx.async_eval(a)\n>>> a.tolist()\n[2.0, "
+     "2.0, 2.0]"},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -64,12 +69,15 @@ void poll_signals() {
 // " at file.py, line 3" of the Python code that runs; lines of this package are passed over.
 std::string python_line() {
   if (!PyGILState_Check()) return {};
-  py::object frame = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
+  py::object frame =
+      py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
   while (frame && !frame.is_none()) {
     const py::dict globals = frame.attr("f_globals");
-    const std::string name = globals.contains("__name__") ? std::string(py::str(globals["__name__"])) : "";
+    const std::string name =
+        globals.contains("__name__") ? std::string(py::str(globals["__name__"])) : "";
     if (name != "lazulite" && name.rfind("lazulite.", 0) != 0)
-      return " at " + std::string(py::str(frame.attr("f_code").attr("co_filename"))) + ", line " + std::string(py::str(frame.attr("f_lineno")));
+      return " at " + std::string(py::str(frame.attr("f_code").attr("co_filename"))) + ", line " +
+             std::string(py::str(frame.attr("f_lineno")));
     frame = frame.attr("f_back");
   }
   return {};
@@ -77,11 +85,19 @@ std::string python_line() {
 
 // An op whose value is the level that computes it: what debug_compare must find.
 Specs infer_probe(const Attrs*, const Arrays&) { return {Spec{{}, int32}}; }
-void run_probe(const Call& call) { *reinterpret_cast<int32_t*>(call.out[0].data) = int32_t(cpu::level()); }
-const Op probe_op{.name = "level_probe", .doc = "The level that computes it.", .barrier = true, .infer = infer_probe, .kernel = run_probe};
+void run_probe(const Call& call) {
+  *reinterpret_cast<int32_t*>(call.out[0].data) = int32_t(cpu::level());
+}
+const Op probe_op{.name = "level_probe",
+                  .doc = "The level that computes it.",
+                  .barrier = true,
+                  .infer = infer_probe,
+                  .kernel = run_probe};
 array level_probe() { return record(probe_op, {}, {}); }
 
-PyObject* text_object(const std::string& text) { return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size())); }
+PyObject* text_object(const std::string& text) {
+  return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size()));
+}
 
 int64_t bytes_of(PyObject* o, const char* op) {
   const int64_t v = From<int64_t>::of(o, op);
@@ -91,57 +107,123 @@ int64_t bytes_of(PyObject* o, const char* op) {
 PyObject* number(int64_t v) { return PyLong_FromLongLong(v); }
 PyObject* none() { return Py_NewRef(Py_None); }
 
-const Register rows{"", {
-    def("plan(*arrays, width=None)", [](PyObject* args, const std::optional<int>& width) {
-          std::vector<array> arrays;
-          collect_arrays(args, arrays, "plan");
-          return py::cast(plan(arrays, width.value_or(default_plan_width()))).release().ptr();
-        }, "What eval would do for arrays (and trees of them), in order: an object that prints, with `steps` and the predicted\n"
-           "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the reference's width-limited order (0: the\n"
-           "planner's own; default: the environment variable LAZULITE_BFS_MAX_WIDTH or MLX_BFS_MAX_WIDTH).\n\n"
-           ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  float32(1,)\npredicted peak: 4 bytes"),
-    def("_graph_text(*arrays)", [](PyObject* args) {
-          std::vector<array> arrays;
-          collect_arrays(args, arrays, "print_graph");
-          return text_object(graph_text(arrays));
-        }, "What is pending, a line per op in order of evaluation."),
-    def("_graph_dot(*arrays)", [](PyObject* args) {
-          std::vector<array> arrays;
-          collect_arrays(args, arrays, "export_to_dot");
-          return text_object(graph_dot(arrays));
-        }, "What is pending, in Graphviz's language."),
-    def("get_active_memory()", [] { return number(cpu::get_active_memory()); }, "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),
-    def("get_peak_memory()", [] { return number(cpu::get_peak_memory()); },
-        "The most bytes that were alive since the start or reset_peak_memory.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a)\n>>> mx.get_peak_memory() >= 12\nTrue"),
-    def("reset_peak_memory()", [] { cpu::reset_peak_memory(); return none(); }, "The peak is 0 until the next allocation, which counts all that is alive.\n\n>>> mx.reset_peak_memory()"),
-    def("get_cache_memory()", [] { return number(cpu::get_cache_memory()); }, "Bytes kept for later arrays.\n\n>>> mx.get_cache_memory() >= 0\nTrue"),
-    def("clear_cache()", [] { cpu::clear_cache(); return none(); }, "Gives the cache back to the system.\n\n>>> mx.clear_cache()"),
-    def("get_memory_limit()", [] { return number(cpu::get_memory_limit()); }, "The bound on active memory, in bytes.\n\n>>> mx.get_memory_limit() > 0\nTrue"),
-    def("set_memory_limit(limit)", [](PyObject* n) { return number(cpu::set_memory_limit(bytes_of(n, "set_memory_limit"))); },
-        "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns the old limit.\n\n"
-        ">>> old = mx.set_memory_limit(10**10)\n>>> mx.set_memory_limit(old)\n10000000000"),
-    def("set_cache_limit(limit)", [](PyObject* n) { return number(cpu::set_cache_limit(bytes_of(n, "set_cache_limit"))); },
-        "Bounds the cache, in bytes. Returns the old limit.\n\n>>> old = mx.set_cache_limit(10**9)\n>>> mx.set_cache_limit(old)\n1000000000"),
-    def("get_pending_limit()", [] { return number(get_pending_limit()); },
-        "How many recorded operations may wait for their evaluation; 0: any number.\n\n>>> mx.get_pending_limit()\n32768"),
-    def("set_pending_limit(limit)", [](int64_t limit) { return number(set_pending_limit(limit)); },
-        "Bounds recorded operations that wait for their evaluation: beyond, what is recorded is computed by itself, outside of "
-        "transforms. 0: no bound. Returns the old limit.\n\n>>> old = mx.set_pending_limit(100000)\n>>> mx.set_pending_limit(old)\n100000"),
-    def("set_wired_limit(limit)", [](PyObject* n) {
-          static int64_t wired = 0;
-          return number(std::exchange(wired, bytes_of(n, "set_wired_limit")));
-        }, "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, in bytes.\n\n>>> mx.set_wired_limit(0)\n0"),
-    def("num_threads()", [] { return number(cpu::num_threads()); }, "Threads that one computation may use.\n\n>>> mx.num_threads() >= 1\nTrue"),
-    def("set_num_threads(n)", [](int n) { cpu::set_num_threads(n); return none(); },
-        "Sets the number of threads, 1 to 1024. Results keep their bits.\n\n>>> mx.set_num_threads(mx.num_threads())"),
-}};
+const Register rows{
+    "",
+    {
+        def(
+            "plan(*arrays, width=None)",
+            [](PyObject* args, const std::optional<int>& width) {
+              std::vector<array> arrays;
+              collect_arrays(args, arrays, "plan");
+              return py::cast(plan(arrays, width.value_or(default_plan_width()))).release().ptr();
+            },
+            "What eval would do for arrays (and trees of them), in order: an object that prints, "
+            "with `steps` and the predicted\n"
+            "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the "
+            "reference's width-limited order (0: the\n"
+            "planner's own; default: the environment variable LAZULITE_BFS_MAX_WIDTH or "
+            "MLX_BFS_MAX_WIDTH).\n\n"
+            ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  "
+            "float32(1,)\npredicted peak: 4 bytes"),
+        def(
+            "_graph_text(*arrays)",
+            [](PyObject* args) {
+              std::vector<array> arrays;
+              collect_arrays(args, arrays, "print_graph");
+              return text_object(graph_text(arrays));
+            },
+            "What is pending, a line per op in order of evaluation."),
+        def(
+            "_graph_dot(*arrays)",
+            [](PyObject* args) {
+              std::vector<array> arrays;
+              collect_arrays(args, arrays, "export_to_dot");
+              return text_object(graph_dot(arrays));
+            },
+            "What is pending, in Graphviz's language."),
+        def(
+            "get_active_memory()", [] { return number(cpu::get_active_memory()); },
+            "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),
+        def(
+            "get_peak_memory()", [] { return number(cpu::get_peak_memory()); },
+            "The most bytes that were alive since the start or reset_peak_memory.\n\n>>> a = "
+            "mx.ones(3) + 1\n>>> mx.eval(a)\n>>> mx.get_peak_memory() >= 12\nTrue"),
+        def(
+            "reset_peak_memory()",
+            [] {
+              cpu::reset_peak_memory();
+              return none();
+            },
+            "The peak is 0 until the next allocation, which counts all that is alive.\n\n>>> "
+            "mx.reset_peak_memory()"),
+        def(
+            "get_cache_memory()", [] { return number(cpu::get_cache_memory()); },
+            "Bytes kept for later arrays.\n\n>>> mx.get_cache_memory() >= 0\nTrue"),
+        def(
+            "clear_cache()",
+            [] {
+              cpu::clear_cache();
+              return none();
+            },
+            "Gives the cache back to the system.\n\n>>> mx.clear_cache()"),
+        def(
+            "get_memory_limit()", [] { return number(cpu::get_memory_limit()); },
+            "The bound on active memory, in bytes.\n\n>>> mx.get_memory_limit() > 0\nTrue"),
+        def(
+            "set_memory_limit(limit)",
+            [](PyObject* n) {
+              return number(cpu::set_memory_limit(bytes_of(n, "set_memory_limit")));
+            },
+            "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns the "
+            "old limit.\n\n"
+            ">>> old = mx.set_memory_limit(10**10)\n>>> mx.set_memory_limit(old)\n10000000000"),
+        def(
+            "set_cache_limit(limit)",
+            [](PyObject* n) {
+              return number(cpu::set_cache_limit(bytes_of(n, "set_cache_limit")));
+            },
+            "Bounds the cache, in bytes. Returns the old limit.\n\n>>> old = "
+            "mx.set_cache_limit(10**9)\n>>> mx.set_cache_limit(old)\n1000000000"),
+        def(
+            "get_pending_limit()", [] { return number(get_pending_limit()); },
+            "How many recorded operations may wait for their evaluation; 0: any number.\n\n>>> "
+            "mx.get_pending_limit()\n32768"),
+        def(
+            "set_pending_limit(limit)",
+            [](int64_t limit) { return number(set_pending_limit(limit)); },
+            "Bounds recorded operations that wait for their evaluation: beyond, what is recorded "
+            "is computed by itself, outside of "
+            "transforms. 0: no bound. Returns the old limit.\n\n>>> old = "
+            "mx.set_pending_limit(100000)\n>>> mx.set_pending_limit(old)\n100000"),
+        def(
+            "set_wired_limit(limit)",
+            [](PyObject* n) {
+              static int64_t wired = 0;
+              return number(std::exchange(wired, bytes_of(n, "set_wired_limit")));
+            },
+            "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, in "
+            "bytes.\n\n>>> mx.set_wired_limit(0)\n0"),
+        def(
+            "num_threads()", [] { return number(cpu::num_threads()); },
+            "Threads that one computation may use.\n\n>>> mx.num_threads() >= 1\nTrue"),
+        def(
+            "set_num_threads(n)",
+            [](int n) {
+              cpu::set_num_threads(n);
+              return none();
+            },
+            "Sets the number of threads, 1 to 1024. Results keep their bits.\n\n>>> "
+            "mx.set_num_threads(mx.num_threads())"),
+    }};
 
 }  // namespace
 
 void add_evaluation(py::module_& m) {
-  py::class_<PlanStep>(m, "PlanStep", "A step of a plan: a fused group of elementwise ops, or one other op.")
+  py::class_<PlanStep>(m, "PlanStep",
+                       "A step of a plan: a fused group of elementwise ops, or one other op.")
       .def_readonly("ops", &PlanStep::ops, "Names of the ops, in order.")
-      .def_readonly("attributes", &PlanStep::attributes, "What each op was recorded with, as text; may be empty.")
+      .def_readonly("attributes", &PlanStep::attributes,
+                    "What each op was recorded with, as text; may be empty.")
       .def_readonly("stored", &PlanStep::stored, "Which of them are written to memory.")
       .def_readonly("fused", &PlanStep::fused)
       .def_readonly("results", &PlanStep::results, "dtype and shape of what is written.")
@@ -150,7 +232,8 @@ void add_evaluation(py::module_& m) {
       .def("__repr__", &PlanStep::print);
   py::class_<PlanSummary>(m, "Plan", "What an evaluation would do, in order; see mx.plan.")
       .def_readonly("steps", &PlanSummary::steps)
-      .def_readonly("peak_bytes", &PlanSummary::peak_bytes, "Predicted peak beyond what is alive, in bytes.")
+      .def_readonly("peak_bytes", &PlanSummary::peak_bytes,
+                    "Predicted peak beyond what is alive, in bytes.")
       .def("__len__", [](const PlanSummary& p) { return p.steps.size(); })
       .def("__repr__", &PlanSummary::print);
   set_wait_hooks({release_gil, acquire_gil, poll_signals});
@@ -167,7 +250,8 @@ void add_evaluation(py::module_& m) {
       .def("events", [](const Profile& p) {
         py::list out;
         for (const ProfileEvent& e : p.events())
-          out.append(py::make_tuple(e.name, e.text, e.result, e.line, e.start, e.nanoseconds, e.own, e.bytes, e.flops, e.thread));
+          out.append(py::make_tuple(e.name, e.text, e.result, e.line, e.start, e.nanoseconds, e.own,
+                                    e.bytes, e.flops, e.thread));
         return out;
       });
   m.def("_set_openblas_hint", &cpu::set_openblas_hint);

@@ -42,7 +42,8 @@ py::tuple describe(const Graph& graph) {
     if (step.attributes && step.attributes->write(tokens))
       for (const Token& t : tokens) given.append(from_token(t));
     for (const auto& o : step.in) in.append(operand(o));
-    for (size_t k = 0; k < step.specs.size(); ++k) out.append(py::make_tuple(step.first + int64_t(k), from_spec(step.specs[k])));
+    for (size_t k = 0; k < step.specs.size(); ++k)
+      out.append(py::make_tuple(step.first + int64_t(k), from_spec(step.specs[k])));
     steps.append(py::make_tuple(step.op->name, in, out, given));
   }
   for (const auto& o : graph.outputs()) outputs.append(operand(o));
@@ -57,15 +58,18 @@ void add_exported(py::module_& m) {
   });
   py::class_<FunctionWriter>(m, "_FunctionWriter")
       .def(py::init<bool, std::string>())
-      .def("add", [](FunctionWriter& w, py::object fun, py::list examples, size_t positional, std::vector<std::string> names) {
-        w.add(flat(fun), from_list(examples), {positional, std::move(names)});
-      })
+      .def("add",
+           [](FunctionWriter& w, py::object fun, py::list examples, size_t positional,
+              std::vector<std::string> names) {
+             w.add(flat(fun), from_list(examples), {positional, std::move(names)});
+           })
       .def("save", &FunctionWriter::save);
   py::class_<ImportedFunction>(m, "_ImportedFunction")
       .def(py::init<std::string>())
       .def("metadata", &ImportedFunction::metadata)
       .def("signatures", &ImportedFunction::signatures)
-      .def("call", [](const ImportedFunction& f, py::list positional, std::vector<std::string> names, py::list values) {
+      .def("call", [](const ImportedFunction& f, py::list positional,
+                      std::vector<std::string> names, py::list values) {
         const ArrayList arrays = from_list(values);
         std::vector<std::pair<std::string, array>> named;
         for (size_t i = 0; i < names.size(); ++i) named.emplace_back(names[i], arrays[i]);

@@ -16,11 +16,14 @@ void add_files(py::module_& m) {
     Ref<File> file;
   };
   py::class_<Opened>(m, "_File")
-      .def(py::init([](int fd, std::string name) { return Opened{make_ref<File>(fd, std::move(name))}; }))
-      .def("array", [](const Opened& f, int64_t offset, py::handle shape, py::handle dtype, int swap) {
-        return py::reinterpret_steal<py::object>(wrap(load_array(
-            f.file, offset, From<Shape>::of(shape.ptr(), "load"), From<Dtype>::of(dtype.ptr(), "load"), swap)));
-      });
+      .def(py::init(
+          [](int fd, std::string name) { return Opened{make_ref<File>(fd, std::move(name))}; }))
+      .def("array",
+           [](const Opened& f, int64_t offset, py::handle shape, py::handle dtype, int swap) {
+             return py::reinterpret_steal<py::object>(
+                 wrap(load_array(f.file, offset, From<Shape>::of(shape.ptr(), "load"),
+                                 From<Dtype>::of(dtype.ptr(), "load"), swap)));
+           });
 }
 
 }  // namespace lazulite::bind

@@ -141,12 +141,14 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
   if (by_name)  // rare: only of functions with such a pair
     for (size_t i = 0; i < parameters.size(); ++i)
       if (parameters[i].name == f->def->partner && (!slots[i] || slots[i] == Py_None)) {
-        PyErr_Format(PyExc_TypeError, "%s() missing argument '%s' beside '%s'", name(), f->def->partner.c_str(), f->def->keyword.c_str());
+        PyErr_Format(PyExc_TypeError, "%s() missing argument '%s' beside '%s'", name(),
+                     f->def->partner.c_str(), f->def->keyword.c_str());
         return nullptr;
       }
   for (size_t i = 0; i < parameters.size(); ++i)
     if (!slots[i] && !(slots[i] = parameters[i].fallback)) {
-      PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name(), parameters[i].name.c_str());
+      PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name(),
+                   parameters[i].name.c_str());
       return nullptr;
     }
   try {
@@ -190,8 +192,12 @@ PyObject* get_doc(PyObject* self, void*) {
   auto* f = reinterpret_cast<PyFunction*>(self);
   return PyUnicode_FromString(f->def->doc.c_str());
 }
-PyObject* get_name(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<PyFunction*>(self)->name); }
-PyObject* get_module(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<PyFunction*>(self)->module); }
+PyObject* get_name(PyObject* self, void*) {
+  return Py_NewRef(reinterpret_cast<PyFunction*>(self)->name);
+}
+PyObject* get_module(PyObject* self, void*) {
+  return Py_NewRef(reinterpret_cast<PyFunction*>(self)->module);
+}
 
 PyObject* bind_method(PyObject* self, PyObject* instance, PyObject*) {
   auto* f = reinterpret_cast<PyFunction*>(self);
@@ -201,7 +207,9 @@ PyObject* bind_method(PyObject* self, PyObject* instance, PyObject*) {
 PyObject* repr_function(PyObject* self) {
   return PyUnicode_FromFormat("<function %U>", reinterpret_cast<PyFunction*>(self)->name);
 }
-PyObject* reduce_function(PyObject* self, PyObject*) { return Py_NewRef(reinterpret_cast<PyFunction*>(self)->name); }
+PyObject* reduce_function(PyObject* self, PyObject*) {
+  return Py_NewRef(reinterpret_cast<PyFunction*>(self)->name);
+}
 
 PyGetSetDef function_properties[] = {
     {"__text_signature__", get_signature, nullptr, nullptr, nullptr},
@@ -212,9 +220,11 @@ PyGetSetDef function_properties[] = {
     {"__module__", get_module, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
-PyMethodDef function_methods[] = {{"__reduce__", reduce_function, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef function_methods[] = {{"__reduce__", reduce_function, METH_NOARGS, nullptr},
+                                  {nullptr, nullptr, 0, nullptr}};
 PyMemberDef function_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyFunction, call), READONLY, nullptr}, {nullptr, 0, 0, 0, nullptr}};
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyFunction, call), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
 
 void make_type() {
   PyType_Slot slots[] = {
@@ -227,7 +237,8 @@ void make_type() {
       {0, nullptr},
   };
   PyType_Spec spec{"lazulite.core.Function", sizeof(PyFunction), 0,
-                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, slots};
+                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
+                   slots};
   function_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
 }
 
@@ -238,9 +249,11 @@ PyObject* make_function(Def* def, const char* module, bool method, PyObject* sco
   f->parameters = new std::vector<Parameter>(parse(def->signature, scope));
   // The call fills an array by the signature, which the C++ function reads by its own parameters.
   if (f->parameters->size() > most_parameters || int(f->parameters->size()) != def->arity)
-    fail(Kind::runtime, "import", "signature and function differ: got ", def->signature, " for a function of ", def->arity, " parameters");
+    fail(Kind::runtime, "import", "signature and function differ: got ", def->signature,
+         " for a function of ", def->arity, " parameters");
   const std::string name = def->signature.substr(0, def->signature.find('('));
-  f->name = PyUnicode_FromString(method && !def->rename.empty() ? def->rename.c_str() : name.c_str());
+  f->name =
+      PyUnicode_FromString(method && !def->rename.empty() ? def->rename.c_str() : name.c_str());
   f->module = PyUnicode_FromString(module);
   f->bound_first = method;
   return reinterpret_cast<PyObject*>(f);
@@ -300,11 +313,13 @@ void add_functions(PyObject* module) {
   }
 }
 
-// ---- arguments and results -----------------------------------------------------------------------
+// ---- arguments and results
+// -----------------------------------------------------------------------
 std::string describe(PyObject* o) {
   const bool text = PyUnicode_Check(o);
   if (is_array(o)) return "array";
-  if (!text && o != Py_None && !PyBool_Check(o) && !PyLong_CheckExact(o) && !PyFloat_CheckExact(o)) return Py_TYPE(o)->tp_name;
+  if (!text && o != Py_None && !PyBool_Check(o) && !PyLong_CheckExact(o) && !PyFloat_CheckExact(o))
+    return Py_TYPE(o)->tp_name;
   PyObject* shown = PyObject_Repr(o);
   const char* utf8 = shown ? PyUnicode_AsUTF8(shown) : nullptr;
   std::string out = utf8 ? utf8 : Py_TYPE(o)->tp_name;
@@ -319,8 +334,8 @@ std::string describe(PyObject* o) {
 }
 
 void wrong_kind(PyObject* got, const Argument& at, const char* expected) {
-  fail(Kind::argument, at.function, at.name ? at.name : "", at.name ? ": " : "", "got ", describe(got), ", expected ", expected,
-       at.hint ? "; " : "", at.hint ? at.hint : "");
+  fail(Kind::argument, at.function, at.name ? at.name : "", at.name ? ": " : "", "got ",
+       describe(got), ", expected ", expected, at.hint ? "; " : "", at.hint ? at.hint : "");
 }
 
 std::string text_of(PyObject* o, const Argument& at) {
@@ -335,7 +350,8 @@ std::string text_of(PyObject* o, const Argument& at) {
 }
 
 namespace {
-// An exception that Python code of an argument raised is the caller's, unless it only says "not of this kind".
+// An exception that Python code of an argument raised is the caller's, unless it only says "not of
+// this kind".
 void pass_unless_type_error() {
   if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
   PyErr_Clear();
@@ -343,16 +359,19 @@ void pass_unless_type_error() {
 
 // How numbers beyond 64 (or, of axes, 32) bits are answered depends on what they stand for.
 bool is_axis(const Argument& at) {
-  return at.name && (std::strstr(at.name, "axis") || std::strstr(at.name, "axes") || !std::strcmp(at.name, "source") || !std::strcmp(at.name, "destination"));
+  return at.name && (std::strstr(at.name, "axis") || std::strstr(at.name, "axes") ||
+                     !std::strcmp(at.name, "source") || !std::strcmp(at.name, "destination"));
 }
 bool is_size(const Argument& at) {
-  for (const char* name : {"shape", "reps", "repeats", "n", "m", "num", "M", "num_samples", "pad_width", "slice_size"})
+  for (const char* name :
+       {"shape", "reps", "repeats", "n", "m", "num", "M", "num_samples", "pad_width", "slice_size"})
     if (at.name && !std::strcmp(at.name, name)) return true;
   return false;
 }
 [[noreturn]] void too_large(const Argument& at, bool negative) {
   const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
-  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "out of range: a number beyond 64 bits");
+  if (is_axis(at))
+    fail(Kind::index, at.function, name, colon, "out of range: a number beyond 64 bits");
   if (is_size(at) && negative) fail(Kind::value, at.function, name, colon, "negative size");
   if (is_size(at)) fail(Kind::memory, at.function, name, colon, "too large: a size beyond 2^63");
   fail(Kind::overflow, at.function, name, colon, "number does not fit in 64 bits");
@@ -383,7 +402,8 @@ Items::Items(PyObject* o, const Argument& at, const char* expected, Py_ssize_t m
     return;
   }
   // Of others the length is asked first: what has none may have no end.
-  const bool sized = !PyUnicode_Check(o) && !PyBytes_Check(o) && !PyByteArray_Check(o) && !PyDict_Check(o) && !PyAnySet_Check(o) && !PyType_Check(o);
+  const bool sized = !PyUnicode_Check(o) && !PyBytes_Check(o) && !PyByteArray_Check(o) &&
+                     !PyDict_Check(o) && !PyAnySet_Check(o) && !PyType_Check(o);
   if (!sized || PyObject_Size(o) < 0) {
     pass_unless_type_error();
     wrong_kind(o, at, expected);
@@ -401,7 +421,8 @@ Items::Items(PyObject* o, const Argument& at, const char* expected, Py_ssize_t m
     if (good && PyList_GET_SIZE(list) > most) {
       Py_DECREF(list);
       Py_DECREF(iterator);
-      fail(Kind::value, at.function, at.name ? at.name : "", at.name ? ": " : "", "too many items: got ", Py_TYPE(o)->tp_name, ", expected a list, or at most ", most);
+      fail(Kind::value, at.function, at.name ? at.name : "", at.name ? ": " : "",
+           "too many items: got ", Py_TYPE(o)->tp_name, ", expected a list, or at most ", most);
     }
   }
   Py_DECREF(iterator);
@@ -435,7 +456,9 @@ int64_t From<int64_t>::of(PyObject* o, const Argument& at) {
   if (!index) {
     pass_unless_type_error();
     // NumPy's arrays of one integer with axes
-    PyObject* item = PyObject_HasAttrString(o, "__array_interface__") ? PyObject_CallMethod(o, "item", nullptr) : nullptr;
+    PyObject* item = PyObject_HasAttrString(o, "__array_interface__")
+                         ? PyObject_CallMethod(o, "item", nullptr)
+                         : nullptr;
     PyErr_Clear();
     const bool whole = item && PyLong_Check(item) && !PyBool_Check(item);
     if (!whole) {
@@ -466,7 +489,9 @@ int From<int>::of(PyObject* o, const Argument& at) {
   if (v == int(v)) return int(v);
   const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
   if (is_axis(at)) fail(Kind::index, at.function, name, colon, "out of range: got ", v);
-  if (is_size(at)) fail(v < 0 ? Kind::value : Kind::memory, at.function, name, colon, v < 0 ? "negative size: got " : "too large: got ", v);
+  if (is_size(at))
+    fail(v < 0 ? Kind::value : Kind::memory, at.function, name, colon,
+         v < 0 ? "negative size: got " : "too large: got ", v);
   fail(Kind::overflow, at.function, name, colon, "number does not fit in 32 bits: got ", v);
 }
 double From<double>::of(PyObject* o, const Argument& at) {
@@ -474,7 +499,8 @@ double From<double>::of(PyObject* o, const Argument& at) {
   if (v == -1.0 && PyErr_Occurred()) {
     if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
       PyErr_Clear();
-      fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "", "number does not fit a float");
+      fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "",
+           "number does not fit a float");
     }
     pass_unless_type_error();
     wrong_kind(o, at, "a number");
@@ -491,7 +517,8 @@ Shape From<Shape>::of(PyObject* o, const Argument& at) {
   }
   if (is_array(o)) {
     const array a = unwrap(o);
-    if (!(is_integer(a.dtype()) || (a.size() == 0 && a.ndim() == 1)) || a.ndim() > 1) wrong_kind(o, at, expected);
+    if (!(is_integer(a.dtype()) || (a.size() == 0 && a.ndim() == 1)) || a.ndim() > 1)
+      wrong_kind(o, at, expected);
     const char* data = static_cast<const char*>(a.raw());
     const int64_t step = a.ndim() ? a.strides()[0] * size_of(a.dtype()) : 0;
     for (int64_t i = 0; i < a.size(); ++i) {
@@ -515,7 +542,8 @@ Shape From<Shape>::of(PyObject* o, const Argument& at) {
 Axes From<Axes>::of(PyObject* o, const Argument& at) {
   Axes out;
   for (int64_t v : From<Shape>::of(o, at)) {
-    if (v != int(v)) fail(Kind::index, at.function, at.name ? at.name : "axis", ": out of range: got ", v);
+    if (v != int(v))
+      fail(Kind::index, at.function, at.name ? at.name : "axis", ": out of range: got ", v);
     out.push_back(int(v));
   }
   return out;
@@ -539,12 +567,14 @@ PyObject* to_py(const std::vector<array>& arrays) {
 }
 PyObject* to_py(const ArrayTuple& arrays) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(arrays.size()));
-  for (size_t i = 0; i < arrays.size(); ++i) PyTuple_SET_ITEM(tuple, Py_ssize_t(i), wrap(arrays[i]));
+  for (size_t i = 0; i < arrays.size(); ++i)
+    PyTuple_SET_ITEM(tuple, Py_ssize_t(i), wrap(arrays[i]));
   return tuple;
 }
 PyObject* to_py(const Shape& shape) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
-  for (size_t i = 0; i < shape.size(); ++i) PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
+  for (size_t i = 0; i < shape.size(); ++i)
+    PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
   return tuple;
 }
 

@@ -45,12 +45,15 @@ IndexItem read_item(PyObject* o, bool writing) {
   if (o == Py_None) return {IndexItem::newaxis, 0, {}, {}, {}, {}};
   if (o == Py_Ellipsis) return {IndexItem::ellipsis, 0, {}, {}, {}, {}};
   if (PyBool_Check(o)) {
-    if (!writing) fail(Kind::value, "index", "a bool as an index: got ", o == Py_True ? "True" : "False", ", expected an integer");
+    if (!writing)
+      fail(Kind::value, "index", "a bool as an index: got ", o == Py_True ? "True" : "False",
+           ", expected an integer");
     return {IndexItem::indices, 0, {}, {}, {}, constant(o == Py_True, {}, bool_)};
   }
   if (is_array(o)) {
     const array a = unwrap(o);
-    if (!is_integral(a.dtype())) fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
+    if (!is_integral(a.dtype()))
+      fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
     return {IndexItem::indices, 0, {}, {}, {}, a};
   }
   if (PyIndex_Check(o)) {  // NumPy's integers; its arrays have the slot, too
@@ -67,16 +70,19 @@ IndexItem read_item(PyObject* o, bool writing) {
   if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {
     const array a = make_array(o, std::nullopt);
     if (a.size() == 0) return {IndexItem::indices, 0, {}, {}, {}, astype(a, int64)};
-    if (!is_integral(a.dtype())) fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
+    if (!is_integral(a.dtype()))
+      fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
     return {IndexItem::indices, 0, {}, {}, {}, a};
   }
-  fail(Kind::value, "index", "not an index: got ", Py_TYPE(o)->tp_name, ", expected integers, slices, ..., None, or arrays of integers or bool");
+  fail(Kind::value, "index", "not an index: got ", Py_TYPE(o)->tp_name,
+       ", expected integers, slices, ..., None, or arrays of integers or bool");
 }
 
 IndexItems read_key(PyObject* key, bool writing) {
   IndexItems items;
   if (PyTuple_Check(key)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i) items.push_back(read_item(PyTuple_GET_ITEM(key, i), writing));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i)
+      items.push_back(read_item(PyTuple_GET_ITEM(key, i), writing));
   } else {
     items.push_back(read_item(key, writing));
   }
@@ -96,7 +102,8 @@ struct At {
 template <Write mode>
 py::object update(const At& at, py::object value) {
   if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
-  return py::reinterpret_steal<py::object>(wrap(index_update(at.base, at.items, value_of(value.ptr()), mode)));
+  return py::reinterpret_steal<py::object>(
+      wrap(index_update(at.base, at.items, value_of(value.ptr()), mode)));
 }
 
 }  // namespace
@@ -116,28 +123,45 @@ void add_indexing(py::module_& m) {
   py::options options;
   options.disable_function_signatures();
   py::class_<At>(m, "ArrayAt", "a.at[key]: the place of an update.")
-      .def("__getitem__", [](const At& at, py::object key) { return At{at.base, read_key(key.ptr(), true), true}; }, py::arg("indices"),
-           "__getitem__($self, indices)\n--\n\nThe place of an update.")
-      .def("set", update<Write::set>, py::arg("value"), "set($self, value)\n--\n\na with a[key] = value.")
-      .def("add", update<Write::add>, py::arg("value"), "add($self, value)\n--\n\na with value added to a[key]; repeated indices accumulate.")
-      .def("subtract", [](const At& at, py::object value) {
-        if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
-        const Operand v = value_of(value.ptr());
-        const Dtype t = at.base.dtype();
-        array x;
-        if (v.is_array()) {
-          x = astype(v.get(), t);
-        } else {
-          v.scalar().check_fits(t, "at");
-          x = constant(v.scalar(), {}, t);
-        }
-        const array minus = is_bool(t) ? x : negative(x);
-        return py::reinterpret_steal<py::object>(wrap(index_update(at.base, at.items, minus, Write::add)));
-      }, py::arg("value"), "subtract($self, value)\n--\n\na with value subtracted from a[key]; repeated indices accumulate.")
-      .def("multiply", update<Write::multiply>, py::arg("value"), "multiply($self, value)\n--\n\na with a[key] multiplied by value; repeated indices accumulate.")
-      .def("divide", update<Write::divide>, py::arg("value"), "divide($self, value)\n--\n\na with a[key] divided by value; repeated indices accumulate.")
-      .def("maximum", update<Write::maximum>, py::arg("value"), "maximum($self, value)\n--\n\na with the larger of a[key] and value.")
-      .def("minimum", update<Write::minimum>, py::arg("value"), "minimum($self, value)\n--\n\na with the smaller of a[key] and value.");
+      .def(
+          "__getitem__",
+          [](const At& at, py::object key) { return At{at.base, read_key(key.ptr(), true), true}; },
+          py::arg("indices"), "__getitem__($self, indices)\n--\n\nThe place of an update.")
+      .def("set", update<Write::set>, py::arg("value"),
+           "set($self, value)\n--\n\na with a[key] = value.")
+      .def("add", update<Write::add>, py::arg("value"),
+           "add($self, value)\n--\n\na with value added to a[key]; repeated indices accumulate.")
+      .def(
+          "subtract",
+          [](const At& at, py::object value) {
+            if (!at.keyed)
+              fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
+            const Operand v = value_of(value.ptr());
+            const Dtype t = at.base.dtype();
+            array x;
+            if (v.is_array()) {
+              x = astype(v.get(), t);
+            } else {
+              v.scalar().check_fits(t, "at");
+              x = constant(v.scalar(), {}, t);
+            }
+            const array minus = is_bool(t) ? x : negative(x);
+            return py::reinterpret_steal<py::object>(
+                wrap(index_update(at.base, at.items, minus, Write::add)));
+          },
+          py::arg("value"),
+          "subtract($self, value)\n--\n\na with value subtracted from a[key]; repeated indices "
+          "accumulate.")
+      .def("multiply", update<Write::multiply>, py::arg("value"),
+           "multiply($self, value)\n--\n\na with a[key] multiplied by value; repeated indices "
+           "accumulate.")
+      .def("divide", update<Write::divide>, py::arg("value"),
+           "divide($self, value)\n--\n\na with a[key] divided by value; repeated indices "
+           "accumulate.")
+      .def("maximum", update<Write::maximum>, py::arg("value"),
+           "maximum($self, value)\n--\n\na with the larger of a[key] and value.")
+      .def("minimum", update<Write::minimum>, py::arg("value"),
+           "minimum($self, value)\n--\n\na with the smaller of a[key] and value.");
 }
 
 }  // namespace lazulite::bind

@@ -24,7 +24,8 @@ void check_environment() {
   lazulite::cpu::features();
   lazulite::cpu::num_threads();
   lazulite::default_plan_width();
-  for (const char* name : {"LAZULITE_DEBUG_VMAP", "LAZULITE_FUSE", "LAZULITE_DONATE"}) env::flag(name);
+  for (const char* name : {"LAZULITE_DEBUG_VMAP", "LAZULITE_FUSE", "LAZULITE_DONATE"})
+    env::flag(name);
   get_pending_limit();
   if (env::text("LAZULITE_OPENBLAS").value_or("none") != "none") lazulite::cpu::blas();
   for (const std::string& complaint : env::complaints())

@@ -16,7 +16,8 @@ namespace lazulite::bind {
 
 py::list to_list(const ArrayList& arrays) {
   py::list out;
-  for (const array& a : arrays) out.append(a ? py::reinterpret_steal<py::object>(wrap(a)) : py::none());
+  for (const array& a : arrays)
+    out.append(a ? py::reinterpret_steal<py::object>(wrap(a)) : py::none());
   return out;
 }
 
@@ -27,7 +28,8 @@ ArrayList from_list(const py::handle& list) {
       out.emplace_back();
       continue;
     }
-    if (!is_array(item.ptr())) fail(Kind::type, "transform", "not an array: got ", Py_TYPE(item.ptr())->tp_name);
+    if (!is_array(item.ptr()))
+      fail(Kind::type, "transform", "not an array: got ", Py_TYPE(item.ptr())->tp_name);
     out.push_back(peek(item.ptr()));
   }
   return out;
@@ -61,8 +63,9 @@ py::object call(const std::shared_ptr<PyObject>& fun, A&&... arguments) {
 
 void add_transforms(py::module_& m) {
   m.def("_vjp", [](py::object fun, py::list primals, py::object cotangents) {
-    auto [outputs, grads] = vjp(flat(fun), from_list(primals),
-                                [&](const ArrayList& out) { return from_list(cotangents(to_list(out))); }, true);
+    auto [outputs, grads] = vjp(
+        flat(fun), from_list(primals),
+        [&](const ArrayList& out) { return from_list(cotangents(to_list(out))); }, true);
     return py::make_tuple(to_list(outputs), to_list(grads));
   });
   m.def("_jvp", [](py::object fun, py::list primals, py::list tangents) {
@@ -73,10 +76,12 @@ void add_transforms(py::module_& m) {
     return to_list(vmap(flat(fun), from_list(inputs), from_axes(axes),
                         [&](const ArrayList& out) { return from_axes(out_axes(to_list(out))); }));
   });
-  m.def("_custom", [](py::object fun, py::list arguments, py::object vjp_rule, py::object jvp_rule, py::object vmap_rule) {
+  m.def("_custom", [](py::object fun, py::list arguments, py::object vjp_rule, py::object jvp_rule,
+                      py::object vmap_rule) {
     Rules rules;
     if (!vjp_rule.is_none())
-      rules.vjp = [rule = held(vjp_rule)](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {
+      rules.vjp = [rule = held(vjp_rule)](const ArrayList& primals, const ArrayList& cotangents,
+                                          const ArrayList& outputs) {
         return from_list(call(rule, to_list(primals), to_list(cotangents), to_list(outputs)));
       };
     if (!jvp_rule.is_none())
@@ -86,13 +91,16 @@ void add_transforms(py::module_& m) {
     if (!vmap_rule.is_none())
       rules.vmap = [rule = held(vmap_rule)](const ArrayList& inputs, const Axes& axes) {
         py::list at;
-        for (int axis : axes) at.append(axis < 0 ? py::object(py::none()) : py::object(py::int_(axis)));
+        for (int axis : axes)
+          at.append(axis < 0 ? py::object(py::none()) : py::object(py::int_(axis)));
         const py::tuple out = call(rule, to_list(inputs), at);
         return std::pair(from_list(out[0]), from_axes(out[1]));
       };
     return to_list(custom_call(flat(fun), from_list(arguments), rules));
   });
-  m.def("_checkpoint", [](py::object fun, py::list arguments) { return to_list(checkpoint_call(flat(fun), from_list(arguments))); });
+  m.def("_checkpoint", [](py::object fun, py::list arguments) {
+    return to_list(checkpoint_call(flat(fun), from_list(arguments)));
+  });
   m.def("_scan", [](py::object fun, py::list init, py::list xs, int64_t length, bool reverse) {
     return to_list(scan(flat(fun), from_list(init), from_list(xs), length, reverse));
   });
@@ -100,11 +108,14 @@ void add_transforms(py::module_& m) {
     return to_list(while_loop(flat(test), flat(body), from_list(init)));
   });
   m.def("_cond", [](py::object predicate, py::object yes, py::object no, py::list operands) {
-    if (!is_array(predicate.ptr())) fail(Kind::type, "cond", "the predicate is not an array: got ", Py_TYPE(predicate.ptr())->tp_name);
+    if (!is_array(predicate.ptr()))
+      fail(Kind::type, "cond", "the predicate is not an array: got ",
+           Py_TYPE(predicate.ptr())->tp_name);
     return to_list(cond(unwrap(predicate.ptr()), flat(yes), flat(no), from_list(operands)));
   });
   m.def("_tracing", [] { return current_trace() != nullptr; });
-  m.def("_copy_handle", [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
+  m.def("_copy_handle",
+        [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
   m.def("_set_handle", [](py::handle a, py::handle b) {
     if (peek(a.ptr()).node()->captured.load()) note_change(*peek(a.ptr()).node());
     retarget(a.ptr(), unwrap(b.ptr()));
@@ -114,7 +125,8 @@ void add_transforms(py::module_& m) {
     retarget(a.ptr(), unwrap(b.ptr()));
     retarget(b.ptr(), before);
   });
-  m.def("_same_handle", [](py::handle a, py::handle b) { return peek(a.ptr()).same(peek(b.ptr())); });
+  m.def("_same_handle",
+        [](py::handle a, py::handle b) { return peek(a.ptr()).same(peek(b.ptr())); });
 }
 
 }  // namespace lazulite::bind

@@ -1,4 +1,5 @@
-// What the units that bind transforms share: lists of arrays, Python functions as functions of arrays.
+// What the units that bind transforms share: lists of arrays, Python functions as functions of
+// arrays.
 #pragma once
 #include <pybind11/pybind11.h>
 

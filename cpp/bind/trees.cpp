@@ -24,33 +24,41 @@ void refuse(PyObject* o, const char* op) {
     const auto found = py::reinterpret_steal<py::object>(PyObject_GetAttrString(o, "__name__"));
     if (!found) PyErr_Clear();
     const std::string name = found ? std::string(py::str(found)) : type;
-    fail(Kind::type, op, "a ", type, " holds no arrays: got ", name, ", expected arrays or trees of them; was ", name, "() meant?");
+    fail(Kind::type, op, "a ", type, " holds no arrays: got ", name,
+         ", expected arrays or trees of them; was ", name, "() meant?");
   }
-  if (PyIter_Check(o) || PyAnySet_Check(o) || PyDictKeys_Check(o) || PyDictValues_Check(o) || PyDictItems_Check(o))
-    fail(Kind::type, op, "a ", type, " is no tree: got ", type, ", expected arrays in lists, tuples and dicts; was list(...) meant?");
+  if (PyIter_Check(o) || PyAnySet_Check(o) || PyDictKeys_Check(o) || PyDictValues_Check(o) ||
+      PyDictItems_Check(o))
+    fail(Kind::type, op, "a ", type, " is no tree: got ", type,
+         ", expected arrays in lists, tuples and dicts; was list(...) meant?");
 }
 
 }  // namespace
 
 void Ancestors::check() const {
-  if (line_.size() + first > most_levels) fail(Kind::value, op_, "containers nested deeper than ", most_levels);
+  if (line_.size() + first > most_levels)
+    fail(Kind::value, op_, "containers nested deeper than ", most_levels);
   if (std::unordered_set<PyObject*>(line_.begin(), line_.end()).size() < line_.size())
     fail(Kind::value, op_, "a container contains itself: got a ", Py_TYPE(line_.back())->tp_name);
 }
 
 PyObject* record_fields(PyObject* o) {
-  return PyDict_GET_SIZE(records) ? PyDict_GetItem(records, reinterpret_cast<PyObject*>(Py_TYPE(o))) : nullptr;
+  return PyDict_GET_SIZE(records) ? PyDict_GetItem(records, reinterpret_cast<PyObject*>(Py_TYPE(o)))
+                                  : nullptr;
 }
 
 void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op) {
   if (is_array(tree)) return out.push_back(peek(tree));
   struct Task {
-    py::object object;  // held: reading a field may run Python code, which may change the container it came from
+    py::object object;  // held: reading a field may run Python code, which may change the container
+                        // it came from
     size_t depth;
   };
   Ancestors line(op);
   std::vector<Task> tasks;
-  auto add = [&](PyObject* o, size_t depth) { tasks.push_back({py::reinterpret_borrow<py::object>(o), depth}); };
+  auto add = [&](PyObject* o, size_t depth) {
+    tasks.push_back({py::reinterpret_borrow<py::object>(o), depth});
+  };
   add(tree, 0);
   while (!tasks.empty()) {
     const Task task = std::move(tasks.back());
@@ -68,7 +76,8 @@ void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op) {
       while (PyDict_Next(o, &at, &key, &value)) add(value, below);
     } else if (PyList_Check(o) || PyTuple_Check(o)) {
       line.enter(o, task.depth);
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) add(PySequence_Fast_GET_ITEM(o, i), below);
+      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
+        add(PySequence_Fast_GET_ITEM(o, i), below);
     } else if (PyObject* fields = record_fields(o)) {
       line.enter(o, task.depth);
       each_field(o, fields, [&](PyObject* value) { add(value, below); });

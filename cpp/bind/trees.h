@@ -1,4 +1,5 @@
-// Trees as Python has them: dicts, lists and tuples, and instances of classes given to register_tree.
+// Trees as Python has them: dicts, lists and tuples, and instances of classes given to
+// register_tree.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -36,14 +37,15 @@ PyObject* record_fields(PyObject* o);
 template <class Visit>
 void each_field(PyObject* o, PyObject* fields, Visit visit) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); ++i) {
-    const auto value = pybind11::reinterpret_steal<pybind11::object>(PyObject_GetAttr(o, PyTuple_GET_ITEM(fields, i)));
+    const auto value = pybind11::reinterpret_steal<pybind11::object>(
+        PyObject_GetAttr(o, PyTuple_GET_ITEM(fields, i)));
     if (!value) throw PythonError{};
     visit(value.ptr());
   }
 }
 
-// Appends the arrays of a tree in order. Raises TypeError for what holds no array and cannot, such as a
-// function or a generator; other objects are passed over.
+// Appends the arrays of a tree in order. Raises TypeError for what holds no array and cannot, such
+// as a function or a generator; other objects are passed over.
 void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op);
 
 void add_trees(pybind11::module_& m);

@@ -14,7 +14,7 @@ struct Buffer : Counted {
   int64_t capacity = 0;          // as the allocator wants it back
   bool writable = true;
   bool foreign = false;          // somebody else sees this memory: never donated
-  bool constant = false;         // of a constant, which equal ones may share: exported as a copy alone
+  bool constant = false;  // of a constant, which equal ones may share: exported as a copy alone
   void (*release)(Buffer*) = nullptr;  // foreign owner's release; null: our allocator
   void* owner = nullptr;
   static void destroy(Buffer*);
@@ -42,7 +42,7 @@ struct Stream {
 bool is_available(Device::Type);
 Device default_device();
 void set_default_device(Device);          // gpu where there is none: value error
-Stream default_stream();                  // of this thread: set by set_default_stream or a StreamScope
+Stream default_stream();  // of this thread: set by set_default_stream or a StreamScope
 Stream default_stream(Device::Type);
 void set_default_stream(Stream);          // of this thread
 Stream new_stream(Device::Type);

@@ -1,14 +1,18 @@
-// Sizes, in elements, at which work is cut or takes another path. The module exports them (`_limits`), so that the tests of
-// every function cross each one; reduce_chunk and reduce_lanes stand in ops/reduce/kernels.h.
+// Sizes, in elements, at which work is cut or takes another path. The module exports them
+// (`_limits`), so that the tests of every function cross each one; reduce_chunk and reduce_lanes
+// stand in ops/reduce/kernels.h.
 #pragma once
 #include <cstdint>
 
 namespace lazulite {
 
-inline constexpr int64_t block_size = 512;              // of a block program: a dozen registers of float32 fit in L1
-inline constexpr int64_t chunk_size = block_size * 64;  // of a block program that a thread takes at a time
+inline constexpr int64_t block_size =
+    512;  // of a block program: a dozen registers of float32 fit in L1
+inline constexpr int64_t chunk_size =
+    block_size * 64;  // of a block program that a thread takes at a time
 inline constexpr int64_t grain = 16384;                 // that a thread takes at a time elsewhere
-inline constexpr int64_t tile_rows = 256, tile_columns = 512;  // of a product that a thread takes at a time, at most
-inline constexpr int64_t inner_block = 128;             // of the inner axis, where our own kernel multiplies
+inline constexpr int64_t tile_rows = 256,
+                         tile_columns = 512;  // of a product that a thread takes at a time, at most
+inline constexpr int64_t inner_block = 128;   // of the inner axis, where our own kernel multiplies
 
 }  // namespace lazulite

@@ -23,7 +23,8 @@ const void* array::raw() const {
 
 Scalar array::item() const {
   if (size() != 1)
-    fail(Kind::value, "item", "not one element: got an array of shape ", shape(), ", expected size 1");
+    fail(Kind::value, "item", "not one element: got an array of shape ", shape(),
+         ", expected size 1");
   return Scalar::read(dtype(), raw());
 }
 

@@ -23,8 +23,10 @@ namespace {
 
 using Values = SmallVector<Storage, 1>;
 
-LAZULITE_THREAD_LOCAL const Unit* outermost = nullptr;  // that this thread compares: others run inside its kernel
-LAZULITE_THREAD_LOCAL bool open_bodies = false;         // loops run op by op, and what they run is compared
+LAZULITE_THREAD_LOCAL const Unit* outermost =
+    nullptr;  // that this thread compares: others run inside its kernel
+LAZULITE_THREAD_LOCAL bool open_bodies =
+    false;  // loops run op by op, and what they run is compared
 struct OpenBodies {
   OpenBodies() { open_bodies = true; }
   ~OpenBodies() { open_bodies = before; }
@@ -33,7 +35,8 @@ struct OpenBodies {
 };
 
 std::string line_of(const Node& node) {
-  const std::string line = origin_of(outermost && outermost->members.size() == 1 ? outermost->members[0].node : &node);
+  const std::string line =
+      origin_of(outermost && outermost->members.size() == 1 ? outermost->members[0].node : &node);
   return line.empty() ? " before debug_compare began" : line;
 }
 
@@ -69,25 +72,33 @@ double unit_in_last_place(Dtype type) {  // of 1
   }
 }
 
-bool same_number(double a, double b) { return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b)); }
+bool same_number(double a, double b) {
+  return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b));
+}
 
 // `sizes`: what the op gives for absolute values; null: the bits are the same, but for nans.
-Difference first_difference(const Spec& spec, const Storage& got, const Storage& expected, const Storage* sizes, double ulp) {
+Difference first_difference(const Spec& spec, const Storage& got, const Storage& expected,
+                            const Storage* sizes, double ulp) {
   const int64_t n = size_of(spec.shape), width = size_of(spec.type);
   if (n == 0) return {};
   const Storage a = dense_copy(spec, got), b = dense_copy(spec, expected);
-  const char *x = static_cast<const char*>(a.buffer->data), *y = static_cast<const char*>(b.buffer->data);
+  const char *x = static_cast<const char*>(a.buffer->data),
+             *y = static_cast<const char*>(b.buffer->data);
   if (std::memcmp(x, y, size_t(n * width)) == 0) return {};
   const Storage bounds = sizes ? dense_copy(spec, *sizes) : Storage{};
   for (int64_t i = 0; i < n; ++i) {
     if (std::memcmp(x + i * width, y + i * width, size_t(width)) == 0) continue;
-    const Scalar v = Scalar::read(spec.type, x + i * width), w = Scalar::read(spec.type, y + i * width);
+    const Scalar v = Scalar::read(spec.type, x + i * width),
+                 w = Scalar::read(spec.type, y + i * width);
     if (is_inexact(spec.type)) {
       const auto p = v.complex(), q = w.complex();
       if (same_number(p.real(), q.real()) && same_number(p.imag(), q.imag())) continue;
       if (sizes) {
-        const auto size = Scalar::read(spec.type, static_cast<const char*>(bounds.buffer->data) + i * width).complex();
-        const double bound = ulp * unit_in_last_place(compute_type(spec.type)) * (std::abs(size.real()) + std::abs(size.imag())) +
+        const auto size =
+            Scalar::read(spec.type, static_cast<const char*>(bounds.buffer->data) + i * width)
+                .complex();
+        const double bound = ulp * unit_in_last_place(compute_type(spec.type)) *
+                                 (std::abs(size.real()) + std::abs(size.imag())) +
                              unit_in_last_place(spec.type) * std::abs(q);
         if (std::abs(p - q) <= bound || !std::isfinite(bound)) continue;
       }
@@ -129,7 +140,8 @@ Values run_alone(const Node& node, const Values& in) {
   out.resize(node.out.size());
   if (node.op->sort != Sort::elementwise) {
     SmallVector<Bound, 3> operands;
-    for (size_t i = 0; i < in.size(); ++i) operands.push_back(bound(node.inputs[i].slot().spec, in[i]));
+    for (size_t i = 0; i < in.size(); ++i)
+      operands.push_back(bound(node.inputs[i].slot().spec, in[i]));
     run_op(node, std::move(operands), false, out);
     return out;
   }
@@ -154,7 +166,8 @@ Values run_alone(const Node& node, const Values& in) {
   }
   program.width = std::max(program.width, int(size_of(compute_type(spec.type))));
   program.code.push_back(instr);
-  if (is_half(spec.type)) program.code.push_back({cpu::round_kernel(spec.type), result, {result, 0, 0}});
+  if (is_half(spec.type))
+    program.code.push_back({cpu::round_kernel(spec.type), result, {result, 0, 0}});
   program.store.push_back({uint16_t(bindings.size()), spec.type, result, out[0].strides});
   bindings.push_back({out[0].buffer->data});
   program.registers = int(in.size()) + 1;
@@ -208,8 +221,9 @@ void Compared::keep(const Unit& unit) {
       for (const auto& other : unit.members) skip |= other.node == input.node().get();
       for (const auto& known : kept_->inputs) skip |= known.a->same(input);
       if (skip) continue;
-      const bool shared = !slot.storage.buffer->foreign &&
-                          (input.node()->refs.load() > uses[input.node().get()] || slot.storage.buffer->refs.load() > 1);
+      const bool shared =
+          !slot.storage.buffer->foreign && (input.node()->refs.load() > uses[input.node().get()] ||
+                                            slot.storage.buffer->refs.load() > 1);
       kept_->inputs.push_back({&input, copy_of(slot.spec, slot.storage), shared});
     }
   outer_ = std::exchange(outermost, outermost ? outermost : &unit);
@@ -223,7 +237,8 @@ void Compared::compare() const {
     for (const array& input : node.inputs) {
       const auto made = expected.find(input.node().get());
       if (made != expected.end()) in.push_back(made->second[input.index()]);
-      else if ((is_constant(input) && unit.fused) || !input.slot().storage.buffer) in.push_back(input.slot().storage);
+      else if ((is_constant(input) && unit.fused) || !input.slot().storage.buffer)
+        in.push_back(input.slot().storage);
       else in.push_back(kept_->find(input));
     }
     return in;
@@ -233,21 +248,25 @@ void Compared::compare() const {
     const double ulp = node.op->ulp ? node.op->ulp(node) : 0;
     if (node.op->ulp && is_inexact(node.out[0].spec.type)) {
       Values absolutes;
-      for (size_t i = 0; i < in.size(); ++i) absolutes.push_back(absolute(node.inputs[i].slot().spec, in[i]));
+      for (size_t i = 0; i < in.size(); ++i)
+        absolutes.push_back(absolute(node.inputs[i].slot().spec, in[i]));
       const cpu::GenericLevel alone;
       sizes = run_alone(node, absolutes);
     }
     std::pair<int, Difference> out{-1, {}};
     for (size_t i = 0; i < node.out.size() && out.first < 0; ++i) {
-      out.second = first_difference(node.out[i].spec, got[i], wanted[i], sizes.empty() ? nullptr : &sizes[i], ulp);
+      out.second = first_difference(node.out[i].spec, got[i], wanted[i],
+                                    sizes.empty() ? nullptr : &sizes[i], ulp);
       if (out.second.at >= 0) out.first = int(i);
     }
     return out;
   };
-  auto report = [](const Node& node, const std::pair<int, Difference>& d, const char* how, const char* than) {
+  auto report = [](const Node& node, const std::pair<int, Difference>& d, const char* how,
+                   const char* than) {
     const Spec& spec = node.out[d.first].spec;
-    fail(Kind::runtime, node.op->name, how, ": got ", number(d.second.got, spec.type), " at ", place(spec, d.second.at), " of ", spec.type,
-         spec.shape, ", ", than, " ", number(d.second.expected, spec.type), "; recorded", line_of(node));
+    fail(Kind::runtime, node.op->name, how, ": got ", number(d.second.got, spec.type), " at ",
+         place(spec, d.second.at), " of ", spec.type, spec.shape, ", ", than, " ",
+         number(d.second.expected, spec.type), "; recorded", line_of(node));
   };
   for (const auto& input : kept_->inputs) {
     if (!input.shared) continue;
@@ -255,8 +274,9 @@ void Compared::compare() const {
     const Difference found = first_difference(slot.spec, slot.storage, input.values, nullptr, 0);
     if (found.at < 0) continue;
     const Node& node = *unit.members.back().node;
-    fail(Kind::runtime, node.op->name, "wrote over an input that others read: got ", number(found.got, slot.spec.type), " at ",
-         place(slot.spec, found.at), " of ", slot.spec.type, slot.spec.shape, ", before ", number(found.expected, slot.spec.type),
+    fail(Kind::runtime, node.op->name, "wrote over an input that others read: got ",
+         number(found.got, slot.spec.type), " at ", place(slot.spec, found.at), " of ",
+         slot.spec.type, slot.spec.shape, ", before ", number(found.expected, slot.spec.type),
          "; recorded", line_of(node));
   }
   for (const auto& member : unit.members) {
@@ -276,12 +296,16 @@ void Compared::compare() const {
       const Values in = inputs_of(node);
       const auto alone = differs(node, run_alone(node, in), expected[&node], in);
       if (alone.first >= 0)
-        report(node, alone, (std::string("the ") + cpu::level_name() + " kernels differ from the generic ones").c_str(), "generic");
+        report(node, alone,
+               (std::string("the ") + cpu::level_name() + " kernels differ from the generic ones")
+                   .c_str(),
+               "generic");
       if (&suspect == &member) break;
     }
     const Node& node = *member.node;
     if (node.op->evaluates) report(node, found, "differs from its body run op by op", "op by op");
-    if (unit.members.size() > 1) report(node, found, "in a fused group it differs from the ops one by one", "one by one");
+    if (unit.members.size() > 1)
+      report(node, found, "in a fused group it differs from the ops one by one", "one by one");
     report(node, found, "in place or on several threads it differs from the op alone", "alone");
   }
 }

@@ -1,5 +1,5 @@
-// debug_compare: what a unit gives beside what its ops give one by one, at the generic level, on one thread and
-// without writing over anything.
+// debug_compare: what a unit gives beside what its ops give one by one, at the generic level, on
+// one thread and without writing over anything.
 #pragma once
 #include <atomic>
 #include <memory>

@@ -7,18 +7,21 @@ namespace lazulite {
 
 bool may_overwrite(const Spec& spec, const Storage& storage, bool by_element, int64_t reads) {
   static const bool donating = env::flag("LAZULITE_DONATE", true);
-  // A block program reads an element before it writes there, however often. An update begins with its base
-  // and writes here and there: as its value or its index the base would be read half written.
+  // A block program reads an element before it writes there, however often. An update begins with
+  // its base and writes here and there: as its value or its index the base would be read half
+  // written.
   if (!donating || (!by_element && reads != 1)) return false;
   // Only the input holds the buffer: no view of it is alive, in this step or elsewhere.
   const Buffer& buffer = *storage.buffer;
   return buffer.refs.load() == 1 && buffer.writable && !buffer.foreign && storage.offset == 0 &&
-         is_dense(spec.shape, storage.strides) && buffer.bytes == size_of(spec.shape) * size_of(spec.type);
+         is_dense(spec.shape, storage.strides) &&
+         buffer.bytes == size_of(spec.shape) * size_of(spec.type);
 }
 
 bool may_donate(const Unit& unit, const array& input) {
   const Node& node = *input.node();
-  if (debugging_nans.load(std::memory_order_relaxed)) return false;  // inputs are looked at afterwards
+  if (debugging_nans.load(std::memory_order_relaxed))
+    return false;  // inputs are looked at afterwards
   if (node.pins.load() || node.out.size() != 1) return false;
   int64_t reads = 0;
   for (const auto& member : unit.members) {

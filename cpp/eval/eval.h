@@ -1,4 +1,5 @@
-// Evaluation: from pending arrays to values. Any thread; see core.md rule 5 in docs/architecture.md.
+// Evaluation: from pending arrays to values. Any thread; see core.md rule 5 in
+// docs/architecture.md.
 #pragma once
 #include <string>
 #include <vector>
@@ -10,8 +11,8 @@ namespace lazulite {
 // Returns when all are ready; raises the first failure. Runs on the calling thread.
 void eval(const Arrays&);
 void eval(const std::vector<array>&);
-// Claims now, runs in the background, in the order of the stream; a failure is raised by whoever reads, and by
-// who synchronizes before that, as a runtime error.
+// Claims now, runs in the background, in the order of the stream; a failure is raised by whoever
+// reads, and by who synchronizes before that, as a runtime error.
 void async_eval(const std::vector<array>&);
 void synchronize(Stream = default_stream());
 bool evaluating();  // true on a thread that runs something now
@@ -37,8 +38,8 @@ PlanSummary plan(const std::vector<array>&, int width = default_plan_width());
 std::string graph_text(const std::vector<array>&);  // what is pending, in order of evaluation
 std::string graph_dot(const std::vector<array>&);   // the same in Graphviz's language
 
-// Called now and then by kernels that evaluate: lets a Ctrl-C through, as an exception. What it stops is
-// pending again.
+// Called now and then by kernels that evaluate: lets a Ctrl-C through, as an exception. What it
+// stops is pending again.
 void poll();
 
 // Set by the bindings: called around a wait or long work, so that the GIL is not held.

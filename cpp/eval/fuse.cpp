@@ -62,7 +62,9 @@ void build_program(const Unit& unit, BlockProgram& program, SmallVector<const ar
     }
     operand.push_back(from);
   }
-  auto widen = [&](Dtype type) { program.width = std::max(program.width, int(size_of(compute_type(type)))); };
+  auto widen = [&](Dtype type) {
+    program.width = std::max(program.width, int(size_of(compute_type(type))));
+  };
   for (const auto& member : unit.members) widen(member.node->out[0].spec.type);
   for (auto& load : loads) widen(load.value->dtype());
   for (auto& number : numbers) widen(number.value->dtype());
@@ -70,13 +72,15 @@ void build_program(const Unit& unit, BlockProgram& program, SmallVector<const ar
   for (auto& load : loads) {
     load.reg = reg++;
     const Slot& slot = load.value->slot();
-    program.load.push_back({uint16_t(program.load.size()), slot.spec.type, uint8_t(load.reg), slot.storage.strides});
+    program.load.push_back(
+        {uint16_t(program.load.size()), slot.spec.type, uint8_t(load.reg), slot.storage.strides});
     loaded.push_back(load.value);
   }
   for (auto& number : numbers) {
     number.reg = reg++;
     const Dtype type = number.value->dtype();
-    program.constants.push_back({uint8_t(number.reg), compute_type(type), constant_value(*number.value)});
+    program.constants.push_back(
+        {uint8_t(number.reg), compute_type(type), constant_value(*number.value)});
   }
   Registers registers(reg);
   SmallVector<int, 16> home;
@@ -111,7 +115,8 @@ void build_program(const Unit& unit, BlockProgram& program, SmallVector<const ar
       for (uint8_t r : dead) registers.free.push_back(r);
     home[i] = instr.out;
     program.code.push_back(instr);
-    if (is_half(out_type)) program.code.push_back({cpu::round_kernel(out_type), instr.out, {instr.out, 0, 0}});
+    if (is_half(out_type))
+      program.code.push_back({cpu::round_kernel(out_type), instr.out, {instr.out, 0, 0}});
     if (!unit.members[i].stored && last_use[i] < 0) registers.free.push_back(instr.out);
   }
   program.registers = registers.next;
@@ -119,8 +124,8 @@ void build_program(const Unit& unit, BlockProgram& program, SmallVector<const ar
   for (int i = 0; i < count; ++i) {
     if (!unit.members[i].stored) continue;
     const Slot& slot = unit.members[i].node->out[0];
-    program.store.push_back({uint16_t(program.load.size() + program.store.size()), slot.spec.type, uint8_t(home[i]),
-                             dense_strides(slot.spec.shape)});
+    program.store.push_back({uint16_t(program.load.size() + program.store.size()), slot.spec.type,
+                             uint8_t(home[i]), dense_strides(slot.spec.shape)});
   }
 }
 
@@ -129,7 +134,8 @@ void build_group(const Unit& unit, GroupProgram& out) {
   build_program(unit, out.program, loaded);
   for (const array* a : loaded) {
     const Slot& slot = a->slot();
-    out.bindings.push_back({static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(slot.spec.type)});
+    out.bindings.push_back({static_cast<char*>(slot.storage.buffer->data) +
+                            slot.storage.offset * size_of(slot.spec.type)});
   }
   SmallVector<const array*, 4> donated;
   for (const auto& member : unit.members) {
@@ -152,7 +158,9 @@ void build_group(const Unit& unit, GroupProgram& out) {
     // A constant is a number to the program, but somebody may have stored it before.
     for (size_t i = 0; !storage.buffer && i < unit.members.size(); ++i)
       for (const array& a : unit.members[i].node->inputs)
-        if (a.node()->op->sort == Sort::constant && a.node()->state.load(std::memory_order_acquire) == State::ready && take(&a)) break;
+        if (a.node()->op->sort == Sort::constant &&
+            a.node()->state.load(std::memory_order_acquire) == State::ready && take(&a))
+          break;
     if (!storage.buffer) storage.buffer = allocate(bytes);
     out.bindings.push_back({storage.buffer->data});
     out.outputs.push_back(std::move(storage));

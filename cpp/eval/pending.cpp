@@ -19,11 +19,13 @@ constexpr int64_t new_data = 256 << 20;    // bytes
 std::atomic<int64_t> data_mark{INT64_MAX};  // active memory from which nodes may hold too much data
 
 std::atomic<int64_t>& limit() {
-  static std::atomic<int64_t> nodes{std::max<int64_t>(0, env::integer("LAZULITE_PENDING_LIMIT", 0).value_or(usual_limit))};
+  static std::atomic<int64_t> nodes{
+      std::max<int64_t>(0, env::integer("LAZULITE_PENDING_LIMIT", 0).value_or(usual_limit))};
   return nodes;
 }
 
-// The next look comes after 32 to 95 nodes, so that of many chains which grow in turn each is met sometimes.
+// The next look comes after 32 to 95 nodes, so that of many chains which grow in turn each is met
+// sometimes.
 int next_look() {
   LAZULITE_THREAD_LOCAL static uint32_t state = 1;
   state = state * 1664525u + 1013904223u;
@@ -41,14 +43,18 @@ bool much_data() {
 
 int64_t get_pending_limit() { return limit().load(std::memory_order_relaxed); }
 int64_t set_pending_limit(int64_t nodes) {
-  if (nodes < 0) fail(Kind::value, "set_pending_limit", "not a number of nodes: got ", nodes, ", expected 0 or more");
+  if (nodes < 0)
+    fail(Kind::value, "set_pending_limit", "not a number of nodes: got ", nodes,
+         ", expected 0 or more");
   return limit().exchange(nodes);
 }
 
 void bound_pending(const array& newest) {
   records_left = next_look();
   const int64_t most = get_pending_limit();
-  if (most == 0 || !newest || current_trace() || newest.node()->state.load(std::memory_order_relaxed) != State::pending) return;
+  if (most == 0 || !newest || current_trace() ||
+      newest.node()->state.load(std::memory_order_relaxed) != State::pending)
+    return;
   if (!much_data() && pending_nodes() <= most) return;
   try {
     eval(Arrays{newest});

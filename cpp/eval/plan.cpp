@@ -29,7 +29,9 @@ bool is_immediate(const array& input, const Node& consumer) {
 [[noreturn]] void fail_traced(const Node& node) {
   fail(Kind::tracer, node.transform ? node.transform : "trace",
        "an array of the traced function was read: its values are not known while it is traced; "
-       "got an attempt to evaluate it", current_line(), ", expected only operations on it (use where instead of if, "
+       "got an attempt to evaluate it",
+       current_line(),
+       ", expected only operations on it (use where instead of if, "
        "and return the array to read it)");
 }
 
@@ -82,8 +84,8 @@ struct Planner {
     }
   }
 
-  // Groups of one depth do not depend on each other: where a node could join several, they become one.
-  // -1: that would be too large.
+  // Groups of one depth do not depend on each other: where a node could join several, they become
+  // one. -1: that would be too large.
   int joined(const SmallVector<int, 4>& homes, int outside) {
     int size = 1 + outside;
     for (int u : homes) size += int(units[u].members.size()) + units[u].outside;
@@ -116,8 +118,9 @@ struct Planner {
     holes = false;
   }
 
-  // Groups: a node joins those of its inputs' groups that are deepest, if nothing else that it needs is deeper;
-  // otherwise it begins one. What it reads from other groups is less deep then: no group can depend on itself.
+  // Groups: a node joins those of its inputs' groups that are deepest, if nothing else that it
+  // needs is deeper; otherwise it begins one. What it reads from other groups is less deep then: no
+  // group can depend on itself.
   void group() {
     for (Node* node : order) {
       const bool fusable = node->op->sort == Sort::elementwise && !step_by_step;
@@ -137,7 +140,9 @@ struct Planner {
           depth = at;
           homes.clear();
         }
-        if (joins && at == depth && std::find(homes.begin(), homes.end(), from->unit) == homes.end()) homes.push_back(from->unit);
+        if (joins && at == depth &&
+            std::find(homes.begin(), homes.end(), from->unit) == homes.end())
+          homes.push_back(from->unit);
       }
       int home = homes.empty() ? -1 : joined(homes, outside);
       if (home < 0 && !homes.empty()) ++depth;
@@ -161,7 +166,8 @@ struct Planner {
     for (Node* node : order)
       for (const array& input : node->inputs) {
         Node* from = input.node().get();
-        if (from->mark == planning && from->unit == node->unit && node->pins.load() == 0) ++from->uses;
+        if (from->mark == planning && from->unit == node->unit && node->pins.load() == 0)
+          ++from->uses;
       }
     for (Unit& unit : units)
       if (unit.fused)
@@ -169,8 +175,9 @@ struct Planner {
           member.stored = member.node->refs.load() > member.node->uses;
   }
 
-  // ---- sinking: a value that is stored only for one later group, and cheap to form there from what is
-  // stored in any case, is formed there. Gradients are full of them: 1 - y * y beside y = tanh(x).
+  // ---- sinking: a value that is stored only for one later group, and cheap to form there from
+  // what is stored in any case, is formed there. Gradients are full of them: 1 - y * y beside y =
+  // tanh(x).
 
   void sink() {
     // Only groups that store several values are looked at: long chains cost nothing here.
@@ -197,7 +204,8 @@ struct Planner {
         if (target < 0) continue;
         std::vector<Node*> cone;
         if (!sink_cone(units[u].members[m].node, int(u), users, cone)) continue;
-        if (units[target].members.size() + size_t(units[target].outside) + 3 * cone.size() > size_t(group_limit) ||
+        if (units[target].members.size() + size_t(units[target].outside) + 3 * cone.size() >
+                size_t(group_limit) ||
             cone.size() == units[u].members.size())
           continue;
         move_cone(cone, int(u), target);
@@ -215,20 +223,24 @@ struct Planner {
     const auto found = users.find(node);
     if (found == users.end()) return -1;
     const auto& list = found->second;
-    if (list.empty() || node->pins.load() || int64_t(node->refs.load()) > int64_t(list.size())) return -1;
+    if (list.empty() || node->pins.load() || int64_t(node->refs.load()) > int64_t(list.size()))
+      return -1;
     const int target = list[0]->unit;
     for (const Node* user : list)
       if (user->unit != target) return -1;
-    if (target == unit || target < 0 || !units[target].fused || !same_domain(units[target], *node)) return -1;
+    if (target == unit || target < 0 || !units[target].fused || !same_domain(units[target], *node))
+      return -1;
     return target;
   }
-  // The node with all that only it uses in its group; false when something would have to be stored newly.
+  // The node with all that only it uses in its group; false when something would have to be stored
+  // newly.
   bool sink_cone(Node* node, int unit, const Users& users, std::vector<Node*>& cone) const {
     cone.push_back(node);
     if (cone.size() > 16) return false;
     for (const array& input : node->inputs) {
       Node* from = input.node().get();
-      if (is_immediate(input, *node) || std::find(cone.begin(), cone.end(), from) != cone.end()) continue;
+      if (is_immediate(input, *node) || std::find(cone.begin(), cone.end(), from) != cone.end())
+        continue;
       if (from->mark != planning || from->unit < 0) {
         // Memory that exists before this plan, and may be waiting to be freed: leave it its chance.
         if (from->op->sort != Sort::input && int64_t(from->refs.load()) <= 1) return false;
@@ -256,7 +268,8 @@ struct Planner {
     auto& members = units[from].members;
     SmallVector<Unit::Member, 4> kept, front;
     for (auto& member : members)
-      (std::find(cone.begin(), cone.end(), member.node) != cone.end() ? front : kept).push_back(member);
+      (std::find(cone.begin(), cone.end(), member.node) != cone.end() ? front : kept)
+          .push_back(member);
     members = std::move(kept);
     for (auto& member : front) {
       member.node->unit = to;
@@ -275,14 +288,16 @@ struct Planner {
     for (auto& member : members)
       for (const array& input : member.node->inputs) {
         Node* from = input.node().get();
-        if (from->mark == planning && from->unit == unit && member.node->pins.load() == 0) ++from->uses;
+        if (from->mark == planning && from->unit == unit && member.node->pins.load() == 0)
+          ++from->uses;
       }
     for (auto& member : members) member.stored = member.node->refs.load() > member.node->uses;
   }
 
   int unit_of(const array& input, const Node& consumer) const {
     const Node* from = input.node().get();
-    return from->mark != planning || from->unit < 0 || is_immediate(input, consumer) ? -1 : from->unit;
+    return from->mark != planning || from->unit < 0 || is_immediate(input, consumer) ? -1
+                                                                                     : from->unit;
   }
 
   // ---- readers before updaters: who reads an array that some unit would rather write over
@@ -301,7 +316,8 @@ struct Planner {
       node->uses = int(bases.size());  // its number from here on
       const bool view = node->op->sort == Sort::view && node->inputs.size() >= node->out.size();
       for (size_t i = 0; i < node->out.size(); ++i)
-        bases.push_back(view ? base_of(node->inputs[node->inputs.size() - node->out.size() + i]) : node);
+        bases.push_back(view ? base_of(node->inputs[node->inputs.size() - node->out.size() + i])
+                             : node);
     }
     for (const Unit& unit : units) {
       const Node& node = *unit.members[0].node;
@@ -315,8 +331,10 @@ struct Planner {
         if (list.empty() || list.back() != node->unit) list.push_back(node->unit);
       }
   }
-  // True unless `unit` surely needs nothing of `updater`, which is on its way. Looks at a bounded number of inputs.
-  bool may_need(int unit, int updater, const std::vector<char>& seen, const std::vector<int>& waiting) const {
+  // True unless `unit` surely needs nothing of `updater`, which is on its way. Looks at a bounded
+  // number of inputs.
+  bool may_need(int unit, int updater, const std::vector<char>& seen,
+                const std::vector<int>& waiting) const {
     if (waiting[unit] == 0) return false;
     std::vector<int> stack{unit}, known{unit};
     int looked = 0;
@@ -338,10 +356,12 @@ struct Planner {
     return false;
   }
 
-  // ---- units that make much less than they read run as soon as they can: what they read may then die
+  // ---- units that make much less than they read run as soon as they can: what they read may then
+  // die
 
   struct Edges {
-    std::vector<int> begin, to, waiting;  // users of each unit; how many inputs each still waits for
+    std::vector<int> begin, to,
+        waiting;  // users of each unit; how many inputs each still waits for
   };
   Edges find_edges() const {
     Edges e;
@@ -372,7 +392,8 @@ struct Planner {
       for (const array& input : member.node->inputs)
         read = std::max(read, size_of(input.shape()) * size_of(input.dtype()));
       if (member.stored && member.node->op->sort != Sort::view)
-        for (const Slot& slot : member.node->out) made += size_of(slot.spec.shape) * size_of(slot.spec.type);
+        for (const Slot& slot : member.node->out)
+          made += size_of(slot.spec.shape) * size_of(slot.spec.type);
     }
     return made * 4 <= read;
   }
@@ -394,8 +415,8 @@ struct Planner {
       seen[unit] = 1;
       stack.push_back({unit});
     };
-    // Who still reads the array that this unit is about to write over, and should go before it; -1: nobody. Of
-    // several updaters only the last can do without a copy.
+    // Who still reads the array that this unit is about to write over, and should go before it; -1:
+    // nobody. Of several updaters only the last can do without a copy.
     auto reader_before = [&](Frame& frame) {
       const Node& node = *units[frame.unit].members[0].node;
       if (!node.op->update || readers.empty()) return -1;

@@ -15,14 +15,17 @@ namespace lazulite {
 
 // An evaluation under way. Whoever needs a node that it claimed waits for the end of the run.
 struct Run : Counted {
-  // Never with the GIL held. Meanwhile `between` is called about every 50 ms; what it throws ends the waiting.
+  // Never with the GIL held. Meanwhile `between` is called about every 50 ms; what it throws ends
+  // the waiting.
   void wait(const std::function<void()>& between);
   void finish();
   bool done = false;  // under `mutex`
   bool background = false;
   uint32_t stream = 0;                   // of a background run
-  std::atomic<bool> cancelled{false};    // a background run that nobody wants to wait for: it stops at its next step
-  // Under the plan lock, but for `current`: what it does, for forked children and for those who look for cycles.
+  std::atomic<bool> cancelled{
+      false};  // a background run that nobody wants to wait for: it stops at its next step
+  // Under the plan lock, but for `current`: what it does, for forked children and for those who
+  // look for cycles.
   struct Plan* plan = nullptr;
   std::atomic<int64_t> current{-1};  // the unit that runs
   std::thread::id thread;
@@ -59,11 +62,12 @@ struct Plan {
 // Orders and groups what `roots` need. With `claim`, every node in the plan belongs to it from
 // then on; without, nothing changes (for printing). The caller holds the plan lock.
 //
-// The order keeps the peak small: depth first, what is made last is used first, and who reads an array
-// comes before who updates it in place. `width` > 0 asks for breadth first from the outputs while fewer
-// than that many units are in view, depth first beyond (environment: LAZULITE_BFS_MAX_WIDTH or
-// MLX_BFS_MAX_WIDTH).
-Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width = default_plan_width());
+// The order keeps the peak small: depth first, what is made last is used first, and who reads an
+// array comes before who updates it in place. `width` > 0 asks for breadth first from the outputs
+// while fewer than that many units are in view, depth first beyond (environment:
+// LAZULITE_BFS_MAX_WIDTH or MLX_BFS_MAX_WIDTH).
+Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim,
+               int width = default_plan_width());
 
 std::mutex& plan_mutex();
 
@@ -77,16 +81,18 @@ void build_group(const Unit&, GroupProgram&);
 // The program alone: bindings are what it loads (whose strides it holds), then the stored members.
 void build_program(const Unit&, BlockProgram&, SmallVector<const array*, 8>& loaded);
 
-// One op that is not elementwise. `out` receives where its values are; a buffer that is there already is
-// written to, unless the op shows its input's memory. `overwrite`: an update may write into its first input.
+// One op that is not elementwise. `out` receives where its values are; a buffer that is there
+// already is written to, unless the op shows its input's memory. `overwrite`: an update may write
+// into its first input.
 void run_op(const Node&, SmallVector<Bound, 3> in, bool overwrite, SmallVector<Storage, 1>& out);
 inline Bound bound(const Spec& spec, const Storage& storage) {
-  return {&spec, &storage, static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
+  return {&spec, &storage,
+          static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
 }
 void copy_dense(const Bound& in, const Storage& out);  // out becomes a copy in row-major order
 
-// The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block program.
-// Whether somebody wants the input later is the caller's to know.
+// The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block
+// program. Whether somebody wants the input later is the caller's to know.
 bool may_overwrite(const Spec&, const Storage&, bool by_element, int64_t reads);
 // The same for an input of a unit's nodes, which must be all that holds it.
 bool may_donate(const Unit&, const array& input);

@@ -6,7 +6,8 @@
 
 namespace lazulite {
 
-Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs) : inputs_(inputs), outputs_(outputs) {
+Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs)
+    : inputs_(inputs), outputs_(outputs) {
   for (const array& a : inputs) layout_.push_back(a.slot().storage.strides);
   {
     // Claimed for good: no other plan touches these nodes.
@@ -72,8 +73,8 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
 void Prepared::plan_arena() {
   constexpr int64_t line = 64;
   arena_at_.assign(values_.size(), -1);
-  // Who gives memory away, or lets it be written over, keeps out of the arena: results, what they may show,
-  // and what an update begins with.
+  // Who gives memory away, or lets it be written over, keeps out of the arena: results, what they
+  // may show, and what an update begins with.
   std::vector<char> apart(values_.size(), 0);
   for (int value : results_) apart[value] = 1;
   for (size_t p = pieces_.size(); p-- > 0;) {
@@ -112,11 +113,13 @@ void Prepared::plan_arena() {
       for (const Slot& slot : member.node->out) {
         if (piece.unit->fused && !member.stored) continue;
         const int value = piece.makes[k++];
-        const int64_t bytes = (size_of(slot.spec.shape) * size_of(slot.spec.type) + line - 1) / line * line;
+        const int64_t bytes =
+            (size_of(slot.spec.shape) * size_of(slot.spec.type) + line - 1) / line * line;
         if (apart[value] || bytes == 0 || until[value] < 0) continue;
         int64_t at = 0;
         auto before = taken.begin();
-        while (before != taken.end() && before->at - at < bytes) at = before->at + before->bytes, ++before;
+        while (before != taken.end() && before->at - at < bytes)
+          at = before->at + before->bytes, ++before;
         taken.insert(before, {at, bytes, until[value]});
         arena_at_[value] = at;
         arena_bytes_ = std::max(arena_bytes_, at + bytes);
@@ -132,9 +135,10 @@ bool Prepared::fits(const std::vector<Storage>& inputs) const {
 
 bool Prepared::may_write(const Piece& piece, int value) const {
   const auto at = std::find(piece.in.begin(), piece.in.end(), value);
-  return at != piece.in.end() && std::find(piece.dies.begin(), piece.dies.end(), value) != piece.dies.end() &&
-         may_overwrite(*piece.specs[size_t(at - piece.in.begin())], values_[value], piece.unit->fused,
-                       std::count(piece.in.begin(), piece.in.end(), value));
+  return at != piece.in.end() &&
+         std::find(piece.dies.begin(), piece.dies.end(), value) != piece.dies.end() &&
+         may_overwrite(*piece.specs[size_t(at - piece.in.begin())], values_[value],
+                       piece.unit->fused, std::count(piece.in.begin(), piece.in.end(), value));
 }
 
 Storage Prepared::take(int value, const Spec& spec) {
@@ -154,7 +158,8 @@ void Prepared::build(Piece& piece) {
   SmallVector<const array*, 8> loaded;
   for (const auto& member : piece.unit->members)
     for (const array& input : member.node->inputs)
-      if (first_.count(input.node().get())) input.node()->out[input.index()].storage.strides = values_[number(input)].strides;
+      if (first_.count(input.node().get()))
+        input.node()->out[input.index()].storage.strides = values_[number(input)].strides;
   piece.program = {};
   piece.in.clear();
   piece.specs.clear();
@@ -181,7 +186,8 @@ void Prepared::run_fused(Piece& piece) {
   const Unit& unit = *piece.unit;
   if (!piece.built || !still_fits(piece)) build(piece);
   SmallVector<Binding, 16> bindings;
-  for (size_t i = 0; i < piece.in.size(); ++i) bindings.push_back({bound(*piece.specs[i], values_[piece.in[i]]).data});
+  for (size_t i = 0; i < piece.in.size(); ++i)
+    bindings.push_back({bound(*piece.specs[i], values_[piece.in[i]]).data});
   size_t k = 0;
   for (const auto& member : unit.members) {
     if (!member.stored) continue;
@@ -193,7 +199,8 @@ void Prepared::run_fused(Piece& piece) {
     if (arena_at_[made] < 0 && (place < 0 || !(*places_)[place].buffer))
       for (int value : piece.dies) {
         if (!may_write(piece, value)) continue;
-        const Spec& of = *piece.specs[size_t(std::find(piece.in.begin(), piece.in.end(), value) - piece.in.begin())];
+        const Spec& of = *piece.specs[size_t(std::find(piece.in.begin(), piece.in.end(), value) -
+                                             piece.in.begin())];
         if (size_of(of.type) != size_of(spec.type) || of.shape != spec.shape) continue;
         out = values_[value];  // two hold it now: nobody else takes it
         break;
@@ -208,7 +215,8 @@ void Prepared::run_single(Piece& piece) {
   const Node& node = *piece.unit->members[0].node;
   if (node.op->sort == Sort::constant && values_[piece.out[0]].buffer) return;
   SmallVector<Bound, 3> in;
-  for (size_t i = 0; i < piece.in.size(); ++i) in.push_back(bound(*piece.specs[i], values_[piece.in[i]]));
+  for (size_t i = 0; i < piece.in.size(); ++i)
+    in.push_back(bound(*piece.specs[i], values_[piece.in[i]]));
   const bool overwrite = node.op->update && may_write(piece, piece.in[0]);
   SmallVector<Storage, 1> out;
   out.resize(node.out.size());

@@ -1,8 +1,9 @@
 // Prepared: a plan that is made once and run many times with other inputs, for the bodies of loops.
 //
-// Owned by one thread at a time. What a run needs besides its outputs lies in one arena, planned by when values
-// are made and last read; what may be handed out (results, views of them, what updates write over) has
-// buffers of its own, which are freed or written over as soon as nothing later reads them.
+// Owned by one thread at a time. What a run needs besides its outputs lies in one arena, planned by
+// when values are made and last read; what may be handed out (results, views of them, what updates
+// write over) has buffers of its own, which are freed or written over as soon as nothing later
+// reads them.
 #pragma once
 #include <deque>
 #include <unordered_map>
@@ -13,12 +14,14 @@ namespace lazulite {
 
 class Prepared {
  public:
-  // `inputs` are ready arrays that nobody else holds nodes of; `outputs` follow from them and constants.
+  // `inputs` are ready arrays that nobody else holds nodes of; `outputs` follow from them and
+  // constants.
   Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs);
   // True when these inputs lie in memory as those of the first run did: only then may they run.
   bool fits(const std::vector<Storage>& inputs) const;
-  // Takes the inputs; a buffer that is theirs alone may be written over. `outputs` receives where the results
-  // are: a dense place that is given there is used, unless the result is part of an input or a view.
+  // Takes the inputs; a buffer that is theirs alone may be written over. `outputs` receives where
+  // the results are: a dense place that is given there is used, unless the result is part of an
+  // input or a view.
   void run(std::vector<Storage> inputs, std::vector<Storage>& outputs);
   int64_t arena_bytes() const { return arena_bytes_; }
 
@@ -31,7 +34,7 @@ class Prepared {
     SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
     SmallVector<int, 8> dies;
     SmallVector<const Spec*, 8> specs;  // of `in`
-    SmallVector<Strides, 2> seen;       // of the loose values among `in`, when the program was built
+    SmallVector<Strides, 2> seen;  // of the loose values among `in`, when the program was built
     SmallVector<int, 8> makes;    // values that it stores, in order: `out`
   };
   void build(Piece&);
@@ -51,7 +54,8 @@ class Prepared {
   std::vector<int> results_;            // the value of each output
   std::vector<int> place_;              // the output whose place a value may use, or -1
   std::vector<char> fixed_;             // constants stay
-  std::vector<char> loose_;             // a kernel says where these lie, or they are views of such: at each run anew
+  std::vector<char>
+      loose_;  // a kernel says where these lie, or they are views of such: at each run anew
   std::vector<int64_t> arena_at_;       // where a value lies in the arena, in bytes, or -1
   int64_t arena_bytes_ = 0;
   Ref<Buffer> arena_;

@@ -30,7 +30,11 @@ Recorder& recorder() {
   return *one;
 }
 
-int64_t now() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 LAZULITE_THREAD_LOCAL Profiled* innermost = nullptr;
 
@@ -48,9 +52,11 @@ ProfileEvent describe(const Unit& unit) {
   std::ostringstream result;
   const bool group = unit.fused && unit.members.size() > 1;
   for (const auto& member : unit.members) {
-    const std::string attributes = text_of(member.node->attributes), space = event.name.empty() ? "" : " ";
+    const std::string attributes = text_of(member.node->attributes),
+                      space = event.name.empty() ? "" : " ";
     event.name += space + member.node->op->name;
-    event.text += space + member.node->op->name + (attributes.empty() ? "" : "(" + attributes + ")");
+    event.text +=
+        space + member.node->op->name + (attributes.empty() ? "" : "(" + attributes + ")");
   }
   if (group)
     for (std::string* text : {&event.name, &event.text}) *text = "fused {" + *text + "}";
@@ -71,7 +77,8 @@ ProfileEvent describe(const Unit& unit) {
     for (const Slot& slot : node.out) {
       result << comma << slot.spec.type << slot.spec.shape;
       comma = " ";
-      if (node.op->sort != Sort::view) event.bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
+      if (node.op->sort != Sort::view)
+        event.bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
     }
   }
   event.result = result.str();
@@ -85,7 +92,8 @@ void Profiled::begin(const Unit& unit) {
   entered_ = now();
   event_ = new ProfileEvent(describe(unit));  // now: the step's nodes may die with it
   outer_ = innermost;
-  if (outer_ && event_->line.empty()) event_->line = outer_->event_->line;  // of the loop that it is a step of
+  if (outer_ && event_->line.empty())
+    event_->line = outer_->event_->line;  // of the loop that it is a step of
   innermost = this;
   start_ = now();
 }

@@ -52,9 +52,11 @@ struct Unlocked {
   }
 };
 
-LAZULITE_THREAD_LOCAL Unlocked* outermost = nullptr;  // of the run that kernels of this thread belong to
+LAZULITE_THREAD_LOCAL Unlocked* outermost =
+    nullptr;  // of the run that kernels of this thread belong to
 
-// What this thread is running, the innermost first: kernels, signal handlers and finalizers evaluate in turn.
+// What this thread is running, the innermost first: kernels, signal handlers and finalizers
+// evaluate in turn.
 struct Active;
 LAZULITE_THREAD_LOCAL Active* active = nullptr;
 struct Active {
@@ -65,7 +67,8 @@ struct Active {
   Active(const Active&) = delete;
 };
 
-// Thrown where a run ends before its time and nothing has failed: what it had claimed is pending again.
+// Thrown where a run ends before its time and nothing has failed: what it had claimed is pending
+// again.
 struct Interrupted {};  // a run of another thread, whose results were needed, has: try again
 struct Cancelled {};    // nobody waits for this background run any longer
 // An input has failed: so have those that need it.
@@ -97,7 +100,8 @@ void check_inputs(const Node& node) {
     if (from.op->sort == Sort::constant && node.op->sort == Sort::elementwise) continue;
     const State state = from.state.load(std::memory_order_acquire);
     if (state == State::failed) throw Inherited{from.failure};
-    if (state == State::pending || (state == State::claimed && from.run.load() != node.run.load())) throw Interrupted{};
+    if (state == State::pending || (state == State::claimed && from.run.load() != node.run.load()))
+      throw Interrupted{};
   }
 }
 
@@ -110,7 +114,8 @@ void set_ready(Node& node) {
 void run_single(const Unit& unit, bool& spoilt) {
   Node& node = *unit.members[0].node;
   SmallVector<Bound, 3> in;
-  for (const array& input : node.inputs) in.push_back(bound(input.slot().spec, input.slot().storage));
+  for (const array& input : node.inputs)
+    in.push_back(bound(input.slot().spec, input.slot().storage));
   SmallVector<Storage, 1> out;
   out.resize(node.out.size());
   spoilt = node.op->update && may_donate(unit, node.inputs[0]);
@@ -123,7 +128,8 @@ void run_single(const Unit& unit, bool& spoilt) {
 bool is_finite(const Spec& spec, const Storage& storage) {
   if (!is_inexact(spec.type) || !storage.buffer) return true;
   const int64_t n = size_of(spec.shape);
-  const Storage dense{n ? allocate(n * size_of(spec.type)) : Ref<Buffer>(), 0, dense_strides(spec.shape)};
+  const Storage dense{n ? allocate(n * size_of(spec.type)) : Ref<Buffer>(), 0,
+                      dense_strides(spec.shape)};
   if (n == 0) return true;
   copy_dense(bound(spec, storage), dense);
   const char* data = static_cast<const char*>(dense.buffer->data);
@@ -147,8 +153,9 @@ void check_finite(const Unit& unit) {
         return;
       }
     }
-    fail(Kind::runtime, node.op->name, "a nan or an infinity from finite inputs: got ", slot.spec.type, " of shape ", slot.spec.shape,
-         ", recorded", origin_of(&node).empty() ? std::string(" before debug_nans began") : origin_of(&node));
+    fail(Kind::runtime, node.op->name, "a nan or an infinity from finite inputs: got ",
+         slot.spec.type, " of shape ", slot.spec.shape, ", recorded",
+         origin_of(&node).empty() ? std::string(" before debug_nans began") : origin_of(&node));
   }
 }
 
@@ -182,7 +189,8 @@ void run_unit(const Unit& unit, bool& spoilt) {
 // From unit `from` on, all is pending again. Under the plan lock.
 void release_claims(Plan& plan, size_t from) {
   for (size_t u = from; u < plan.units.size(); ++u)
-    for (auto& member : plan.units[u].members) member.node->state.store(State::pending, std::memory_order_release);
+    for (auto& member : plan.units[u].members)
+      member.node->state.store(State::pending, std::memory_order_release);
 }
 
 // ---- fork: the child has none of the threads that run something here
@@ -206,14 +214,17 @@ void unlist(Run& run) {
 
 void lock_plans() { plan_mutex().lock(); }
 void unlock_plans() { plan_mutex().unlock(); }
-// What others were about to compute is pending again; what they were computing is lost to the child.
+// What others were about to compute is pending again; what they were computing is lost to the
+// child.
 void abandon_others() {
   for (Run* run = running; run;) {
     Run* const next = run->next;
     if (run->thread != std::this_thread::get_id()) {
       const int64_t current = run->current.load();
-      const auto failure = make_ref<Failure>(Error(
-          Kind::runtime, "[fork] the process was forked while another thread computed this array: it has no value in the child"));
+      const auto failure =
+          make_ref<Failure>(Error(Kind::runtime,
+                                  "[fork] the process was forked while another thread computed "
+                                  "this array: it has no value in the child"));
       for (size_t u = 0; u < run->plan->units.size(); ++u)
         for (auto& member : run->plan->units[u].members) {
           Node& node = *member.node;
@@ -306,8 +317,8 @@ Ref<Failure> failure_in_flight() {
   }
 }
 
-// Runs every unit. When one fails, its nodes have failed, but for want of memory: then, or when it is stopped
-// by an exception that is no error, it is pending again like all that had not run.
+// Runs every unit. When one fails, its nodes have failed, but for want of memory: then, or when it
+// is stopped by an exception that is no error, it is pending again like all that had not run.
 Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
   const bool background = run->background;
   const Active here(run.get());
@@ -336,10 +347,12 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
   bool spoilt = false;
   try {
     for (auto& earlier : plan.waits) wait_for(*earlier, background, unlocked);
-    if (const size_t doomed = plan.elements > 1e8 ? too_large(plan) : plan.units.size(); doomed < plan.units.size()) {
+    if (const size_t doomed = plan.elements > 1e8 ? too_large(plan) : plan.units.size();
+        doomed < plan.units.size()) {
       const Node& node = *plan.units[doomed].members.back().node;
-      fail(Kind::memory, node.op->name, "out of memory: got shape ", node.out[0].spec.shape, " of ", node.out[0].spec.type,
-           ", expected at most ", cpu::get_memory_limit(), " bytes (set_memory_limit)");
+      fail(Kind::memory, node.op->name, "out of memory: got shape ", node.out[0].spec.shape, " of ",
+           node.out[0].spec.type, ", expected at most ", cpu::get_memory_limit(),
+           " bytes (set_memory_limit)");
     }
     auto polled = std::chrono::steady_clock::now();
     while (at < plan.units.size()) {
@@ -365,7 +378,10 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
     {
       std::lock_guard lock(plan_mutex());
       if (lost) {
-        const auto reason = failure ? failure : make_ref<Failure>(Error(Kind::runtime, "interrupted while it was written over another array"));
+        const auto reason =
+            failure ? failure
+                    : make_ref<Failure>(Error(
+                          Kind::runtime, "interrupted while it was written over another array"));
         for (auto& member : plan.units[at].members) {
           member.node->failure = reason;
           member.node->state.store(State::failed, std::memory_order_release);
@@ -381,7 +397,8 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
 
 // ---- failures of background work that nobody has heard of
 
-std::vector<std::pair<uint32_t, Ref<Failure>>>& unheard() {  // with their streams; under the plan lock
+std::vector<std::pair<uint32_t, Ref<Failure>>>&
+unheard() {  // with their streams; under the plan lock
   static auto* all = new std::vector<std::pair<uint32_t, Ref<Failure>>>;
   return *all;
 }
@@ -412,7 +429,8 @@ Ref<Failure> take_failure(uint32_t stream) {
 
 void throw_failures(const array* roots, size_t count) {
   for (size_t i = 0; i < count; ++i)
-    if (roots[i].node()->state.load(std::memory_order_acquire) == State::failed) throw_failure(roots[i].node()->failure);
+    if (roots[i].node()->state.load(std::memory_order_acquire) == State::failed)
+      throw_failure(roots[i].node()->failure);
 }
 
 void eval_all(const array* roots, size_t count) {
@@ -429,7 +447,9 @@ void eval_all(const array* roots, size_t count) {
       plan = make_plan(roots, count, run);
       if (waits_for_itself(plan)) {
         release_claims(plan, 0);
-        fail(Kind::runtime, "eval", "a signal handler or a finalizer reads what this thread is computing: got an array that "
+        fail(Kind::runtime, "eval",
+             "a signal handler or a finalizer reads what this thread is computing: got an array "
+             "that "
              "would wait for itself");
       }
       enlist(*run, plan);
@@ -449,7 +469,8 @@ void poll() {
   check_cancelled();
   LAZULITE_THREAD_LOCAL static std::chrono::steady_clock::rep last = 0;
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  if (!outermost || now.count() - last < std::chrono::steady_clock::duration(poll_time).count()) return;
+  if (!outermost || now.count() - last < std::chrono::steady_clock::duration(poll_time).count())
+    return;
   last = now.count();
   outermost->poll();
 }
@@ -477,8 +498,8 @@ void async_eval(const std::vector<array>& arrays) {
     }
   };
   {
-    // Claimed and queued in one step: a run waits only for runs that were claimed before it, and those stand
-    // before it wherever they are queued, so that the first of all never waits.
+    // Claimed and queued in one step: a run waits only for runs that were claimed before it, and
+    // those stand before it wherever they are queued, so that the first of all never waits.
     PlanLock lock;
     *plan = make_plan(arrays.data(), arrays.size(), run);
     if (plan->units.empty()) return;
@@ -515,7 +536,8 @@ void synchronize(Stream stream) {
     cpu::wait_async(stream.id, between);
   }
   if (!any_unheard.load()) return;
-  if (const Ref<Failure> failure = take_failure(stream.id)) throw Error(Kind::runtime, failure->error.what());
+  if (const Ref<Failure> failure = take_failure(stream.id))
+    throw Error(Kind::runtime, failure->error.what());
 }
 
 PlanSummary plan(const std::vector<array>& arrays, int width) {

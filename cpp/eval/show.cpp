@@ -65,7 +65,9 @@ PlanSummary Plan::summary() const {
       for (const array& input : member.node->inputs) {
         const Node* node = input.node().get();
         Life& life = lives[node];
-        if (life.last != int64_t(u) || int64_t(node->refs.load()) > life.uses || life.counted == int64_t(u)) continue;
+        if (life.last != int64_t(u) || int64_t(node->refs.load()) > life.uses ||
+            life.counted == int64_t(u))
+          continue;
         life.counted = int64_t(u);
         dying += life.bytes;
         const bool takes = unit.fused || member.node->op->update;
@@ -82,7 +84,9 @@ PlanSummary Plan::summary() const {
 
 std::string PlanStep::print() const {
   std::string out = fused ? "fused {" : "";
-  for (size_t i = 0; i < ops.size(); ++i) out += (i ? " " : "") + ops[i] + (attributes[i].empty() ? "" : "(" + attributes[i] + ")") + (fused && stored[i] ? "*" : "");
+  for (size_t i = 0; i < ops.size(); ++i)
+    out += (i ? " " : "") + ops[i] + (attributes[i].empty() ? "" : "(" + attributes[i] + ")") +
+           (fused && stored[i] ? "*" : "");
   if (fused) out += "}";
   for (auto& result : results) out += "  " + result;
   if (stream) out += "  stream " + std::to_string(stream);
@@ -91,7 +95,8 @@ std::string PlanStep::print() const {
 
 std::string PlanSummary::print() const {
   std::string out;
-  for (size_t i = 0; i < steps.size(); ++i) out += std::to_string(i) + "  " + steps[i].print() + "\n";
+  for (size_t i = 0; i < steps.size(); ++i)
+    out += std::to_string(i) + "  " + steps[i].print() + "\n";
   return out + "predicted peak: " + std::to_string(peak_bytes) + " bytes";
 }
 
@@ -147,8 +152,9 @@ std::string Plan::text() const {
       std::string line = names.of(&node) + " = " + node.op->name + "(";
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         if (i) line += ", ";
-        line += is_number(node.inputs[i]) && !names.inside(node.inputs[i].node().get()) ? number_text(node.inputs[i])
-                                                                                     : names.of(node.inputs[i].node().get());
+        line += is_number(node.inputs[i]) && !names.inside(node.inputs[i].node().get())
+                    ? number_text(node.inputs[i])
+                    : names.of(node.inputs[i].node().get());
       }
       if (const std::string attributes = text_of(node.attributes); !attributes.empty())
         line += (node.inputs.empty() ? "" : ", ") + attributes;
@@ -168,10 +174,13 @@ std::string Plan::dot() const {
   int group = 0;
   for (const Unit& unit : units) {
     const bool box = unit.fused && unit.members.size() > 1;
-    if (box) out << "  subgraph cluster_" << group++ << " {\n    style=rounded; color=gray; label=\"fused\"; fontsize=9;\n";
+    if (box)
+      out << "  subgraph cluster_" << group++
+          << " {\n    style=rounded; color=gray; label=\"fused\"; fontsize=9;\n";
     for (const auto& member : unit.members) {
       const Node& node = *member.node;
-      out << (box ? "    " : "  ") << names.of(&node) << " [label=\"" << names.of(&node) << " = " << node.op->name << "\\n"
+      out << (box ? "    " : "  ") << names.of(&node) << " [label=\"" << names.of(&node) << " = "
+          << node.op->name << "\\n"
           << (node.attributes ? text_of(node.attributes) + "\\n" : "")
           << spec_text(node.out[0].spec) << "\"];\n";
       for (const array& input : node.inputs) {
@@ -180,7 +189,9 @@ std::string Plan::dot() const {
         if (!names.inside(from)) {
           const bool fresh = !names.known.count(from);
           const std::string& name = names.of(from);
-          if (fresh) edges << "  " << name << " [shape=box, label=\"" << name << "\\n" << spec_text(input.slot().spec) << "\"];\n";
+          if (fresh)
+            edges << "  " << name << " [shape=box, label=\"" << name << "\\n"
+                  << spec_text(input.slot().spec) << "\"];\n";
         }
         edges << "  " << names.of(from) << " -> " << names.of(&node) << ";\n";
       }

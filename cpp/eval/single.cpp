@@ -8,7 +8,8 @@ namespace {
 
 void run_constant(const Node& node, Storage& out) {
   const Spec& spec = node.out[0].spec;
-  if (!out.buffer) out = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+  if (!out.buffer)
+    out = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
   out.buffer->constant = true;
   BlockProgram program;
   program.domain = spec.shape;
@@ -35,7 +36,8 @@ void copy_dense(const Bound& in, const Storage& out) {
   if (size_of(in.shape())) run_program(program, bindings);
 }
 
-void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite, SmallVector<Storage, 1>& out) {
+void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite,
+            SmallVector<Storage, 1>& out) {
   const Op& op = *node.op;
   if (op.sort == Sort::constant) return run_constant(node, out[0]);
   if (op.sort == Sort::view) {
@@ -69,7 +71,8 @@ void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite, SmallVec
       out[i] = {call.in[0].storage->buffer, 0, dense_strides(spec.shape)};
       out[i].buffer->constant = false;
     } else {
-      if (!out[i].buffer) out[i] = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+      if (!out[i].buffer)
+        out[i] = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
       if (op.update && i == 0) copy_dense(call.in[0], out[i]);
     }
   }

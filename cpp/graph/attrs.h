@@ -1,5 +1,5 @@
-// Attributes of a node: an immutable struct that names its fields once; equality, hash, print and files
-// follow from that.
+// Attributes of a node: an immutable struct that names its fields once; equality, hash, print and
+// files follow from that.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -70,7 +70,8 @@ struct AttrsOf final : Attrs {
   }
   size_t hash() const override {
     size_t h = 11;
-    std::apply([&](const auto&... f) { ((h = detail::mix(h, detail::hash_field(f))), ...); }, value.tie());
+    std::apply([&](const auto&... f) { ((h = detail::mix(h, detail::hash_field(f))), ...); },
+               value.tie());
     return h;
   }
   void print(std::ostream& out) const override {

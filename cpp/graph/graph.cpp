@@ -16,10 +16,12 @@ std::atomic<uint64_t> sequence{1};
 
 std::atomic<int64_t> pending_all{0};
 LAZULITE_THREAD_LOCAL int pending_here = 0;  // not in the sum yet
-void sum_pending() { pending_all.fetch_add(std::exchange(pending_here, 0), std::memory_order_relaxed); }
+void sum_pending() {
+  pending_all.fetch_add(std::exchange(pending_here, 0), std::memory_order_relaxed);
+}
 
-// Plain pointers, so that reading one is a single instruction: their owner, which has a destructor, is
-// looked up only when a thread makes its first node.
+// Plain pointers, so that reading one is a single instruction: their owner, which has a destructor,
+// is looked up only when a thread makes its first node.
 LAZULITE_THREAD_LOCAL Trace* top = nullptr;
 
 // Nodes come and go by the million: each thread keeps some, chained through their own memory.
@@ -75,7 +77,9 @@ Ref<Node> new_node() {
 
 void free_node(Node* node) {
   if (noting_origins.load(std::memory_order_relaxed)) forget_origin(node);
-  if (const State state = node->state.load(std::memory_order_relaxed); state != State::ready && state != State::traced) count_pending(-1);
+  if (const State state = node->state.load(std::memory_order_relaxed);
+      state != State::ready && state != State::traced)
+    count_pending(-1);
   node->~Node();
   if (!keeps_spares || spare_count >= most_spares) return ::operator delete(node);
   auto* one = reinterpret_cast<Spare*>(node);
@@ -98,7 +102,10 @@ Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
 const Op data_op{.name = "array", .doc = "Data.", .sort = Sort::input, .infer = no_infer};
-const Op leaf_op{.name = "leaf", .doc = "An argument of a transformed function.", .sort = Sort::input, .infer = no_infer};
+const Op leaf_op{.name = "leaf",
+                 .doc = "An argument of a transformed function.",
+                 .sort = Sort::input,
+                 .infer = no_infer};
 Specs infer_alias(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 Arrays alias_vjp(const Node&, const Arrays& cotangents, const Needs&) { return {cotangents[0]}; }
 Arrays alias_vmap(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
@@ -109,14 +116,26 @@ bool alias_view(const Node&, const Bound& in, Storage& out) {
   out = *in.storage;
   return true;
 }
-const Op alias_op{.name = "argument", .doc = "An argument of a differentiated function.", .sort = Sort::view, .linear = true,
-                  .infer = infer_alias, .vjp = alias_vjp, .vmap = alias_vmap, .view = alias_view};
+const Op alias_op{.name = "argument",
+                  .doc = "An argument of a differentiated function.",
+                  .sort = Sort::view,
+                  .linear = true,
+                  .infer = infer_alias,
+                  .vjp = alias_vjp,
+                  .vmap = alias_vmap,
+                  .view = alias_view};
 void check_constant(const Attrs* a, const Arrays& in) {
   check_inputs("full", in, 0);
   check_sizes("full", static_cast<const AttrsOf<Constant>*>(a)->value.shape);
 }
-const Op constant_op{.name = "full", .doc = "One number in every element.", .sort = Sort::constant,
-                     .read = read_attrs<Constant>, .check = check_constant, .infer = infer_constant, .vjp = no_gradient, .jvp = no_tangent};
+const Op constant_op{.name = "full",
+                     .doc = "One number in every element.",
+                     .sort = Sort::constant,
+                     .read = read_attrs<Constant>,
+                     .check = check_constant,
+                     .infer = infer_constant,
+                     .vjp = no_gradient,
+                     .jvp = no_tangent};
 
 }  // namespace
 
@@ -161,12 +180,16 @@ Trace::Trace(const char* transform, bool is_abstract)
 
 void check_retarget(const array& old) {
   const Node& node = *old.node();
-  if (!top || node.op == &alias_op || node.state.load(std::memory_order_relaxed) == State::traced) return;
+  if (!top || node.op == &alias_op || node.state.load(std::memory_order_relaxed) == State::traced)
+    return;
   for (const Trace* trace = top; trace; trace = trace->outer)
     if (trace->abstract && node.seq < trace->begin)
-      fail(Kind::value, trace->name, "an array from outside of the function is changed in place: it would keep a value "
+      fail(Kind::value, trace->name,
+           "an array from outside of the function is changed in place: it would keep a value "
            "that exists only while the function is traced; return the new value instead",
-           trace->name == std::string_view("compile") ? ", or name the array in inputs= and outputs=" : "");
+           trace->name == std::string_view("compile")
+               ? ", or name the array in inputs= and outputs="
+               : "");
 }
 
 std::atomic<uint64_t>& capture_clock() {
@@ -203,7 +226,8 @@ void Trace::close() {
   for (auto& node : tape) {
     if (node->pins.fetch_sub(1) != 1) continue;
     if (node->state.load(std::memory_order_acquire) == State::ready) node->inputs.clear();
-    if (node->op->passes) node->attributes = {};  // rules of its own: nobody can ask for them any more
+    if (node->op->passes)
+      node->attributes = {};  // rules of its own: nobody can ask for them any more
   }
   tape.clear();
 }
@@ -229,7 +253,8 @@ Ref<Node> make_node(const Op& op, AttrsRef&& attributes, Arrays&& in, Stream str
 }
 }  // namespace
 
-// As make_node for what binary elementwise functions know already: called a thousand times a millisecond.
+// As make_node for what binary elementwise functions know already: called a thousand times a
+// millisecond.
 array record_pair(const Op& op, const array& a, const array& b, Dtype type, Stream stream) {
   auto node = new_node();
   node->seq = next_sequence();
@@ -267,13 +292,16 @@ array constant(Scalar value, Shape shape, Dtype type, Stream stream) {
   const bool small = !top && size <= small_constant / 16;
   if (small && last_constants)
     for (array& known : last_constants->values)
-      if (known && known.dtype() == type && known.shape() == shape && known.node()->stream == stream &&
-          constant_value(known) == value && !known.node()->captured.load(std::memory_order_relaxed))
-        return known;  // a captured one stays with the objects that hold it: changes of others say nothing about it
+      if (known && known.dtype() == type && known.shape() == shape &&
+          known.node()->stream == stream && constant_value(known) == value &&
+          !known.node()->captured.load(std::memory_order_relaxed))
+        return known;  // a captured one stays with the objects that hold it: changes of others say
+                       // nothing about it
   array made = record(constant_op, attrs(Constant{value, type, std::move(shape)}), {}, stream);
   if (small) {
     if (!last_constants && keeps_spares) own_thread();
-    if (last_constants) last_constants->values[last_constants->next++ % LastConstants::count] = made;
+    if (last_constants)
+      last_constants->values[last_constants->next++ % LastConstants::count] = made;
   }
   return made;
 }
@@ -283,7 +311,8 @@ array recorded(const Node& node, uint32_t index) {
 }
 
 void check_inputs(const char* op, const Arrays& in, size_t count) {
-  if (in.size() != count) fail(Kind::value, op, "wrong number of inputs: got ", in.size(), ", expected ", count);
+  if (in.size() != count)
+    fail(Kind::value, op, "wrong number of inputs: got ", in.size(), ", expected ", count);
 }
 void check_sizes(const char* op, const Shape& shape) {
   int64_t bytes = 16;

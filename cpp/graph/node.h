@@ -34,7 +34,8 @@ struct Node : Counted {
   std::atomic<Run*> run{nullptr};  // under the plan lock
   Ref<Failure> failure;
   const char* transform = nullptr;  // of a leaf: who made it
-  std::atomic<uint64_t> captured{0};  // not 0: traces captured it; then when an object that held it was changed (trace.h)
+  std::atomic<uint64_t> captured{
+      0};  // not 0: traces captured it; then when an object that held it was changed (trace.h)
   // Scratch of the planner, under the plan lock.
   uint64_t mark = 0;
   int32_t unit = -1, uses = 0;
@@ -63,7 +64,7 @@ array constant(Scalar value, Shape shape, Dtype type, Stream = default_stream())
 array from_storage(Spec, Storage);                 // ready
 array from_buffer(Ref<Buffer>, Shape, Dtype);      // ready, dense
 array abstract_leaf(Spec, const char* transform);  // State::traced
-array alias_leaf(const array& value);              // the same value as a new node: an identity, differentiable
+array alias_leaf(const array& value);  // the same value as a new node: an identity, differentiable
 
 array recorded(const Node&, uint32_t index);       // the output of a node that a rule was given
 

@@ -33,8 +33,8 @@ struct Bound {
   bool dense() const { return is_dense(spec->shape, storage->strides); }
 };
 
-// What a kernel sees. Outputs are allocated, dense, in row-major order, unless it is an update or places
-// them itself.
+// What a kernel sees. Outputs are allocated, dense, in row-major order, unless it is an update or
+// places them itself.
 struct Call {
   const Node& node;
   SmallVector<Bound, 3> in;
@@ -60,43 +60,48 @@ struct Op {
   bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
   bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
   bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
-  bool passes = false;   // the outputs are the last inputs, whatever else its rules say: files leave it out
-  bool reshapes = false; // nothing is done where the output has the input's shape: files leave it out then
+  bool passes =
+      false;  // the outputs are the last inputs, whatever else its rules say: files leave it out
+  bool reshapes =
+      false;  // nothing is done where the output has the input's shape: files leave it out then
   bool places = false;   // the kernel says where its outputs are
   bool slow = false;     // may take long, whatever the sizes of its outputs
   bool evaluates = false;  // its kernel evaluates graphs
   const void* family = nullptr;
   int row = -1;          // index in the family's list
 
-  // For graphs from files: makes attributes of tokens (null: there are none), and raises for attributes and
-  // inputs that record's callers would not give it. Null `check`: the op cannot be in a file.
+  // For graphs from files: makes attributes of tokens (null: there are none), and raises for
+  // attributes and inputs that record's callers would not give it. Null `check`: the op cannot be
+  // in a file.
   AttrsRef (*read)(TokenReader&) = nullptr;
   void (*check)(const Attrs*, const Arrays& in) = nullptr;
   // Shapes and dtypes of the outputs; raises for what does not fit.
   Specs (*infer)(const Attrs*, const Arrays& in) = nullptr;
   // Cotangents of inputs from cotangents of outputs (null array: zero). needs[i]: asked for.
   Arrays (*vjp)(const Node&, const Arrays& cotangents, const Needs& needs) = nullptr;
-  // The cotangent of input 0 added to what other users of that input gave it: for ops that look at a part, so
-  // that no array of zeros is made for each. Inputs but the first have none.
+  // The cotangent of input 0 added to what other users of that input gave it: for ops that look at
+  // a part, so that no array of zeros is made for each. Inputs but the first have none.
   array (*vjp_onto)(const Node&, const array& cotangent, const array& sum) = nullptr;
   // Tangents of outputs from tangents of inputs (null array: zero).
   Arrays (*jvp)(const Node&, const Arrays& tangents) = nullptr;
-  // Called before the node is recorded on a tape that will be walked backward: may exchange the attributes
-  // for some that keep more outputs. Returns how many outputs the caller gets.
+  // Called before the node is recorded on a tape that will be walked backward: may exchange the
+  // attributes for some that keep more outputs. Returns how many outputs the caller gets.
   size_t (*keep)(AttrsRef&, const Arrays& in) = nullptr;
   // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
   Arrays (*vmap)(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) = nullptr;
-  // The sum over lanes of what the op gives for matrices, where that costs less than all of them; axes as in vmap.
+  // The sum over lanes of what the op gives for matrices, where that costs less than all of them;
+  // axes as in vmap.
   array (*sum_lanes)(const Arrays& in, const Axes& axes, Stream) = nullptr;
-  // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show the
-  // last inputs, one each.
+  // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show
+  // the last inputs, one each.
   bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
   // sort == elementwise: the kernel for inputs of this compute type; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
-  // How far results may lie apart at two instruction-set levels, in units in the last place of what the op gives
-  // for absolute values; null: the same bits.
+  // How far results may lie apart at two instruction-set levels, in units in the last place of what
+  // the op gives for absolute values; null: the same bits.
   double (*ulp)(const Node&) = nullptr;
-  // Arithmetic operations of one run, for profiles; null: one for each element of the largest operand.
+  // Arithmetic operations of one run, for profiles; null: one for each element of the largest
+  // operand.
   double (*flops)(const Node&) = nullptr;
   // Runs on the caller, uses cpu::parallel_for inside.
   void (*kernel)(const Call&) = nullptr;

@@ -1,5 +1,5 @@
-// Where in the caller's program a node was recorded: kept only while somebody asks for it (debug_nans,
-// profile).
+// Where in the caller's program a node was recorded: kept only while somebody asks for it
+// (debug_nans, profile).
 #pragma once
 #include <atomic>
 #include <string>
@@ -8,7 +8,8 @@ namespace lazulite {
 
 struct Node;
 
-// While it is on, groups have one member, and what makes a nan or an infinity out of finite numbers fails.
+// While it is on, groups have one member, and what makes a nan or an infinity out of finite numbers
+// fails.
 extern std::atomic<bool> debugging_nans;
 void debug_nans(bool on);  // nests: as often off as on; notes origins
 

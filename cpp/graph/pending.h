@@ -6,7 +6,8 @@
 
 namespace lazulite {
 
-extern constinit LAZULITE_THREAD_LOCAL int records_left;  // nodes that this thread may record until it looks
+extern constinit LAZULITE_THREAD_LOCAL int
+    records_left;  // nodes that this thread may record until it looks
 
 void count_pending(int n);  // nodes more (or, below 0, less) without a value
 int64_t pending_nodes();    // of all threads: about how many there are

@@ -30,9 +30,11 @@ int64_t evaluate(const std::vector<Term>& terms, const std::vector<int64_t>& siz
     int64_t product = term.factor;
     for (int32_t k : term.sizes) {
       if (k < 0 || size_t(k) >= sizes.size()) fail_damaged("a formula of a size that there is not");
-      if (__builtin_mul_overflow(product, sizes[size_t(k)], &product)) fail(Kind::value, "import_function", "a size beyond 64 bits");
+      if (__builtin_mul_overflow(product, sizes[size_t(k)], &product))
+        fail(Kind::value, "import_function", "a size beyond 64 bits");
     }
-    if (__builtin_add_overflow(sum, product, &sum)) fail(Kind::value, "import_function", "a size beyond 64 bits");
+    if (__builtin_add_overflow(sum, product, &sum))
+      fail(Kind::value, "import_function", "a size beyond 64 bits");
   }
   return sum;
 }

@@ -1,5 +1,5 @@
-// Tokens: what attributes and graphs are written as in files. A flat list of numbers and texts; a number may
-// be a formula of the sizes that a shapeless function is called with.
+// Tokens: what attributes and graphs are written as in files. A flat list of numbers and texts; a
+// number may be a formula of the sizes that a shapeless function is called with.
 #pragma once
 #include <complex>
 #include <string>
@@ -84,7 +84,8 @@ template <class T>
 struct Field {  // lists
   static T read(TokenReader& in) {
     T list;
-    for (int64_t n = in.count(1 << 16); n > 0; --n) list.push_back(Field<typename T::value_type>::read(in));
+    for (int64_t n = in.count(1 << 16); n > 0; --n)
+      list.push_back(Field<typename T::value_type>::read(in));
     return list;
   }
 };

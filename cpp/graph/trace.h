@@ -34,13 +34,13 @@ struct Untraced {
 };
 
 Trace* current_trace();
-// Raises where `old`, the value of an object that is changed in place, is older than an open abstract
-// trace: the object would keep a value that belongs to the trace.
+// Raises where `old`, the value of an object that is changed in place, is older than an open
+// abstract trace: the object would keep a value that belongs to the trace.
 void check_retarget(const array& old);
 uint64_t next_sequence();
 
-// Traces that are kept capture arrays by reference to the objects that hold them: when such an object is changed
-// in place, the trace is out of date.
+// Traces that are kept capture arrays by reference to the objects that hold them: when such an
+// object is changed in place, the trace is out of date.
 std::atomic<uint64_t>& capture_clock();  // counts such changes
 void note_captured(const array&);
 void note_change(Node& old);

@@ -6,7 +6,9 @@
 
 namespace lazulite {
 
-inline bool holds(const Axes& axes, int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
+inline bool holds(const Axes& axes, int axis) {
+  return std::find(axes.begin(), axes.end(), axis) != axes.end();
+}
 
 inline Shape with_front(int64_t n, const Shape& shape) {
   Shape out{n};

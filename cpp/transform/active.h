@@ -13,18 +13,21 @@ inline bool any_inexact(const Node& node) {
   return false;
 }
 
-// By which values dependence is followed. `integers`: inexact ones, and integers that follow from a leaf of
-// integers (but not from inexact values).
+// By which values dependence is followed. `integers`: inexact ones, and integers that follow from a
+// leaf of integers (but not from inexact values).
 enum class Follow { inexact, integers, all };
 
-// Raises for what another thread made meanwhile, which may follow from the leaves in ways that are not known.
+// Raises for what another thread made meanwhile, which may follow from the leaves in ways that are
+// not known.
 struct Active {
   std::unordered_set<const Node*> set, tape;
 
-  Active(const Trace& trace, const ArrayList& leaves, const ArrayList& outputs, const char* name, Follow follow) {
+  Active(const Trace& trace, const ArrayList& leaves, const ArrayList& outputs, const char* name,
+         Follow follow) {
     for (auto& leaf : leaves) set.insert(leaf.node().get());
     auto check = [&](const Node& from) {
-      if (from.seq > trace.begin && from.op->sort != Sort::input && from.op->sort != Sort::constant && !tape.count(&from))
+      if (from.seq > trace.begin && from.op->sort != Sort::input &&
+          from.op->sort != Sort::constant && !tape.count(&from))
         fail(Kind::value, name, "an array that was made in another thread while the function ran: "
              "its history is not known; make it before the transform begins");
     };
@@ -33,7 +36,9 @@ struct Active {
       for (const array& input : node->inputs) {
         const Node* from = input.node().get();
         if (!set.count(from)) check(*from);
-        else if (follow == Follow::all || any_inexact(*node) || (follow == Follow::integers && !is_inexact(input.dtype()))) set.insert(node.get());
+        else if (follow == Follow::all || any_inexact(*node) ||
+                 (follow == Follow::integers && !is_inexact(input.dtype())))
+          set.insert(node.get());
       }
     }
     for (const array& out : outputs)

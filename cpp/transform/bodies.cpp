@@ -7,7 +7,9 @@
 
 namespace lazulite::bodies {
 
-ArrayList part(const ArrayList& list, size_t from, size_t count) { return {list.begin() + from, list.begin() + from + count}; }
+ArrayList part(const ArrayList& list, size_t from, size_t count) {
+  return {list.begin() + from, list.begin() + from + count};
+}
 ArrayList joined(std::initializer_list<const ArrayList*> lists) {
   ArrayList out;
   for (auto* list : lists) out.insert(out.end(), list->begin(), list->end());
@@ -22,13 +24,16 @@ ArrayList as_list(const Arrays& arrays) { return {arrays.begin(), arrays.end()};
 array zeros_as(const Spec& spec) { return constant(0, spec.shape, spec.type); }
 array or_zeros(const array& a, const Spec& spec) { return a ? a : zeros_as(spec); }
 
-Stream stream_of(const ArrayList& inputs) { return inputs.empty() ? default_stream() : inputs[0].node()->stream; }
+Stream stream_of(const ArrayList& inputs) {
+  return inputs.empty() ? default_stream() : inputs[0].node()->stream;
+}
 
 void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init) {
   for (size_t i = 0; i < init.size(); ++i)
     if (got[i].shape != init[i].shape() || got[i].type != init[i].dtype())
-      fail(Kind::value, name, "the carried value ", i, " changes its shape or dtype: got ", got[i].type, got[i].shape,
-           " from the function, expected ", init[i].dtype(), init[i].shape(), " as at the start");
+      fail(Kind::value, name, "the carried value ", i, " changes its shape or dtype: got ",
+           got[i].type, got[i].shape, " from the function, expected ", init[i].dtype(),
+           init[i].shape(), " as at the start");
 }
 
 array live(const Bound& b) { return from_storage(*b.spec, *b.storage); }
@@ -45,26 +50,32 @@ void write_body(const Graph& body, Tokens& out) {
 void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from) {
   bool fits = graph.arguments() + from == in.size();
   for (size_t i = 0; fits && i < graph.arguments(); ++i)
-    fits = graph.argument_specs()[i].type == in[from + i].dtype() && graph.argument_specs()[i].shape == in[from + i].shape();
+    fits = graph.argument_specs()[i].type == in[from + i].dtype() &&
+           graph.argument_specs()[i].shape == in[from + i].shape();
   if (!fits) fail(Kind::value, op, "the body takes other arrays than it is given");
 }
-void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted, size_t count) {
+void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted,
+                 size_t count) {
   bool fits = got.size() >= count && wanted.size() >= count;
-  for (size_t i = 0; fits && i < count; ++i) fits = got[i].type == wanted[i].type && got[i].shape == wanted[i].shape;
+  for (size_t i = 0; fits && i < count; ++i)
+    fits = got[i].type == wanted[i].type && got[i].shape == wanted[i].shape;
   if (!fits) fail(Kind::value, op, "the body gives other arrays than it should");
 }
 
-void Stepper::run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out) {
+void Stepper::run(const std::vector<Spec>& specs, std::vector<Storage> in,
+                  std::vector<Storage>& out) {
   if (runs_bodies_openly()) return one_by_one(specs, in, out);
   if (!prepared_ || !prepared_->fits(in)) {
     ArrayList leaves;
-    for (size_t i = 0; i < in.size(); ++i) leaves.push_back(from_storage(specs[i], {{}, 0, in[i].strides}));
+    for (size_t i = 0; i < in.size(); ++i)
+      leaves.push_back(from_storage(specs[i], {{}, 0, in[i].strides}));
     prepared_.emplace(leaves, graph_(leaves));
   }
   prepared_->run(std::move(in), out);
 }
 // Evaluated as any other graph.
-void Stepper::one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in, std::vector<Storage>& out) const {
+void Stepper::one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in,
+                         std::vector<Storage>& out) const {
   ArrayList leaves;
   for (size_t i = 0; i < in.size(); ++i) leaves.push_back(from_storage(specs[i], in[i]));
   const ArrayList results = graph_(leaves);
@@ -117,7 +128,8 @@ Axes mapped_outputs(const Graph& graph, const Axes& axes, int64_t lanes) {
     if (axes[i] >= 0) specs[i] = stacked(specs[i], lanes);
     at.push_back(axes[i] >= 0 ? 0 : -1);
   }
-  const Graph trial([&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); }, specs, "vmap");
+  const Graph trial([&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); },
+                    specs, "vmap");
   return found;
 }
 

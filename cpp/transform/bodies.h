@@ -10,10 +10,15 @@
 namespace lazulite::bodies {
 
 using GraphRef = Ref<const Graph>;
-const Graph::Options hoist_all{.fold_bytes = INT64_MAX};  // what a body computes of captured arrays alone is computed once
+const Graph::Options hoist_all{
+    .fold_bytes = INT64_MAX};  // what a body computes of captured arrays alone is computed once
 
-inline Spec slice_of(const Spec& whole) { return {Shape(whole.shape.begin() + 1, whole.shape.end()), whole.type}; }
-inline Spec stacked(const Spec& one, int64_t length) { return {with_front(length, one.shape), one.type}; }
+inline Spec slice_of(const Spec& whole) {
+  return {Shape(whole.shape.begin() + 1, whole.shape.end()), whole.type};
+}
+inline Spec stacked(const Spec& one, int64_t length) {
+  return {with_front(length, one.shape), one.type};
+}
 
 // Lists of arrays.
 ArrayList part(const ArrayList& list, size_t from, size_t count);
@@ -23,7 +28,9 @@ ArrayList as_list(const Arrays& arrays);
 Stream stream_of(const ArrayList& inputs);
 array zeros_as(const Spec& spec);
 array or_zeros(const array& a, const Spec& spec);
-array for_lanes(const array& flags, const array& like);  // a bool for each lane, to stand beside a value with lanes in front
+array for_lanes(
+    const array& flags,
+    const array& like);  // a bool for each lane, to stand beside a value with lanes in front
 std::vector<int64_t> value_range(int64_t from, int64_t until);
 
 // A carry must keep its shape and dtype.
@@ -37,7 +44,8 @@ std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, siz
 // Files: a body has no captured arrays; what it takes and gives fits the op's inputs.
 void write_body(const Graph& body, Tokens& out);
 void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from);
-void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted, size_t count);
+void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted,
+                 size_t count);
 
 // Two graphs of the same arguments, closed over what both capture, which is returned.
 ArrayList close_both(GraphRef& a, GraphRef& b);
@@ -47,12 +55,14 @@ std::vector<char> followers(const Graph& graph, std::vector<char> from);
 ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents);
 // The graph over lanes. Outputs as they come, their axes in `axes`.
 ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes);
-// The axes of a graph's outputs over lanes (-1: not mapped), where argument i is mapped if axes[i] >= 0.
+// The axes of a graph's outputs over lanes (-1: not mapped), where argument i is mapped if axes[i]
+// >= 0.
 Axes mapped_outputs(const Graph& graph, const Axes& axes, int64_t lanes);
 // Which carries are mapped: those that begin so, or come to be so. Found by tracing until it stays.
 void settle_axes(const Graph& graph, Axes& axes, size_t carries, int64_t lanes);
 
-// Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in memory.
+// Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in
+// memory.
 class Stepper {
  public:
   explicit Stepper(Function graph) : graph_(std::move(graph)) {}
@@ -60,7 +70,8 @@ class Stepper {
   void run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out);
 
  private:
-  void one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in, std::vector<Storage>& out) const;
+  void one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in,
+                  std::vector<Storage>& out) const;
   const Function graph_;
   std::optional<Prepared> prepared_;
 };

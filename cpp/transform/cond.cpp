@@ -19,7 +19,9 @@ struct Branches final : OwnAttrs {
     return true;
   }
 };
-const Branches& branches_of(const Node& node) { return static_cast<const Branches&>(*node.attributes); }
+const Branches& branches_of(const Node& node) {
+  return static_cast<const Branches&>(*node.attributes);
+}
 
 Specs infer_cond(const Attrs* attributes, const Arrays&) {
   return static_cast<const Branches*>(attributes)->yes->output_specs();
@@ -27,7 +29,8 @@ Specs infer_cond(const Attrs* attributes, const Arrays&) {
 
 void run_cond(const Call& call) {
   const Branches& b = branches_of(call.node);
-  ArrayList out = (live(call.in[0]).item<bool>() ? *b.yes : *b.no)(live(call.in, 1, call.in.size() - 1));
+  ArrayList out =
+      (live(call.in[0]).item<bool>() ? *b.yes : *b.no)(live(call.in, 1, call.in.size() - 1));
   eval(out);
   for (size_t i = 0; i < out.size(); ++i) call.placed[i] = out[i].slot().storage;
 }
@@ -38,7 +41,9 @@ Arrays vjp_cond(const Node& node, const Arrays& cts, const Needs& needs) {
   const ArrayList inputs = part(as_list(node.inputs), 1, node.inputs.size() - 1);
   auto way = [&](const Graph& graph) {
     return [&](const ArrayList& in) {
-      const ArrayList grads = vjp([&](const ArrayList& x) { return graph(x); }, in, [&](const ArrayList&) { return as_list(cts); }).second;
+      const ArrayList grads = vjp([&](const ArrayList& x) { return graph(x); }, in,
+                                  [&](const ArrayList&) { return as_list(cts); })
+                                  .second;
       ArrayList out;
       for (size_t i = 0; i < grads.size(); ++i)
         if (needs[i + 1] && grads[i]) out.push_back(grads[i]);
@@ -72,7 +77,8 @@ Arrays jvp_cond(const Node& node, const Arrays& tangents) {
   const ArrayList out = cond(node.inputs[0], way(*b.yes), way(*b.no), inputs);
   Arrays result;
   size_t at = 0;
-  for (const Slot& slot : node.out) result.push_back(is_inexact(slot.spec.type) ? out[at++] : array());
+  for (const Slot& slot : node.out)
+    result.push_back(is_inexact(slot.spec.type) ? out[at++] : array());
   return result;
 }
 
@@ -84,10 +90,12 @@ Arrays vmap_cond(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
   const size_t n = node.out.size();
   if (in_axes[0] >= 0) {  // a choice for each lane: both run
     Axes yes_axes, no_axes;
-    const ArrayList yes = lanes_of(*b.yes, inputs, axes, yes_axes), no = lanes_of(*b.no, inputs, axes, no_axes);
+    const ArrayList yes = lanes_of(*b.yes, inputs, axes, yes_axes),
+                    no = lanes_of(*b.no, inputs, axes, no_axes);
     Arrays out;
     for (size_t i = 0; i < n; ++i) {
-      const array x = lane_first(yes[i], yes_axes[i], lanes), y = lane_first(no[i], no_axes[i], lanes);
+      const array x = lane_first(yes[i], yes_axes[i], lanes),
+                  y = lane_first(no[i], no_axes[i], lanes);
       out.push_back(where(for_lanes(in[0], x), x, y));
     }
     out_axes = Axes(n, 0);
@@ -113,39 +121,56 @@ AttrsRef read_cond(TokenReader& in) {
 }
 void check_cond(const Attrs* a, const Arrays& in) {
   const Branches& b = *static_cast<const Branches*>(a);
-  if (in.empty() || in[0].dtype() != bool_ || in[0].ndim()) fail(Kind::value, "cond", "the predicate must be a 0-d bool");
+  if (in.empty() || in[0].dtype() != bool_ || in[0].ndim())
+    fail(Kind::value, "cond", "the predicate must be a 0-d bool");
   check_takes("cond", *b.yes, in, 1);
   check_takes("cond", *b.no, in, 1);
-  check_gives("cond", b.no->output_specs(), b.yes->output_specs(), std::max(b.yes->outputs().size(), b.no->outputs().size()));
+  check_gives("cond", b.no->output_specs(), b.yes->output_specs(),
+              std::max(b.yes->outputs().size(), b.no->outputs().size()));
 }
 
-const Op cond_op{.name = "cond", .doc = "The results of one of two functions.", .barrier = true, .places = true, .slow = true, .evaluates = true,
-                 .read = read_cond, .check = check_cond, .infer = infer_cond, .vjp = vjp_cond, .jvp = jvp_cond, .vmap = vmap_cond,
+const Op cond_op{.name = "cond",
+                 .doc = "The results of one of two functions.",
+                 .barrier = true,
+                 .places = true,
+                 .slow = true,
+                 .evaluates = true,
+                 .read = read_cond,
+                 .check = check_cond,
+                 .infer = infer_cond,
+                 .vjp = vjp_cond,
+                 .jvp = jvp_cond,
+                 .vmap = vmap_cond,
                  .kernel = run_cond};
 
 }  // namespace
 
 OpList cond_ops() { return {&cond_op}; }
 
-ArrayList cond(const array& predicate, const Function& yes, const Function& no, const ArrayList& operands) {
+ArrayList cond(const array& predicate, const Function& yes, const Function& no,
+               const ArrayList& operands) {
   if (!predicate.shape().empty() || predicate.dtype() != bool_)
-    fail(Kind::value, "cond", "the predicate must be a 0-d bool: got ", predicate.dtype(), predicate.shape());
+    fail(Kind::value, "cond", "the predicate must be a 0-d bool: got ", predicate.dtype(),
+         predicate.shape());
   const auto specs = specs_of(operands);
   GraphRef a = make_ref<const Graph>(yes, specs, "cond");
   GraphRef b = make_ref<const Graph>(no, specs, "cond");
   const auto x = a->output_specs(), y = b->output_specs();
   if (x.size() != y.size())
-    fail(Kind::value, "cond", "the two functions give different numbers of arrays: got ", x.size(), " and ", y.size());
+    fail(Kind::value, "cond", "the two functions give different numbers of arrays: got ", x.size(),
+         " and ", y.size());
   for (size_t i = 0; i < x.size(); ++i)
     if (x[i].shape != y[i].shape || x[i].type != y[i].type)
-      fail(Kind::value, "cond", "the two functions give different results: got ", x[i].type, x[i].shape, " and ", y[i].type, y[i].shape,
-           " for value ", i);
+      fail(Kind::value, "cond", "the two functions give different results: got ", x[i].type,
+           x[i].shape, " and ", y[i].type, y[i].shape, " for value ", i);
   if (x.empty()) return {};
   auto attributes = make_ref<Branches>();
-  const ArrayList constants = close_both(a, b), first{predicate}, inputs = joined({&first, &operands, &constants});
+  const ArrayList constants = close_both(a, b), first{predicate},
+                  inputs = joined({&first, &operands, &constants});
   attributes->yes = a;
   attributes->no = b;
-  return as_list(record_all(cond_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
+  return as_list(
+      record_all(cond_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
 }
 
 }  // namespace lazulite

@@ -1,8 +1,8 @@
 // Functions with rules of their own: custom_function and checkpoint.
 //
 // The ops of the function stay on the tape; a last node passes their results on. Its inputs are the
-// arguments and those results, its rules give cotangents to the arguments alone, so that no cotangent
-// ever reaches the ops inside. Where a rule is missing, the node passes through.
+// arguments and those results, its rules give cotangents to the arguments alone, so that no
+// cotangent ever reaches the ops inside. Where a rule is missing, the node passes through.
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
@@ -36,16 +36,19 @@ ArrayList pass(Ref<const Custom> custom, const ArrayList& arguments, const Array
 
 Specs infer_custom(const Attrs* attributes, const Arrays& in) {
   Specs out;
-  for (size_t i = static_cast<const Custom*>(attributes)->arguments; i < in.size(); ++i) out.push_back(in[i].slot().spec);
+  for (size_t i = static_cast<const Custom*>(attributes)->arguments; i < in.size(); ++i)
+    out.push_back(in[i].slot().spec);
   return out;
 }
 
 void check_shapes(const char* rule, const ArrayList& got, const Arrays& like, size_t count) {
   if (got.size() != count)
-    fail(Kind::value, "custom_function", "wrong number of arrays from the ", rule, " rule: got ", got.size(), ", expected ", count);
+    fail(Kind::value, "custom_function", "wrong number of arrays from the ", rule, " rule: got ",
+         got.size(), ", expected ", count);
   for (size_t i = 0; i < count; ++i)
     if (got[i] && got[i].shape() != like[i].shape())
-      fail(Kind::value, "custom_function", "wrong shape from the ", rule, " rule: got ", got[i].shape(), ", expected ", like[i].shape());
+      fail(Kind::value, "custom_function", "wrong shape from the ", rule, " rule: got ",
+           got[i].shape(), ", expected ", like[i].shape());
 }
 
 Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
@@ -68,8 +71,9 @@ Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
     integers |= needs[i] && !is_inexact(primals[i].dtype());
   }
   if (!any) return out;  // what the function captures has no cotangent
-  const ArrayList grads = integers && custom.rules.vjp_integers ? custom.rules.vjp_integers(primals, cotangents)
-                                                                : custom.rules.vjp(primals, cotangents, outputs);
+  const ArrayList grads = integers && custom.rules.vjp_integers
+                              ? custom.rules.vjp_integers(primals, cotangents)
+                              : custom.rules.vjp(primals, cotangents, outputs);
   check_shapes("vjp", grads, node.inputs, custom.arguments);
   for (size_t i = 0; i < grads.size(); ++i)
     if (grads[i]) out[i] = astype(grads[i], node.inputs[i].dtype());
@@ -91,7 +95,8 @@ Arrays jvp_custom(const Node& node, const Arrays& t) {
     return out;
   }
   ArrayList tangents;
-  for (size_t i = 0; i < custom.arguments; ++i) tangents.push_back(t[i] ? t[i] : zeros_like(node.inputs[i]));
+  for (size_t i = 0; i < custom.arguments; ++i)
+    tangents.push_back(t[i] ? t[i] : zeros_like(node.inputs[i]));
   const ArrayList result = custom.rules.jvp(primals, tangents);
   Arrays like;
   for (uint32_t i = 0; i < node.out.size(); ++i) like.push_back(recorded(node, i));
@@ -111,7 +116,8 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   if (custom.rules.vmap) {
     auto [values, at] = custom.rules.vmap(arguments, argument_axes);
     if (values.size() != node.out.size() || at.size() != values.size())
-      fail(Kind::value, "custom_function", "wrong number of arrays from the vmap rule: got ", values.size(), ", expected ", node.out.size());
+      fail(Kind::value, "custom_function", "wrong number of arrays from the vmap rule: got ",
+           values.size(), ", expected ", node.out.size());
     results = values;
     result_axes = at;
   } else {
@@ -120,7 +126,8 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   }
   Rules mapped;
   const Rules& rules = custom.rules;
-  if (rules.vjp || rules.jvp)  // the rules run once for each lane: so many cotangents they take, and tangents they give
+  if (rules.vjp || rules.jvp)  // the rules run once for each lane: so many cotangents they take,
+                               // and tangents they give
     for (size_t i = 0; i < results.size(); ++i)
       if (result_axes[i] < 0) {
         results[i] = lane_first(results[i], -1, lane_count(in, axes));
@@ -128,7 +135,9 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
       }
   auto to_axes = [](const Axes& wanted) { return [wanted](const ArrayList&) { return wanted; }; };
   if (rules.vjp) {
-    mapped.vjp = [rules, argument_axes, result_axes](const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs) {
+    mapped.vjp = [rules, argument_axes, result_axes](const ArrayList& primals,
+                                                     const ArrayList& cotangents,
+                                                     const ArrayList& outputs) {
       const size_t a = primals.size(), r = outputs.size();
       ArrayList all(primals);
       Axes all_axes = argument_axes;
@@ -141,14 +150,16 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
       ArrayList grads = vmap(
           [&](const ArrayList& lane) {
             const ArrayList x(lane.begin(), lane.begin() + a);
-            ArrayList g = rules.vjp(x, {lane.begin() + a, lane.begin() + a + r}, {lane.begin() + a + r, lane.end()});
+            ArrayList g = rules.vjp(x, {lane.begin() + a, lane.begin() + a + r},
+                                    {lane.begin() + a + r, lane.end()});
             for (size_t i = 0; i < g.size() && i < x.size(); ++i)
               if (!g[i]) g[i] = zeros_like(x[i]);
             return g;
           },
           all, all_axes, [&](const ArrayList& lane) {
             Axes out;
-            for (size_t i = 0; i < lane.size(); ++i) out.push_back(std::max(0, i < at.size() ? at[i] : 0));
+            for (size_t i = 0; i < lane.size(); ++i)
+              out.push_back(std::max(0, i < at.size() ? at[i] : 0));
             return out;
           });
       // What all lanes share receives the sum of their cotangents.
@@ -158,7 +169,8 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
     };
   }
   if (rules.jvp) {
-    mapped.jvp = [rules, argument_axes, result_axes, to_axes](const ArrayList& primals, const ArrayList& tangents) {
+    mapped.jvp = [rules, argument_axes, result_axes, to_axes](const ArrayList& primals,
+                                                              const ArrayList& tangents) {
       const size_t a = primals.size();
       ArrayList all(primals);
       all.insert(all.end(), tangents.begin(), tangents.end());
@@ -166,8 +178,11 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
       all_axes.append(argument_axes.begin(), argument_axes.end());
       Axes wanted;
       for (int axis : result_axes) wanted.push_back(std::max(0, axis));
-      return vmap([&](const ArrayList& lane) { return rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()}); },
-                  all, all_axes, to_axes(wanted));
+      return vmap(
+          [&](const ArrayList& lane) {
+            return rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()});
+          },
+          all, all_axes, to_axes(wanted));
     };
   }
   if (rules.vmap)
@@ -184,8 +199,15 @@ bool view_custom(const Node&, const Bound& in, Storage& out) {
   return true;
 }
 
-const Op custom_op{.name = "custom", .doc = "The results of a function that has rules of its own.", .sort = Sort::view,
-                   .barrier = true, .passes = true, .infer = infer_custom, .vjp = vjp_custom, .jvp = jvp_custom, .vmap = vmap_custom,
+const Op custom_op{.name = "custom",
+                   .doc = "The results of a function that has rules of its own.",
+                   .sort = Sort::view,
+                   .barrier = true,
+                   .passes = true,
+                   .infer = infer_custom,
+                   .vjp = vjp_custom,
+                   .jvp = jvp_custom,
+                   .vmap = vmap_custom,
                    .view = view_custom};
 
 }  // namespace
@@ -195,7 +217,8 @@ ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules
   if (!trace) return f(arguments);
   ArrayList results;
   {
-    // No cotangent reaches the ops inside when there is a rule: they need not keep anything for one.
+    // No cotangent reaches the ops inside when there is a rule: they need not keep anything for
+    // one.
     struct Reverse {
       Trace* trace;
       const bool before;
@@ -222,8 +245,12 @@ ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
     const ArrayList later = depends(primals, cotangents);
     return vjp(again, later, [&](const ArrayList&) { return cotangents; }, integers).second;
   };
-  rules.vjp = [back](const ArrayList& primals, const ArrayList& cotangents, const ArrayList&) { return back(primals, cotangents, false); };
-  rules.vjp_integers = [back](const ArrayList& primals, const ArrayList& cotangents) { return back(primals, cotangents, true); };
+  rules.vjp = [back](const ArrayList& primals, const ArrayList& cotangents, const ArrayList&) {
+    return back(primals, cotangents, false);
+  };
+  rules.vjp_integers = [back](const ArrayList& primals, const ArrayList& cotangents) {
+    return back(primals, cotangents, true);
+  };
   return custom_call(again, all, rules);
 }
 

@@ -60,7 +60,9 @@ struct Bytes {
 struct ByteReader {
   const std::string& data;
   size_t at, end;
-  [[noreturn]] static void fail_short() { fail(Kind::format, "import_function", "the file is damaged: a token that is cut off"); }
+  [[noreturn]] static void fail_short() {
+    fail(Kind::format, "import_function", "the file is damaged: a token that is cut off");
+  }
   template <class T>
   T raw() {
     if (end - at < sizeof(T)) fail_short();
@@ -95,7 +97,8 @@ struct ByteReader {
       case Token::formula:
       case Token::real_formula: t.terms = terms(); break;
       case Token::quotient: t.z = raw<double>(), t.terms = terms(); break;
-      default: fail(Kind::format, "import_function", "the file is damaged: a token of an unknown kind");
+      default:
+        fail(Kind::format, "import_function", "the file is damaged: a token of an unknown kind");
     }
     return t;
   }
@@ -103,7 +106,9 @@ struct ByteReader {
 
 int64_t padded(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-std::string first_line(const char* text) { return std::string(text).substr(0, std::string(text).find('\n')); }
+std::string first_line(const char* text) {
+  return std::string(text).substr(0, std::string(text).find('\n'));
+}
 
 bool is_prime(int64_t n) {
   for (int64_t k = 2; k * k <= n; ++k)
@@ -128,9 +133,12 @@ std::vector<int64_t> primes(size_t count, int64_t from, int64_t apart) {
 void FunctionWriter::add(const Function& f, const ArrayList& examples, const Signature& signature) {
   const std::vector<Spec> specs = specs_of(examples);
   for (const Trace& t : traces_) {
-    bool same = !shapeless_ && t.signature.positional == signature.positional && t.signature.names == signature.names;
-    for (size_t i = 0; same && i < specs.size(); ++i) same = t.specs[i].type == specs[i].type && t.specs[i].shape == specs[i].shape;
-    if (same) fail(Kind::value, "export_function", "the function was exported for these arguments already");
+    bool same = !shapeless_ && t.signature.positional == signature.positional &&
+                t.signature.names == signature.names;
+    for (size_t i = 0; same && i < specs.size(); ++i)
+      same = t.specs[i].type == specs[i].type && t.specs[i].shape == specs[i].shape;
+    if (same)
+      fail(Kind::value, "export_function", "the function was exported for these arguments already");
   }
   Trace trace;
   trace.signature = signature;
@@ -139,7 +147,8 @@ void FunctionWriter::add(const Function& f, const ArrayList& examples, const Sig
   traces_.push_back(shapeless_ ? free_sizes(f, specs, std::move(trace)) : std::move(trace));
 }
 
-FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::vector<Spec>& specs, Trace trace) {
+FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::vector<Spec>& specs,
+                                                 Trace trace) {
   struct Place {
     size_t argument;
     size_t axis;
@@ -154,10 +163,12 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
     Tokens tokens;
     ArrayList captured = captured_;
     Graph(f, at, "export_function", {.merge = false}).write(tokens, captured);
-    if (captured.size() != captured_.size()) fail(Kind::value, "export_function", "an array that the function makes anew in each call");
+    if (captured.size() != captured_.size())
+      fail(Kind::value, "export_function", "an array that the function makes anew in each call");
     return tokens;
   };
-  // May these sizes become another one together, and the ops stay the same? A size of 1 that broadcasts may not.
+  // May these sizes become another one together, and the ops stay the same? A size of 1 that
+  // broadcasts may not.
   auto may_vary = [&](const std::vector<Place*>& together, std::string& why) {
     std::vector<Spec> at = specs;
     for (const Place* p : together) at[p->argument].shape[p->axis] = 89;
@@ -165,7 +176,8 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
       const Tokens other = traced(at);
       bool same = other.size() == trace.graph.size();
       for (size_t i = 0; same && i < other.size(); ++i)
-        same = other[i].kind == trace.graph[i].kind && (other[i].kind != Token::text || other[i].s == trace.graph[i].s);
+        same = other[i].kind == trace.graph[i].kind &&
+               (other[i].kind != Token::text || other[i].s == trace.graph[i].s);
       if (!same) why = "other ops at another size";
       return same;
     } catch (const std::exception& e) {
@@ -188,9 +200,11 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
   }
   for (const Place& p : places)
     if (p.symbol < 0)
-      trace.fixed.push_back("argument " + std::to_string(p.argument) + ", axis " + std::to_string(p.axis) + ": " + p.why);
+      trace.fixed.push_back("argument " + std::to_string(p.argument) + ", axis " +
+                            std::to_string(p.axis) + ": " + p.why);
   // All together, at the example's sizes and at two sets of primes.
-  std::vector<std::vector<int64_t>> sizes{std::vector<int64_t>(symbols), primes(symbols, 101, 60), primes(symbols, 131, 70)};
+  std::vector<std::vector<int64_t>> sizes{std::vector<int64_t>(symbols), primes(symbols, 101, 60),
+                                          primes(symbols, 131, 70)};
   for (const Place& p : places)
     if (p.symbol >= 0) sizes[0][p.symbol] = size_at(p);
   std::vector<Tokens> traces{trace.graph};
@@ -201,7 +215,8 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
     try {
       traces.push_back(traced(at));
     } catch (const std::exception& e) {
-      fail(Kind::value, "export_function", "sizes that are free alone are not together: ", first_line(e.what()),
+      fail(Kind::value, "export_function",
+           "sizes that are free alone are not together: ", first_line(e.what()),
            "; expected shapeless=False or one trace for each size (exporter)");
     }
   }
@@ -212,7 +227,8 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
     token += 2;  // dtype, number of axes
     for (size_t d = 0; d < specs[i].shape.size(); ++d, ++token)
       for (const Place& p : places)
-        if (p.argument == i && p.axis == d && p.symbol >= 0) trace.graph[token] = {Token::formula, 0, {}, {}, {{1, {p.symbol}}}};
+        if (p.argument == i && p.axis == d && p.symbol >= 0)
+          trace.graph[token] = {Token::formula, 0, {}, {}, {{1, {p.symbol}}}};
   }
   trace.sizes = symbols;
   // At 0, 1 and 2 much behaves otherwise: the formulas must give what a trace gives there.
@@ -310,13 +326,16 @@ ImportedFunction::ImportedFunction(const std::string& path) {
   ByteReader header{bytes, sizeof magic, header_bytes};
   const uint32_t written = header.raw<uint32_t>();
   if (written != version)
-    fail(Kind::format, "import_function", "the file has another version of the format: got ", written, ", expected ", version,
-         written > version ? "; a newer Lazulite reads it" : "");
+    fail(Kind::format, "import_function", "the file has another version of the format: got ",
+         written, ", expected ", version, written > version ? "; a newer Lazulite reads it" : "");
   header.raw<uint32_t>();
-  const uint64_t token_bytes = header.raw<uint64_t>(), array_bytes = header.raw<uint64_t>(), expected = header.raw<uint64_t>();
+  const uint64_t token_bytes = header.raw<uint64_t>(), array_bytes = header.raw<uint64_t>(),
+                 expected = header.raw<uint64_t>();
   const uint64_t rest = uint64_t(file_bytes) - header_bytes;
-  if (token_bytes > rest || array_bytes > rest || uint64_t(padded(int64_t(token_bytes))) + array_bytes != rest)
-    fail(Kind::format, "import_function", "the file is cut off: got ", file_bytes, " bytes, expected ", header_bytes + token_bytes + array_bytes, " or more");
+  if (token_bytes > rest || array_bytes > rest ||
+      uint64_t(padded(int64_t(token_bytes))) + array_bytes != rest)
+    fail(Kind::format, "import_function", "the file is cut off: got ", file_bytes,
+         " bytes, expected ", header_bytes + token_bytes + array_bytes, " or more");
   Checksum sum;
   auto take = [&](char* to, int64_t size) {
     in.read(to, std::streamsize(size));
@@ -327,7 +346,8 @@ ImportedFunction::ImportedFunction(const std::string& path) {
   take(body.data(), int64_t(body.size()));
 
   Tokens tokens;
-  for (ByteReader reader{body, 0, size_t(token_bytes)}; reader.at < reader.end;) tokens.push_back(reader.token());
+  for (ByteReader reader{body, 0, size_t(token_bytes)}; reader.at < reader.end;)
+    tokens.push_back(reader.token());
   TokenReader reader(tokens);
   metadata_ = reader.text();
   int64_t left = int64_t(array_bytes);
@@ -336,20 +356,24 @@ ImportedFunction::ImportedFunction(const std::string& path) {
     const Shape shape = Field<Shape>::read(reader);
     check_sizes("import_function", shape);
     const int64_t size = size_of(shape) * size_of(type);
-    if (padded(size) > left) fail(Kind::format, "import_function", "the file is damaged: an array beyond its end");
+    if (padded(size) > left)
+      fail(Kind::format, "import_function", "the file is damaged: an array beyond its end");
     auto buffer = allocate(padded(size));  // the padding is part of the sum
     take(static_cast<char*>(buffer->data), padded(size));
     captured_.push_back(from_buffer(std::move(buffer), shape, type));
     left -= padded(size);
   }
-  if (left != 0) fail(Kind::format, "import_function", "the file is damaged: more arrays than it names");
-  if (sum.h != expected) fail(Kind::format, "import_function", "the file was altered: its checksum does not fit");
+  if (left != 0)
+    fail(Kind::format, "import_function", "the file is damaged: more arrays than it names");
+  if (sum.h != expected)
+    fail(Kind::format, "import_function", "the file was altered: its checksum does not fit");
   for (int64_t n = reader.count(); n > 0; --n) {
     Trace t;
     t.signature.positional = size_t(reader.count());
     for (int64_t k = reader.count(); k > 0; --k) t.signature.names.push_back(reader.text());
     t.sizes = reader.count(1 << 16);
-    for (int64_t k = 0; k < t.sizes; ++k) t.excluded.push_back(Field<std::vector<int64_t>>::read(reader));
+    for (int64_t k = 0; k < t.sizes; ++k)
+      t.excluded.push_back(Field<std::vector<int64_t>>::read(reader));
     for (int64_t k = reader.count(); k > 0; --k) t.fixed.push_back(reader.text());
     const int64_t length = reader.count(int64_t(tokens.size()));
     for (int64_t k = 0; k < length; ++k) t.graph.push_back(reader.token());
@@ -361,13 +385,16 @@ ImportedFunction::ImportedFunction(const std::string& path) {
       for (int64_t d = head.count(1 << 16); d > 0; --d) {
         shape.push_back(head.token());
         const Token& token = shape.back();
-        const bool symbol = token.kind == Token::formula && token.terms.size() == 1 && token.terms[0].factor == 1 &&
-                            token.terms[0].sizes.size() == 1 && token.terms[0].sizes[0] >= 0 && token.terms[0].sizes[0] < t.sizes;
-        if (token.kind != Token::integer && !symbol) fail(Kind::format, "import_function", "the file is damaged: a size that is none");
+        const bool symbol = token.kind == Token::formula && token.terms.size() == 1 &&
+                            token.terms[0].factor == 1 && token.terms[0].sizes.size() == 1 &&
+                            token.terms[0].sizes[0] >= 0 && token.terms[0].sizes[0] < t.sizes;
+        if (token.kind != Token::integer && !symbol)
+          fail(Kind::format, "import_function", "the file is damaged: a size that is none");
       }
     }
     if (t.signature.positional + t.signature.names.size() != size_t(arguments))
-      fail(Kind::format, "import_function", "the file is damaged: another number of arguments than its signature says");
+      fail(Kind::format, "import_function",
+           "the file is damaged: another number of arguments than its signature says");
     traces_.push_back(std::move(t));
     if (traces_.back().sizes == 0) graph(traces_.size() - 1, {});
   }
@@ -397,7 +424,8 @@ std::vector<std::string> ImportedFunction::signatures() const {
   return out;
 }
 
-bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vector<int64_t>& sizes, std::string& why) const {
+bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vector<int64_t>& sizes,
+                            std::string& why) const {
   sizes.assign(size_t(t.sizes), -1);
   for (size_t a = 0; a < arguments.size(); ++a) {
     const Shape& shape = arguments[a].shape();
@@ -406,7 +434,8 @@ bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vec
       const Token& token = t.shapes[a][d];
       if (token.kind == Token::integer) {
         if (token.i == shape[d]) continue;
-        const std::string place = "argument " + std::to_string(a) + ", axis " + std::to_string(d) + ": ";
+        const std::string place =
+            "argument " + std::to_string(a) + ", axis " + std::to_string(d) + ": ";
         for (const std::string& reason : t.fixed)
           if (reason.rfind(place, 0) == 0) why = "; a fixed size: " + reason;
         return false;
@@ -416,7 +445,8 @@ bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vec
       sizes[symbol] = shape[d];
       const auto& excluded = t.excluded[symbol];
       if (std::find(excluded.begin(), excluded.end(), shape[d]) != excluded.end()) {
-        why = "; n" + std::to_string(symbol) + " cannot be " + std::to_string(shape[d]) + ": the function does something else there";
+        why = "; n" + std::to_string(symbol) + " cannot be " + std::to_string(shape[d]) +
+              ": the function does something else there";
         return false;
       }
     }
@@ -432,13 +462,15 @@ Ref<const Graph> ImportedFunction::graph(size_t trace, const std::vector<int64_t
   }
   TokenReader reader(traces_[trace].graph, sizes);
   const auto made = Graph::read(reader, captured_);
-  if (!reader.done()) fail(Kind::format, "import_function", "the file is damaged: more than a graph");
+  if (!reader.done())
+    fail(Kind::format, "import_function", "the file is damaged: more than a graph");
   const std::lock_guard<std::mutex> guard(mutex_);
   if (graphs_.size() >= kept_graphs) graphs_.erase(graphs_.begin());
   return graphs_[key] = made;
 }
 
-ArrayList ImportedFunction::operator()(const ArrayList& positional, const std::vector<std::pair<std::string, array>>& named) const {
+ArrayList ImportedFunction::operator()(
+    const ArrayList& positional, const std::vector<std::pair<std::string, array>>& named) const {
   ArrayList arguments = positional;
   std::vector<std::string> names;
   for (const auto& [name, value] : named) {
@@ -454,9 +486,12 @@ ArrayList ImportedFunction::operator()(const ArrayList& positional, const std::v
   }
   std::ostringstream got, expected;
   for (size_t a = 0; a < arguments.size(); ++a)
-    got << (a ? ", " : "") << (a >= positional.size() ? names[a - positional.size()] + "=" : "") << arguments[a].dtype() << arguments[a].shape();
-  for (size_t t = 0; t < traces_.size(); ++t) expected << (t ? " or " : "") << "(" << traces_[t].print() << ")";
-  fail(Kind::value, "import_function", "no trace fits these arguments: got (", got.str(), "), expected ", expected.str(), why);
+    got << (a ? ", " : "") << (a >= positional.size() ? names[a - positional.size()] + "=" : "")
+        << arguments[a].dtype() << arguments[a].shape();
+  for (size_t t = 0; t < traces_.size(); ++t)
+    expected << (t ? " or " : "") << "(" << traces_[t].print() << ")";
+  fail(Kind::value, "import_function", "no trace fits these arguments: got (", got.str(),
+       "), expected ", expected.str(), why);
 }
 
 }  // namespace lazulite

@@ -1,5 +1,6 @@
-// Functions in files: traced graphs with the arrays that they captured. docs/function-files.md describes the
-// format. Reading one never runs code: ops are looked up by name, and whatever does not fit raises.
+// Functions in files: traced graphs with the arrays that they captured. docs/function-files.md
+// describes the format. Reading one never runs code: ops are looked up by name, and whatever does
+// not fit raises.
 #pragma once
 #include <map>
 #include <mutex>
@@ -15,12 +16,14 @@ struct Signature {
   std::vector<std::string> names;
 };
 
-// Collects traces of a function and writes them. With `shapeless`, sizes of the arguments may differ from those
-// of the examples wherever the function allows it: sizes that are equal and must be stay equal, others that the
-// function needs stay fixed; raises, naming the op, when something depends on a size in no simple way.
+// Collects traces of a function and writes them. With `shapeless`, sizes of the arguments may
+// differ from those of the examples wherever the function allows it: sizes that are equal and must
+// be stay equal, others that the function needs stay fixed; raises, naming the op, when something
+// depends on a size in no simple way.
 class FunctionWriter {
  public:
-  explicit FunctionWriter(bool shapeless = false, std::string metadata = {}) : shapeless_(shapeless), metadata_(std::move(metadata)) {}
+  explicit FunctionWriter(bool shapeless = false, std::string metadata = {})
+      : shapeless_(shapeless), metadata_(std::move(metadata)) {}
   void add(const Function& f, const ArrayList& examples, const Signature& signature);
   void save(const std::string& path);  // evaluates what was captured
 
@@ -31,7 +34,8 @@ class FunctionWriter {
     Tokens graph;
     std::vector<std::string> fixed;  // why sizes are fixed: "argument 0, axis 1: ..."
     int64_t sizes = 0;               // how many are free
-    std::vector<std::vector<int64_t>> excluded;  // of each: small ones at which the function does something else
+    std::vector<std::vector<int64_t>>
+        excluded;  // of each: small ones at which the function does something else
   };
   Trace free_sizes(const Function& f, const std::vector<Spec>& specs, Trace fixed);
 
@@ -46,9 +50,11 @@ class ImportedFunction {
  public:
   explicit ImportedFunction(const std::string& path);
   const std::string& metadata() const { return metadata_; }
-  std::vector<std::string> signatures() const;  // "float32(n0, 3), y=float32(3)": sizes with letters are free
+  std::vector<std::string> signatures()
+      const;  // "float32(n0, 3), y=float32(3)": sizes with letters are free
   // Named arguments sorted by name. Raises when no trace fits, saying what would.
-  ArrayList operator()(const ArrayList& positional, const std::vector<std::pair<std::string, array>>& named = {}) const;
+  ArrayList operator()(const ArrayList& positional,
+                       const std::vector<std::pair<std::string, array>>& named = {}) const;
 
  private:
   struct Trace {
@@ -71,8 +77,9 @@ class ImportedFunction {
   mutable std::map<std::pair<size_t, std::vector<int64_t>>, Ref<const Graph>> graphs_;
 };
 
-// The graph of tokens whose numbers differ between traces at several sizes, as formulas of the sizes: every
-// number at every place. Raises, naming the op. `sizes[k]` are those of trace k.
-Tokens fit_formulas(const std::vector<Tokens>& traces, const std::vector<std::vector<int64_t>>& sizes);
+// The graph of tokens whose numbers differ between traces at several sizes, as formulas of the
+// sizes: every number at every place. Raises, naming the op. `sizes[k]` are those of trace k.
+Tokens fit_formulas(const std::vector<Tokens>& traces,
+                    const std::vector<std::vector<int64_t>>& sizes);
 
 }  // namespace lazulite

@@ -30,10 +30,12 @@ std::vector<std::vector<int32_t>> products(int32_t n) {
         for (int32_t k = j; k < n; ++k) out.push_back({i, j, k});
   return out;
 }
-int64_t product(const std::vector<int32_t>& of, const Values& sizes) { return evaluate({{1, of}}, sizes); }
+int64_t product(const std::vector<int32_t>& of, const Values& sizes) {
+  return evaluate({{1, of}}, sizes);
+}
 
-// a * product + b first, then sums and differences of two sizes and a number. The last two traces have
-// distinct primes for sizes, so that hardly two forms agree; the first one confirms.
+// a * product + b first, then sums and differences of two sizes and a number. The last two traces
+// have distinct primes for sizes, so that hardly two forms agree; the first one confirms.
 bool fit(const Values& v, const Sizes& sizes, std::vector<Term>& out) {
   const size_t last = v.size() - 1, before = last - 1;
   const int32_t n = int32_t(sizes[0].size());
@@ -85,7 +87,8 @@ bool fit_quotient(const std::vector<double>& v, const Sizes& sizes, Token& out) 
     const double x = double(evaluate(terms, sizes[last]));
     for (const double c : {std::round(v[last] * x), v[last] * x}) {
       bool all = c != 0;
-      for (size_t t = 0; all && t < v.size(); ++t) all = c / double(evaluate(terms, sizes[t])) == v[t];
+      for (size_t t = 0; all && t < v.size(); ++t)
+        all = c / double(evaluate(terms, sizes[t])) == v[t];
       if (!all) continue;
       out = {Token::quotient, 0, c, {}, terms};
       return true;
@@ -102,8 +105,10 @@ std::string op_at(const Tokens& tokens, size_t at) {
 }
 
 [[noreturn]] void fail_shapeless(const Tokens& tokens, size_t at, const std::string& what) {
-  fail(Kind::value, "export_function", "the function depends on sizes in a way that a shapeless file cannot hold: got ", what, " at ",
-       op_at(tokens, at), ", expected shapeless=False or one trace for each size (exporter)");
+  fail(Kind::value, "export_function",
+       "the function depends on sizes in a way that a shapeless file cannot hold: got ", what,
+       " at ", op_at(tokens, at),
+       ", expected shapeless=False or one trace for each size (exporter)");
 }
 
 }  // namespace
@@ -143,7 +148,8 @@ Tokens fit_formulas(const std::vector<Tokens>& traces, const Sizes& sizes) {
     out.push_back(std::move(token));
   }
   for (const Tokens& other : traces)
-    if (other.size() != first.size()) fail_shapeless(other, first.size(), "other ops at other sizes");
+    if (other.size() != first.size())
+      fail_shapeless(other, first.size(), "other ops at other sizes");
   return out;
 }
 

@@ -24,8 +24,11 @@ struct Scan final : OwnAttrs {
   size_t carries, xs;   // how many; the other inputs are constants
   // On a tape that is walked backward the last y are what `back` wants besides:
   size_t shown;         // outputs before them
-  GraphRef back;        // (cotangents of the inexact outputs shown..., x..., constant..., kept...) -> those of the inexact inputs...
-  void print(std::ostream& out) const override { out << "length=" << length << ", reverse=" << (reverse ? "true" : "false"); }
+  GraphRef back;  // (cotangents of the inexact outputs shown..., x..., constant..., kept...) ->
+                  // those of the inexact inputs...
+  void print(std::ostream& out) const override {
+    out << "length=" << length << ", reverse=" << (reverse ? "true" : "false");
+  }
   bool write(Tokens& out) const override {
     for (int64_t v : {length, int64_t(reverse), int64_t(carries), int64_t(xs)}) out.add(v);
     write_body(*body, out);
@@ -38,7 +41,8 @@ Specs infer_scan(const Attrs* attributes, const Arrays&) {
   const Scan& s = *static_cast<const Scan*>(attributes);
   const auto specs = s.body->output_specs();
   Specs out;
-  for (size_t i = 0; i < specs.size(); ++i) out.push_back(i < s.carries ? specs[i] : stacked(specs[i], s.length));
+  for (size_t i = 0; i < specs.size(); ++i)
+    out.push_back(i < s.carries ? specs[i] : stacked(specs[i], s.length));
   return out;
 }
 
@@ -46,10 +50,12 @@ void run_scan(const Call& call) {
   const Scan& s = scan_of(call.node);
   const size_t rows = call.node.out.size() - s.carries;
   std::vector<Storage> carry = memory_of(call.in, 0, s.carries), ys, out;
-  const std::vector<Storage> constants = memory_of(call.in, s.carries + s.xs, call.in.size() - s.carries - s.xs);
+  const std::vector<Storage> constants =
+      memory_of(call.in, s.carries + s.xs, call.in.size() - s.carries - s.xs);
   for (size_t k = 0; k < rows; ++k) {
     const Spec& spec = call.node.out[s.carries + k].spec;
-    ys.push_back({allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)});
+    ys.push_back(
+        {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)});
   }
   Stepper body([&](const ArrayList& in) { return (*s.body)(in); });
   for (int64_t step = 0; step < s.length; ++step) {
@@ -57,14 +63,16 @@ void run_scan(const Call& call) {
     std::vector<Storage> in = std::move(carry);
     for (size_t k = 0; k < s.xs; ++k) {
       const Storage& x = *call.in[s.carries + k].storage;
-      in.push_back({x.buffer, x.offset + i * x.strides[0], Strides(x.strides.begin() + 1, x.strides.end())});
+      in.push_back(
+          {x.buffer, x.offset + i * x.strides[0], Strides(x.strides.begin() + 1, x.strides.end())});
     }
     in.insert(in.end(), constants.begin(), constants.end());
     out.assign(call.node.out.size(), {});
     for (size_t k = 0; k < rows; ++k) {  // rows on whole cache lines are written in place
       const Spec row = slice_of(call.node.out[s.carries + k].spec);
       const int64_t n = size_of(row.shape);
-      if (n * size_of(row.type) % 64 == 0) out[s.carries + k] = {ys[k].buffer, i * n, dense_strides(row.shape)};
+      if (n * size_of(row.type) % 64 == 0)
+        out[s.carries + k] = {ys[k].buffer, i * n, dense_strides(row.shape)};
     }
     body.run(s.body->argument_specs(), std::move(in), out);
     for (size_t k = 0; k < rows; ++k) {
@@ -91,23 +99,27 @@ Ref<Scan> keeping(const Scan& plain) {
     if (is_inexact(spec.type)) specs.push_back(spec);
   const Graph joint(
       [&](const ArrayList& leaves) {
-        auto [values, grads] = vjp([&](const ArrayList& in) { return (*body)(in); }, part(leaves, 0, n), [&](const ArrayList& out) {
-          ArrayList cotangents;
-          size_t next = n;
-          for (const array& o : out) cotangents.push_back(is_inexact(o.dtype()) ? leaves[next++] : array());
-          return cotangents;
-        });
+        auto [values, grads] =
+            vjp([&](const ArrayList& in) { return (*body)(in); }, part(leaves, 0, n),
+                [&](const ArrayList& out) {
+                  ArrayList cotangents;
+                  size_t next = n;
+                  for (const array& o : out)
+                    cotangents.push_back(is_inexact(o.dtype()) ? leaves[next++] : array());
+                  return cotangents;
+                });
         for (const array& g : grads)
           if (g) values.push_back(g);
         return values;
       },
       specs, "scan");
-  // What depends on cotangents goes back; what it needs besides comes as x or constant, is formed again of
-  // these (views too), or is kept.
+  // What depends on cotangents goes back; what it needs besides comes as x or constant, is formed
+  // again of these (views too), or is kept.
   const auto& steps = joint.steps();
   std::vector<int> step_of(joint.values(), -1);
   std::vector<char> late(joint.values(), 0), fixed(joint.values(), 0);
-  for (size_t i = 0; i < specs.size(); ++i) late[i] = i >= n, fixed[i] = i >= plain.carries + plain.xs && i < n;
+  for (size_t i = 0; i < specs.size(); ++i)
+    late[i] = i >= n, fixed[i] = i >= plain.carries + plain.xs && i < n;
   for (size_t s = 0; s < steps.size(); ++s) {
     bool is_late = false, is_fixed = !steps[s].op->barrier;
     for (const auto& o : steps[s].in)
@@ -118,8 +130,10 @@ Ref<Scan> keeping(const Scan& plain) {
       fixed[steps[s].first + int64_t(k)] = is_fixed && !is_late;
     }
   }
-  const std::vector<Graph::Operand> results(joint.outputs().begin(), joint.outputs().begin() + outputs.size());
-  const std::vector<Graph::Operand> grads(joint.outputs().begin() + outputs.size(), joint.outputs().end());
+  const std::vector<Graph::Operand> results(joint.outputs().begin(),
+                                            joint.outputs().begin() + outputs.size());
+  const std::vector<Graph::Operand> grads(joint.outputs().begin() + outputs.size(),
+                                          joint.outputs().end());
   std::vector<int64_t> kept, stack;
   std::vector<char> seen(joint.values(), 0);
   auto need = [&](const Graph::Operand& o) {
@@ -128,7 +142,8 @@ Ref<Scan> keeping(const Scan& plain) {
     const int step = step_of[o.value];
     if (step < 0) {
       if (size_t(o.value) < plain.carries) kept.push_back(o.value);
-    } else if (late[o.value] || fixed[o.value] || (steps[step].op->sort == Sort::view && !steps[step].op->barrier)) {
+    } else if (late[o.value] || fixed[o.value] ||
+               (steps[step].op->sort == Sort::view && !steps[step].op->barrier)) {
       stack.push_back(step);
     } else {
       kept.push_back(o.value);
@@ -140,8 +155,8 @@ Ref<Scan> keeping(const Scan& plain) {
     stack.pop_back();
     for (const auto& o : steps[step].in) need(o);
   }
-  // Of these, elementwise values that follow from others that are kept, or there anyway, are formed again:
-  // 1 - y * y beside y.
+  // Of these, elementwise values that follow from others that are kept, or there anyway, are formed
+  // again: 1 - y * y beside y.
   std::sort(kept.begin(), kept.end(), std::greater<>());
   std::vector<char> there(joint.values(), 0);
   for (int64_t v : kept) there[v] = 1;
@@ -150,7 +165,8 @@ Ref<Scan> keeping(const Scan& plain) {
     const int step = step_of[v];
     if (step < 0 || steps[step].op->sort != Sort::elementwise) return false;
     for (const auto& o : steps[step].in) {
-      const bool number = o.value >= 0 && step_of[o.value] >= 0 && steps[step_of[o.value]].op->sort == Sort::constant;
+      const bool number = o.value >= 0 && step_of[o.value] >= 0 &&
+                          steps[step_of[o.value]].op->sort == Sort::constant;
       if (o.value >= 0 && !number && !there[o.value]) return false;
     }
     return true;
@@ -194,7 +210,8 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   }
   const ArrayList kept = part(outputs, s->shown, outputs.size() - s->shown);
   const ArrayList inputs = as_list(node.inputs);
-  const ArrayList xs = part(inputs, s->carries, s->xs), constants = part(inputs, s->carries + s->xs, inputs.size() - s->carries - s->xs);
+  const ArrayList xs = part(inputs, s->carries, s->xs),
+                  constants = part(inputs, s->carries + s->xs, inputs.size() - s->carries - s->xs);
 
   // Carried: cotangents of the carry, sums of those of constants. Read: cotangents of ys, xs, kept.
   ArrayList init, rows;
@@ -219,9 +236,10 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   rows.insert(rows.end(), xs.begin(), xs.end());
   rows.insert(rows.end(), kept.begin(), kept.end());
 
-  // A constant's cotangent is the sum over the steps. Where the op that gives it can sum over lanes (products
-  // can), the loop gives what that op takes, and it is done once, afterwards.
-  const int64_t cotangents = int64_t(carried + given), first_constant = cotangents + int64_t(xs.size()),
+  // A constant's cotangent is the sum over the steps. Where the op that gives it can sum over lanes
+  // (products can), the loop gives what that op takes, and it is done once, afterwards.
+  const int64_t cotangents = int64_t(carried + given),
+                first_constant = cotangents + int64_t(xs.size()),
                 first_kept = first_constant + int64_t(constants.size());
   std::vector<char> from(size_t(cotangents), 1);
   const std::vector<char> late = followers(*s->back, from);
@@ -229,12 +247,16 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   std::vector<int64_t> emitted;  // late values that such ops take
   for (size_t i = 0; i < wanted_constants.size(); ++i) {
     for (const auto& step : s->back->steps())
-      if (of_constants[i].value == step.first && step.op->sum_lanes && step.specs[0].shape.size() == 2) later[i] = &step;
+      if (of_constants[i].value == step.first && step.op->sum_lanes &&
+          step.specs[0].shape.size() == 2)
+        later[i] = &step;
     if (!later[i]) continue;
     for (const auto& o : later[i]->in)
-      if (late[o.value] && std::find(emitted.begin(), emitted.end(), o.value) == emitted.end()) emitted.push_back(o.value);
+      if (late[o.value] && std::find(emitted.begin(), emitted.end(), o.value) == emitted.end())
+        emitted.push_back(o.value);
   }
-  std::vector<Graph::Operand> results(s->back->outputs().begin(), s->back->outputs().begin() + inexact_carries);
+  std::vector<Graph::Operand> results(s->back->outputs().begin(),
+                                      s->back->outputs().begin() + inexact_carries);
   std::vector<size_t> summed;
   for (size_t i = 0; i < wanted_constants.size(); ++i)
     if (!later[i]) {
@@ -248,11 +270,13 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   const size_t carry_count = init.size();
   const ArrayList out = scan(
       [&](const ArrayList& leaves) {
-        const ArrayList of_carry = part(leaves, 0, carried), of_rows = part(leaves, carry_count, given),
+        const ArrayList of_carry = part(leaves, 0, carried),
+                        of_rows = part(leaves, carry_count, given),
                         x = part(leaves, carry_count + given, xs.size()),
                         more = part(leaves, carry_count + given + xs.size(), kept.size());
         ArrayList next = (*body)(joined({&of_carry, &of_rows, &x, &constants, &more}));
-        for (size_t k = 0; k < summed.size(); ++k) next[carried + k] = add(leaves[carried + k], next[carried + k], default_stream());
+        for (size_t k = 0; k < summed.size(); ++k)
+          next[carried + k] = add(leaves[carried + k], next[carried + k], default_stream());
         return next;
       },
       init, rows, s->length, !s->reverse);
@@ -271,8 +295,10 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
     places.insert(places.end(), emitted.begin(), emitted.end());
     Axes axes, found;
     for (int64_t p : places) axes.push_back(p >= first_constant && p < first_kept ? -1 : 0);
-    const ArrayList operands = lanes_of(*s->back->part(places, later[i]->in), joined({&xs, &constants, &kept, &taken}), axes, found);
-    result[s->carries + s->xs + wanted_constants[i]] = later[i]->op->sum_lanes(as_inputs(operands), found, node.stream);
+    const ArrayList operands = lanes_of(*s->back->part(places, later[i]->in),
+                                        joined({&xs, &constants, &kept, &taken}), axes, found);
+    result[s->carries + s->xs + wanted_constants[i]] =
+        later[i]->op->sum_lanes(as_inputs(operands), found, node.stream);
   }
   return result;
 }
@@ -290,7 +316,8 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
       [&](const ArrayList& leaves) {
         ArrayList primals = part(leaves, 0, s.carries), moved;
         size_t at = s.carries;
-        for (const array& a : primals) moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
+        for (const array& a : primals)
+          moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
         size_t row = carried + s.xs;
         for (size_t i = 0; i < s.xs; ++i) {
           primals.push_back(leaves[carried + i]);
@@ -306,7 +333,8 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
         ArrayList next = part(both, 0, s.carries);
         size_t of_carry = 0;
         for (size_t i = 0; i < s.carries; ++i) of_carry += is_inexact(node.out[i].spec.type);
-        const ArrayList a = part(both, n, of_carry), b = part(both, s.carries, n - s.carries), c = part(both, n + of_carry, both.size() - n - of_carry);
+        const ArrayList a = part(both, n, of_carry), b = part(both, s.carries, n - s.carries),
+                        c = part(both, n + of_carry, both.size() - n - of_carry);
         return joined({&next, &a, &b, &c});
       },
       init, rows, s.length, s.reverse);
@@ -328,7 +356,8 @@ Arrays vmap_scan(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
   Axes body_axes;
   for (size_t i = 0; i < in.size(); ++i) {
     if (i < s.carries) init.push_back(axes[i] >= 0 ? lane_first(in[i], in_axes[i], lanes) : in[i]);
-    else if (i < s.carries + s.xs) rows.push_back(axes[i] >= 0 && axes[i] != 1 ? moveaxis(in[i], axes[i], 1) : in[i]);
+    else if (i < s.carries + s.xs)
+      rows.push_back(axes[i] >= 0 && axes[i] != 1 ? moveaxis(in[i], axes[i], 1) : in[i]);
     else constants.push_back(in[i]);
     body_axes.push_back(i < s.carries + s.xs ? (axes[i] >= 0 ? 0 : -1) : axes[i]);
   }
@@ -363,25 +392,42 @@ AttrsRef read_scan(TokenReader& in) {
 }
 void check_scan(const Attrs* a, const Arrays& in) {
   const Scan& s = *static_cast<const Scan*>(a);
-  if (s.carries + s.xs > in.size()) fail(Kind::value, "scan", "wrong number of inputs: got ", in.size(), ", expected ", s.carries + s.xs, " or more");
+  if (s.carries + s.xs > in.size())
+    fail(Kind::value, "scan", "wrong number of inputs: got ", in.size(), ", expected ",
+         s.carries + s.xs, " or more");
   Arrays one;
   for (size_t i = 0; i < in.size(); ++i) {
     const bool row = i >= s.carries && i < s.carries + s.xs;
-    if (row && (in[i].ndim() == 0 || in[i].shape()[0] != s.length)) fail(Kind::value, "scan", "wrong number of slices: got ", in[i].shape(), ", expected ", s.length);
+    if (row && (in[i].ndim() == 0 || in[i].shape()[0] != s.length))
+      fail(Kind::value, "scan", "wrong number of slices: got ", in[i].shape(), ", expected ",
+           s.length);
     one.push_back(row ? constant(0, slice_of(in[i].slot().spec).shape, in[i].dtype()) : in[i]);
   }
   check_takes("scan", *s.body, one, 0);
   check_gives("scan", s.body->output_specs(), s.body->argument_specs(), s.carries);
-  for (const Spec& spec : s.body->output_specs()) check_sizes("scan", with_front(s.length, spec.shape));
+  for (const Spec& spec : s.body->output_specs())
+    check_sizes("scan", with_front(s.length, spec.shape));
 }
 
-const Op scan_op{.name = "scan", .doc = "A loop over the slices of arrays that carries values along.", .barrier = true,
-                 .places = true, .slow = true, .evaluates = true, .read = read_scan, .check = check_scan, .infer = infer_scan, .vjp = vjp_scan, .jvp = jvp_scan, .keep = keep_scan,
-                 .vmap = vmap_scan, .kernel = run_scan};
+const Op scan_op{.name = "scan",
+                 .doc = "A loop over the slices of arrays that carries values along.",
+                 .barrier = true,
+                 .places = true,
+                 .slow = true,
+                 .evaluates = true,
+                 .read = read_scan,
+                 .check = check_scan,
+                 .infer = infer_scan,
+                 .vjp = vjp_scan,
+                 .jvp = jvp_scan,
+                 .keep = keep_scan,
+                 .vmap = vmap_scan,
+                 .kernel = run_scan};
 
-// Products of slices alone (x @ w, not of the carry) are made of all slices at once, before the loop: rows that
-// the body reads. Only where these are not much larger than xs.
-GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& constants, int64_t length) {
+// Products of slices alone (x @ w, not of the carry) are made of all slices at once, before the
+// loop: rows that the body reads. Only where these are not much larger than xs.
+GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& constants,
+                     int64_t length) {
   constexpr int64_t much = 8;
   const int64_t first_constant = int64_t(carries + xs.size()), n = int64_t(body->arguments());
   std::vector<char> from(carries, 1);
@@ -414,14 +460,16 @@ GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& co
       made_operands.push_back({v, {}});
       bytes += size_of(specs[v].shape) * size_of(specs[v].type);
     }
-  for (int64_t i = int64_t(carries); i < first_constant; ++i) before += size_of(specs[i].shape) * size_of(specs[i].type);
+  for (int64_t i = int64_t(carries); i < first_constant; ++i)
+    before += size_of(specs[i].shape) * size_of(specs[i].type);
   ArrayList rows;
   if (made.empty() || bytes > much * before) {
     made.clear();
   } else {
     Axes axes, found;
     for (int64_t i = int64_t(carries); i < n; ++i) axes.push_back(i < first_constant ? 0 : -1);
-    rows = lanes_of(*body->part(value_range(int64_t(carries), n), made_operands), joined({&xs, &constants}), axes, found);
+    rows = lanes_of(*body->part(value_range(int64_t(carries), n), made_operands),
+                    joined({&xs, &constants}), axes, found);
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = lane_first(rows[i], found[i], length);
   }
   // What nothing else reads is not an input of the loop.
@@ -455,19 +503,22 @@ GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& co
 
 OpList scan_ops() { return {&scan_op}; }
 
-ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& slices, int64_t length, bool reverse) {
+ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& slices, int64_t length,
+               bool reverse) {
   ArrayList xs = slices;
   if (length < 0) fail(Kind::value, "scan", "negative length: got ", length);
   std::vector<Spec> specs = specs_of(init);
   for (const array& x : xs) {
     if (x.ndim() == 0 || x.shape()[0] != length)
-      fail(Kind::value, "scan", "arrays to loop over differ in their first axis: got shape ", x.shape(), ", expected ", length, " slices");
+      fail(Kind::value, "scan", "arrays to loop over differ in their first axis: got shape ",
+           x.shape(), ", expected ", length, " slices");
     specs.push_back(slice_of(x.slot().spec));
   }
   const Graph traced(f, specs, "scan", hoist_all);
   const auto outputs = traced.output_specs();
   if (outputs.size() < init.size())
-    fail(Kind::value, "scan", "the function gives fewer values than it carries: got ", outputs.size(), ", expected at least ", init.size());
+    fail(Kind::value, "scan", "the function gives fewer values than it carries: got ",
+         outputs.size(), ", expected at least ", init.size());
   check_carry("scan", outputs, init);
   auto attributes = make_ref<Scan>();
   ArrayList constants = traced.captures();
@@ -479,7 +530,8 @@ ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& slices
   attributes->shown = outputs.size();
   const ArrayList inputs = joined({&init, &xs, &constants});
   if (outputs.empty()) return {};
-  return as_list(record_all(scan_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
+  return as_list(
+      record_all(scan_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
 }
 
 ArrayList fori_loop(int64_t lower, int64_t upper, const Function& body, const ArrayList& init) {

@@ -27,15 +27,16 @@ namespace {
 bool same_data(const array& a, const array& b) {
   if (a.same(b)) return true;
   const auto is_small = [](const array& x) {
-    return x.node()->op->sort == Sort::input && x.node()->state.load() == State::ready && x.nbytes() <= 1 << 16 &&
-           is_dense(x.shape(), x.slot().storage.strides);
+    return x.node()->op->sort == Sort::input && x.node()->state.load() == State::ready &&
+           x.nbytes() <= 1 << 16 && is_dense(x.shape(), x.slot().storage.strides);
   };
   return a.dtype() == b.dtype() && a.shape() == b.shape() && is_small(a) && is_small(b) &&
          std::memcmp(array(a).raw(), array(b).raw(), size_t(a.nbytes())) == 0;
 }
 }  // namespace
 
-Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, Options options)
+Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform,
+             Options options)
     : arguments_(specs) {
   int64_t fold_bytes = options.fold_bytes;
   ArrayList leaves;
@@ -55,7 +56,8 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     std::unordered_set<const Node*> found;
     auto add = [&](const array& a) {
       const Node& node = *a.node();
-      if (node.seq < trace.begin && !active.has(node) && found.insert(&node).second) sources_.push_back(a);
+      if (node.seq < trace.begin && !active.has(node) && found.insert(&node).second)
+        sources_.push_back(a);
     };
     for (const auto& node : trace.tape)
       if (needed.count(node.get()))
@@ -72,7 +74,8 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     if (it->second.value < 0) return it->second.captured ? it->second : Operand{-1, a};
     return {it->second.value + int64_t(a.index()), {}};
   };
-  std::unordered_multimap<size_t, size_t> seen;  // common subexpressions: the same op and attributes over the same values
+  std::unordered_multimap<size_t, size_t>
+      seen;  // common subexpressions: the same op and attributes over the same values
   for (const auto& ref : trace.tape) {
     const Node& node = *ref;
     ++report_.recorded;
@@ -89,7 +92,8 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
       int64_t bytes = 0;
       for (const Slot& slot : node.out) bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
       bool ready = true;  // what it needs is captured as well
-      for (const array& input : node.inputs) ready &= operand(input).value < 0 || is_constant(input);
+      for (const array& input : node.inputs)
+        ready &= operand(input).value < 0 || is_constant(input);
       if (ready && bytes <= fold_bytes) {
         fold_bytes -= bytes;
         ++report_.folded;
@@ -102,7 +106,8 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     for (const array& input : node.inputs) {
       step.in.push_back(operand(input));
       const Operand& o = step.in.back();
-      h = detail::mix(h, o.value >= 0 ? size_t(o.value) : std::hash<const void*>{}(o.captured.node().get()));
+      h = detail::mix(
+          h, o.value >= 0 ? size_t(o.value) : std::hash<const void*>{}(o.captured.node().get()));
     }
     for (const Slot& slot : node.out) step.specs.push_back(slot.spec);
     if (!node.op->barrier && options.merge) {
@@ -110,8 +115,8 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
       auto [from, to] = seen.equal_range(h);
       for (; from != to && !merged; ++from) {
         const Step& other = steps_[from->second];
-        merged = other.op == step.op && other.in.size() == step.in.size() && other.stream == step.stream &&
-                 bool(other.attributes) == bool(step.attributes) &&
+        merged = other.op == step.op && other.in.size() == step.in.size() &&
+                 other.stream == step.stream && bool(other.attributes) == bool(step.attributes) &&
                  (!step.attributes || other.attributes->equal(*step.attributes));
         for (size_t k = 0; merged && k < step.in.size(); ++k) merged = other.in[k].same(step.in[k]);
         if (merged) known[&node] = {other.first, {}};
@@ -146,9 +151,13 @@ std::vector<Spec> specs_of(const ArrayList& arrays) {
 }
 
 Graph::Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs)
-    : arguments_(std::move(arguments)), values_(int64_t(arguments_.size())), steps_(std::move(steps)), outputs_(std::move(outputs)) {
+    : arguments_(std::move(arguments)),
+      values_(int64_t(arguments_.size())),
+      steps_(std::move(steps)),
+      outputs_(std::move(outputs)) {
   auto check = [&](const Operand& o) {
-    if (o.value >= values_ || (o.value < 0 && !o.captured)) fail(Kind::runtime, "graph", "a step uses a value before it is made");
+    if (o.value >= values_ || (o.value < 0 && !o.captured))
+      fail(Kind::runtime, "graph", "a step uses a value before it is made");
   };
   for (Step& step : steps_) {
     for (const Operand& o : step.in) check(o);
@@ -193,7 +202,8 @@ Ref<const Graph> Graph::closed() const {
   const ArrayList captured = captures();
   const int64_t n = int64_t(arguments_.size()), more = int64_t(captured.size());
   std::unordered_map<const Node*, std::vector<std::pair<uint32_t, int64_t>>> places;
-  for (int64_t k = 0; k < more; ++k) places[captured[k].node().get()].push_back({captured[k].index(), n + k});
+  for (int64_t k = 0; k < more; ++k)
+    places[captured[k].node().get()].push_back({captured[k].index(), n + k});
   auto moved = [&](const Operand& o) -> Operand {
     if (o.value >= 0) return {o.value < n ? o.value : o.value + more, {}};
     for (auto [index, place] : places[o.captured.node().get()])
@@ -210,7 +220,8 @@ Ref<const Graph> Graph::closed() const {
   return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(outputs));
 }
 
-Ref<const Graph> Graph::part(const std::vector<int64_t>& from, const std::vector<Operand>& outputs) const {
+Ref<const Graph> Graph::part(const std::vector<int64_t>& from,
+                             const std::vector<Operand>& outputs) const {
   std::vector<int64_t> number(values_, -1);
   std::vector<Spec> all(arguments_);
   for (const Step& step : steps_) all.insert(all.end(), step.specs.begin(), step.specs.end());
@@ -225,7 +236,8 @@ Ref<const Graph> Graph::part(const std::vector<int64_t>& from, const std::vector
   };
   for (const Operand& o : outputs) want(o);
   for (size_t s = steps_.size(); s-- > 0;) {
-    for (size_t k = 0; k < steps_[s].specs.size(); ++k) kept[s] |= wanted[steps_[s].first + int64_t(k)];
+    for (size_t k = 0; k < steps_[s].specs.size(); ++k)
+      kept[s] |= wanted[steps_[s].first + int64_t(k)];
     if (kept[s])
       for (const Operand& o : steps_[s].in) want(o);
   }
@@ -252,24 +264,32 @@ Ref<const Graph> Graph::part(const std::vector<int64_t>& from, const std::vector
 std::vector<Spec> Graph::output_specs() const {
   std::vector<Spec> all(arguments_), out;
   for (const Step& step : steps_) all.insert(all.end(), step.specs.begin(), step.specs.end());
-  for (const Operand& o : outputs_) out.push_back(o.value >= 0 ? all[o.value] : o.captured.slot().spec);
+  for (const Operand& o : outputs_)
+    out.push_back(o.value >= 0 ? all[o.value] : o.captured.slot().spec);
   return out;
 }
 
 void Graph::write(Tokens& out, ArrayList& captured) const {
   // Nodes that only pass values on are left out.
   std::vector<Operand> stands(values_);
-  auto resolved = [&](const Operand& o) { return o.value >= 0 && (stands[o.value].value >= 0 || stands[o.value].captured) ? stands[o.value] : o; };
+  auto resolved = [&](const Operand& o) {
+    return o.value >= 0 && (stands[o.value].value >= 0 || stands[o.value].captured)
+               ? stands[o.value]
+               : o;
+  };
   std::vector<char> kept;
   std::vector<const Shape*> shapes;
   for (const Spec& spec : arguments_) shapes.push_back(&spec.shape);
   for (const Step& step : steps_) {
-    const bool idle = step.op->reshapes && step.specs[0].shape == (step.in[0].value >= 0 ? *shapes[step.in[0].value] : step.in[0].captured.shape());
+    const bool idle = step.op->reshapes &&
+                      step.specs[0].shape == (step.in[0].value >= 0 ? *shapes[step.in[0].value]
+                                                                    : step.in[0].captured.shape());
     const bool passes = step.op->passes || idle;
     for (const Spec& spec : step.specs) shapes.push_back(&spec.shape);
     kept.push_back(!passes);
     if (passes)
-      for (size_t k = 0; k < step.specs.size(); ++k) stands[step.first + int64_t(k)] = resolved(step.in[step.in.size() - step.specs.size() + k]);
+      for (size_t k = 0; k < step.specs.size(); ++k)
+        stands[step.first + int64_t(k)] = resolved(step.in[step.in.size() - step.specs.size() + k]);
   }
   std::vector<char> wanted(values_, 0);
   auto want = [&](const Operand& o) {
@@ -279,7 +299,8 @@ void Graph::write(Tokens& out, ArrayList& captured) const {
   for (const Operand& o : outputs_) want(o);
   for (size_t s = steps_.size(); s-- > 0;) {
     bool any = false;
-    for (size_t k = 0; k < steps_[s].specs.size(); ++k) any |= bool(wanted[steps_[s].first + int64_t(k)]);
+    for (size_t k = 0; k < steps_[s].specs.size(); ++k)
+      any |= bool(wanted[steps_[s].first + int64_t(k)]);
     kept[s] = kept[s] && any;
     if (kept[s])
       for (const Operand& o : steps_[s].in) want(o);
@@ -306,7 +327,8 @@ void Graph::write(Tokens& out, ArrayList& captured) const {
     const Step& step = steps_[s];
     out.add(std::string(step.op->name));
     if (!step.op->check || (step.attributes && !step.attributes->write(out)))
-      fail(Kind::value, "export_function", "an op that cannot be put into a file: got ", step.op->name);
+      fail(Kind::value, "export_function", "an op that cannot be put into a file: got ",
+           step.op->name);
     out.add(int64_t(step.in.size()));
     for (const Operand& o : step.in) write_operand(o);
     for (size_t k = 0; k < step.specs.size(); ++k) number[step.first + int64_t(k)] = next++;
@@ -336,12 +358,15 @@ Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured, bool me
         for (int64_t n = in.count(); n > 0; --n) {
           const std::string& name = in.text();
           const Op* op = find_op(name);
-          if (!op || !op->check) fail(Kind::format, "import_function", "an unknown op: got ", name, ", written by a newer version?");
+          if (!op || !op->check)
+            fail(Kind::format, "import_function", "an unknown op: got ", name,
+                 ", written by a newer version?");
           const AttrsRef attributes = op->read ? op->read(in) : AttrsRef();
           Arrays inputs;
           for (int64_t k = in.count(1 << 20); k > 0; --k) inputs.push_back(operand());
           op->check(attributes.get(), inputs);
-          for (array& a : record_all(*op, attributes, std::move(inputs))) values.push_back(std::move(a));
+          for (array& a : record_all(*op, attributes, std::move(inputs)))
+            values.push_back(std::move(a));
         }
         ArrayList outputs;
         for (int64_t n = in.count(1 << 20); n > 0; --n) outputs.push_back(operand());
@@ -357,7 +382,8 @@ std::string Graph::print() const {
     if (step.op->sort == Sort::constant) numbers[step.first] = &step;
   auto name = [&](const Operand& o) {
     std::ostringstream text;
-    if (numbers.count(o.value)) text << static_cast<const AttrsOf<Constant>&>(*numbers[o.value]->attributes).value.value;
+    if (numbers.count(o.value))
+      text << static_cast<const AttrsOf<Constant>&>(*numbers[o.value]->attributes).value.value;
     else if (o.value >= 0) text << "v" << o.value;
     else if (is_constant(o.captured)) text << constant_value(o.captured);
     else text << "captured" << o.captured.shape();
@@ -371,7 +397,8 @@ std::string Graph::print() const {
       out << comma << name(o);
       comma = ", ";
     }
-    if (const std::string attributes = text_of(step.attributes); !attributes.empty()) out << comma << attributes;
+    if (const std::string attributes = text_of(step.attributes); !attributes.empty())
+      out << comma << attributes;
     out << ")";
     for (const Spec& spec : step.specs) out << "  " << spec.type << spec.shape;
     out << "\n";

@@ -9,10 +9,13 @@ std::vector<Spec> specs_of(const ArrayList&);
 
 class Graph : public Counted {
  public:
-  struct Operand {  // a value by number (arguments first, then outputs of steps), or a captured array
+  struct Operand {  // a value by number (arguments first, then outputs of steps), or a captured
+                    // array
     int64_t value = -1;
     array captured;
-    bool same(const Operand& o) const { return value == o.value && (value >= 0 || captured.same(o.captured)); }
+    bool same(const Operand& o) const {
+      return value == o.value && (value >= 0 || captured.same(o.captured));
+    }
   };
   struct Step {
     const Op* op;
@@ -29,18 +32,20 @@ class Graph : public Counted {
   };
 
   struct Options {
-    // What depends on no argument becomes a captured array too, computed once, as long as such arrays have at
-    // most so many bytes together: the rest, and whatever draws random numbers, is computed by each replay.
+    // What depends on no argument becomes a captured array too, computed once, as long as such
+    // arrays have at most so many bytes together: the rest, and whatever draws random numbers, is
+    // computed by each replay.
     int64_t fold_bytes = 0;
     bool merge = true;    // equal ops over equal values become one
     bool report = false;  // fill Report::before
     bool sources = false; // fill sources()
   };
 
-  // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the trace are
-  // captured by reference.
+  // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the
+  // trace are captured by reference.
   Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, Options options);
-  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile") : Graph(f, specs, transform, Options()) {}
+  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile")
+      : Graph(f, specs, transform, Options()) {}
   // Of given parts, which are checked.
   Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs);
 
@@ -48,7 +53,8 @@ class Graph : public Counted {
   ArrayList captures() const;                               // distinct, in order of use
   Ref<const Graph> closed() const;                          // captures() are its last arguments
   // The part between: values (by number) to be its arguments, and outputs that follow from them.
-  Ref<const Graph> part(const std::vector<int64_t>& from, const std::vector<Operand>& outputs) const;
+  Ref<const Graph> part(const std::vector<int64_t>& from,
+                        const std::vector<Operand>& outputs) const;
 
   size_t arguments() const { return arguments_.size(); }
   const std::vector<Spec>& argument_specs() const { return arguments_; }
@@ -61,7 +67,8 @@ class Graph : public Counted {
   // What it captured, before anything was computed of it once.
   const ArrayList& sources() const { return sources_; }
 
-  // In tokens; captured arrays by their place in `captured`, which grows. Raises for what no file can hold.
+  // In tokens; captured arrays by their place in `captured`, which grows. Raises for what no file
+  // can hold.
   void write(Tokens& out, ArrayList& captured) const;
   // Checked; ops that do not fit raise. Arguments' sizes may be formulas of the reader's sizes.
   static Ref<const Graph> read(TokenReader& in, const ArrayList& captured, bool merge = true);

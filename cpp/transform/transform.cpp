@@ -35,7 +35,9 @@ bool any_integer(const ArrayList& list) {
   return false;
 }
 // What a rule gives for a value of integers is one of integers.
-array as_integer(const array& a, Dtype type) { return !a || is_inexact(type) || a.dtype() == type ? a : astype(a, type); }
+array as_integer(const array& a, Dtype type) {
+  return !a || is_inexact(type) || a.dtype() == type ? a : astype(a, type);
+}
 
 array lookup(const Values& values, const array& key) {
   auto it = values.find(key.node().get());
@@ -45,7 +47,8 @@ array lookup(const Values& values, const array& key) {
 }  // namespace
 
 std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
-                                    const std::function<ArrayList(const ArrayList&)>& cotangents, bool integers) {
+                                    const std::function<ArrayList(const ArrayList&)>& cotangents,
+                                    bool integers) {
   integers = integers && any_integer(primals);
   const ArrayList leaves = make_leaves(primals);
   Trace trace("vjp");
@@ -56,7 +59,8 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
   trace.stop();
   Values found;
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (i < given.size() && given[i] && active.has(outputs[i])) accumulate(found, outputs[i], given[i]);
+    if (i < given.size() && given[i] && active.has(outputs[i]))
+      accumulate(found, outputs[i], given[i]);
   for (size_t i = trace.tape.size(); i-- > 0;) {
     const Node& node = *trace.tape[i];
     auto it = found.find(&node);
@@ -76,12 +80,14 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
     StreamScope scope(node.stream);
     if (node.op->vjp_onto && needs[0] && cts[0])
       if (const array sum = lookup(found, node.inputs[0])) {
-        found[node.inputs[0].node().get()][node.inputs[0].index()] = node.op->vjp_onto(node, cts[0], sum);
+        found[node.inputs[0].node().get()][node.inputs[0].index()] =
+            node.op->vjp_onto(node, cts[0], sum);
         continue;
       }
     const Arrays grads = node.op->vjp(node, cts, needs);
     for (size_t k = 0; k < node.inputs.size() && k < grads.size(); ++k)
-      if (grads[k] && needs[k]) accumulate(found, node.inputs[k], as_integer(grads[k], node.inputs[k].dtype()));
+      if (grads[k] && needs[k])
+        accumulate(found, node.inputs[k], as_integer(grads[k], node.inputs[k].dtype()));
   }
   ArrayList result;
   for (const array& leaf : leaves) {
@@ -93,7 +99,8 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
   return {outputs, result};
 }
 
-std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents, bool integers) {
+std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
+                                    const ArrayList& tangents, bool integers) {
   integers = integers && any_integer(primals);
   const ArrayList leaves = make_leaves(primals);
   Trace trace("jvp");
@@ -102,7 +109,8 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
   trace.stop();
   Values found;
   for (size_t i = 0; i < leaves.size(); ++i)
-    if (tangents[i] && (integers || is_inexact(leaves[i].dtype()))) accumulate(found, leaves[i], tangents[i]);
+    if (tangents[i] && (integers || is_inexact(leaves[i].dtype())))
+      accumulate(found, leaves[i], tangents[i]);
   for (const auto& ref : trace.tape) {
     const Node& node = *ref;
     if (!active.has(node)) continue;
@@ -113,7 +121,8 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
       any |= bool(in.back());
       inexact |= in.back() && is_inexact(input.dtype());
     }
-    if (!any || (!node.op->jvp && !node.op->linear && !inexact && node.op->sort == Sort::kernel)) continue;
+    if (!any || (!node.op->jvp && !node.op->linear && !inexact && node.op->sort == Sort::kernel))
+      continue;
     StreamScope scope(node.stream);
     Arrays out;
     if (node.op->jvp) {
@@ -137,8 +146,10 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
     }
     // The tangent of a comparison is of the dtype that is compared.
     const Node& node = *out.node();
-    const bool compares = is_bool(out.dtype()) && node.op->sort == Sort::elementwise && node.inputs.size() == 2;
-    result.push_back(constant(0, out.shape(), compares ? node.inputs[0].dtype() : out.dtype(), node.stream));
+    const bool compares =
+        is_bool(out.dtype()) && node.op->sort == Sort::elementwise && node.inputs.size() == 2;
+    result.push_back(
+        constant(0, out.shape(), compares ? node.inputs[0].dtype() : out.dtype(), node.stream));
   }
   return {outputs, result};
 }
@@ -155,10 +166,12 @@ ArrayList grad(const Function& f, const ArrayList& arguments) {
 namespace {
 
 // Without a batching rule: lane by lane, stacked. Slow but never wrong.
-Arrays loop_lanes(const Node& node, const Arrays& in, const Axes& axes, int64_t lanes, Axes& out_axes) {
+Arrays loop_lanes(const Node& node, const Arrays& in, const Axes& axes, int64_t lanes,
+                  Axes& out_axes) {
   if (lanes == 0) fail(Kind::value, node.op->name, "has no batching rule for an axis of size 0");
   if (env::flag("LAZULITE_DEBUG_VMAP"))
-    std::fprintf(stderr, "[vmap] %s has no batching rule: its %lld lanes run one by one\n", node.op->name, static_cast<long long>(lanes));
+    std::fprintf(stderr, "[vmap] %s has no batching rule: its %lld lanes run one by one\n",
+                 node.op->name, static_cast<long long>(lanes));
   std::vector<ArrayList> per_output(node.out.size());
   for (int64_t lane = 0; lane < lanes; ++lane) {
     Arrays one;
@@ -201,10 +214,12 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
       spec.shape.erase(spec.shape.begin() + in_axes[i]);
       leaves.push_back(abstract_leaf(std::move(spec), "vmap"));
     } else {
-      leaves.push_back(alias_leaf(inputs[i]));  // an argument of its own, which may be changed in place
+      leaves.push_back(
+          alias_leaf(inputs[i]));  // an argument of its own, which may be changed in place
     }
   }
-  if (lanes < 0) fail(Kind::value, "vmap", "nothing to map over: got no array with an axis in in_axes");
+  if (lanes < 0)
+    fail(Kind::value, "vmap", "nothing to map over: got no array with an axis in in_axes");
   Trace trace("vmap", true);
   const ArrayList outputs = f(leaves);
   ArrayList mapped;
@@ -247,7 +262,8 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
       lane.values = record_all(*node.op, node.attributes, std::move(in), node.stream);
       lane.axes = Axes(lane.values.size(), -1);
     } else {
-      lane.values = node.op->vmap ? node.op->vmap(node, in, axes, lane.axes) : loop_lanes(node, in, axes, lanes, lane.axes);
+      lane.values = node.op->vmap ? node.op->vmap(node, in, axes, lane.axes)
+                                  : loop_lanes(node, in, axes, lanes, lane.axes);
     }
     batched[&node] = std::move(lane);
   }
@@ -265,7 +281,8 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
                const std::function<Axes(const ArrayList&)>& out_axes) {
   ArrayList lane;
   Axes axes;
-  ArrayList values = vmap([&](const ArrayList& leaves) { return lane = f(leaves); }, inputs, in_axes, axes);
+  ArrayList values =
+      vmap([&](const ArrayList& leaves) { return lane = f(leaves); }, inputs, in_axes, axes);
   const Axes wanted = out_axes(lane);
   int64_t lanes = 0;
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -273,7 +290,8 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
   for (size_t i = 0; i < values.size(); ++i) {
     if (wanted[i] < 0) {
       if (axes[i] >= 0)
-        fail(Kind::value, "vmap", "an output with out_axes None depends on the mapped axis: output ", i);
+        fail(Kind::value, "vmap",
+             "an output with out_axes None depends on the mapped axis: output ", i);
       continue;
     }
     values[i] = lane_first(values[i], axes[i], lanes);

@@ -1,8 +1,9 @@
-// Function transforms over flat lists of arrays: vjp, jvp, vmap, and functions with rules of their own.
+// Function transforms over flat lists of arrays: vjp, jvp, vmap, and functions with rules of their
+// own.
 //
-// Each call makes its own leaves and opens a Trace; the function records ordinary nodes on its tape;
-// the tape, which is in creation order, is then rewritten into other ordinary nodes. These land on the
-// enclosing trace, so transforms nest in any order without levels. Calling thread only.
+// Each call makes its own leaves and opens a Trace; the function records ordinary nodes on its
+// tape; the tape, which is in creation order, is then rewritten into other ordinary nodes. These
+// land on the enclosing trace, so transforms nest in any order without levels. Calling thread only.
 #pragma once
 #include <functional>
 #include <string>
@@ -17,12 +18,14 @@ namespace lazulite {
 using ArrayList = std::vector<array>;
 using Function = std::function<ArrayList(const ArrayList&)>;
 
-// Outputs of f and, for the cotangents of its outputs, those of its arguments. `cotangents` is asked
-// once f has run; a null array there is a zero. Arguments that are not inexact get null arrays, or, with
-// `integers`, what the same rules give in integer arithmetic.
-std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
-                                    const std::function<ArrayList(const ArrayList& outputs)>& cotangents, bool integers = false);
-std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals, const ArrayList& tangents, bool integers = false);
+// Outputs of f and, for the cotangents of its outputs, those of its arguments. `cotangents` is
+// asked once f has run; a null array there is a zero. Arguments that are not inexact get null
+// arrays, or, with `integers`, what the same rules give in integer arithmetic.
+std::pair<ArrayList, ArrayList> vjp(
+    const Function& f, const ArrayList& primals,
+    const std::function<ArrayList(const ArrayList& outputs)>& cotangents, bool integers = false);
+std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
+                                    const ArrayList& tangents, bool integers = false);
 
 // The gradients of a function whose first output is a scalar.
 ArrayList grad(const Function& f, const ArrayList& arguments);
@@ -33,10 +36,12 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
 ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes,
                const std::function<Axes(const ArrayList& lane_outputs)>& out_axes);
 
-// Rules that replace what the derivatives and the batching of a function's ops would give. An empty one:
-// that of its ops. Null arrays are zeros in cotangents, tangents and results.
+// Rules that replace what the derivatives and the batching of a function's ops would give. An empty
+// one: that of its ops. Null arrays are zeros in cotangents, tangents and results.
 struct Rules {
-  std::function<ArrayList(const ArrayList& primals, const ArrayList& cotangents, const ArrayList& outputs)> vjp;
+  std::function<ArrayList(const ArrayList& primals, const ArrayList& cotangents,
+                          const ArrayList& outputs)>
+      vjp;
   std::function<ArrayList(const ArrayList& primals, const ArrayList& tangents)> jvp;
   std::function<std::pair<ArrayList, Axes>(const ArrayList& inputs, const Axes& axes)> vmap;
   // In place of vjp where it is there: cotangents of integers among the primals are wanted as well.

@@ -37,14 +37,17 @@ void run_while(const Call& call) {
     all.insert(all.end(), constants.begin(), constants.end());
     return all;
   };
-  auto holds = [](const Storage& flag) { return static_cast<const bool*>(flag.buffer->data)[flag.offset]; };
+  auto holds = [](const Storage& flag) {
+    return static_cast<const bool*>(flag.buffer->data)[flag.offset];
+  };
   const std::vector<Storage> start = carry;
   Stepper first([&](const ArrayList& x) { return (*w.test)(x); });
   first.run(w.test->argument_specs(), in(), out);
   carry = start;
   Stepper body([&](const ArrayList& x) {
     ArrayList next = (*w.body)(x);
-    const ArrayList fixed = part(x, w.carries, x.size() - w.carries), go = (*w.test)(joined({&next, &fixed}));
+    const ArrayList fixed = part(x, w.carries, x.size() - w.carries),
+                    go = (*w.test)(joined({&next, &fixed}));
     next.push_back(go[0]);
     return next;
   });
@@ -58,7 +61,8 @@ void run_while(const Call& call) {
 }
 
 Arrays vjp_while(const Node&, const Arrays&, const Needs&) {
-  fail(Kind::value, "while_loop", "has no reverse derivative, since its number of steps is not known: got a gradient for its "
+  fail(Kind::value, "while_loop",
+       "has no reverse derivative, since its number of steps is not known: got a gradient for its "
        "result, expected fori_loop with bounds that are numbers, scan, or jvp");
 }
 
@@ -77,7 +81,8 @@ Arrays jvp_while(const Node& node, const Arrays& tangents) {
       [&](const ArrayList& leaves) {
         ArrayList primals = part(leaves, 0, w.carries), moved;
         size_t at = w.carries;
-        for (const array& a : primals) moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
+        for (const array& a : primals)
+          moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
         for (size_t i = w.carries; i < inputs.size(); ++i) {
           primals.push_back(inputs[i]);
           moved.push_back(tangents[i]);
@@ -87,7 +92,8 @@ Arrays jvp_while(const Node& node, const Arrays& tangents) {
       init);
   Arrays result;
   size_t at = w.carries;
-  for (size_t i = 0; i < w.carries; ++i) result.push_back(is_inexact(node.out[i].spec.type) ? out[at++] : array());
+  for (size_t i = 0; i < w.carries; ++i)
+    result.push_back(is_inexact(node.out[i].spec.type) ? out[at++] : array());
   return result;
 }
 
@@ -119,7 +125,8 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
     return next;
   };
   ArrayList init;
-  for (size_t i = 0; i < w.carries; ++i) init.push_back(axes[i] >= 0 ? lane_first(in[i], in_axes[i], lanes) : in[i]);
+  for (size_t i = 0; i < w.carries; ++i)
+    init.push_back(axes[i] >= 0 ? lane_first(in[i], in_axes[i], lanes) : in[i]);
   ArrayList out;
   if (!each) {
     out = while_loop([&](const ArrayList& leaves) { return ArrayList{test(leaves)}; }, body, init);
@@ -130,7 +137,8 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
         [&](const ArrayList& leaves) {
           const ArrayList old = part(leaves, 1, w.carries);
           ArrayList next = body(old);
-          for (size_t i = 0; i < next.size(); ++i) next[i] = where(for_lanes(leaves[0], next[i]), next[i], old[i]);
+          for (size_t i = 0; i < next.size(); ++i)
+            next[i] = where(for_lanes(leaves[0], next[i]), next[i], old[i]);
           next.insert(next.begin(), logical_and(leaves[0], test(next)));
           return next;
         },
@@ -154,11 +162,22 @@ void check_while(const Attrs* a, const Arrays& in) {
   check_takes("while_loop", *w.body, in, 0);
   check_gives("while_loop", w.test->output_specs(), {Spec{{}, bool_}}, 1);
   check_gives("while_loop", w.body->output_specs(), w.body->argument_specs(), w.carries);
-  if (w.carries == 0 || w.body->outputs().size() != w.carries) fail(Kind::value, "while_loop", "the body gives other arrays than it should");
+  if (w.carries == 0 || w.body->outputs().size() != w.carries)
+    fail(Kind::value, "while_loop", "the body gives other arrays than it should");
 }
 
-const Op while_op{.name = "while_loop", .doc = "A loop that goes on while its test holds.", .barrier = true, .places = true,
-                  .slow = true, .evaluates = true, .read = read_while, .check = check_while, .infer = infer_while, .vjp = vjp_while, .jvp = jvp_while, .vmap = vmap_while,
+const Op while_op{.name = "while_loop",
+                  .doc = "A loop that goes on while its test holds.",
+                  .barrier = true,
+                  .places = true,
+                  .slow = true,
+                  .evaluates = true,
+                  .read = read_while,
+                  .check = check_while,
+                  .infer = infer_while,
+                  .vjp = vjp_while,
+                  .jvp = jvp_while,
+                  .vmap = vmap_while,
                   .kernel = run_while};
 
 }  // namespace
@@ -172,17 +191,21 @@ ArrayList while_loop(const Function& test, const Function& body, const ArrayList
   const auto tested = go->output_specs();
   if (tested.size() != 1 || !tested[0].shape.empty() || tested[0].type != bool_)
     fail(Kind::value, "while_loop", "the test must give one 0-d bool: got ",
-         tested.size() == 1 ? tested[0].type : bool_, tested.empty() ? Shape{0} : tested[0].shape, " (", tested.size(), " values)");
+         tested.size() == 1 ? tested[0].type : bool_, tested.empty() ? Shape{0} : tested[0].shape,
+         " (", tested.size(), " values)");
   if (step->outputs().size() != init.size())
-    fail(Kind::value, "while_loop", "the body must give what it takes: got ", step->outputs().size(), " values, expected ", init.size());
+    fail(Kind::value, "while_loop", "the body must give what it takes: got ",
+         step->outputs().size(), " values, expected ", init.size());
   check_carry("while_loop", step->output_specs(), init);
   auto attributes = make_ref<While>();
   const ArrayList constants = close_both(go, step), inputs = joined({&init, &constants});
   attributes->test = go;
   attributes->body = step;
   attributes->carries = init.size();
-  if (init.empty()) fail(Kind::value, "while_loop", "nothing is carried: got no arrays, expected at least one");
-  return as_list(record_all(while_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
+  if (init.empty())
+    fail(Kind::value, "while_loop", "nothing is carried: got no arrays, expected at least one");
+  return as_list(
+      record_all(while_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
 }
 
 }  // namespace lazulite

@@ -18,7 +18,8 @@ int main() {
   };
   mx::ArrayList p{array(0.0f), array(0.0f)};
   for (int step = 0; step <= 200; ++step) {
-    if (step % 50 == 0) std::printf("step %3d  loss %.5f\n", step, double(loss(p)[0].item<float>()));
+    if (step % 50 == 0)
+      std::printf("step %3d  loss %.5f\n", step, double(loss(p)[0].item<float>()));
     const mx::ArrayList g = mx::grad(loss, p);
     for (int i = 0; i < 2; ++i) p[i] = p[i] - g[i] * 0.5;
     mx::eval(p);

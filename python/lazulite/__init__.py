@@ -1,6 +1,7 @@
 """Lazulite: lazy arrays, composable transforms and training on every core of a CPU.
 
-`import lazulite.core as mx` gives the arrays and functions; `lazulite.nn`, `lazulite.optimizers` and
+`import lazulite.core as mx` gives the arrays and functions; `lazulite.nn`, `lazulite.optimizers`
+and
 `lazulite.utils` are Python over them.
 """
 

@@ -5,24 +5,85 @@ import pytest
 
 import lazulite.core as mx
 
-TWO = [2, np.int8(2), np.int64(2), np.uint64(2), np.array(2), np.array([2]), mx.array(2), mx.array([2]), mx.array(2, mx.uint8)]
-PAIR = [(2, 3), [2, 3], np.array([2, 3]), np.array([2, 3], np.uint8), mx.array([2, 3]), mx.array([2, 3], mx.int64), (np.int64(2), mx.array(3)),
-        mx.array([2, 0, 3])[::2], range(2, 4)]
+TWO = [
+    2,
+    np.int8(2),
+    np.int64(2),
+    np.uint64(2),
+    np.array(2),
+    np.array([2]),
+    mx.array(2),
+    mx.array([2]),
+    mx.array(2, mx.uint8),
+]
+PAIR = [
+    (2, 3),
+    [2, 3],
+    np.array([2, 3]),
+    np.array([2, 3], np.uint8),
+    mx.array([2, 3]),
+    mx.array([2, 3], mx.int64),
+    (np.int64(2), mx.array(3)),
+    mx.array([2, 0, 3])[::2],
+    range(2, 4),
+]
 
 
-@pytest.mark.parametrize("two", TWO, ids=lambda o: f"{type(o).__module__}.{type(o).__name__}{np.shape(np.array(o))}")
+@pytest.mark.parametrize(
+    "two", TWO, ids=lambda o: f"{type(o).__module__}.{type(o).__name__}{np.shape(np.array(o))}"
+)
 def test_whatever_takes_an_int_takes_integers_of_numpy_and_arrays_of_one(two):
     a = mx.arange(24).reshape(2, 3, 4)
-    assert mx.zeros(two).shape == (2,) and mx.ones((two, 3)).shape == (2, 3) and mx.eye(two).shape == (2, 2) and mx.tri(two, two).shape == (2, 2)
-    assert mx.full(two, 7).shape == (2,) and mx.linspace(0, 1, two).shape == (2,) and mx.identity(two).shape == (2, 2)
-    assert a.sum(two).shape == (2, 3) and mx.sum(a, axis=two).shape == (2, 3) and mx.expand_dims(a, two).shape == (2, 3, 1, 4) and mx.argmax(a, two).shape == (2, 3)
-    assert mx.repeat(a, two, two).shape == (2, 3, 8) and mx.tile(a, two).shape == (2, 3, 8) and len(mx.split(a, two, two)) == 2
-    assert mx.concatenate([a, a], two).shape == (2, 3, 8) and mx.stack([a, a], two).shape == (2, 3, 2, 4) and mx.moveaxis(a, two, 0).shape == (4, 2, 3)
-    assert mx.swapaxes(a, 0, two).shape == (4, 3, 2) and mx.flatten(a, 1, two).shape == (2, 12) and mx.squeeze(mx.ones((2, 2, 1)), two).shape == (2, 2)
-    assert mx.pad(mx.ones(3), two).shape == (7,) and mx.roll(mx.arange(4), two).tolist() == [2, 3, 0, 1] and mx.diagonal(mx.ones((4, 4)), two).shape == (2,)
-    assert mx.random.split(mx.random.key(0), two).shape == (2, 2) and mx.random.normal(two).shape == (2,) and mx.random.randint(0, 9, two).shape == (2,)
-    assert mx.broadcast_to(mx.ones(1), two).shape == (2,) and mx.unflatten(mx.ones(4), 0, (two, -1)).shape == (2, 2) and a.reshape(two, -1).shape == (2, 12)
-    assert mx.diff(mx.arange(5), two).tolist() == [0, 0, 0] and mx.round(mx.array(1.239), two).item() == pytest.approx(1.24)
+    assert (
+        mx.zeros(two).shape == (2,)
+        and mx.ones((two, 3)).shape == (2, 3)
+        and mx.eye(two).shape == (2, 2)
+        and mx.tri(two, two).shape == (2, 2)
+    )
+    assert (
+        mx.full(two, 7).shape == (2,)
+        and mx.linspace(0, 1, two).shape == (2,)
+        and mx.identity(two).shape == (2, 2)
+    )
+    assert (
+        a.sum(two).shape == (2, 3)
+        and mx.sum(a, axis=two).shape == (2, 3)
+        and mx.expand_dims(a, two).shape == (2, 3, 1, 4)
+        and mx.argmax(a, two).shape == (2, 3)
+    )
+    assert (
+        mx.repeat(a, two, two).shape == (2, 3, 8)
+        and mx.tile(a, two).shape == (2, 3, 8)
+        and len(mx.split(a, two, two)) == 2
+    )
+    assert (
+        mx.concatenate([a, a], two).shape == (2, 3, 8)
+        and mx.stack([a, a], two).shape == (2, 3, 2, 4)
+        and mx.moveaxis(a, two, 0).shape == (4, 2, 3)
+    )
+    assert (
+        mx.swapaxes(a, 0, two).shape == (4, 3, 2)
+        and mx.flatten(a, 1, two).shape == (2, 12)
+        and mx.squeeze(mx.ones((2, 2, 1)), two).shape == (2, 2)
+    )
+    assert (
+        mx.pad(mx.ones(3), two).shape == (7,)
+        and mx.roll(mx.arange(4), two).tolist() == [2, 3, 0, 1]
+        and mx.diagonal(mx.ones((4, 4)), two).shape == (2,)
+    )
+    assert (
+        mx.random.split(mx.random.key(0), two).shape == (2, 2)
+        and mx.random.normal(two).shape == (2,)
+        and mx.random.randint(0, 9, two).shape == (2,)
+    )
+    assert (
+        mx.broadcast_to(mx.ones(1), two).shape == (2,)
+        and mx.unflatten(mx.ones(4), 0, (two, -1)).shape == (2, 2)
+        and a.reshape(two, -1).shape == (2, 12)
+    )
+    assert mx.diff(mx.arange(5), two).tolist() == [0, 0, 0] and mx.round(
+        mx.array(1.239), two
+    ).item() == pytest.approx(1.24)
     assert np.ndim(np.array(two)) == 1 or mx.tensordot(a, a.transpose(1, 2, 0), two).shape == (2, 2)
     assert mx.take(a, two, 2).shape == (2, 3) or np.ndim(np.array(two)) == 1
 
@@ -30,14 +91,41 @@ def test_whatever_takes_an_int_takes_integers_of_numpy_and_arrays_of_one(two):
 @pytest.mark.parametrize("pair", PAIR, ids=lambda o: type(o).__module__ + "." + type(o).__name__)
 def test_whatever_takes_a_shape_takes_arrays_of_integers(pair):
     a = mx.arange(6)
-    assert mx.zeros(pair).shape == (2, 3) and a.reshape(pair).shape == (2, 3) and mx.reshape(a, pair).shape == (2, 3) and mx.full(pair, 1).shape == (2, 3)
-    assert mx.broadcast_to(mx.ones(3), pair).shape == (2, 3) and mx.tile(mx.ones((1, 1)), pair).shape == (2, 3) and mx.random.uniform(shape=pair).shape == (2, 3)
-    assert mx.random.normal(pair).shape == (2, 3) and mx.random.bernoulli(0.5, pair).shape == (2, 3) and mx.random.truncated_normal(0.0, 1.0, pair).shape == (2, 3)
-    assert [p.shape for p in mx.split(a, pair)] == [(2,), (1,), (3,)] and mx.broadcast_shapes(pair, (1, 1)) == (2, 3)
+    assert (
+        mx.zeros(pair).shape == (2, 3)
+        and a.reshape(pair).shape == (2, 3)
+        and mx.reshape(a, pair).shape == (2, 3)
+        and mx.full(pair, 1).shape == (2, 3)
+    )
+    assert (
+        mx.broadcast_to(mx.ones(3), pair).shape == (2, 3)
+        and mx.tile(mx.ones((1, 1)), pair).shape == (2, 3)
+        and mx.random.uniform(shape=pair).shape == (2, 3)
+    )
+    assert (
+        mx.random.normal(pair).shape == (2, 3)
+        and mx.random.bernoulli(0.5, pair).shape == (2, 3)
+        and mx.random.truncated_normal(0.0, 1.0, pair).shape == (2, 3)
+    )
+    assert [p.shape for p in mx.split(a, pair)] == [(2,), (1,), (3,)] and mx.broadcast_shapes(
+        pair, (1, 1)
+    ) == (2, 3)
     b = mx.ones((2, 3, 4, 5))
-    assert mx.sum(b, axis=pair).shape == (2, 3) and b.sum(pair).shape == (2, 3) and mx.expand_dims(b, pair).shape == (2, 3, 1, 1, 4, 5) and mx.flip(b, pair).shape == b.shape
-    assert mx.pad(mx.ones(3), pair).shape == (8,) and mx.mean(b, pair).shape == (2, 3) and mx.moveaxis(b, pair, [0, 1]).shape == (4, 5, 2, 3)
-    assert mx.unflatten(a, 0, pair).shape == (2, 3) and mx.as_strided(a, pair, (0, 1)).shape == (2, 3)
+    assert (
+        mx.sum(b, axis=pair).shape == (2, 3)
+        and b.sum(pair).shape == (2, 3)
+        and mx.expand_dims(b, pair).shape == (2, 3, 1, 1, 4, 5)
+        and mx.flip(b, pair).shape == b.shape
+    )
+    assert (
+        mx.pad(mx.ones(3), pair).shape == (8,)
+        and mx.mean(b, pair).shape == (2, 3)
+        and mx.moveaxis(b, pair, [0, 1]).shape == (4, 5, 2, 3)
+    )
+    assert mx.unflatten(a, 0, pair).shape == (2, 3) and mx.as_strided(a, pair, (0, 1)).shape == (
+        2,
+        3,
+    )
 
 
 def test_other_kinds_of_orders_and_splits():
@@ -48,7 +136,18 @@ def test_other_kinds_of_orders_and_splits():
     assert [p.shape[0] for p in mx.split(mx.arange(9), mx.array([2, 5]))] == [2, 3, 4]
     assert mx.pad(mx.ones((2, 3)), np.array([[1, 1], [0, 2]])).shape == (4, 5)
     assert mx.tensordot(a, a, (np.array([0, 1]), mx.array([0, 1]))).shape == (4, 4)
-    for bad in (mx.array([1.0]), np.array([1.5, 2]), mx.array([[1, 2]]), 2.0, "ab", None, {1, 2}, {1: 2}, (1.0,), mx.array([True, False])):
+    for bad in (
+        mx.array([1.0]),
+        np.array([1.5, 2]),
+        mx.array([[1, 2]]),
+        2.0,
+        "ab",
+        None,
+        {1, 2},
+        {1: 2},
+        (1.0,),
+        mx.array([True, False]),
+    ):
         with pytest.raises(TypeError, match=r"\[zeros\] shape: got"):
             mx.zeros(bad)
 
@@ -56,9 +155,27 @@ def test_other_kinds_of_orders_and_splits():
 def test_axes_beyond_32_bits_are_out_of_range():
     a = mx.ones((2, 3))
     for axis in (2**32, 2**32 + 1, -(2**32), 2**31, 2**63, 2**64, 10**30, -(10**30)):
-        for call in (lambda: mx.sum(a, axis=axis), lambda: mx.sum(a, axis=(axis,)), lambda: mx.expand_dims(a, axis), lambda: mx.squeeze(a, axis), lambda: mx.transpose(a, (axis, 1)), lambda: a.transpose(axis, 1),
-                     lambda: mx.concatenate([a, a], axis), lambda: mx.stack([a, a], axis), lambda: mx.moveaxis(a, axis, 0), lambda: mx.moveaxis(a, 0, axis), lambda: mx.swapaxes(a, axis, 0), lambda: mx.argmax(a, axis),
-                     lambda: mx.softmax(a, axis), lambda: mx.take(a, mx.array([0]), axis), lambda: mx.flip(a, axis), lambda: mx.roll(a, 1, axis), lambda: mx.split(a, 1, axis), lambda: mx.repeat(a, 2, axis), lambda: mx.median(a, axis)):
+        for call in (
+            lambda: mx.sum(a, axis=axis),
+            lambda: mx.sum(a, axis=(axis,)),
+            lambda: mx.expand_dims(a, axis),
+            lambda: mx.squeeze(a, axis),
+            lambda: mx.transpose(a, (axis, 1)),
+            lambda: a.transpose(axis, 1),
+            lambda: mx.concatenate([a, a], axis),
+            lambda: mx.stack([a, a], axis),
+            lambda: mx.moveaxis(a, axis, 0),
+            lambda: mx.moveaxis(a, 0, axis),
+            lambda: mx.swapaxes(a, axis, 0),
+            lambda: mx.argmax(a, axis),
+            lambda: mx.softmax(a, axis),
+            lambda: mx.take(a, mx.array([0]), axis),
+            lambda: mx.flip(a, axis),
+            lambda: mx.roll(a, 1, axis),
+            lambda: mx.split(a, 1, axis),
+            lambda: mx.repeat(a, 2, axis),
+            lambda: mx.median(a, axis),
+        ):
             with pytest.raises(IndexError):
                 call()
 
@@ -66,7 +183,22 @@ def test_axes_beyond_32_bits_are_out_of_range():
 def test_slices_with_huge_numbers_are_those_of_python():
     n = list(range(5))
     a = mx.arange(5)
-    big = [None, 0, 1, 3, -1, -7, 2**31, 2**63 - 1, 2**63, 2**70, -(2**31), -(2**63), -(2**70), 10**30]
+    big = [
+        None,
+        0,
+        1,
+        3,
+        -1,
+        -7,
+        2**31,
+        2**63 - 1,
+        2**63,
+        2**70,
+        -(2**31),
+        -(2**63),
+        -(2**70),
+        10**30,
+    ]
     for start in big:
         for stop in big:
             for step in big:
@@ -117,9 +249,19 @@ def test_an_error_names_the_function_and_the_argument(text):
 
 def test_errors_name_the_function_that_was_called_and_not_one_that_it_uses():
     a = mx.ones((2, 3))
-    for name, call in {"var": lambda: mx.var(a, 7), "outer": lambda: mx.outer(mx.ones(1 << 31), mx.ones(1 << 31)), "vecdot": lambda: mx.vecdot(a, mx.ones((4, 5))), "stack": lambda: mx.stack([a, mx.ones(2)]),
-                       "kron": lambda: mx.kron(mx.ones(1 << 40), mx.ones(1 << 40)), "inner": lambda: mx.inner(a, mx.ones(2)), "std": lambda: mx.std(a, 5), "zeros": lambda: mx.zeros((-1,)),
-                       "logsumexp": lambda: mx.logsumexp(a, 9), "repeat": lambda: mx.repeat(a, -1), "unflatten": lambda: mx.unflatten(a, 0, (5, 5))}.items():
+    for name, call in {
+        "var": lambda: mx.var(a, 7),
+        "outer": lambda: mx.outer(mx.ones(1 << 31), mx.ones(1 << 31)),
+        "vecdot": lambda: mx.vecdot(a, mx.ones((4, 5))),
+        "stack": lambda: mx.stack([a, mx.ones(2)]),
+        "kron": lambda: mx.kron(mx.ones(1 << 40), mx.ones(1 << 40)),
+        "inner": lambda: mx.inner(a, mx.ones(2)),
+        "std": lambda: mx.std(a, 5),
+        "zeros": lambda: mx.zeros((-1,)),
+        "logsumexp": lambda: mx.logsumexp(a, 9),
+        "repeat": lambda: mx.repeat(a, -1),
+        "unflatten": lambda: mx.unflatten(a, 0, (5, 5)),
+    }.items():
         with pytest.raises((ValueError, MemoryError), match=rf"^\[{name}\] "):
             call()
     late = mx.take(mx.ones(3), mx.array([7]))

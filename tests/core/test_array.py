@@ -15,17 +15,29 @@ def test_operators_with_reflection():
     a = mx.array([7, -7, 7, -7])
     b = mx.array([2, 2, -2, -2])
     assert (a // b).tolist() == [3, -4, -4, 3] and (a % b).tolist() == [1, 1, -1, -1]
-    assert (1 - a).tolist() == [-6, 8, -6, 8] and (2**mx.array([3])).tolist() == [8] and (1 << mx.array([3])).tolist() == [8]
-    assert (7 // mx.array([2])).item() == 3 and (7 % mx.array([4])).item() == 3 and (1 / mx.array([4])).item() == 0.25
+    assert (
+        (1 - a).tolist() == [-6, 8, -6, 8]
+        and (2 ** mx.array([3])).tolist() == [8]
+        and (1 << mx.array([3])).tolist() == [8]
+    )
+    assert (
+        (7 // mx.array([2])).item() == 3
+        and (7 % mx.array([4])).item() == 3
+        and (1 / mx.array([4])).item() == 0.25
+    )
     assert [x.tolist() for x in divmod(a, b)] == [[3, -4, -4, 3], [1, 1, -1, -1]]
     assert (a / b).dtype == mx.float32 and (mx.array([1], mx.int64) / 2).dtype == mx.float32
     assert (~mx.array([True, False])).tolist() == [False, True] and (~mx.array([0])).item() == -1
-    assert (mx.array([True]) + mx.array([True])).tolist() == [True] and (mx.array([True]) * 2).dtype == mx.int32
+    assert (mx.array([True]) + mx.array([True])).tolist() == [True] and (
+        mx.array([True]) * 2
+    ).dtype == mx.int32
     assert (mx.array([5]) // 0).item() == 0 and (mx.array([5]) % 0).item() == 5
     least = -(2**31)
     assert (mx.array([least]) // -1).item() == least and (mx.array([least]) % -1).item() == 0
     assert (mx.array([2]) ** -1).item() == 0 and (mx.array([0]) ** 0).item() == 1
-    assert abs(mx.array([-128], mx.int8)).item() == -128 and (-mx.array([1], mx.uint8)).item() == 255
+    assert (
+        abs(mx.array([-128], mx.int8)).item() == -128 and (-mx.array([1], mx.uint8)).item() == 255
+    )
     assert (mx.array([1, 2]) @ mx.array([3, 4])).item() == 11
     assert (mx.array([1]) << 40).item() == 0 and (mx.array([-1]) >> 40).item() == -1
     assert (+a).tolist() == a.tolist() and round(mx.array([2.567]), 1).item() == pytest.approx(2.6)
@@ -52,11 +64,24 @@ def test_in_place_retargets_the_object():
     a = mx.array([1, 2])
     b, before = a, a * 1
     a += 1.5
-    assert b is a and b.dtype == mx.float32 and b.tolist() == [2.5, 3.5] and before.tolist() == [1, 2]
+    assert (
+        b is a and b.dtype == mx.float32 and b.tolist() == [2.5, 3.5] and before.tolist() == [1, 2]
+    )
     c = mx.array([2])
     c /= 2
     assert c.dtype == mx.float32 and c.item() == 1
-    for operator in ["-= 1", "*= 3", "//= 2", "%= 2", "**= 2", "&= 1", "|= 6", "^= 3", "<<= 2", ">>= 1"]:
+    for operator in [
+        "-= 1",
+        "*= 3",
+        "//= 2",
+        "%= 2",
+        "**= 2",
+        "&= 1",
+        "|= 6",
+        "^= 3",
+        "<<= 2",
+        ">>= 1",
+    ]:
         scope = {"x": mx.array([7]), "y": np.array([7])}
         exec(f"x {operator}; y {operator}", scope)
         assert scope["x"].tolist() == scope["y"].tolist()
@@ -67,7 +92,9 @@ def test_in_place_retargets_the_object():
 
 def test_numbers_of_one_element():
     for a in (mx.array(3.0), mx.array([[3.0]])):
-        assert a.item() == 3.0 and float(a) == 3.0 and int(a) == 3 and bool(a) and complex(a) == 3 + 0j
+        assert (
+            a.item() == 3.0 and float(a) == 3.0 and int(a) == 3 and bool(a) and complex(a) == 3 + 0j
+        )
     assert list(range(5))[mx.array(2)] == 2
     with pytest.raises(TypeError):
         list(range(5))[mx.array(2.0)]
@@ -81,7 +108,11 @@ def test_numbers_of_one_element():
 
 def test_length_and_iteration():
     a = mx.arange(6).reshape(2, 3)
-    assert len(a) == 2 and [r.tolist() for r in a] == [[0, 1, 2], [3, 4, 5]] and [x.shape for x in a[0]] == [(), (), ()]
+    assert (
+        len(a) == 2
+        and [r.tolist() for r in a] == [[0, 1, 2], [3, 4, 5]]
+        and [x.shape for x in a[0]] == [(), (), ()]
+    )
     for f in (len, iter, list):
         with pytest.raises(TypeError):
             f(mx.array(1))
@@ -90,12 +121,27 @@ def test_length_and_iteration():
 
 def test_attributes():
     a = mx.zeros((2, 3, 4), mx.float16)
-    assert (a.shape, a.ndim, a.size, a.itemsize, a.nbytes, a.dtype) == ((2, 3, 4), 3, 24, 2, 48, mx.float16)
+    assert (a.shape, a.ndim, a.size, a.itemsize, a.nbytes, a.dtype) == (
+        (2, 3, 4),
+        3,
+        24,
+        2,
+        48,
+        mx.float16,
+    )
     assert a.T.shape == (4, 3, 2) and a.mT.shape == (2, 4, 3) and a.device == mx.Device(mx.cpu)
     z = mx.array([1 + 2j])
     assert z.real.item() == 1 and z.imag.item() == 2
-    assert a.reshape(4, -1).shape == (4, 6) and a.reshape((6, 4)).shape == (6, 4) and a.transpose(2, 0, 1).shape == (4, 2, 3)
-    assert a.transpose().shape == (4, 3, 2) and a.flatten().shape == (24,) and a.astype(mx.int8).dtype == mx.int8
+    assert (
+        a.reshape(4, -1).shape == (4, 6)
+        and a.reshape((6, 4)).shape == (6, 4)
+        and a.transpose(2, 0, 1).shape == (4, 2, 3)
+    )
+    assert (
+        a.transpose().shape == (4, 3, 2)
+        and a.flatten().shape == (24,)
+        and a.astype(mx.int8).dtype == mx.int8
+    )
     assert mx.array([3.0, 1.0]).std(correction=1).item() == pytest.approx(2**0.5)
 
 
@@ -107,11 +153,17 @@ PRINTED = [
     (lambda: mx.array([], mx.int8), "array([], dtype=int8)"),
     (lambda: mx.arange(7), "array([0, 1, 2, ..., 4, 5, 6], dtype=int32)"),
     (lambda: mx.arange(6), "array([0, 1, 2, 3, 4, 5], dtype=int32)"),
-    (lambda: mx.array([1 / 3, -0.0, mx.inf, -mx.inf, mx.nan]), "array([0.333333, -0, inf, -inf, nan], dtype=float32)"),
+    (
+        lambda: mx.array([1 / 3, -0.0, mx.inf, -mx.inf, mx.nan]),
+        "array([0.333333, -0, inf, -inf, nan], dtype=float32)",
+    ),
     (lambda: mx.array([1 / 3], mx.float64), "array([0.33333333], dtype=float64)"),
     (lambda: mx.zeros((2, 2)), "array([[0, 0],\n       [0, 0]], dtype=float32)"),
     (lambda: mx.zeros((2, 1, 2), mx.int8), "array([[[0, 0]],\n       [[0, 0]]], dtype=int8)"),
-    (lambda: mx.zeros((8, 1), mx.int8), "array([[0],\n       [0],\n       [0],\n       ...,\n       [0],\n       [0],\n       [0]], dtype=int8)"),
+    (
+        lambda: mx.zeros((8, 1), mx.int8),
+        "array([[0],\n       [0],\n       [0],\n       ...,\n       [0],\n       [0],\n       [0]], dtype=int8)",
+    ),
 ]
 
 
@@ -122,11 +174,17 @@ def test_printing(make, text):
 
 def test_print_options():
     with mx.printoptions(precision=3):
-        assert repr(mx.array(3.14159)) == "array(3.142, dtype=float32)" and mx.get_printoptions().precision == 3
+        assert (
+            repr(mx.array(3.14159)) == "array(3.142, dtype=float32)"
+            and mx.get_printoptions().precision == 3
+        )
     assert mx.get_printoptions().precision == -1
 
 
-DTYPES = [t for t in "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()]
+DTYPES = [
+    t
+    for t in "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+]
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -192,13 +250,24 @@ def test_bfloat16():
     assert a.tolist() == [1.0, 2.5] and pickle.loads(pickle.dumps(a)).dtype == mx.bfloat16
     ml_dtypes = pytest.importorskip("ml_dtypes")
     n = np.array(a)
-    assert n.dtype == ml_dtypes.bfloat16 and mx.array(n).dtype == mx.bfloat16 and mx.array(n).tolist() == [1.0, 2.5]
+    assert (
+        n.dtype == ml_dtypes.bfloat16
+        and mx.array(n).dtype == mx.bfloat16
+        and mx.array(n).tolist() == [1.0, 2.5]
+    )
 
 
 def test_array_protocol():
     a = mx.array([1.5, 2.5])
-    assert np.array(a, dtype=np.float64).dtype == np.float64 and a.__array__(np.int32).tolist() == [1, 2]
-    assert a.__dlpack_device__() == (1, 0) and a.__array_namespace__() is mx and bytes(mx.array([1, 2], mx.uint8)) == b"\x01\x02"
+    assert np.array(a, dtype=np.float64).dtype == np.float64 and a.__array__(np.int32).tolist() == [
+        1,
+        2,
+    ]
+    assert (
+        a.__dlpack_device__() == (1, 0)
+        and a.__array_namespace__() is mx
+        and bytes(mx.array([1, 2], mx.uint8)) == b"\x01\x02"
+    )
 
 
 def test_dlpack_capsules_that_nobody_takes():
@@ -211,7 +280,9 @@ def test_dlpack_capsules_that_nobody_takes():
         mx.from_dlpack([1])
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))]
+)
 def test_copies(duplicate):
     a = mx.arange(6).reshape(2, 3).T
     b = duplicate(a)

@@ -16,12 +16,17 @@ class Pair(NamedTuple):
 
 def test_containers_are_the_callers_own_and_hold_their_own_arrays_afterwards():
     model = nn.Linear(2, 1)
-    tree = {"list": [mx.array(1.0), {"deep": mx.array(2.0)}], "pair": Pair(mx.array(3.0), [mx.array(4.0)])}
+    tree = {
+        "list": [mx.array(1.0), {"deep": mx.array(2.0)}],
+        "pair": Pair(mx.array(3.0), [mx.array(4.0)]),
+    }
     pair, deep, inner = tree["pair"], tree["list"][1], tree["pair"].b
     before = [tree["list"][0], deep["deep"], pair.a, inner[0], model.weight, model.bias]
 
     def loss(q, m, *, named):
-        assert q is tree and q["list"][1] is deep and type(q["pair"]) is Pair and q["pair"].b is inner
+        assert (
+            q is tree and q["list"][1] is deep and type(q["pair"]) is Pair and q["pair"].b is inner
+        )
         assert m is model and named is tree["list"]
         assert q["list"][0] is not before[0] and m.weight is not before[4]
         return q["list"][0] * deep["deep"] * q["pair"].a * inner[0] + m(mx.ones(2)).sum()
@@ -33,7 +38,9 @@ def test_containers_are_the_callers_own_and_hold_their_own_arrays_afterwards():
     assert all(a is b for a, b in zip(after, before)) and tree["pair"] is pair
     with pytest.raises(ZeroDivisionError):
         mx.grad(lambda q: 1 / 0)(tree)
-    assert all(a is b for a, b in zip([tree["list"][0], deep["deep"], tree["pair"].a, inner[0]], before))
+    assert all(
+        a is b for a, b in zip([tree["list"][0], deep["deep"], tree["pair"].a, inner[0]], before)
+    )
 
 
 def test_what_the_function_puts_into_a_container_stays():
@@ -71,7 +78,10 @@ def test_nested_gradients_leave_containers_alone():
     inner = mx.grad(lambda q: q["w"] ** 3)
     assert mx.grad(lambda q: inner(q)["w"])(q)["w"].item() == 12 and q["w"] is w
     shared = [q, q]
-    assert sum(g["w"].item() for g in mx.grad(lambda s: s[0]["w"] * s[1]["w"])(shared)) == 4 and q["w"] is w
+    assert (
+        sum(g["w"].item() for g in mx.grad(lambda s: s[0]["w"] * s[1]["w"])(shared)) == 4
+        and q["w"] is w
+    )
 
 
 def test_a_module_to_differentiate_keeps_what_its_call_updates():
@@ -80,35 +90,57 @@ def test_a_module_to_differentiate_keeps_what_its_call_updates():
     x = mx.arange(12.0).reshape(4, 3)
     g = mx.grad(lambda m: (m(x) ** 2).sum())(model)
     assert type(g) is dict and set(g) == {"weight", "bias", "running_mean", "running_var"}
-    assert model.running_mean is not running and np.allclose(np.array(model.running_mean), 0.1 * np.array(x).mean(0))
+    assert model.running_mean is not running and np.allclose(
+        np.array(model.running_mean), 0.1 * np.array(x).mean(0)
+    )
 
 
 def test_integers_inside_trees_have_integer_gradients():
-    tree = {"x": mx.array([1.0, 2.0]), "i": mx.array([3, 4]), "flag": mx.array([True, False]), "at": mx.array(1), "unused": mx.array([7], mx.uint8)}
+    tree = {
+        "x": mx.array([1.0, 2.0]),
+        "i": mx.array([3, 4]),
+        "flag": mx.array([True, False]),
+        "at": mx.array(1),
+        "unused": mx.array([7], mx.uint8),
+    }
 
     def loss(t):
-        return (t["x"] * t["i"] * t["i"]).sum() + t["x"][t["at"]] + mx.where(t["flag"], t["x"], 0).sum()
+        return (
+            (t["x"] * t["i"] * t["i"]).sum()
+            + t["x"][t["at"]]
+            + mx.where(t["flag"], t["x"], 0).sum()
+        )
 
     value, g = mx.value_and_grad(loss)(tree)
     assert g["x"].tolist() == [10, 17] and g["i"].tolist() == [6, 16] and g["i"].dtype == mx.int32
     assert g["at"].item() == 0 and g["at"].dtype == mx.int32
-    assert g["flag"].dtype == mx.bool_ and g["unused"].tolist() == [0] and g["unused"].dtype == mx.uint8
+    assert (
+        g["flag"].dtype == mx.bool_
+        and g["unused"].tolist() == [0]
+        and g["unused"].dtype == mx.uint8
+    )
     with pytest.raises(TypeError):
         mx.grad(lambda i: (i * 1.0).sum())(mx.array([1, 2]))
     assert mx.grad(lambda t: (t[0] * 2.0).sum())([mx.array([1, 2])])[0].tolist() == [2, 2]
 
 
-@pytest.mark.parametrize("f, tangent, cotangent", [
-    (mx.sum, 6, [1, 1, 1, 1]), (mx.prod, 18, [6, 0, 0, 0]), (mx.min, 3, [1, 0, 0, 0]), (mx.max, 0, [0, 0, 0, 1]),
-    (lambda x: (x * x).sum(), 8, [0, 2, 4, 6]),
-    (lambda x: (x[::-1] @ x), 28, [6, 4, 2, 0]),
-    (lambda x: mx.concatenate([x, mx.arange(3)]).sum(), 6, [1, 1, 1, 1]),
-    (lambda x: mx.where(x > 1, x * 3, -x).sum(), -2, [-1, -1, 3, 3]),
-    (lambda x: mx.take(mx.arange(10), x).sum(), 0, [0, 0, 0, 0]),
-    (lambda x: x[mx.array([0, 0, 3])].sum(), 6, [2, 0, 0, 1]),
-    (lambda x: mx.checkpoint(lambda y: (y * y).sum())(x), 8, [0, 2, 4, 6]),
-    (lambda x: mx.max(mx.stack([x[3], x[3], x[0]])), 0, None),
-])
+@pytest.mark.parametrize(
+    "f, tangent, cotangent",
+    [
+        (mx.sum, 6, [1, 1, 1, 1]),
+        (mx.prod, 18, [6, 0, 0, 0]),
+        (mx.min, 3, [1, 0, 0, 0]),
+        (mx.max, 0, [0, 0, 0, 1]),
+        (lambda x: (x * x).sum(), 8, [0, 2, 4, 6]),
+        (lambda x: (x[::-1] @ x), 28, [6, 4, 2, 0]),
+        (lambda x: mx.concatenate([x, mx.arange(3)]).sum(), 6, [1, 1, 1, 1]),
+        (lambda x: mx.where(x > 1, x * 3, -x).sum(), -2, [-1, -1, 3, 3]),
+        (lambda x: mx.take(mx.arange(10), x).sum(), 0, [0, 0, 0, 0]),
+        (lambda x: x[mx.array([0, 0, 3])].sum(), 6, [2, 0, 0, 1]),
+        (lambda x: mx.checkpoint(lambda y: (y * y).sum())(x), 8, [0, 2, 4, 6]),
+        (lambda x: mx.max(mx.stack([x[3], x[3], x[0]])), 0, None),
+    ],
+)
 def test_derivatives_of_integer_functions_are_integer_arithmetic(f, tangent, cotangent):
     x, t = mx.arange(4), mx.array([3, 2, 1, 0])
     (y,), (out,) = mx.jvp(f, [x], [t])
@@ -127,8 +159,12 @@ def test_the_tangent_of_a_comparison_has_the_compared_dtype(dtype):
 
 
 def test_the_gradient_through_an_integer_dtype_is_zero():
-    assert mx.grad(lambda x: x.astype(mx.int32).astype(mx.float32).sum())(mx.array([1.5, 2.5])).tolist() == [0, 0]
-    g = mx.grad(lambda t: (t[0].astype(mx.int32) * t[1]).astype(mx.float32).sum())([mx.array([1.5, 2.5]), mx.array([3, 4])])
+    assert mx.grad(lambda x: x.astype(mx.int32).astype(mx.float32).sum())(
+        mx.array([1.5, 2.5])
+    ).tolist() == [0, 0]
+    g = mx.grad(lambda t: (t[0].astype(mx.int32) * t[1]).astype(mx.float32).sum())(
+        [mx.array([1.5, 2.5]), mx.array([3, 4])]
+    )
     assert g[0].tolist() == [0, 0] and g[1].tolist() == [1, 2]
     (y,), (t,) = mx.jvp(lambda x: x.astype(mx.int32), [mx.array([1.5])], [mx.array([1.0])])
     assert t.tolist() == [0]
@@ -188,7 +224,12 @@ def test_rules_of_a_custom_function_run_only_for_its_arguments():
         return f
 
     assert mx.grad(lambda w: make(w)(mx.array(2.0)))(w).item() == 0 and not ran
-    assert mx.jvp(lambda w: make(w)(mx.array(2.0)), [w], [mx.array(1.0)])[1][0].item() == 0 and not ran
+    assert (
+        mx.jvp(lambda w: make(w)(mx.array(2.0)), [w], [mx.array(1.0)])[1][0].item() == 0 and not ran
+    )
     assert mx.grad(lambda w: make(w)(mx.array(2.0)) + w)(w).item() == 1 and not ran
     assert mx.grad(lambda w: make(w)(w))(w).item() == 100 and ran == ["vjp"]
-    assert mx.jvp(lambda w: make(w)(w), [w], [mx.array(1.0)])[1][0].item() == 100 and ran == ["vjp", "jvp"]
+    assert mx.jvp(lambda w: make(w)(w), [w], [mx.array(1.0)])[1][0].item() == 100 and ran == [
+        "vjp",
+        "jvp",
+    ]

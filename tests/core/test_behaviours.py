@@ -11,10 +11,18 @@ INF, NAN = float("inf"), float("nan")
 # ---- making arrays
 
 
-@pytest.mark.parametrize("make", [
-    lambda: mx.ones((1000,)), lambda: mx.zeros((1, 1000)), lambda: mx.full((1000, 1), 2.0), lambda: mx.arange(1000.0),
-    lambda: mx.arange(1000.0) * 1, lambda: mx.full((), 3.0), lambda: mx.array(3.0),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mx.ones((1000,)),
+        lambda: mx.zeros((1, 1000)),
+        lambda: mx.full((1000, 1), 2.0),
+        lambda: mx.arange(1000.0),
+        lambda: mx.arange(1000.0) * 1,
+        lambda: mx.full((), 3.0),
+        lambda: mx.array(3.0),
+    ],
+)
 def test_broadcasting_takes_no_memory(make):
     a = make()
     before = mx.get_active_memory()
@@ -30,17 +38,29 @@ def test_broadcasting_takes_no_memory(make):
     assert np.array(c, copy=False).strides == expected.strides
 
 
-@pytest.mark.parametrize("arguments", [(0, 3, 0.2), (-1, -20, -1.2), (0.5, 7.9, 1.5), (5.9, 0, -1), (0, 3, 1.0)])
+@pytest.mark.parametrize(
+    "arguments", [(0, 3, 0.2), (-1, -20, -1.2), (0.5, 7.9, 1.5), (5.9, 0, -1), (0, 3, 1.0)]
+)
 def test_arange_of_an_integer_dtype_counts_as_numpy(arguments):
     for dtype in ("int32", "int64", "int8"):
-        np.testing.assert_array_equal(np.array(mx.arange(*arguments, dtype=dtype)), np.arange(*arguments, dtype=dtype))
+        np.testing.assert_array_equal(
+            np.array(mx.arange(*arguments, dtype=dtype)), np.arange(*arguments, dtype=dtype)
+        )
 
 
 def test_arange_with_an_infinite_step_reaches_one_number_at_most():
     assert mx.arange(0, 3, INF).tolist() == [0] and mx.arange(3, 0, -INF).tolist() == [3]
     assert mx.arange(0, 3, -INF).tolist() == [] and mx.arange(3, 3, INF).tolist() == []
     assert mx.arange(2, 3, INF, dtype=mx.int32).tolist() == [2]
-    for arguments in [(INF,), (NAN,), (0, NAN), (0, 1, NAN), (-INF, 1, 1), (INF, 1, 1), (0, INF, INF)]:
+    for arguments in [
+        (INF,),
+        (NAN,),
+        (0, NAN),
+        (0, 1, NAN),
+        (-INF, 1, 1),
+        (INF, 1, 1),
+        (0, INF, INF),
+    ]:
         with pytest.raises(ValueError):
             mx.arange(*arguments)
 
@@ -49,25 +69,42 @@ def test_arange_takes_no_start_by_name_without_a_stop():
     for options in ({"start": 3}, {"start": 1, "step": 2}, {"start": 3, "stop": None}):
         with pytest.raises(TypeError, match="stop"):
             mx.arange(**options)
-    assert mx.arange(stop=3).tolist() == mx.arange(3, None).tolist() == mx.arange(3).tolist() == [0, 1, 2]
+    assert (
+        mx.arange(stop=3).tolist()
+        == mx.arange(3, None).tolist()
+        == mx.arange(3).tolist()
+        == [0, 1, 2]
+    )
     assert mx.arange(start=1, stop=3).tolist() == [1, 2]
 
 
 def test_the_dtype_of_finfo_is_that_of_its_numbers():
-    assert mx.finfo(mx.complex64).dtype == mx.float32 and mx.finfo(mx.complex128).dtype == mx.float64
-    assert mx.finfo(mx.complex64).eps == mx.finfo(mx.float32).eps and mx.finfo(mx.float16).dtype == mx.float16
+    assert (
+        mx.finfo(mx.complex64).dtype == mx.float32 and mx.finfo(mx.complex128).dtype == mx.float64
+    )
+    assert (
+        mx.finfo(mx.complex64).eps == mx.finfo(mx.float32).eps
+        and mx.finfo(mx.float16).dtype == mx.float16
+    )
 
 
 def test_the_version_begins_with_three_integers():
-    assert all(part.isdigit() for part in mx.__version__.split(".")[:3]) and mx.__version__.count(".") >= 2
+    assert (
+        all(part.isdigit() for part in mx.__version__.split(".")[:3])
+        and mx.__version__.count(".") >= 2
+    )
 
 
 # ---- shapes
 
 
 def test_negative_sizes_do_not_broadcast():
-    for call in (lambda: mx.broadcast_to(mx.array(1), (-1,)), lambda: mx.broadcast_to(mx.ones((1,)), (2, -1)),
-                 lambda: mx.broadcast_shapes((1, -1), (1,)), lambda: mx.broadcast_shapes((-1,), (-1,))):
+    for call in (
+        lambda: mx.broadcast_to(mx.array(1), (-1,)),
+        lambda: mx.broadcast_to(mx.ones((1,)), (2, -1)),
+        lambda: mx.broadcast_shapes((1, -1), (1,)),
+        lambda: mx.broadcast_shapes((-1,), (-1,)),
+    ):
         with pytest.raises(ValueError):
             call()
 
@@ -86,13 +123,26 @@ def test_meshgrid_and_unstack_return_tuples():
     assert type(mx.unstack(mx.ones((2, 3)))) is tuple
 
 
-@pytest.mark.parametrize("shift,axis", [
-    ((1, 2), 1), (1, (0, 1)), ((1, 2), (0, 0)), ((1, -1, 2), (1, 1, 0)), ((3,), (0, 1)), (5, None), ((1, 2), None), ((7, -9), (-1, 1)),
-    (-13, 0), ((2**40, 1), (0, 0)),
-])
+@pytest.mark.parametrize(
+    "shift,axis",
+    [
+        ((1, 2), 1),
+        (1, (0, 1)),
+        ((1, 2), (0, 0)),
+        ((1, -1, 2), (1, 1, 0)),
+        ((3,), (0, 1)),
+        (5, None),
+        ((1, 2), None),
+        ((7, -9), (-1, 1)),
+        (-13, 0),
+        ((2**40, 1), (0, 0)),
+    ],
+)
 def test_roll_broadcasts_shifts_against_axes(shift, axis):
     n = np.arange(12).reshape(3, 4)
-    np.testing.assert_array_equal(np.array(mx.roll(mx.array(n), shift, axis)), np.roll(n, shift, axis))
+    np.testing.assert_array_equal(
+        np.array(mx.roll(mx.array(n), shift, axis)), np.roll(n, shift, axis)
+    )
 
 
 def test_roll_refuses_numbers_that_do_not_broadcast():
@@ -121,12 +171,19 @@ def test_vecdot_wants_equal_sizes_along_the_axis():
 
 def test_taking_from_an_empty_axis_fails_at_the_call():
     index = mx.array([0])
-    for call in (lambda: mx.take(mx.zeros((0,)), index), lambda: mx.take(mx.zeros((3, 0)), index, axis=1), lambda: mx.zeros((0,))[index],
-                 lambda: mx.take(mx.zeros((3, 0)), 0, axis=1), lambda: mx.compile(lambda x: mx.take(x, index))(mx.zeros((0,)))):
+    for call in (
+        lambda: mx.take(mx.zeros((0,)), index),
+        lambda: mx.take(mx.zeros((3, 0)), index, axis=1),
+        lambda: mx.zeros((0,))[index],
+        lambda: mx.take(mx.zeros((3, 0)), 0, axis=1),
+        lambda: mx.compile(lambda x: mx.take(x, index))(mx.zeros((0,))),
+    ):
         with pytest.raises(IndexError, match="size 0"):
             call()
     none = mx.array([], dtype=mx.int32)
-    assert mx.take(mx.zeros((0, 3)), none, axis=0).shape == (0, 3) and mx.take(mx.zeros((3, 0)), none, axis=1).shape == (3, 0)
+    assert mx.take(mx.zeros((0, 3)), none, axis=0).shape == (0, 3) and mx.take(
+        mx.zeros((3, 0)), none, axis=1
+    ).shape == (3, 0)
 
 
 @pytest.mark.parametrize("indices", [mx.float32, mx.int8, mx.bool_])
@@ -150,9 +207,15 @@ def test_logaddexp_of_complex_numbers():
     got = np.array(mx.logaddexp(mx.array(a), mx.array(b)))
     keep = np.abs(np.exp(expected)) > 0.05 * np.abs(np.exp(a.astype(np.complex128)))
     # the argument of a sum is known up to a turn
-    np.testing.assert_allclose(np.exp(got.astype(np.complex128))[keep], np.exp(expected)[keep], rtol=3e-5)
+    np.testing.assert_allclose(
+        np.exp(got.astype(np.complex128))[keep], np.exp(expected)[keep], rtol=3e-5
+    )
     low = mx.array([complex(-INF, 0)])
-    assert mx.logaddexp(low, mx.array([0.5 - 1j])).item() == 0.5 - 1j == mx.logaddexp(mx.array([0.5 - 1j]), low).item()
+    assert (
+        mx.logaddexp(low, mx.array([0.5 - 1j])).item()
+        == 0.5 - 1j
+        == mx.logaddexp(mx.array([0.5 - 1j]), low).item()
+    )
     assert mx.logaddexp(low, low).item() == complex(-INF, 0)
     big = mx.array([1000 + 1j])
     assert mx.logaddexp(big, big).item() == pytest.approx(complex(1000.6931, 1), rel=1e-6)
@@ -194,19 +257,41 @@ def test_the_first_values_are_used_and_a_mask_without_true_takes_none():
         for n in (4, 6):
             x, v = np.zeros(4, np.float32), np.arange(1, 1 + n, dtype=np.float32)
             for f in (write, mx.compile(write)):
-                np.testing.assert_array_equal(np.array(f(mx.array(x), mx.array(mask), mx.array(v))), expected_write(x, mask, v))
+                np.testing.assert_array_equal(
+                    np.array(f(mx.array(x), mx.array(mask), mx.array(v))),
+                    expected_write(x, mask, v),
+                )
     assert write(mx.zeros(4), mx.array([False] * 4), mx.array([])).tolist() == [0] * 4
 
 
-@pytest.mark.parametrize("axes", [(0, 0, 0), (0, None, None), (None, 0, None), (None, None, 0), (0, 0, None), (None, 0, 0), (0, None, 0)])
+@pytest.mark.parametrize(
+    "axes",
+    [
+        (0, 0, 0),
+        (0, None, None),
+        (None, 0, None),
+        (None, None, 0),
+        (0, 0, None),
+        (None, 0, 0),
+        (0, None, 0),
+    ],
+)
 def test_masks_write_arrays_inside_vmap_in_any_mix(axes):
     rng = np.random.default_rng(5)
-    x, m, v = rng.normal(size=(3, 4)).astype(np.float32), MASKS, rng.normal(size=(3, 5)).astype(np.float32)
+    x, m, v = (
+        rng.normal(size=(3, 4)).astype(np.float32),
+        MASKS,
+        rng.normal(size=(3, 5)).astype(np.float32),
+    )
     given = [a if axis == 0 else a[0] for a, axis in zip((x, m, v), axes)]
     lanes = [[a[i] if axis == 0 else a for a, axis in zip(given, axes)] for i in range(3)]
     expected = np.stack([expected_write(*lane) for lane in lanes])
     arrays = [mx.array(a) for a in given]
-    for f in (mx.vmap(write, in_axes=axes), mx.compile(mx.vmap(write, in_axes=axes)), mx.vmap(mx.compile(write), in_axes=axes)):
+    for f in (
+        mx.vmap(write, in_axes=axes),
+        mx.compile(mx.vmap(write, in_axes=axes)),
+        mx.vmap(mx.compile(write), in_axes=axes),
+    ):
         np.testing.assert_array_equal(np.array(f(*arrays)), expected)
     nested = mx.vmap(mx.vmap(write, in_axes=axes))(*[mx.stack([a, a]) for a in arrays])
     np.testing.assert_array_equal(np.array(nested), np.stack([expected, expected]))
@@ -217,7 +302,9 @@ def test_masks_over_leading_axes_write_rows_inside_vmap():
     x, v = np.zeros((2, 3, 2), np.float32), rng.normal(size=(2, 3, 2)).astype(np.float32)
     m = np.array([[True, False, True], [False, True, False]])
     out = mx.vmap(write)(mx.array(x), mx.array(m), mx.array(v))
-    np.testing.assert_array_equal(np.array(out), np.stack([expected_write(*lane) for lane in zip(x, m, v)]))
+    np.testing.assert_array_equal(
+        np.array(out), np.stack([expected_write(*lane) for lane in zip(x, m, v)])
+    )
 
 
 def test_gradients_of_what_a_mask_wrote():
@@ -256,7 +343,14 @@ def test_updates_by_a_mask_work_in_traces(how):
 # ---- memory and background work
 
 
-@pytest.mark.parametrize("make", [lambda: mx.zeros((1000, 1000)), lambda: mx.ones((1000, 1000)), lambda: mx.full((1000, 1000), 2.5)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mx.zeros((1000, 1000)),
+        lambda: mx.ones((1000, 1000)),
+        lambda: mx.full((1000, 1000), 2.5),
+    ],
+)
 def test_the_memory_of_an_evaluated_constant_is_reused(make):
     before = mx.get_active_memory()
     x = make()
@@ -326,11 +420,24 @@ def test_loc_and_scale_are_what_one_would_write(dtype, name):
 # ---- printing
 
 
-@pytest.mark.parametrize("precision,number,text", [
-    (4, 1.123456789, "1.1235"), (2, 1.123456789, "1.12"), (2, 0.9, "0.90"), (4, 1e10, "10000000000.0000"), (0, -0.5, "-0"),
-    (3, NAN, "nan"), (3, -INF, "-inf"), (2, 3, "3"), (2, 1.5 - 2j, "1.50-2.00j"), (1, 1e-10, "0.0"), (-1, 1 / 3, "0.333333"),
-    (-1, 1e10, "1e+10"), (2, True, "True"),
-])
+@pytest.mark.parametrize(
+    "precision,number,text",
+    [
+        (4, 1.123456789, "1.1235"),
+        (2, 1.123456789, "1.12"),
+        (2, 0.9, "0.90"),
+        (4, 1e10, "10000000000.0000"),
+        (0, -0.5, "-0"),
+        (3, NAN, "nan"),
+        (3, -INF, "-inf"),
+        (2, 3, "3"),
+        (2, 1.5 - 2j, "1.50-2.00j"),
+        (1, 1e-10, "0.0"),
+        (-1, 1 / 3, "0.333333"),
+        (-1, 1e10, "1e+10"),
+        (2, True, "True"),
+    ],
+)
 def test_precision_is_the_number_of_digits_after_the_point(precision, number, text):
     with mx.printoptions(precision=precision):
         assert str(mx.array(number)).startswith(f"array({text}, ")

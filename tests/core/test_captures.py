@@ -1,4 +1,5 @@
-"""What functions reach besides their arguments: state, captured arrays, other threads' arrays, rules."""
+"""What functions reach besides their arguments: state, captured arrays, other threads' arrays,
+rules."""
 
 import gc
 import threading

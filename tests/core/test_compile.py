@@ -85,7 +85,9 @@ def test_random_numbers_differ_from_call_to_call():
     a, b = draw().tolist(), draw().tolist()
     mx.random.seed(4)
     assert a != b and [mx.random.uniform(shape=(3,)).tolist() for _ in range(2)] == [a, b]
-    captured = mx.compile(lambda: mx.random.normal(()), inputs=mx.random.state, outputs=mx.random.state)
+    captured = mx.compile(
+        lambda: mx.random.normal(()), inputs=mx.random.state, outputs=mx.random.state
+    )
     mx.random.seed(4)
     first = captured().item()
     mx.random.seed(4)
@@ -213,7 +215,9 @@ def test_results_die_without_the_garbage_collector():
 def test_dynamic_arguments_are_traced_once():
     f = counted(lambda x, n, scale=1.0: x * n * scale)
     c = mx.compile(f, dynamic=(1, "scale"))
-    assert c(mx.ones(2), 3, scale=2.0).tolist() == [6, 6] and c(mx.ones(2), 4, scale=0.5).tolist() == [2, 2]
+    assert c(mx.ones(2), 3, scale=2.0).tolist() == [6, 6] and c(
+        mx.ones(2), 4, scale=0.5
+    ).tolist() == [2, 2]
     assert len(f.calls) == 1
     c = mx.compile(f, dynamic=1)
     c(mx.ones(2), 3)
@@ -252,7 +256,9 @@ def test_the_plan_shows_the_graph_before_and_after():
     assert plan.before.count("exp") == 2 and "cos" in plan.before and "sin" in plan.before
     assert plan.after.count("exp") == 1 and "cos" not in plan.after and "sin" not in plan.after
     assert any("sum" in step.ops for step in plan.evaluation.steps)
-    assert "recorded: 11 ops" in str(plan) and "replayed: 5 ops (1 dead, 1 merged, 2 folded)" in str(plan)
+    assert "recorded: 11 ops" in str(
+        plan
+    ) and "replayed: 5 ops (1 dead, 1 merged, 2 folded)" in str(plan)
     assert f.cache_info()[0] == 0
 
 
@@ -309,7 +315,12 @@ def test_results_of_every_kind_of_tree():
     for _ in range(2):
         out = f(mx.array(1.0))
         assert out["t"][0].item() == 1 and out["t"][1][0].item() == 2 and out["t"][1][1] is None
-        assert isinstance(out["p"], Pair) and out["p"].a.item() == 2 and out["p"].b == "s" and out["c"] == 3.5
+        assert (
+            isinstance(out["p"], Pair)
+            and out["p"].a.item() == 2
+            and out["p"].b == "s"
+            and out["c"] == 3.5
+        )
     out["t"][1].append(1)
     assert len(f(mx.array(1.0))["t"][1]) == 2
 
@@ -317,7 +328,9 @@ def test_results_of_every_kind_of_tree():
 def test_constants_of_different_types_have_traces_of_their_own():
     f = mx.compile(lambda x, k: x * k)
     x = mx.array(3)
-    assert f(x, 2).dtype == mx.int32 and f(x, 2.0).dtype == mx.float32 and f(x, True).dtype == mx.int32
+    assert (
+        f(x, 2).dtype == mx.int32 and f(x, 2.0).dtype == mx.float32 and f(x, True).dtype == mx.int32
+    )
     assert f(x, -0.0).item() == 0 and f(x, 0.0).item() == 0
     assert f.cache_info()[0] == 5
     assert mx.compile(lambda x, k: x)(x, 1 << 100).item() == 3
@@ -372,9 +385,18 @@ def test_dynamic_arguments_are_known_by_name_and_by_position():
         f = counted(lambda x, s: x * s)
         scaled = mx.compile(lambda x, s: f(x, s), dynamic=dynamic)
         a = mx.ones(2)
-        assert scaled(a, 2.0).tolist() == [2, 2] and scaled(a, 3.0).tolist() == [3, 3] and scaled(a, s=4.0).tolist() == [4, 4]
+        assert (
+            scaled(a, 2.0).tolist() == [2, 2]
+            and scaled(a, 3.0).tolist() == [3, 3]
+            and scaled(a, s=4.0).tolist() == [4, 4]
+        )
         assert scaled(a, s=5.0).tolist() == [5, 5] and len(f.calls) == 2
     for dynamic in ("t", 2, -1, ("s", "t")):
         with pytest.raises(ValueError, match="dynamic"):
             mx.compile(lambda x, s: x * s, dynamic=dynamic)
-    assert mx.compile(lambda *args, **kwargs: args[1] * kwargs["k"], dynamic=(1, "k"))(mx.ones(1), 2.0, k=3.0).item() == 6
+    assert (
+        mx.compile(lambda *args, **kwargs: args[1] * kwargs["k"], dynamic=(1, "k"))(
+            mx.ones(1), 2.0, k=3.0
+        ).item()
+        == 6
+    )

@@ -5,15 +5,54 @@ import pytest
 
 import lazulite.core as mx
 
-VALUES = [0.0, -0.0, 1.9, -1.9, -1.0, -300.7, 255.5, 256.0, 70000.0, 3e9, -3e9, 5e9, 1e19, 1.8446744073709552e19, -1e19, 1e300, -1e300, float("nan"), float("inf"), -float("inf"), 2.0**31,
-          2.0**63, -(2.0**63), 1e-9, 65504.0, 65520.0]
+VALUES = [
+    0.0,
+    -0.0,
+    1.9,
+    -1.9,
+    -1.0,
+    -300.7,
+    255.5,
+    256.0,
+    70000.0,
+    3e9,
+    -3e9,
+    5e9,
+    1e19,
+    1.8446744073709552e19,
+    -1e19,
+    1e300,
+    -1e300,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    2.0**31,
+    2.0**63,
+    -(2.0**63),
+    1e-9,
+    65504.0,
+    65520.0,
+]
 FLOATS = [mx.float16, mx.bfloat16, mx.float32, mx.float64, mx.complex64, mx.complex128]
-ALL = FLOATS + [mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64]
+ALL = FLOATS + [
+    mx.bool_,
+    mx.uint8,
+    mx.uint16,
+    mx.uint32,
+    mx.uint64,
+    mx.int8,
+    mx.int16,
+    mx.int32,
+    mx.int64,
+]
 
 
 def same(a, b):
     assert a.dtype == b.dtype
-    np.testing.assert_array_equal(np.array(a.astype(mx.float32) if a.dtype == mx.bfloat16 else a), np.array(b.astype(mx.float32) if b.dtype == mx.bfloat16 else b))
+    np.testing.assert_array_equal(
+        np.array(a.astype(mx.float32) if a.dtype == mx.bfloat16 else a),
+        np.array(b.astype(mx.float32) if b.dtype == mx.bfloat16 else b),
+    )
 
 
 @pytest.mark.parametrize("source", FLOATS, ids=repr)
@@ -63,7 +102,16 @@ def test_integer_constants_are_cast_as_arrays(source, target):
 
 
 def test_python_values_that_do_not_fit_are_refused_by_array():
-    for value, dtype in ((3e9, mx.int32), (-1.0, mx.uint8), (300.7, mx.uint8), (float("nan"), mx.int32), (float("inf"), mx.int64), (2.0**63, mx.int64), (2.0**64, mx.uint64), (300, mx.int8)):
+    for value, dtype in (
+        (3e9, mx.int32),
+        (-1.0, mx.uint8),
+        (300.7, mx.uint8),
+        (float("nan"), mx.int32),
+        (float("inf"), mx.int64),
+        (2.0**63, mx.int64),
+        (2.0**64, mx.uint64),
+        (300, mx.int8),
+    ):
         for given in (value, [value], [[value, 0]], (1, value)):
             with pytest.raises(OverflowError):
                 mx.array(given, dtype)

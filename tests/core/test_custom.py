@@ -31,7 +31,9 @@ def test_the_rule_is_used_by_gradients():
     assert gx.tolist() == [20, 30] and gy.tolist() == [50, 100]
     outputs, (gx, gy) = mx.vjp(f, [X, Y], [mx.ones(2)])
     assert gx.tolist() == [20, 30] and outputs[0].tolist() == f(X, Y).tolist()
-    assert mx.grad(lambda x: (f(x, Y) * x).sum())(X).tolist() == pytest.approx([0.5 * 20 + np.sin(0.5) * 2, 30 + np.sin(1) * 3], rel=1e-6)
+    assert mx.grad(lambda x: (f(x, Y) * x).sum())(X).tolist() == pytest.approx(
+        [0.5 * 20 + np.sin(0.5) * 2, 30 + np.sin(1) * 3], rel=1e-6
+    )
 
 
 def test_without_a_rule_the_ops_inside_give_it():
@@ -52,7 +54,10 @@ def test_the_rule_survives_other_transforms():
     assert mx.compile(mx.grad(lambda x: f(x, Y).sum()))(X).tolist() == [20, 30]
     assert mx.grad(mx.compile(lambda x: f(x, Y).sum()))(X).tolist() == [20, 30]
     # 10 y x is linear in x here: the second derivative is that of the rule.
-    assert mx.grad(lambda x: (mx.grad(lambda x: f(x, Y).sum())(x) * x).sum())(X).tolist() == [20, 30]
+    assert mx.grad(lambda x: (mx.grad(lambda x: f(x, Y).sum())(x) * x).sum())(X).tolist() == [
+        20,
+        30,
+    ]
     assert mx.checkpoint(lambda x: f(x, Y).sum())(X).item() == f(X, Y).sum().item()
     assert mx.grad(mx.checkpoint(lambda x: f(x, Y).sum()))(X).tolist() == [20, 30]
 
@@ -180,7 +185,9 @@ def test_linearize_gives_the_value_and_a_derivative_that_is_reused():
     for k in (0.5, 1.0, -3.0):
         tx, ts = mx.array([k, 1.0, k]), mx.array(k)
         expected = mx.jvp(lambda a, s: f(a, {"s": s})["y"], [x, p["s"]], [tx, ts])[1][0]
-        np.testing.assert_allclose(np.array(derivative(tx, {"s": ts})["y"]), np.array(expected), rtol=1e-6)
+        np.testing.assert_allclose(
+            np.array(derivative(tx, {"s": ts})["y"]), np.array(expected), rtol=1e-6
+        )
     assert len(ran) == 3  # by jvp alone
     mx.eval(derivative(x, p))
     assert "tanh" not in {op for step in mx.plan(derivative(x, p)).steps for op in step.ops}

@@ -106,7 +106,9 @@ def test_an_update_that_reads_its_own_base(form, key, size):
         key = "indices"
     base = np.random.default_rng(1).permutation(size).astype(np.int32)
     for alias, value in ALIASES.items():
-        update = FORMS[form](copied(KEYS[key]) if key in ("indices", "itself") else KEYS[key], copied(value))
+        update = FORMS[form](
+            copied(KEYS[key]) if key in ("indices", "itself") else KEYS[key], copied(value)
+        )
         expected = update(base.copy(), np)
         for name, result in variants(update, base):
             got = np.array(result())
@@ -197,7 +199,11 @@ def test_groups_that_write_over_an_operand_they_read_often():
 
 
 def test_an_update_still_works_in_place():
-    for change in (lambda x: x.at[3].add(1.0), lambda x: x.at[mx.array([1, 2])].add(2.0), lambda x: x * x + x):
+    for change in (
+        lambda x: x.at[3].add(1.0),
+        lambda x: x.at[mx.array([1, 2])].add(2.0),
+        lambda x: x * x + x,
+    ):
         x = mx.zeros((250_000,)) + 1
         mx.eval(x)
         start = mx.get_active_memory()
@@ -264,7 +270,12 @@ print(steps, more >= 400_000, digest)
 
 def test_fusing_and_donating_can_be_switched_off_and_change_no_bit():
     def run(**switches):
-        out = subprocess.run([sys.executable, "-c", PROGRAM], env={**os.environ, **switches}, capture_output=True, text=True)
+        out = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, **switches},
+            capture_output=True,
+            text=True,
+        )
         assert out.returncode == 0, out.stderr
         steps, copied_, digest = out.stdout.split()
         return int(steps), copied_ == "True", digest

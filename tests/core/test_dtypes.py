@@ -8,11 +8,40 @@ import pytest
 
 import lazulite.core as mx
 
-NAMES = ["bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "bfloat16",
-         "float32", "float64", "complex64", "complex128"]
-SHORT = {"b": "bool_", "u8": "uint8", "u16": "uint16", "u32": "uint32", "u64": "uint64", "i8": "int8", "i16": "int16",
-         "i32": "int32", "i64": "int64", "f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64",
-         "c64": "complex64", "c128": "complex128"}
+NAMES = [
+    "bool_",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
+SHORT = {
+    "b": "bool_",
+    "u8": "uint8",
+    "u16": "uint16",
+    "u32": "uint32",
+    "u64": "uint64",
+    "i8": "int8",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f32": "float32",
+    "f64": "float64",
+    "c64": "complex64",
+    "c128": "complex128",
+}
 # Upper triangle, row by row, without complex128.
 TABLE = """
 b u8 u16 u32 u64 i8 i16 i32 i64 f16 bf16 f32 f64 c64
@@ -80,11 +109,20 @@ def test_numbers_are_exact():
     assert (mx.array([1], mx.uint64) * (2**64 - 1)).item() == 2**64 - 1
 
 
-@pytest.mark.parametrize("make", [
-    lambda: mx.array([1], mx.uint8) + 300, lambda: mx.array([1], mx.uint8) - (-1) + (-1), lambda: mx.array([1], mx.uint64) + -1,
-    lambda: mx.array([1], mx.int32) * 2**40, lambda: mx.array(2**64), lambda: mx.array([1, 2**70]), lambda: mx.array(300, mx.int8),
-    lambda: mx.array(float("nan"), mx.int32), lambda: mx.full((2,), 2**40, mx.int32),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mx.array([1], mx.uint8) + 300,
+        lambda: mx.array([1], mx.uint8) - (-1) + (-1),
+        lambda: mx.array([1], mx.uint64) + -1,
+        lambda: mx.array([1], mx.int32) * 2**40,
+        lambda: mx.array(2**64),
+        lambda: mx.array([1, 2**70]),
+        lambda: mx.array(300, mx.int8),
+        lambda: mx.array(float("nan"), mx.int32),
+        lambda: mx.full((2,), 2**40, mx.int32),
+    ],
+)
 def test_a_number_that_does_not_fit_raises(make):
     with pytest.raises(OverflowError):
         make()
@@ -107,25 +145,61 @@ def test_large_numbers_become_infinite_in_floats():
 
 
 def test_making_arrays():
-    for value, dtype in [(True, "b"), (1, "i32"), (1.0, "f32"), (1j, "c64"), (2**31, "i64"), ([2**40], "i64"), (2**63, "u64"),
-                         ([1, 2.0], "f32"), ([1, True], "i32"), ([1.5, 1j], "c64"), ([2**31, 1.0], "f32"), ([], "f32"), ([[]], "f32"),
-                         (np.float64(1), "f32"), (np.int64(1), "i64"), (np.float32(1), "f32"), (np.zeros(2), "f32"), (np.zeros(2, complex), "c64"),
-                         (np.zeros(2, np.int64), "i64"), (np.zeros(2, np.float16), "f16"), (b"ab", "u8"), (bytearray(b"ab"), "u8"),
-                         (range(3), "i32"), ([np.uint8(1)], "u8"), ([np.zeros(2), mx.ones(2)], "f32")]:
+    for value, dtype in [
+        (True, "b"),
+        (1, "i32"),
+        (1.0, "f32"),
+        (1j, "c64"),
+        (2**31, "i64"),
+        ([2**40], "i64"),
+        (2**63, "u64"),
+        ([1, 2.0], "f32"),
+        ([1, True], "i32"),
+        ([1.5, 1j], "c64"),
+        ([2**31, 1.0], "f32"),
+        ([], "f32"),
+        ([[]], "f32"),
+        (np.float64(1), "f32"),
+        (np.int64(1), "i64"),
+        (np.float32(1), "f32"),
+        (np.zeros(2), "f32"),
+        (np.zeros(2, complex), "c64"),
+        (np.zeros(2, np.int64), "i64"),
+        (np.zeros(2, np.float16), "f16"),
+        (b"ab", "u8"),
+        (bytearray(b"ab"), "u8"),
+        (range(3), "i32"),
+        ([np.uint8(1)], "u8"),
+        ([np.zeros(2), mx.ones(2)], "f32"),
+    ]:
         assert mx.array(value).dtype == d(dtype), value
     assert mx.array([[]]).shape == (1, 0)
     assert mx.array(np.arange(3, dtype=">i4")).tolist() == [0, 1, 2]
     assert mx.array(np.arange(6)[::-2]).tolist() == [5, 3, 1]
-    assert mx.array([[1, 2], mx.array([3, 4]), np.array([5, 6])]).tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert mx.array([[1, 2], mx.array([3, 4]), np.array([5, 6])]).tolist() == [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+    ]
     one = mx.array(np.array([0.1]), mx.float64)
     assert one.item() == 0.1 and one.dtype == mx.float64
     assert mx.array([mx.array(1.0, mx.float16), mx.array(2, mx.int32)]).dtype == mx.float16
     assert mx.array(mx.array([1.9]), mx.int32).item() == 1
 
 
-@pytest.mark.parametrize("bad, error", [([[1, 2], [3]], ValueError), ("text", ValueError), (None, TypeError), ({}, ValueError),
-                                        (["a"], ValueError), (np.array(["a"]), TypeError), (np.array([object()]), TypeError),
-                                        ([[1], 2], ValueError)])
+@pytest.mark.parametrize(
+    "bad, error",
+    [
+        ([[1, 2], [3]], ValueError),
+        ("text", ValueError),
+        (None, TypeError),
+        ({}, ValueError),
+        (["a"], ValueError),
+        (np.array(["a"]), TypeError),
+        (np.array([object()]), TypeError),
+        ([[1], 2], ValueError),
+    ],
+)
 def test_what_no_array_can_be_made_of(bad, error):
     with pytest.raises(error, match="array"):
         mx.array(bad)
@@ -138,15 +212,27 @@ def test_dtype_objects():
     for name in NAMES:
         t = d(name)
         assert pickle.loads(pickle.dumps(t)) is t and copy.deepcopy(t) is t
-    for given, wanted in [("float32", "f32"), (float, "f32"), (int, "i32"), (bool, "b"), (np.float16, "f16"), (np.dtype("int8"), "i8")]:
+    for given, wanted in [
+        ("float32", "f32"),
+        (float, "f32"),
+        (int, "i32"),
+        (bool, "b"),
+        (np.float16, "f16"),
+        (np.dtype("int8"), "i8"),
+    ]:
         assert mx.zeros(1, given).dtype == d(wanted)
     with pytest.raises(TypeError):
         mx.zeros(1, "float3")
 
 
 def test_categories():
-    for name, inside in [("float16", ["floating", "inexact", "number", "generic"]), ("complex64", ["complexfloating", "inexact", "number"]),
-                         ("int8", ["signedinteger", "integer", "number"]), ("uint8", ["unsignedinteger", "integer"]), ("bool_", ["generic"])]:
+    for name, inside in [
+        ("float16", ["floating", "inexact", "number", "generic"]),
+        ("complex64", ["complexfloating", "inexact", "number"]),
+        ("int8", ["signedinteger", "integer", "number"]),
+        ("uint8", ["unsignedinteger", "integer"]),
+        ("bool_", ["generic"]),
+    ]:
         for category in ["floating", "complexfloating", "signedinteger", "unsignedinteger"]:
             assert mx.issubdtype(d(name), getattr(mx, category)) == (category in inside)
         for category in inside:
@@ -160,10 +246,18 @@ def test_limits():
     for name in ["float16", "float32", "float64"]:
         ours, theirs = mx.finfo(d(name)), np.finfo(name)
         assert (ours.min, ours.max, ours.eps, ours.smallest_normal, ours.bits) == (
-            float(theirs.min), float(theirs.max), float(theirs.eps), float(theirs.smallest_normal), theirs.bits)
+            float(theirs.min),
+            float(theirs.max),
+            float(theirs.eps),
+            float(theirs.smallest_normal),
+            theirs.bits,
+        )
         assert ours.dtype == d(name)
     for name in ["uint8", "uint64", "int8", "int64", "int32"]:
-        assert (mx.iinfo(d(name)).min, mx.iinfo(d(name)).max) == (np.iinfo(name).min, np.iinfo(name).max)
+        assert (mx.iinfo(d(name)).min, mx.iinfo(d(name)).max) == (
+            np.iinfo(name).min,
+            np.iinfo(name).max,
+        )
     assert mx.finfo(mx.bfloat16).eps == 2.0**-7
     with pytest.raises(ValueError):
         mx.finfo(mx.int32)

@@ -17,19 +17,44 @@ with warnings.catch_warnings(record=True) as caught:
 print("|".join(str(w.message) for w in caught))
 """
 BAD = {
-    "LAZULITE_ISA": ["foo", "AVX2 ", "amx512", "1", "\\udcff"], "LAZULITE_NUM_THREADS": ["x", "0", "-3", "1e3", "99999999999999999999", "2 "],
-    "LAZULITE_OPENBLAS": ["/does/not/exist.so", "/etc/passwd"], "LAZULITE_BFS_MAX_WIDTH": ["wide", "-1", "2.5"], "MLX_BFS_MAX_WIDTH": ["?"],
-    "LAZULITE_DISABLE_COMPILE": ["maybe", "2"], "MLX_DISABLE_COMPILE": ["nope"], "LAZULITE_COMPILE_CACHE_SIZE": ["many", "0", "-1"], "LAZULITE_DEBUG_VMAP": ["y?"],
-    "LAZULITE_FUSE": ["perhaps"], "LAZULITE_DONATE": ["3"],
+    "LAZULITE_ISA": ["foo", "AVX2 ", "amx512", "1", "\\udcff"],
+    "LAZULITE_NUM_THREADS": ["x", "0", "-3", "1e3", "99999999999999999999", "2 "],
+    "LAZULITE_OPENBLAS": ["/does/not/exist.so", "/etc/passwd"],
+    "LAZULITE_BFS_MAX_WIDTH": ["wide", "-1", "2.5"],
+    "MLX_BFS_MAX_WIDTH": ["?"],
+    "LAZULITE_DISABLE_COMPILE": ["maybe", "2"],
+    "MLX_DISABLE_COMPILE": ["nope"],
+    "LAZULITE_COMPILE_CACHE_SIZE": ["many", "0", "-1"],
+    "LAZULITE_DEBUG_VMAP": ["y?"],
+    "LAZULITE_FUSE": ["perhaps"],
+    "LAZULITE_DONATE": ["3"],
     "LAZULITE_PENDING_LIMIT": ["all", "-1"],
 }
-GOOD = {"LAZULITE_ISA": "generic", "LAZULITE_NUM_THREADS": "3", "LAZULITE_OPENBLAS": "none", "LAZULITE_BFS_MAX_WIDTH": "100", "MLX_BFS_MAX_WIDTH": "0", "LAZULITE_DISABLE_COMPILE": "Yes",
-        "MLX_DISABLE_COMPILE": "false", "LAZULITE_COMPILE_CACHE_SIZE": "8", "LAZULITE_DEBUG_VMAP": "on", "LAZULITE_FUSE": "0", "LAZULITE_DONATE": "OFF", "LAZULITE_PENDING_LIMIT": "100"}
+GOOD = {
+    "LAZULITE_ISA": "generic",
+    "LAZULITE_NUM_THREADS": "3",
+    "LAZULITE_OPENBLAS": "none",
+    "LAZULITE_BFS_MAX_WIDTH": "100",
+    "MLX_BFS_MAX_WIDTH": "0",
+    "LAZULITE_DISABLE_COMPILE": "Yes",
+    "MLX_DISABLE_COMPILE": "false",
+    "LAZULITE_COMPILE_CACHE_SIZE": "8",
+    "LAZULITE_DEBUG_VMAP": "on",
+    "LAZULITE_FUSE": "0",
+    "LAZULITE_DONATE": "OFF",
+    "LAZULITE_PENDING_LIMIT": "100",
+}
 
 
 def run(**environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("LAZULITE_", "MLX_"))}
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120, env={**clean, **environment})
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**clean, **environment},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.strip().split("|") if done.stdout.strip() else []
 
@@ -56,6 +81,16 @@ def test_all_bad_values_at_once():
 
 def test_every_variable_of_the_page_about_building_is_checked():
     page = (Path(__file__).parents[2] / "docs" / "building.md").read_text()
-    named = {word.strip("`, ") for line in page.splitlines() if line.startswith("| `LAZULITE_") for word in line.split("|")[1].split(",")}
-    environment = {n for n in named if n not in ("LAZULITE_PYTHON", "LAZULITE_TESTS", "LAZULITE_WERROR", "LAZULITE_EXTENSION_DIR")}
+    named = {
+        word.strip("`, ")
+        for line in page.splitlines()
+        if line.startswith("| `LAZULITE_")
+        for word in line.split("|")[1].split(",")
+    }
+    environment = {
+        n
+        for n in named
+        if n
+        not in ("LAZULITE_PYTHON", "LAZULITE_TESTS", "LAZULITE_WERROR", "LAZULITE_EXTENSION_DIR")
+    }
     assert environment == set(BAD)

@@ -73,7 +73,11 @@ def test_the_plan_prints():
     plan = mx.plan([mx.exp(a + 1).sum()])
     text = str(plan)
     assert "fused {add exp*}" in text and "sum" in text and text.index("exp") < text.index("sum")
-    assert [s.fused for s in plan.steps] == [True, False] and len(plan) == 2 and plan.steps[0].results == ["float32(2,)"]
+    assert (
+        [s.fused for s in plan.steps] == [True, False]
+        and len(plan) == 2
+        and plan.steps[0].results == ["float32(2,)"]
+    )
     assert len(mx.plan(a)) == 0
 
 
@@ -88,7 +92,12 @@ def test_the_graph_can_be_seen(tmp_path, capsys):
     path = tmp_path / "graph.dot"
     mx.export_to_dot(path, y)
     dot = path.read_text()
-    assert dot.startswith("digraph {") and dot.count("{") == dot.count("}") and "cluster_0" in dot and "A -> t" in dot
+    assert (
+        dot.startswith("digraph {")
+        and dot.count("{") == dot.count("}")
+        and "cluster_0" in dot
+        and "A -> t" in dot
+    )
     mx.eval(y)
     mx.print_graph(y)
     assert capsys.readouterr().out == ""
@@ -113,7 +122,11 @@ def test_the_width_limits_the_order():
     assert names(0) == ["arange", "sum"] * 30
     assert names(1000) == ["arange"] * 30 + ["sum"] * 30
     narrow = names(4)
-    assert sorted(narrow) == sorted(names(0)) and narrow[:4] == ["arange"] * 4 and narrow[-2:] == ["arange", "sum"]
+    assert (
+        sorted(narrow) == sorted(names(0))
+        and narrow[:4] == ["arange"] * 4
+        and narrow[-2:] == ["arange", "sum"]
+    )
     peaks = [mx.plan(arrays, width=w).peak_bytes for w in (0, 4, 1000)]
     assert peaks[0] < peaks[1] < peaks[2]
     code = "import lazulite.core as mx; print(len(mx.plan([mx.arange(9).sum() + k for k in range(9)]).steps), [s.ops[0] for s in mx.plan([mx.arange(9).sum() for k in range(3)]).steps])"
@@ -137,17 +150,31 @@ def test_readers_come_before_updaters():
 
 
 def test_streams_and_devices():
-    assert mx.cpu == mx.Device(mx.cpu) == mx.default_device() and repr(mx.Device(mx.cpu)) == "Device(cpu, 0)"
+    assert (
+        mx.cpu == mx.Device(mx.cpu) == mx.default_device()
+        and repr(mx.Device(mx.cpu)) == "Device(cpu, 0)"
+    )
     s = mx.new_stream(mx.cpu)
-    assert s != mx.default_stream(mx.cpu) and s.device == mx.cpu and repr(mx.default_stream(mx.cpu)) == "Stream(Device(cpu, 0), 0)"
+    assert (
+        s != mx.default_stream(mx.cpu)
+        and s.device == mx.cpu
+        and repr(mx.default_stream(mx.cpu)) == "Stream(Device(cpu, 0), 0)"
+    )
     with mx.stream(s) as nothing:
         assert nothing is None
         a = mx.ones(2) + 1
     for stream in (s, mx.cpu, mx.Device(mx.cpu), None):
         assert mx.add(a, 1, stream=stream).tolist() == [3, 3]
     mx.synchronize(s)
-    assert not mx.is_available(mx.gpu) and mx.device_count(mx.gpu) == 0 and mx.Device(mx.gpu) == mx.gpu
-    for f in (lambda: mx.add(a, a, stream=mx.gpu), lambda: mx.new_stream(mx.gpu), lambda: mx.set_default_device(mx.gpu), lambda: mx.stream(mx.gpu)):
+    assert (
+        not mx.is_available(mx.gpu) and mx.device_count(mx.gpu) == 0 and mx.Device(mx.gpu) == mx.gpu
+    )
+    for f in (
+        lambda: mx.add(a, a, stream=mx.gpu),
+        lambda: mx.new_stream(mx.gpu),
+        lambda: mx.set_default_device(mx.gpu),
+        lambda: mx.stream(mx.gpu),
+    ):
         with pytest.raises(ValueError, match="gpu"):
             f()
     with pytest.raises(TypeError):
@@ -234,7 +261,13 @@ def test_threads_get_the_error_too():
 
 
 def run_python(code, timeout=120, **environment):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )
 
 
 def test_import_is_light():
@@ -260,7 +293,11 @@ print("done")
 
 
 def test_the_number_of_threads_and_isa_come_from_the_environment():
-    out = run_python("import lazulite.core as mx; print(mx.num_threads(), mx.device_info()['architecture'])", LAZULITE_NUM_THREADS="3", LAZULITE_ISA="generic")
+    out = run_python(
+        "import lazulite.core as mx; print(mx.num_threads(), mx.device_info()['architecture'])",
+        LAZULITE_NUM_THREADS="3",
+        LAZULITE_ISA="generic",
+    )
     assert out.stdout.split() == ["3", "generic"], out.stderr
     with pytest.raises(ValueError):
         mx.set_num_threads(0)
@@ -383,7 +420,10 @@ except KeyboardInterrupt:
     print("stopped", time.time() - start < 20)
 """
     out = run_python(code)
-    assert out.stdout.split()[0] in ("stopped", "finished") and "False" not in out.stdout, (out.stdout, out.stderr)
+    assert out.stdout.split()[0] in ("stopped", "finished") and "False" not in out.stdout, (
+        out.stdout,
+        out.stderr,
+    )
 
 
 def test_python_runs_while_others_compute():
@@ -417,7 +457,10 @@ def test_debug_nans_names_op_and_line():
     wanted = graph().tolist()
     assert wanted == [0, 0]
     with mx.debug_nans():
-        with pytest.raises(RuntimeError, match=r"^\[log\] a nan or an infinity .* at .*test_evaluation.py, line \d+"):
+        with pytest.raises(
+            RuntimeError,
+            match=r"^\[log\] a nan or an infinity .* at .*test_evaluation.py, line \d+",
+        ):
             mx.eval(graph())
         assert (mx.array([1.0, mx.inf]) + 1).tolist() == [2, mx.inf]  # was there already
         with mx.debug_nans():

@@ -43,7 +43,14 @@ class Array:
         return self.a
 
 
-@pytest.mark.parametrize("make", [lambda: np.arange(3, dtype=np.int32), lambda: mx.arange(3), lambda: Dlpack(np.arange(3, dtype=np.int32))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: np.arange(3, dtype=np.int32),
+        lambda: mx.arange(3),
+        lambda: Dlpack(np.arange(3, dtype=np.int32)),
+    ],
+)
 def test_asarray_without_a_copy_refuses_another_dtype(make):
     with pytest.raises(ValueError, match="cannot be shared"):
         mx.asarray(make(), dtype=mx.int64, copy=False)
@@ -97,7 +104,10 @@ class Capsule:
         pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
         # data, device (type, id), ndim, then the type: code, bits, lanes
         at = pointer(capsule, b"dltensor") + 8 + 8 + 4
-        ctypes.c_uint8.from_address(at).value, ctypes.c_uint8.from_address(at + 1).value = self.code, self.bits
+        ctypes.c_uint8.from_address(at).value, ctypes.c_uint8.from_address(at + 1).value = (
+            self.code,
+            self.bits,
+        )
         return capsule
 
     def __dlpack_device__(self):
@@ -114,18 +124,30 @@ def test_dlpack_types_that_no_dtype_matches_raise_value_error(make, code, bits):
 def test_bfloat16_has_a_buffer():
     a = mx.array([[1, 2, 3], [4, 5, 6]], dtype=mx.bfloat16)
     view = memoryview(a)
-    assert (view.format, view.itemsize, view.strides, view.readonly) == ("bfloat16", 2, (6, 2), False)
+    assert (view.format, view.itemsize, view.strides, view.readonly) == (
+        "bfloat16",
+        2,
+        (6, 2),
+        False,
+    )
     assert np.frombuffer(a, np.uint16).tolist() == [16256, 16384, 16448, 16512, 16544, 16576]
     assert memoryview(a).cast("B").nbytes == 12
     np.frombuffer(a, np.uint16)[0] = 0
     assert a.tolist() == [[0, 2, 3], [4, 5, 6]]
-    assert np.array(a).astype(np.float32).tolist() == np.asarray(a).astype(np.float32).tolist() == a.tolist()
+    assert (
+        np.array(a).astype(np.float32).tolist()
+        == np.asarray(a).astype(np.float32).tolist()
+        == a.tolist()
+    )
 
 
 def test_dtypes_are_dtypes_of_numpy():
     for t in (mx.bool_, mx.uint8, mx.int64, mx.float16, mx.float32, mx.float64, mx.complex64):
         assert np.dtype(t) == np.zeros(1, np.asarray(mx.zeros(1, t)).dtype).dtype
-    assert np.zeros(2, dtype=mx.int8).dtype == np.int8 and np.ones(2).astype(mx.float16).dtype == np.float16
+    assert (
+        np.zeros(2, dtype=mx.int8).dtype == np.int8
+        and np.ones(2).astype(mx.float16).dtype == np.float16
+    )
     assert np.dtype(mx.bfloat16).itemsize == 2
 
 
@@ -165,7 +187,11 @@ def test_functions_of_numpy_compute_in_numpy():
     assert np.add.outer(a, N).shape == (3, 3)
     np.add.at(y, [0, 0], mx.array(1.0))
     assert y.tolist() == [4, 4, 6]
-    assert np.multiply(N, a, where=mx.array([True, False, True]), out=np.zeros(3)).tolist() == [1, 0, 9]
+    assert np.multiply(N, a, where=mx.array([True, False, True]), out=np.zeros(3)).tolist() == [
+        1,
+        0,
+        9,
+    ]
     assert [type(x) for x in np.modf(a)] == [np.ndarray, np.ndarray]
     with pytest.raises(TypeError, match="NumPy array"):
         np.add(N, N, out=mx.zeros(3))
@@ -179,7 +205,9 @@ def test_reductions_of_numpy_take_arrays(name):
         np.testing.assert_allclose(np.array(f(mx.array(x), **options)), f(x, **options), rtol=1e-6)
     if "dtype" in inspect.signature(f).parameters:
         out = f(mx.arange(4), dtype=np.float64)
-        assert out.dtype == mx.float64 and float(out) == pytest.approx(float(f(np.arange(4), dtype=np.float64)))
+        assert out.dtype == mx.float64 and float(out) == pytest.approx(
+            float(f(np.arange(4), dtype=np.float64))
+        )
     if name in ("std", "var"):
         assert float(f(mx.array(x), ddof=1)) == pytest.approx(float(f(x, ddof=1)))
     with pytest.raises(TypeError, match="out"):
@@ -263,7 +291,9 @@ def test_labelled_arrays_keep_their_labels():
         __radd__ = __add__
 
     values = np.arange(3.0)
-    assert isinstance(Series(values) + mx.arange(3), Series) and isinstance(mx.arange(3) + Series(values), Series)
+    assert isinstance(Series(values) + mx.arange(3), Series) and isinstance(
+        mx.arange(3) + Series(values), Series
+    )
     assert mx.array(Series(values)).tolist() == [0, 1, 2]
 
 

@@ -42,7 +42,14 @@ def test_results_are_an_array_or_a_flat_list_or_tuple(path):
     for f in (lambda x: x, lambda x: (x, x * 2), lambda x: [x]):
         mx.export_function(path, f, x)
         same(mx.import_function(path)(x), [f(x)] if isinstance(f(x), mx.array) else f(x))
-    for f in (lambda x: (x, [x]), lambda x: {"y": x}, lambda x: (x, 1), lambda x: 2.0, lambda x: None, lambda x: [x, {"z": x}]):
+    for f in (
+        lambda x: (x, [x]),
+        lambda x: {"y": x},
+        lambda x: (x, 1),
+        lambda x: 2.0,
+        lambda x: None,
+        lambda x: [x, {"z": x}],
+    ):
         with pytest.raises(ValueError, match="must return arrays"):
             mx.export_function(path, f, x)
 
@@ -71,7 +78,10 @@ def test_several_traces_in_one_file(path):
         with pytest.raises(ValueError, match="already"):
             export(mx.array(7))
     f = mx.import_function(path)
-    assert f(mx.array(3), mx.array(4))[0].item() == 7 and f(mx.array([1.0, 2.0]))[0].tolist() == [1, 2]
+    assert f(mx.array(3), mx.array(4))[0].item() == 7 and f(mx.array([1.0, 2.0]))[0].tolist() == [
+        1,
+        2,
+    ]
     with pytest.raises(ValueError, match="no trace fits.*expected.*int32.* or "):
         f(mx.array(1), mx.array(2), mx.array(3))
     with pytest.raises(RuntimeError, match="closed"):
@@ -89,9 +99,13 @@ def test_an_error_inside_the_block_writes_nothing(path):
 
 
 def test_another_process_loads_it(path):
-    mx.export_function(path, lambda x: mx.exp(x) @ mx.arange(6.0).reshape(3, 2), mx.ones((2, 3)), shapeless=True)
+    mx.export_function(
+        path, lambda x: mx.exp(x) @ mx.arange(6.0).reshape(3, 2), mx.ones((2, 3)), shapeless=True
+    )
     code = f"import lazulite.core as mx; print(bytes(mx.import_function({path!r})(mx.ones((4, 3)) * 0.5)[0]).hex())"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert out == bytes(mx.exp(mx.ones((4, 3)) * 0.5) @ mx.arange(6.0).reshape(3, 2)).hex()
 
 
@@ -130,7 +144,12 @@ def test_a_gradient_with_checkpoints_custom_rules_and_loops(path):
     def loss(w, xs):
         step = mx.checkpoint(lambda h, x: mx.tanh(h @ w + x))
         h, ys = mx.scan(lambda h, x: (step(h, x), twice(h)), mx.zeros(4), xs)
-        return mx.cond(h.sum() > 0, lambda v: v, lambda v: v * 2, ys.sum() + mx.fori_loop(0, 3, lambda i, v: v + i, 0.0))
+        return mx.cond(
+            h.sum() > 0,
+            lambda v: v,
+            lambda v: v * 2,
+            ys.sum() + mx.fori_loop(0, 3, lambda i, v: v + i, 0.0),
+        )
 
     w, xs = mx.random.normal((4, 4)), mx.random.normal((6, 4))
     f = mx.value_and_grad(loss, argnums=(0, 1))
@@ -152,13 +171,30 @@ def test_a_while_loop(path):
 
 
 def test_random_numbers_from_a_key(path):
-    f = lambda key: (mx.random.normal((3,), key=key), mx.random.permutation(5, key=key), mx.random.split(key))
+    f = lambda key: (
+        mx.random.normal((3,), key=key),
+        mx.random.permutation(5, key=key),
+        mx.random.split(key),
+    )
     key = mx.random.key(3)
     mx.export_function(path, f, key)
     same(mx.import_function(path)(mx.random.key(9)), list(f(mx.random.key(9))))
 
 
-@pytest.mark.parametrize("dtype", ["bool_", "uint8", "int64", "uint64", "float16", "bfloat16", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "bool_",
+        "uint8",
+        "int64",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float64",
+        "complex64",
+        "complex128",
+    ],
+)
 def test_captured_arrays_of_every_dtype_and_layout(path, dtype):
     w = mx.arange(6).reshape(2, 3).astype(getattr(mx, dtype)).T
     mx.export_function(path, lambda x: (w, x), mx.array(1))
@@ -167,7 +203,13 @@ def test_captured_arrays_of_every_dtype_and_layout(path, dtype):
 
 def test_what_is_shapeless(path):
     w = mx.random.normal((3, 4))
-    mx.export_function(path, lambda x, y: (x @ w + y.sum(), x.mean(axis=0), x.reshape(-1), mx.arange(x.shape[0])), mx.ones((5, 3)), mx.ones(2), shapeless=True)
+    mx.export_function(
+        path,
+        lambda x, y: (x @ w + y.sum(), x.mean(axis=0), x.reshape(-1), mx.arange(x.shape[0])),
+        mx.ones((5, 3)),
+        mx.ones(2),
+        shapeless=True,
+    )
     f = mx.import_function(path)
     for n, m in [(1, 1), (2, 5), (9, 4)]:
         x, y = mx.random.normal((n, 3)), mx.random.normal((m,))
@@ -202,14 +244,33 @@ def test_small_sizes_at_which_a_function_does_something_else_are_refused(path):
         f(mx.ones((1, 3)))
 
 
-@pytest.mark.parametrize("call, error, message", [
-    (lambda p: mx.export_function(p, lambda x: x, 3), ValueError, "not an array"),
-    (lambda p: mx.export_function(p, lambda x: 3, mx.array(1)), ValueError, "must return arrays"),
-    (lambda p: mx.export_function(p, lambda x: x.item(), mx.array(1)), ValueError, "while it is traced"),
-    (lambda p: mx.export_function(lambda d: None, lambda x: x, mx.array(1), metadata="a"), ValueError, "metadata"),
-    (lambda p: mx.export_function(os.path.join(p, "no", "such"), lambda x: x, mx.array(1)), FileNotFoundError, "cannot write"),
-    (lambda p: mx.import_function(p), FileNotFoundError, "cannot open"),
-])
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda p: mx.export_function(p, lambda x: x, 3), ValueError, "not an array"),
+        (
+            lambda p: mx.export_function(p, lambda x: 3, mx.array(1)),
+            ValueError,
+            "must return arrays",
+        ),
+        (
+            lambda p: mx.export_function(p, lambda x: x.item(), mx.array(1)),
+            ValueError,
+            "while it is traced",
+        ),
+        (
+            lambda p: mx.export_function(lambda d: None, lambda x: x, mx.array(1), metadata="a"),
+            ValueError,
+            "metadata",
+        ),
+        (
+            lambda p: mx.export_function(os.path.join(p, "no", "such"), lambda x: x, mx.array(1)),
+            FileNotFoundError,
+            "cannot write",
+        ),
+        (lambda p: mx.import_function(p), FileNotFoundError, "cannot open"),
+    ],
+)
 def test_misuse_says_what_is_wrong(path, call, error, message):
     with pytest.raises(error, match=message):
         call(path)
@@ -218,15 +279,25 @@ def test_misuse_says_what_is_wrong(path, call, error, message):
 def test_a_callback_is_told_the_graph():
     told = []
     w = mx.array([1.0, 2.0])
-    mx.export_function(told.append, lambda x, y=None: (mx.exp(x) + y * w).sum(axis=0), mx.ones((3, 2)), y=mx.ones(2))
+    mx.export_function(
+        told.append,
+        lambda x, y=None: (mx.exp(x) + y * w).sum(axis=0),
+        mx.ones((3, 2)),
+        y=mx.ones(2),
+    )
     kinds = [t["type"] for t in told]
-    assert kinds[:4] == ["inputs", "keyword_inputs", "outputs", "constants"] and set(kinds[4:]) == {"primitive"}
+    assert kinds[:4] == ["inputs", "keyword_inputs", "outputs", "constants"] and set(kinds[4:]) == {
+        "primitive"
+    }
     assert told[0]["inputs"] == [("A", (3, 2), mx.float32), ("B", (2,), mx.float32)]
     assert told[1]["keywords"] == [("y", "B")]
     assert [n for n, _ in told[3]["constants"]] and told[3]["constants"][0][1] is not None
     names = [t["name"] for t in told[4:]]
     assert names[0] == "exp" and names[-1] == "sum"
-    assert told[-1]["outputs"] == told[2]["outputs"] and told[2]["outputs"][0][1:] == ((2,), mx.float32)
+    assert told[-1]["outputs"] == told[2]["outputs"] and told[2]["outputs"][0][1:] == (
+        (2,),
+        mx.float32,
+    )
 
 
 # ---- files that are not as they were written
@@ -234,7 +305,12 @@ def test_a_callback_is_told_the_graph():
 
 def written(path):
     w = mx.random.normal((3, 4))
-    f = lambda x: mx.scan(lambda c, r: (mx.tanh(c + r @ w), c.sum()), mx.zeros(4), x)[1].at[mx.array([0])].add(1.0)[::-1] / x.shape[0]
+    f = (
+        lambda x: mx.scan(lambda c, r: (mx.tanh(c + r @ w), c.sum()), mx.zeros(4), x)[1]
+        .at[mx.array([0])]
+        .add(1.0)[::-1]
+        / x.shape[0]
+    )
     mx.export_function(path, f, mx.ones((5, 3)), shapeless=True, metadata="m")
     with open(path, "rb") as file:
         return file.read()
@@ -301,6 +377,14 @@ def test_a_forged_file_does_no_harm(path):
             file.write(changed)
         try:
             mx.eval(mx.import_function(path)(x))
-        except (ValueError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError, UnicodeDecodeError):
+        except (
+            ValueError,
+            TypeError,
+            IndexError,
+            OverflowError,
+            MemoryError,
+            RuntimeError,
+            UnicodeDecodeError,
+        ):
             refused += 1
     assert refused > 500

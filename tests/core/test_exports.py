@@ -18,7 +18,11 @@ def export_dlpack(a):
     if out.size == 0:
         return out
     low = out.ctypes.data + sum(min(s * (n - 1), 0) for n, s in zip(out.shape, out.strides))
-    high = out.ctypes.data + sum(max(s * (n - 1), 0) for n, s in zip(out.shape, out.strides)) + out.itemsize
+    high = (
+        out.ctypes.data
+        + sum(max(s * (n - 1), 0) for n, s in zip(out.shape, out.strides))
+        + out.itemsize
+    )
     memory = (ctypes.c_char * (high - low)).from_address(low)
     memory.keeps = out
     return np.ndarray(out.shape, out.dtype, memory, out.ctypes.data - low, out.strides)
@@ -30,9 +34,15 @@ def export_buffer(a):
 
 EXPORTS = [export_numpy, export_buffer, export_dlpack]
 CONSTANTS = {
-    "zeros": lambda: mx.zeros(16), "ones": lambda: mx.ones((2, 8)), "full": lambda: mx.full((16,), 2.5), "number": lambda: mx.zeros(()),
-    "halves": lambda: mx.full((16,), 1.5, mx.float16), "large": lambda: mx.zeros(5000), "like": lambda: mx.ones_like(mx.arange(16)),
-    "reshaped": lambda: mx.ones(16).reshape(4, 4), "cast": lambda: mx.zeros(16).astype(mx.int32),
+    "zeros": lambda: mx.zeros(16),
+    "ones": lambda: mx.ones((2, 8)),
+    "full": lambda: mx.full((16,), 2.5),
+    "number": lambda: mx.zeros(()),
+    "halves": lambda: mx.full((16,), 1.5, mx.float16),
+    "large": lambda: mx.zeros(5000),
+    "like": lambda: mx.ones_like(mx.arange(16)),
+    "reshaped": lambda: mx.ones(16).reshape(4, 4),
+    "cast": lambda: mx.zeros(16).astype(mx.int32),
 }
 
 
@@ -64,8 +74,20 @@ def test_writing_to_an_exported_constant_changes_that_array_alone(export, name, 
 
 
 @pytest.mark.parametrize("export", EXPORTS)
-@pytest.mark.parametrize("look", [lambda a: a[2:5], lambda a: a[::-1], lambda a: a.reshape(4, 4)[1], lambda a: mx.contiguous(a), lambda a: +a, lambda a: a.T,
-                                  lambda a: mx.view(a, mx.int32), lambda a: mx.stop_gradient(a), lambda a: mx.broadcast_to(a[:1], (16,)) * 1])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda a: a[2:5],
+        lambda a: a[::-1],
+        lambda a: a.reshape(4, 4)[1],
+        lambda a: mx.contiguous(a),
+        lambda a: +a,
+        lambda a: a.T,
+        lambda a: mx.view(a, mx.int32),
+        lambda a: mx.stop_gradient(a),
+        lambda a: mx.broadcast_to(a[:1], (16,)) * 1,
+    ],
+)
 def test_views_of_constants_are_exported_as_copies_too(export, look):
     base = mx.full((16,), 2.0)
     mx.eval(base)
@@ -74,7 +96,14 @@ def test_views_of_constants_are_exported_as_copies_too(export, look):
     write(export(shown))
     assert base.tolist() == [2.0] * 16
     assert mx.full((16,), 2.0).tolist() == [2.0] * 16
-    assert (mx.view(shown, mx.float32) == (3 if shown.dtype == mx.float32 else mx.array(3).view(mx.float32))).all().item()
+    assert (
+        (
+            mx.view(shown, mx.float32)
+            == (3 if shown.dtype == mx.float32 else mx.array(3).view(mx.float32))
+        )
+        .all()
+        .item()
+    )
 
 
 def test_constants_in_compiled_functions_and_loops_keep_their_value():
@@ -88,7 +117,11 @@ def test_constants_in_compiled_functions_and_loops_keep_their_value():
         np.asarray(zeros)[:] = 3
         np.asarray(ones)[:] = 3
         again = f(mx.zeros(16))
-        assert again[0].tolist() == [0] * 16 and again[1].tolist() == [1] * 16 and again[2].tolist() == [1] * 16
+        assert (
+            again[0].tolist() == [0] * 16
+            and again[1].tolist() == [1] * 16
+            and again[2].tolist() == [1] * 16
+        )
 
     held = mx.zeros(16)
     mx.eval(held)
@@ -103,7 +136,11 @@ def test_constants_in_compiled_functions_and_loops_keep_their_value():
         carry, rows = mx.scan(step, mx.zeros(4), mx.ones((3, 4)))
         final = mx.cond(mx.array(True), lambda v: mx.ones(4), lambda v: v, carry)
         mx.eval(carry, rows, final)
-        assert rows.tolist() == [[1] * 4] * 3 and final.tolist() == [1] * 4 and carry.tolist() == [3] * 4
+        assert (
+            rows.tolist() == [[1] * 4] * 3
+            and final.tolist() == [1] * 4
+            and carry.tolist() == [3] * 4
+        )
         for a in (carry, rows, final):
             write(np.asarray(a))
 
@@ -126,25 +163,58 @@ def test_an_array_that_was_donated_a_constant_is_shared_without_a_copy():
     assert mx.get_active_memory() - before < 100_000
 
 
-# ---- the flags of PyObject_GetBuffer ------------------------------------------------------------------
+# ---- the flags of PyObject_GetBuffer -------------------------------------------------------------
 
 
 def test_the_flags_of_a_buffer_request_are_obeyed():
     class View(ctypes.Structure):
-        _fields_ = [("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t), ("itemsize", ctypes.c_ssize_t), ("readonly", ctypes.c_int),
-                    ("ndim", ctypes.c_int), ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)), ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
-                    ("suboffsets", ctypes.c_void_p), ("internal", ctypes.c_void_p)]
+        _fields_ = [
+            ("buf", ctypes.c_void_p),
+            ("obj", ctypes.py_object),
+            ("len", ctypes.c_ssize_t),
+            ("itemsize", ctypes.c_ssize_t),
+            ("readonly", ctypes.c_int),
+            ("ndim", ctypes.c_int),
+            ("format", ctypes.c_char_p),
+            ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+            ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
+            ("suboffsets", ctypes.c_void_p),
+            ("internal", ctypes.c_void_p),
+        ]
 
     get, release = ctypes.pythonapi.PyObject_GetBuffer, ctypes.pythonapi.PyBuffer_Release
-    get.argtypes, release.argtypes = [ctypes.py_object, ctypes.POINTER(View), ctypes.c_int], [ctypes.POINTER(View)]
+    get.argtypes, release.argtypes = [ctypes.py_object, ctypes.POINTER(View), ctypes.c_int], [
+        ctypes.POINTER(View)
+    ]
     writable, fmt, nd, strides = 1, 4, 8, 16 | 8
     rows, columns, either = 32 | strides, 64 | strides, 128 | strides
     dense = mx.array(np.arange(6, dtype=np.float32).reshape(2, 3))
-    for a in (dense, dense.T, dense[:, ::2], mx.broadcast_to(dense[:1], (4, 3)), dense[0], mx.zeros((0, 3)), mx.array(1.0)):
+    for a in (
+        dense,
+        dense.T,
+        dense[:, ::2],
+        mx.broadcast_to(dense[:1], (4, 3)),
+        dense[0],
+        mx.zeros((0, 3)),
+        mx.array(1.0),
+    ):
         mx.eval(a)
         n = np.asarray(a)
         is_rows, is_columns = n.flags.c_contiguous, n.flags.f_contiguous
-        for flags in (0, fmt, nd, strides, rows, columns, either, rows | fmt, columns | writable, writable, nd | fmt, strides | writable | fmt):
+        for flags in (
+            0,
+            fmt,
+            nd,
+            strides,
+            rows,
+            columns,
+            either,
+            rows | fmt,
+            columns | writable,
+            writable,
+            nd | fmt,
+            strides | writable | fmt,
+        ):
             allowed = True
             if flags & strides != strides or flags & rows == rows:
                 allowed &= is_rows
@@ -161,7 +231,11 @@ def test_the_flags_of_a_buffer_request_are_obeyed():
                 assert not allowed, (n.shape, n.strides, flags)
                 continue
             assert allowed, (n.shape, n.strides, flags)
-            assert bool(view.format) == bool(flags & fmt) and bool(view.shape) == bool(flags & nd) and bool(view.strides) == (flags & strides == strides)
+            assert (
+                bool(view.format) == bool(flags & fmt)
+                and bool(view.shape) == bool(flags & nd)
+                and bool(view.strides) == (flags & strides == strides)
+            )
             assert view.len == n.nbytes and view.itemsize == 4
             release(ctypes.byref(view))
 
@@ -169,7 +243,13 @@ def test_the_flags_of_a_buffer_request_are_obeyed():
 def test_bools_of_others_are_true_for_any_byte_but_zero():
     raw = np.array([0, 1, 2, 255, 128], np.uint8)
     odd = raw.view(np.bool_)
-    for made in (mx.array(odd), mx.asarray(odd), mx.array(odd[::-1])[::-1], mx.array(memoryview(odd)), mx.asarray(memoryview(odd))):
+    for made in (
+        mx.array(odd),
+        mx.asarray(odd),
+        mx.array(odd[::-1])[::-1],
+        mx.array(memoryview(odd)),
+        mx.asarray(memoryview(odd)),
+    ):
         assert made.astype(mx.int32).tolist() == [0, 1, 1, 1, 1]
         assert mx.sum(made).item() == 4
         assert (made == mx.array([False, True, True, True, True])).all().item()

@@ -14,7 +14,18 @@ import pytest
 import lazulite.core as mx
 
 FORMATS = ["npy", "npz", "safetensors", "gguf"]
-DTYPES = [mx.bool_, mx.uint8, mx.uint32, mx.int8, mx.int64, mx.float16, mx.bfloat16, mx.float32, mx.float64, mx.complex64]
+DTYPES = [
+    mx.bool_,
+    mx.uint8,
+    mx.uint32,
+    mx.int8,
+    mx.int64,
+    mx.float16,
+    mx.bfloat16,
+    mx.float32,
+    mx.float64,
+    mx.complex64,
+]
 
 
 def write(file, format, a):
@@ -56,8 +67,15 @@ def test_arrays_come_back(tmp_path, format, dtype):
 
 def test_what_numpy_wrote_is_read(tmp_path):
     n = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    for name, a in {"c": n, "fortran": np.asfortranarray(n), "big": n.astype(">f4"), "wide": n.astype(">f8"), "complex": (n + 2j).astype(">c16"),
-                    "bool": n > 3, "strided": n[:, ::2]}.items():
+    for name, a in {
+        "c": n,
+        "fortran": np.asfortranarray(n),
+        "big": n.astype(">f4"),
+        "wide": n.astype(">f8"),
+        "complex": (n + 2j).astype(">c16"),
+        "bool": n > 3,
+        "strided": n[:, ::2],
+    }.items():
         np.save(tmp_path / f"{name}.npy", a)
         np.testing.assert_array_equal(np.array(mx.load(tmp_path / f"{name}.npy")), a)
         with open(tmp_path / f"{name}.npy", "rb") as f:
@@ -114,7 +132,9 @@ def test_what_is_loaded_works_everywhere(tmp_path, format):
 
     for f in (mx.compile(looks), mx.checkpoint(looks)):
         assert [f(mx.array(float(i))).item() for i in range(3)] == [15, 16, 17]
-    total, _ = mx.scan(lambda c, x: (c + read(path, format).sum() * x, x), mx.array(0.0), mx.arange(4.0))
+    total, _ = mx.scan(
+        lambda c, x: (c + read(path, format).sum() * x, x), mx.array(0.0), mx.arange(4.0)
+    )
     assert total.item() == 90
     z = read(path, format)
     z[0] = 7
@@ -128,7 +148,9 @@ def test_a_file_may_be_saved_over_what_was_loaded_from_it(tmp_path, format):
     os.chmod(path, 0o640)
     old, other = read(path, format), read(path, format)
     write(path, format, old + 1)
-    assert mx.array_equal(other, mx.arange(100_000)) and mx.array_equal(read(path, format), mx.arange(1, 100_001))
+    assert mx.array_equal(other, mx.arange(100_000)) and mx.array_equal(
+        read(path, format), mx.arange(1, 100_001)
+    )
     assert path.stat().st_mode & 0o777 == 0o640
     link = tmp_path / f"link.{format}"
     link.symlink_to(path)
@@ -182,16 +204,23 @@ def safetensors(header, body=b""):
     return struct.pack("<Q", len(text)) + text + body
 
 
-@pytest.mark.parametrize("header", [
-    {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
-    {"a": {"dtype": "F32", "shape": [0, 2**80], "data_offsets": [0, 0]}},
-    {"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}},
-    {"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}},
-    {"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}},
-    {"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}},
-    {"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}},
-    {"a": [1]}, b'{"a": 1', b"[" * 100_000, b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
-], ids=str)
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
+        {"a": {"dtype": "F32", "shape": [0, 2**80], "data_offsets": [0, 0]}},
+        {"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}},
+        {"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}},
+        {"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}},
+        {"a": [1]},
+        b'{"a": 1',
+        b"[" * 100_000,
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+    ],
+    ids=str,
+)
 def test_hostile_safetensors_headers_raise(tmp_path, header):
     path = tmp_path / "a.safetensors"
     path.write_bytes(safetensors(header, bytes(8)))
@@ -199,7 +228,19 @@ def test_hostile_safetensors_headers_raise(tmp_path, header):
         mx.load(path)
 
 
-@pytest.mark.parametrize("shape", ["(2**40,)", "(1 << 62,)", "(-1,)", "(True,)", "(1.0,)", "(0, 10**30)", "3", "(9223372036854775807, 9223372036854775807, 0)"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "(2**40,)",
+        "(1 << 62,)",
+        "(-1,)",
+        "(True,)",
+        "(1.0,)",
+        "(0, 10**30)",
+        "3",
+        "(9223372036854775807, 9223372036854775807, 0)",
+    ],
+)
 def test_hostile_npy_shapes_raise(tmp_path, shape):
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}\n".encode()
     path = tmp_path / "a.npy"
@@ -222,17 +263,27 @@ def test_an_npz_whose_entries_lie_elsewhere_raises(tmp_path):
 def test_eight_bit_floats_of_safetensors_load_as_bits_and_others_are_named(tmp_path):
     path = tmp_path / "a.safetensors"
     for dtype in ("F8_E4M3", "F8_E8M0"):
-        path.write_bytes(safetensors({"a": {"dtype": dtype, "shape": [4], "data_offsets": [0, 4]}}, b"\x01\x02\xff\x7f"))
+        path.write_bytes(
+            safetensors(
+                {"a": {"dtype": dtype, "shape": [4], "data_offsets": [0, 4]}}, b"\x01\x02\xff\x7f"
+            )
+        )
         a = mx.load(path)["a"]
         assert a.dtype == mx.uint8 and a.tolist() == [1, 2, 255, 127]
-    path.write_bytes(safetensors({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, bytes(4)))
+    path.write_bytes(
+        safetensors({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, bytes(4))
+    )
     with pytest.raises(mx.FormatError, match="'F4'"):
         mx.load(path)
 
 
 def test_bytes_of_a_bool_array_count_as_true_unless_zero(tmp_path):
     path = tmp_path / "a.safetensors"
-    path.write_bytes(safetensors({"a": {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}, b"\x00\x01\x02\xff"))
+    path.write_bytes(
+        safetensors(
+            {"a": {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}, b"\x00\x01\x02\xff"
+        )
+    )
     a = mx.load(path)["a"]
     assert a.tolist() == [False, True, True, True] and a.sum().item() == 3
 
@@ -242,10 +293,17 @@ def test_there_is_one_exception_class_for_each_fault(tmp_path):
     assert issubclass(mx.FileError, FileNotFoundError) and issubclass(mx.FileError, RuntimeError)
     missing = tmp_path / "no" / "a"
     a = mx.ones(2)
-    for call in (lambda: mx.save(missing, a), lambda: mx.savez(missing, a), lambda: mx.savez_compressed(missing, a),
-                 lambda: mx.save_safetensors(missing, {"a": a}), lambda: mx.save_gguf(missing, {"a": a}),
-                 lambda: mx.load(f"{missing}.npy"), lambda: mx.load(f"{missing}.gguf"), lambda: mx.export_function(str(missing), lambda x: x, a),
-                 lambda: mx.import_function(str(missing))):
+    for call in (
+        lambda: mx.save(missing, a),
+        lambda: mx.savez(missing, a),
+        lambda: mx.savez_compressed(missing, a),
+        lambda: mx.save_safetensors(missing, {"a": a}),
+        lambda: mx.save_gguf(missing, {"a": a}),
+        lambda: mx.load(f"{missing}.npy"),
+        lambda: mx.load(f"{missing}.gguf"),
+        lambda: mx.export_function(str(missing), lambda x: x, a),
+        lambda: mx.import_function(str(missing)),
+    ):
         with pytest.raises(mx.FileError):
             call()
     for path in ("a.npy", "a.npz", "a.safetensors", "a.gguf"):
@@ -275,7 +333,11 @@ def test_files_are_closed_with_the_last_array(tmp_path):
     mx.save_safetensors(path, {"a": mx.ones(3), "b": mx.ones(4)})
 
     def opened():
-        return [os.readlink(p) for p in pathlib.Path("/proc/self/fd").iterdir() if p.is_symlink() and os.path.lexists(p)].count(str(path))
+        return [
+            os.readlink(p)
+            for p in pathlib.Path("/proc/self/fd").iterdir()
+            if p.is_symlink() and os.path.lexists(p)
+        ].count(str(path))
 
     found = mx.load(path)
     assert opened() == 1
@@ -297,7 +359,12 @@ def gguf(tensors=(), pairs=(), version=3, alignment=32, body=b"", counts=None):
     for key, kind, data in pairs:
         head += text(key) + struct.pack("<I", kind) + data
     for name, shape, kind, offset in tensors:
-        head += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape[::-1]) + struct.pack("<IQ", kind, offset)
+        head += (
+            text(name)
+            + struct.pack("<I", len(shape))
+            + struct.pack(f"<{len(shape)}Q", *shape[::-1])
+            + struct.pack("<IQ", kind, offset)
+        )
     return head + bytes(-len(head) % alignment) + body
 
 
@@ -305,7 +372,9 @@ def values_of(packed, scales, biases, bits):
     """What affine dequantization gives, in float64: codes from the low bits up, groups of 32."""
     words = np.array(packed)[..., None] >> np.arange(0, 32, bits, dtype=np.uint32) & (1 << bits) - 1
     codes = words.reshape(*words.shape[:-2], -1, 32).astype(np.float64)
-    return (codes * np.array(scales, np.float64)[..., None] + np.array(biases, np.float64)[..., None]).reshape(*codes.shape[:-2], -1)
+    return (
+        codes * np.array(scales, np.float64)[..., None] + np.array(biases, np.float64)[..., None]
+    ).reshape(*codes.shape[:-2], -1)
 
 
 @pytest.mark.parametrize("kind,bits", [(2, 4), (3, 4), (8, 8)])
@@ -320,55 +389,118 @@ def test_quantized_gguf_tensors_load_as_packed_weights(tmp_path, kind, bits):
         for g in range(columns // 32):
             c, d, m = codes[r, g], scales[r, g], low[r, g]
             body += d.tobytes() + (m.tobytes() if kind == 3 else b"")
-            body += (c[:16] | c[16:] << 4).astype(np.uint8).tobytes() if bits == 4 else (c - 128).astype(np.int8).tobytes()
-            expected[r, g] = {2: (c - 8) * float(d), 3: c * float(d) + float(m), 8: (c - 128) * float(d)}[kind]
+            body += (
+                (c[:16] | c[16:] << 4).astype(np.uint8).tobytes()
+                if bits == 4
+                else (c - 128).astype(np.int8).tobytes()
+            )
+            expected[r, g] = {
+                2: (c - 8) * float(d),
+                3: c * float(d) + float(m),
+                8: (c - 128) * float(d),
+            }[kind]
     path = tmp_path / "q.gguf"
-    path.write_bytes(gguf([("layer.weight", (rows, columns), kind, 0), ("norm", (3,), 0, len(body) + -len(body) % 32)],
-                          body=body + bytes(-len(body) % 32) + np.arange(3, dtype=np.float32).tobytes()))
+    path.write_bytes(
+        gguf(
+            [
+                ("layer.weight", (rows, columns), kind, 0),
+                ("norm", (3,), 0, len(body) + -len(body) % 32),
+            ],
+            body=body + bytes(-len(body) % 32) + np.arange(3, dtype=np.float32).tobytes(),
+        )
+    )
     found = mx.load(path)
-    assert sorted(found) == ["layer.biases", "layer.scales", "layer.weight", "norm"] and found["norm"].tolist() == [0, 1, 2]
+    assert sorted(found) == ["layer.biases", "layer.scales", "layer.weight", "norm"] and found[
+        "norm"
+    ].tolist() == [0, 1, 2]
     w, s, b = (found["layer." + part] for part in ("weight", "scales", "biases"))
-    assert w.dtype == mx.uint32 and w.shape == (rows, columns * bits // 32) and s.shape == b.shape == (rows, columns // 32)
+    assert (
+        w.dtype == mx.uint32
+        and w.shape == (rows, columns * bits // 32)
+        and s.shape == b.shape == (rows, columns // 32)
+    )
     np.testing.assert_array_equal(values_of(w, s, b, bits), expected.reshape(rows, columns))
 
 
 def test_gguf_metadata_comes_back(tmp_path):
     path = tmp_path / "a.gguf"
-    metadata = {"name": "Größe", "list": ["a", "", "ü"], "number": mx.array(7, dtype=mx.uint32), "real": mx.array(0.5), "flag": mx.array(True),
-                "tokens": mx.array([1, -2, 3]), "none": []}
+    metadata = {
+        "name": "Größe",
+        "list": ["a", "", "ü"],
+        "number": mx.array(7, dtype=mx.uint32),
+        "real": mx.array(0.5),
+        "flag": mx.array(True),
+        "tokens": mx.array([1, -2, 3]),
+        "none": [],
+    }
     mx.save_gguf(path, {"x": mx.ones((2, 3))}, metadata)
     arrays, found = mx.load(path, return_metadata=True)
     assert list(arrays) == ["x"] and list(found) == list(metadata)
     for key, value in metadata.items():
         if isinstance(value, mx.array):
-            assert found[key].dtype == value.dtype and found[key].shape == value.shape and mx.array_equal(found[key], value)
+            assert (
+                found[key].dtype == value.dtype
+                and found[key].shape == value.shape
+                and mx.array_equal(found[key], value)
+            )
         else:
             assert found[key] == value
     with pytest.raises(ValueError, match="metadata not supported"):
         mx.save_gguf(path, {}, {"a": {"b": 1}})
-    mx.save_gguf(tmp_path / "b", arrays, {**found, "general.alignment": mx.array(64, dtype=mx.uint32)})
+    mx.save_gguf(
+        tmp_path / "b", arrays, {**found, "general.alignment": mx.array(64, dtype=mx.uint32)}
+    )
     assert mx.load(tmp_path / "b.gguf")["x"].tolist() == [[1, 1, 1]] * 2
 
 
 def test_other_alignments_of_gguf_are_obeyed(tmp_path):
     path = tmp_path / "a.gguf"
-    path.write_bytes(gguf([("a", (2,), 0, 0), ("b", (2,), 0, 128)], [("general.alignment", 4, struct.pack("<I", 128))], alignment=128,
-                          body=np.array([1, 2], np.float32).tobytes() + bytes(120) + np.array([3, 4], np.float32).tobytes()))
+    path.write_bytes(
+        gguf(
+            [("a", (2,), 0, 0), ("b", (2,), 0, 128)],
+            [("general.alignment", 4, struct.pack("<I", 128))],
+            alignment=128,
+            body=np.array([1, 2], np.float32).tobytes()
+            + bytes(120)
+            + np.array([3, 4], np.float32).tobytes(),
+        )
+    )
     found = mx.load(path)
     assert found["a"].tolist() == [1, 2] and found["b"].tolist() == [3, 4]
 
 
-@pytest.mark.parametrize("data", [
-    b"GGUF", b"GGUX" + bytes(40), gguf(version=1), gguf(version=9), gguf(counts=(2**63, 0)), gguf(counts=(0, 2**63)),
-    gguf([("a", (2**40,), 0, 0)], body=bytes(64)), gguf([("a", (2**63, 2**63, 0), 0, 0)]), gguf([("a", (2**61,) * 8, 0, 0)]),
-    gguf([("a", (1,) * 9, 0, 0)], body=bytes(64)), gguf([("a", (2,), 0, 2**63)], body=bytes(64)), gguf([("a", (2,), 0, 4)], body=bytes(64)),
-    gguf([("a", (2,), 99, 0)], body=bytes(64)), gguf([("a", (33,), 2, 0)], body=bytes(64)), gguf([("a", (), 2, 0)], body=bytes(64)),
-    gguf([("a", (1,), 0, 0), ("a", (1,), 0, 0)], body=bytes(64)), gguf(pairs=[("k", 99, b"")]), gguf(pairs=[("k", 8, struct.pack("<Q", 2**62))]),
-    gguf(pairs=[("k", 8, struct.pack("<Q", 2) + b"\xff\xfe")]), gguf(pairs=[("k", 9, struct.pack("<IQ", 4, 2**61))]),
-    gguf(pairs=[("k", 9, struct.pack("<IQ", 9, 1))]), gguf(pairs=[("k", 9, struct.pack("<IQ", 8, 2**62))]),
-    gguf(pairs=[("general.alignment", 4, struct.pack("<I", 0))]), gguf(pairs=[("general.alignment", 4, struct.pack("<I", 3))]),
-    gguf(pairs=[("general.alignment", 8, struct.pack("<Q", 1) + b"a")]), gguf(pairs=[("k", 4, bytes(4)), ("k", 4, bytes(4))]),
-], ids=range(26))
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GGUF",
+        b"GGUX" + bytes(40),
+        gguf(version=1),
+        gguf(version=9),
+        gguf(counts=(2**63, 0)),
+        gguf(counts=(0, 2**63)),
+        gguf([("a", (2**40,), 0, 0)], body=bytes(64)),
+        gguf([("a", (2**63, 2**63, 0), 0, 0)]),
+        gguf([("a", (2**61,) * 8, 0, 0)]),
+        gguf([("a", (1,) * 9, 0, 0)], body=bytes(64)),
+        gguf([("a", (2,), 0, 2**63)], body=bytes(64)),
+        gguf([("a", (2,), 0, 4)], body=bytes(64)),
+        gguf([("a", (2,), 99, 0)], body=bytes(64)),
+        gguf([("a", (33,), 2, 0)], body=bytes(64)),
+        gguf([("a", (), 2, 0)], body=bytes(64)),
+        gguf([("a", (1,), 0, 0), ("a", (1,), 0, 0)], body=bytes(64)),
+        gguf(pairs=[("k", 99, b"")]),
+        gguf(pairs=[("k", 8, struct.pack("<Q", 2**62))]),
+        gguf(pairs=[("k", 8, struct.pack("<Q", 2) + b"\xff\xfe")]),
+        gguf(pairs=[("k", 9, struct.pack("<IQ", 4, 2**61))]),
+        gguf(pairs=[("k", 9, struct.pack("<IQ", 9, 1))]),
+        gguf(pairs=[("k", 9, struct.pack("<IQ", 8, 2**62))]),
+        gguf(pairs=[("general.alignment", 4, struct.pack("<I", 0))]),
+        gguf(pairs=[("general.alignment", 4, struct.pack("<I", 3))]),
+        gguf(pairs=[("general.alignment", 8, struct.pack("<Q", 1) + b"a")]),
+        gguf(pairs=[("k", 4, bytes(4)), ("k", 4, bytes(4))]),
+    ],
+    ids=range(26),
+)
 def test_hostile_gguf_headers_raise(tmp_path, data):
     path = tmp_path / "a.gguf"
     path.write_bytes(data)

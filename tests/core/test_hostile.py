@@ -1,4 +1,5 @@
-"""Objects that change what holds them while they are asked: an answer or an exception, never a crash. In a child process."""
+"""Objects that change what holds them while they are asked: an answer or an exception, never a
+crash. In a child process."""
 
 import subprocess
 import sys
@@ -134,5 +135,18 @@ for use in (mx.array, mx.asarray, mx.from_dlpack, mx.sin):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_hostile_objects_get_an_answer(name):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n"
-    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", limit + PRELUDE + PROGRAMS[name] + "\nprint('done')"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and done.stdout.endswith("done\n"), done.stdout[-500:] + done.stderr[-3000:]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-c",
+            limit + PRELUDE + PROGRAMS[name] + "\nprint('done')",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0 and done.stdout.endswith("done\n"), (
+        done.stdout[-500:] + done.stderr[-3000:]
+    )

@@ -21,7 +21,11 @@ def keys(draw, arrays=True):
     common = draw(st.sampled_from([(2,), (2, 3), ()]))
     while axis < 3 and draw(st.integers(0, 9)) > 0:
         n = SHAPE[axis]
-        kinds = ["int", "slice", "none"] + (["array"] if arrays else []) + ([] if ellipsis else ["ellipsis"])
+        kinds = (
+            ["int", "slice", "none"]
+            + (["array"] if arrays else [])
+            + ([] if ellipsis else ["ellipsis"])
+        )
         kind = draw(st.sampled_from(kinds))
         if kind == "none":
             items.append(None)
@@ -40,8 +44,18 @@ def keys(draw, arrays=True):
             step = st.one_of(st.none(), st.sampled_from([1, 2, 3, -1, -2, -7]))
             items.append(slice(draw(bound), draw(bound), draw(step)))
         else:
-            items.append(np.array(draw(st.lists(st.integers(-n, n - 1), min_size=int(np.prod(common)), max_size=int(np.prod(common)))),
-                                  dtype=np.int32).reshape(common))
+            items.append(
+                np.array(
+                    draw(
+                        st.lists(
+                            st.integers(-n, n - 1),
+                            min_size=int(np.prod(common)),
+                            max_size=int(np.prod(common)),
+                        )
+                    ),
+                    dtype=np.int32,
+                ).reshape(common)
+            )
         axis += 1
     return tuple(items)
 
@@ -51,7 +65,8 @@ def ours(key):
 
 
 def valid(key):
-    """After an ellipsis, entries count from the end: indices may then be out of range for NumPy too."""
+    """After an ellipsis, entries count from the end: indices may then be out of range for NumPy
+    too."""
     try:
         return BASE[key]
     except IndexError:
@@ -77,7 +92,11 @@ def test_writing(key, whole):
     place = valid(key)
     if place is None:
         return
-    value = np.float32(-1) if not whole else -1 - np.arange(place.size, dtype=np.float32).reshape(place.shape)
+    value = (
+        np.float32(-1)
+        if not whole
+        else -1 - np.arange(place.size, dtype=np.float32).reshape(place.shape)
+    )
     wanted = BASE.copy()
     wanted[key] = value
     a = fresh()
@@ -86,7 +105,10 @@ def test_writing(key, whole):
 
 
 @settings(max_examples=200, deadline=None)
-@given(keys(), st.sampled_from([n for n in dir(mx.zeros(1).at[0]) if not n.startswith("_") and n != "set"]))
+@given(
+    keys(),
+    st.sampled_from([n for n in dir(mx.zeros(1).at[0]) if not n.startswith("_") and n != "set"]),
+)
 def test_at_accumulates(key, name):
     place = valid(key)
     if place is None:
@@ -120,11 +142,13 @@ def test_masks():
     assert b.tolist() == [4, 4, 4]
     with pytest.raises(IndexError):
         b[mx.array([True, False])] = 1
-    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # the first ones, as many as are wanted
+    # the first ones, as many as are wanted
+    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])
     assert b.tolist() == [1, 4, 2]
     with pytest.raises(ValueError):
         b[mx.array([True, True, True])] = mx.array([1.0, 2.0])
-    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])  # more values than True: the first ones
+    # more values than True: the first ones
+    b[mx.array([True, False, True])] = mx.array([1.0, 2.0, 3.0])
     assert b.tolist() == [1, 4, 2]
     b[mx.array([False, False, False])] = mx.array([7.0, 8.0])
     assert b.tolist() == [1, 4, 2]
@@ -157,7 +181,14 @@ def test_values_take_the_dtype():
     assert half.tolist() == [float("inf"), 0]
 
 
-@pytest.mark.parametrize("key, words", [((3,), ["3", "axis 0", "size 3"]), ((0, -5), ["-5", "axis 1", "size 4"]), ((0, 0, 0, 0), ["4", "3 axes"])])
+@pytest.mark.parametrize(
+    "key, words",
+    [
+        ((3,), ["3", "axis 0", "size 3"]),
+        ((0, -5), ["-5", "axis 1", "size 4"]),
+        ((0, 0, 0, 0), ["4", "3 axes"]),
+    ],
+)
 def test_numbers_out_of_range_raise_at_once(key, words):
     for error in (IndexError, ValueError):
         with pytest.raises(error) as raised:
@@ -169,9 +200,15 @@ def test_numbers_out_of_range_raise_at_once(key, words):
 
 def test_arrays_out_of_range_raise_at_evaluation():
     at = mx.array([0, 7])
-    for make in (lambda a: a[at], lambda a: mx.take(a, at, 0), lambda a: mx.take_along_axis(a[0], mx.array([[9]]), 0),
-                 lambda a: a.at[at].add(1), lambda a: mx.put_along_axis(a[0], mx.array([[9] * 5]), mx.array(1.0), 0),
-                 lambda a: mx.slice(a, mx.array([2]), (0,), (2, 4, 5)), lambda a: mx.slice(a, mx.array([-1]), (0,), (2, 4, 5))):
+    for make in (
+        lambda a: a[at],
+        lambda a: mx.take(a, at, 0),
+        lambda a: mx.take_along_axis(a[0], mx.array([[9]]), 0),
+        lambda a: a.at[at].add(1),
+        lambda a: mx.put_along_axis(a[0], mx.array([[9] * 5]), mx.array(1.0), 0),
+        lambda a: mx.slice(a, mx.array([2]), (0,), (2, 4, 5)),
+        lambda a: mx.slice(a, mx.array([-1]), (0,), (2, 4, 5)),
+    ):
         lazy = make(fresh())
         with pytest.raises(IndexError, match="axis 0 with size"):
             mx.eval(lazy)
@@ -181,8 +218,19 @@ def test_arrays_out_of_range_raise_at_evaluation():
         mx.take(mx.ones(3), 3)
 
 
-@pytest.mark.parametrize("key, error", [("x", ValueError), (1.5, ValueError), (True, ValueError), (mx.array([0.5]), ValueError),
-                                        ((..., ...), IndexError), (slice(None, None, 0), ValueError), (slice(0.5), TypeError), ({}, ValueError)])
+@pytest.mark.parametrize(
+    "key, error",
+    [
+        ("x", ValueError),
+        (1.5, ValueError),
+        (True, ValueError),
+        (mx.array([0.5]), ValueError),
+        ((..., ...), IndexError),
+        (slice(None, None, 0), ValueError),
+        (slice(0.5), TypeError),
+        ({}, ValueError),
+    ],
+)
 def test_what_is_no_key(key, error):
     with pytest.raises(error):
         mx.eval(fresh()[key])
@@ -208,7 +256,11 @@ def test_derivatives_through_updates():
 
     # y = [x1, x0 x2, x2]
     assert mx.grad(f)(x).tolist() == [30.0, 1.0, 110.0]
-    assert mx.grad(lambda x: x.at[mx.array([0, 0])].multiply(x[1:]).sum())(x).tolist() == [6.0, 3 + 1, 2 + 1]
+    assert mx.grad(lambda x: x.at[mx.array([0, 0])].multiply(x[1:]).sum())(x).tolist() == [
+        6.0,
+        3 + 1,
+        2 + 1,
+    ]
 
 
 def test_repeated_axes_of_a_slice_are_refused():

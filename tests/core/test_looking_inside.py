@@ -1,4 +1,5 @@
-"""Graphs, plans and profiles show attributes; debug_compare names the op that depends on how it is run."""
+"""Graphs, plans and profiles show attributes; debug_compare names the op that depends on how it is
+run."""
 
 import pytest
 
@@ -14,12 +15,21 @@ def printed(capsys, *arrays):
 def test_graphs_show_attributes_by_name(capsys):
     a = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     mx.eval(a)
-    text = printed(capsys, a[:, 1:].sum(axis=0), mx.argmax(a, axis=1), a.T.reshape(6), a.astype(mx.int8))
-    for line in ("slice(A, start=(0,1), step=(1,1), size=(2,2))", "axes=(0), keepdims=false)", "transpose(A, axes=(1,0))",
-                 "shape=(6))", "astype(A, type=int8)"):
+    text = printed(
+        capsys, a[:, 1:].sum(axis=0), mx.argmax(a, axis=1), a.T.reshape(6), a.astype(mx.int8)
+    )
+    for line in (
+        "slice(A, start=(0,1), step=(1,1), size=(2,2))",
+        "axes=(0), keepdims=false)",
+        "transpose(A, axes=(1,0))",
+        "shape=(6))",
+        "astype(A, type=int8)",
+    ):
         assert line in text, text
     assert "mode=maximum" in printed(capsys, a.at[mx.array([0])].maximum(3))
-    assert "= arange(start=0, step=2, count=3, type=int32)  int32(3,)" in printed(capsys, mx.arange(0, 6, 2))
+    assert "= arange(start=0, step=2, count=3, type=int32)  int32(3,)" in printed(
+        capsys, mx.arange(0, 6, 2)
+    )
     assert "add(A, 1)  float32(2, 3)" in printed(capsys, a + 1)
     loop = mx.scan(lambda c, x: (c + x, None), mx.zeros(3), a)[0]
     assert "length=2, reverse=false)" in printed(capsys, loop)
@@ -35,8 +45,13 @@ def test_plans_show_attributes():
     mx.eval(a)
     plan = mx.plan((mx.exp(a) * 2).astype(mx.int32).sum(axis=1))
     assert [s.ops for s in plan.steps] == [["exp", "multiply", "astype"], ["sum"]]
-    assert [s.attributes for s in plan.steps] == [["", "", "type=int32"], ["axes=(1), keepdims=false"]]
-    assert "fused {exp multiply astype(type=int32)*}" in str(plan) and "sum(axes=(1), keepdims=false)" in str(plan)
+    assert [s.attributes for s in plan.steps] == [
+        ["", "", "type=int32"],
+        ["axes=(1), keepdims=false"],
+    ]
+    assert "fused {exp multiply astype(type=int32)*}" in str(
+        plan
+    ) and "sum(axes=(1), keepdims=false)" in str(plan)
     assert "= slice(v0, start=(1,0)" in str(mx.compile(lambda a: a[1:]).plan(a))
 
 
@@ -45,7 +60,10 @@ def test_profiles_show_attributes():
     with mx.profile() as p:
         mx.eval(a.sum(axis=0), a.sum(axis=1))
     sums = [row for row in p.rows() if row.name == "sum"]
-    assert sorted(row.text for row in sums) == ["sum(axes=(0), keepdims=false)", "sum(axes=(1), keepdims=false)"]
+    assert sorted(row.text for row in sums) == [
+        "sum(axes=(0), keepdims=false)",
+        "sum(axes=(1), keepdims=false)",
+    ]
     assert "sum(axes=(0), keepdims=false)" in str(p)
 
 
@@ -61,7 +79,10 @@ def test_the_first_op_that_differs_is_named_with_its_line(program):
         y = program(_core._level_probe)
         if _core._level() == "generic":
             return mx.eval(y)
-        with pytest.raises(RuntimeError, match=r"\[level_probe\] .* generic 0; recorded at .*test_looking_inside.py, line \d+"):
+        with pytest.raises(
+            RuntimeError,
+            match=r"\[level_probe\] .* generic 0; recorded at .*test_looking_inside.py, line \d+",
+        ):
             mx.eval(mx.exp(mx.ones(3)), y)
     with pytest.raises(RuntimeError, match="level_probe"):
         mx.eval(y)  # it has failed
@@ -74,7 +95,12 @@ def test_what_is_right_passes_and_keeps_its_values():
         y = mx.softmax(x @ x.T / 10, axis=-1)
         y[3] = y[4] * 2
         z = mx.scan(lambda c, r: (mx.tanh(c + r), c * 2), mx.zeros(70), y)
-        return [y.sum(axis=0), *z, mx.grad(lambda v: (mx.exp(v) @ v.T).sum())(x), y.at[mx.array([1, 1])].add(1)]
+        return [
+            y.sum(axis=0),
+            *z,
+            mx.grad(lambda v: (mx.exp(v) @ v.T).sum())(x),
+            y.at[mx.array([1, 1])].add(1),
+        ]
 
     wanted = program()
     mx.eval(wanted)

@@ -24,7 +24,10 @@ def branches(n):
         "broadcast": (lambda v: mx.broadcast_to(mx.mean(v, 0), (n, n)), lambda v: v * 2),
         "transposed": (lambda v: v.T, lambda v: v + 1),
         "reversed": (lambda v: v[::-1], lambda v: v[:, ::-1]),
-        "part": (lambda v: mx.concatenate([v, v])[1 : n + 1], lambda v: mx.stack([v, v], 2)[:, :, 1]),
+        "part": (
+            lambda v: mx.concatenate([v, v])[1 : n + 1],
+            lambda v: mx.stack([v, v], 2)[:, :, 1],
+        ),
         "itself": (lambda v: v, lambda v: mx.full((n, n), 0.5)),
     }
 
@@ -76,7 +79,15 @@ def test_gradients_of_a_scan_over_branches_are_the_same_from_run_to_run():
 
     def loss(x):
         def step(c, r):
-            return mx.cond(r.sum() > 0, lambda a: mx.tanh(a @ w), lambda a: mx.broadcast_to(a.mean(1), (40, 40)), c * r), c.T
+            return (
+                mx.cond(
+                    r.sum() > 0,
+                    lambda a: mx.tanh(a @ w),
+                    lambda a: mx.broadcast_to(a.mean(1), (40, 40)),
+                    c * r,
+                ),
+                c.T,
+            )
         return (mx.scan(step, x, mx.stack([x, -x, x * x]))[1] ** 2).sum()
 
     x = mx.random.normal((40, 40), key=mx.random.key(4))
@@ -94,7 +105,9 @@ def test_second_derivatives_of_a_branch_with_a_product():
         c = x
         for i in range(3) if choose is pick else [None]:
             if i is None:
-                c = mx.fori_loop(0, 3, lambda i, c: mx.cond(i > 1, lambda a: a.T @ w, lambda a: a * a, c), c)
+                c = mx.fori_loop(
+                    0, 3, lambda i, c: mx.cond(i > 1, lambda a: a.T @ w, lambda a: a * a, c), c
+                )
             else:
                 c = c.T @ w if i > 1 else c * c
         return (c ** 2).sum()

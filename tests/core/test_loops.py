@@ -50,14 +50,20 @@ def test_scan_returns_the_last_carry_and_the_stacked_outputs():
 
 
 def test_scan_reversed_goes_from_the_last_slice():
-    carry, ys = mx.scan(lambda c, x: (c * 10 + x, c), mx.array(0), mx.array([1, 2, 3]), reverse=True)
+    carry, ys = mx.scan(
+        lambda c, x: (c * 10 + x, c), mx.array(0), mx.array([1, 2, 3]), reverse=True
+    )
     assert carry.item() == 321
     assert ys.tolist() == [32, 3, 0]
 
 
 def test_scan_over_trees():
     def step(carry, x):
-        return {"n": carry["n"] + 1, "sum": carry["sum"] + x["a"] * x["b"][0]}, (carry["n"], None, [x["a"]])
+        return {"n": carry["n"] + 1, "sum": carry["sum"] + x["a"] * x["b"][0]}, (
+            carry["n"],
+            None,
+            [x["a"]],
+        )
 
     xs = {"a": mx.array([1.0, 2.0]), "b": (mx.array([3.0, 4.0]),)}
     carry, ys = mx.scan(step, {"n": mx.array(0), "sum": mx.array(0.0)}, xs)
@@ -124,17 +130,33 @@ def test_second_derivatives():
 def test_forward_derivatives():
     tangents = weights(1, *[a.shape for a in ARGS])
     close(mx.jvp(scanned, ARGS, tangents)[1][0], mx.jvp(unrolled, ARGS, tangents)[1][0], 1e-4)
-    hessian_vector = [mx.jvp(lambda W: mx.grad(f)(W, *ARGS[1:]), ARGS[:1], tangents[:1])[1][0] for f in (scanned, unrolled)]
+    hessian_vector = [
+        mx.jvp(lambda W: mx.grad(f)(W, *ARGS[1:]), ARGS[:1], tangents[:1])[1][0]
+        for f in (scanned, unrolled)
+    ]
     close(*hessian_vector, 1e-4)
 
 
-@pytest.mark.parametrize("axes", [(0, None, None), (None, None, 0), (None, None, 2), (2, 1, 1), (None, 0, -1)])
+@pytest.mark.parametrize(
+    "axes", [(0, None, None), (None, None, 0), (None, None, 2), (2, 1, 1), (None, 0, -1)]
+)
 def test_batched(axes):
-    args = [weights(2, tuple(np.insert(a.shape, ax % (a.ndim + 1), 6)))[0] if ax is not None else a for a, ax in zip(ARGS, axes)]
+    args = [
+        weights(2, tuple(np.insert(a.shape, ax % (a.ndim + 1), 6)))[0] if ax is not None else a
+        for a, ax in zip(ARGS, axes)
+    ]
     close(mx.vmap(scanned, axes)(*args), mx.vmap(unrolled, axes)(*args), 1e-4)
     for n in range(3):
-        close(mx.vmap(mx.grad(scanned, argnums=n), axes)(*args), mx.vmap(mx.grad(unrolled, argnums=n), axes)(*args), 1e-4)
-    close(mx.grad(lambda *a: mx.vmap(scanned, axes)(*a).sum())(*args), mx.grad(lambda *a: mx.vmap(unrolled, axes)(*a).sum())(*args), 1e-4)
+        close(
+            mx.vmap(mx.grad(scanned, argnums=n), axes)(*args),
+            mx.vmap(mx.grad(unrolled, argnums=n), axes)(*args),
+            1e-4,
+        )
+    close(
+        mx.grad(lambda *a: mx.vmap(scanned, axes)(*a).sum())(*args),
+        mx.grad(lambda *a: mx.vmap(unrolled, axes)(*a).sum())(*args),
+        1e-4,
+    )
 
 
 def test_loops_nest():
@@ -189,26 +211,36 @@ def test_every_step_draws_its_own_numbers_from_the_global_state():
     mx.random.seed(3)
     expected = [mx.random.uniform().item() for _ in range(5)]
     assert ys.tolist() + [after.item()] == expected
-    compiled = mx.compile(lambda: mx.scan(lambda c, _: (c, mx.random.uniform()), mx.array(0), length=4)[1])
+    compiled = mx.compile(
+        lambda: mx.scan(lambda c, _: (c, mx.random.uniform()), mx.array(0), length=4)[1]
+    )
     mx.random.seed(3)
     assert compiled().tolist() == expected[:4]
     assert compiled().tolist() != expected[:4]
 
 
 def test_half_precision_carries_stay_halves():
-    carry, ys = mx.scan(lambda c, x: (c * 0.5 + x, c), mx.array(1.0, mx.float16), mx.ones(3, mx.float16))
+    carry, ys = mx.scan(
+        lambda c, x: (c * 0.5 + x, c), mx.array(1.0, mx.float16), mx.ones(3, mx.float16)
+    )
     assert carry.dtype == mx.float16 and ys.dtype == mx.float16
 
 
 def test_while_loop():
     assert mx.while_loop(lambda v: v < 100, lambda v: v * 2, mx.array(3)).item() == 192
     assert mx.while_loop(lambda v: v < 0, lambda v: v * 2, mx.array(3)).item() == 3
-    n, total = mx.while_loop(lambda v: v[0] > 0, lambda v: (v[0] - 1, v[1] + v[0]), (mx.array(4), 0))
+    n, total = mx.while_loop(
+        lambda v: v[0] > 0, lambda v: (v[0] - 1, v[1] + v[0]), (mx.array(4), 0)
+    )
     assert (n.item(), total.item()) == (0, 10)
 
 
 def test_while_loop_in_lanes_stops_each_on_its_own():
-    collatz = lambda n: mx.while_loop(lambda v: v[0] != 1, lambda v: (mx.where(v[0] % 2 == 0, v[0] // 2, 3 * v[0] + 1), v[1] + 1), (n, 0))[1]
+    collatz = lambda n: mx.while_loop(
+        lambda v: v[0] != 1,
+        lambda v: (mx.where(v[0] % 2 == 0, v[0] // 2, 3 * v[0] + 1), v[1] + 1),
+        (n, 0),
+    )[1]
     assert mx.vmap(collatz)(mx.array([1, 6, 7, 27])).tolist() == [0, 8, 16, 111]
 
 
@@ -227,14 +259,22 @@ def test_fori_loop_with_bounds_that_are_arrays():
 
 
 def test_fori_loop_differentiates():
-    assert mx.grad(lambda x: mx.fori_loop(0, 5, lambda i, v: v * x, mx.array(1.0)))(mx.array(2.0)).item() == 80
+    assert (
+        mx.grad(lambda x: mx.fori_loop(0, 5, lambda i, v: v * x, mx.array(1.0)))(
+            mx.array(2.0)
+        ).item()
+        == 80
+    )
 
 
 def test_cond_runs_one_of_two():
     f = lambda x: mx.cond(x > 1, lambda v: v * v, lambda v: -v, x)
     for wrap in (lambda g: g, mx.compile):
         assert wrap(f)(mx.array(3.0)).item() == 9 and wrap(f)(mx.array(0.5)).item() == -0.5
-        assert wrap(mx.grad(f))(mx.array(3.0)).item() == 6 and wrap(mx.grad(f))(mx.array(0.5)).item() == -1
+        assert (
+            wrap(mx.grad(f))(mx.array(3.0)).item() == 6
+            and wrap(mx.grad(f))(mx.array(0.5)).item() == -1
+        )
     assert mx.vmap(f)(mx.array([3.0, 0.5])).tolist() == [9, -0.5]
     assert mx.vmap(mx.grad(f))(mx.array([3.0, 0.5])).tolist() == [6, -1]
     assert mx.jvp(f, [mx.array(3.0)], [mx.array(1.0)])[1][0].item() == 6
@@ -254,7 +294,9 @@ def test_cond_with_captured_parameters_and_trees():
     w = mx.array([1.0, 2.0])
 
     def loss(w, p):
-        return mx.cond(p, lambda o: {"v": (w * o).sum()}, lambda o: {"v": o.sum()}, mx.array([3.0, 4.0]))["v"]
+        return mx.cond(
+            p, lambda o: {"v": (w * o).sum()}, lambda o: {"v": o.sum()}, mx.array([3.0, 4.0])
+        )["v"]
 
     assert mx.grad(loss)(w, mx.array(True)).tolist() == [3, 4]
     assert mx.grad(loss)(w, mx.array(False)).tolist() == [0, 0]
@@ -270,20 +312,35 @@ def test_cond_draws_random_numbers_in_the_branch_that_runs():
     assert mx.random.state[0].tolist() != before
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: mx.scan(lambda c, x: (c * 1.5, None), mx.array(1), mx.arange(3)), "changes its shape or dtype"),
-    (lambda: mx.scan(lambda c, x: ((c, c), None), mx.array(1), mx.arange(3)), "another tree"),
-    (lambda: mx.scan(lambda c, x: c, mx.array(1), mx.arange(3)), "must return"),
-    (lambda: mx.scan(lambda c, x: (c, x), mx.array(1), (mx.arange(3), mx.arange(4))), "first axis"),
-    (lambda: mx.scan(lambda c, x: (c, x), mx.array(1), mx.arange(3), length=4), "first axis"),
-    (lambda: mx.scan(lambda c, x: (c, x), mx.array(1)), "length="),
-    (lambda: mx.scan(lambda c, x: (c, c.item()), mx.array(1), length=2), "while it is traced"),
-    (lambda: mx.while_loop(lambda v: v, lambda v: v, mx.array(1)), "0-d bool"),
-    (lambda: mx.while_loop(lambda v: v < 3, lambda v: v * 1.0, mx.array(1)), "changes its shape or dtype"),
-    (lambda: mx.cond(mx.array([True]), lambda: 1, lambda: 2), "0-d"),
-    (lambda: mx.cond(mx.array(True), lambda: mx.array(1), lambda: mx.array(1.0)), "different results"),
-    (lambda: mx.cond(mx.array(True), lambda: 1, lambda: (1, 2)), "different"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: mx.scan(lambda c, x: (c * 1.5, None), mx.array(1), mx.arange(3)),
+            "changes its shape or dtype",
+        ),
+        (lambda: mx.scan(lambda c, x: ((c, c), None), mx.array(1), mx.arange(3)), "another tree"),
+        (lambda: mx.scan(lambda c, x: c, mx.array(1), mx.arange(3)), "must return"),
+        (
+            lambda: mx.scan(lambda c, x: (c, x), mx.array(1), (mx.arange(3), mx.arange(4))),
+            "first axis",
+        ),
+        (lambda: mx.scan(lambda c, x: (c, x), mx.array(1), mx.arange(3), length=4), "first axis"),
+        (lambda: mx.scan(lambda c, x: (c, x), mx.array(1)), "length="),
+        (lambda: mx.scan(lambda c, x: (c, c.item()), mx.array(1), length=2), "while it is traced"),
+        (lambda: mx.while_loop(lambda v: v, lambda v: v, mx.array(1)), "0-d bool"),
+        (
+            lambda: mx.while_loop(lambda v: v < 3, lambda v: v * 1.0, mx.array(1)),
+            "changes its shape or dtype",
+        ),
+        (lambda: mx.cond(mx.array([True]), lambda: 1, lambda: 2), "0-d"),
+        (
+            lambda: mx.cond(mx.array(True), lambda: mx.array(1), lambda: mx.array(1.0)),
+            "different results",
+        ),
+        (lambda: mx.cond(mx.array(True), lambda: 1, lambda: (1, 2)), "different"),
+    ],
+)
 def test_misuse_says_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -385,15 +442,25 @@ def test_an_lstm_and_its_gradients():
         close(mx.grad(lstm, argnums=n)(*args), mx.grad(written, argnums=n)(*args))
     batched = [mx.stack([a, a * 0.5]) for a in args]
     for n in range(4):
-        close(mx.vmap(mx.grad(lstm, argnums=n))(*batched), mx.vmap(mx.grad(written, argnums=n))(*batched))
-    twice = lambda f: mx.grad(lambda w: mx.grad(f, argnums=1)(args[0], w, *args[2:]).square().sum())(args[1])
+        close(
+            mx.vmap(mx.grad(lstm, argnums=n))(*batched),
+            mx.vmap(mx.grad(written, argnums=n))(*batched),
+        )
+    twice = lambda f: mx.grad(
+        lambda w: mx.grad(f, argnums=1)(args[0], w, *args[2:]).square().sum()
+    )(args[1])
     close(twice(lstm), twice(written), 1e-4)
 
 
 def test_products_of_slices_are_made_before_the_loop_and_those_of_weights_after_it():
     args = weights(8, (5, 16), (4, 16), (16,), (6, 3, 5))
     value, grads = mx.value_and_grad(lstm, argnums=(0, 1))(*args)
-    products = [r for step in mx.plan(value, grads).steps for op, r in zip(step.ops, step.results) if op == "matmul"]
+    products = [
+        r
+        for step in mx.plan(value, grads).steps
+        for op, r in zip(step.ops, step.results)
+        if op == "matmul"
+    ]
     assert sorted(products) == ["float32(18, 16)", "float32(4, 16)", "float32(5, 16)"]
 
 
@@ -408,15 +475,21 @@ def test_batched_over_no_lanes():
     scan = lambda c, x: mx.scan(lambda a, b: (a + b.sum(), a * 2), c, x)
     carry, ys = mx.vmap(scan, (0, None))(mx.zeros(0), mx.ones((4, 2)))
     assert carry.shape == (0,) and ys.shape == (0, 4)
-    assert mx.vmap(lambda v: mx.while_loop(lambda v: v < 3, lambda v: v + 1, v))(mx.zeros(0)).shape == (0,)
-    assert mx.vmap(lambda p, v: mx.cond(p, lambda v: v, lambda v: -v, v))(mx.zeros(0, mx.bool_), mx.zeros((0, 2))).shape == (0, 2)
+    assert mx.vmap(lambda v: mx.while_loop(lambda v: v < 3, lambda v: v + 1, v))(
+        mx.zeros(0)
+    ).shape == (0,)
+    assert mx.vmap(lambda p, v: mx.cond(p, lambda v: v, lambda v: -v, v))(
+        mx.zeros(0, mx.bool_), mx.zeros((0, 2))
+    ).shape == (0, 2)
 
 
 def test_debug_nans_looks_into_the_steps():
     with mx.debug_nans():
         assert mx.fori_loop(0, 3, lambda i, v: v + 1, mx.array(0.0)).item() == 3
         with pytest.raises(RuntimeError, match="log"):
-            mx.eval(mx.scan(lambda c, x: (mx.log(x), None), mx.array(1.0), mx.array([1.0, 0.0, 2.0]))[0])
+            mx.eval(
+                mx.scan(lambda c, x: (mx.log(x), None), mx.array(1.0), mx.array([1.0, 0.0, 2.0]))[0]
+            )
 
 
 def test_ctrl_c_ends_a_long_loop():
@@ -437,7 +510,9 @@ def test_ctrl_c_ends_a_long_loop():
 
 def test_inside_a_function_with_a_rule_of_its_own_nothing_is_kept():
     w, xs = weights(9, (64, 64), (50, 64, 64))
-    whole = lambda w: mx.scan(lambda h, x: (mx.tanh(h @ w + x), None), mx.zeros((64, 64)), xs)[0].sum()
+    whole = lambda w: mx.scan(lambda h, x: (mx.tanh(h @ w + x), None), mx.zeros((64, 64)), xs)[
+        0
+    ].sum()
 
     @mx.custom_function
     def ruled(w):

@@ -23,31 +23,63 @@ def look(i):
         most = max(most, resident())
 """
 LOOPS = {
-    "adds": ("for i in range(300_000):\n    x = x + 1\n    look(i)\nassert x[0, 0].item() == 300_001", 40),
-    "adds in place": ("for i in range(300_000):\n    x += 1\n    look(i)\nassert x[0, 0].item() == 300_001", 40),
-    "updates": ("for i in range(200_000):\n    x[i % 4, 1] = i\n    look(i)\nassert x[3, 1].item() == 199_999", 60),
-    "two chains": ("a = b = x\nfor i in range(150_000):\n    a, b = b, a - b\n    look(i)\nassert a.shape == (4, 4)", 40),
-    "views": ("for i in range(300_000):\n    x = x.T\n    look(i)\nassert x.sum().item() == 16", 60),
-    "many chains in turn": ("xs = [x + i for i in range(1000)]\nfor i in range(300_000):\n    xs[i % 1000] = xs[i % 1000] + 1\n    look(i)\n"
-                            "assert xs[7][0, 0].item() == 308", 90),
-    "calls of a compiled function": ("f = mx.compile(lambda v: mx.tanh(v) * 2 + 1)\nfor i in range(60_000):\n    x = f(x)\n    look(i)", 60),
-    "data": ("import numpy as np\ntotal = mx.zeros(())\nfor i in range(400):\n    total = total + mx.array(np.ones((500, 500))).sum()\n"
-             "    look(5000)\nassert total.item() == 1e8", 450),
+    "adds": (
+        "for i in range(300_000):\n    x = x + 1\n    look(i)\nassert x[0, 0].item() == 300_001",
+        40,
+    ),
+    "adds in place": (
+        "for i in range(300_000):\n    x += 1\n    look(i)\nassert x[0, 0].item() == 300_001",
+        40,
+    ),
+    "updates": (
+        "for i in range(200_000):\n    x[i % 4, 1] = i\n    look(i)\nassert x[3, 1].item() == 199_999",
+        60,
+    ),
+    "two chains": (
+        "a = b = x\nfor i in range(150_000):\n    a, b = b, a - b\n    look(i)\nassert a.shape == (4, 4)",
+        40,
+    ),
+    "views": (
+        "for i in range(300_000):\n    x = x.T\n    look(i)\nassert x.sum().item() == 16",
+        60,
+    ),
+    "many chains in turn": (
+        "xs = [x + i for i in range(1000)]\nfor i in range(300_000):\n    xs[i % 1000] = xs[i % 1000] + 1\n    look(i)\n"
+        "assert xs[7][0, 0].item() == 308",
+        90,
+    ),
+    "calls of a compiled function": (
+        "f = mx.compile(lambda v: mx.tanh(v) * 2 + 1)\nfor i in range(60_000):\n    x = f(x)\n    look(i)",
+        60,
+    ),
+    "data": (
+        "import numpy as np\ntotal = mx.zeros(())\nfor i in range(400):\n    total = total + mx.array(np.ones((500, 500))).sum()\n"
+        "    look(5000)\nassert total.item() == 1e8",
+        450,
+    ),
 }
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_loop_that_never_evaluates_stays_small(loop):
     text, megabytes = LOOPS[loop]
-    out = subprocess.run([sys.executable, "-c", MEASURE + text + "\nprint(most - start)"], capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, "-c", MEASURE + text + "\nprint(most - start)"],
+        capture_output=True,
+        text=True,
+    )
     assert out.returncode == 0, out.stderr
     assert float(out.stdout) < megabytes
 
 
 def test_the_limit_can_be_set_and_taken_away():
     program = "import lazulite.core as mx\nprint(mx.get_pending_limit())"
-    out = subprocess.run([sys.executable, "-c", program], env={**os.environ, "LAZULITE_PENDING_LIMIT": "123"},
-                         capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "LAZULITE_PENDING_LIMIT": "123"},
+        capture_output=True,
+        text=True,
+    )
     assert out.stdout.split() == ["123"]
     with pytest.raises(ValueError):
         mx.set_pending_limit(-1)
@@ -83,7 +115,9 @@ def test_nothing_is_computed_while_a_transform_is_open(small_limit):
     value, slope = mx.value_and_grad(long_chain)(x)
     np.testing.assert_allclose(np.array(slope), 1.001**500, rtol=1e-4)
     assert mx.compile(long_chain)(x).item() == value.item() == long_chain(x).item()
-    assert mx.vmap(long_chain)(x.reshape(2, 3)).sum().item() == pytest.approx(value.item(), rel=1e-6)
+    assert mx.vmap(long_chain)(x.reshape(2, 3)).sum().item() == pytest.approx(
+        value.item(), rel=1e-6
+    )
 
 
 def test_the_bits_are_the_same(small_limit):

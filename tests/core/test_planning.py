@@ -100,7 +100,10 @@ def a_tree(n):
     a = base()
     level = [a + i for i in range(n)]
     while len(level) > 1:
-        level = [level[i] * level[i + 1] if i + 1 < len(level) else level[i] for i in range(0, len(level), 2)]
+        level = [
+            level[i] * level[i + 1] if i + 1 < len(level) else level[i]
+            for i in range(0, len(level), 2)
+        ]
     return level
 
 
@@ -112,9 +115,21 @@ def runs_under_way(n):
     return [mx.stack(parts)]
 
 
-SHAPES = [updates_of_one_array, updates_of_one_constant, updates_that_read_each_other, an_update_of_a_chain_of_views,
-          updates_along_a_chain_of_views, readers_of_one_array, users_of_one_stored_value, a_wide_concatenation, a_wide_stack,
-          parts_updated_after_a_concatenation, pending_parts_updated_after_a_concatenation, a_tree, runs_under_way]
+SHAPES = [
+    updates_of_one_array,
+    updates_of_one_constant,
+    updates_that_read_each_other,
+    an_update_of_a_chain_of_views,
+    updates_along_a_chain_of_views,
+    readers_of_one_array,
+    users_of_one_stored_value,
+    a_wide_concatenation,
+    a_wide_stack,
+    parts_updated_after_a_concatenation,
+    pending_parts_updated_after_a_concatenation,
+    a_tree,
+    runs_under_way,
+]
 
 
 @pytest.mark.parametrize("graph", SHAPES)

@@ -42,7 +42,11 @@ def test_it_prints_as_a_table():
         mx.eval(mx.sin(mx.ones(100)) + 1)
     lines = str(p).splitlines()
     assert lines[0].split() == ["op", "result", "calls", "ms", "share", "GB/s", "GFLOP/s", "line"]
-    assert "fused {sin add}" in lines[1] and "float32(100,)" in lines[1] and "test_profile.py" in lines[1]
+    assert (
+        "fused {sin add}" in lines[1]
+        and "float32(100,)" in lines[1]
+        and "test_profile.py" in lines[1]
+    )
     assert lines[-1].startswith("1 steps")
 
 
@@ -60,7 +64,9 @@ def test_it_saves_a_chrome_trace(tmp_path):
     p.save(text)
     for trace in (json.loads((tmp_path / "trace.json").read_text()), json.loads(text.getvalue())):
         (event,) = trace["traceEvents"]
-        assert event["name"] == "sin" and event["ph"] == "X" and event["dur"] > 0 and event["ts"] >= 0
+        assert (
+            event["name"] == "sin" and event["ph"] == "X" and event["dur"] > 0 and event["ts"] >= 0
+        )
         assert event["args"]["result"] == "float32(100,)"
 
 

@@ -11,8 +11,15 @@ KEY = mx.random.key(42)
 
 
 def test_keys():
-    assert mx.random.key(0).tolist() == [0, 0] and mx.random.key(2**32 + 5).tolist() == [1, 5] and mx.random.key(2**64 - 1).tolist() == [2**32 - 1] * 2
-    assert mx.random.split(mx.random.key(0)).tolist() == [[4146024105, 967050713], [2718843009, 1272950319]]
+    assert (
+        mx.random.key(0).tolist() == [0, 0]
+        and mx.random.key(2**32 + 5).tolist() == [1, 5]
+        and mx.random.key(2**64 - 1).tolist() == [2**32 - 1] * 2
+    )
+    assert mx.random.split(mx.random.key(0)).tolist() == [
+        [4146024105, 967050713],
+        [2718843009, 1272950319],
+    ]
     assert mx.random.split(KEY, 5).shape == (5, 2)
     for bad in (-1, 2**64, 1.5, "x"):
         with pytest.raises(TypeError):
@@ -31,7 +38,11 @@ def test_seed_and_state():
     mx.random.state[0] = mx.array(key, mx.uint32)
     assert mx.random.uniform(shape=(4,)).tolist() == b != a
     mx.random.seed(7)
-    assert mx.random.uniform(shape=(4,)).tolist() == a and len(mx.random.state) == 1 and len(list(mx.random.state)) == 1
+    assert (
+        mx.random.uniform(shape=(4,)).tolist() == a
+        and len(mx.random.state) == 1
+        and len(list(mx.random.state)) == 1
+    )
 
 
 def test_an_element_depends_on_key_and_place_only():
@@ -40,15 +51,21 @@ def test_an_element_depends_on_key_and_place_only():
     assert mx.random.uniform(shape=(10, 100), key=KEY).reshape(-1).tolist() == long.tolist()
 
 
-@pytest.mark.parametrize("draw, law", [
-    (lambda t: mx.random.uniform(shape=(N,), dtype=t, key=KEY), scipy.stats.uniform()),
-    (lambda t: mx.random.uniform(-2, 3, (N,), t, key=KEY), scipy.stats.uniform(-2, 5)),
-    (lambda t: mx.random.normal((N,), t, key=KEY), scipy.stats.norm()),
-    (lambda t: mx.random.normal((N,), t, 1.0, 2.0, key=KEY), scipy.stats.norm(1, 2)),
-    (lambda t: mx.random.gumbel((N,), t, key=KEY), scipy.stats.gumbel_r()),
-    (lambda t: mx.random.laplace((N,), t, 1.0, 0.5, key=KEY), scipy.stats.laplace(1, 0.5)),
-    (lambda t: mx.random.truncated_normal(-1.0, 2.0, (N,), t, key=KEY), scipy.stats.truncnorm(-1, 2)),
-])
+@pytest.mark.parametrize(
+    "draw, law",
+    [
+        (lambda t: mx.random.uniform(shape=(N,), dtype=t, key=KEY), scipy.stats.uniform()),
+        (lambda t: mx.random.uniform(-2, 3, (N,), t, key=KEY), scipy.stats.uniform(-2, 5)),
+        (lambda t: mx.random.normal((N,), t, key=KEY), scipy.stats.norm()),
+        (lambda t: mx.random.normal((N,), t, 1.0, 2.0, key=KEY), scipy.stats.norm(1, 2)),
+        (lambda t: mx.random.gumbel((N,), t, key=KEY), scipy.stats.gumbel_r()),
+        (lambda t: mx.random.laplace((N,), t, 1.0, 0.5, key=KEY), scipy.stats.laplace(1, 0.5)),
+        (
+            lambda t: mx.random.truncated_normal(-1.0, 2.0, (N,), t, key=KEY),
+            scipy.stats.truncnorm(-1, 2),
+        ),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_distributions(draw, law, dtype):
     x = draw(getattr(mx, dtype))
@@ -60,7 +77,9 @@ def test_the_interval_is_half_open(dtype):
     t = getattr(mx, dtype)
     x = mx.random.uniform(shape=(N,), dtype=t, key=KEY)
     assert x.dtype == t and x.min().item() >= 0 and x.max().item() < 1
-    assert mx.random.normal((N,), t, key=KEY).astype(mx.float32).std().item() == pytest.approx(1, abs=0.01)
+    assert mx.random.normal((N,), t, key=KEY).astype(mx.float32).std().item() == pytest.approx(
+        1, abs=0.01
+    )
 
 
 def test_shapes_and_operands():
@@ -97,7 +116,9 @@ def test_bernoulli_and_categorical():
     assert draws.shape == (2, N) and draws.dtype == mx.uint32
     counts = np.stack([np.bincount(row, minlength=3) for row in np.array(draws)]) / N
     np.testing.assert_allclose(counts, [[0.1, 0.2, 0.7], [0.5, 0.5, 0.0]], atol=0.01)
-    assert mx.random.categorical(mx.zeros((4, 5))).shape == (4,) and mx.random.categorical(mx.zeros((4, 5)), 0).shape == (5,)
+    assert mx.random.categorical(mx.zeros((4, 5))).shape == (4,) and mx.random.categorical(
+        mx.zeros((4, 5)), 0
+    ).shape == (5,)
     assert mx.random.categorical(mx.zeros((4, 5)), shape=(7, 4)).shape == (7, 4)
     with pytest.raises(ValueError):
         mx.random.categorical(mx.zeros((4, 5)), shape=(7,), num_samples=2)
@@ -144,7 +165,11 @@ def test_threads_that_trace_and_draw_do_not_disturb_each_other():
                 n, k = int(rng.integers(1, 12)), int(rng.integers(1, 6))
                 assert f(mx.ones(n), k).shape == (n,)
                 mx.eval(mx.grad(loss)(mx.ones(n)), mx.random.normal((3,)))
-                mx.eval(mx.scan(lambda c, _: (c + mx.random.uniform(), None), mx.array(0.0), length=3)[0])
+                mx.eval(
+                    mx.scan(lambda c, _: (c + mx.random.uniform(), None), mx.array(0.0), length=3)[
+                        0
+                    ]
+                )
         except Exception as error:
             errors.append(error)
 

@@ -19,12 +19,27 @@ VIEWS = {
     "a row repeated": lambda a: mx.broadcast_to(a[1], a.shape),
     "a column repeated": lambda a: mx.broadcast_to(a[:, 1:2], a.shape),
     "one element repeated": lambda a: mx.broadcast_to(a[1:2, 2:3], a.shape),
-    "repeated in front and inside": lambda a: mx.broadcast_to(mx.expand_dims(a, (0, 2)), (2, a.shape[0], 3, a.shape[1])),
-    "three axes turned": lambda a: a.reshape(a.shape[0], -1, 2).transpose(2, 0, 1) if a.size % (2 * a.shape[0]) == 0 else a.T,
+    "repeated in front and inside": lambda a: mx.broadcast_to(
+        mx.expand_dims(a, (0, 2)), (2, a.shape[0], 3, a.shape[1])
+    ),
+    "three axes turned": lambda a: (
+        a.reshape(a.shape[0], -1, 2).transpose(2, 0, 1) if a.size % (2 * a.shape[0]) == 0 else a.T
+    ),
 }
 FUNCTIONS = {
-    "sum": mx.sum, "prod": mx.prod, "max": mx.max, "min": mx.min, "all": mx.all, "any": mx.any, "mean": mx.mean, "var": mx.var,
-    "argmax": mx.argmax, "argmin": mx.argmin, "median": mx.median, "logsumexp": mx.logsumexp, "softmax": mx.softmax,
+    "sum": mx.sum,
+    "prod": mx.prod,
+    "max": mx.max,
+    "min": mx.min,
+    "all": mx.all,
+    "any": mx.any,
+    "mean": mx.mean,
+    "var": mx.var,
+    "argmax": mx.argmax,
+    "argmin": mx.argmin,
+    "median": mx.median,
+    "logsumexp": mx.logsumexp,
+    "softmax": mx.softmax,
 }
 NO_COMPLEX = "argmax argmin median softmax".split()
 # Past a chunk of the tree (4,096), past a group of chunks (32,768), wide, long, tiny.
@@ -42,7 +57,9 @@ def data(shape, dtype):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.int8, mx.float64, mx.complex64, mx.bool_], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [mx.float32, mx.float16, mx.int8, mx.float64, mx.complex64, mx.bool_], ids=str
+)
 def test_a_view_gives_the_bits_of_its_copy(dtype, shape):
     a = data(shape, dtype)
     mx.eval(a)
@@ -56,16 +73,25 @@ def test_a_view_gives_the_bits_of_its_copy(dtype, shape):
                 continue
             if function_name == "median" and a.size > 200_000:
                 continue
-            for axis in (None, 0, -1) + (((0, 2),) if x.ndim > 2 and function_name not in ("argmax", "argmin") else ()):
+            for axis in (None, 0, -1) + (
+                ((0, 2),) if x.ndim > 2 and function_name not in ("argmax", "argmin") else ()
+            ):
                 with np.errstate(all="ignore"):
                     want = np.array(f(dense, axis=axis))
-                    for threads in (before, 1) if function_name in ("sum", "argmax", "softmax") else (before,):
+                    for threads in (
+                        (before, 1) if function_name in ("sum", "argmax", "softmax") else (before,)
+                    ):
                         mx.set_num_threads(threads)
                         try:
                             got = np.array(f(view(a), axis=axis))
                         finally:
                             mx.set_num_threads(before)
-                        assert got.dtype == want.dtype and got.tobytes() == want.tobytes(), (name, function_name, axis, threads)
+                        assert got.dtype == want.dtype and got.tobytes() == want.tobytes(), (
+                            name,
+                            function_name,
+                            axis,
+                            threads,
+                        )
 
 
 def test_argmax_of_rows_with_nans_and_ties_past_a_chunk():
@@ -74,7 +100,10 @@ def test_argmax_of_rows_with_nans_and_ties_past_a_chunk():
     a[1, [9_000, 17_000]] = 5
     a[2] = -1
     a[3, 4_096] = 2
-    for mx_view, np_view in ((lambda x: x, lambda x: x), (lambda x: x[:, ::-1], lambda x: x[:, ::-1])):
+    for mx_view, np_view in (
+        (lambda x: x, lambda x: x),
+        (lambda x: x[:, ::-1], lambda x: x[:, ::-1]),
+    ):
         got = mx.argmax(mx_view(mx.array(a)), axis=1)
         assert got.tolist() == np.argmax(np_view(a), axis=1).tolist()
     turned = mx.array(np.ascontiguousarray(a.T)).T

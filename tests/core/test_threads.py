@@ -15,9 +15,17 @@ import lazulite.core as mx
 
 def run_python(code, timeout=120, **environment):
     """A process that prints every thread's stack and ends when it hangs."""
-    code = f"import faulthandler; faulthandler.dump_traceback_later({timeout - 10}, exit=True)\n" + code
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout,
-                          env={**os.environ, **environment})
+    code = (
+        f"import faulthandler; faulthandler.dump_traceback_later({timeout - 10}, exit=True)\n"
+        + code
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )
 
 
 def together(count, work):
@@ -189,7 +197,10 @@ mx.async_eval(x)
 print(x.tolist(), fine())
 """
     out = run_python(code)
-    assert out.stdout.splitlines() == ["True", "[2.0, 2.0, 2.0] True"], (out.stdout, out.stderr[-3000:])
+    assert out.stdout.splitlines() == ["True", "[2.0, 2.0, 2.0] True"], (
+        out.stdout,
+        out.stderr[-3000:],
+    )
 
 
 def test_ctrl_c_ends_the_waiting_for_another_thread():
@@ -328,7 +339,10 @@ while not seen: pass
 print(seen, mx.isfinite(x).all().item())
 """
     out = run_python(code)
-    assert out.stdout.splitlines() in (["[True, True] True"], ["['read', True] True"]), (out.stdout, out.stderr[-3000:])
+    assert out.stdout.splitlines() in (["[True, True] True"], ["['read', True] True"]), (
+        out.stdout,
+        out.stderr[-3000:],
+    )
 
 
 def test_lists_that_change_while_they_are_read():

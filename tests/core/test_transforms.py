@@ -13,7 +13,11 @@ def close(a, b, rtol=1e-5):
 def test_grad_nests():
     x = mx.array(2.0)
     f = lambda x: x**4  # noqa: E731
-    assert mx.grad(f)(x).item() == 32 and mx.grad(mx.grad(f))(x).item() == 48 and mx.grad(mx.grad(mx.grad(f)))(x).item() == 48
+    assert (
+        mx.grad(f)(x).item() == 32
+        and mx.grad(mx.grad(f))(x).item() == 48
+        and mx.grad(mx.grad(mx.grad(f)))(x).item() == 48
+    )
 
 
 def test_hessian_in_all_ways():
@@ -27,7 +31,11 @@ def test_hessian_in_all_ways():
     forward_over_reverse = mx.vmap(lambda t: mx.jvp(mx.grad(f), [x], [t])[1][0])(eye)
     reverse_over_reverse = mx.vmap(lambda t: mx.vjp(mx.grad(f), [x], [t])[1][0])(eye)
     rows = mx.stack([mx.grad(lambda y, k=k: mx.grad(f)(y)[k])(x) for k in range(3)])
-    compiled = mx.compile(lambda x: mx.stack([mx.grad(lambda y, k=k: mx.grad(mx.compile(f))(y)[k])(x) for k in range(3)]))(x)
+    compiled = mx.compile(
+        lambda x: mx.stack(
+            [mx.grad(lambda y, k=k: mx.grad(mx.compile(f))(y)[k])(x) for k in range(3)]
+        )
+    )(x)
     close(forward_over_reverse, rows)
     close(reverse_over_reverse, rows)
     close(compiled, rows)
@@ -91,7 +99,12 @@ def test_complex_gradients_follow_pytorch():
 
 def test_points_without_a_derivative():
     zero = mx.array(0.0)
-    for f, wanted in [(lambda x: mx.maximum(x, 0), 0.0), (mx.abs, 0.0), (mx.sqrt, float("inf")), (lambda x: mx.maximum(x, 0) * 1, 0.0)]:
+    for f, wanted in [
+        (lambda x: mx.maximum(x, 0), 0.0),
+        (mx.abs, 0.0),
+        (mx.sqrt, float("inf")),
+        (lambda x: mx.maximum(x, 0) * 1, 0.0),
+    ]:
         assert mx.grad(f)(zero).item() == wanted
     assert mx.grad(lambda x: x.max())(mx.array([1.0, 1.0, 0.0])).tolist() == [0.5, 0.5, 0.0]
     assert mx.grad(lambda x: x.prod())(mx.array([0.0, 2.0, 3.0])).tolist() == [6.0, 0.0, 0.0]
@@ -206,7 +219,10 @@ def test_an_unmapped_argument_may_be_changed_in_place():
         return y
 
     y = mx.array([1.0, 2.0])
-    assert mx.vmap(f, (0, None))(mx.array([1.0, 2.0]), y).tolist() == [[0, 3], [0, 4]] and y.tolist() == [1, 2]
+    assert mx.vmap(f, (0, None))(mx.array([1.0, 2.0]), y).tolist() == [
+        [0, 3],
+        [0, 4],
+    ] and y.tolist() == [1, 2]
 
 
 def test_an_array_of_another_thread_is_not_silently_constant():
@@ -225,7 +241,15 @@ def test_an_array_of_another_thread_is_not_silently_constant():
 
 def test_gradients_of_many_parts_of_one_array():
     x = mx.arange(12.0).reshape(3, 4)
-    parts = [np.s_[0:2], np.s_[1:3], np.s_[:, ::2], np.s_[::-1, 1:3], np.s_[2], np.s_[[0, 0, 2]], np.s_[..., -1]]
+    parts = [
+        np.s_[0:2],
+        np.s_[1:3],
+        np.s_[:, ::2],
+        np.s_[::-1, 1:3],
+        np.s_[2],
+        np.s_[[0, 0, 2]],
+        np.s_[..., -1],
+    ]
 
     def f(x):
         return sum(((k + 1) * x[p] ** 2).sum() for k, p in enumerate(parts))
@@ -234,10 +258,19 @@ def test_gradients_of_many_parts_of_one_array():
     for k, p in enumerate(parts):
         np.add.at(expected, p, 2 * (k + 1) * np.arange(12.0).reshape(3, 4)[p])
     np.testing.assert_allclose(np.array(mx.grad(f)(x)), expected, rtol=1e-6)
-    np.testing.assert_allclose(np.array(mx.grad(f)(x.astype(mx.float16)).astype(mx.float32)), expected, rtol=1e-2)
-    np.testing.assert_allclose(np.array(mx.vmap(mx.grad(f))(mx.stack([x, x]))[1]), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.array(mx.grad(f)(x.astype(mx.float16)).astype(mx.float32)), expected, rtol=1e-2
+    )
+    np.testing.assert_allclose(
+        np.array(mx.vmap(mx.grad(f))(mx.stack([x, x]))[1]), expected, rtol=1e-6
+    )
     second = mx.grad(lambda x: mx.grad(f)(x).square().sum())(x)
-    np.testing.assert_allclose(np.array(second), 2 * expected**2 / np.maximum(np.arange(12.0).reshape(3, 4), 1e-9), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        np.array(second),
+        2 * expected**2 / np.maximum(np.arange(12.0).reshape(3, 4), 1e-9),
+        rtol=1e-4,
+        atol=1e-3,
+    )
 
 
 def test_the_gradient_of_a_loop_over_slices_is_written_in_place():
@@ -251,18 +284,40 @@ def test_the_gradient_of_a_loop_over_slices_is_written_in_place():
     np.testing.assert_array_equal(np.array(mx.grad(f)(x))[:, 0], np.arange(1, 201))
 
 
-@pytest.mark.parametrize("call", [
-    lambda: mx.grad(3), lambda: mx.value_and_grad(None), lambda: mx.vmap("f"), lambda: mx.compile(3), lambda: mx.checkpoint(3),
-    lambda: mx.custom_function(3), lambda: mx.jacrev(3), lambda: mx.jacfwd(3), lambda: mx.hessian(3), lambda: mx.linearize(3, mx.array(1.0)),
-    lambda: mx.scan(3, 0, mx.ones(2)), lambda: mx.while_loop(3, 3, 0), lambda: mx.fori_loop(0, 1, 3, 0), lambda: mx.cond(True, 3, 3),
-    lambda: mx.export_function("f", 3, mx.array(1)),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: mx.grad(3),
+        lambda: mx.value_and_grad(None),
+        lambda: mx.vmap("f"),
+        lambda: mx.compile(3),
+        lambda: mx.checkpoint(3),
+        lambda: mx.custom_function(3),
+        lambda: mx.jacrev(3),
+        lambda: mx.jacfwd(3),
+        lambda: mx.hessian(3),
+        lambda: mx.linearize(3, mx.array(1.0)),
+        lambda: mx.scan(3, 0, mx.ones(2)),
+        lambda: mx.while_loop(3, 3, 0),
+        lambda: mx.fori_loop(0, 1, 3, 0),
+        lambda: mx.cond(True, 3, 3),
+        lambda: mx.export_function("f", 3, mx.array(1)),
+    ],
+)
 def test_what_is_no_function_is_refused_at_once(call):
     with pytest.raises(TypeError, match="not a function"):
         call()
 
 
-@pytest.mark.parametrize("axes", [{"a": 0, "b": (1, 1)}, ({"a": 0, "b": (1, 1)},), [{"a": 0, "b": 1}], {"a": np.int64(0), "b": [1, 1]}])
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"a": 0, "b": (1, 1)},
+        ({"a": 0, "b": (1, 1)},),
+        [{"a": 0, "b": 1}],
+        {"a": np.int64(0), "b": [1, 1]},
+    ],
+)
 def test_in_axes_may_be_the_tree_of_a_single_argument(axes):
     x, y = mx.arange(6.0).reshape(3, 2), mx.arange(6.0).reshape(2, 3)
     got = mx.vmap(lambda t: t["a"] + t["b"][0] * t["b"][1], in_axes=axes)({"a": x, "b": (y, y)})
@@ -272,13 +327,26 @@ def test_in_axes_may_be_the_tree_of_a_single_argument(axes):
 def test_in_axes_of_a_tuple_and_of_what_is_not_mapped():
     x, y = mx.arange(6.0).reshape(3, 2), mx.arange(6.0).reshape(2, 3)
     for axes in ((0, 1), ((0, 1),), [(0, 1)]):
-        assert np.array_equal(np.array(mx.vmap(lambda t: t[0] * t[1], in_axes=axes)((x, y))), np.array(x * y.T))
+        assert np.array_equal(
+            np.array(mx.vmap(lambda t: t[0] * t[1], in_axes=axes)((x, y))), np.array(x * y.T)
+        )
     got = mx.vmap(lambda t: t["a"] @ t["b"], in_axes={"a": 0, "b": None})({"a": x, "b": y})
     assert np.array_equal(np.array(got), np.array(x @ y))
     assert np.array_equal(np.array(mx.vmap(lambda t: t[0], in_axes=(1,))((x,))), np.array(x.T))
 
 
-@pytest.mark.parametrize("axes", [{"a": 0}, {"a": 0, "b": 0, "c": 0}, {"a": (0,), "b": 0}, {"a": {"x": 0}, "b": 0}, "0", 0.0, (0, 0)])
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"a": 0},
+        {"a": 0, "b": 0, "c": 0},
+        {"a": (0,), "b": 0},
+        {"a": {"x": 0}, "b": 0},
+        "0",
+        0.0,
+        (0, 0),
+    ],
+)
 def test_in_axes_that_fit_no_tree_are_refused(axes):
     with pytest.raises(ValueError):
         mx.vmap(lambda t: t["a"] + t["b"], in_axes=axes)({"a": mx.ones(2), "b": mx.ones(2)})
@@ -300,7 +368,11 @@ def test_a_tracer_that_escaped_is_a_value_and_a_runtime_error():
             return x
 
         transform(f)(mx.ones(3))
-        for use in (lambda t: t.tolist(), lambda t: mx.eval(t + 1), lambda t: mx.grad(lambda x: (x * t).sum())(mx.ones(3)).tolist()):
+        for use in (
+            lambda t: t.tolist(),
+            lambda t: mx.eval(t + 1),
+            lambda t: mx.grad(lambda x: (x * t).sum())(mx.ones(3)).tolist(),
+        ):
             for kind in (ValueError, RuntimeError):
                 with pytest.raises(kind):
                     use(held[0])

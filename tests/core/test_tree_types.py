@@ -1,4 +1,5 @@
-"""Trees wherever they go in or come out: types that are kept, containers that contain themselves, registered classes."""
+"""Trees wherever they go in or come out: types that are kept, containers that contain themselves,
+registered classes."""
 
 import collections
 import threading
@@ -83,7 +84,9 @@ def form(tree):
 
 
 def total(tree):
-    return tree_reduce(lambda s, a: s + a.sum() if isinstance(a, mx.array) else s, tree, mx.array(0.0))
+    return tree_reduce(
+        lambda s, a: s + a.sum() if isinstance(a, mx.array) else s, tree, mx.array(0.0)
+    )
 
 
 def scaled(tree):
@@ -129,13 +132,19 @@ WAYS = {
         if arrays_only(t)
         else scaled(t)
     ),
-    "scan": lambda t: mx.scan(lambda c, _: (scaled(c), None), t, length=1)[0] if arrays_only(t) else scaled(t),
-    "cond": lambda t: mx.cond(mx.array(True), scaled, lambda t: t, t) if arrays_only(t) else scaled(t),
+    "scan": lambda t: (
+        mx.scan(lambda c, _: (scaled(c), None), t, length=1)[0] if arrays_only(t) else scaled(t)
+    ),
+    "cond": lambda t: (
+        mx.cond(mx.array(True), scaled, lambda t: t, t) if arrays_only(t) else scaled(t)
+    ),
     "tree_map": lambda t: scaled(t),
     "tree_map_with_path": lambda t: (scaled(t), tree_map_with_path(lambda p, a: a, t))[1],
     "tree_merge": lambda t: (
         scaled(t),
-        tree_merge(t, tree_map(lambda a: None if isinstance(a, mx.array) else a, t), lambda a, b: a),
+        tree_merge(
+            t, tree_map(lambda a: None if isinstance(a, mx.array) else a, t), lambda a, b: a
+        ),
     )[1],
     "stop_gradient": lambda t: (scaled(t), mx.stop_gradient(t))[1],
 }
@@ -261,7 +270,9 @@ WALKERS = {
     "print_graph": mx.print_graph,
     "plan": mx.plan,
     "grad": lambda t: mx.grad(total)(t),
-    "value_and_grad by name": lambda t: mx.grad(lambda t: total(t), argnums=None, argnames="t")(t=t),
+    "value_and_grad by name": lambda t: mx.grad(lambda t: total(t), argnums=None, argnames="t")(
+        t=t
+    ),
     "vmap": lambda t: mx.vmap(identity)(t),
     "output of vmap": lambda t: mx.vmap(lambda a: t)(x()),
     "compile": lambda t: mx.compile(identity)(t),
@@ -269,7 +280,9 @@ WALKERS = {
     "output of compile": lambda t: mx.compile(lambda a: t)(x()),
     "inputs of compile": lambda t: mx.compile(lambda: 1, inputs=t)(),
     "checkpoint": lambda t: mx.grad(lambda a: (mx.checkpoint(lambda a, t: a)(a, t)).sum())(x()),
-    "custom_function": lambda t: mx.grad(lambda a: mx.custom_function(lambda a, t: a)(a, t).sum())(x()),
+    "custom_function": lambda t: mx.grad(lambda a: mx.custom_function(lambda a, t: a)(a, t).sum())(
+        x()
+    ),
     "linearize": lambda t: mx.linearize(identity, t),
     "stop_gradient": mx.stop_gradient,
     "get_array_buffer_size": mx.get_array_buffer_size,
@@ -290,7 +303,9 @@ def test_a_container_that_contains_itself_is_a_value_error(walker, make):
 @pytest.mark.parametrize("walker", ["tree_map", "tree_flatten", "eval", "compile", "grad", "plan"])
 def test_deep_trees_are_walked_up_to_a_limit(walker):
     WALKERS[walker](nested(9_000))
-    WALKERS[walker](nested(1_000, lambda inner: {"k": Pair(inner, None)} if walker != "grad" else (inner,)))
+    WALKERS[walker](
+        nested(1_000, lambda inner: {"k": Pair(inner, None)} if walker != "grad" else (inner,))
+    )
     with pytest.raises(ValueError):
         WALKERS[walker](nested(10_200))
 
@@ -319,7 +334,9 @@ def test_eval_says_what_was_meant_by_what_holds_no_array(evaluate):
     ]:
         with pytest.raises(TypeError, match=text):
             evaluate(value)
-    evaluate(None, 3, "a", 2.5, model, model.state, optim.SGD(0.1).state, mx.random.state, mx.float32)
+    evaluate(
+        None, 3, "a", 2.5, model, model.state, optim.SGD(0.1).state, mx.random.state, mx.float32
+    )
     evaluate(nn.Sequential(nn.ReLU()), [])
 
 
@@ -339,7 +356,9 @@ def test_compile_says_what_was_meant_by_state_that_is_no_tree():
         ]:
             with pytest.raises(TypeError, match=rf"\[compile\] {where}: .*{text}"):
                 mx.compile(lambda: 1, **{where: value})
-        mx.compile(lambda: 1, **{where: [model, model.state, rule.state, mx.random.state, 3, "a", None]})()
+        mx.compile(
+            lambda: 1, **{where: [model, model.state, rule.state, mx.random.state, 3, "a", None]}
+        )()
 
 
 def test_a_walk_may_change_nothing_of_a_defaultdict():

@@ -18,12 +18,16 @@ def test_views_of_an_unmapped_carry_are_recorded_unchanged():
 
 def test_while_and_for_loops_with_partly_unmapped_carries():
     def loop(x, n):
-        i, s, t = mx.while_loop(lambda v: v[0] < 3, lambda v: (v[0] + 1, v[1] + x, v[2] * 2), (n, mx.zeros(2), n + 1.0))
+        i, s, t = mx.while_loop(
+            lambda v: v[0] < 3, lambda v: (v[0] + 1, v[1] + x, v[2] * 2), (n, mx.zeros(2), n + 1.0)
+        )
         return mx.broadcast_to(t, (2, 2)).T[::-1], s, mx.stack([i, i])[1]
 
     x = mx.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     t, s, i = mx.vmap(loop, in_axes=(0, None))(x, mx.array(0))
-    assert np.array_equal(np.array(t), np.full((3, 2, 2), 8)) and np.array_equal(np.array(s), 3 * np.array(x))
+    assert np.array_equal(np.array(t), np.full((3, 2, 2), 8)) and np.array_equal(
+        np.array(s), 3 * np.array(x)
+    )
     assert np.array_equal(np.array(i), [3, 3, 3])
 
     def fori(x, c):
@@ -32,7 +36,9 @@ def test_while_and_for_loops_with_partly_unmapped_carries():
 
     b, a = mx.vmap(fori, in_axes=(0, None))(x, mx.array([1.0, 2.0]))
     want = np.sin(np.sin(np.sin(np.array([1.0, 2.0], np.float32))))
-    assert np.allclose(np.array(b), [np.concatenate([want, want[::-1]])] * 3) and np.array_equal(np.array(a), 3 * np.array(x))
+    assert np.allclose(np.array(b), [np.concatenate([want, want[::-1]])] * 3) and np.array_equal(
+        np.array(a), 3 * np.array(x)
+    )
 
 
 def test_a_custom_rule_that_unmaps_its_result():
@@ -67,5 +73,8 @@ def test_a_custom_function_of_which_a_lane_shares_the_result():
     u, w = mx.array(0.5), mx.ones(3)
     mapped = lambda u, w: mx.vmap(f, in_axes=(None, 0))(u, w)
     assert np.allclose(np.array(mapped(u, w)), np.sin(0.5))
-    assert np.allclose(mx.grad(lambda u: (mapped(u, w) * mx.array([1.0, 2.0, 4.0])).sum())(u).item(), 7 * np.cos(0.5))
+    assert np.allclose(
+        mx.grad(lambda u: (mapped(u, w) * mx.array([1.0, 2.0, 4.0])).sum())(u).item(),
+        7 * np.cos(0.5),
+    )
     assert np.allclose(np.array(mx.jvp(mapped, [u, w], [u, w])[1][0]), 0.5 * np.cos(0.5))

@@ -32,20 +32,33 @@ float* data(const mx::Bound& b) { return reinterpret_cast<float*>(b.data); }
 constexpr float little = 1e-6f, much = 1e-3f;
 void copy_and_add(const mx::Call& call, float more) {
   for (int64_t i = 0; i < mx::size_of(call.out[0].shape()); ++i)
-    data(call.out[0])[i] = data(call.in[0])[i] + (i == 2 && mx::cpu::level() != mx::cpu::Level::generic ? more : 0);
+    data(call.out[0])[i] =
+        data(call.in[0])[i] + (i == 2 && mx::cpu::level() != mx::cpu::Level::generic ? more : 0);
 }
 double twenty_ulp(const mx::Node&) { return 20; }
-const mx::Op exact{.name = "exact", .infer = like_input, .kernel = [](const mx::Call& c) { copy_and_add(c, little); }};
-const mx::Op within{.name = "within", .infer = like_input, .ulp = twenty_ulp, .kernel = [](const mx::Call& c) { copy_and_add(c, little); }};
-const mx::Op beyond{.name = "beyond", .infer = like_input, .ulp = twenty_ulp, .kernel = [](const mx::Call& c) { copy_and_add(c, much); }};
+const mx::Op exact{.name = "exact", .infer = like_input, .kernel = [](const mx::Call& c) {
+                     copy_and_add(c, little);
+                   }};
+const mx::Op within{
+    .name = "within", .infer = like_input, .ulp = twenty_ulp, .kernel = [](const mx::Call& c) {
+      copy_and_add(c, little);
+    }};
+const mx::Op beyond{
+    .name = "beyond", .infer = like_input, .ulp = twenty_ulp, .kernel = [](const mx::Call& c) {
+      copy_and_add(c, much);
+    }};
 
-// An elementwise op that depends on the length of a block, which is another in a group of many registers.
+// An elementwise op that depends on the length of a block, which is another in a group of many
+// registers.
 void add_length(void* out, const void* const* in, int64_t n) {
   const float* x = static_cast<const float*>(in[0]);
   for (int64_t i = 0; i < n; ++i) static_cast<float*>(out)[i] = x[i] + float(n);
 }
-const mx::Op blocked{.name = "blocked", .sort = mx::Sort::elementwise, .infer = like_input,
-                    .block = [](const mx::Op&, mx::Dtype, mx::Dtype) -> mx::Kernel { return add_length; }};
+const mx::Op blocked{
+    .name = "blocked",
+    .sort = mx::Sort::elementwise,
+    .infer = like_input,
+    .block = [](const mx::Op&, mx::Dtype, mx::Dtype) -> mx::Kernel { return add_length; }};
 
 // Writes to its input.
 const mx::Op spoiler{.name = "spoiler", .infer = like_input, .kernel = [](const mx::Call& c) {
@@ -63,14 +76,17 @@ array four() {
 TEST(Compare, levels_that_differ_are_named) {
   if (mx::cpu::level() == mx::cpu::Level::generic) return;  // there is nothing to compare
   const std::string text = text_of_error([] { record(exact, {}, {four()}).eval(); });
-  EXPECT_TRUE(has(text, "[exact] the ") && has(text, "at (2,) of float32(4,)") && has(text, "generic 3")) << text;
+  EXPECT_TRUE(has(text, "[exact] the ") && has(text, "at (2,) of float32(4,)") &&
+              has(text, "generic 3"))
+      << text;
   EXPECT_EQ(text_of_error([] { record(within, {}, {four()}).eval(); }), "");
   EXPECT_TRUE(has(text_of_error([] { record(beyond, {}, {four()}).eval(); }), "[beyond]"));
 }
 
 TEST(Compare, an_op_that_writes_over_its_input_is_named) {
   const array a = four();
-  EXPECT_TRUE(has(text_of_error([&] { record(spoiler, {}, {a}).eval(); }), "[spoiler] wrote over an input that others read: got 100 at (1,)"));
+  EXPECT_TRUE(has(text_of_error([&] { record(spoiler, {}, {a}).eval(); }),
+                  "[spoiler] wrote over an input that others read: got 100 at (1,)"));
 }
 
 TEST(Compare, a_group_equals_its_ops_one_by_one) {
@@ -86,10 +102,15 @@ TEST(Compare, a_group_equals_its_ops_one_by_one) {
 }
 
 TEST(Compare, the_usual_ops_agree_in_every_float_dtype) {
-  for (const mx::Dtype t : {mx::float16, mx::bfloat16, mx::float32, mx::float64, mx::complex64, mx::complex128}) {
+  for (const mx::Dtype t :
+       {mx::float16, mx::bfloat16, mx::float32, mx::float64, mx::complex64, mx::complex128}) {
     EXPECT_EQ(text_of_error([&] {
-                const array a = mx::astype(mx::reshape(mx::arange(0, 42000, 1, mx::float32), {70, 600}) * 1e-4, t);
-                mx::eval(mx::Arrays{mx::matmul(a, mx::transpose(a)), mx::sum(a * 2, {0}, false), mx::exp(a) + a});
-              }), "") << t;
+                const array a = mx::astype(
+                    mx::reshape(mx::arange(0, 42000, 1, mx::float32), {70, 600}) * 1e-4, t);
+                mx::eval(mx::Arrays{mx::matmul(a, mx::transpose(a)), mx::sum(a * 2, {0}, false),
+                                    mx::exp(a) + a});
+              }),
+              "")
+        << t;
   }
 }

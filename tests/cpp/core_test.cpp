@@ -61,7 +61,8 @@ TEST(Dtypes, python_numbers_are_weak_and_exact) {
   EXPECT_EQ((half * 2.0).dtype(), mx::float16);
   EXPECT_EQ((array{1, 2} * 0.5).dtype(), mx::float32);
   EXPECT_EQ((array({3.0}, {1}) * 0.1).data<double>()[0], 3.0 * 0.1);
-  EXPECT_EQ(kind_of_error([] { mx::add(mx::astype(array{1}, mx::uint8), 300); }), mx::Kind::overflow);
+  EXPECT_EQ(kind_of_error([] { mx::add(mx::astype(array{1}, mx::uint8), 300); }),
+            mx::Kind::overflow);
   EXPECT_TRUE(std::isinf(values(mx::add(half, 1e9))[0]));
 }
 
@@ -70,7 +71,8 @@ TEST(Elementwise, computes_and_broadcasts) {
   EXPECT_EQ(values(a + b), (std::vector<float>{11, 22, 33, 14, 25, 36}));
   EXPECT_EQ(values(mx::transpose(a) * 2), (std::vector<float>{2, 8, 4, 10, 6, 12}));
   EXPECT_NEAR(mx::exp(array{1.0f}).data<float>()[0], std::exp(1.0f), 1e-6);
-  EXPECT_EQ(values(mx::floor_divide(array{7, -7, 7, -7}, array{2, 2, -2, -2})), (std::vector<float>{3, -4, -4, 3}));
+  EXPECT_EQ(values(mx::floor_divide(array{7, -7, 7, -7}, array{2, 2, -2, -2})),
+            (std::vector<float>{3, -4, -4, 3}));
   EXPECT_EQ(values(mx::where(mx::greater(a, 3), a, 0)), (std::vector<float>{0, 0, 0, 4, 5, 6}));
   EXPECT_EQ(kind_of_error([&] { mx::add(a, array{1.f, 2.f}); }), mx::Kind::value);
 }
@@ -83,9 +85,11 @@ TEST(Elementwise, division_of_integers_never_traps) {
 }
 
 TEST(Elementwise, halves_round_once) {
-  const array x = mx::astype(array{1.0f}, mx::float16), tiny = mx::astype(array{0.0004f}, mx::float16);
+  const array x = mx::astype(array{1.0f}, mx::float16),
+              tiny = mx::astype(array{0.0004f}, mx::float16);
   EXPECT_EQ(values(x + tiny)[0], 1.0f);
-  EXPECT_EQ(values(mx::astype(array({1.0 + 0x1p-11 + 0x1p-40}, {1}), mx::float16))[0], 1.0f + 0x1p-10f);
+  EXPECT_EQ(values(mx::astype(array({1.0 + 0x1p-11 + 0x1p-40}, {1}), mx::float16))[0],
+            1.0f + 0x1p-10f);
 }
 
 TEST(Evaluation, is_lazy_and_fused_without_other_bits) {
@@ -149,9 +153,11 @@ TEST(Evaluation, sixteen_threads_share_graphs) {
   std::vector<std::thread> threads;
   std::vector<float> got(16);
   for (int t = 0; t < 16; ++t)
-    threads.emplace_back([&, t] { got[size_t(t)] = mx::sum(shared * float(t), Axes{0}).item<float>(); });
+    threads.emplace_back(
+        [&, t] { got[size_t(t)] = mx::sum(shared * float(t), Axes{0}).item<float>(); });
   for (auto& t : threads) t.join();
-  for (int t = 0; t < 16; ++t) EXPECT_EQ(got[size_t(t)], mx::sum(shared * float(t), Axes{0}).item<float>());
+  for (int t = 0; t < 16; ++t)
+    EXPECT_EQ(got[size_t(t)], mx::sum(shared * float(t), Axes{0}).item<float>());
 }
 
 TEST(Evaluation, async_results_arrive) {
@@ -169,8 +175,11 @@ TEST(Reduce, follows_axes_and_dtypes) {
   EXPECT_EQ(values(mx::prod(a, Axes{0, 1}))[0], 720);
   EXPECT_EQ(values(mx::max(a, Axes{-1})), (std::vector<float>{3, 6}));
   EXPECT_TRUE(std::isnan(values(mx::max(array{1.f, NAN, 3.f}, Axes{0}))[0]));
-  EXPECT_EQ(values(mx::mean(mx::broadcast_to(mx::astype(array{1.0f}, mx::float16), {100000}), Axes{0}))[0], 1.0f);
-  EXPECT_EQ(kind_of_error([] { mx::max(mx::reshape(array({1.f}, {1}), {1, 1}), Axes{2}); }), mx::Kind::index);
+  EXPECT_EQ(values(mx::mean(mx::broadcast_to(mx::astype(array{1.0f}, mx::float16), {100000}),
+                            Axes{0}))[0],
+            1.0f);
+  EXPECT_EQ(kind_of_error([] { mx::max(mx::reshape(array({1.f}, {1}), {1, 1}), Axes{2}); }),
+            mx::Kind::index);
 }
 
 TEST(Reduce, bits_do_not_depend_on_the_layout) {
@@ -182,9 +191,12 @@ TEST(Shape, views_and_updates) {
   const array a = mx::reshape(ramp(24, 1.0f), {2, 3, 4});
   EXPECT_EQ(mx::transpose(a).shape(), (Shape{4, 3, 2}));
   EXPECT_EQ(values(mx::flip(array{1.f, 2.f, 3.f}, Axes{0})), (std::vector<float>{3, 2, 1}));
-  EXPECT_EQ(values(mx::slice_update(array{1.f, 2.f, 3.f}, array{9.f}, {1}, {2}, {1})), (std::vector<float>{1, 9, 3}));
-  EXPECT_EQ(values(mx::concatenate({array{1.f}, array{2.f, 3.f}}, 0)), (std::vector<float>{1, 2, 3}));
-  EXPECT_EQ(values(mx::diagonal(array({1.f, 2.f, 3.f, 4.f, 5.f, 6.f}, {2, 3}), 1)), (std::vector<float>{2, 6}));
+  EXPECT_EQ(values(mx::slice_update(array{1.f, 2.f, 3.f}, array{9.f}, {1}, {2}, {1})),
+            (std::vector<float>{1, 9, 3}));
+  EXPECT_EQ(values(mx::concatenate({array{1.f}, array{2.f, 3.f}}, 0)),
+            (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(values(mx::diagonal(array({1.f, 2.f, 3.f, 4.f, 5.f, 6.f}, {2, 3}), 1)),
+            (std::vector<float>{2, 6}));
   EXPECT_EQ(values(mx::tile(array{1.f, 2.f}, {2})), (std::vector<float>{1, 2, 1, 2}));
   EXPECT_EQ(values(mx::roll(array{1.f, 2.f, 3.f}, {1}, Axes{0})), (std::vector<float>{3, 1, 2}));
   EXPECT_EQ(kind_of_error([&] { mx::reshape(a, {5, 5}); }), mx::Kind::value);
@@ -196,19 +208,31 @@ TEST(Rows, derivatives_agree_with_differences_and_with_each_other) {
   int checked = 0;
   for (const mx::Op* op : mx::elementwise_ops()) {
     const auto& family = *static_cast<const mx::ElementwiseFamily*>(op->family);
-    if (!op->vjp || !family.row.types.has(mx::float64) || op->name == std::string("floor_divide")) continue;
+    if (!op->vjp || !family.row.types.has(mx::float64) || op->name == std::string("floor_divide"))
+      continue;
     std::vector<double> samples;
-    for (int i = 0; i < 7; ++i) samples.push_back(family.row.lo + (family.row.hi - family.row.lo) * (i + 0.37) / 7.3);
+    for (int i = 0; i < 7; ++i)
+      samples.push_back(family.row.lo + (family.row.hi - family.row.lo) * (i + 0.37) / 7.3);
     const array x(samples, {7}), other = mx::flip(x, Axes{0}) * 0.93;  // never equal: no kinks
-    auto f = [&](const array& a) { return family.operands == 1 ? mx::unary(*op, a) : mx::binary(*op, a, other); };
-    auto loss = [&](const mx::ArrayList& in) -> mx::ArrayList { return {mx::sum(f(in[0]), Axes{0})}; };
+    auto f = [&](const array& a) {
+      return family.operands == 1 ? mx::unary(*op, a) : mx::binary(*op, a, other);
+    };
+    auto loss = [&](const mx::ArrayList& in) -> mx::ArrayList {
+      return {mx::sum(f(in[0]), Axes{0})};
+    };
     const array g = mx::grad(loss, {x})[0];
     const double h = 1e-6;
     const array d = (f(x + h) - f(x - h)) / (2 * h);
-    const array t = mx::jvp([&](const mx::ArrayList& in) -> mx::ArrayList { return {f(in[0])}; }, {x}, {mx::ones_like(x)}).second[0];
+    const array t = mx::jvp([&](const mx::ArrayList& in) -> mx::ArrayList { return {f(in[0])}; },
+                            {x}, {mx::ones_like(x)})
+                        .second[0];
     for (int i = 0; i < 7; ++i) {
-      EXPECT_NEAR(g.data<double>()[i], d.data<double>()[i], 1e-6 * (1 + std::abs(d.data<double>()[i]))) << op->name;
-      EXPECT_NEAR(g.data<double>()[i], t.data<double>()[i], 1e-12 * (1 + std::abs(g.data<double>()[i]))) << op->name;
+      EXPECT_NEAR(g.data<double>()[i], d.data<double>()[i],
+                  1e-6 * (1 + std::abs(d.data<double>()[i])))
+          << op->name;
+      EXPECT_NEAR(g.data<double>()[i], t.data<double>()[i],
+                  1e-12 * (1 + std::abs(g.data<double>()[i])))
+          << op->name;
     }
     ++checked;
   }
@@ -219,10 +243,12 @@ TEST(Transforms, nest) {
   auto cube = [](const mx::ArrayList& in) -> mx::ArrayList { return {in[0] * in[0] * in[0]}; };
   auto d = [&](const mx::ArrayList& in) -> mx::ArrayList { return {mx::grad(cube, in)[0]}; };
   EXPECT_EQ(mx::grad(d, {array(2.0)})[0].item<float>(), 12.0f);
-  auto per_lane = mx::vmap(d, {array{1.f, 2.f, 3.f}}, Axes{0}, [](const mx::ArrayList&) { return Axes{0}; });
+  auto per_lane =
+      mx::vmap(d, {array{1.f, 2.f, 3.f}}, Axes{0}, [](const mx::ArrayList&) { return Axes{0}; });
   EXPECT_EQ(values(per_lane[0]), (std::vector<float>{3, 12, 27}));
   auto total = [&](const mx::ArrayList& in) -> mx::ArrayList {
-    return {mx::sum(mx::vmap(cube, in, Axes{0}, [](const mx::ArrayList&) { return Axes{0}; })[0], Axes{0})};
+    return {mx::sum(mx::vmap(cube, in, Axes{0}, [](const mx::ArrayList&) { return Axes{0}; })[0],
+                    Axes{0})};
   };
   EXPECT_EQ(values(mx::grad(total, {array{1.f, 2.f}})[0]), (std::vector<float>{3, 12}));
 }
@@ -256,14 +282,16 @@ TEST(Compile, a_graph_replays_with_the_same_bits_and_merges_equal_steps) {
   EXPECT_TRUE(same_bits(graph({x, y})[0], f({x, y})[0]));
 }
 
-// ---- rooms, as they read in Python ---------------------------------------------------------------
+// ---- rooms, as they read in Python
+// ---------------------------------------------------------------
 
 TEST(Create, ramps_and_patterns) {
   EXPECT_EQ(values(mx::arange(1, 7, 2)), (std::vector<float>{1, 3, 5}));
   EXPECT_EQ(mx::arange(0, 1, 0.25).dtype(), mx::float32);
   EXPECT_EQ(values(mx::linspace(0, 1, 5)), (std::vector<float>{0, 0.25f, 0.5f, 0.75f, 1}));
   EXPECT_EQ(values(mx::eye(2, 3, 1)), (std::vector<float>{0, 1, 0, 0, 0, 1}));
-  EXPECT_EQ(values(mx::diag(array{1.0f, 2.0f}, -1)), (std::vector<float>{0, 0, 0, 1, 0, 0, 0, 2, 0}));
+  EXPECT_EQ(values(mx::diag(array{1.0f, 2.0f}, -1)),
+            (std::vector<float>{0, 0, 0, 1, 0, 0, 0, 2, 0}));
   EXPECT_EQ(kind_of_error([] { mx::arange(0, 3, 0); }), mx::Kind::value);
   EXPECT_EQ(kind_of_error([] { mx::zeros({-1}); }), mx::Kind::value);
 }
@@ -275,18 +303,23 @@ TEST(Index, keys_as_numpy_reads_them) {
   const mx::IndexItem some{mx::IndexItem::indices, 0, {}, {}, {}, array{2, 0}};
   EXPECT_EQ(values(mx::index(a, {last})), (std::vector<float>{8, 9, 10, 11}));
   EXPECT_EQ(values(mx::index(a, {all, some})), (std::vector<float>{2, 0, 6, 4, 10, 8}));
-  EXPECT_EQ(values(mx::index_update(a, {some, last}, 0)), (std::vector<float>{0, 1, 2, 0, 4, 5, 6, 7, 8, 9, 10, 0}));
-  EXPECT_EQ(values(mx::scatter_add(mx::zeros({3}), {array{1, 1, 2}}, array{1.0f, 2.0f, 5.0f}, {0})), (std::vector<float>{0, 3, 5}));
+  EXPECT_EQ(values(mx::index_update(a, {some, last}, 0)),
+            (std::vector<float>{0, 1, 2, 0, 4, 5, 6, 7, 8, 9, 10, 0}));
+  EXPECT_EQ(values(mx::scatter_add(mx::zeros({3}), {array{1, 1, 2}}, array{1.0f, 2.0f, 5.0f}, {0})),
+            (std::vector<float>{0, 3, 5}));
   EXPECT_EQ(kind_of_error([&] { mx::take(a, array{3}, 0).eval(); }), mx::Kind::index);
 }
 
 TEST(Index, gather_differentiates) {
-  const auto f = [](const mx::ArrayList& x) -> mx::ArrayList { return {mx::sum(mx::take(x[0], array{1, 1, 0}, 0))}; };
+  const auto f = [](const mx::ArrayList& x) -> mx::ArrayList {
+    return {mx::sum(mx::take(x[0], array{1, 1, 0}, 0))};
+  };
   EXPECT_EQ(values(mx::grad(f, {array{1.0f, 2.0f, 3.0f}})[0]), (std::vector<float>{1, 2, 0}));
 }
 
 TEST(Matmul, shapes_and_dtypes) {
-  const array a = mx::reshape(mx::arange(0.0, 6.0, 1.0), {2, 3}), b = mx::reshape(mx::arange(0.0, 6.0, 1.0), {3, 2});
+  const array a = mx::reshape(mx::arange(0.0, 6.0, 1.0), {2, 3}),
+              b = mx::reshape(mx::arange(0.0, 6.0, 1.0), {3, 2});
   EXPECT_EQ(values(mx::matmul(a, b)), (std::vector<float>{10, 13, 28, 40}));
   EXPECT_EQ(mx::matmul(mx::zeros({5, 1, 2, 3}), mx::zeros({4, 3, 2})).shape(), (Shape{5, 4, 2, 2}));
   EXPECT_EQ(values(mx::matmul(array{1, 2}, array{3, 4})), (std::vector<float>{11}));
@@ -297,7 +330,8 @@ TEST(Random, keys_are_the_references) {
   const array two = mx::random::split(mx::random::key(0));
   EXPECT_TRUE(same_bits(two, array({4146024105u, 967050713u, 2718843009u, 1272950319u}, {2, 2})));
   const array x = mx::random::uniform(0, 1, {1000}, mx::float32, mx::random::key(1));
-  EXPECT_TRUE(same_bits(mx::slice_axis(x, 0, 0, 10), mx::random::uniform(0, 1, {10}, mx::float32, mx::random::key(1))));
+  EXPECT_TRUE(same_bits(mx::slice_axis(x, 0, 0, 10),
+                        mx::random::uniform(0, 1, {10}, mx::float32, mx::random::key(1))));
 }
 
 TEST(Plan, orders_and_predicts) {
@@ -313,9 +347,11 @@ TEST(Plan, orders_and_predicts) {
 
 TEST(Custom, rules_replace_those_of_the_ops) {
   mx::Rules rules;
-  rules.vjp = [](const mx::ArrayList&, const mx::ArrayList& cts, const mx::ArrayList&) -> mx::ArrayList { return {cts[0] * 100}; };
+  rules.vjp = [](const mx::ArrayList&, const mx::ArrayList& cts,
+                 const mx::ArrayList&) -> mx::ArrayList { return {cts[0] * 100}; };
   const auto f = [&](const mx::ArrayList& x) -> mx::ArrayList {
-    return {mx::sum(mx::custom_call([](const mx::ArrayList& y) -> mx::ArrayList { return {mx::sin(y[0])}; }, x, rules)[0])};
+    return {mx::sum(mx::custom_call(
+        [](const mx::ArrayList& y) -> mx::ArrayList { return {mx::sin(y[0])}; }, x, rules)[0])};
   };
   EXPECT_EQ(values(mx::grad(f, {array{1.0f, 2.0f}})[0]), (std::vector<float>{100, 100}));
 }

@@ -82,7 +82,8 @@ TEST(Threads, share_everything) {
           break;
         }
         case 5: {
-          const List g = mx::grad([&](const List& in) { return List{mx::sum(mx::sin(in[0]) * b)}; }, {a});
+          const List g =
+              mx::grad([&](const List& in) { return List{mx::sum(mx::sin(in[0]) * b)}; }, {a});
           table.set(j, mx::tanh(g[0]));
           break;
         }
@@ -92,7 +93,10 @@ TEST(Threads, share_everything) {
           wrong += !std::isfinite(first(out[1]));
           break;
         }
-        case 7: table.set(i, mx::fori_loop(0, 3, [](const List& v) { return List{v[1] * 0.5f + 0.1f}; }, {a})[0]); break;
+        case 7:
+          table.set(i, mx::fori_loop(0, 3, [](const List& v) { return List{v[1] * 0.5f + 0.1f}; },
+                                     {a})[0]);
+          break;
         case 8: mx::synchronize(); break;
         case 9: {
           try {

@@ -1,7 +1,9 @@
-"""What the fuzzers of transforms and loops share: a program is a function of the arrays that its first lines make.
+"""What the fuzzers of transforms and loops share: a program is a function of the arrays that its
+first lines make.
 
-Its other lines are assignments of expressions, in which transforms or loops stand under short names. Run with one set of
-names they are the library's, with another what they mean in plain Python; derivatives and batching of both must agree.
+Its other lines are assignments of expressions, in which transforms or loops stand under short
+names. Run with one set of names they are the library's, with another what they mean in plain
+Python; derivatives and batching of both must agree.
 """
 
 import ast
@@ -30,10 +32,20 @@ def as_function(lines, names):
         if is_input(line):
             exec(line, scope, made)
     body = [line for line in lines if not is_input(line)]
-    results = sorted({line.split(" = ", 1)[0] for line in body if " = " in line and line[0] == "v" and "[" not in line.split(" = ", 1)[0]},
-                     key=lambda n: int(n[1:]))
+    results = sorted(
+        {
+            line.split(" = ", 1)[0]
+            for line in body
+            if " = " in line and line[0] == "v" and "[" not in line.split(" = ", 1)[0]
+        },
+        key=lambda n: int(n[1:]),
+    )
     own = "".join(f"    {name} = own({name})\n" for name in made)  # changes in place stay inside
-    text = f"def program({', '.join(made)}):\n{own}" + "".join(f"    {line}\n" for line in body) + f"    return [{', '.join(results)}]\n"
+    text = (
+        f"def program({', '.join(made)}):\n{own}"
+        + "".join(f"    {line}\n" for line in body)
+        + f"    return [{', '.join(results)}]\n"
+    )
     exec(text, scope)
     return scope["program"], list(made.values())
 
@@ -100,7 +112,11 @@ def simplify(lines):
         if is_input(line):
             continue
         tree = ast.parse(line)
-        parents = [n for n in ast.walk(tree) if isinstance(n, (ast.Call, ast.BinOp, ast.Subscript, ast.Attribute, ast.Tuple))]
+        parents = [
+            n
+            for n in ast.walk(tree)
+            if isinstance(n, (ast.Call, ast.BinOp, ast.Subscript, ast.Attribute, ast.Tuple))
+        ]
         seen = set()
         for parent in parents:
             for child in ast.iter_child_nodes(parent):
@@ -108,7 +124,9 @@ def simplify(lines):
                 if isinstance(child, ast.Lambda):
                     pieces.append(child.body)
                 for piece in pieces:
-                    if isinstance(piece, ast.Lambda) or (isinstance(piece, ast.Name) and not re.fullmatch(r"[vucxwsi]\d+", piece.id)):
+                    if isinstance(piece, ast.Lambda) or (
+                        isinstance(piece, ast.Name) and not re.fullmatch(r"[vucxwsi]\d+", piece.id)
+                    ):
                         continue
                     text = ast.unparse(Exchange(parent, piece).visit(ast.parse(line)))
                     if len(text) < len(line) and text not in seen:

@@ -1,5 +1,6 @@
-"""Nests of scan, while_loop, fori_loop and cond beside the same program unrolled in Python, plain, compiled, mapped and
-differentiated. Inner results lie in memory in all ways; sizes pass the borders of blocks, chunks and tiles.
+"""Nests of scan, while_loop, fori_loop and cond beside the same program unrolled in Python, plain,
+compiled, mapped and differentiated. Inner results lie in memory in all ways; sizes pass the borders
+of blocks, chunks and tiles.
 """
 
 import functions
@@ -7,7 +8,7 @@ import functions
 import common
 import lazulite.core as mx
 
-# ---- unrolled --------------------------------------------------------------------------------------
+# ---- unrolled ------------------------------------------------------------------------------------
 
 
 def unrolled_scan(f, init, xs, reverse=False):
@@ -35,10 +36,15 @@ def unrolled_cond(flag, yes, no, *operands):
 
 
 LOOPS = {"scan": mx.scan, "fori": mx.fori_loop, "loop": mx.while_loop, "cond": mx.cond}
-UNROLLED = {"scan": unrolled_scan, "fori": unrolled_fori, "loop": unrolled_while, "cond": unrolled_cond}
+UNROLLED = {
+    "scan": unrolled_scan,
+    "fori": unrolled_fori,
+    "loop": unrolled_while,
+    "cond": unrolled_cond,
+}
 
 
-# ---- making ----------------------------------------------------------------------------------------
+# ---- making --------------------------------------------------------------------------------------
 
 
 class Maker:
@@ -60,7 +66,14 @@ class Maker:
 
     def flag(self, scope):
         a, b = self.leaf(scope), self.leaf(scope)
-        return self.rng.choice([f"({a}[0, 0] > 0.1)", f"({a}.sum() > 0.05)", f"({a}[0, 0] > {b}[0, -1])", f"({a}.mean() < 0.1)"])
+        return self.rng.choice(
+            [
+                f"({a}[0, 0] > 0.1)",
+                f"({a}.sum() > 0.05)",
+                f"({a}[0, 0] > {b}[0, -1])",
+                f"({a}.mean() < 0.1)",
+            ]
+        )
 
     def expression(self, scope, depth):
         """An (n, n) array."""
@@ -70,17 +83,33 @@ class Maker:
             return self.leaf(scope)
         kind = r.random()
         if kind < 0.28:
-            return r.choice([
-                lambda: f"({e()} + {e()})", lambda: f"({e()} * {e()})", lambda: f"mx.tanh({e()})", lambda: f"mx.sin({e()})", lambda: f"({e()} * 0.5)",
-                lambda: f"({e()} - {e()} * {e()})", lambda: f"mx.maximum({e()}, {e()})", lambda: f"mx.where({self.leaf(scope)} > 0.1, {e()}, {e()})",
-            ])()
+            return r.choice(
+                [
+                    lambda: f"({e()} + {e()})",
+                    lambda: f"({e()} * {e()})",
+                    lambda: f"mx.tanh({e()})",
+                    lambda: f"mx.sin({e()})",
+                    lambda: f"({e()} * 0.5)",
+                    lambda: f"({e()} - {e()} * {e()})",
+                    lambda: f"mx.maximum({e()}, {e()})",
+                    lambda: f"mx.where({self.leaf(scope)} > 0.1, {e()}, {e()})",
+                ]
+            )()
         if kind < 0.55:
             ways = [
-                lambda: f"{e()}.T", lambda: f"{e()}[::-1]", lambda: f"{e()}[:, ::-1]", lambda: f"mx.broadcast_to(mx.mean({e()}, 0), ({n}, {n}))",
-                lambda: f"mx.broadcast_to({e()}[0], ({n}, {n}))", lambda: f"mx.broadcast_to({e()}[:, :1], ({n}, {n}))",
-                lambda: f"mx.concatenate([{e()}, {e()}])[{n // 2}:{n // 2 + n}]", lambda: f"mx.stack([{e()}, {e()}], 2)[:, :, 1]",
-                lambda: f"{e()}.reshape(-1)[::-1].reshape({n}, {n})", lambda: f"mx.full(({n}, {n}), 0.25, {self.leaf(scope)}.dtype)",
-                lambda: f"{e()}.at[0].add({e()}[-1])", lambda: f"{e()}.at[:, 0].set({self.leaf(scope)}[0])", lambda: f"mx.broadcast_to({e()}.sum() * 0.1, ({n}, {n}))",
+                lambda: f"{e()}.T",
+                lambda: f"{e()}[::-1]",
+                lambda: f"{e()}[:, ::-1]",
+                lambda: f"mx.broadcast_to(mx.mean({e()}, 0), ({n}, {n}))",
+                lambda: f"mx.broadcast_to({e()}[0], ({n}, {n}))",
+                lambda: f"mx.broadcast_to({e()}[:, :1], ({n}, {n}))",
+                lambda: f"mx.concatenate([{e()}, {e()}])[{n // 2}:{n // 2 + n}]",
+                lambda: f"mx.stack([{e()}, {e()}], 2)[:, :, 1]",
+                lambda: f"{e()}.reshape(-1)[::-1].reshape({n}, {n})",
+                lambda: f"mx.full(({n}, {n}), 0.25, {self.leaf(scope)}.dtype)",
+                lambda: f"{e()}.at[0].add({e()}[-1])",
+                lambda: f"{e()}.at[:, 0].set({self.leaf(scope)}[0])",
+                lambda: f"mx.broadcast_to({e()}.sum() * 0.1, ({n}, {n}))",
                 lambda: f"{e()}.T.reshape({n}, {n})",
             ]
             if self.products:
@@ -114,7 +143,11 @@ class Maker:
             return r.choice([f"{made}[0][0]", f"{made}[0][1]", f"{made}[1][{r.randrange(steps)}]"])
         now = scope + [c, c, x]
         made = f"scan(lambda {c}, {x}: ({self.expression(now, inner)}, {self.expression(now, inner)}), {start}, {rows}{reverse})"
-        return f"{made}[0]" if kind == "scan" else r.choice([f"{made}[1][{r.randrange(steps)}]", f"{made}[1].mean(0)"])
+        return (
+            f"{made}[0]"
+            if kind == "scan"
+            else r.choice([f"{made}[1][{r.randrange(steps)}]", f"{made}[1].mean(0)"])
+        )
 
     def make(self):
         r = self.rng
@@ -135,7 +168,7 @@ def generate(rng):
             return lines
 
 
-# ---- checking --------------------------------------------------------------------------------------
+# ---- checking ------------------------------------------------------------------------------------
 
 
 def check(lines):
@@ -161,12 +194,24 @@ def compare(lines, plain, program, inputs, wanted):
     found = differs("loops differ from the unrolled program", program(*inputs), wanted, exact)
     found = found or differs("compiled loops differ", mx.compile(program)(*inputs), wanted, exact)
     axes = [None if k % 2 and len(inputs) > 1 else k % 3 for k in range(len(inputs))]
-    batches = [a if x is None else mx.stack([a * s for s in (1.0, -0.5, 0.7)], x).astype(a.dtype) for a, x in zip(inputs, axes)]
-    found = found or differs("mapped loops differ", mx.vmap(program, tuple(axes))(*batches), functions.stacked_lanes(plain, 3, batches, axes), False)
+    batches = [
+        a if x is None else mx.stack([a * s for s in (1.0, -0.5, 0.7)], x).astype(a.dtype)
+        for a, x in zip(inputs, axes)
+    ]
+    found = found or differs(
+        "mapped loops differ",
+        mx.vmap(program, tuple(axes))(*batches),
+        functions.stacked_lanes(plain, 3, batches, axes),
+        False,
+    )
     if found or not wide:
         return found
     tangents = functions.like(inputs, 50)
-    found = differs("tangents of loops differ", mx.jvp(program, inputs, tangents)[1], mx.jvp(plain, inputs, tangents)[1])
+    found = differs(
+        "tangents of loops differ",
+        mx.jvp(program, inputs, tangents)[1],
+        mx.jvp(plain, inputs, tangents)[1],
+    )
     if found or "loop(" in text.replace("fori(", ""):
         return found
     total, unrolled = functions.weighted(program), functions.weighted(plain)
@@ -181,20 +226,37 @@ def compare(lines, plain, program, inputs, wanted):
     expected = gradient(unrolled)(*inputs)
     first = gradient(total)(*inputs)
     found = differs("gradients of loops differ", first, expected)
-    found = found or differs("gradients change from run to run", gradient(total)(*inputs), first, True)
-    found = found or differs("compiled gradients of loops differ", mx.compile(gradient(total))(*inputs), expected)
-    found = found or differs("gradients of checkpointed loops differ", gradient(mx.checkpoint(total))(*inputs), expected)
-    found = found or differs("mapped gradients of loops differ", mx.vmap(gradient(total), tuple(axes))(*batches),
-                             functions.stacked_lanes(gradient(unrolled), 3, batches, axes))
-    found = found or differs("gradients of mapped loops differ", gradient(functions.weighted(mx.vmap(program, tuple(axes))))(*batches),
-                             gradient(functions.weighted(lambda *b: functions.stacked_lanes(plain, 3, b, axes)))(*batches))
+    found = found or differs(
+        "gradients change from run to run", gradient(total)(*inputs), first, True
+    )
+    found = found or differs(
+        "compiled gradients of loops differ", mx.compile(gradient(total))(*inputs), expected
+    )
+    found = found or differs(
+        "gradients of checkpointed loops differ", gradient(mx.checkpoint(total))(*inputs), expected
+    )
+    found = found or differs(
+        "mapped gradients of loops differ",
+        mx.vmap(gradient(total), tuple(axes))(*batches),
+        functions.stacked_lanes(gradient(unrolled), 3, batches, axes),
+    )
+    found = found or differs(
+        "gradients of mapped loops differ",
+        gradient(functions.weighted(mx.vmap(program, tuple(axes))))(*batches),
+        gradient(functions.weighted(lambda *b: functions.stacked_lanes(plain, 3, b, axes)))(
+            *batches
+        ),
+    )
     if found or inputs[0].size > 600:
         return found
     tolerance = 1e-7
     second = lambda f: gradient(functions.weighted(gradient(f)))(*inputs)
     found = differs("second derivatives of loops differ", second(total), second(unrolled))
-    return found or differs("tangents of gradients of loops differ", mx.jvp(gradient(total), inputs, tangents)[1],
-                            mx.jvp(gradient(unrolled), inputs, tangents)[1])
+    return found or differs(
+        "tangents of gradients of loops differ",
+        mx.jvp(gradient(total), inputs, tangents)[1],
+        mx.jvp(gradient(unrolled), inputs, tangents)[1],
+    )
 
 
 if __name__ == "__main__":

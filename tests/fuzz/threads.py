@@ -1,9 +1,12 @@
-"""Threads that share arrays, read them, change them in place, trace, compile and evaluate, in several streams.
+"""Threads that share arrays, read them, change them in place, trace, compile and evaluate, in
+several streams.
 
-A line is a statement of one thread: `t3: v1 = v0 * 2`. Every thread has arrays of its own (`v0`, `v1`, ...), which
-only it names, so that its values are those that NumPy gives for its lines alone; and all have the shared ones `s0` to
-`s3`, which they read and change at once: of them it is only asked that the program neither crashes nor hangs, and that
-what is read has the shape and is finite. Every program runs several times, with other interleavings.
+A line is a statement of one thread: `t3: v1 = v0 * 2`. Every thread has arrays of its own (`v0`,
+`v1`, ...), which only it names, so that its values are those that NumPy gives for its lines alone;
+and all have the shared ones `s0` to
+`s3`, which they read and change at once: of them it is only asked that the program neither crashes
+nor hangs, and that what is read has the shape and is finite. Every program runs several times, with
+other interleavings.
 """
 
 import faulthandler
@@ -87,7 +90,9 @@ def generate(rng):
         thread = rng.randrange(THREADS)
         line = rng.choice(rng.choice([OWN, SAME, TOGETHER]))
         numbers = {k: rng.randrange(3) for k in "abc"} | {k: rng.randrange(SHARED) for k in "pq"}
-        lines.append(f"t{thread}: " + line.format(**numbers, n=rng.randrange(4), i=rng.randrange(16)))
+        lines.append(
+            f"t{thread}: " + line.format(**numbers, n=rng.randrange(4), i=rng.randrange(16))
+        )
     return [f"N = {rng.choice([16, 16, 300, 5000, 70000])}"] + lines
 
 
@@ -122,8 +127,15 @@ def own_in_numpy(k, statements, scope):
     here = dict(scope)
     here["xp"] = np
     here["v0"], here["v1"], here["v2"] = scope["start"](np, k)
-    patterns = [re.escape(o).replace(r"\{a\}", r"\d").replace(r"\{b\}", r"\d").replace(r"\{c\}", r"\d").replace(r"\{n\}", r"\d").replace(r"\{i\}", r"\d+")
-                for o in OWN]
+    patterns = [
+        re.escape(o)
+        .replace(r"\{a\}", r"\d")
+        .replace(r"\{b\}", r"\d")
+        .replace(r"\{c\}", r"\d")
+        .replace(r"\{n\}", r"\d")
+        .replace(r"\{i\}", r"\d+")
+        for o in OWN
+    ]
     for s in statements:
         if any(re.fullmatch(p, s) for p in patterns):
             exec(s, here)
@@ -168,7 +180,12 @@ def once(size, each, wanted):
                 statement = f"v{j}"
                 got = np.array(here[statement])
                 if got.shape != value.shape or not np.array_equal(got, value, equal_nan=True):
-                    failures.append(common.Failure("a thread's own array is wrong", f"t{k} v{j}: got {got[:20]}, expected {value[:20]}"))
+                    failures.append(
+                        common.Failure(
+                            "a thread's own array is wrong",
+                            f"t{k} v{j}: got {got[:20]}, expected {value[:20]}",
+                        )
+                    )
         except Exception as error:
             failures.append(common.raised(error, f"{re.sub('[0-9]', '', statement)[:40]}"))
 
@@ -185,13 +202,25 @@ def once(size, each, wanted):
 def show(lines, kind):
     """The program as a script."""
     size, each = split(lines)
-    text = common.HEADER + f"N = {size}\nxp = mx\n" + PRELUDE + f"s0, s1, s2, s3 = (mx.arange(N).astype(mx.float32) / N for _ in range({SHARED}))\n\n"
+    text = (
+        common.HEADER
+        + f"N = {size}\nxp = mx\n"
+        + PRELUDE
+        + f"s0, s1, s2, s3 = (mx.arange(N).astype(mx.float32) / N for _ in range({SHARED}))\n\n"
+    )
     used = [k for k in range(THREADS) if each[k]]
     for k in used:
         text += f"def t{k}():\n    global s0, s1, s2, s3\n    v0, v1, v2 = start(mx, {k})\n"
-        text += "".join(f"    {s}\n" for s in each[k]) + "    print(" + f"'t{k}', np.array(v0)[:20], np.array(v1)[:20], np.array(v2)[:20])\n\n"
+        text += (
+            "".join(f"    {s}\n" for s in each[k])
+            + "    print("
+            + f"'t{k}', np.array(v0)[:20], np.array(v1)[:20], np.array(v2)[:20])\n\n"
+        )
     threads = ", ".join(f"t{k}" for k in used)
-    return text + f"threads = [threading.Thread(target=t) for t in ({threads},)]\nfor t in threads: t.start()\nfor t in threads: t.join()\n"
+    return (
+        text
+        + f"threads = [threading.Thread(target=t) for t in ({threads},)]\nfor t in threads: t.start()\nfor t in threads: t.join()\n"
+    )
 
 
 if __name__ == "__main__":

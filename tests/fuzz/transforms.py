@@ -1,8 +1,10 @@
-"""Random programs under grad, vjp, jvp, vmap, checkpoint, compile, custom_function and their nests, and second derivatives.
+"""Random programs under grad, vjp, jvp, vmap, checkpoint, compile, custom_function and their nests,
+and second derivatives.
 
-A program is straight-line code in float64 with transforms inside. What these mean is known: checkpoint, compile and a custom
-function are the function itself, vmap is a loop over lanes. Outside, tangents are held against finite differences,
-cotangents against tangents (<w, J t> = <J' w, t>), batches against loops, second derivatives against each other.
+A program is straight-line code in float64 with transforms inside. What these mean is known:
+checkpoint, compile and a custom function are the function itself, vmap is a loop over lanes.
+Outside, tangents are held against finite differences, cotangents against tangents (<w, J t> = <J'
+w, t>), batches against loops, second derivatives against each other.
 """
 
 import functions
@@ -11,7 +13,7 @@ import numpy as np
 import common
 import lazulite.core as mx
 
-# ---- what transforms mean ------------------------------------------------------------------------------
+# ---- what transforms mean ------------------------------------------------------------------------
 
 
 def ruled(f):
@@ -21,12 +23,18 @@ def ruled(f):
     @g.vjp
     def back(primals, cotangent, output):
         primals = primals if isinstance(primals, tuple) else (primals,)
-        return tuple(mx.vjp(f, list(primals), [cotangent])[1]) if len(primals) > 1 else mx.vjp(f, list(primals), [cotangent])[1][0]
+        return (
+            tuple(mx.vjp(f, list(primals), [cotangent])[1])
+            if len(primals) > 1
+            else mx.vjp(f, list(primals), [cotangent])[1][0]
+        )
 
     @g.jvp
     def forward(primals, tangents):
         many = isinstance(primals, tuple)
-        return mx.jvp(f, list(primals) if many else [primals], list(tangents) if many else [tangents])[1][0]
+        return mx.jvp(
+            f, list(primals) if many else [primals], list(tangents) if many else [tangents]
+        )[1][0]
 
     return g
 
@@ -51,7 +59,10 @@ def looped(f, in_axes=0, out_axes=0):
     def run(*args):
         axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
         lanes = next(a.shape[x] for a, x in zip(args, axes) if x is not None)
-        made = [f(*[a if x is None else mx.take(a, k, axis=x) for a, x in zip(args, axes)]) for k in range(lanes)]
+        made = [
+            f(*[a if x is None else mx.take(a, k, axis=x) for a, x in zip(args, axes)])
+            for k in range(lanes)
+        ]
         return mx.stack(made, out_axes)
     return run
 
@@ -67,15 +78,32 @@ def slope(f):
     return lambda a: mx.grad(lambda b: (f(b) * functions.array(78, f(b).shape)).sum())(a)
 
 
-OURS = {"vmap": mx.vmap, "ckpt": mx.checkpoint, "comp": mx.compile, "ruled": ruled, "alone": lanes_alone, "along": derivative, "slope": slope}
-PLAIN = {"vmap": looped, "ckpt": lambda f: f, "comp": lambda f: f, "ruled": lambda f: f, "alone": lambda f: f, "along": derivative, "slope": slope}
+OURS = {
+    "vmap": mx.vmap,
+    "ckpt": mx.checkpoint,
+    "comp": mx.compile,
+    "ruled": ruled,
+    "alone": lanes_alone,
+    "along": derivative,
+    "slope": slope,
+}
+PLAIN = {
+    "vmap": looped,
+    "ckpt": lambda f: f,
+    "comp": lambda f: f,
+    "ruled": lambda f: f,
+    "alone": lambda f: f,
+    "along": derivative,
+    "slope": slope,
+}
 
 
-# ---- making ----------------------------------------------------------------------------------------------
+# ---- making --------------------------------------------------------------------------------------
 
 
 class Maker:
-    """Expressions with their shapes; all functions are smooth, so that differences say what derivatives are."""
+    """Expressions with their shapes; all functions are smooth, so that differences say what
+    derivatives are."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -83,7 +111,11 @@ class Maker:
         self.large = rng.random() < 0.1
 
     def size(self):
-        return self.rng.choice([511, 513, 700]) if self.large and self.rng.random() < 0.5 else self.rng.choice([1, 2, 3, 3, 4, 5])
+        return (
+            self.rng.choice([511, 513, 700])
+            if self.large and self.rng.random() < 0.5
+            else self.rng.choice([1, 2, 3, 3, 4, 5])
+        )
 
     def of_shape(self, shape, scope, depth):
         """An expression of that shape."""
@@ -97,10 +129,21 @@ class Maker:
         e = lambda s=shape: self.of_shape(s, scope, depth - 1)
         n = len(shape)
         ways = [
-            lambda: f"mx.tanh({e()})", lambda: f"mx.sin({e()})", lambda: f"({e()} * {e()})", lambda: f"({e()} + {e()})", lambda: f"({e()} - {e()})",
-            lambda: f"({e()} / (1.5 + mx.cos({e()})))", lambda: f"mx.exp(-mx.square({e()}))", lambda: f"mx.sigmoid({e()})", lambda: f"mx.logaddexp({e()}, {e()})",
-            lambda: f"mx.power(1.5 + mx.tanh({e()}), {e()})", lambda: f"(mx.stop_gradient(mx.ones({shape}, mx.float64)) * {e()})", lambda: f"mx.arctan2({e()}, 2.0 + mx.sin({e()}))",
-            lambda: f"(mx.stack([{e()}, {e()}]).{r.choice(['mean', 'sum'])}(0))", lambda: f"mx.log1p(mx.square({e()}))", lambda: f"mx.sqrt(0.5 + mx.square({e()}))",
+            lambda: f"mx.tanh({e()})",
+            lambda: f"mx.sin({e()})",
+            lambda: f"({e()} * {e()})",
+            lambda: f"({e()} + {e()})",
+            lambda: f"({e()} - {e()})",
+            lambda: f"({e()} / (1.5 + mx.cos({e()})))",
+            lambda: f"mx.exp(-mx.square({e()}))",
+            lambda: f"mx.sigmoid({e()})",
+            lambda: f"mx.logaddexp({e()}, {e()})",
+            lambda: f"mx.power(1.5 + mx.tanh({e()}), {e()})",
+            lambda: f"(mx.stop_gradient(mx.ones({shape}, mx.float64)) * {e()})",
+            lambda: f"mx.arctan2({e()}, 2.0 + mx.sin({e()}))",
+            lambda: f"(mx.stack([{e()}, {e()}]).{r.choice(['mean', 'sum'])}(0))",
+            lambda: f"mx.log1p(mx.square({e()}))",
+            lambda: f"mx.sqrt(0.5 + mx.square({e()}))",
         ]
         if n:
             axis = r.randrange(n)
@@ -110,14 +153,23 @@ class Maker:
             key = ", ".join([":"] * axis + ["::-1"])
             places = [r.randrange(size) for _ in range(size)]
             ways += [
-                lambda: f"{e()}[{key}]", lambda: f"{e(turned)}.T", lambda: f"mx.broadcast_to(mx.expand_dims({e(rest)}, {axis}), {shape})",
+                lambda: f"{e()}[{key}]",
+                lambda: f"{e(turned)}.T",
+                lambda: f"mx.broadcast_to(mx.expand_dims({e(rest)}, {axis}), {shape})",
                 lambda: f"mx.concatenate([{e()}, {e()}], {axis})[{', '.join([':'] * axis + [f'{size // 2}:{size // 2 + size}'])}]",
-                lambda: f"mx.take({e()}, mx.array({places}), axis={axis})", lambda: f"mx.softmax({e()}, axis={axis})",
+                lambda: f"mx.take({e()}, mx.array({places}), axis={axis})",
+                lambda: f"mx.softmax({e()}, axis={axis})",
                 lambda: f"{e()}.at[{', '.join([':'] * axis + [str(places[0])])}].{r.choice(['add', 'set', 'multiply'])}({e(rest)})",
                 lambda: f"{e()}.at[{', '.join([':'] * axis + [f'mx.array({places})'])}].{r.choice(['add', 'set'])}({e()})",
-                lambda: f"({e()} - mx.logsumexp({e()}, axis={axis}, keepdims=True))", lambda: f"mx.roll({e()}, 1, {axis})",
+                lambda: f"({e()} - mx.logsumexp({e()}, axis={axis}, keepdims=True))",
+                lambda: f"mx.roll({e()}, 1, {axis})",
                 lambda: f"(mx.prod({e((3,) + shape)}, axis=0))",
-                lambda: f"{e((int(np.prod(shape)),))}.reshape({shape})", lambda: f"mx.stack([{', '.join(e(rest) for _ in range(min(size, 3)))}], {axis})" if size <= 3 else e(),
+                lambda: f"{e((int(np.prod(shape)),))}.reshape({shape})",
+                lambda: (
+                    f"mx.stack([{', '.join(e(rest) for _ in range(min(size, 3)))}], {axis})"
+                    if size <= 3
+                    else e()
+                ),
                 lambda: f"mx.where(mx.arange({shape[-1]}) % 2 == 0, {e()}, {e()})",
             ]
         if n == 2:
@@ -125,7 +177,11 @@ class Maker:
             ways += [lambda: f"({e((shape[0], k))} @ {e((k, shape[1]))})"] * 2
         if n <= 1:
             more = r.choice([2, 3])
-            ways += [lambda: f"{e(shape + (more,))}.sum({n})", lambda: f"{e(shape + (more,))}.mean({n})", lambda: f"{e((more,) + shape)}[{r.randrange(more)}]"]
+            ways += [
+                lambda: f"{e(shape + (more,))}.sum({n})",
+                lambda: f"{e(shape + (more,))}.mean({n})",
+                lambda: f"{e((more,) + shape)}[{r.randrange(more)}]",
+            ]
         ways += [lambda: self.transformed(shape, scope, depth)] * 8
         return r.choice(ways)()
 
@@ -134,9 +190,15 @@ class Maker:
         self.count += 1
         u, w = f"u{self.count}", f"w{self.count}"
         e = lambda s: self.of_shape(s, scope, depth - 1)
-        kind = r.choice(["ckpt", "comp", "ruled", "alone", "vmap", "vmap", "vmap2", "along", "slope", "two"])
+        kind = r.choice(
+            ["ckpt", "comp", "ruled", "alone", "vmap", "vmap", "vmap2", "along", "slope", "two"]
+        )
         if kind in ("along", "slope"):
-            inner = self.of_shape(shape if kind == "along" else r.choice([(), shape]), scope + [(u, shape)] * 2, depth - 1)
+            inner = self.of_shape(
+                shape if kind == "along" else r.choice([(), shape]),
+                scope + [(u, shape)] * 2,
+                depth - 1,
+            )
             return f"{kind}(lambda {u}: {inner})({e(shape)})"
         if kind.startswith("vmap") and shape:
             out = r.randrange(len(shape))
@@ -151,8 +213,13 @@ class Maker:
             other = r.choice([lane, (2,)])
             inner = self.of_shape(lane, scope + [(u, given), (w, other)] * 2, depth - 1)
             return f"vmap(lambda {u}, {w}: {inner}, ({at}, None), {out})({e(whole)}, {e(other)})"
-        wrap = kind if kind in ("ckpt", "comp", "ruled", "alone") else r.choice(["ckpt", "ruled", "alone"])
-        # A rule gives cotangents to arguments alone, and knows captured arrays only as they were when it was made.
+        wrap = (
+            kind
+            if kind in ("ckpt", "comp", "ruled", "alone")
+            else r.choice(["ckpt", "ruled", "alone"])
+        )
+        # A rule gives cotangents to arguments alone, and knows captured arrays only as they were
+        # when it was made.
         outer = [] if wrap in ("ruled", "alone") else scope
         given, other = r.choice([shape, (3,)]), r.choice([shape, (2,)])
         if kind == "two":
@@ -172,7 +239,8 @@ class Maker:
             lines.append(f"v{k} = {self.of_shape(shape, scope, r.choice([2, 3, 3]))}")
             scope.append((f"v{k}", shape))
             if r.random() < 0.15 and shape and shape[0]:
-                # On an object of its own: what passes values on may give the very object that it got.
+                # On an object of its own: what passes values on may give the very object that it
+                # got.
                 lines.append(f"v{k} = own(v{k}); v{k}[0] = mx.sin(v{k}[-1])")
         return lines
 
@@ -184,7 +252,7 @@ def generate(rng):
             return lines
 
 
-# ---- checking ----------------------------------------------------------------------------------------------
+# ---- checking ------------------------------------------------------------------------------------
 
 
 def check(lines):
@@ -192,9 +260,20 @@ def check(lines):
         plain, inputs = functions.as_function(lines, PLAIN)
         wanted = plain(*inputs)
         mx.eval(wanted)
-        if not all(np.isfinite(np.array(w)).all() and np.abs(np.array(w)).max(initial=0) < 1e3 for w in wanted):
+        if not all(
+            np.isfinite(np.array(w)).all() and np.abs(np.array(w)).max(initial=0) < 1e3
+            for w in wanted
+        ):
             return None
-    except (NameError, SyntaxError, ValueError, TypeError, IndexError, StopIteration, AttributeError):
+    except (
+        NameError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        IndexError,
+        StopIteration,
+        AttributeError,
+    ):
         return None  # no program (it is being shrunk)
     program, _ = functions.as_function(lines, OURS)
     return functions.attempt(lambda: compare(program, plain, inputs, wanted))
@@ -210,18 +289,25 @@ def compare(program, plain, inputs, wanted):
         return said and common.Failure(way, said)
 
     def apart(way, a, b, size, tolerance):
-        if not np.isfinite([a, b, size]).all() or abs(a - b) <= tolerance * max(1.0, abs(a), abs(b), size):
+        if not np.isfinite([a, b, size]).all() or abs(a - b) <= tolerance * max(
+            1.0, abs(a), abs(b), size
+        ):
             return None
         return common.Failure(way, f"{a!r} and {b!r}")
 
     found = differs("transforms inside change the values", program(*inputs), wanted)
-    found = found or differs("compiled values differ", mx.compile(program)(*inputs), program(*inputs))
+    found = found or differs(
+        "compiled values differ", mx.compile(program)(*inputs), program(*inputs)
+    )
     if found:
         return found
-    # Derivatives: of the program with its transforms, against the plain one and against differences.
+    # Derivatives: of the program with its transforms, against the plain one and against
+    # differences.
     tangents = functions.like(inputs, 50)
     moved = mx.jvp(program, inputs, tangents)[1]
-    found = differs("tangents differ from those of the plain program", moved, mx.jvp(plain, inputs, tangents)[1])
+    found = differs(
+        "tangents differ from those of the plain program", moved, mx.jvp(plain, inputs, tangents)[1]
+    )
     if found:
         return found
     weights = functions.like(wanted, 70)
@@ -233,7 +319,9 @@ def compare(program, plain, inputs, wanted):
     size = sum(np.abs(np.array(m)).sum() for m in moved)
     found = apart("tangents are no finite differences", along, dot(weights, difference), size, 1e-5)
     grads = mx.vjp(program, inputs, weights)[1]
-    found = found or apart("cotangents do not fit tangents", along, dot(grads, tangents), size, 1e-9)
+    found = found or apart(
+        "cotangents do not fit tangents", along, dot(grads, tangents), size, 1e-9
+    )
     if found:
         return found
     every = tuple(range(len(inputs)))
@@ -245,22 +333,46 @@ def compare(program, plain, inputs, wanted):
         return run
 
     expected = gradient(plain)(*inputs)
-    for way, f in {"": gradient(program), "compiled ": mx.compile(gradient(program)), "checkpointed ": gradient(mx.checkpoint(program)),
-                   "compiled inner ": gradient(mx.compile(program))}.items():
+    for way, f in {
+        "": gradient(program),
+        "compiled ": mx.compile(gradient(program)),
+        "checkpointed ": gradient(mx.checkpoint(program)),
+        "compiled inner ": gradient(mx.compile(program)),
+    }.items():
         found = found or differs(f"{way}gradients differ", f(*inputs), expected)
     # Batches.
-    axes = [None if len(inputs) > 1 and k == len(inputs) // 2 else min(k, a.ndim) for k, a in enumerate(inputs)]
-    batches = [a if x is None else mx.stack([a * s for s in (1.0, -0.5, 0.7)], x) for a, x in zip(inputs, axes)]
-    for way, f, g in (("mapped values", program, plain), ("mapped gradients", gradient(program), gradient(plain))):
-        found = found or differs(f"{way} differ", mx.vmap(f, tuple(axes))(*batches), functions.stacked_lanes(g, 3, batches, axes))
+    axes = [
+        None if len(inputs) > 1 and k == len(inputs) // 2 else min(k, a.ndim)
+        for k, a in enumerate(inputs)
+    ]
+    batches = [
+        a if x is None else mx.stack([a * s for s in (1.0, -0.5, 0.7)], x)
+        for a, x in zip(inputs, axes)
+    ]
+    for way, f, g in (
+        ("mapped values", program, plain),
+        ("mapped gradients", gradient(program), gradient(plain)),
+    ):
+        found = found or differs(
+            f"{way} differ",
+            mx.vmap(f, tuple(axes))(*batches),
+            functions.stacked_lanes(g, 3, batches, axes),
+        )
     mapped = mx.vmap(program, tuple(axes))
     lanes = lambda *b: functions.stacked_lanes(plain, 3, b, axes)
-    found = found or differs("gradients of mapped programs differ", gradient(mapped)(*batches), gradient(lanes)(*batches))
+    found = found or differs(
+        "gradients of mapped programs differ", gradient(mapped)(*batches), gradient(lanes)(*batches)
+    )
     if found or sum(a.size for a in inputs) > 200:
         return found
     # Second derivatives: forward over reverse, reverse over reverse, and both of the plain program.
     forward = mx.jvp(gradient(program), inputs, tangents)[1]
-    found = differs("tangents of gradients differ", forward, mx.jvp(gradient(plain), inputs, tangents)[1], tolerance=1e-7)
+    found = differs(
+        "tangents of gradients differ",
+        forward,
+        mx.jvp(gradient(plain), inputs, tangents)[1],
+        tolerance=1e-7,
+    )
     back = mx.vjp(gradient(program), inputs, tangents)[1]
     return found or differs("second derivatives are not symmetric", back, forward, tolerance=1e-7)
 

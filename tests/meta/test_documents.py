@@ -1,4 +1,5 @@
-"""The programs in README.md and docs/*.md run, file by file in one process, and print what the pages show; links lead somewhere."""
+"""The programs in README.md and docs/*.md run, file by file in one process, and print what the
+pages show; links lead somewhere."""
 
 import contextlib
 import doctest
@@ -18,12 +19,17 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 
 
 def programs(text):
-    """(line, program, what it shall print or None) of each python block; a text block right after it is what it prints."""
+    """(line, program, what it shall print or None) of each python block; a text block right after
+    it is what it prints."""
     blocks = list(BLOCK.finditer(text))
     for block, after in zip(blocks, [*blocks[1:], None]):
         if block[1] != "python":
             continue
-        shown = after is not None and after[1] == "text" and not text[block.end():after.start()].strip()
+        shown = (
+            after is not None
+            and after[1] == "text"
+            and not text[block.end() : after.start()].strip()
+        )
         yield text[:block.start()].count("\n") + 2, block[2], after[2] if shown else None
 
 
@@ -68,7 +74,9 @@ def anchors(text):
     for head in re.findall(r"^#+ (.*)$", BLOCK.sub("", text), re.M):
         anchor = re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
         found[anchor] = found.get(anchor, -1) + 1
-    return {anchor + (f"-{k}" if k else "") for anchor, count in found.items() for k in range(count + 1)}
+    return {
+        anchor + (f"-{k}" if k else "") for anchor, count in found.items() for k in range(count + 1)
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -86,7 +94,11 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_for_users_is_on_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
-    assert [p.name for p in (ROOT / "docs").glob("*.md") if p.name != "README.md" and f"({p.name})" not in index] == []
+    assert [
+        p.name
+        for p in (ROOT / "docs").glob("*.md")
+        if p.name != "README.md" and f"({p.name})" not in index
+    ] == []
 
 
 def test_the_function_index_is_up_to_date():

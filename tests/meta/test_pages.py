@@ -1,4 +1,5 @@
-"""Pages for users: links lead somewhere, the index is whole, the page of functions is up to date. (test_documents.py runs them.)"""
+"""Pages for users: links lead somewhere, the index is whole, the page of functions is up to date.
+(test_documents.py runs them.)"""
 
 import re
 import subprocess
@@ -17,7 +18,9 @@ def anchors(text):
     for head in re.findall(r"^#+ (.*)$", BLOCK.sub("", text), re.M):
         anchor = re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
         found[anchor] = found.get(anchor, -1) + 1
-    return {anchor + (f"-{k}" if k else "") for anchor, count in found.items() for k in range(count + 1)}
+    return {
+        anchor + (f"-{k}" if k else "") for anchor, count in found.items() for k in range(count + 1)
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -35,7 +38,11 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_for_users_is_on_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
-    assert [p.name for p in (ROOT / "docs").glob("*.md") if p.name != "README.md" and f"({p.name})" not in index] == []
+    assert [
+        p.name
+        for p in (ROOT / "docs").glob("*.md")
+        if p.name != "README.md" and f"({p.name})" not in index
+    ] == []
 
 
 def test_the_function_index_is_up_to_date():

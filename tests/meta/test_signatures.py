@@ -27,7 +27,11 @@ def test_a_signature_has_as_many_parameters_as_its_function(row):
     assert len(row["types"]) == row["arity"] + 1
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if r["module"] in ("", "random", "fast")], ids=lambda r: r["module"] + "." + r["name"])
+@pytest.mark.parametrize(
+    "row",
+    [r for r in ROWS if r["module"] in ("", "random", "fast")],
+    ids=lambda r: r["module"] + "." + r["name"],
+)
 def test_inspect_knows_the_parameters(row):
     function = getattr(getattr(mx, row["module"]) if row["module"] else _core, row["name"])
     assert len(inspect.signature(function).parameters) == row["arity"]

@@ -1,4 +1,5 @@
-"""Types of arguments: one rule for every layer, loss, initialiser, optimizer and schedule, found by introspection."""
+"""Types of arguments: one rule for every layer, loss, initialiser, optimizer and schedule, found by
+introspection."""
 
 import inspect
 import typing
@@ -105,7 +106,9 @@ CASES = [
 
 def test_introspection_finds_them_all():
     assert len(FOUND) > 60 and len(CASES) > 150
-    assert {"Linear", "BatchNorm", "cross_entropy", "init.normal", "Adam", "cosine_decay"} <= set(FOUND)
+    assert {"Linear", "BatchNorm", "cross_entropy", "init.normal", "Adam", "cosine_decay"} <= set(
+        FOUND
+    )
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -121,7 +124,9 @@ def test_a_wrong_type_is_named_when_it_is_given(name, key, hint):
         value
         for kind in kinds
         for value in BAD_BY_KIND.get(kind, ())
-        if not (optional and (value is None or isinstance(value, (mx.array, np.ndarray, np.generic))))
+        if not (
+            optional and (value is None or isinstance(value, (mx.array, np.ndarray, np.generic)))
+        )
     ]
     public_name = name.rpartition(".")[2]
     for value in bad:
@@ -142,12 +147,12 @@ def test_the_message_says_function_argument_value_and_kind():
         (lambda: nn.Dropout("a"), "[Dropout] p: got 'a', expected a number"),
         (lambda: nn.Dropout2d([0.5]), "[Dropout2d] p: got [0.5], expected a number"),
         (lambda: nn.Sequential(3), "[Sequential] modules: got 3, expected a Module or a function"),
-        (lambda: optim.SGD("a"), "[SGD] learning_rate: got 'a', expected an array or a number or a function"),
-        (lambda: optim.AdamW(0.1, betas=0.9), "[AdamW] betas: got 0.9, expected a list of numbers"),
         (
-            lambda: nn.losses.mse_loss(1.0, X),
-            "[mse_loss] predictions: got 1.0, expected an array",
+            lambda: optim.SGD("a"),
+            "[SGD] learning_rate: got 'a', expected an array or a number or a function",
         ),
+        (lambda: optim.AdamW(0.1, betas=0.9), "[AdamW] betas: got 0.9, expected a list of numbers"),
+        (lambda: nn.losses.mse_loss(1.0, X), "[mse_loss] predictions: got 1.0, expected an array"),
         (lambda: nn.init.normal(dtype=3), "[normal] dtype: got 3, expected a dtype"),
         (lambda: nn.init.normal()(3), "[normal] a: got 3, expected an array"),
         (
@@ -163,7 +168,9 @@ def test_the_message_says_function_argument_value_and_kind():
 @pytest.mark.parametrize("name", [n for n in FOUND if "reduction" in parameters(n)])
 def test_a_reduction_that_is_none_of_the_three_is_a_value_error(name):
     for value in ("avg", 3, None):
-        with pytest.raises(ValueError, match=rf"^\[{name}\] reduction: got .*'none' or 'mean' or 'sum'"):
+        with pytest.raises(
+            ValueError, match=rf"^\[{name}\] reduction: got .*'none' or 'mean' or 'sum'"
+        ):
             call(name, "reduction", value)
 
 

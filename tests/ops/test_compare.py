@@ -1,4 +1,5 @@
-"""Every function gives what its ops give one by one, at the generic level, on one thread, without donation."""
+"""Every function gives what its ops give one by one, at the generic level, on one thread, without
+donation."""
 
 import pytest
 

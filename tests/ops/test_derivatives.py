@@ -92,9 +92,15 @@ def test_vmap_is_a_loop_over_every_axis(entry):
     choices = [(k, axis) for k, a in enumerate(arrays) for axis in range(a.ndim + 1)] + [(None, 0)]
     for which, axis in choices:
         mapped = [k for k in range(len(arrays)) if which is None or k == which]
-        inputs = [mx.stack([lane[k] for lane in per_lane], axis=axis) if k in mapped else arrays[k] for k in range(len(arrays))]
+        inputs = [
+            mx.stack([lane[k] for lane in per_lane], axis=axis) if k in mapped else arrays[k]
+            for k in range(len(arrays))
+        ]
         in_axes = tuple(axis if k in mapped else None for k in range(len(arrays)))
-        loop = [call(*[lane[k] if k in mapped else arrays[k] for k in range(len(arrays))]) for lane in per_lane]
+        loop = [
+            call(*[lane[k] if k in mapped else arrays[k] for k in range(len(arrays))])
+            for lane in per_lane
+        ]
         out_axes = -1 if axis == 1 else 0
         got = mx.vmap(call, in_axes, out_axes)(*inputs)
         assert len(got) == len(loop[0])

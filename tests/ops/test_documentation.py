@@ -28,7 +28,9 @@ def test_examples_of_functions(row):
     run(doctest.DocTestParser().get_doctest(row.doc, {"mx": mx}, repr(row), None, 0))
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if not r.name.startswith("_") and r.module != "array"], ids=repr)
+@pytest.mark.parametrize(
+    "row", [r for r in ROWS if not r.name.startswith("_") and r.module != "array"], ids=repr
+)
 def test_functions_are_documented_and_signed(row):
     assert ">>>" in row.doc and inspect.signature(row.function)
 
@@ -72,4 +74,8 @@ def test_the_programs_of_the_readme_run(tmp_path, monkeypatch, capsys):
     for block in blocks:
         exec(compile(block, "README.md", "exec"), scope)
     assert "predicted peak" in capsys.readouterr().out
-    assert (tmp_path / "trace.json").exists() and (tmp_path / "rnn.lzfn").exists() and (tmp_path / "graph.dot").exists()
+    assert (
+        (tmp_path / "trace.json").exists()
+        and (tmp_path / "rnn.lzfn").exists()
+        and (tmp_path / "graph.dot").exists()
+    )

@@ -6,9 +6,34 @@ import pytest
 import lazulite.core as mx
 from table import CASES, ROWS, ids
 
-JUNK = [None, "text", object(), {}, [[1], [2, 3]], -(10**30), 10**30, float("nan"), 1j, [], (), -1, 7, np.zeros((0,)), mx.zeros((3, 0, 2)),
-        mx.zeros((2, 3, 4, 5, 6)), mx.array([True]), mx.array(1 + 2j), mx.ones(3, mx.uint64), [None], "float32", mx.float16, slice(1), b"ab",
-        mx.full((2,), float("nan")), range(3)]
+JUNK = [
+    None,
+    "text",
+    object(),
+    {},
+    [[1], [2, 3]],
+    -(10**30),
+    10**30,
+    float("nan"),
+    1j,
+    [],
+    (),
+    -1,
+    7,
+    np.zeros((0,)),
+    mx.zeros((3, 0, 2)),
+    mx.zeros((2, 3, 4, 5, 6)),
+    mx.array([True]),
+    mx.array(1 + 2j),
+    mx.ones(3, mx.uint64),
+    [None],
+    "float32",
+    mx.float16,
+    slice(1),
+    b"ab",
+    mx.full((2,), float("nan")),
+    range(3),
+]
 ANSWERS = (TypeError, ValueError, IndexError, OverflowError, MemoryError)
 
 
@@ -34,7 +59,11 @@ def test_junk_in_every_place(entry):
         attempt(row.function, args, {**kwargs, "stream": junk})
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if not r.name.startswith("_") and r.module in ("", "random", "fast")], ids=repr)
+@pytest.mark.parametrize(
+    "row",
+    [r for r in ROWS if not r.name.startswith("_") and r.module in ("", "random", "fast")],
+    ids=repr,
+)
 def test_wrong_calls(row):
     with pytest.raises(TypeError, match=row.name):
         row.function(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, not_a_parameter=3)
@@ -56,11 +85,32 @@ def test_random_functions_take_junk_too():
 def test_array_methods_take_junk():
     a = mx.ones((2, 3))
     for junk in JUNK:
-        for f in (lambda: a[junk], lambda: a.reshape(junk), lambda: a.astype(junk), lambda: a.transpose(junk), lambda: a.at[junk].add(1),
-                  lambda: a.at[0].add(junk), lambda: a + junk, lambda: junk * a, lambda: a @ junk, lambda: a < junk, lambda: a**junk,
-                  lambda: mx.array(junk), lambda: mx.array([junk, junk]), lambda: mx.asarray(junk), lambda: a.__array__(junk),
-                  lambda: divmod(a, junk), lambda: mx.zeros(junk), lambda: mx.eval(junk), lambda: mx.vmap(junk), lambda: mx.grad(junk),
-                  lambda: a.sum(junk), lambda: round(a, junk), lambda: format(a, junk), lambda: a.tolist() == junk):
+        for f in (
+            lambda: a[junk],
+            lambda: a.reshape(junk),
+            lambda: a.astype(junk),
+            lambda: a.transpose(junk),
+            lambda: a.at[junk].add(1),
+            lambda: a.at[0].add(junk),
+            lambda: a + junk,
+            lambda: junk * a,
+            lambda: a @ junk,
+            lambda: a < junk,
+            lambda: a**junk,
+            lambda: mx.array(junk),
+            lambda: mx.array([junk, junk]),
+            lambda: mx.asarray(junk),
+            lambda: a.__array__(junk),
+            lambda: divmod(a, junk),
+            lambda: mx.zeros(junk),
+            lambda: mx.eval(junk),
+            lambda: mx.vmap(junk),
+            lambda: mx.grad(junk),
+            lambda: a.sum(junk),
+            lambda: round(a, junk),
+            lambda: format(a, junk),
+            lambda: a.tolist() == junk,
+        ):
             attempt(lambda f=f: f(), (), {})
 
         def assign(junk=junk):

@@ -1,5 +1,5 @@
-"""Every function, traced at one size and called at others: compiled it is right at every size, in a shapeless file it
-is right or refuses."""
+"""Every function, traced at one size and called at others: compiled it is right at every size, in a
+shapeless file it is right or refuses."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ SIZES = (0, 1, 2, 17)
 
 
 def resized(arrays, n):
-    """The arrays with every axis that is as long as the first one of the first array made n long."""
+    """The arrays with every axis that is as long as the first one of the first array made n
+    long."""
     first = next((a.shape[0] for a in arrays if a.ndim), None)
     out = []
     for a in arrays:
@@ -78,4 +79,6 @@ def test_in_a_shapeless_file_it_is_right_or_refuses(entry, tmp_path):
             if isinstance(eager[n], Exception):
                 assert isinstance(got, Exception), f"traced at {traced}, called at {n}: {eager[n]}"
             else:
-                assert isinstance(got, ValueError) or got == eager[n], f"traced at {traced}, called at {n}"
+                assert (
+                    isinstance(got, ValueError) or got == eager[n]
+                ), f"traced at {traced}, called at {n}"

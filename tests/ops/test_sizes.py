@@ -1,6 +1,8 @@
-"""Sizes, axes and counts beyond everything: an exception or a lazy result at once, never a crash, a hang or a huge block.
+"""Sizes, axes and counts beyond everything: an exception or a lazy result at once, never a crash, a
+hang or a huge block.
 
-The calls of all functions run in a child process with a limit on memory, which says before each call what it does.
+The calls of all functions run in a child process with a limit on memory, which says before each
+call what it does.
 """
 
 import os
@@ -11,7 +13,20 @@ import time
 
 import pytest
 
-HUGE = [1 << 62, 2**63, 2**64, -1, 2**32, 2**31, -(2**32), -(2**63), 2**63 - 1, 10**30, -(10**30), 1 << 45]
+HUGE = [
+    1 << 62,
+    2**63,
+    2**64,
+    -1,
+    2**32,
+    2**31,
+    -(2**32),
+    -(2**63),
+    2**63 - 1,
+    10**30,
+    -(10**30),
+    1 << 45,
+]
 CALLS = """mx.zeros({n}) mx.ones({n}) mx.full({n},1) mx.empty((2,{n})) mx.arange({n}) mx.arange(0,{n},1) mx.arange(0.0,float({n})) mx.arange(-{n},{n})
 mx.linspace(0,1,{n}) mx.eye({n}) mx.eye(3,{n}) mx.eye(3,3,{n}) mx.tri({n}) mx.tri(3,3,{n}) mx.identity({n}) mx.tril(a,{n}) mx.triu(a,{n}) mx.diag(v,{n})
 mx.diag(a,{n}) mx.diagonal(a,{n}) mx.trace(a,{n}) mx.broadcast_to(v,({n},3)) mx.broadcast_to(v,({n},{n},3)) mx.tile(a,{n}) mx.tile(a,({n},{n}))
@@ -47,8 +62,15 @@ def child():
 
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     mx.set_memory_limit(1 << 30)
-    scope = {"mx": mx, "a": mx.ones((2, 3)), "v": mx.ones(3), "k": mx.random.key(0), "big": mx.ones((1 << 61,), mx.int8),
-             "big32": mx.zeros((1 << 59,), mx.int32), "wide": mx.zeros((1 << 59,), mx.float64)}
+    scope = {
+        "mx": mx,
+        "a": mx.ones((2, 3)),
+        "v": mx.ones(3),
+        "k": mx.random.key(0),
+        "big": mx.ones((1 << 61,), mx.int8),
+        "big32": mx.zeros((1 << 59,), mx.int32),
+        "wide": mx.zeros((1 << 59,), mx.float64),
+    }
     for text in calls():
         print(text, flush=True)
         began = time.process_time()
@@ -66,14 +88,39 @@ def child():
 
 
 def test_no_size_is_too_large_for_an_answer():
-    done = subprocess.run([sys.executable, "-X", "faulthandler", __file__], capture_output=True, text=True, timeout=300, env=os.environ)
-    assert done.returncode == 0 and done.stdout.endswith("done\n"), done.stdout[-200:] + done.stderr[-2000:]
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", __file__],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ,
+    )
+    assert done.returncode == 0 and done.stdout.endswith("done\n"), (
+        done.stdout[-200:] + done.stderr[-2000:]
+    )
 
 
-@pytest.mark.parametrize("text", ["mx.zeros(1 << 62)", "mx.broadcast_to(v, (1 << 62, 3))", "mx.tile(v, 1 << 61)", "mx.repeat(v, 1 << 62)", "mx.pad(v, 1 << 62)",
-                                  "mx.eye(1 << 31)", "mx.tri(1 << 31)", "mx.arange(1 << 62)", "mx.arange(2**63)", "mx.random.normal((1 << 62,))", "mx.full((2**63,), 1)",
-                                  "mx.outer(mx.ones(1 << 31), mx.ones(1 << 31))", "mx.concatenate([mx.zeros(1 << 60)] * 4)", "mx.linspace(0, 1, 1 << 62)",
-                                  "mx.ones((1 << 31, 1)) + mx.ones((1, 1 << 31))", "mx.ones((1 << 31, 1)) @ mx.ones((1, 1 << 31))"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mx.zeros(1 << 62)",
+        "mx.broadcast_to(v, (1 << 62, 3))",
+        "mx.tile(v, 1 << 61)",
+        "mx.repeat(v, 1 << 62)",
+        "mx.pad(v, 1 << 62)",
+        "mx.eye(1 << 31)",
+        "mx.tri(1 << 31)",
+        "mx.arange(1 << 62)",
+        "mx.arange(2**63)",
+        "mx.random.normal((1 << 62,))",
+        "mx.full((2**63,), 1)",
+        "mx.outer(mx.ones(1 << 31), mx.ones(1 << 31))",
+        "mx.concatenate([mx.zeros(1 << 60)] * 4)",
+        "mx.linspace(0, 1, 1 << 62)",
+        "mx.ones((1 << 31, 1)) + mx.ones((1, 1 << 31))",
+        "mx.ones((1 << 31, 1)) @ mx.ones((1, 1 << 31))",
+    ],
+)
 def test_a_size_beyond_63_bits_is_a_memory_error_at_the_call_that_names_the_function(text):
     import lazulite.core as mx
 
@@ -89,7 +136,12 @@ def test_a_size_beyond_63_bits_is_a_memory_error_at_the_call_that_names_the_func
 def test_a_size_that_memory_does_not_have_is_a_memory_error_when_evaluated():
     import lazulite.core as mx
 
-    for make in (lambda: mx.ones(1 << 42) + 1, lambda: mx.eye(1 << 24), lambda: mx.random.normal((1 << 45,)), lambda: mx.zeros(1 << 45)):
+    for make in (
+        lambda: mx.ones(1 << 42) + 1,
+        lambda: mx.eye(1 << 24),
+        lambda: mx.random.normal((1 << 45,)),
+        lambda: mx.zeros(1 << 45),
+    ):
         a = make()
         began = time.process_time()
         with pytest.raises(MemoryError, match="out of memory"):

@@ -26,7 +26,9 @@ def test_a_network_learns():
     optimizer = optim.Adam(learning_rate=0.05)
     x = mx.random.normal((64, 2))
     y = (x[:, 0] * x[:, 1] > 0).astype(mx.int32)
-    loss = nn.value_and_grad(model, lambda x, y: nn.losses.cross_entropy(model(x), y, reduction="mean"))
+    loss = nn.value_and_grad(
+        model, lambda x, y: nn.losses.cross_entropy(model(x), y, reduction="mean")
+    )
     first = loss(x, y)[0].item()
     for _ in range(60):
         value, grads = loss(x, y)

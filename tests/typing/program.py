@@ -1,4 +1,5 @@
-"""A user's program that type checkers must understand; tests/typing/test_typing.py runs mypy --strict on it."""
+"""A user's program that type checkers must understand; tests/typing/test_typing.py runs mypy
+--strict on it."""
 
 from __future__ import annotations
 
@@ -67,7 +68,9 @@ def g(x: mx.array, w: mx.array) -> mx.array:
 
 
 @g.vjp
-def g_vjp(primals: tuple[mx.array, mx.array], cotangent: mx.array, output: mx.array) -> tuple[mx.array, mx.array]:
+def g_vjp(
+    primals: tuple[mx.array, mx.array], cotangent: mx.array, output: mx.array
+) -> tuple[mx.array, mx.array]:
     return cotangent, cotangent
 
 

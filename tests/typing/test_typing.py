@@ -1,4 +1,5 @@
-"""What type checkers see: stubs that hold every public name, and programs that mypy --strict understands."""
+"""What type checkers see: stubs that hold every public name, and programs that mypy --strict
+understands."""
 
 import ast
 import importlib
@@ -18,12 +19,23 @@ import lazulite.optimizers as optim
 
 HERE = Path(__file__).parent
 PACKAGE = Path(lazulite.__file__).parent
-has_mypy = pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+has_mypy = pytest.mark.skipif(
+    importlib.util.find_spec("mypy") is None, reason="mypy is not installed"
+)
 
 
 def mypy(*arguments, tmp_path):
     out = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--no-error-summary",
+            "--cache-dir",
+            str(tmp_path),
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         cwd=PACKAGE.parent,
@@ -41,7 +53,9 @@ def test_mypy_understands_a_program(tmp_path):
 @has_mypy
 def test_mypy_finds_mistakes(tmp_path):
     errors, text = mypy(str(HERE / "mistakes.py"), tmp_path=tmp_path)
-    found = {int(m[1]) for m in (re.search(r"mistakes\.py:(\d+): error", line) for line in errors) if m}
+    found = {
+        int(m[1]) for m in (re.search(r"mistakes\.py:(\d+): error", line) for line in errors) if m
+    }
     lines = (HERE / "mistakes.py").read_text().splitlines()
     expected = {i for i, line in enumerate(lines, 1) if line.endswith("# error")}
     assert len(expected) > 15 and found == expected, text
@@ -49,7 +63,9 @@ def test_mypy_finds_mistakes(tmp_path):
 
 @has_mypy
 def test_the_package_itself_is_strict(tmp_path):
-    errors, text = mypy("-p", "lazulite.nn", "-p", "lazulite.optimizers", "-m", "lazulite.utils", tmp_path=tmp_path)
+    errors, text = mypy(
+        "-p", "lazulite.nn", "-p", "lazulite.optimizers", "-m", "lazulite.utils", tmp_path=tmp_path
+    )
     assert not errors, text
 
 
@@ -82,7 +98,9 @@ def declared(name):
     return found
 
 
-@pytest.mark.parametrize("module", [mx, mx.random, mx.fast, mx.metal, mx.cuda], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [mx, mx.random, mx.fast, mx.metal, mx.cuda], ids=lambda m: m.__name__
+)
 def test_every_public_name_is_in_the_stub(module):
     name = "__init__" if module is mx else module.__name__.rpartition(".")[2]
     names = declared(name)
@@ -91,7 +109,9 @@ def test_every_public_name_is_in_the_stub(module):
             assert key in names, f"{module.__name__}.{key}"
 
 
-@pytest.mark.parametrize("name", sorted(n for n, v in vars(mx).items() if inspect.isclass(v) and not n.startswith("_")))
+@pytest.mark.parametrize(
+    "name", sorted(n for n, v in vars(mx).items() if inspect.isclass(v) and not n.startswith("_"))
+)
 def test_every_public_member_of_a_class_is_in_the_stub(name):
     value = getattr(mx, name)
     if issubclass(value, (Exception, int)):
@@ -103,12 +123,17 @@ def test_every_public_member_of_a_class_is_in_the_stub(name):
 
 
 @pytest.mark.parametrize(
-    "module", [nn, nn.layers, nn.activations, nn.losses, nn.init, optim, lazulite.utils], ids=lambda m: m.__name__
+    "module",
+    [nn, nn.layers, nn.activations, nn.losses, nn.init, optim, lazulite.utils],
+    ids=lambda m: m.__name__,
 )
 def test_a_module_lists_its_names(module):
-    """`__all__` is a literal, as type checkers want it, and neither lacks a name nor has one too many."""
+    """`__all__` is a literal, as type checkers want it, and neither lacks a name nor has one too
+    many."""
     tree = ast.parse(Path(module.__file__).read_text())
-    lists = [n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"]
+    lists = [
+        n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"
+    ]
     names = ast.literal_eval(lists[0])
     assert names == module.__all__ and len(set(names)) == len(names)
     assert all(hasattr(module, name) for name in names)

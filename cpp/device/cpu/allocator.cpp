@@ -340,7 +340,9 @@ class Allocator {
 
   int64_t active() const { return active_.load(std::memory_order_relaxed); }
   int64_t peak() const { return peak_.load(std::memory_order_relaxed); }
-  void reset_peak() { peak_.store(0, std::memory_order_relaxed); }  // the next allocation counts all that is alive
+  void reset_peak() {
+    peak_.store(0, std::memory_order_relaxed);
+  }  // the next allocation counts all that is alive
   int64_t memory_limit() const { return memory_limit_.load(std::memory_order_relaxed); }
   int64_t cache_limit() const { return cache_limit_.load(std::memory_order_relaxed); }
 

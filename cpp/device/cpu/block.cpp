@@ -28,7 +28,8 @@ constexpr int64_t group = 64;        // elements to which blocks are padded: one
 template <class U>
 struct Mover {
   template <bool load>
-  static void move(U* block, U* memory, const Shape& shape, const Strides& strides, int64_t start, int64_t n) {
+  static void move(U* block, U* memory, const Shape& shape, const Strides& strides, int64_t start,
+                   int64_t n) {
     const int last = int(shape.size()) - 1;
     SmallVector<int64_t, 6> index;
     index.resize(shape.size());
@@ -70,10 +71,11 @@ struct Sixteen {
 };
 
 template <bool load>
-void move(int64_t bytes, void* block, void* memory, const Shape& shape, const Strides& strides, int64_t start,
-          int64_t n) {
+void move(int64_t bytes, void* block, void* memory, const Shape& shape, const Strides& strides,
+          int64_t start, int64_t n) {
   auto run = [&]<class U>() {
-    Mover<U>::template move<load>(static_cast<U*>(block), static_cast<U*>(memory), shape, strides, start, n);
+    Mover<U>::template move<load>(static_cast<U*>(block), static_cast<U*>(memory), shape, strides,
+                                  start, n);
   };
   switch (bytes) {
     case 1: return run.template operator()<uint8_t>();
@@ -107,7 +109,8 @@ struct Runner {
     }
     block = p.registers > 16 ? block_size / 2 : block_size;
     register_bytes = std::min(block, (size + group - 1) / group * group) * p.width;
-    raw_copy = p.code.empty() && p.load.size() == 1 && p.store.size() == 1 && p.load[0].type == p.store[0].type;
+    raw_copy = p.code.empty() && p.load.size() == 1 && p.store.size() == 1 &&
+               p.load[0].type == p.store[0].type;
   }
 
   bool converts(const Port& port) const { return is_half(port.type) && !raw_copy; }
@@ -147,7 +150,8 @@ struct Runner {
   }
 
   // Loads elements [start, start + n) of a port; returns where they are.
-  const char* load(const Binding* bindings, size_t k, char* reg, char* half, int64_t start, int64_t n) const {
+  const char* load(const Binding* bindings, size_t k, char* reg, char* half, int64_t start,
+                   int64_t n) const {
     const Port& port = program.load[k];
     const int64_t bytes = size_of(port.type), padded = (n + group - 1) / group * group;
     char* memory = static_cast<char*>(bindings[port.value].data);
@@ -170,7 +174,8 @@ struct Runner {
     return reg;
   }
 
-  void store(const Binding* bindings, size_t k, const char* reg, char* half, int64_t start, int64_t n) const {
+  void store(const Binding* bindings, size_t k, const char* reg, char* half, int64_t start,
+             int64_t n) const {
     const Port& port = program.store[k];
     const int64_t bytes = size_of(port.type);
     char* memory = static_cast<char*>(bindings[port.value].data);
@@ -180,8 +185,10 @@ struct Runner {
       cpu::narrow_kernel(port.type)(half, in, (n + group - 1) / group * group);
       reg = half;
     }
-    if (access[s] == Access::gathered) move<false>(bytes, const_cast<char*>(reg), memory, shape, strides[s], start, n);
-    else if (reg != memory + start * bytes) std::memcpy(memory + start * bytes, reg, size_t(n * bytes));
+    if (access[s] == Access::gathered)
+      move<false>(bytes, const_cast<char*>(reg), memory, shape, strides[s], start, n);
+    else if (reg != memory + start * bytes)
+      std::memcpy(memory + start * bytes, reg, size_t(n * bytes));
   }
 
   void run(const Binding* bindings, int64_t begin, int64_t end) const {
@@ -191,8 +198,10 @@ struct Runner {
     SmallVector<const char*, 32> at;
     at.resize(size_t(program.registers));
     for (int r = 0; r < program.registers; ++r) at[r] = base + r * register_bytes;
-    const int64_t most = std::min(block, end - begin), most_padded = (most + group - 1) / group * group;
-    for (auto& number : program.constants) fill(number, base + number.reg * register_bytes, most_padded);
+    const int64_t most = std::min(block, end - begin),
+                  most_padded = (most + group - 1) / group * group;
+    for (auto& number : program.constants)
+      fill(number, base + number.reg * register_bytes, most_padded);
     for (size_t k = 0; k < program.load.size(); ++k)
       if (access[k] == Access::repeated) {
         // One number throughout: fill its register once (in the port's own load path).
@@ -214,13 +223,15 @@ struct Runner {
           for (size_t k = 0; k < program.store.size(); ++k)
             if (program.store[k].reg == instr.out && !converts(program.store[k]) &&
                 access[program.load.size() + k] == Access::direct) {
-              out = static_cast<char*>(bindings[program.store[k].value].data) + start * size_of(program.store[k].type);
+              out = static_cast<char*>(bindings[program.store[k].value].data) +
+                    start * size_of(program.store[k].type);
               break;
             }
         at[instr.out] = out;
         instr.run(out, in, padded);
       }
-      for (size_t k = 0; k < program.store.size(); ++k) store(bindings, k, at[program.store[k].reg], half, start, n);
+      for (size_t k = 0; k < program.store.size(); ++k)
+        store(bindings, k, at[program.store[k].reg], half, start, n);
     }
   }
 };
@@ -245,10 +256,14 @@ void run_all(const Runner& runner, const Binding* bindings) {
 }
 }  // namespace
 
-void run_program(const BlockProgram& program, const Binding* bindings) { run_all(Runner(program), bindings); }
+void run_program(const BlockProgram& program, const Binding* bindings) {
+  run_all(Runner(program), bindings);
+}
 std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram& program) {
   return std::make_shared<const PlannedProgram>(PlannedProgram{Runner(program)});
 }
-void run_program(const PlannedProgram& planned, const Binding* bindings) { run_all(planned.runner, bindings); }
+void run_program(const PlannedProgram& planned, const Binding* bindings) {
+  run_all(planned.runner, bindings);
+}
 
 }  // namespace lazulite

@@ -117,7 +117,8 @@ std::string names_up_to(const Features& f) {
 
 Features choose() {
   Features has = detect();
-  const std::string name = env::choice("LAZULITE_ISA", {"generic", "avx2", "avx512", "amx"}).value_or("");
+  const std::string name =
+      env::choice("LAZULITE_ISA", {"generic", "avx2", "avx512", "amx"}).value_or("");
   // Permission for AMX is asked for only if tiles may be used: it costs every thread 8 KB of state.
   const bool below_amx = name == "generic" || name == "avx2" || name == "avx512";
   if (has.amx && !below_amx) has.amx = request_amx();

@@ -28,8 +28,8 @@ struct Features {
 // The level in use. LAZULITE_ISA=generic|avx2|avx512|amx forces one; a name that is unknown, or a
 // level that the machine lacks, raises an Error that names what the machine has.
 const Features& features();
-// While one lives, its thread computes at the generic level, without OpenBLAS and alone: what the other
-// levels are compared with.
+// While one lives, its thread computes at the generic level, without OpenBLAS and alone: what the
+// other levels are compared with.
 extern constinit LAZULITE_THREAD_LOCAL bool at_generic_level;
 struct GenericLevel {
   GenericLevel() { at_generic_level = true; }

@@ -16,7 +16,8 @@ struct Bool { uint8_t byte; };
 // One element, with the meaning of astype: the same at every level.
 template <class To, class From>
 inline To convert_one(From v) {
-  if constexpr (is_pair<From>::value && is_pair<To>::value) return To{decltype(To::re)(v.re), decltype(To::re)(v.im)};
+  if constexpr (is_pair<From>::value && is_pair<To>::value)
+    return To{decltype(To::re)(v.re), decltype(To::re)(v.im)};
   else if constexpr (__is_same(To, Bool)) {
     if constexpr (is_pair<From>::value) return Bool{uint8_t(v.re != 0 || v.im != 0)};
     else if constexpr (__is_same(From, Bool)) return v;
@@ -58,7 +59,8 @@ template <simd::Half h>
 void round_to_half(void* out, const void* const* in, int64_t n) {
   using V = simd::Vec<float>;
   for (int64_t i = 0; i < n; i += V::size)
-    simd::round_half<h>(V::load(static_cast<const float*>(in[0]) + i)).store(static_cast<float*>(out) + i);
+    simd::round_half<h>(V::load(static_cast<const float*>(in[0]) + i))
+        .store(static_cast<float*>(out) + i);
 }
 template <simd::Half h>
 void widen(void* out, const void* const* in, int64_t n) {
@@ -83,8 +85,9 @@ template <int from, int to>
 constexpr Kernel pick_cast() {
   using F = typename Element<from>::t;
   using T = typename Element<to>::t;
-  constexpr bool wide = from == int(Dtype::float64) || from == int(Dtype::complex128) || from == int(Dtype::int64) ||
-                        from == int(Dtype::uint64) || from == int(Dtype::int32) || from == int(Dtype::uint32);
+  constexpr bool wide = from == int(Dtype::float64) || from == int(Dtype::complex128) ||
+                        from == int(Dtype::int64) || from == int(Dtype::uint64) ||
+                        from == int(Dtype::int32) || from == int(Dtype::uint32);
   if constexpr (is_half(Dtype(to)) && wide) return cast_odd<F>;
   else return cast<F, T>;
 }

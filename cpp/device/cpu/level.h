@@ -1,4 +1,5 @@
-// Units compiled once per instruction-set level: what each exports, and how the running one is chosen.
+// Units compiled once per instruction-set level: what each exports, and how the running one is
+// chosen.
 //   in a per-level unit:   const Table& LAZULITE_AT_LEVEL(name)() { ... }
 //   in a plain unit:       LAZULITE_LEVELS(const Table&, name)   then   name()
 #pragma once

@@ -121,7 +121,8 @@ class OpenBlas {
         return true;
       }
       reasons += (reasons.empty() ? "" : "; ") + path + ": " + problem;
-      if (path == asked) env::complain("LAZULITE_OPENBLAS", "none or the path of an OpenBLAS (" + problem + ")");
+      if (path == asked)
+        env::complain("LAZULITE_OPENBLAS", "none or the path of an OpenBLAS (" + problem + ")");
     }
     status_ = "no usable OpenBLAS, which the package scipy-openblas32 provides (" + reasons + ")";
     return false;

@@ -1,8 +1,8 @@
 // Threads: one process-wide pool for the work inside an op. (Background work: streams.h.)
 //
-// No thread exists before the first region that wants one. No thread here ever takes the GIL. All of
-// it is leaked at exit. After a fork the child starts with no thread and makes its own: a fork waits
-// until no region is shared with workers. A body must not fork.
+// No thread exists before the first region that wants one. No thread here ever takes the GIL. All
+// of it is leaked at exit. After a fork the child starts with no thread and makes its own: a fork
+// waits until no region is shared with workers. A body must not fork.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,8 @@ void parallel_for(int64_t chunks, FunctionRef<void(int64_t chunk)> body, double 
 int num_threads();
 void set_num_threads(int n);
 
-// For tests: every region of two chunks or more counts as worth at least this, so that small ones wake workers too.
+// For tests: every region of two chunks or more counts as worth at least this, so that small ones
+// wake workers too.
 void set_least_cost(double ns);
 
 // Makes sure that the handlers are there even where nothing else of this file is used.

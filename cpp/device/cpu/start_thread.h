@@ -9,8 +9,8 @@
 
 namespace lazulite::cpu {
 
-// Starts a detached thread that takes no signals: handlers belong to the application's threads. False:
-// there is none to be had.
+// Starts a detached thread that takes no signals: handlers belong to the application's threads.
+// False: there is none to be had.
 template <class F>
 bool start_thread(F&& run) {
   sigset_t all, before;

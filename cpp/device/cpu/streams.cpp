@@ -135,7 +135,8 @@ class Streams {
   int threads_ = 0, starting_ = 0, idle_ = 0;
 };
 
-// Leaked, and replaced in a forked child: the old one may be in any state, and its threads do not exist.
+// Leaked, and replaced in a forked child: the old one may be in any state, and its threads do not
+// exist.
 std::atomic<Streams*> the_streams{nullptr};
 
 Streams& streams() {
@@ -149,7 +150,9 @@ Streams& streams() {
 
 }  // namespace
 
-void queue_async(uint32_t stream, std::function<void()> task) { streams().submit(stream, std::move(task)); }
+void queue_async(uint32_t stream, std::function<void()> task) {
+  streams().submit(stream, std::move(task));
+}
 void start_async() { streams().start(); }
 
 void wait_async(uint32_t stream, FunctionRef<void()> between) {

@@ -12,7 +12,8 @@
 namespace lazulite {
 namespace {
 
-// ---- ramp: start + i * step, in int64 (wrapping) or double ----------------------------------------
+// ---- ramp: start + i * step, in int64 (wrapping) or double
+// ----------------------------------------
 
 struct Ramp {
   Scalar start, step;
@@ -39,7 +40,8 @@ void ramp_kernel(const Call& call) {
         if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
           to[i] = whole ? T(start + uint64_t(i) * step) : convert_number<T>(from + double(i) * by);
         } else {
-          const double v = whole ? double(int64_t(start + uint64_t(i) * step)) : from + double(i) * by;
+          const double v =
+              whole ? double(int64_t(start + uint64_t(i) * step)) : from + double(i) * by;
           if constexpr (std::is_same_v<T, bool>) to[i] = v != 0;
           else if constexpr (is_complex(dtype_of<T>)) to[i] = T(typename T::value_type(v), 0);
           else to[i] = T(v);
@@ -54,8 +56,14 @@ void check_ramp(const Attrs* a, const Arrays& in) {
   check_inputs("arange", in, 0);
   check_sizes("arange", {static_cast<const AttrsOf<Ramp>*>(a)->value.count});
 }
-const Op ramp_op{.name = "arange", .doc = "Numbers at equal steps.", .read = read_attrs<Ramp>, .check = check_ramp, .infer = infer_ramp, .vjp = no_gradient,
-                 .jvp = no_tangent, .kernel = ramp_kernel};
+const Op ramp_op{.name = "arange",
+                 .doc = "Numbers at equal steps.",
+                 .read = read_attrs<Ramp>,
+                 .check = check_ramp,
+                 .infer = infer_ramp,
+                 .vjp = no_gradient,
+                 .jvp = no_tangent,
+                 .kernel = ramp_kernel};
 
 }  // namespace
 OpList create_ops() { return {&full_op(), &ramp_op}; }
@@ -85,7 +93,9 @@ array full(const Shape& shape, const Operand& value, Dtype t, Stream s) {
   }
   return broadcast_to(astype(value.get(), t, s), shape, s);
 }
-array full(const Shape& shape, const Operand& value, Stream s) { return full(shape, value, value.natural(), s); }
+array full(const Shape& shape, const Operand& value, Stream s) {
+  return full(shape, value, value.natural(), s);
+}
 array zeros(const Shape& shape, Dtype t, Stream s) { return full(shape, 0, t, s); }
 array ones(const Shape& shape, Dtype t, Stream s) { return full(shape, 1, t, s); }
 
@@ -93,7 +103,8 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
   for (const Scalar* v : {&start, &stop, &step})
     if (v->kind() == 'b' || v->kind() == 'c')
       fail(Kind::value, "arange", "not a real number: got ", *v, ", expected int or float");
-  if (is_bool(t) || is_complex(t)) fail(Kind::value, "arange", "dtype not supported: got ", t, ", expected integers or floats");
+  if (is_bool(t) || is_complex(t))
+    fail(Kind::value, "arange", "dtype not supported: got ", t, ", expected integers or floats");
   if (step.real() == 0) fail(Kind::value, "arange", "step 0");
   for (const Scalar* v : {&start, &stop})
     if (!std::isfinite(v->real())) fail(Kind::value, "arange", "not finite: got ", *v);
@@ -108,17 +119,20 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
     start.check_fits(t, "arange");
     const int64_t steps = n > 0 ? int64_t(n) : 0;
     const __int128 last = whole(start) + __int128(steps - 1) * by;
-    if (steps) (last > INT64_MAX ? Scalar(uint64_t(last)) : Scalar(int64_t(last))).check_fits(t, "arange");
+    if (steps)
+      (last > INT64_MAX ? Scalar(uint64_t(last)) : Scalar(int64_t(last))).check_fits(t, "arange");
     return ramp(start, step, steps, t, s);
   }
   const double span = stop.real() - start.real();
-  if (std::isinf(step.real())) return ramp(start, Scalar(0), span != 0 && (span > 0) == (step.real() > 0), t, s);
+  if (std::isinf(step.real()))
+    return ramp(start, Scalar(0), span != 0 && (span > 0) == (step.real() > 0), t, s);
   const double count = std::ceil(span / step.real());
   if (count > 9e15) fail(Kind::memory, "arange", "too large: got ", count, " elements of ", t);
   Scalar first(start.real()), by(step.real());
   if (is_integer(t)) {  // the distance of the first two numbers, rounded towards zero, as in NumPy
     first = Scalar(convert_number<int64_t>(start.real()));
-    by = Scalar(int64_t(uint64_t(convert_number<int64_t>(start.real() + step.real())) - uint64_t(first.wrapped())));
+    by = Scalar(int64_t(uint64_t(convert_number<int64_t>(start.real() + step.real())) -
+                        uint64_t(first.wrapped())));
   }
   return ramp(first, by, count > 0 ? int64_t(count) : 0, t, s);
 }
@@ -128,16 +142,20 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Stream
   return arange(start, stop, step, t, s);
 }
 
-array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoint, Dtype t, Stream s) {
+array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoint, Dtype t,
+               Stream s) {
   check_size(num, "linspace");
   check_shape({num}, t, "linspace");
   const double from = start.real(), to = stop.real();
   const int64_t steps = endpoint ? num - 1 : num;
   if (num == 0) return constant(0, {0}, t, s);
   const double by = steps > 0 ? (to - from) / double(steps) : 0;
-  const array first = ramp(Scalar(from), Scalar(by), endpoint && num > 1 ? num - 1 : num, is_complex(t) ? t : float64, s);
+  const array first = ramp(Scalar(from), Scalar(by), endpoint && num > 1 ? num - 1 : num,
+                           is_complex(t) ? t : float64, s);
   // The end itself, not what rounding makes of it.
-  const array all = endpoint && num > 1 ? concatenate({first, constant(Scalar(to), {1}, first.dtype(), s)}, 0, s) : first;
+  const array all = endpoint && num > 1
+                        ? concatenate({first, constant(Scalar(to), {1}, first.dtype(), s)}, 0, s)
+                        : first;
   return astype(all, t, s);
 }
 
@@ -158,12 +176,17 @@ array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
 
 namespace {
 array lower_mask(const array& a, int64_t k, const char* op, Stream s) {
-  if (a.ndim() < 2) fail(Kind::value, op, "too few axes: got shape ", a.shape(), ", expected 2 or more");
+  if (a.ndim() < 2)
+    fail(Kind::value, op, "too few axes: got shape ", a.shape(), ", expected 2 or more");
   return tri(a.shape(-2), a.shape(-1), k, bool_, s);
 }
 }  // namespace
-array tril(const array& a, int64_t k, Stream s) { return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s); }
-array triu(const array& a, int64_t k, Stream s) { return where(lower_mask(a, std::max(k, -INT64_MAX) - 1, "triu", s), zeros_like(a), a, s); }
+array tril(const array& a, int64_t k, Stream s) {
+  return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s);
+}
+array triu(const array& a, int64_t k, Stream s) {
+  return where(lower_mask(a, std::max(k, -INT64_MAX) - 1, "triu", s), zeros_like(a), a, s);
+}
 
 array diag(const array& a, int64_t k, Stream s) {
   if (a.ndim() == 2) return diagonal(a, k, 0, 1, s);
@@ -173,11 +196,13 @@ array diag(const array& a, int64_t k, Stream s) {
   if (n == 0) return zeros({side, side}, a.dtype(), s);
   // The flattened square holds a at every (side + 1)-th place.
   const int64_t first = k >= 0 ? k : -k * side, step = side + 1;
-  const array flat = slice_update(zeros({side * side}, a.dtype(), s), a, {first}, {first + (n - 1) * step + 1}, {step}, s);
+  const array flat = slice_update(zeros({side * side}, a.dtype(), s), a, {first},
+                                  {first + (n - 1) * step + 1}, {step}, s);
   return reshape(flat, {side, side}, s);
 }
 
-std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool matrix_order, Stream s) {
+std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool matrix_order,
+                            Stream s) {
   const int n = int(arrays.size());
   std::vector<array> out;
   Shape full_shape;

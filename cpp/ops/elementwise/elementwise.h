@@ -18,15 +18,17 @@ array binary(const Op&, const array& a, const array& b, Stream s);
 array binary(const Op&, const array& a, const Scalar& b, bool reversed, Stream s);
 
 array astype(const array& a, Dtype, Stream s = default_stream());
-array where(const Operand& condition, const Operand& x, const Operand& y, Stream s = default_stream());
+array where(const Operand& condition, const Operand& x, const Operand& y,
+            Stream s = default_stream());
 array stop_gradient(const array& a, Stream s = default_stream());
 array zeros_like(const array& a, Stream s = default_stream());
 array ones_like(const array& a, Stream s = default_stream());
 array real(const array& a, Stream s = default_stream());       // a itself where it is real
 array imag(const array& a, Stream s = default_stream());
 array conjugate(const array& a, Stream s = default_stream());
-array real_if(const array& like, const array& a);              // the real part when `like` is complex
-array sign_slope(const array& t, const array& x, const array& y);  // the derivative of y = sign(x) along t
+array real_if(const array& like, const array& a);  // the real part when `like` is complex
+array sign_slope(const array& t, const array& x,
+                 const array& y);  // the derivative of y = sign(x) along t
 array bitwise_invert(const Operand& a, Stream s = default_stream());
 array isinf(const Operand& a, Stream s = default_stream());
 array isposinf(const Operand& a, Stream s = default_stream());
@@ -35,11 +37,12 @@ array isfinite(const Operand& a, Stream s = default_stream());
 array round(const Operand& a, int decimals = 0, Stream s = default_stream());
 array clip(const Operand& a, const std::optional<Operand>& low, const std::optional<Operand>& high,
            Stream s = default_stream());
-array nan_to_num(const Operand& a, double nan, std::optional<double> posinf, std::optional<double> neginf,
-                 Stream s = default_stream());
+array nan_to_num(const Operand& a, double nan, std::optional<double> posinf,
+                 std::optional<double> neginf, Stream s = default_stream());
 array degrees(const Operand& a, Stream s = default_stream());
 array radians(const Operand& a, Stream s = default_stream());
-array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan, Stream s = default_stream());
+array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan,
+              Stream s = default_stream());
 
 struct ElementwiseFamily {
   Row row;

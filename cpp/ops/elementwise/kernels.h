@@ -56,7 +56,8 @@ template <template <class, int> class K, class R, int... d>
 constexpr void fill_kernels(Kernel* row, std::integer_sequence<int, d...>) {
   auto one = [&]<int dtype>() {
     // Halves run as float32.
-    if constexpr (R::row.types.has(Dtype(dtype)) && !is_half(Dtype(dtype))) row[dtype] = K<R, dtype>::run;
+    if constexpr (R::row.types.has(Dtype(dtype)) && !is_half(Dtype(dtype)))
+      row[dtype] = K<R, dtype>::run;
     else row[dtype] = nullptr;
   };
   (one.template operator()<d>(), ...);

@@ -17,7 +17,9 @@ template <class, int dtype> struct SelectKernel {
     using T = typename PartOf<V>::t::scalar;
     const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
     for (int64_t i = 0; i < n; i += V::size)
-      store_at<false>(out, i, select(simd::load_bool<T>(condition + i), load_at<V>(in[1], i), load_at<V>(in[2], i)));
+      store_at<false>(
+          out, i,
+          select(simd::load_bool<T>(condition + i), load_at<V>(in[1], i), load_at<V>(in[2], i)));
   }
 };
 constexpr auto table = kernel_table<SelectKernel>(rows<AnyType>{});

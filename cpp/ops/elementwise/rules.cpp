@@ -1,4 +1,5 @@
-// The elementwise family: what holds for every row (promotion, broadcasting, derivatives, batching).
+// The elementwise family: what holds for every row (promotion, broadcasting, derivatives,
+// batching).
 #include <cmath>
 
 #include "device/cpu/level.h"
@@ -16,7 +17,9 @@ LAZULITE_LEVELS(const Kernel*, elementwise_select)
 
 namespace {
 
-const ElementwiseFamily& family(const Op& op) { return *static_cast<const ElementwiseFamily*>(op.family); }
+const ElementwiseFamily& family(const Op& op) {
+  return *static_cast<const ElementwiseFamily*>(op.family);
+}
 
 Dtype row_type(const Row& row, Dtype t) {
   switch (row.promote) {
@@ -54,14 +57,18 @@ Shape shape_of(const Operand& a) { return a.is_array() ? a.get().shape() : Shape
 
 Specs infer_row(const Row& row, const Arrays& in) {
   const Spec& first = in.back().slot().spec;
-  const Dtype t = row.result == Result::boolean ? bool_ : row.result == Result::real ? real_type(first.type) : first.type;
+  const Dtype t = row.result == Result::boolean ? bool_
+                  : row.result == Result::real  ? real_type(first.type)
+                                                : first.type;
   return {Spec{first.shape, t}};
 }
 
 template <class R>
 Specs infer(const Attrs*, const Arrays& in) { return infer_row(R::row, in); }
 
-Kernel block(const Op& op, Dtype in, Dtype) { return family(op).kernels()[op.row * dtype_count + int(compute_type(in))]; }
+Kernel block(const Op& op, Dtype in, Dtype) {
+  return family(op).kernels()[op.row * dtype_count + int(compute_type(in))];
+}
 
 // Batched operands get their lanes in front; the others are repeated.
 Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
@@ -73,7 +80,9 @@ Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Ax
 }
 
 array conj_if(const array& a) { return is_complex(a.dtype()) ? conjugate(a) : a; }
-array cast_back(const array& g, const array& input) { return g.dtype() == input.dtype() ? g : astype(g, input.dtype()); }
+array cast_back(const array& g, const array& input) {
+  return g.dtype() == input.dtype() ? g : astype(g, input.dtype());
+}
 
 template <class R>
 Arrays vjp_unary(const Node& node, const Arrays& cts, const Needs&) {
@@ -89,7 +98,8 @@ Arrays jvp_unary(const Node& node, const Arrays& t) {
 }
 template <class R>
 Arrays vjp_binary(const Node& node, const Arrays& cts, const Needs& needs) {
-  const array a = conj_if(node.inputs[0]), b = conj_if(node.inputs[1]), y = conj_if(recorded(node, 0));
+  const array a = conj_if(node.inputs[0]), b = conj_if(node.inputs[1]),
+              y = conj_if(recorded(node, 0));
   Arrays out{array(), array()};
   if (needs[0]) out[0] = cast_back(R::d0(cts[0], a, b, y), a);
   if (needs[1]) out[1] = cast_back(R::d1(cts[0], a, b, y), b);
@@ -111,13 +121,15 @@ Arrays jvp_binary(const Node& node, const Arrays& t) {
 void check_shapes_equal(const char* op, const Arrays& in, size_t count) {
   check_inputs(op, in, count);
   for (const array& a : in)
-    if (a.shape() != in[0].shape()) fail(Kind::value, op, "shapes differ: got ", in[0].shape(), " and ", a.shape());
+    if (a.shape() != in[0].shape())
+      fail(Kind::value, op, "shapes differ: got ", in[0].shape(), " and ", a.shape());
 }
 template <class R, int operands>
 void check_row(const Attrs*, const Arrays& in) {
   check_shapes_equal(R::row.name, in, operands);
   for (const array& a : in)
-    if (a.dtype() != in[0].dtype()) fail(Kind::value, R::row.name, "dtypes differ: got ", in[0].dtype(), " and ", a.dtype());
+    if (a.dtype() != in[0].dtype())
+      fail(Kind::value, R::row.name, "dtypes differ: got ", in[0].dtype(), " and ", a.dtype());
   check_type(R::row, in[0].dtype());
 }
 
@@ -125,7 +137,8 @@ Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
 template <class R>
-constexpr bool differentiable = requires(const array& a) { R::d0(a, a, a); } || requires(const array& a) { R::d0(a, a, a, a); };
+constexpr bool differentiable =
+    requires(const array& a) { R::d0(a, a, a); } || requires(const array& a) { R::d0(a, a, a, a); };
 
 template <class... R>
 constexpr int index_in(const char* name, rows<R...>) {
@@ -142,9 +155,15 @@ std::vector<const Op*>& list() {
 template <class R, class List>
 const Op& make_op(List all, int operands, const Kernel* (*kernels)()) {
   auto* shared = new ElementwiseFamily{R::row, operands, kernels};
-  auto* op = new Op{.name = R::row.name, .doc = R::row.doc, .sort = Sort::elementwise, .family = shared,
-                    .row = index_in(R::row.name, all), .check = operands == 1 ? check_row<R, 1> : check_row<R, 2>,
-                    .infer = infer<R>, .vmap = vmap_elementwise, .block = block};
+  auto* op = new Op{.name = R::row.name,
+                    .doc = R::row.doc,
+                    .sort = Sort::elementwise,
+                    .family = shared,
+                    .row = index_in(R::row.name, all),
+                    .check = operands == 1 ? check_row<R, 1> : check_row<R, 2>,
+                    .infer = infer<R>,
+                    .vmap = vmap_elementwise,
+                    .block = block};
   if constexpr (differentiable<R>) {
     if (operands == 1) {
       if constexpr (requires(const array& a) { R::d0(a, a, a); }) {
@@ -176,26 +195,45 @@ Arrays vjp_cast(const Node& node, const Arrays& cts, const Needs&) {
 }
 Kernel block_cast(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, out); }
 void check_cast(const Attrs*, const Arrays& in) { check_inputs("astype", in, 1); }
-const Op cast_op{.name = "astype", .doc = "The values in another dtype.", .sort = Sort::elementwise, .linear = true,
-                 .read = read_attrs<CastTo>, .check = check_cast, .infer = infer_cast, .vjp = vjp_cast, .vmap = vmap_elementwise, .block = block_cast};
+const Op cast_op{.name = "astype",
+                 .doc = "The values in another dtype.",
+                 .sort = Sort::elementwise,
+                 .linear = true,
+                 .read = read_attrs<CastTo>,
+                 .check = check_cast,
+                 .infer = infer_cast,
+                 .vjp = vjp_cast,
+                 .vmap = vmap_elementwise,
+                 .block = block_cast};
 
 Specs infer_select(const Attrs*, const Arrays& in) { return {in[1].slot().spec}; }
 Arrays vjp_select(const Node& node, const Arrays& cts, const Needs& needs) {
   const array& c = node.inputs[0];
-  return {array(), needs[1] ? where(c, cts[0], 0) : array(), needs[2] ? where(c, 0, cts[0]) : array()};
+  return {array(), needs[1] ? where(c, cts[0], 0) : array(),
+          needs[2] ? where(c, 0, cts[0]) : array()};
 }
 Arrays jvp_select(const Node& node, const Arrays& t) {
   if (!t[1] && !t[2]) return {array()};
-  return {where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
+  return {
+      where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
 }
-Kernel block_select(const Op&, Dtype in, Dtype) { return elementwise_select()[int(compute_type(in))]; }
+Kernel block_select(const Op&, Dtype in, Dtype) {
+  return elementwise_select()[int(compute_type(in))];
+}
 void check_select(const Attrs*, const Arrays& in) {
   check_shapes_equal("select", in, 3);
   if (in[0].dtype() != bool_ || in[1].dtype() != in[2].dtype())
-    fail(Kind::value, "select", "dtypes do not fit: got ", in[0].dtype(), ", ", in[1].dtype(), " and ", in[2].dtype());
+    fail(Kind::value, "select", "dtypes do not fit: got ", in[0].dtype(), ", ", in[1].dtype(),
+         " and ", in[2].dtype());
 }
-const Op select_op{.name = "select", .doc = "x where the condition holds, else y.", .sort = Sort::elementwise,
-                   .check = check_select, .infer = infer_select, .vjp = vjp_select, .jvp = jvp_select, .vmap = vmap_elementwise,
+const Op select_op{.name = "select",
+                   .doc = "x where the condition holds, else y.",
+                   .sort = Sort::elementwise,
+                   .check = check_select,
+                   .infer = infer_select,
+                   .vjp = vjp_select,
+                   .jvp = jvp_select,
+                   .vmap = vmap_elementwise,
                    .block = block_select};
 
 Specs infer_stop(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
@@ -208,8 +246,15 @@ bool view_stop(const Node&, const Bound& in, Storage& out) {
   return true;
 }
 void check_stop(const Attrs*, const Arrays& in) { check_inputs("stop_gradient", in, 1); }
-const Op stop_op{.name = "stop_gradient", .doc = "The same value, constant to derivatives.", .sort = Sort::view,
-                 .check = check_stop, .infer = infer_stop, .vjp = no_gradient, .jvp = no_tangent, .vmap = vmap_stop, .view = view_stop};
+const Op stop_op{.name = "stop_gradient",
+                 .doc = "The same value, constant to derivatives.",
+                 .sort = Sort::view,
+                 .check = check_stop,
+                 .infer = infer_stop,
+                 .vjp = no_gradient,
+                 .jvp = no_tangent,
+                 .vmap = vmap_stop,
+                 .view = view_stop};
 
 }  // namespace
 
@@ -223,7 +268,8 @@ void collect(rows<R...> all, int operands, const Kernel* (*kernels)()) {
 OpList value_ops() { return {&cast_op, &select_op, &stop_op}; }
 
 const std::vector<const Op*>& elementwise_ops() {
-  static const bool once = (collect(unary_rows{}, 1, elementwise_unary), collect(binary_rows{}, 2, elementwise_binary), true);
+  static const bool once = (collect(unary_rows{}, 1, elementwise_unary),
+                            collect(binary_rows{}, 2, elementwise_binary), true);
   (void)once;
   return list();
 }
@@ -244,7 +290,8 @@ array unary(const Op& op, const Operand& a, Stream s) {
 array binary(const Op& op, const array& a, const array& b, Stream s) {
   const Row& row = family(op).row;
   const Spec &x = a.slot().spec, &y = b.slot().spec;
-  if (x.type != y.type || x.shape != y.shape || row_type(row, x.type) != x.type || !row.types.has(x.type))
+  if (x.type != y.type || x.shape != y.shape || row_type(row, x.type) != x.type ||
+      !row.types.has(x.type))
     return binary(op, Operand(a), Operand(b), s);
   return record_pair(op, a, b, row.result == Result::boolean ? bool_ : x.type, s);
 }
@@ -252,7 +299,8 @@ array binary(const Op& op, const array& a, const array& b, Stream s) {
 array binary(const Op& op, const array& a, const Scalar& b, bool reversed, Stream s) {
   const Row& row = family(op).row;
   const Spec& x = a.slot().spec;
-  if (b.beside(x.type) != x.type || is_bool(x.type) || row_type(row, x.type) != x.type || !row.types.has(x.type))
+  if (b.beside(x.type) != x.type || is_bool(x.type) || row_type(row, x.type) != x.type ||
+      !row.types.has(x.type))
     return reversed ? binary(op, Operand(b), Operand(a), s) : binary(op, Operand(a), Operand(b), s);
   b.check_fits(x.type, row.name);
   const array number = constant(b, x.shape, x.type, s);
@@ -283,17 +331,25 @@ array as_array(const Operand& a, Dtype t, std::string_view op, Stream s) {
 
 array where(const Operand& c, const Operand& x, const Operand& y, Stream s) {
   const Dtype t = result_type({&x, &y});
-  const Shape shape = broadcast_shapes(shape_of(c), broadcast_shapes(shape_of(x), shape_of(y), "where"), "where");
+  const Shape shape =
+      broadcast_shapes(shape_of(c), broadcast_shapes(shape_of(x), shape_of(y), "where"), "where");
   check_shape(shape, t, "where");
-  return record(select_op, {}, {fit(c, bool_, shape, "where", s), fit(x, t, shape, "where", s), fit(y, t, shape, "where", s)}, s);
+  return record(select_op, {},
+                {fit(c, bool_, shape, "where", s), fit(x, t, shape, "where", s),
+                 fit(y, t, shape, "where", s)},
+                s);
 }
 
 array stop_gradient(const array& a, Stream s) { return record(stop_op, {}, {a}, s); }
 array zeros_like(const array& a, Stream s) { return constant(0, a.shape(), a.dtype(), s); }
 array ones_like(const array& a, Stream s) { return constant(1, a.shape(), a.dtype(), s); }
 array real(const array& a, Stream s) { return is_complex(a.dtype()) ? real_part(a, s) : a; }
-array imag(const array& a, Stream s) { return is_complex(a.dtype()) ? imag_part(a, s) : zeros_like(a, s); }
-array conjugate(const array& a, Stream s) { return is_complex(a.dtype()) ? conjugate_complex(a, s) : a; }
+array imag(const array& a, Stream s) {
+  return is_complex(a.dtype()) ? imag_part(a, s) : zeros_like(a, s);
+}
+array conjugate(const array& a, Stream s) {
+  return is_complex(a.dtype()) ? conjugate_complex(a, s) : a;
+}
 array real_if(const array& like, const array& a) { return is_complex(like.dtype()) ? real(a) : a; }
 
 // x / |x| turns as x does: the part of t across y, over |x|. Real numbers do not turn.
@@ -316,11 +372,14 @@ array isinf(const Operand& a, Stream s) {
 }
 array isposinf(const Operand& a, Stream s) { return equal(a, INFINITY, s); }
 array isneginf(const Operand& a, Stream s) { return equal(a, -INFINITY, s); }
-array isfinite(const Operand& a, Stream s) { return logical_not(logical_or(isnan(a, s), isinf(a, s), s), s); }
+array isfinite(const Operand& a, Stream s) {
+  return logical_not(logical_or(isnan(a, s), isinf(a, s), s), s);
+}
 
 array round(const Operand& a, int decimals, Stream s) {
   if (decimals == 0) return rint(a, s);
-  if (is_half(a.natural())) return astype(round(astype(a.get(), float32, s), decimals, s), a.natural(), s);
+  if (is_half(a.natural()))
+    return astype(round(astype(a.get(), float32, s), decimals, s), a.natural(), s);
   if (is_integral(a.natural())) {
     if (decimals > 0) return rint(a, s);
     const array scaled = divide(a, std::pow(10.0, -decimals), s);
@@ -331,16 +390,19 @@ array round(const Operand& a, int decimals, Stream s) {
                       : multiply(rint(divide(a, scale, s), s), scale, s);
 }
 
-array clip(const Operand& a, const std::optional<Operand>& low, const std::optional<Operand>& high, Stream s) {
+array clip(const Operand& a, const std::optional<Operand>& low, const std::optional<Operand>& high,
+           Stream s) {
   array out = low ? maximum(a, *low, s) : as_array(a, a.natural(), "clip", s);
   return high ? minimum(out, *high, s) : out;
 }
 
-array nan_to_num(const Operand& a, double nan, std::optional<double> posinf, std::optional<double> neginf, Stream s) {
+array nan_to_num(const Operand& a, double nan, std::optional<double> posinf,
+                 std::optional<double> neginf, Stream s) {
   const array x = as_array(a, a.natural(), "nan_to_num", s);
   if (is_integral(x.dtype())) return x;
   if (is_complex(x.dtype())) {
-    const array re = nan_to_num(real(x, s), nan, posinf, neginf, s), im = nan_to_num(imag(x, s), nan, posinf, neginf, s);
+    const array re = nan_to_num(real(x, s), nan, posinf, neginf, s),
+                im = nan_to_num(imag(x, s), nan, posinf, neginf, s);
     return add(re, multiply(im, std::complex<double>(0, 1), s), s);
   }
   const double most = x.dtype() == float64 ? 1.7976931348623157e308 : x.dtype() == float16 ? 65504.0
@@ -353,10 +415,13 @@ array nan_to_num(const Operand& a, double nan, std::optional<double> posinf, std
 array degrees(const Operand& a, Stream s) { return multiply(a, 57.29577951308232, s); }
 array radians(const Operand& a, Stream s) { return multiply(a, 0.017453292519943295, s); }
 
-array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan, Stream s) {
-  const array near = less_equal(abs(subtract(multiply(a, 1.0, s), b, s), s), add(multiply(abs(b, s), rtol, s), atol, s), s);
+array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan,
+              Stream s) {
+  const array near = less_equal(abs(subtract(multiply(a, 1.0, s), b, s), s),
+                                add(multiply(abs(b, s), rtol, s), atol, s), s);
   // Infinities are near only to themselves.
-  array out = logical_or(logical_and(near, logical_and(isfinite(a, s), isfinite(b, s), s), s), equal(a, b, s), s);
+  array out = logical_or(logical_and(near, logical_and(isfinite(a, s), isfinite(b, s), s), s),
+                         equal(a, b, s), s);
   return equal_nan ? logical_or(out, logical_and(isnan(a, s), isnan(b, s), s), s) : out;
 }
 

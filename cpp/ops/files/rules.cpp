@@ -21,17 +21,23 @@ struct Place : OwnAttrs {
   int64_t offset;
   Spec spec;
   int swap;
-  Place(Ref<File> f, int64_t o, Spec s, int w) : file(std::move(f)), offset(o), spec(std::move(s)), swap(w) {}
-  void print(std::ostream& out) const override { out << "offset=" << offset << (file ? ", file=" + file->name : ""); }
+  Place(Ref<File> f, int64_t o, Spec s, int w)
+      : file(std::move(f)), offset(o), spec(std::move(s)), swap(w) {}
+  void print(std::ostream& out) const override {
+    out << "offset=" << offset << (file ? ", file=" + file->name : "");
+  }
 };
 
 void read_all(const Place& from, char* to, int64_t begin, int64_t end) {
   while (begin < end) {
-    const ssize_t got = pread(from.file->fd, to + begin, size_t(end - begin), off_t(from.offset + begin));
+    const ssize_t got =
+        pread(from.file->fd, to + begin, size_t(end - begin), off_t(from.offset + begin));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(Kind::format, "load", "cannot read ", from.file->name, ": ", std::strerror(errno));
+    if (got < 0)
+      fail(Kind::format, "load", "cannot read ", from.file->name, ": ", std::strerror(errno));
     if (got == 0)
-      fail(Kind::format, "load", "the file has become shorter: ", from.file->name, ": expected ", end - begin, " more bytes at ", from.offset + begin);
+      fail(Kind::format, "load", "the file has become shorter: ", from.file->name, ": expected ",
+           end - begin, " more bytes at ", from.offset + begin);
     begin += got;
   }
 }
@@ -59,11 +65,16 @@ void load_kernel(const Call& call) {
   if (call.node.pins.load() == 0 && call.node.attributes->refs.load() == 1) from.file.reset();
 }
 
-const Op load_op{.name = "load", .doc = "Reads an array from a file.", .slow = true, .infer = infer_load, .kernel = load_kernel};
+const Op load_op{.name = "load",
+                 .doc = "Reads an array from a file.",
+                 .slow = true,
+                 .infer = infer_load,
+                 .kernel = load_kernel};
 
 }  // namespace
 
-array load_array(const Ref<File>& file, int64_t offset, const Shape& shape, Dtype type, int swap, Stream s) {
+array load_array(const Ref<File>& file, int64_t offset, const Shape& shape, Dtype type, int swap,
+                 Stream s) {
   check_sizes("load", shape);
   if (size_of(shape) == 0) return constant(0, shape, type, s);
   return record(load_op, AttrsRef(new Place(file, offset, Spec{shape, type}, swap)), {}, s);

@@ -5,7 +5,8 @@
 namespace lazulite::fast {
 
 // Over the last axis; a weight or bias of null array is left out.
-array layer_norm(const array& x, const array& weight, const array& bias, double eps, Stream s = default_stream());
+array layer_norm(const array& x, const array& weight, const array& bias, double eps,
+                 Stream s = default_stream());
 array rms_norm(const array& x, const array& weight, double eps, Stream s = default_stream());
 
 }  // namespace lazulite::fast

@@ -8,12 +8,14 @@ namespace {
 
 Dtype checked(const array& x, const array& weight, const array& bias, const char* op) {
   if (x.ndim() == 0) fail(Kind::value, op, "0-d array: got shape (), expected one axis or more");
-  if (!is_floating(x.dtype())) fail(Kind::value, op, "dtype not supported: got ", x.dtype(), ", expected a floating dtype");
+  if (!is_floating(x.dtype()))
+    fail(Kind::value, op, "dtype not supported: got ", x.dtype(), ", expected a floating dtype");
   Dtype t = x.dtype();
   for (const array* p : {&weight, &bias})
     if (*p) {
       if (p->shape() != Shape{x.shape(-1)})
-        fail(Kind::value, op, "parameter does not fit: got shape ", p->shape(), ", expected (", x.shape(-1), ",)");
+        fail(Kind::value, op, "parameter does not fit: got shape ", p->shape(), ", expected (",
+             x.shape(-1), ",)");
       t = promote(t, p->dtype());
     }
   return t;
@@ -31,7 +33,8 @@ array with_parameters(array y, const array& weight, const array& bias, Dtype t, 
 
 array layer_norm(const array& x, const array& weight, const array& bias, double eps, Stream s) {
   const Dtype t = checked(x, weight, bias, "layer_norm");
-  const array wide = astype(x, compute_type(x.dtype()), s), centred = subtract(wide, mean(wide, {-1}, true, s), s);
+  const array wide = astype(x, compute_type(x.dtype()), s),
+              centred = subtract(wide, mean(wide, {-1}, true, s), s);
   const array scale = rsqrt(add(mean(square(centred, s), {-1}, true, s), eps, s), s);
   return with_parameters(multiply(centred, scale, s), weight, bias, t, s);
 }

@@ -1,7 +1,7 @@
 // Elements by position: gather, scatter, and indexing as in NumPy, made of them.
 //
-// Index arrays are of integers, count from the end when negative, and are checked when they are read:
-// an index error names index, axis and size.
+// Index arrays are of integers, count from the end when negative, and are checked when they are
+// read: an index error names index, axis and size.
 #pragma once
 #include <optional>
 #include <ostream>
@@ -19,23 +19,26 @@ inline std::ostream& operator<<(std::ostream& out, Write mode) {
 
 // Result (shape of the indices, then the other axes of a): element (i, r) is a at indices[k][i] on
 // axes[k] and r on the others. Indices broadcast with each other.
-array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s = default_stream());
-// a with `updates`, in the layout of gather's result (it broadcasts), written there. For `set` the last
-// of repeated positions wins; the others accumulate, in order, halves in float32.
-array scatter(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes,
-              Write = Write::set, Stream s = default_stream());
-array scatter_add(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes,
-                  Stream s = default_stream());
+array gather(const array& a, const std::vector<array>& indices, const Axes& axes,
+             Stream s = default_stream());
+// a with `updates`, in the layout of gather's result (it broadcasts), written there. For `set` the
+// last of repeated positions wins; the others accumulate, in order, halves in float32.
+array scatter(const array& a, const std::vector<array>& indices, const array& updates,
+              const Axes& axes, Write = Write::set, Stream s = default_stream());
+array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
+                  const Axes& axes, Stream s = default_stream());
 
 // Along one axis: indices have a's number of axes, and broadcast with it on the others.
 array take_along_axis(const array& a, const array& indices, int axis, Stream s = default_stream());
 array put_along_axis(const array& a, const array& indices, const Operand& values, int axis,
                      Stream s = default_stream());
 array take(const array& a, const array& indices, int axis, Stream s = default_stream());
-array take(const array& a, const array& indices, Stream s = default_stream());  // of the flattened array
+array take(const array& a, const array& indices,
+           Stream s = default_stream());  // of the flattened array
 
 // Slices whose start is an array: one start for each of the axes.
-array slice(const array& a, const array& start, const Axes& axes, const Shape& size, Stream s = default_stream());
+array slice(const array& a, const array& start, const Axes& axes, const Shape& size,
+            Stream s = default_stream());
 array slice_update(const array& a, const array& update, const array& start, const Axes& axes,
                    Stream s = default_stream());
 
@@ -44,7 +47,7 @@ struct IndexItem {
   enum Sort : uint8_t { number, range, ellipsis, newaxis, indices } sort;
   int64_t at = 0;                          // number
   std::optional<int64_t> start, stop, step;  // range
-  array where;                             // indices: integers, or a mask over as many axes as it has
+  array where;  // indices: integers, or a mask over as many axes as it has
 };
 using IndexItems = std::vector<IndexItem>;
 

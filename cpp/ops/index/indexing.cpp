@@ -58,7 +58,8 @@ Key read_key(const array& a, const IndexItems& items) {
   }
   if (ellipses > 1) fail(Kind::index, "index", "more than one ellipsis");
   if (used > a.ndim())
-    fail(Kind::index, "index", "too many indices: got ", used, " for an array with ", a.ndim(), " axes");
+    fail(Kind::index, "index", "too many indices: got ", used, " for an array with ", a.ndim(),
+         " axes");
   Key key;
   int axis = 0;  // of a
   int last_array = -2;  // place in the key
@@ -87,7 +88,8 @@ Key read_key(const array& a, const IndexItems& items) {
       case IndexItem::number: {
         const int64_t n = a.shape()[axis], at = item.at < 0 ? item.at + n : item.at;
         if (at < 0 || at >= n)
-          fail(Kind::index, "index", "index out of range: got ", item.at, " for axis ", axis, " with size ", n);
+          fail(Kind::index, "index", "index out of range: got ", item.at, " for axis ", axis,
+               " with size ", n);
         whole(n);
         if (arrays) {
           add_indices(constant(at, {}, int64), place);
@@ -121,8 +123,8 @@ Key read_key(const array& a, const IndexItems& items) {
         }
         for (int d = 0; d < item.where.ndim(); ++d)
           if (item.where.shape()[d] != a.shape()[axis + d])
-            fail(Kind::index, "index", "mask does not fit: got shape ", item.where.shape(), " at axis ", axis,
-                 " of an array of shape ", a.shape());
+            fail(Kind::index, "index", "mask does not fit: got shape ", item.where.shape(),
+                 " at axis ", axis, " of an array of shape ", a.shape());
         if (item.where.ndim() == 0) {  // as an axis of size 1 that is kept or not
           whole(1);
           add_indices(constant(0, {item.where.item<bool>() ? 1 : 0}, int64), place);
@@ -163,7 +165,8 @@ Shape index_shape(const Key& key) {
 
 // A mask over the leading axes, alone: writing one value for all its elements needs no look at it.
 bool is_mask(const IndexItems& items) {
-  return items.size() == 1 && items[0].sort == IndexItem::indices && is_bool(items[0].where.dtype());
+  return items.size() == 1 && items[0].sort == IndexItem::indices &&
+         is_bool(items[0].where.dtype());
 }
 
 array combine(const array& old, const array& value, Write mode, Stream s) {
@@ -180,7 +183,8 @@ array combine(const array& old, const array& value, Write mode, Stream s) {
       } else {  // towards zero, as scatter does; x / 0 is 0
         const array q = floor_divide(x, v, s), whole = equal(multiply(q, v, s), x, s);
         const array down = logical_xor(less(x, 0, s), less(v, 0, s), s);
-        y = where(logical_and(down, logical_and(not_equal(v, 0, s), logical_not(whole, s), s), s), add(q, 1, s), q, s);
+        y = where(logical_and(down, logical_and(not_equal(v, 0, s), logical_not(whole, s), s), s),
+                  add(q, 1, s), q, s);
       }
       break;
     }
@@ -193,7 +197,8 @@ array combine(const array& old, const array& value, Write mode, Stream s) {
 array value_array(const Operand& value, Dtype t, Stream s) {
   if (value.is_array()) return astype(value.get(), t, s);
   const Scalar& v = value.scalar();
-  if (v.kind() == 'c' && !is_complex(t)) fail(Kind::type, "index", "a complex number for an array of ", t);
+  if (v.kind() == 'c' && !is_complex(t))
+    fail(Kind::type, "index", "a complex number for an array of ", t);
   if (is_bool(t)) return constant(v.truth(), {}, t, s);
   v.check_fits(t, "index");
   return constant(v, {}, t, s);
@@ -204,7 +209,8 @@ array fitted(array value, const Shape& shape, Stream s) {
   while (value.ndim() > int(shape.size()) && value.shape()[0] == 1)
     value = reshape(value, Shape(value.shape().begin() + 1, value.shape().end()), s);
   if (value.ndim() > int(shape.size()) || broadcast_shapes(value.shape(), shape, "index") != shape)
-    fail(Kind::value, "index", "value does not fit: got shape ", value.shape(), ", expected one that broadcasts to ", shape);
+    fail(Kind::value, "index", "value does not fit: got shape ", value.shape(),
+         ", expected one that broadcasts to ", shape);
   return broadcast_to(value, shape, s);
 }
 
@@ -218,7 +224,8 @@ array index(const array& a, const IndexItems& items, Stream s) {
   return transpose(x, result_order(key, int(index_shape(key).size()), x.ndim(), false), s);
 }
 
-array index_update(const array& a, const IndexItems& items, const Operand& value, Write mode, Stream s) {
+array index_update(const array& a, const IndexItems& items, const Operand& value, Write mode,
+                   Stream s) {
   array v = value_array(value, a.dtype(), s);
   if (is_mask(items)) {
     const array& mask = items[0].where;
@@ -226,11 +233,13 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
     bool fits = rest >= 0;
     for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
     if (!fits)
-      fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(), " for an array of shape ", a.shape());
+      fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(),
+           " for an array of shape ", a.shape());
     Shape shape = mask.shape();
     for (int i = 0; i < rest; ++i) shape.push_back(1);
     const Shape element(a.shape().end() - rest, a.shape().end());
-    while (v.ndim() > rest && v.shape()[0] == 1) v = reshape(v, Shape(v.shape().begin() + 1, v.shape().end()), s);
+    while (v.ndim() > rest && v.shape()[0] == 1)
+      v = reshape(v, Shape(v.shape().begin() + 1, v.shape().end()), s);
     if (v.ndim() == rest + 1) {  // a value for each True element
       const array each = fitted(v, with_front(v.shape()[0], element), s);
       v = reshape(values_at_mask(mask, each, s), a.shape(), s);
@@ -251,7 +260,8 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
     const Shape at = index_shape(key);
     Shape gathered = at;
     for (int i = 0; i < part.ndim(); ++i)
-      if (std::find(key.axes.begin(), key.axes.end(), i) == key.axes.end()) gathered.push_back(part.shape()[i]);
+      if (std::find(key.axes.begin(), key.axes.end(), i) == key.axes.end())
+        gathered.push_back(part.shape()[i]);
     const int count = int(at.size()), n = int(gathered.size());
     Shape result;
     for (int axis : result_order(key, count, n, false)) result.push_back(gathered[axis]);
@@ -264,16 +274,20 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
 
 namespace {
 // Index arrays of a window, one for each axis, that broadcast with each other.
-std::vector<array> window(const array& a, const array& start, const Axes& axes, const Shape& size, const char* op, Stream s) {
+std::vector<array> window(const array& a, const array& start, const Axes& axes, const Shape& size,
+                          const char* op, Stream s) {
   if (start.ndim() > 1 || start.size() != int64_t(axes.size()))
-    fail(Kind::value, op, "start does not fit: got shape ", start.shape(), " for ", axes.size(), " axes");
-  if (!is_integer(start.dtype())) fail(Kind::value, op, "start is not of integers: got ", start.dtype());
+    fail(Kind::value, op, "start does not fit: got shape ", start.shape(), " for ", axes.size(),
+         " axes");
+  if (!is_integer(start.dtype()))
+    fail(Kind::value, op, "start is not of integers: got ", start.dtype());
   const array from = astype(reshape(start, {start.size()}, s), int64, s);
   std::vector<array> out;
   for (size_t k = 0; k < axes.size(); ++k) {
     const int axis = normal_axis(axes[k], a.ndim(), op);
     if (size[k] < 0 || size[k] > a.shape()[axis])
-      fail(Kind::value, op, "size out of range: got ", size[k], " for axis ", axis, " with size ", a.shape()[axis]);
+      fail(Kind::value, op, "size out of range: got ", size[k], " for axis ", axis, " with size ",
+           a.shape()[axis]);
     Shape shape;
     shape.resize(axes.size(), 1);
     shape[k] = size[k];
@@ -302,7 +316,8 @@ Axes window_order(int ndim, const Axes& axes, bool back) {
 
 array slice(const array& a, const array& start, const Axes& axes, const Shape& size, Stream s) {
   if (int(size.size()) != a.ndim())
-    fail(Kind::value, "slice", "sizes do not fit: got ", size, " for an array of shape ", a.shape());
+    fail(Kind::value, "slice", "sizes do not fit: got ", size, " for an array of shape ",
+         a.shape());
   normal_axes(axes, a.ndim(), "slice");  // refuses repeated ones
   Shape sizes, begin, step, end = size;
   for (int axis : axes) sizes.push_back(size[normal_axis(axis, a.ndim(), "slice")]);
@@ -315,10 +330,12 @@ array slice(const array& a, const array& start, const Axes& axes, const Shape& s
   return transpose(out, window_order(a.ndim(), axes, false), s);
 }
 
-array slice_update(const array& a, const array& update, const array& start, const Axes& axes, Stream s) {
+array slice_update(const array& a, const array& update, const array& start, const Axes& axes,
+                   Stream s) {
   array u = astype(update, a.dtype(), s);
   if (u.ndim() != a.ndim())
-    fail(Kind::value, "slice_update", "numbers of axes differ: got an update of shape ", u.shape(), " for an array of shape ", a.shape());
+    fail(Kind::value, "slice_update", "numbers of axes differ: got an update of shape ", u.shape(),
+         " for an array of shape ", a.shape());
   normal_axes(axes, a.ndim(), "slice_update");  // refuses repeated ones
   Shape sizes, begin, step, end = u.shape();
   for (int axis : axes) {
@@ -329,8 +346,9 @@ array slice_update(const array& a, const array& update, const array& start, cons
   step.resize(end.size(), 1);
   if (axes.empty()) return slice_update(a, u, begin, end, step, s);
   const array part = slice(a, begin, end, step, s);
-  const array changed = scatter(part, window(a, start, axes, sizes, "slice_update", s),
-                                transpose(u, window_order(a.ndim(), axes, true), s), axes, Write::set, s);
+  const array changed =
+      scatter(part, window(a, start, axes, sizes, "slice_update", s),
+              transpose(u, window_order(a.ndim(), axes, true), s), axes, Write::set, s);
   return part.same(a) ? changed : slice_update(a, changed, begin, end, step, s);
 }
 

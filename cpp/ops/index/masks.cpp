@@ -1,4 +1,5 @@
-// Writing by a mask without a look at it: the k-th True takes the k-th value, in a trace as outside.
+// Writing by a mask without a look at it: the k-th True takes the k-th value, in a trace as
+// outside.
 #include <string_view>
 
 #include "device/cpu/pool.h"
@@ -17,7 +18,8 @@ struct Ranks {
 };
 
 [[noreturn]] void too_few(int64_t limit, int64_t count) {
-  fail(Kind::value, "index", "too few values for a mask: got ", limit, ", expected ", count, " (its True elements) or more, or one");
+  fail(Kind::value, "index", "too few values for a mask: got ", limit, ", expected ", count,
+       " (its True elements) or more, or one");
 }
 
 Specs infer_ranks(const Attrs*, const Arrays& in) { return {Spec{in[0].shape(), int64}}; }
@@ -37,7 +39,8 @@ void check_ranks(const Attrs* a, const Arrays& in) {
   check_inputs("mask_ranks", in, 1);
   const Ranks& r = static_cast<const AttrsOf<Ranks>*>(a)->value;
   if (!is_bool(in[0].dtype()) || r.lanes < 0 || r.lanes > in[0].ndim() || r.limit < 0)
-    fail(Kind::value, "mask_ranks", "does not fit: got ", in[0].dtype(), " of shape ", in[0].shape(), " with ", r.lanes, " lanes and limit ", r.limit);
+    fail(Kind::value, "mask_ranks", "does not fit: got ", in[0].dtype(), " of shape ",
+         in[0].shape(), " with ", r.lanes, " lanes and limit ", r.limit);
 }
 
 void ranks_kernel(const Call& call) {
@@ -69,8 +72,15 @@ void ranks_kernel(const Call& call) {
     if (count > r.limit) too_few(r.limit, count);
   }, double(all));
 }
-const Op ranks_op{.name = "mask_ranks", .doc = "For each True of a mask, how many are before it.", .read = read_attrs<Ranks>, .check = check_ranks,
-                  .infer = infer_ranks, .vjp = no_gradient, .jvp = no_tangent, .vmap = vmap_ranks, .kernel = ranks_kernel};
+const Op ranks_op{.name = "mask_ranks",
+                  .doc = "For each True of a mask, how many are before it.",
+                  .read = read_attrs<Ranks>,
+                  .check = check_ranks,
+                  .infer = infer_ranks,
+                  .vjp = no_gradient,
+                  .jvp = no_tangent,
+                  .vmap = vmap_ranks,
+                  .kernel = ranks_kernel};
 
 }  // namespace
 
@@ -78,7 +88,8 @@ const Op& mask_ranks_op() { return ranks_op; }
 
 array values_at_mask(const array& mask, const array& values, Stream s) {
   const int64_t limit = values.shape()[0];
-  if (limit < mask.size() && mask.node()->state.load(std::memory_order_acquire) == State::ready) {  // known: raise at once
+  if (limit < mask.size() &&
+      mask.node()->state.load(std::memory_order_acquire) == State::ready) {  // known: raise at once
     const array dense = contiguous(mask);
     const bool* data = dense.data<bool>();
     int64_t count = 0;

@@ -17,7 +17,8 @@
 namespace lazulite {
 namespace {
 
-// ---- attributes and shapes -----------------------------------------------------------------------
+// ---- attributes and shapes
+// -----------------------------------------------------------------------
 
 struct Gather {
   Axes axes;   // indexed axes of the source, one for each index array
@@ -52,7 +53,8 @@ Specs infer_gather(const Attrs* a, const Arrays& in) {
 }
 Specs infer_scatter(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 
-// ---- kernels -------------------------------------------------------------------------------------
+// ---- kernels
+// -------------------------------------------------------------------------------------
 
 // Positions in the source, in elements, of every index tuple (or, along an axis, of every element).
 struct Positions {
@@ -66,8 +68,8 @@ struct Positions {
 }
 
 // `inputs` begin at in[first]; strides are those of the source.
-Positions positions(const Call& call, const char* op, const Shape& source, const Strides& strides, const Axes& axes, bool along,
-                    size_t first) {
+Positions positions(const Call& call, const char* op, const Shape& source, const Strides& strides,
+                    const Axes& axes, bool along, size_t first) {
   const Shape& shape = call.in[first].shape();
   Positions out{nullptr, size_of(shape)};
   out.buffer = allocate(std::max<int64_t>(out.count, 1) * int64_t(sizeof(int64_t)));
@@ -166,7 +168,8 @@ void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
   const int last = int(rest.shape.size()) - 1;
   const int64_t inner = rest.shape[last];
   while (count > 0) {
-    int64_t left = from / inner, a = from % inner * rest.strides[0][last], b = from % inner * rest.strides[1][last];
+    int64_t left = from / inner, a = from % inner * rest.strides[0][last],
+            b = from % inner * rest.strides[1][last];
     for (int d = last - 1; d >= 0; --d) {
       a += left % rest.shape[d] * rest.strides[0][d];
       b += left % rest.shape[d] * rest.strides[1][d];
@@ -182,7 +185,8 @@ void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
 void gather_kernel(const Call& call) {
   const Gather& g = call.node.get<Gather>();
   const Bound &source = call.in[0], &out = call.out[0];
-  const Positions at = positions(call, "gather", source.shape(), source.strides(), g.axes, g.along, 1);
+  const Positions at =
+      positions(call, "gather", source.shape(), source.strides(), g.axes, g.along, 1);
   if (size_of(out.shape()) == 0) return;
   with_size(size_of(out.type()), [&]<class T>() {
     const T* from = reinterpret_cast<const T*>(source.data);
@@ -190,13 +194,18 @@ void gather_kernel(const Call& call) {
     const int64_t* position = at.begin();
     if (g.along || size_of(out.shape()) == at.count) {
       constexpr int64_t step = grain;
-      cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
-        for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i) to[i] = from[position[i]];
-      }, double(at.count) * 1.5);
+      cpu::parallel_for((at.count + step - 1) / step,
+                        [&](int64_t chunk) {
+                          for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step);
+                               ++i)
+                            to[i] = from[position[i]];
+                        },
+                        double(at.count) * 1.5);
       return;
     }
     const Shape block = other_axes(source.shape(), g.axes);
-    const Rest rest(source.shape(), g.axes, {rest_strides(source.strides(), g.axes), dense_strides(block)});
+    const Rest rest(source.shape(), g.axes,
+                    {rest_strides(source.strides(), g.axes), dense_strides(block)});
     const int last = int(rest.shape.size()) - 1;
     const int64_t run_stride = rest.strides[0][last];
     const int64_t step = std::max<int64_t>(1, grain / rest.size);
@@ -222,17 +231,23 @@ inline T written(T old, T value) {
   } else if constexpr (mode == Write::add) return T(old + value);
   else if constexpr (mode == Write::multiply) return T(old * value);
   else if constexpr (mode == Write::divide) {
-    if constexpr (std::is_integral_v<T>) return value == 0 ? T(0) : value == T(-1) ? T(0 - old) : T(old / value);
+    if constexpr (std::is_integral_v<T>)
+      return value == 0 ? T(0) : value == T(-1) ? T(0 - old) : T(old / value);
     else return T(old / value);
   } else {
     constexpr bool larger = mode == Write::maximum;
-    if constexpr (std::is_integral_v<T>) return larger ? std::max(old, value) : std::min(old, value);
+    if constexpr (std::is_integral_v<T>)
+      return larger ? std::max(old, value) : std::min(old, value);
     else if constexpr (std::is_floating_point_v<T>)
-      return old != old ? old : value != value ? value : larger ? (value > old ? value : old) : (value < old ? value : old);
+      return old != old       ? old
+             : value != value ? value
+             : larger         ? (value > old ? value : old)
+                              : (value < old ? value : old);
     else {
       if (old != old) return old;
       if (value != value) return value;
-      const bool before = old.real() < value.real() || (old.real() == value.real() && old.imag() < value.imag());
+      const bool before =
+          old.real() < value.real() || (old.real() == value.real() && old.imag() < value.imag());
       return before == larger ? value : old;
     }
   }
@@ -241,17 +256,20 @@ inline T written(T old, T value) {
 // Positions in order; threads divide the block of each position (or nothing), never the positions,
 // so that what is repeated meets in the same order for any number of threads.
 template <Write mode, class T>
-void scatter_run(const Positions& at, const Rest& rest, const Bound& updates, char* out, bool along) {
+void scatter_run(const Positions& at, const Rest& rest, const Bound& updates, char* out,
+                 bool along) {
   const T* from = reinterpret_cast<const T*>(updates.data);
   T* to = reinterpret_cast<T*>(out);
   const int64_t* position = at.begin();
   if (along || rest.size == 1) {
-    for (int64_t i = 0; i < at.count; ++i) to[position[i]] = written<mode>(to[position[i]], from[i]);
+    for (int64_t i = 0; i < at.count; ++i)
+      to[position[i]] = written<mode>(to[position[i]], from[i]);
     return;
   }
   const int last = int(rest.shape.size()) - 1;
   const int64_t stride = rest.strides[0][last];
-  const int64_t columns = std::max<int64_t>(64, (rest.size + 63) / 64), parts = (rest.size + columns - 1) / columns;
+  const int64_t columns = std::max<int64_t>(64, (rest.size + 63) / 64),
+                parts = (rest.size + columns - 1) / columns;
   cpu::parallel_for(parts, [&](int64_t part) {
     const int64_t begin = part * columns, n_all = std::min(columns, rest.size - begin);
     for (int64_t i = 0; i < at.count; ++i)
@@ -284,23 +302,30 @@ void scatter_kernel(const Call& call) {
   }
   const Shape block = other_axes(out.shape(), s.axes);
   const Rest rest = s.along ? Rest({}, {}, {Strides{}, Strides{}})
-                            : Rest(out.shape(), s.axes, {rest_strides(out.strides(), s.axes), dense_strides(block)});
+                            : Rest(out.shape(), s.axes,
+                                   {rest_strides(out.strides(), s.axes), dense_strides(block)});
   if (Write(s.mode) == Write::set)
-    return with_size(size_of(out.type()), [&]<class T>() { scatter_run<Write::set, T>(at, rest, updates, out.data, s.along); });
+    return with_size(size_of(out.type()), [&]<class T>() {
+      scatter_run<Write::set, T>(at, rest, updates, out.data, s.along);
+    });
   dispatch(out.type(), [&]<class T>() {
     if constexpr (!is_half(dtype_of<T>)) {
       switch (Write(s.mode)) {
         case Write::add: return scatter_run<Write::add, T>(at, rest, updates, out.data, s.along);
-        case Write::multiply: return scatter_run<Write::multiply, T>(at, rest, updates, out.data, s.along);
-        case Write::divide: return scatter_run<Write::divide, T>(at, rest, updates, out.data, s.along);
-        case Write::maximum: return scatter_run<Write::maximum, T>(at, rest, updates, out.data, s.along);
+        case Write::multiply:
+          return scatter_run<Write::multiply, T>(at, rest, updates, out.data, s.along);
+        case Write::divide:
+          return scatter_run<Write::divide, T>(at, rest, updates, out.data, s.along);
+        case Write::maximum:
+          return scatter_run<Write::maximum, T>(at, rest, updates, out.data, s.along);
         default: return scatter_run<Write::minimum, T>(at, rest, updates, out.data, s.along);
       }
     }
   });
 }
 
-// ---- derivatives ---------------------------------------------------------------------------------
+// ---- derivatives
+// ---------------------------------------------------------------------------------
 
 // A node's indices as inputs of another op at the same places.
 struct Place {
@@ -340,17 +365,20 @@ Arrays only_source(size_t inputs, array gradient) {
 // A half's sum of many terms is formed in float32.
 array accumulate(const Place& place, const array& like, const array& terms) {
   const Dtype wide = compute_type(like.dtype());
-  return astype(place.put(astype(zeros_like(like), wide), astype(terms, wide), Write::add), like.dtype());
+  return astype(place.put(astype(zeros_like(like), wide), astype(terms, wide), Write::add),
+                like.dtype());
 }
 
 Arrays vjp_gather(const Node& node, const Arrays& cts, const Needs&) {
   const Gather& g = node.get<Gather>();
-  return only_source(node.inputs.size(), accumulate(Place(node, g.axes, g.along), node.inputs[0], cts[0]));
+  return only_source(node.inputs.size(),
+                     accumulate(Place(node, g.axes, g.along), node.inputs[0], cts[0]));
 }
 array vjp_gather_onto(const Node& node, const array& ct, const array& sum) {
   const Gather& g = node.get<Gather>();
   const Place place(node, g.axes, g.along);
-  return is_half(sum.dtype()) ? add(sum, accumulate(place, sum, ct)) : place.put(sum, ct, Write::add);
+  return is_half(sum.dtype()) ? add(sum, accumulate(place, sum, ct))
+                              : place.put(sum, ct, Write::add);
 }
 Arrays jvp_gather(const Node& node, const Arrays& t) {
   const Gather& g = node.get<Gather>();
@@ -361,15 +389,18 @@ Arrays jvp_gather(const Node& node, const Arrays& t) {
 array winners(const Place& place, const array& source, const array& updates) {
   // Numbers of the updates, written like them: only the last remains.
   const array numbers = reshape(arange(0, updates.size(), 1, int64, place.stream), updates.shape());
-  const array seen = place.take(place.put(constant(-1, source.shape(), int64), numbers, Write::set));
+  const array seen =
+      place.take(place.put(constant(-1, source.shape(), int64), numbers, Write::set));
   return equal(seen, numbers);
 }
 // The product of the other updates at the same position, also where some are zero.
 array product_of_others(const Place& place, const array& source, const array& updates) {
   const array zero = equal(updates, 0), filled = where(zero, 1, updates);
-  const array zeros = place.take(place.put(constant(0, source.shape(), int32), astype(zero, int32), Write::add));
+  const array zeros =
+      place.take(place.put(constant(0, source.shape(), int32), astype(zero, int32), Write::add));
   const array rest = place.take(place.put(ones_like(source), filled, Write::multiply));
-  return where(equal(zeros, 0), divide(rest, filled), where(logical_and(equal(zeros, 1), zero), rest, 0));
+  return where(equal(zeros, 0), divide(rest, filled),
+               where(logical_and(equal(zeros, 1), zero), rest, 0));
 }
 // Which of source and updates reached the result, and among how many ties.
 struct Ties {
@@ -403,11 +434,13 @@ Arrays vjp_scatter(const Node& node, const Arrays& cts, const Needs& needs) {
       break;
     case Write::multiply:
       if (need_x) to_x = multiply(ct, conj(place.put(ones_like(x), u, Write::multiply)));
-      if (need_u) to_u = multiply(place.take(multiply(ct, conj(x))), conj(product_of_others(place, x, u)));
+      if (need_u)
+        to_u = multiply(place.take(multiply(ct, conj(x))), conj(product_of_others(place, x, u)));
       break;
     case Write::divide:
       if (need_x) to_x = multiply(ct, conj(place.put(ones_like(x), u, Write::divide)));
-      if (need_u) to_u = negative(divide(place.take(multiply(ct, conj(recorded(node, 0)))), conj(u)));
+      if (need_u)
+        to_u = negative(divide(place.take(multiply(ct, conj(recorded(node, 0)))), conj(u)));
       break;
     default: {
       const Ties ties = ties_of(place, node);
@@ -425,25 +458,32 @@ Arrays jvp_scatter(const Node& node, const Arrays& t) {
   const Scatter& s = node.get<Scatter>();
   const Place place(node, s.axes, s.along);
   const array &x = node.inputs[0], &u = node.inputs.back();
-  const array tx = t[0] ? t[0] : zeros_like(x), tu = t[t.size() - 1] ? t[t.size() - 1] : zeros_like(u);
+  const array tx = t[0] ? t[0] : zeros_like(x),
+              tu = t[t.size() - 1] ? t[t.size() - 1] : zeros_like(u);
   switch (Write(s.mode)) {
     case Write::set:
     case Write::add: return {place.put(tx, tu, Write(s.mode))};
     case Write::multiply:
       return {add(multiply(tx, place.put(ones_like(x), u, Write::multiply)),
-                  place.put(zeros_like(x), multiply(multiply(place.take(x), product_of_others(place, x, u)), tu), Write::add))};
+                  place.put(zeros_like(x),
+                            multiply(multiply(place.take(x), product_of_others(place, x, u)), tu),
+                            Write::add))};
     case Write::divide:
-      return {subtract(multiply(tx, place.put(ones_like(x), u, Write::divide)),
-                       place.put(zeros_like(x), divide(multiply(place.take(recorded(node, 0)), tu), u), Write::add))};
+      return {
+          subtract(multiply(tx, place.put(ones_like(x), u, Write::divide)),
+                   place.put(zeros_like(x), divide(multiply(place.take(recorded(node, 0)), tu), u),
+                             Write::add))};
     default: {
       const Ties ties = ties_of(place, node);
       const array own = divide(multiply(tx, ties.source), ties.count);
-      return {place.put(own, divide(multiply(tu, ties.updates), place.take(ties.count)), Write::add)};
+      return {
+          place.put(own, divide(multiply(tu, ties.updates), place.take(ties.count)), Write::add)};
     }
   }
 }
 
-// ---- batching ------------------------------------------------------------------------------------
+// ---- batching
+// ------------------------------------------------------------------------------------
 
 Axes shifted(const Axes& axes) {
   Axes out;
@@ -473,7 +513,8 @@ Arrays vmap_gather(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   out_axes = {0};
   for (size_t k = 0; k < in.size(); ++k)
     args.push_back(k == 0 && axes[0] < 0 && !g.along ? in[0] : lane_first(in[k], axes[k], lanes));
-  if (g.along) return {record(gather_op, attrs(Gather{shifted(g.axes), true}), std::move(args), node.stream)};
+  if (g.along)
+    return {record(gather_op, attrs(Gather{shifted(g.axes), true}), std::move(args), node.stream)};
   if (axes[0] < 0) return {record(gather_op, node.attributes, std::move(args), node.stream)};
   Axes all = shifted(g.axes);
   all.insert(all.begin(), 0);
@@ -488,27 +529,35 @@ Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& 
   out_axes = {0};
   Arrays args;
   for (size_t k = 0; k < in.size(); ++k) args.push_back(lane_first(in[k], axes[k], lanes));
-  if (s.along) return {record(scatter_op, attrs(Scatter{shifted(s.axes), true, s.mode}), std::move(args), node.stream)};
+  if (s.along)
+    return {record(scatter_op, attrs(Scatter{shifted(s.axes), true, s.mode}), std::move(args),
+                   node.stream)};
   Axes all = shifted(s.axes);
   all.insert(all.begin(), 0);
   Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
   for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
-  return {record(scatter_op, attrs(Scatter{all, false, s.mode}), std::move(with_lane), node.stream)};
+  return {
+      record(scatter_op, attrs(Scatter{all, false, s.mode}), std::move(with_lane), node.stream)};
 }
 
 // Index arrays of int64 and one shape, for different axes of the source.
 void check_indices(const char* op, const Arrays& in, const Axes& axes, bool along, size_t more) {
   const size_t first = 1;
-  bool fits = in.size() == first + axes.size() + more && !axes.empty() && (!along || axes.size() == 1);
+  bool fits =
+      in.size() == first + axes.size() + more && !axes.empty() && (!along || axes.size() == 1);
   for (size_t k = 0; fits && k < axes.size(); ++k) {
-    fits = axes[k] >= 0 && axes[k] < in[0].ndim() && in[first + k].dtype() == int64 && in[first + k].shape() == in[first].shape() &&
+    fits = axes[k] >= 0 && axes[k] < in[0].ndim() && in[first + k].dtype() == int64 &&
+           in[first + k].shape() == in[first].shape() &&
            std::count(axes.begin(), axes.end(), axes[k]) == 1;
     if (fits && along) {
       fits = in[first].ndim() == in[0].ndim();
-      for (int d = 0; fits && d < in[0].ndim(); ++d) fits = d == axes[0] || in[first].shape()[d] == in[0].shape()[d];
+      for (int d = 0; fits && d < in[0].ndim(); ++d)
+        fits = d == axes[0] || in[first].shape()[d] == in[0].shape()[d];
     }
   }
-  if (!fits) fail(Kind::value, op, "indices do not fit: got axes ", axes, " for shape ", in.empty() ? Shape{} : in[0].shape());
+  if (!fits)
+    fail(Kind::value, op, "indices do not fit: got axes ", axes, " for shape ",
+         in.empty() ? Shape{} : in[0].shape());
 }
 void check_gather(const Attrs* a, const Arrays& in) {
   const Gather& g = static_cast<const AttrsOf<Gather>*>(a)->value;
@@ -520,12 +569,28 @@ void check_scatter(const Attrs* a, const Arrays& in) {
   const Shape wanted = gathered_shape(in[0], in[1], s.axes, s.along);
   const array& updates = in.back();
   if (updates.dtype() != in[0].dtype() || updates.shape() != wanted || s.mode > Write::minimum)
-    fail(Kind::value, "scatter", "the values do not fit: got ", updates.dtype(), updates.shape(), ", expected ", in[0].dtype(), wanted);
+    fail(Kind::value, "scatter", "the values do not fit: got ", updates.dtype(), updates.shape(),
+         ", expected ", in[0].dtype(), wanted);
 }
-const Op gather_op{.name = "gather", .doc = "Elements or blocks at the given indices.", .read = read_attrs<Gather>, .check = check_gather, .infer = infer_gather,
-                   .vjp = vjp_gather, .vjp_onto = vjp_gather_onto, .jvp = jvp_gather, .vmap = vmap_gather, .kernel = gather_kernel};
-const Op scatter_op{.name = "scatter", .doc = "The array with elements or blocks at the given indices changed.",
-                    .update = true, .read = read_attrs<Scatter>, .check = check_scatter, .infer = infer_scatter, .vjp = vjp_scatter, .jvp = jvp_scatter, .vmap = vmap_scatter,
+const Op gather_op{.name = "gather",
+                   .doc = "Elements or blocks at the given indices.",
+                   .read = read_attrs<Gather>,
+                   .check = check_gather,
+                   .infer = infer_gather,
+                   .vjp = vjp_gather,
+                   .vjp_onto = vjp_gather_onto,
+                   .jvp = jvp_gather,
+                   .vmap = vmap_gather,
+                   .kernel = gather_kernel};
+const Op scatter_op{.name = "scatter",
+                    .doc = "The array with elements or blocks at the given indices changed.",
+                    .update = true,
+                    .read = read_attrs<Scatter>,
+                    .check = check_scatter,
+                    .infer = infer_scatter,
+                    .vjp = vjp_scatter,
+                    .jvp = jvp_scatter,
+                    .vmap = vmap_scatter,
                     .kernel = scatter_kernel};
 
 array as_index(const array& a, const char* op, Stream s) {
@@ -539,16 +604,19 @@ void add_indices(Arrays& in, const std::vector<array>& indices, const char* op, 
   for (auto& i : indices) shape = broadcast_shapes(shape, i.shape(), op);
   for (auto& i : indices) in.push_back(broadcast_to(as_index(i, op, s), shape, s));
 }
-Axes checked_axes(const array& a, const std::vector<array>& indices, const Axes& axes, const char* op) {
+Axes checked_axes(const array& a, const std::vector<array>& indices, const Axes& axes,
+                  const char* op) {
   if (axes.size() != indices.size() || axes.empty())
-    fail(Kind::value, op, "indices and axes differ in number: got ", indices.size(), " and ", axes.size());
+    fail(Kind::value, op, "indices and axes differ in number: got ", indices.size(), " and ",
+         axes.size());
   normal_axes(axes, a.ndim(), op);  // refuses repeated ones
   Axes out;
   for (int axis : axes) out.push_back(normal_axis(axis, a.ndim(), op));
   return out;
 }
 
-array write(const Scatter& s, const array& a, const Arrays& indices, const array& updates, Stream stream) {
+array write(const Scatter& s, const array& a, const Arrays& indices, const array& updates,
+            Stream stream) {
   // Halves accumulate in float32 and round once.
   const Dtype t = a.dtype(), wide = Write(s.mode) == Write::set ? t : compute_type(t);
   Arrays in{astype(a, wide, stream)};
@@ -560,7 +628,8 @@ array write(const Scatter& s, const array& a, const Arrays& indices, const array
 // Index and source (or updates) of the same shape off the axis.
 Shape along_shape(const array& a, const array& indices, int axis, const char* op) {
   if (a.ndim() != indices.ndim())
-    fail(Kind::value, op, "numbers of axes differ: got indices of shape ", indices.shape(), " for an array of shape ", a.shape());
+    fail(Kind::value, op, "numbers of axes differ: got indices of shape ", indices.shape(),
+         " for an array of shape ", a.shape());
   Shape one = a.shape(), two = indices.shape();
   one[axis] = two[axis] = 1;
   return broadcast_shapes(one, two, op);
@@ -576,11 +645,13 @@ array gather(const array& a, const std::vector<array>& indices, const Axes& axes
   add_indices(in, indices, "gather", s);
   for (int axis : at)  // of nothing: no index can be right
     if (a.shape()[axis] == 0 && in[1].size())
-      fail(Kind::index, "gather", "index out of range: got indices of shape ", in[1].shape(), " for axis ", axis, " with size 0");
+      fail(Kind::index, "gather", "index out of range: got indices of shape ", in[1].shape(),
+           " for axis ", axis, " with size 0");
   return record(gather_op, attrs(Gather{at, false}), std::move(in), s);
 }
 
-array scatter(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, Write mode, Stream s) {
+array scatter(const array& a, const std::vector<array>& indices, const array& updates,
+              const Axes& axes, Write mode, Stream s) {
   const Axes at = checked_axes(a, indices, axes, "scatter");
   Arrays in;
   add_indices(in, indices, "scatter", s);
@@ -588,7 +659,8 @@ array scatter(const array& a, const std::vector<array>& indices, const array& up
   return write(Scatter{at, false, mode}, a, in, broadcast_to(updates, shape, s), s);
 }
 
-array scatter_add(const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, Stream s) {
+array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
+                  const Axes& axes, Stream s) {
   return scatter(a, indices, updates, axes, Write::add, s);
 }
 
@@ -597,19 +669,23 @@ array take_along_axis(const array& a, const array& indices, int axis, Stream s) 
   Shape shape = along_shape(a, indices, axis, "take_along_axis"), source = shape;
   shape[axis] = indices.shape()[axis];
   source[axis] = a.shape()[axis];
-  const Arrays in{broadcast_to(a, source, s), broadcast_to(as_index(indices, "take_along_axis", s), shape, s)};
+  const Arrays in{broadcast_to(a, source, s),
+                  broadcast_to(as_index(indices, "take_along_axis", s), shape, s)};
   return record(gather_op, attrs(Gather{{axis}, true}), in, s);
 }
 
-array put_along_axis(const array& a, const array& indices, const Operand& values, int axis, Stream s) {
+array put_along_axis(const array& a, const array& indices, const Operand& values, int axis,
+                     Stream s) {
   axis = normal_axis(axis, a.ndim(), "put_along_axis");
   Shape shape = along_shape(a, indices, axis, "put_along_axis");
   shape[axis] = a.shape()[axis];
   if (shape != a.shape())
-    fail(Kind::value, "put_along_axis", "indices do not fit: got shape ", indices.shape(), " for an array of shape ", a.shape());
+    fail(Kind::value, "put_along_axis", "indices do not fit: got shape ", indices.shape(),
+         " for an array of shape ", a.shape());
   shape[axis] = indices.shape()[axis];
   const array updates = broadcast_to(as_array(values, a.dtype(), "put_along_axis", s), shape, s);
-  return write(Scatter{{axis}, true, Write::set}, a, {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
+  return write(Scatter{{axis}, true, Write::set}, a,
+               {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
 }
 
 array take(const array& a, const array& indices, int axis, Stream s) {
@@ -625,6 +701,8 @@ array take(const array& a, const array& indices, int axis, Stream s) {
   return transpose(out, order, s);
 }
 
-array take(const array& a, const array& indices, Stream s) { return take(reshape(a, {a.size()}, s), indices, 0, s); }
+array take(const array& a, const array& indices, Stream s) {
+  return take(reshape(a, {a.size()}, s), indices, 0, s);
+}
 
 }  // namespace lazulite

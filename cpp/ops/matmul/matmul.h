@@ -1,5 +1,5 @@
-// Products of matrices, batched and broadcasting. Every dtype is allowed: integers wrap, bool is "any
-// of both", halves accumulate in float32 and round once.
+// Products of matrices, batched and broadcasting. Every dtype is allowed: integers wrap, bool is
+// "any of both", halves accumulate in float32 and round once.
 #pragma once
 #include "graph/node.h"
 
@@ -11,7 +11,8 @@ array matmul(const array& a, const array& b, Stream s = default_stream());
 array addmm(const Operand& c, const array& a, const array& b, double alpha = 1, double beta = 1,
             Stream s = default_stream());
 array inner(const array& a, const array& b, Stream s = default_stream());  // over the last axes
-array outer(const array& a, const array& b, Stream s = default_stream());  // of the flattened arrays
+array outer(const array& a, const array& b,
+            Stream s = default_stream());  // of the flattened arrays
 // Over the last `axes` axes of a and the first of b, or over the pairs given.
 array tensordot(const array& a, const array& b, int axes = 2, Stream s = default_stream());
 array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& axes_b,

@@ -9,7 +9,7 @@
 
 namespace lazulite::random {
 
-array key(uint64_t seed);                                             // [seed >> 32, seed & 0xffffffff]
+array key(uint64_t seed);  // [seed >> 32, seed & 0xffffffff]
 array split(const array& key, int64_t num = 2, Stream s = default_stream());  // (num, 2)
 void seed(uint64_t);                                                  // set_default_key(key(seed))
 array default_key();                                                  // the state
@@ -22,23 +22,28 @@ array next_key();                                                     // splits 
 // width 4: uint32, width 8: uint64
 array bits(const Shape&, int width = 4, const array& key = {}, Stream s = default_stream());
 
-array uniform(const Operand& low, const Operand& high, const Shape& = {}, Dtype = float32, const array& key = {},
-              Stream s = default_stream());                           // [low, high)
+array uniform(const Operand& low, const Operand& high, const Shape& = {}, Dtype = float32,
+              const array& key = {},
+              Stream s = default_stream());  // [low, high)
 array normal(const Shape& = {}, Dtype = float32, const std::optional<Operand>& loc = {},
-             const std::optional<Operand>& scale = {}, const array& key = {}, Stream s = default_stream());
+             const std::optional<Operand>& scale = {}, const array& key = {},
+             Stream s = default_stream());
 array bernoulli(const Operand& p = 0.5, const std::optional<Shape>& = {}, const array& key = {},
                 Stream s = default_stream());
-array randint(const Operand& low, const Operand& high, const Shape& = {}, Dtype = int32, const array& key = {},
-              Stream s = default_stream());                           // [low, high)
+array randint(const Operand& low, const Operand& high, const Shape& = {}, Dtype = int32,
+              const array& key = {},
+              Stream s = default_stream());  // [low, high)
 // Unnormalised logits along the axis; uint32.
 array categorical(const array& logits, int axis = -1, const std::optional<Shape>& shape = {},
-                  const std::optional<int>& num_samples = {}, const array& key = {}, Stream s = default_stream());
-array gumbel(const Shape& = {}, Dtype = float32, const array& key = {}, Stream s = default_stream());
-array laplace(const Shape& = {}, Dtype = float32, double loc = 0, double scale = 1, const array& key = {},
-              Stream s = default_stream());
-array truncated_normal(const Operand& lower, const Operand& upper, const std::optional<Shape>& = {}, Dtype = float32,
-                       const array& key = {}, Stream s = default_stream());
-array permutation(int64_t n, const array& key = {}, Stream s = default_stream());             // of 0 ... n - 1
+                  const std::optional<int>& num_samples = {}, const array& key = {},
+                  Stream s = default_stream());
+array gumbel(const Shape& = {}, Dtype = float32, const array& key = {},
+             Stream s = default_stream());
+array laplace(const Shape& = {}, Dtype = float32, double loc = 0, double scale = 1,
+              const array& key = {}, Stream s = default_stream());
+array truncated_normal(const Operand& lower, const Operand& upper, const std::optional<Shape>& = {},
+                       Dtype = float32, const array& key = {}, Stream s = default_stream());
+array permutation(int64_t n, const array& key = {}, Stream s = default_stream());  // of 0 ... n - 1
 array permutation(const array& x, int axis, const array& key = {}, Stream s = default_stream());
 
 }  // namespace lazulite::random

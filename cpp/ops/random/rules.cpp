@@ -16,7 +16,8 @@
 namespace lazulite::random {
 namespace {
 
-// ---- Threefry-2x32, 20 rounds --------------------------------------------------------------------
+// ---- Threefry-2x32, 20 rounds
+// --------------------------------------------------------------------
 
 struct Words {
   uint32_t x, y;
@@ -26,7 +27,8 @@ inline Words threefry(uint32_t k0, uint32_t k1, uint32_t x, uint32_t y) {
   const uint32_t k2 = 0x1bd11bda ^ k0 ^ k1;
 #define LAZULITE_ROUND(r) x += y, y = (y << r) | (y >> (32 - r)), y ^= x;
 #define LAZULITE_ROUNDS_A LAZULITE_ROUND(13) LAZULITE_ROUND(15) LAZULITE_ROUND(26) LAZULITE_ROUND(6)
-#define LAZULITE_ROUNDS_B LAZULITE_ROUND(17) LAZULITE_ROUND(29) LAZULITE_ROUND(16) LAZULITE_ROUND(24)
+#define LAZULITE_ROUNDS_B \
+  LAZULITE_ROUND(17) LAZULITE_ROUND(29) LAZULITE_ROUND(16) LAZULITE_ROUND(24)
   x += k0, y += k1;
   LAZULITE_ROUNDS_A x += k1, y += k2 + 1;
   LAZULITE_ROUNDS_B x += k2, y += k0 + 2;
@@ -74,7 +76,8 @@ Arrays vmap_keys(const Node& node, const Arrays& in, const Axes& axes, Axes& out
   return {record(*node.op, node.attributes, {batch_first(in[0], axes[0])}, node.stream)};
 }
 
-// ---- bits ----------------------------------------------------------------------------------------
+// ---- bits
+// ----------------------------------------------------------------------------------------
 
 struct Bits {
   Shape shape;
@@ -112,18 +115,26 @@ void bits_kernel(const Call& call) {
 void check_keys(const char* op, const Arrays& in) {
   check_inputs(op, in, 1);
   if (in[0].ndim() == 0 || in[0].shape().back() != 2 || in[0].dtype() != uint32)
-    fail(Kind::value, op, "not keys: got ", in[0].dtype(), in[0].shape(), ", expected uint32 (..., 2)");
+    fail(Kind::value, op, "not keys: got ", in[0].dtype(), in[0].shape(),
+         ", expected uint32 (..., 2)");
 }
 void check_bits(const Attrs* a, const Arrays& in) {
   const Bits& bits = static_cast<const AttrsOf<Bits>*>(a)->value;
   check_keys("random_bits", in);
   check_sizes("random_bits", bits.shape);
-  if (bits.width != 4 && bits.width != 8) fail(Kind::value, "random_bits", "unknown width: got ", bits.width);
+  if (bits.width != 4 && bits.width != 8)
+    fail(Kind::value, "random_bits", "unknown width: got ", bits.width);
 }
-const Op bits_op{.name = "random_bits", .doc = "Random bits from a key.", .read = read_attrs<Bits>, .check = check_bits, .infer = infer_bits, .vmap = vmap_keys,
+const Op bits_op{.name = "random_bits",
+                 .doc = "Random bits from a key.",
+                 .read = read_attrs<Bits>,
+                 .check = check_bits,
+                 .infer = infer_bits,
+                 .vmap = vmap_keys,
                  .kernel = bits_kernel};
 
-// ---- split ---------------------------------------------------------------------------------------
+// ---- split
+// ---------------------------------------------------------------------------------------
 
 struct Split {
   int64_t num;
@@ -135,7 +146,8 @@ Specs infer_split(const Attrs* a, const Arrays& in) {
   shape.push_back(2);
   return {Spec{shape, uint32}};
 }
-// Counters 0 ... 2 num - 1 in two halves: word pairs (i, num + i), all first words, then all second.
+// Counters 0 ... 2 num - 1 in two halves: word pairs (i, num + i), all first words, then all
+// second.
 void split_kernel(const Call& call) {
   const int64_t num = call.node.get<Split>().num;
   const Keys keys(call.in[0]);
@@ -154,10 +166,16 @@ void split_kernel(const Call& call) {
       double(keys.count) * (double(num) * 10 + 50));
 }
 void check_split(const Attrs*, const Arrays& in) { check_keys("random_split", in); }
-const Op split_op{.name = "random_split", .doc = "New keys from a key.", .read = read_attrs<Split>, .check = check_split, .infer = infer_split, .vmap = vmap_keys,
+const Op split_op{.name = "random_split",
+                  .doc = "New keys from a key.",
+                  .read = read_attrs<Split>,
+                  .check = check_split,
+                  .infer = infer_split,
+                  .vmap = vmap_keys,
                   .kernel = split_kernel};
 
-// ---- shuffle: a random order of 0 ... n - 1 --------------------------------------------------------
+// ---- shuffle: a random order of 0 ... n - 1
+// --------------------------------------------------------
 
 struct Shuffle {
   int64_t n;
@@ -192,10 +210,16 @@ void check_shuffle(const Attrs* a, const Arrays& in) {
   check_keys("random_order", in);
   check_sizes("random_order", {static_cast<const AttrsOf<Shuffle>*>(a)->value.n});
 }
-const Op shuffle_op{.name = "random_order", .doc = "0 ... n - 1 in random order.", .read = read_attrs<Shuffle>, .check = check_shuffle, .infer = infer_shuffle, .vmap = vmap_keys,
+const Op shuffle_op{.name = "random_order",
+                    .doc = "0 ... n - 1 in random order.",
+                    .read = read_attrs<Shuffle>,
+                    .check = check_shuffle,
+                    .infer = infer_shuffle,
+                    .vmap = vmap_keys,
                     .kernel = shuffle_kernel};
 
-// ---- reorder: rows of x (lanes, n, rest) in the order (lanes, n), or put back --------------------------
+// ---- reorder: rows of x (lanes, n, rest) in the order (lanes, n), or put back
+// --------------------------
 
 struct Reorder {
   bool back;
@@ -215,7 +239,8 @@ Arrays jvp_reorder(const Node& node, const Arrays& t) {
 Arrays vmap_reorder(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
-  return {reorder(lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes), node.get<Reorder>().back, node.stream)};
+  return {reorder(lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes),
+                  node.get<Reorder>().back, node.stream)};
 }
 void reorder_kernel(const Call& call) {
   const bool back = call.node.get<Reorder>().back;
@@ -232,15 +257,19 @@ void reorder_kernel(const Call& call) {
   Ref<Buffer> held_x, held_order;
   const char* from = dense(x, held_x);
   const uint32_t* at = reinterpret_cast<const uint32_t*>(dense(order, held_order));
-  const int64_t n = order.shape().back(), rows = size_of(order.shape()), bytes = total / rows * size_of(to.type());
+  const int64_t n = order.shape().back(), rows = size_of(order.shape()),
+                bytes = total / rows * size_of(to.type());
   const int64_t step = std::max<int64_t>(1, 32768 / bytes);
   cpu::parallel_for(
       (rows + step - 1) / step,
       [&](int64_t chunk) {
         for (int64_t r = chunk * step; r < std::min(rows, (chunk + 1) * step); ++r) {
-          if (int64_t(at[r]) >= n) fail(Kind::index, "reorder", "row out of range: got ", at[r], ", expected less than ", n);
+          if (int64_t(at[r]) >= n)
+            fail(Kind::index, "reorder", "row out of range: got ", at[r], ", expected less than ",
+                 n);
           const int64_t other = r / n * n + at[r];
-          std::memcpy(to.data + (back ? other : r) * bytes, from + (back ? r : other) * bytes, size_t(bytes));
+          std::memcpy(to.data + (back ? other : r) * bytes, from + (back ? r : other) * bytes,
+                      size_t(bytes));
         }
       },
       double(rows) * (3 + double(bytes) * 0.1));
@@ -248,30 +277,43 @@ void reorder_kernel(const Call& call) {
 void check_reorder(const Attrs*, const Arrays& in) {
   check_inputs("reorder", in, 2);
   const Shape &x = in[0].shape(), &order = in[1].shape();
-  if (order.empty() || x.size() < order.size() || !std::equal(order.begin(), order.end(), x.begin()) || in[1].dtype() != uint32)
+  if (order.empty() || x.size() < order.size() ||
+      !std::equal(order.begin(), order.end(), x.begin()) || in[1].dtype() != uint32)
     fail(Kind::value, "reorder", "shapes do not fit: got ", x, " and ", order);
 }
-const Op reorder_op{.name = "reorder", .doc = "The rows in another order.", .read = read_attrs<Reorder>, .check = check_reorder, .infer = infer_reorder, .vjp = vjp_reorder,
-                    .jvp = jvp_reorder, .vmap = vmap_reorder, .kernel = reorder_kernel};
+const Op reorder_op{.name = "reorder",
+                    .doc = "The rows in another order.",
+                    .read = read_attrs<Reorder>,
+                    .check = check_reorder,
+                    .infer = infer_reorder,
+                    .vjp = vjp_reorder,
+                    .jvp = jvp_reorder,
+                    .vmap = vmap_reorder,
+                    .kernel = reorder_kernel};
 
 }  // namespace
 }  // namespace lazulite::random
 namespace lazulite {
-OpList random_ops() { return {&random::bits_op, &random::split_op, &random::shuffle_op, &random::reorder_op}; }
+OpList random_ops() {
+  return {&random::bits_op, &random::split_op, &random::shuffle_op, &random::reorder_op};
+}
 }  // namespace lazulite
 namespace lazulite::random {
 namespace {
 
-// ---- help for the draws --------------------------------------------------------------------------
+// ---- help for the draws
+// --------------------------------------------------------------------------
 
 void check_key(const array& key, const char* op) {
   if (key.shape() != Shape{2} || key.dtype() != uint32)
-    fail(Kind::argument, op, "key: got ", key.dtype(), key.shape(), ", expected uint32(2,), as random.key and random.split give");
+    fail(Kind::argument, op, "key: got ", key.dtype(), key.shape(),
+         ", expected uint32(2,), as random.key and random.split give");
 }
 array key_or_next(const array& key) { return key ? key : next_key(); }
 
 void check_floating(Dtype t, const char* op) {
-  if (!is_floating(t)) fail(Kind::value, op, "dtype not supported: got ", t, ", expected a floating point dtype");
+  if (!is_floating(t))
+    fail(Kind::value, op, "dtype not supported: got ", t, ", expected a floating point dtype");
 }
 void check_shape(const Shape& shape) {
   for (int64_t n : shape)
@@ -281,7 +323,8 @@ Shape shape_of(const Operand& a) { return a.is_array() ? a.get().shape() : Shape
 // Operands must broadcast to the shape of the draw.
 void check_fits(const Operand& a, const Shape& shape, const char* op) {
   if (broadcast_shapes(shape_of(a), shape, op) != shape)
-    fail(Kind::value, op, "operand too large: got shape ", shape_of(a), " for a draw of shape ", shape);
+    fail(Kind::value, op, "operand too large: got shape ", shape_of(a), " for a draw of shape ",
+         shape);
 }
 // An operand as it is in dtype t, whether number or array.
 Operand in_type(const Operand& a, Dtype t, Stream s) {
@@ -290,7 +333,8 @@ Operand in_type(const Operand& a, Dtype t, Stream s) {
 
 // Multiples of 2^-24 (float32) or 2^-53 (float64) in [0, 1).
 array unit(const Shape& shape, Dtype t, const array& key, Stream s) {
-  if (t == float64) return multiply(astype(right_shift(bits(shape, 8, key, s), 11, s), t, s), 0x1p-53, s);
+  if (t == float64)
+    return multiply(astype(right_shift(bits(shape, 8, key, s), 11, s), t, s), 0x1p-53, s);
   return multiply(astype(right_shift(bits(shape, 4, key, s), 8, s), t, s), 0x1p-24, s);
 }
 
@@ -313,7 +357,9 @@ array before(const array& v, Stream s) {
   const Dtype t = v.dtype(), same = t == float64 ? int64 : t == float32 ? int32 : int16;
   const array x = stop_gradient(v, s), word = view(x, same, s);
   // -0 and 0: the smallest negative number.
-  const Scalar tiny = t == float64 ? Scalar(INT64_MIN + 1) : t == float32 ? Scalar(INT32_MIN + 1) : Scalar(INT16_MIN + 1);
+  const Scalar tiny = t == float64   ? Scalar(INT64_MIN + 1)
+                      : t == float32 ? Scalar(INT32_MIN + 1)
+                                     : Scalar(INT16_MIN + 1);
   const array down = where(less(x, 0, s), add(word, 1, s), subtract(word, 1, s), s);
   return view(where(equal(x, 0, s), constant(tiny, {}, same, s), down, s), t, s);
 }
@@ -327,7 +373,8 @@ constexpr double root_two = 1.4142135623730951;
 
 }  // namespace
 
-// ---- keys ----------------------------------------------------------------------------------------
+// ---- keys
+// ----------------------------------------------------------------------------------------
 
 array key(uint64_t seed) { return array({uint32_t(seed >> 32), uint32_t(seed)}); }
 
@@ -344,8 +391,8 @@ array& shared_key() {
 }
 LAZULITE_THREAD_LOCAL std::vector<array>* own_keys = nullptr;  // of traces, the innermost last
 
-// Both halves of split(key), of a key whose value is known: no graph grows from draw to draw, and no thread
-// depends on what another one recorded.
+// Both halves of split(key), of a key whose value is known: no graph grows from draw to draw, and
+// no thread depends on what another one recorded.
 array advance(const array& state, array& next) {
   const uint32_t* words = static_cast<const uint32_t*>(array(state).raw());
   const int64_t step = array(state).strides()[0];
@@ -407,16 +454,19 @@ array next_key() {
 }
 
 array bits(const Shape& shape, int width, const array& given, Stream s) {
-  if (width != 4 && width != 8) fail(Kind::value, "bits", "width not supported: got ", width, ", expected 4 or 8");
+  if (width != 4 && width != 8)
+    fail(Kind::value, "bits", "width not supported: got ", width, ", expected 4 or 8");
   check_shape(shape);
   const array key = key_or_next(given);
   check_key(key, "bits");
   return record(bits_op, attrs(Bits{shape, width}), {key}, s);
 }
 
-// ---- draws ---------------------------------------------------------------------------------------
+// ---- draws
+// ---------------------------------------------------------------------------------------
 
-array uniform(const Operand& low, const Operand& high, const Shape& shape, Dtype t, const array& key, Stream s) {
+array uniform(const Operand& low, const Operand& high, const Shape& shape, Dtype t,
+              const array& key, Stream s) {
   check_shape(shape, t, "uniform");
   check_floating(t, "uniform");
   check_fits(low, shape, "uniform");
@@ -439,19 +489,23 @@ array uniform(const Operand& low, const Operand& high, const Shape& shape, Dtype
   return where(logical_and(greater_equal(y, b, s), less(a, b, s), s), before(b, s), y, s);
 }
 
-array normal(const Shape& shape, Dtype t, const std::optional<Operand>& loc, const std::optional<Operand>& scale,
-             const array& key, Stream s) {
+array normal(const Shape& shape, Dtype t, const std::optional<Operand>& loc,
+             const std::optional<Operand>& scale, const array& key, Stream s) {
   check_shape(shape, t, "normal");
-  if (!is_inexact(t)) fail(Kind::value, "normal", "dtype not supported: got ", t, ", expected a floating point or complex dtype");
+  if (!is_inexact(t))
+    fail(Kind::value, "normal", "dtype not supported: got ", t,
+         ", expected a floating point or complex dtype");
   if (loc) check_fits(*loc, shape, "normal");
   if (scale) check_fits(*scale, shape, "normal");
   Shape parts = shape;
   if (is_complex(t)) parts.push_back(2);
   const Dtype wide = compute_type(real_type(t));
   const double low = wide == float64 ? -1 + 0x1p-53 : -1 + 0x1p-24;
-  array x = multiply(erfinv(uniform(low, 1, parts, wide, key, s), s), is_complex(t) ? 1.0 : root_two, s);
+  array x =
+      multiply(erfinv(uniform(low, 1, parts, wide, key, s), s), is_complex(t) ? 1.0 : root_two, s);
   if (is_complex(t)) x = reshape(view(x, t, s), shape, s);  // variance 1 in all, half in each part
-  // In the dtype asked for, rounded after each step, so that it equals scale * normal(dtype=) + loc.
+  // In the dtype asked for, rounded after each step, so that it equals scale * normal(dtype=) +
+  // loc.
   x = astype(x, t, s);
   if (scale) x = multiply(x, in_type(*scale, t, s), s);
   if (loc) x = add(x, in_type(*loc, t, s), s);
@@ -464,37 +518,50 @@ array bernoulli(const Operand& p, const std::optional<Shape>& shape, const array
   return less(uniform(0, 1, to, float32, key, s), p, s);
 }
 
-array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype t, const array& key, Stream s) {
+array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype t,
+              const array& key, Stream s) {
   check_shape(shape, t, "randint");
   if (is_bool(t)) {  // False and True are the integers 0 and 1
     for (const Operand* bound : {&low, &high})
       if (!bound->is_array() && (bound->scalar().real() < 0 || bound->scalar().real() > 2))
-        fail(Kind::overflow, "randint", "number does not fit: got ", bound->scalar(), ", expected bounds from 0 to 2 for bool");
+        fail(Kind::overflow, "randint", "number does not fit: got ", bound->scalar(),
+             ", expected bounds from 0 to 2 for bool");
     return astype(randint(low, high, shape, uint8, key, s), t, s);
   }
-  if (!is_integer(t)) fail(Kind::value, "randint", "dtype not supported: got ", t, ", expected an integer dtype or bool");
+  if (!is_integer(t))
+    fail(Kind::value, "randint", "dtype not supported: got ", t,
+         ", expected an integer dtype or bool");
   check_fits(low, shape, "randint");
   check_fits(high, shape, "randint");
   auto number = [](const Scalar& v) -> __int128 {
     return v.kind() == 'u' ? __int128(uint64_t(v.wrapped())) : __int128(v.wrapped());
   };
-  if (!low.is_array()) Scalar(low.scalar().kind() == 'u' ? low.scalar() : Scalar(low.scalar().wrapped())).check_fits(t, "randint");
+  if (!low.is_array())
+    Scalar(low.scalar().kind() == 'u' ? low.scalar() : Scalar(low.scalar().wrapped()))
+        .check_fits(t, "randint");
   if (!high.is_array()) {  // high itself is not drawn: the number below it must fit
     const __int128 last = number(high.scalar()) - 1;
-    (last > INT64_MAX ? Scalar(uint64_t(last)) : last < INT64_MIN ? Scalar(INT64_MIN) : Scalar(int64_t(last))).check_fits(t, "randint");
+    (last > INT64_MAX   ? Scalar(uint64_t(last))
+     : last < INT64_MIN ? Scalar(INT64_MIN)
+                        : Scalar(int64_t(last)))
+        .check_fits(t, "randint");
   }
   if (!low.is_array() && !high.is_array() && number(low.scalar()) >= number(high.scalar()))
-    fail(Kind::value, "randint", "empty interval: got low ", low.scalar(), " and high ", high.scalar(), ", expected low < high");
+    fail(Kind::value, "randint", "empty interval: got low ", low.scalar(), " and high ",
+         high.scalar(), ", expected low < high");
   // All in uint64, where differences wrap into place.
   auto word = [&](const Operand& a) {
-    if (a.is_array()) return astype(is_integral(a.get().dtype()) ? a.get() : astype(a.get(), int64, s), uint64, s);
+    if (a.is_array())
+      return astype(is_integral(a.get().dtype()) ? a.get() : astype(a.get(), int64, s), uint64, s);
     return constant(uint64_t(a.scalar().wrapped()), {}, uint64, s);
   };
   const array a = word(low), b = word(high);
   array range = subtract(b, a, s);
   if (low.is_array() || high.is_array()) {  // empty intervals give low
     // Both are signed unless one is of uint64, then a negative one is below it in any case.
-    auto is_large = [](const Operand& v) { return v.is_array() ? v.get().dtype() == uint64 : v.scalar().kind() == 'u'; };
+    auto is_large = [](const Operand& v) {
+      return v.is_array() ? v.get().dtype() == uint64 : v.scalar().kind() == 'u';
+    };
     const array x = is_large(low) || is_large(high) ? a : astype(a, int64, s);
     const array y = is_large(low) || is_large(high) ? b : astype(b, int64, s);
     range = where(less(x, y, s), range, constant(1, {}, uint64, s), s);
@@ -504,7 +571,9 @@ array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype
   // The high 64 bits of draw * range when range < 2^32; the remainder otherwise.
   if (size_of(t) <= 4 && !low.is_array() && !high.is_array()) {
     const array upper = multiply(right_shift(draw, 32, s), range, s);
-    const array lower = right_shift(multiply(bitwise_and(draw, constant(uint64_t(0xffffffff), {}, uint64, s), s), range, s), 32, s);
+    const array lower = right_shift(
+        multiply(bitwise_and(draw, constant(uint64_t(0xffffffff), {}, uint64, s), s), range, s), 32,
+        s);
     offset = right_shift(add(upper, lower, s), 32, s);
   } else {
     offset = remainder(draw, range, s);
@@ -515,7 +584,8 @@ array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype
 array gumbel(const Shape& shape, Dtype t, const array& key, Stream s) {
   check_floating(t, "gumbel");
   const Dtype wide = compute_type(t);
-  const array u = maximum(unit(shape, wide, key, s), wide == float64 ? 0x1p-54 : 0x1p-25, s);  // never 0
+  const array u =
+      maximum(unit(shape, wide, key, s), wide == float64 ? 0x1p-54 : 0x1p-25, s);  // never 0
   return astype(negative(log(negative(log(u, s), s), s), s), t, s);
 }
 
@@ -529,29 +599,37 @@ array laplace(const Shape& shape, Dtype t, double loc, double scale, const array
   return x;
 }
 
-array truncated_normal(const Operand& lower, const Operand& upper, const std::optional<Shape>& shape, Dtype t,
-                       const array& key, Stream s) {
+array truncated_normal(const Operand& lower, const Operand& upper,
+                       const std::optional<Shape>& shape, Dtype t, const array& key, Stream s) {
   check_floating(t, "truncated_normal");
-  const Shape to = shape ? *shape : broadcast_shapes(shape_of(lower), shape_of(upper), "truncated_normal");
+  const Shape to =
+      shape ? *shape : broadcast_shapes(shape_of(lower), shape_of(upper), "truncated_normal");
   const Dtype wide = compute_type(t);
-  const array low = as_array(lower, wide, "truncated_normal", s), high = as_array(upper, wide, "truncated_normal", s);
+  const array low = as_array(lower, wide, "truncated_normal", s),
+              high = as_array(upper, wide, "truncated_normal", s);
   check_fits(low, to, "truncated_normal");
   check_fits(high, to, "truncated_normal");
-  const array from = erf(multiply(low, 1 / root_two, s), s), until = erf(multiply(high, 1 / root_two, s), s);
+  const array from = erf(multiply(low, 1 / root_two, s), s),
+              until = erf(multiply(high, 1 / root_two, s), s);
   const array x = multiply(erfinv(uniform(from, until, to, wide, key, s), s), root_two, s);
   return astype(maximum(minimum(x, high, s), low, s), t, s);
 }
 
-array categorical(const array& logits, int axis, const std::optional<Shape>& shape, const std::optional<int>& num_samples,
-                  const array& key, Stream s) {
-  if (shape && num_samples) fail(Kind::value, "categorical", "shape and num_samples exclude each other: got both");
-  if (logits.ndim() == 0) fail(Kind::value, "categorical", "0-d logits: got shape (), expected at least one axis");
-  if (is_complex(logits.dtype())) fail(Kind::value, "categorical", "dtype not supported: got ", logits.dtype());
+array categorical(const array& logits, int axis, const std::optional<Shape>& shape,
+                  const std::optional<int>& num_samples, const array& key, Stream s) {
+  if (shape && num_samples)
+    fail(Kind::value, "categorical", "shape and num_samples exclude each other: got both");
+  if (logits.ndim() == 0)
+    fail(Kind::value, "categorical", "0-d logits: got shape (), expected at least one axis");
+  if (is_complex(logits.dtype()))
+    fail(Kind::value, "categorical", "dtype not supported: got ", logits.dtype());
   axis = normal_axis(axis, logits.ndim(), "categorical");
-  if (logits.shape(axis) == 0) fail(Kind::value, "categorical", "no categories: got logits of shape ", logits.shape());
+  if (logits.shape(axis) == 0)
+    fail(Kind::value, "categorical", "no categories: got logits of shape ", logits.shape());
   const Dtype t = logits.dtype() == float64 ? float64 : float32;
   if (num_samples) {
-    if (*num_samples < 0) fail(Kind::value, "categorical", "negative num_samples: got ", *num_samples);
+    if (*num_samples < 0)
+      fail(Kind::value, "categorical", "negative num_samples: got ", *num_samples);
     Shape draws = logits.shape();
     draws.push_back(*num_samples);
     return argmax(add(gumbel(draws, t, key, s), expand_dims(logits, {-1}, s), s), axis, false, s);
@@ -560,7 +638,8 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
   rest.erase(rest.begin() + axis);
   const Shape to = shape ? *shape : rest;
   if (broadcast_shapes(rest, to, "categorical") != to)
-    fail(Kind::value, "categorical", "shape does not fit: got ", to, ", expected one that ", rest, " broadcasts to");
+    fail(Kind::value, "categorical", "shape does not fit: got ", to, ", expected one that ", rest,
+         " broadcasts to");
   const int at = axis + int(to.size()) + 1 - logits.ndim();
   Shape draws = to;
   draws.insert(draws.begin() + at, logits.shape(axis));
@@ -568,14 +647,17 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
 }
 
 array permutation(int64_t n, const array& given, Stream s) {
-  if (n < 0 || n > int64_t(UINT32_MAX)) fail(Kind::value, "permutation", "length out of range: got ", n, ", expected 0 to ", UINT32_MAX);
+  if (n < 0 || n > int64_t(UINT32_MAX))
+    fail(Kind::value, "permutation", "length out of range: got ", n, ", expected 0 to ",
+         UINT32_MAX);
   const array key = key_or_next(given);
   check_key(key, "permutation");
   return record(shuffle_op, attrs(Shuffle{n}), {key}, s);
 }
 
 array permutation(const array& x, int axis, const array& key, Stream s) {
-  if (x.ndim() == 0) fail(Kind::value, "permutation", "0-d array: got shape (), expected at least one axis");
+  if (x.ndim() == 0)
+    fail(Kind::value, "permutation", "0-d array: got shape (), expected at least one axis");
   axis = normal_axis(axis, x.ndim(), "permutation");
   const array order = permutation(x.shape(axis), key, s);
   if (axis == 0) return reorder(x, order, false, s);

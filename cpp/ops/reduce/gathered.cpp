@@ -59,7 +59,8 @@ int64_t Gathered::together(int64_t piece) const {
   // Runs of one row are read alone; across memory, neighbours share cache lines.
   const int64_t step = reduced_strides.empty() ? 0 : reduced_strides.back();
   const int64_t bytes = step >= -1 && step <= 1 ? 32 << 10 : 128 << 10;
-  return std::clamp<int64_t>(bytes / std::max<int64_t>(1, piece * width), 1, std::min(rows, most_together));
+  return std::clamp<int64_t>(bytes / std::max<int64_t>(1, piece * width), 1,
+                             std::min(rows, most_together));
 }
 
 char* Gathered::room(int64_t bytes) {
@@ -152,9 +153,10 @@ void Gathered::read(int64_t row, int64_t count, int64_t from, int64_t n, char* t
 
 namespace {
 
-// Reduces elements [from, until) of some rows into to[r * step]; more than one chunk only of few rows.
-void reduce_some(const ReduceKernel& k, const Gathered& in, int64_t acc, int64_t row, int64_t count, int64_t from, int64_t until,
-                 char* to, int64_t step) {
+// Reduces elements [from, until) of some rows into to[r * step]; more than one chunk only of few
+// rows.
+void reduce_some(const ReduceKernel& k, const Gathered& in, int64_t acc, int64_t row, int64_t count,
+                 int64_t from, int64_t until, char* to, int64_t step) {
   const int64_t piece = std::min(until - from, reduce_chunk), w = in.width;
   char* room = Gathered::room(count * piece * w);
   if (until - from <= reduce_chunk) {
@@ -185,19 +187,23 @@ int64_t rows_together(const Gathered& in) {
 
 void reduce_gathered(const ReduceKernel& k, const Gathered& in, int64_t acc, char* out) {
   const int64_t group = 8 * reduce_chunk;  // a power of two of chunks: a whole subtree
-  const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in), tiles = (in.rows + tile - 1) / tile;
-  const double cost = double(in.rows) * double(in.length) * double(in.width) * 0.15 + double(in.rows) * 10;
+  const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in),
+                tiles = (in.rows + tile - 1) / tile;
+  const double cost =
+      double(in.rows) * double(in.length) * double(in.width) * 0.15 + double(in.rows) * 10;
   if (groups == 1 || tiles >= 4 * cpu::num_threads())
     return cpu::parallel_for(tiles, [&](int64_t t) {
       const int64_t row = t * tile;
-      reduce_some(k, in, acc, row, std::min(tile, in.rows - row), 0, in.length, out + row * acc, acc);
+      reduce_some(k, in, acc, row, std::min(tile, in.rows - row), 0, in.length, out + row * acc,
+                  acc);
     }, cost);
   const Ref<Buffer> parts = allocate(in.rows * groups * acc);
   char* part = static_cast<char*>(parts->data);
   cpu::parallel_for(tiles * groups, [&](int64_t i) {
     const int64_t row = i / groups * tile, g = i % groups;
-    reduce_some(k, in, acc, row, std::min(tile, in.rows - row), g * group, std::min(in.length, (g + 1) * group),
-                part + (row * groups + g) * acc, groups * acc);
+    reduce_some(k, in, acc, row, std::min(tile, in.rows - row), g * group,
+                std::min(in.length, (g + 1) * group), part + (row * groups + g) * acc,
+                groups * acc);
   }, cost);
   for (int64_t r = 0; r < in.rows; ++r) {
     char* row = part + r * groups * acc;
@@ -211,7 +217,8 @@ void reduce_gathered(const ReduceKernel& k, const Gathered& in, int64_t acc, cha
   }
 }
 
-void find_gathered(const ReduceKernel& k, FindFirst find, const Gathered& in, int64_t acc, uint32_t* out) {
+void find_gathered(const ReduceKernel& k, FindFirst find, const Gathered& in, int64_t acc,
+                   uint32_t* out) {
   const int64_t tile = rows_together(in), piece = std::min(in.length, reduce_chunk), w = in.width;
   cpu::parallel_for((in.rows + tile - 1) / tile, [&](int64_t t) {
     const int64_t row = t * tile, count = std::min(tile, in.rows - row);

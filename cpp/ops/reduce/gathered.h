@@ -1,5 +1,5 @@
-// Rows that do not lie in memory as rows: pieces of some of them at a time, made dense in a small room, so that
-// reductions of strided, reversed and broadcast views copy nothing large.
+// Rows that do not lie in memory as rows: pieces of some of them at a time, made dense in a small
+// room, so that reductions of strided, reversed and broadcast views copy nothing large.
 #pragma once
 #include "base/dtype.h"
 #include "base/shape.h"
@@ -7,7 +7,8 @@
 
 namespace lazulite {
 
-// The pairwise tree over chunks, which come in order: a counter in base two, part[i] standing for 2^i chunks.
+// The pairwise tree over chunks, which come in order: a counter in base two, part[i] standing for
+// 2^i chunks.
 struct ChunkTree {
   alignas(16) char part[56][16];
   int64_t count = 0;
@@ -31,11 +32,13 @@ struct Gathered {
   static char* room(int64_t bytes);
 };
 
-using FindFirst = int64_t (*)(const void* x, int64_t n, const void* value);  // as ReduceKernels::find
+using FindFirst = int64_t (*)(const void* x, int64_t n,
+                              const void* value);  // as ReduceKernels::find
 
 // The tree of `reduce.h` for every row: out[r], accumulators of `acc` bytes.
 void reduce_gathered(const ReduceKernel& k, const Gathered& in, int64_t acc, char* out);
 // In each row the first element that equals the row's result, or is a nan like it.
-void find_gathered(const ReduceKernel& k, FindFirst find, const Gathered& in, int64_t acc, uint32_t* out);
+void find_gathered(const ReduceKernel& k, FindFirst find, const Gathered& in, int64_t acc,
+                   uint32_t* out);
 
 }  // namespace lazulite

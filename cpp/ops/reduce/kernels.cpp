@@ -60,10 +60,12 @@ template <class In> struct Accumulated {
 
 // a[i] = combine(a[i], x[i])
 template <class M, class In>
-LAZULITE_INLINE void accumulate(typename In::accumulator* a, const typename In::memory* x, int64_t n) {
+LAZULITE_INLINE void accumulate(typename In::accumulator* a, const typename In::memory* x,
+                                int64_t n) {
   using V = typename In::V;
   int64_t i = 0;
-  for (; i + V::size <= n; i += V::size) M::template combine<V>(V::load(a + i), In::load(x + i)).store(a + i);
+  for (; i + V::size <= n; i += V::size)
+    M::template combine<V>(V::load(a + i), In::load(x + i)).store(a + i);
   for (; i < n; ++i) a[i] = M::one(a[i], In::one(x + i));
 }
 template <class In>
@@ -76,7 +78,8 @@ LAZULITE_INLINE void convert(typename In::accumulator* a, const typename In::mem
 
 // Lanes by halves, each `width` accumulators wide; lanes from `live` on are missing.
 template <class M, class In>
-LAZULITE_INLINE void fold_lanes(typename In::accumulator* lane, int64_t live, int64_t lanes, int64_t width) {
+LAZULITE_INLINE void fold_lanes(typename In::accumulator* lane, int64_t live, int64_t lanes,
+                                int64_t width) {
   for (int64_t half = lanes / 2; half; half /= 2) {
     if (live > half) {
       accumulate<M, Accumulated<In>>(lane, lane + half * width, (live - half) * width);
@@ -102,7 +105,8 @@ void chunk(const void* input, int64_t n, void* out) {
     for (int k = 0; k < registers; ++k) r[k] = In::load(x + k * V::size);
     int64_t i = lanes;
     for (; i + lanes <= n; i += lanes)
-      for (int k = 0; k < registers; ++k) r[k] = M::template combine<V>(r[k], In::load(x + i + k * V::size));
+      for (int k = 0; k < registers; ++k)
+        r[k] = M::template combine<V>(r[k], In::load(x + i + k * V::size));
     for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
     accumulate<M, In>(lane, x + i, n - i);
     fold_lanes<M, In>(lane, lanes, lanes, 1);
@@ -111,7 +115,8 @@ void chunk(const void* input, int64_t n, void* out) {
 }
 
 template <class M, class In>
-void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch, void* out) {
+void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
+             void* out) {
   using A = typename In::accumulator;
   const auto* x = static_cast<const typename In::memory*>(input);
   A* lane = static_cast<A*>(scratch);
@@ -151,7 +156,9 @@ int64_t find(const void* input, int64_t n, const void* value) {
   }
   for (; i < n; ++i) {
     const auto v = In::one(x + i);
-    if (nan ? monoid::nan_in(v) : !monoid::nan_in(v) && !monoid::before(v, wanted) && !monoid::before(wanted, v)) break;
+    if (nan ? monoid::nan_in(v)
+            : !monoid::nan_in(v) && !monoid::before(v, wanted) && !monoid::before(wanted, v))
+      break;
   }
   return i;
 }
@@ -165,7 +172,8 @@ LAZULITE_INLINE typename In::accumulator reduce_row(const typename In::memory* x
   int64_t done = 0;
   for (int64_t i = 0; i < n; i += reduce_chunk) {
     chunk<M, In>(x + i, n - i < reduce_chunk ? n - i : reduce_chunk, &stack[depth++]);
-    for (int64_t c = ++done; c % 2 == 0; c /= 2, --depth) stack[depth - 2] = M::one(stack[depth - 2], stack[depth - 1]);
+    for (int64_t c = ++done; c % 2 == 0; c /= 2, --depth)
+      stack[depth - 2] = M::one(stack[depth - 2], stack[depth - 1]);
   }
   for (; depth > 1; --depth) stack[depth - 2] = M::one(stack[depth - 2], stack[depth - 1]);
   return stack[0];

@@ -17,7 +17,8 @@ struct ReduceKernel {
   void (*chunk)(const void* x, int64_t n, void* out);
   // The same for each of `columns` neighbours: n rows, `stride` elements apart.
   // `lanes` is scratch for 32 x columns accumulators.
-  void (*columns)(const void* x, int64_t n, int64_t stride, int64_t columns, void* lanes, void* out);
+  void (*columns)(const void* x, int64_t n, int64_t stride, int64_t columns, void* lanes,
+                  void* out);
   // a[i] = combine(a[i], b[i]), of accumulators
   void (*combine)(void* a, const void* b, int64_t n);
 };

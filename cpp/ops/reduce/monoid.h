@@ -39,7 +39,8 @@ struct Prod {
   template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a * b; }
   template <class T> static T one(T a, T b) {
     if constexpr (is_pair<T>::value)
-      return {rounded(a.re * b.re) - rounded(a.im * b.im), rounded(a.re * b.im) + rounded(a.im * b.re)};
+      return {rounded(a.re * b.re) - rounded(a.im * b.im),
+              rounded(a.re * b.im) + rounded(a.im * b.re)};
     else return T(a * b);
   }
 };

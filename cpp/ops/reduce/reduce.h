@@ -1,6 +1,7 @@
-// Reductions over axes, by one fixed tree: element i of the reduced length (row-major over the reduced
-// axes) goes to lane i mod 32 inside a chunk of 4096, lanes fold by halves, chunks pairwise by index.
-// Same bits for any layout, number of threads and instruction set. Without axes: over all of them.
+// Reductions over axes, by one fixed tree: element i of the reduced length (row-major over the
+// reduced axes) goes to lane i mod 32 inside a chunk of 4096, lanes fold by halves, chunks pairwise
+// by index. Same bits for any layout, number of threads and instruction set. Without axes: over all
+// of them.
 #pragma once
 #include <utility>
 
@@ -8,7 +9,8 @@
 
 namespace lazulite {
 
-// sum and prod of bool and integers up to 32 bits are int32 or uint32; halves accumulate in float32.
+// sum and prod of bool and integers up to 32 bits are int32 or uint32; halves accumulate in
+// float32.
 array sum(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array sum(const array&, Stream s = default_stream());
 array prod(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
@@ -18,7 +20,8 @@ array max(const array&, const Axes&, bool keepdims = false, Stream s = default_s
 array max(const array&, Stream s = default_stream());
 array min(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array min(const array&, Stream s = default_stream());
-std::pair<array, array> minmax(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
+std::pair<array, array> minmax(const array&, const Axes&, bool keepdims = false,
+                               Stream s = default_stream());
 // Elements count as true unless they are zero.
 array all(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array all(const array&, Stream s = default_stream());
@@ -35,15 +38,18 @@ array argmin(const array&, Stream s = default_stream());
 // Integers and bool become float32 first.
 array mean(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array mean(const array&, Stream s = default_stream());
-array var(const array&, const Axes&, bool keepdims = false, int ddof = 0, Stream s = default_stream());
-array std(const array&, const Axes&, bool keepdims = false, int ddof = 0, Stream s = default_stream());
+array var(const array&, const Axes&, bool keepdims = false, int ddof = 0,
+          Stream s = default_stream());
+array std(const array&, const Axes&, bool keepdims = false, int ddof = 0,
+          Stream s = default_stream());
 array median(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array logsumexp(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array softmax(const array&, const Axes&, bool precise = false, Stream s = default_stream());
 
 // 0-d bool: same shape and elements; all elements close.
-array array_equal(const Operand&, const Operand&, bool equal_nan = false, Stream s = default_stream());
-array allclose(const Operand&, const Operand&, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
-               Stream s = default_stream());
+array array_equal(const Operand&, const Operand&, bool equal_nan = false,
+                  Stream s = default_stream());
+array allclose(const Operand&, const Operand&, double rtol = 1e-5, double atol = 1e-8,
+               bool equal_nan = false, Stream s = default_stream());
 
 }  // namespace lazulite

@@ -19,10 +19,12 @@ LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
 
 namespace {
 
-// ---- layouts -------------------------------------------------------------------------------------
+// ---- layouts
+// -------------------------------------------------------------------------------------
 
 // A program of one load and one store: any layouts, converts between a half and its float32.
-void copy_convert(const Shape& shape, const void* from, Dtype from_type, const Strides& from_strides, void* to, Dtype to_type) {
+void copy_convert(const Shape& shape, const void* from, Dtype from_type,
+                  const Strides& from_strides, void* to, Dtype to_type) {
   BlockProgram program;
   program.domain = shape;
   program.load.push_back({0, from_type, 0, from_strides});
@@ -45,7 +47,8 @@ struct Split {
 
   int64_t width() const { return size_of(type); }
   int64_t wide() const { return size_of(compute_type(type)); }  // of an accumulator
-  // Address of the first element of a result, without the last kept axis (`inner` false) or with it.
+  // Address of the first element of a result, without the last kept axis (`inner` false) or with
+  // it.
   const char* at(int64_t index, size_t axes) const {
     int64_t offset = 0;
     for (size_t i = axes; i-- > 0;) {
@@ -55,9 +58,15 @@ struct Split {
     return data + offset * width();
   }
   const char* row(int64_t r) const { return at(r, kept.size()); }
-  bool in_rows() const { return reduced.size() == 1 && (reduced[0] == 1 || reduced_strides[0] == 1); }
-  bool in_columns() const { return reduced.size() == 1 && kept.back() > 1 && kept_strides.back() == 1; }
-  Gathered gathered() const { return {data, width(), kept, reduced, kept_strides, reduced_strides, results, length}; }
+  bool in_rows() const {
+    return reduced.size() == 1 && (reduced[0] == 1 || reduced_strides[0] == 1);
+  }
+  bool in_columns() const {
+    return reduced.size() == 1 && kept.back() > 1 && kept_strides.back() == 1;
+  }
+  Gathered gathered() const {
+    return {data, width(), kept, reduced, kept_strides, reduced_strides, results, length};
+  }
   void make_rows() {
     if (in_rows()) return;
     Shape shape = kept;
@@ -67,7 +76,8 @@ struct Split {
     Ref<Buffer> dense = allocate(results * length * width());
     const Spec spec{shape, type};
     const Storage from{{}, 0, strides}, to{dense, 0, dense_strides(shape)};
-    copy_strided(Bound{&spec, &from, const_cast<char*>(data)}, Bound{&spec, &to, static_cast<char*>(dense->data)});
+    copy_strided(Bound{&spec, &from, const_cast<char*>(data)},
+                 Bound{&spec, &to, static_cast<char*>(dense->data)});
     copy = dense;
     data = static_cast<const char*>(dense->data);
     kept = {results};
@@ -96,7 +106,8 @@ Split split_axes(const Bound& in, const Axes& axes) {
   return out;
 }
 
-// ---- the reductions of monoids -------------------------------------------------------------------
+// ---- the reductions of monoids
+// -------------------------------------------------------------------
 
 struct Reduce {
   Axes axes;  // sorted, not negative
@@ -108,8 +119,9 @@ struct MonoidRow {
   Monoid monoid;
   int identity;  // of nothing; -1: there is none
 };
-constexpr MonoidRow monoid_rows[monoid_count] = {{Monoid::sum, 0}, {Monoid::prod, 1}, {Monoid::max, -1},
-                                                 {Monoid::min, -1}, {Monoid::all, 1}, {Monoid::any, 0}};
+constexpr MonoidRow monoid_rows[monoid_count] = {{Monoid::sum, 0},  {Monoid::prod, 1},
+                                                 {Monoid::max, -1}, {Monoid::min, -1},
+                                                 {Monoid::all, 1},  {Monoid::any, 0}};
 
 Shape without(const Shape& shape, const Axes& axes, bool keepdims) {
   Shape out;
@@ -134,7 +146,8 @@ void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t bytes, int64_t 
 }
 
 // The whole tree over contiguous elements.
-void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, int64_t wide, char* out) {
+void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, int64_t wide,
+                char* out) {
   if (n <= reduce_chunk) return k.chunk(x, n, out);
   ChunkTree tree;
   for (int64_t at = 0; at < n; at += reduce_chunk) {
@@ -155,7 +168,8 @@ void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
     char* part = static_cast<char*>(parts->data);
     cpu::parallel_for(rows * groups, [&](int64_t i) {
       const int64_t r = i / groups, g = i % groups;
-      reduce_row(k, in.row(r) + g * group * w, std::min(group, length - g * group), w, acc, part + i * acc);
+      reduce_row(k, in.row(r) + g * group * w, std::min(group, length - g * group), w, acc,
+                 part + i * acc);
     }, cost);
     for (int64_t r = 0; r < rows; ++r) {
       fold(k, part + r * groups * acc, groups, acc, 1);
@@ -166,14 +180,18 @@ void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
   const int64_t per = std::max<int64_t>(1, grain / length);
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
     const int64_t end = std::min(rows, (block + 1) * per);
-    for (int64_t r = block * per; r < end; ++r) reduce_row(k, in.row(r), length, w, acc, out + r * acc);
+    for (int64_t r = block * per; r < end; ++r)
+      reduce_row(k, in.row(r), length, w, acc, out + r * acc);
   }, cost);
 }
 
 void reduce_columns(const ReduceKernel& k, const Split& in, char* out) {
-  constexpr int64_t block_bytes = 2048;  // of accumulators: 32 lanes of them stay in L2, and rows come in long runs
-  const int64_t w = in.width(), acc = in.wide(), length = in.length, inner = in.kept.back(), outer = in.results / inner;
-  const int64_t stride = in.reduced_strides[0], block = block_bytes / acc, blocks = (inner + block - 1) / block;
+  constexpr int64_t block_bytes =
+      2048;  // of accumulators: 32 lanes of them stay in L2, and rows come in long runs
+  const int64_t w = in.width(), acc = in.wide(), length = in.length, inner = in.kept.back(),
+                outer = in.results / inner;
+  const int64_t stride = in.reduced_strides[0], block = block_bytes / acc,
+                blocks = (inner + block - 1) / block;
   const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;
   const double cost = double(in.results) * double(length) * double(w) * 0.08;
   Ref<Buffer> buffer;
@@ -183,15 +201,17 @@ void reduce_columns(const ReduceKernel& k, const Split& in, char* out) {
     parts = static_cast<char*>(buffer->data);
   }
   const int64_t tasks = outer * pieces * blocks;
-  const int64_t per = std::max<int64_t>(1, grain / (std::min(length, reduce_chunk) * std::min(block, inner)));
+  const int64_t per =
+      std::max<int64_t>(1, grain / (std::min(length, reduce_chunk) * std::min(block, inner)));
   cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
     alignas(64) char lanes[reduce_lanes * block_bytes];
     const int64_t end = std::min(tasks, (run + 1) * per);
     for (int64_t task = run * per; task < end; ++task) {
       const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
       const char* x = in.at(o, in.kept.size() - 1) + (p * reduce_chunk * stride + b * block) * w;
-      k.columns(x, std::min(reduce_chunk, length - p * reduce_chunk), stride, std::min(block, inner - b * block), lanes,
-                     parts + ((o * pieces + p) * inner + b * block) * acc);
+      k.columns(x, std::min(reduce_chunk, length - p * reduce_chunk), stride,
+                std::min(block, inner - b * block), lanes,
+                parts + ((o * pieces + p) * inner + b * block) * acc);
     }
   }, cost);
   if (pieces == 1) return;
@@ -229,13 +249,15 @@ void reduce_kernel(const Call& call) {
     for (int64_t i = 0; i < results; ++i) to.data[i] = to.data[i] != 0;
 }
 
-// ---- derivatives and batching --------------------------------------------------------------------
+// ---- derivatives and batching
+// --------------------------------------------------------------------
 
 Arrays vmap_reduce(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axes) {
   Reduce shifted{{}, node.get<Reduce>().keepdims};
   for (int axis : node.get<Reduce>().axes) shifted.axes.push_back(axis + 1);
   out_axes = {0};
-  return record_all(*node.op, attrs(std::move(shifted)), {batch_first(in[0], batch[0])}, node.stream);
+  return record_all(*node.op, attrs(std::move(shifted)), {batch_first(in[0], batch[0])},
+                    node.stream);
 }
 
 // A result, or its cotangent, with the reduced axes as ones.
@@ -263,12 +285,15 @@ array others(const Node& node) {
 Arrays vjp_prod(const Node& node, const Arrays& cts, const Needs&) {
   return {multiply(put_back(node, cts[0]), conjugate(others(node)))};
 }
-Arrays jvp_prod(const Node& node, const Arrays& t) { return {sum_like(node, multiply(t[0], others(node)))}; }
+Arrays jvp_prod(const Node& node, const Arrays& t) {
+  return {sum_like(node, multiply(t[0], others(node)))};
+}
 
 // Shared equally among ties.
 array share(const Node& node, uint32_t output) {
   const array& x = node.inputs[0];
-  const array hit = astype(equal(x, put_back(node, recorded(node, output))), compute_type(x.dtype()));
+  const array hit =
+      astype(equal(x, put_back(node, recorded(node, output))), compute_type(x.dtype()));
   return astype(divide(hit, sum(hit, node.get<Reduce>().axes, true)), x.dtype());
 }
 // Of integers: whole shares.
@@ -316,28 +341,69 @@ void check_axes(const Op& op, const Attrs* a, const Arrays& in, bool nonempty) {
     if (axes[i] < 0 || axes[i] >= in[0].ndim() || (i && axes[i] <= axes[i - 1]))
       fail(Kind::value, op.name, "not axes of the array: got ", axes, " for shape ", in[0].shape());
     if (nonempty && in[0].shape()[axes[i]] == 0 && size_of(without(in[0].shape(), axes, false)))
-      fail(Kind::value, op.name, "nothing to reduce: got shape ", in[0].shape(), " along axes ", axes);
+      fail(Kind::value, op.name, "nothing to reduce: got shape ", in[0].shape(), " along axes ",
+           axes);
   }
 }
 template <const Op& op, bool nonempty>
 void check_reduce(const Attrs* a, const Arrays& in) { check_axes(op, a, in, nonempty); }
 extern const Op sum_op, prod_op, max_op, min_op, all_op, any_op, median_op, argmax_op, argmin_op;
-const Op sum_op{.name = "sum", .doc = "Sum over axes.", .linear = true, .read = read_attrs<Reduce>, .check = check_reduce<sum_op, false>, .infer = infer_reduce, .vjp = vjp_sum,
-                .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::sum>};
-const Op prod_op{.name = "prod", .doc = "Product over axes.", .read = read_attrs<Reduce>, .check = check_reduce<prod_op, false>, .infer = infer_reduce, .vjp = vjp_prod, .jvp = jvp_prod,
-                 .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::prod>};
-const Op max_op{.name = "max", .doc = "The largest over axes.", .read = read_attrs<Reduce>, .check = check_reduce<max_op, true>, .infer = infer_reduce, .vjp = vjp_extreme,
-                .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::max>};
-const Op min_op{.name = "min", .doc = "The smallest over axes.", .read = read_attrs<Reduce>, .check = check_reduce<min_op, true>, .infer = infer_reduce, .vjp = vjp_extreme,
-                .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = reduce_kernel<Monoid::min>};
-const Op all_op{.name = "all", .doc = "True when no element is zero.", .read = read_attrs<Reduce>, .check = check_reduce<all_op, false>, .infer = infer_reduce, .vmap = vmap_reduce,
+const Op sum_op{.name = "sum",
+                .doc = "Sum over axes.",
+                .linear = true,
+                .read = read_attrs<Reduce>,
+                .check = check_reduce<sum_op, false>,
+                .infer = infer_reduce,
+                .vjp = vjp_sum,
+                .vmap = vmap_reduce,
+                .kernel = reduce_kernel<Monoid::sum>};
+const Op prod_op{.name = "prod",
+                 .doc = "Product over axes.",
+                 .read = read_attrs<Reduce>,
+                 .check = check_reduce<prod_op, false>,
+                 .infer = infer_reduce,
+                 .vjp = vjp_prod,
+                 .jvp = jvp_prod,
+                 .vmap = vmap_reduce,
+                 .kernel = reduce_kernel<Monoid::prod>};
+const Op max_op{.name = "max",
+                .doc = "The largest over axes.",
+                .read = read_attrs<Reduce>,
+                .check = check_reduce<max_op, true>,
+                .infer = infer_reduce,
+                .vjp = vjp_extreme,
+                .jvp = jvp_extreme,
+                .vmap = vmap_reduce,
+                .kernel = reduce_kernel<Monoid::max>};
+const Op min_op{.name = "min",
+                .doc = "The smallest over axes.",
+                .read = read_attrs<Reduce>,
+                .check = check_reduce<min_op, true>,
+                .infer = infer_reduce,
+                .vjp = vjp_extreme,
+                .jvp = jvp_extreme,
+                .vmap = vmap_reduce,
+                .kernel = reduce_kernel<Monoid::min>};
+const Op all_op{.name = "all",
+                .doc = "True when no element is zero.",
+                .read = read_attrs<Reduce>,
+                .check = check_reduce<all_op, false>,
+                .infer = infer_reduce,
+                .vmap = vmap_reduce,
                 .kernel = reduce_kernel<Monoid::all>};
-const Op any_op{.name = "any", .doc = "True when some element is not zero.", .read = read_attrs<Reduce>, .check = check_reduce<any_op, false>, .infer = infer_reduce, .vmap = vmap_reduce,
+const Op any_op{.name = "any",
+                .doc = "True when some element is not zero.",
+                .read = read_attrs<Reduce>,
+                .check = check_reduce<any_op, false>,
+                .infer = infer_reduce,
+                .vmap = vmap_reduce,
                 .kernel = reduce_kernel<Monoid::any>};
 
 void check_not_empty(const char* op, const array& a, const Axes& axes) {
   for (int axis : axes)
-    if (a.shape()[axis] == 0) fail(Kind::value, op, "of nothing: got an array of shape ", a.shape(), ", axis ", axis, " has size 0");
+    if (a.shape()[axis] == 0)
+      fail(Kind::value, op, "of nothing: got an array of shape ", a.shape(), ", axis ", axis,
+           " has size 0");
 }
 
 array reduce(const Op& op, const array& a, const Axes& axes, bool keepdims, Stream s) {
@@ -358,7 +424,8 @@ double count_of(const array& a, const Axes& axes, const char* op) {
   return n;
 }
 
-// ---- median: the two elements in the middle ------------------------------------------------------
+// ---- median: the two elements in the middle
+// ------------------------------------------------------
 
 Specs infer_median(const Attrs* a, const Arrays& in) {
   const Specs one = infer_reduce(a, in);
@@ -385,8 +452,10 @@ void median_kernel(const Call& call) {
         }
         const auto middle = v.begin() + n / 2;
         const auto less = [](const T& a, const T& b) {  // complex: by real part, then imaginary
-          if constexpr (is_complex(dtype_of<T>)) return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
-          else return a < b;
+          if constexpr (is_complex(dtype_of<T>))
+            return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+          else
+            return a < b;
         };
         std::nth_element(v.begin(), middle, v.end(), less);
         high[r] = *middle;
@@ -399,10 +468,18 @@ void median_kernel(const Call& call) {
       run(reinterpret_cast<T*>(call.out[0].data), reinterpret_cast<T*>(call.out[1].data));
   });
 }
-const Op median_op{.name = "median", .doc = "The two elements in the middle of the sorted ones.", .read = read_attrs<Reduce>, .check = check_reduce<median_op, true>, .infer = infer_median,
-                   .vjp = vjp_extreme, .jvp = jvp_extreme, .vmap = vmap_reduce, .kernel = median_kernel};
+const Op median_op{.name = "median",
+                   .doc = "The two elements in the middle of the sorted ones.",
+                   .read = read_attrs<Reduce>,
+                   .check = check_reduce<median_op, true>,
+                   .infer = infer_median,
+                   .vjp = vjp_extreme,
+                   .jvp = jvp_extreme,
+                   .vmap = vmap_reduce,
+                   .kernel = median_kernel};
 
-// ---- argmax and argmin ---------------------------------------------------------------------------
+// ---- argmax and argmin
+// ---------------------------------------------------------------------------
 
 Specs infer_arg(const Attrs* a, const Arrays& in) {
   const Reduce& r = static_cast<const AttrsOf<Reduce>*>(a)->value;
@@ -427,10 +504,20 @@ void arg_kernel(const Call& call) {
     }
   }, double(x.results) * double(x.length) * double(x.width()) * 0.1);
 }
-const Op argmax_op{.name = "argmax", .doc = "The index of the first largest element along an axis.", .read = read_attrs<Reduce>, .check = check_reduce<argmax_op, true>, .infer = infer_arg,
-                   .vmap = vmap_reduce, .kernel = arg_kernel<Monoid::max>};
-const Op argmin_op{.name = "argmin", .doc = "The index of the first smallest element along an axis.", .read = read_attrs<Reduce>, .check = check_reduce<argmin_op, true>, .infer = infer_arg,
-                   .vmap = vmap_reduce, .kernel = arg_kernel<Monoid::min>};
+const Op argmax_op{.name = "argmax",
+                   .doc = "The index of the first largest element along an axis.",
+                   .read = read_attrs<Reduce>,
+                   .check = check_reduce<argmax_op, true>,
+                   .infer = infer_arg,
+                   .vmap = vmap_reduce,
+                   .kernel = arg_kernel<Monoid::max>};
+const Op argmin_op{.name = "argmin",
+                   .doc = "The index of the first smallest element along an axis.",
+                   .read = read_attrs<Reduce>,
+                   .check = check_reduce<argmin_op, true>,
+                   .infer = infer_arg,
+                   .vmap = vmap_reduce,
+                   .kernel = arg_kernel<Monoid::min>};
 
 array arg(const Op& op, const array& a, int axis, bool keepdims, Stream s) {
   const Axes at{normal_axis(axis, a.ndim(), op.name)};
@@ -438,7 +525,8 @@ array arg(const Op& op, const array& a, int axis, bool keepdims, Stream s) {
   return record(op, attrs(Reduce{at, keepdims}), {a}, s);
 }
 
-// ---- softmax over the last axis ------------------------------------------------------------------
+// ---- softmax over the last axis
+// ------------------------------------------------------------------
 
 Specs infer_softmax(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 void softmax_kernel(const Call& call) {
@@ -456,7 +544,8 @@ void softmax_kernel(const Call& call) {
       const int64_t row = t * tile, count = std::min(tile, x.results - row);
       char* room = Gathered::room(count * bytes);
       rows.read(row, count, 0, x.length, room);
-      for (int64_t r = 0; r < count; ++r) run(room + r * bytes, out.data + (row + r) * bytes, x.length, nullptr);
+      for (int64_t r = 0; r < count; ++r)
+        run(room + r * bytes, out.data + (row + r) * bytes, x.length, nullptr);
     }, double(size) * double(x.width()) * 0.5);
   }
   const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
@@ -469,7 +558,9 @@ array softmax_slope(const Node& node, const array& t) {
   const array y = recorded(node, 0);
   return multiply(y, subtract(t, sum(multiply(t, y), {y.ndim() - 1}, true)));
 }
-Arrays vjp_softmax(const Node& node, const Arrays& cts, const Needs&) { return {softmax_slope(node, cts[0])}; }
+Arrays vjp_softmax(const Node& node, const Arrays& cts, const Needs&) {
+  return {softmax_slope(node, cts[0])};
+}
 Arrays jvp_softmax(const Node& node, const Arrays& t) { return {softmax_slope(node, t[0])}; }
 Arrays vmap_softmax(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axes) {
   out_axes = {0};
@@ -477,18 +568,27 @@ Arrays vmap_softmax(const Node& node, const Arrays& in, const Axes& batch, Axes&
 }
 void check_softmax(const Attrs*, const Arrays& in) {
   check_inputs("softmax", in, 1);
-  if (in[0].ndim() == 0 || !is_floating(in[0].dtype())) fail(Kind::value, "softmax", "an array that has none: got ", in[0].dtype(), in[0].shape());
+  if (in[0].ndim() == 0 || !is_floating(in[0].dtype()))
+    fail(Kind::value, "softmax", "an array that has none: got ", in[0].dtype(), in[0].shape());
 }
-const Op softmax_op{.name = "softmax", .doc = "exp(x) over its sum, along the last axis.", .check = check_softmax, .infer = infer_softmax,
-                    .vjp = vjp_softmax, .jvp = jvp_softmax, .vmap = vmap_softmax, .kernel = softmax_kernel};
+const Op softmax_op{.name = "softmax",
+                    .doc = "exp(x) over its sum, along the last axis.",
+                    .check = check_softmax,
+                    .infer = infer_softmax,
+                    .vjp = vjp_softmax,
+                    .jvp = jvp_softmax,
+                    .vmap = vmap_softmax,
+                    .kernel = softmax_kernel};
 
 }  // namespace
 
 OpList reduce_ops() {
-  return {&sum_op, &prod_op, &max_op, &min_op, &all_op, &any_op, &median_op, &argmax_op, &argmin_op, &softmax_op};
+  return {&sum_op, &prod_op,   &max_op,    &min_op,    &all_op,
+          &any_op, &median_op, &argmax_op, &argmin_op, &softmax_op};
 }
 
-// ---- what users call -----------------------------------------------------------------------------
+// ---- what users call
+// -----------------------------------------------------------------------------
 
 array sum(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return reduce(sum_op, astype(a, total_type(a.dtype()), s), axes, keepdims, s);
@@ -496,8 +596,12 @@ array sum(const array& a, const Axes& axes, bool keepdims, Stream s) {
 array prod(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return reduce(prod_op, astype(a, total_type(a.dtype()), s), axes, keepdims, s);
 }
-array max(const array& a, const Axes& axes, bool keepdims, Stream s) { return reduce(max_op, a, axes, keepdims, s); }
-array min(const array& a, const Axes& axes, bool keepdims, Stream s) { return reduce(min_op, a, axes, keepdims, s); }
+array max(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return reduce(max_op, a, axes, keepdims, s);
+}
+array min(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return reduce(min_op, a, axes, keepdims, s);
+}
 std::pair<array, array> minmax(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return {min(a, axes, keepdims, s), max(a, axes, keepdims, s)};
 }
@@ -511,8 +615,12 @@ array count_nonzero(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return sum(astype(a, bool_, s), axes, keepdims, s);
 }
 
-array argmax(const array& a, int axis, bool keepdims, Stream s) { return arg(argmax_op, a, axis, keepdims, s); }
-array argmin(const array& a, int axis, bool keepdims, Stream s) { return arg(argmin_op, a, axis, keepdims, s); }
+array argmax(const array& a, int axis, bool keepdims, Stream s) {
+  return arg(argmax_op, a, axis, keepdims, s);
+}
+array argmin(const array& a, int axis, bool keepdims, Stream s) {
+  return arg(argmin_op, a, axis, keepdims, s);
+}
 // Over all axes: the index in row-major order, whatever the layout.
 static array arg_of_all(const Op& op, const array& a, Stream s) {
   if (a.ndim() < 2) return arg(op, reshape(a, {a.size()}, s), 0, false, s);
@@ -525,13 +633,17 @@ array argmin(const array& a, Stream s) { return arg_of_all(argmin_op, a, s); }
 
 array mean(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const Dtype t = inexact_type(a.dtype());
-  return astype(divide(sum(astype(a, compute_type(t), s), axes, keepdims, s), count_of(a, axes, "mean"), s), t, s);
+  return astype(
+      divide(sum(astype(a, compute_type(t), s), axes, keepdims, s), count_of(a, axes, "mean"), s),
+      t, s);
 }
 
 array var(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
   const Dtype t = inexact_type(a.dtype());
-  const array wide = astype(a, compute_type(t), s), d = subtract(wide, mean(wide, axes, true, s), s);
-  const array squares = is_complex(t) ? add(square(real(d, s), s), square(imag(d, s), s), s) : square(d, s);
+  const array wide = astype(a, compute_type(t), s),
+              d = subtract(wide, mean(wide, axes, true, s), s);
+  const array squares =
+      is_complex(t) ? add(square(real(d, s), s), square(imag(d, s), s), s) : square(d, s);
   const double n = std::max(count_of(a, axes, "var") - ddof, 0.0);
   return astype(divide(sum(squares, axes, keepdims, s), n, s), real_type(t), s);
 }
@@ -548,22 +660,26 @@ array median(const array& a, const Axes& axes, bool keepdims, Stream s) {
   if (at.empty()) return astype(a, t, s);
   check_not_empty("median", a, at);
   const bool odd = int64_t(count_of(a, at, "median")) % 2;
-  const Arrays middle = record_all(median_op, attrs(Reduce{std::move(at), keepdims}), {astype(a, compute_type(t), s)}, s);
-  return astype(odd ? middle[0] : add(multiply(middle[0], 0.5, s), multiply(middle[1], 0.5, s), s), t, s);
+  const Arrays middle = record_all(median_op, attrs(Reduce{std::move(at), keepdims}),
+                                   {astype(a, compute_type(t), s)}, s);
+  return astype(odd ? middle[0] : add(multiply(middle[0], 0.5, s), multiply(middle[1], 0.5, s), s),
+                t, s);
 }
 
 array logsumexp(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const Dtype t = inexact_type(a.dtype());
   const array x = astype(a, compute_type(t), s);
   // Of complex numbers the real part scales; the imaginary one would leave the principal branch.
-  const array top = real(stop_gradient(max(x, axes, true, s), s), s), m = where(isfinite(top, s), top, 0, s);
+  const array top = real(stop_gradient(max(x, axes, true, s), s), s),
+              m = where(isfinite(top, s), top, 0, s);
   const array out = add(log(sum(exp(subtract(x, m, s), s), axes, true, s), s), m, s);
   return astype(keepdims || axes.empty() ? out : squeeze(out, axes, s), t, s);
 }
 
 // `precise` asks for nothing more: halves always run as float32.
 array softmax(const array& a, const Axes& axes, bool, Stream s) {
-  if (is_complex(a.dtype())) fail(Kind::type, "softmax", "no order: got ", a.dtype(), ", expected a real dtype");
+  if (is_complex(a.dtype()))
+    fail(Kind::type, "softmax", "no order: got ", a.dtype(), ", expected a real dtype");
   const Dtype t = inexact_type(a.dtype());
   const Axes at = normal_axes(axes, a.ndim(), "softmax");
   array x = astype(a, compute_type(t), s);
@@ -603,11 +719,13 @@ array array_equal(const Operand& a, const Operand& b, bool equal_nan, Stream s) 
   const array x = as_array(a, t, "array_equal", s), y = as_array(b, t, "array_equal", s);
   if (x.shape() != y.shape()) return constant(false, {}, bool_, s);
   array same = equal(x, y, s);
-  if (equal_nan && is_inexact(t)) same = logical_or(same, logical_and(not_equal(x, x, s), not_equal(y, y, s), s), s);
+  if (equal_nan && is_inexact(t))
+    same = logical_or(same, logical_and(not_equal(x, x, s), not_equal(y, y, s), s), s);
   return all(same, s);
 }
 
-array allclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan, Stream s) {
+array allclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan,
+               Stream s) {
   return all(isclose(a, b, rtol, atol, equal_nan, s), s);
 }
 

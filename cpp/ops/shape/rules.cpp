@@ -65,9 +65,18 @@ void check_broadcast(const Attrs* a, const Arrays& in) {
     fits = from[from.size() - i] == 1 || from[from.size() - i] == to[to.size() - i];
   if (!fits) fail(Kind::value, "broadcast_to", "shapes do not fit: got ", from, ", expected ", to);
 }
-const Op broadcast_op{.name = "broadcast_to", .doc = "Repeats an array along axes of size 1 and new ones.", .sort = Sort::view,
-                      .linear = true, .reshapes = true, .read = read_attrs<BroadcastTo>, .check = check_broadcast, .infer = infer_broadcast, .vjp = vjp_broadcast, .vmap = vmap_broadcast,
-                      .view = view_broadcast, .kernel = copy_kernel};
+const Op broadcast_op{.name = "broadcast_to",
+                      .doc = "Repeats an array along axes of size 1 and new ones.",
+                      .sort = Sort::view,
+                      .linear = true,
+                      .reshapes = true,
+                      .read = read_attrs<BroadcastTo>,
+                      .check = check_broadcast,
+                      .infer = infer_broadcast,
+                      .vjp = vjp_broadcast,
+                      .vmap = vmap_broadcast,
+                      .view = view_broadcast,
+                      .kernel = copy_kernel};
 
 // ---- reshape
 struct Reshape {
@@ -77,13 +86,16 @@ struct Reshape {
 Specs infer_reshape(const Attrs* a, const Arrays& in) {
   return {Spec{static_cast<const AttrsOf<Reshape>*>(a)->value.shape, in[0].dtype()}};
 }
-Arrays vjp_reshape(const Node& node, const Arrays& cts, const Needs&) { return {reshape(cts[0], node.inputs[0].shape())}; }
+Arrays vjp_reshape(const Node& node, const Arrays& cts, const Needs&) {
+  return {reshape(cts[0], node.inputs[0].shape())};
+}
 Arrays vmap_reshape(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const array x = batch_first(in[0], axes[0]);
   out_axes = {0};
   return {reshape(x, with_front(x.shape(0), node.out[0].spec.shape))};
 }
-// Strides of the new shape over the old memory, when every new axis lies inside one run of old axes.
+// Strides of the new shape over the old memory, when every new axis lies inside one run of old
+// axes.
 bool view_reshape(const Node& node, const Bound& in, Storage& out) {
   const Shape& to = node.out[0].spec.shape;
   if (size_of(to) == 0) return false;
@@ -108,18 +120,30 @@ bool view_reshape(const Node& node, const Bound& in, Storage& out) {
   return true;
 }
 void reshape_kernel(const Call& call) {
-  Storage dense{call.out[0].storage->buffer, call.out[0].storage->offset, dense_strides(call.in[0].shape())};
+  Storage dense{call.out[0].storage->buffer, call.out[0].storage->offset,
+                dense_strides(call.in[0].shape())};
   copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
 }
 void check_reshape(const Attrs* a, const Arrays& in) {
   check_inputs("reshape", in, 1);
   const Shape& to = static_cast<const AttrsOf<Reshape>*>(a)->value.shape;
   check_sizes("reshape", to);
-  if (size_of(to) != in[0].size()) fail(Kind::value, "reshape", "another number of elements: got ", in[0].shape(), ", expected ", to);
+  if (size_of(to) != in[0].size())
+    fail(Kind::value, "reshape", "another number of elements: got ", in[0].shape(), ", expected ",
+         to);
 }
-const Op reshape_op{.name = "reshape", .doc = "The same elements, in row-major order, in another shape.", .sort = Sort::view,
-                    .linear = true, .reshapes = true, .read = read_attrs<Reshape>, .check = check_reshape, .infer = infer_reshape, .vjp = vjp_reshape, .vmap = vmap_reshape,
-                    .view = view_reshape, .kernel = reshape_kernel};
+const Op reshape_op{.name = "reshape",
+                    .doc = "The same elements, in row-major order, in another shape.",
+                    .sort = Sort::view,
+                    .linear = true,
+                    .reshapes = true,
+                    .read = read_attrs<Reshape>,
+                    .check = check_reshape,
+                    .infer = infer_reshape,
+                    .vjp = vjp_reshape,
+                    .vmap = vmap_reshape,
+                    .view = view_reshape,
+                    .kernel = reshape_kernel};
 
 // ---- transpose
 struct Transpose {
@@ -128,7 +152,8 @@ struct Transpose {
 };
 Specs infer_transpose(const Attrs* a, const Arrays& in) {
   Shape shape;
-  for (int axis : static_cast<const AttrsOf<Transpose>*>(a)->value.axes) shape.push_back(in[0].shape()[axis]);
+  for (int axis : static_cast<const AttrsOf<Transpose>*>(a)->value.axes)
+    shape.push_back(in[0].shape()[axis]);
   return {Spec{shape, in[0].dtype()}};
 }
 Arrays vjp_transpose(const Node& node, const Arrays& cts, const Needs&) {
@@ -153,10 +178,19 @@ void check_transpose(const Attrs* a, const Arrays& in) {
   check_inputs("transpose", in, 1);
   Axes axes = static_cast<const AttrsOf<Transpose>*>(a)->value.axes;
   std::sort(axes.begin(), axes.end());
-  if (!(axes == all_axes(in[0].ndim()))) fail(Kind::value, "transpose", "not an order of the axes: got ", axes, " for ", in[0].shape());
+  if (!(axes == all_axes(in[0].ndim())))
+    fail(Kind::value, "transpose", "not an order of the axes: got ", axes, " for ", in[0].shape());
 }
-const Op transpose_op{.name = "transpose", .doc = "The axes in another order.", .sort = Sort::view, .linear = true,
-                      .read = read_attrs<Transpose>, .check = check_transpose, .infer = infer_transpose, .vjp = vjp_transpose, .vmap = vmap_transpose, .view = view_transpose};
+const Op transpose_op{.name = "transpose",
+                      .doc = "The axes in another order.",
+                      .sort = Sort::view,
+                      .linear = true,
+                      .read = read_attrs<Transpose>,
+                      .check = check_transpose,
+                      .infer = infer_transpose,
+                      .vjp = vjp_transpose,
+                      .vmap = vmap_transpose,
+                      .view = view_transpose};
 
 // ---- slice and slice_update
 struct Slice {
@@ -164,7 +198,8 @@ struct Slice {
   LAZULITE_FIELDS(start, step, size)
   Shape stop() const {
     Shape out;
-    for (size_t i = 0; i < start.size(); ++i) out.push_back(std::max<int64_t>(start[i] + step[i] * size[i], -1));
+    for (size_t i = 0; i < start.size(); ++i)
+      out.push_back(std::max<int64_t>(start[i] + step[i] * size[i], -1));
     return out;
   }
 };
@@ -191,7 +226,9 @@ Arrays vjp_slice(const Node& node, const Arrays& cts, const Needs&) {
 bool disjoint(const Slice& a, const Slice& b) {
   for (size_t i = 0; i < a.size.size(); ++i) {
     if (a.size[i] == 0 || b.size[i] == 0) return true;
-    const auto ends = [i](const Slice& s) { return std::minmax({s.start[i], s.start[i] + (s.size[i] - 1) * s.step[i]}); };
+    const auto ends = [i](const Slice& s) {
+      return std::minmax({s.start[i], s.start[i] + (s.size[i] - 1) * s.step[i]});
+    };
     const auto [a0, a1] = ends(a);
     const auto [b0, b1] = ends(b);
     if (a1 < b0 || b1 < a0) return true;
@@ -204,7 +241,8 @@ bool still_zero(const Slice& at, const array& sum) {
   for (int depth = 0; depth < 64; ++depth) {
     if (is_constant(*from)) return constant_value(*from) == Scalar(0).rounded(from->dtype());
     const Node& node = *from->node();
-    if (node.op != &slice_update_op || node.inputs.empty() || !disjoint(at, node.get<Slice>())) return false;
+    if (node.op != &slice_update_op || node.inputs.empty() || !disjoint(at, node.get<Slice>()))
+      return false;
     from = &node.inputs[0];
   }
   return false;
@@ -212,7 +250,9 @@ bool still_zero(const Slice& at, const array& sum) {
 array vjp_slice_onto(const Node& node, const array& ct, const array& sum) {
   const Slice& at = node.get<Slice>();
   const Shape stop = at.stop();
-  return slice_update(sum, still_zero(at, sum) ? ct : add(slice(sum, at.start, stop, at.step), ct, node.stream), at.start, stop, at.step);
+  return slice_update(
+      sum, still_zero(at, sum) ? ct : add(slice(sum, at.start, stop, at.step), ct, node.stream),
+      at.start, stop, at.step);
 }
 Slice batched(const Slice& at, int64_t lanes) {
   return {with_front(0, at.start), with_front(1, at.step), with_front(lanes, at.size)};
@@ -228,23 +268,37 @@ void check_bounds(const char* op, const Slice& at, const Shape& shape) {
   if (fits) check_sizes(op, at.size);
   for (size_t i = 0; fits && i < n; ++i) {
     int64_t last = 0;
-    fits = at.size[i] == 0 || (at.start[i] >= 0 && at.start[i] < shape[i] && !__builtin_mul_overflow(at.size[i] - 1, at.step[i], &last) &&
-                               !__builtin_add_overflow(last, at.start[i], &last) && last >= 0 && last < shape[i]);
+    fits = at.size[i] == 0 ||
+           (at.start[i] >= 0 && at.start[i] < shape[i] &&
+            !__builtin_mul_overflow(at.size[i] - 1, at.step[i], &last) &&
+            !__builtin_add_overflow(last, at.start[i], &last) && last >= 0 && last < shape[i]);
   }
-  if (!fits) fail(Kind::value, op, "out of bounds: got start ", at.start, ", step ", at.step, ", size ", at.size, " for shape ", shape);
+  if (!fits)
+    fail(Kind::value, op, "out of bounds: got start ", at.start, ", step ", at.step, ", size ",
+         at.size, " for shape ", shape);
 }
 void check_slice(const Attrs* a, const Arrays& in) {
   check_inputs("slice", in, 1);
   check_bounds("slice", static_cast<const AttrsOf<Slice>*>(a)->value, in[0].shape());
 }
-const Op slice_op{.name = "slice", .doc = "Every step-th element between bounds, on each axis.", .sort = Sort::view,
-                  .linear = true, .read = read_attrs<Slice>, .check = check_slice, .infer = infer_slice, .vjp = vjp_slice, .vjp_onto = vjp_slice_onto, .vmap = vmap_slice, .view = view_slice};
+const Op slice_op{.name = "slice",
+                  .doc = "Every step-th element between bounds, on each axis.",
+                  .sort = Sort::view,
+                  .linear = true,
+                  .read = read_attrs<Slice>,
+                  .check = check_slice,
+                  .infer = infer_slice,
+                  .vjp = vjp_slice,
+                  .vjp_onto = vjp_slice_onto,
+                  .vmap = vmap_slice,
+                  .view = view_slice};
 
 Specs infer_update(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 Arrays vjp_update(const Node& node, const Arrays& cts, const Needs& needs) {
   const Slice& at = node.get<Slice>();
   Arrays out{array(), array()};
-  if (needs[0]) out[0] = slice_update(cts[0], zeros_like(node.inputs[1]), at.start, at.stop(), at.step);
+  if (needs[0])
+    out[0] = slice_update(cts[0], zeros_like(node.inputs[1]), at.start, at.stop(), at.step);
   if (needs[1]) out[1] = slice(cts[0], at.start, at.stop(), at.step);
   return out;
 }
@@ -252,12 +306,14 @@ Arrays vmap_update(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
   return {record(slice_update_op, attrs(batched(node.get<Slice>(), lanes)),
-                 {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)}, node.stream)};
+                 {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)},
+                 node.stream)};
 }
 void update_kernel(const Call& call) {
   const Slice& at = call.node.get<Slice>();
   const Storage part = slice_storage(at, *call.out[0].storage);
-  const Bound to{call.in[1].spec, &part, static_cast<char*>(part.buffer->data) + part.offset * size_of(call.in[1].type())};
+  const Bound to{call.in[1].spec, &part,
+                 static_cast<char*>(part.buffer->data) + part.offset * size_of(call.in[1].type())};
   copy_strided(call.in[1], to);
 }
 void check_update(const Attrs* a, const Arrays& in) {
@@ -265,10 +321,19 @@ void check_update(const Attrs* a, const Arrays& in) {
   const Slice& at = static_cast<const AttrsOf<Slice>*>(a)->value;
   check_bounds("slice_update", at, in[0].shape());
   if (in[1].shape() != at.size || in[0].dtype() != in[1].dtype())
-    fail(Kind::value, "slice_update", "the update does not fit: got ", in[1].dtype(), in[1].shape(), ", expected ", in[0].dtype(), at.size);
+    fail(Kind::value, "slice_update", "the update does not fit: got ", in[1].dtype(), in[1].shape(),
+         ", expected ", in[0].dtype(), at.size);
 }
-const Op slice_update_op{.name = "slice_update", .doc = "The array with a slice of it replaced.", .linear = true, .update = true,
-                         .read = read_attrs<Slice>, .check = check_update, .infer = infer_update, .vjp = vjp_update, .vmap = vmap_update, .kernel = update_kernel};
+const Op slice_update_op{.name = "slice_update",
+                         .doc = "The array with a slice of it replaced.",
+                         .linear = true,
+                         .update = true,
+                         .read = read_attrs<Slice>,
+                         .check = check_update,
+                         .infer = infer_update,
+                         .vjp = vjp_update,
+                         .vmap = vmap_update,
+                         .kernel = update_kernel};
 
 // ---- concatenate
 struct Concatenate {
@@ -282,7 +347,8 @@ Specs infer_concatenate(const Attrs* a, const Arrays& in) {
     Shape one = in[i].shape();
     if (one.size() == spec.shape.size()) one[axis] = spec.shape[axis];
     if (one != spec.shape)
-      fail(Kind::value, "concatenate", "shapes differ off the axis: got ", in[0].shape(), " and ", in[i].shape(), " along axis ", axis);
+      fail(Kind::value, "concatenate", "shapes differ off the axis: got ", in[0].shape(), " and ",
+           in[i].shape(), " along axis ", axis);
     spec.shape[axis] = sum_of_sizes(spec.shape[axis], in[i].shape()[axis], "concatenate");
   }
   return {spec};
@@ -309,18 +375,27 @@ void concatenate_kernel(const Call& call) {
   const int axis = call.node.get<Concatenate>().axis;
   Storage at = *call.out[0].storage;
   for (const Bound& in : call.in) {
-    copy_strided(in, Bound{in.spec, &at, static_cast<char*>(at.buffer->data) + at.offset * size_of(in.type())});
+    copy_strided(in, Bound{in.spec, &at,
+                           static_cast<char*>(at.buffer->data) + at.offset * size_of(in.type())});
     at.offset += in.shape()[axis] * at.strides[axis];
   }
 }
 void check_concatenate(const Attrs* a, const Arrays& in) {
   const int axis = static_cast<const AttrsOf<Concatenate>*>(a)->value.axis;
   bool fits = !in.empty() && axis >= 0 && axis < in[0].ndim();
-  for (size_t i = 1; fits && i < in.size(); ++i) fits = in[i].dtype() == in[0].dtype() && in[i].ndim() == in[0].ndim();
+  for (size_t i = 1; fits && i < in.size(); ++i)
+    fits = in[i].dtype() == in[0].dtype() && in[i].ndim() == in[0].ndim();
   if (!fits) fail(Kind::value, "concatenate", "arrays do not fit along axis ", axis);
 }
-const Op concatenate_op{.name = "concatenate", .doc = "Arrays one after the other along an axis.", .linear = true,
-                        .read = read_attrs<Concatenate>, .check = check_concatenate, .infer = infer_concatenate, .vjp = vjp_concatenate, .vmap = vmap_concatenate, .kernel = concatenate_kernel};
+const Op concatenate_op{.name = "concatenate",
+                        .doc = "Arrays one after the other along an axis.",
+                        .linear = true,
+                        .read = read_attrs<Concatenate>,
+                        .check = check_concatenate,
+                        .infer = infer_concatenate,
+                        .vjp = vjp_concatenate,
+                        .vmap = vmap_concatenate,
+                        .kernel = concatenate_kernel};
 
 // ---- contiguous, view
 Arrays vjp_same(const Node&, const Arrays& cts, const Needs&) { return {cts[0]}; }
@@ -335,8 +410,16 @@ bool view_contiguous(const Node&, const Bound& in, Storage& out) {
   return true;
 }
 void check_one(const Attrs*, const Arrays& in) { check_inputs("contiguous", in, 1); }
-const Op contiguous_op{.name = "contiguous", .doc = "The array in row-major order without gaps.", .sort = Sort::view, .linear = true,
-                       .check = check_one, .infer = infer_same, .vjp = vjp_same, .vmap = vmap_contiguous, .view = view_contiguous, .kernel = copy_kernel};
+const Op contiguous_op{.name = "contiguous",
+                       .doc = "The array in row-major order without gaps.",
+                       .sort = Sort::view,
+                       .linear = true,
+                       .check = check_one,
+                       .infer = infer_same,
+                       .vjp = vjp_same,
+                       .vmap = vmap_contiguous,
+                       .view = view_contiguous,
+                       .kernel = copy_kernel};
 
 struct ViewAs {
   Dtype type;
@@ -347,10 +430,13 @@ Specs infer_view(const Attrs* a, const Arrays& in) {
   Shape shape = in[0].shape();
   const int64_t from_bytes = size_of(in[0].dtype()), to_bytes = size_of(to);
   if (from_bytes != to_bytes) {
-    if (shape.empty()) fail(Kind::value, "view", "0-d array: got ", in[0].dtype(), " to ", to, ", expected dtypes of one size");
+    if (shape.empty())
+      fail(Kind::value, "view", "0-d array: got ", in[0].dtype(), " to ", to,
+           ", expected dtypes of one size");
     const int64_t bytes = product_of_sizes(shape.back(), from_bytes, "view");
     if (bytes % to_bytes)
-      fail(Kind::value, "view", "the last axis does not divide: got ", bytes, " bytes, expected a multiple of ", to_bytes);
+      fail(Kind::value, "view", "the last axis does not divide: got ", bytes,
+           " bytes, expected a multiple of ", to_bytes);
     shape.back() = bytes / to_bytes;
   }
   return {Spec{shape, to}};
@@ -372,8 +458,15 @@ void view_kernel(const Call& call) {
   copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
 }
 void check_view(const Attrs*, const Arrays& in) { check_inputs("view", in, 1); }
-const Op view_op{.name = "view", .doc = "The same bytes as another dtype.", .sort = Sort::view, .read = read_attrs<ViewAs>, .check = check_view, .infer = infer_view,
-                 .vmap = vmap_view, .view = view_view, .kernel = view_kernel};
+const Op view_op{.name = "view",
+                 .doc = "The same bytes as another dtype.",
+                 .sort = Sort::view,
+                 .read = read_attrs<ViewAs>,
+                 .check = check_view,
+                 .infer = infer_view,
+                 .vmap = vmap_view,
+                 .view = view_view,
+                 .kernel = view_kernel};
 
 // ---- depends: the dependencies, then the inputs, which are passed on
 struct Depends {
@@ -383,7 +476,8 @@ struct Depends {
 size_t first_input(const Node& node) { return node.inputs.size() - node.out.size(); }
 Specs infer_depends(const Attrs* a, const Arrays& in) {
   Specs out;
-  for (size_t i = in.size() - size_t(static_cast<const AttrsOf<Depends>*>(a)->value.inputs); i < in.size(); ++i)
+  for (size_t i = in.size() - size_t(static_cast<const AttrsOf<Depends>*>(a)->value.inputs);
+       i < in.size(); ++i)
     out.push_back(in[i].slot().spec);
   return out;
 }
@@ -409,15 +503,27 @@ bool view_depends(const Node&, const Bound& in, Storage& out) {
 }
 void check_depends(const Attrs* a, const Arrays& in) {
   const int n = static_cast<const AttrsOf<Depends>*>(a)->value.inputs;
-  if (n < 0 || size_t(n) > in.size()) fail(Kind::value, "depends", "wrong number of inputs: got ", in.size(), ", expected ", n, " or more");
+  if (n < 0 || size_t(n) > in.size())
+    fail(Kind::value, "depends", "wrong number of inputs: got ", in.size(), ", expected ", n,
+         " or more");
 }
-const Op depends_op{.name = "depends", .doc = "The inputs, evaluated after the dependencies.", .sort = Sort::view, .barrier = true,
-                    .read = read_attrs<Depends>, .check = check_depends, .infer = infer_depends, .vjp = vjp_depends, .jvp = jvp_depends, .vmap = vmap_depends, .view = view_depends};
+const Op depends_op{.name = "depends",
+                    .doc = "The inputs, evaluated after the dependencies.",
+                    .sort = Sort::view,
+                    .barrier = true,
+                    .read = read_attrs<Depends>,
+                    .check = check_depends,
+                    .infer = infer_depends,
+                    .vjp = vjp_depends,
+                    .jvp = jvp_depends,
+                    .vmap = vmap_depends,
+                    .view = view_depends};
 
 }  // namespace
 
 OpList shape_ops() {
-  return {&broadcast_op, &reshape_op, &transpose_op, &slice_op, &slice_update_op, &concatenate_op, &contiguous_op, &view_op, &depends_op};
+  return {&broadcast_op,   &reshape_op,    &transpose_op, &slice_op,  &slice_update_op,
+          &concatenate_op, &contiguous_op, &view_op,      &depends_op};
 }
 
 namespace {
@@ -425,13 +531,18 @@ array broadcast(const array& a, const Shape& shape, bool fold, Stream s) {
   if (a.shape() == shape) return a;
   check_shape(shape, a.dtype(), "broadcast_to");
   if (broadcast_shapes(a.shape(), shape, "broadcast_to") != shape)
-    fail(Kind::value, "broadcast_to", "does not broadcast: got ", a.shape(), ", expected a shape that fits ", shape);
+    fail(Kind::value, "broadcast_to", "does not broadcast: got ", a.shape(),
+         ", expected a shape that fits ", shape);
   if (is_constant(a) && fold) return constant(constant_value(a), shape, a.dtype(), s);
   return record(broadcast_op, attrs(BroadcastTo{shape}), {a}, s);
 }
 }  // namespace
-array broadcast_to(const array& a, const Shape& shape, Stream s) { return broadcast(a, shape, true, s); }
-array broadcast_view(const array& a, const Shape& shape, Stream s) { return broadcast(a, shape, false, s); }
+array broadcast_to(const array& a, const Shape& shape, Stream s) {
+  return broadcast(a, shape, true, s);
+}
+array broadcast_view(const array& a, const Shape& shape, Stream s) {
+  return broadcast(a, shape, false, s);
+}
 
 array reshape(const array& a, Shape shape, Stream s) {
   int64_t known = 1;
@@ -452,7 +563,8 @@ array reshape(const array& a, Shape shape, Stream s) {
     shape[unknown] = a.size() / known;
   }
   if (size_of(shape) != a.size())
-    fail(Kind::value, "reshape", "sizes differ: got an array of shape ", a.shape(), " (", a.size(), " elements), expected ", shape);
+    fail(Kind::value, "reshape", "sizes differ: got an array of shape ", a.shape(), " (", a.size(),
+         " elements), expected ", shape);
   if (shape == a.shape()) return a;
   if (is_constant(a)) return constant(constant_value(a), shape, a.dtype(), s);
   return record(reshape_op, attrs(Reshape{std::move(shape)}), {a}, s);
@@ -460,7 +572,8 @@ array reshape(const array& a, Shape shape, Stream s) {
 
 array transpose(const array& a, const Axes& axes, Stream s) {
   if (int(axes.size()) != a.ndim())
-    fail(Kind::value, "transpose", "wrong number of axes: got ", axes, " for an array with ", a.ndim(), " axes");
+    fail(Kind::value, "transpose", "wrong number of axes: got ", axes, " for an array with ",
+         a.ndim(), " axes");
   Axes order;
   for (int axis : axes) order.push_back(normal_axis(axis, a.ndim(), "transpose"));
   normal_axes(order, a.ndim(), "transpose");
@@ -477,18 +590,22 @@ array transpose(const array& a, Stream s) {
 }
 
 namespace {
-Slice slice_of(const array& a, const Shape& start, const Shape& stop, const Shape& step, const char* op) {
+Slice slice_of(const array& a, const Shape& start, const Shape& stop, const Shape& step,
+               const char* op) {
   const size_t n = a.shape().size();
   if (start.size() != n || stop.size() != n || step.size() != n)
-    fail(Kind::value, op, "bounds for every axis are needed: got ", start, ", ", stop, ", ", step, " for shape ", a.shape());
+    fail(Kind::value, op, "bounds for every axis are needed: got ", start, ", ", stop, ", ", step,
+         " for shape ", a.shape());
   Slice out;
   for (size_t i = 0; i < n; ++i) {
     if (step[i] == 0) fail(Kind::value, op, "step 0 on axis ", i);
-    const __int128 stride = step[i], span = stride > 0 ? __int128(stop[i]) - start[i] : __int128(start[i]) - stop[i];
+    const __int128 stride = step[i],
+                   span = stride > 0 ? __int128(stop[i]) - start[i] : __int128(start[i]) - stop[i];
     const int64_t size = span <= 0 ? 0 : int64_t((span - 1) / (stride > 0 ? stride : -stride) + 1);
     const __int128 last = start[i] + (size - 1) * stride;
     if (size > 0 && (start[i] < 0 || start[i] >= a.shape()[i] || last < 0 || last >= a.shape()[i]))
-      fail(Kind::index, op, "bounds out of range: got ", start[i], " to ", stop[i], " for axis ", i, " with size ", a.shape()[i]);
+      fail(Kind::index, op, "bounds out of range: got ", start[i], " to ", stop[i], " for axis ", i,
+           " with size ", a.shape()[i]);
     out.start.push_back(start[i]);  // of nothing too: formulas of sizes hold then
     out.step.push_back(size > 1 ? step[i] : std::clamp<int64_t>(step[i], -INT32_MAX, INT32_MAX));
     out.size.push_back(size);
@@ -505,7 +622,8 @@ array slice(const array& a, const Shape& start, const Shape& stop, const Shape& 
   return record(slice_op, attrs(std::move(at)), {a}, s);
 }
 
-array slice_update(const array& a, const array& update, const Shape& start, const Shape& stop, const Shape& step, Stream s) {
+array slice_update(const array& a, const array& update, const Shape& start, const Shape& stop,
+                   const Shape& step, Stream s) {
   Slice at = slice_of(a, start, stop, step, "slice_update");
   const array fitted = broadcast_to(astype(update, a.dtype(), s), at.size, s);
   return record(slice_update_op, attrs(std::move(at)), {a, fitted}, s);
@@ -521,7 +639,8 @@ array slice_axis(const array& a, int axis, int64_t from, int64_t to, Stream s) {
 }
 
 array concatenate(const std::vector<array>& arrays, int axis, Stream s) {
-  if (arrays.empty()) fail(Kind::value, "concatenate", "no arrays: got an empty list, expected one array or more");
+  if (arrays.empty())
+    fail(Kind::value, "concatenate", "no arrays: got an empty list, expected one array or more");
   axis = normal_axis(axis, arrays[0].ndim(), "concatenate");
   Dtype t = arrays[0].dtype();
   for (auto& a : arrays) t = promote(t, a.dtype());
@@ -534,17 +653,21 @@ array concatenate(const std::vector<array>& arrays, int axis, Stream s) {
 array pad(const array& a, const Shape& low, const Shape& high, const Operand& value, Stream s) {
   Shape shape, start, stop, step;
   for (int i = 0; i < a.ndim(); ++i) {
-    if (low[i] < 0 || high[i] < 0) fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
+    if (low[i] < 0 || high[i] < 0)
+      fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
     shape.push_back(sum_of_sizes(sum_of_sizes(a.shape(i), low[i], "pad"), high[i], "pad"));
     start.push_back(low[i]);
     stop.push_back(low[i] + a.shape(i));
     step.push_back(1);
   }
-  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop, step, s);
+  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop,
+                      step, s);
 }
 
 array contiguous(const array& a, Stream s) { return record(contiguous_op, {}, {a}, s); }
-array view(const array& a, Dtype t, Stream s) { return t == a.dtype() ? a : record(view_op, attrs(ViewAs{t}), {a}, s); }
+array view(const array& a, Dtype t, Stream s) {
+  return t == a.dtype() ? a : record(view_op, attrs(ViewAs{t}), {a}, s);
+}
 
 array expand_dims(const array& a, const Axes& axes, Stream s) {
   const int n = a.ndim() + int(axes.size());
@@ -568,7 +691,8 @@ array squeeze(const array& a, const Axes& axes, Stream s) {
   size_t next = 0;
   for (int i = 0; i < a.ndim(); ++i) {
     if (next < at.size() && at[next] == i) {
-      if (a.shape()[i] != 1) fail(Kind::value, "squeeze", "axis ", i, " is not of size 1: got shape ", a.shape());
+      if (a.shape()[i] != 1)
+        fail(Kind::value, "squeeze", "axis ", i, " is not of size 1: got shape ", a.shape());
       ++next;
     } else {
       shape.push_back(a.shape()[i]);
@@ -605,7 +729,8 @@ array unflatten(const array& a, int axis, const Shape& parts, Stream s) {
   for (auto& d : fixed)
     if (d == -1) d = known ? a.shape()[axis] / known : 0;
   if (size_of(fixed) != a.shape()[axis])
-    fail(Kind::value, "unflatten", "sizes differ: got ", parts, " for axis ", axis, " with size ", a.shape()[axis]);
+    fail(Kind::value, "unflatten", "sizes differ: got ", parts, " for axis ", axis, " with size ",
+         a.shape()[axis]);
   Shape shape(a.shape().begin(), a.shape().begin() + axis);
   shape.append(fixed.begin(), fixed.end());
   shape.append(a.shape().begin() + axis + 1, a.shape().end());
@@ -628,12 +753,15 @@ array moveaxis(const array& a, int from, int to, Stream s) {
 }
 
 array matrix_transpose(const array& a, Stream s) {
-  if (a.ndim() < 2) fail(Kind::value, "matrix_transpose", "too few axes: got shape ", a.shape(), ", expected 2 or more");
+  if (a.ndim() < 2)
+    fail(Kind::value, "matrix_transpose", "too few axes: got shape ", a.shape(),
+         ", expected 2 or more");
   return swapaxes(a, -1, -2, s);
 }
 
 array stack(const std::vector<array>& arrays, int axis, Stream s) {
-  if (arrays.empty()) fail(Kind::value, "stack", "no arrays: got an empty list, expected one array or more");
+  if (arrays.empty())
+    fail(Kind::value, "stack", "no arrays: got an empty list, expected one array or more");
   for (auto& a : arrays)
     if (a.shape() != arrays[0].shape())
       fail(Kind::value, "stack", "shapes differ: got ", arrays[0].shape(), " and ", a.shape());
@@ -661,8 +789,11 @@ std::vector<array> split(const array& a, int64_t parts, int axis, Stream s) {
   axis = normal_axis(axis, a.ndim(), "split");
   const int64_t n = a.shape()[axis];
   if (parts <= 0 || n % parts)
-    fail(Kind::value, "split", "does not divide: got ", parts, " parts of axis ", axis, " with size ", n);
-  if (parts > most_parts) fail(Kind::memory, "split", "too many arrays: got ", parts, " parts, expected at most ", most_parts);
+    fail(Kind::value, "split", "does not divide: got ", parts, " parts of axis ", axis,
+         " with size ", n);
+  if (parts > most_parts)
+    fail(Kind::memory, "split", "too many arrays: got ", parts, " parts, expected at most ",
+         most_parts);
   Shape at;
   for (int64_t i = 1; i < parts; ++i) at.push_back(n / parts * i);
   return split(a, at, axis, s);
@@ -720,7 +851,9 @@ array roll(const array& a, const Shape& shift, const Axes& axes, Stream s) {
   array out = a;
   for (int axis = 0; axis < a.ndim(); ++axis) {
     const int64_t n = a.shape()[axis], by = total[axis] < 0 ? total[axis] + n : total[axis];
-    if (by) out = concatenate({slice_axis(out, axis, n - by, n, s), slice_axis(out, axis, 0, n - by, s)}, axis, s);
+    if (by)
+      out = concatenate({slice_axis(out, axis, n - by, n, s), slice_axis(out, axis, 0, n - by, s)},
+                        axis, s);
   }
   return out;
 }
@@ -736,7 +869,8 @@ array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
   order.push_back(axis2);
   array x = transpose(a, order, s);
   const int64_t rows = x.shape(-2), columns = x.shape(-1);
-  const int64_t row = offset < 0 ? -std::max(offset, -INT64_MAX) : 0, column = offset > 0 ? offset : 0;
+  const int64_t row = offset < 0 ? -std::max(offset, -INT64_MAX) : 0,
+                column = offset > 0 ? offset : 0;
   const int64_t n = std::max<int64_t>(0, std::min(rows - row, columns - column));
   const int last = x.ndim() - 1;
   if (n == 0) {
@@ -754,12 +888,14 @@ array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
   return slice(x, start, stop, step, s);
 }
 
-std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies) {
+std::vector<array> depends(const std::vector<array>& inputs,
+                           const std::vector<array>& dependencies) {
   if (inputs.empty()) return {};
   Arrays in;
   for (auto& a : dependencies) in.push_back(a);
   for (auto& a : inputs) in.push_back(a);
-  const Arrays out = record_all(depends_op, attrs(Depends{int(inputs.size())}), std::move(in), inputs[0].node()->stream);
+  const Arrays out = record_all(depends_op, attrs(Depends{int(inputs.size())}), std::move(in),
+                                inputs[0].node()->stream);
   return {out.begin(), out.end()};
 }
 

@@ -6,25 +6,30 @@
 
 namespace lazulite {
 
-// ---- ops -----------------------------------------------------------------------------------------
+// ---- ops
+// -----------------------------------------------------------------------------------------
 array broadcast_to(const array&, const Shape&, Stream s = default_stream());
-// The same, of constants too as a view: what the user broadcasts takes no memory when it is evaluated.
+// The same, of constants too as a view: what the user broadcasts takes no memory when it is
+// evaluated.
 array broadcast_view(const array&, const Shape&, Stream s = default_stream());
 array reshape(const array&, Shape, Stream s = default_stream());  // one -1 is worked out
 array transpose(const array&, const Axes&, Stream s = default_stream());
 array transpose(const array&, Stream s = default_stream());       // axes reversed
 // Elements start, start + step, ... before stop, on every axis; step of any sign but 0. Bounds are
 // non-negative except stop = -1 with a negative step.
-array slice(const array&, const Shape& start, const Shape& stop, const Shape& step, Stream s = default_stream());
+array slice(const array&, const Shape& start, const Shape& stop, const Shape& step,
+            Stream s = default_stream());
 // a with the elements that slice would take replaced (update broadcasts).
-array slice_update(const array& a, const array& update, const Shape& start, const Shape& stop, const Shape& step,
-                   Stream s = default_stream());
+array slice_update(const array& a, const array& update, const Shape& start, const Shape& stop,
+                   const Shape& step, Stream s = default_stream());
 array concatenate(const std::vector<array>&, int axis = 0, Stream s = default_stream());
-array pad(const array&, const Shape& low, const Shape& high, const Operand& value, Stream s = default_stream());
+array pad(const array&, const Shape& low, const Shape& high, const Operand& value,
+          Stream s = default_stream());
 array contiguous(const array&, Stream s = default_stream());
 array view(const array&, Dtype, Stream s = default_stream());     // the same bytes, last axis
 
-// ---- made of them --------------------------------------------------------------------------------
+// ---- made of them
+// --------------------------------------------------------------------------------
 array expand_dims(const array&, const Axes&, Stream s = default_stream());
 array squeeze(const array&, const Axes&, Stream s = default_stream());
 array squeeze(const array&, Stream s = default_stream());
@@ -41,8 +46,10 @@ array repeat(const array&, int64_t repeats, int axis, Stream s = default_stream(
 array tile(const array&, const Shape& reps, Stream s = default_stream());
 array flip(const array&, const Axes&, Stream s = default_stream());
 array roll(const array&, const Shape& shift, const Axes&, Stream s = default_stream());
-array diagonal(const array&, int64_t offset = 0, int axis1 = 0, int axis2 = 1, Stream s = default_stream());
-std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies);
+array diagonal(const array&, int64_t offset = 0, int axis1 = 0, int axis2 = 1,
+               Stream s = default_stream());
+std::vector<array> depends(const std::vector<array>& inputs,
+                           const std::vector<array>& dependencies);
 
 // Copies any layout into any other of the same shape and dtype (for kernels).
 void copy_strided(const Bound& from, const Bound& to);

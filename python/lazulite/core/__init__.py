@@ -1,8 +1,8 @@
 """Lazy arrays and the functions over them: `import lazulite.core as mx`.
 
 Arrays are recorded when functions are called and computed when their values are wanted (`eval`,
-`async_eval`, printing, `item`, `tolist`, NumPy). `grad`, `vmap`, `jvp`, `vjp` and `compile` transform
-functions and compose.
+`async_eval`, printing, `item`, `tolist`, NumPy). `grad`, `vmap`, `jvp`, `vjp` and `compile`
+transform functions and compose.
 """
 
 import os as _os
@@ -49,7 +49,9 @@ def stop_gradient(a: "T", /, *, stream: "Any" = None) -> "T":
     """
     if isinstance(a, array):
         return _stop_gradient(a, stream=stream)
-    return _map_leaves(lambda leaf: _stop_gradient(leaf, stream=stream) if isinstance(leaf, array) else leaf, a)
+    return _map_leaves(
+        lambda leaf: _stop_gradient(leaf, stream=stream) if isinstance(leaf, array) else leaf, a
+    )
 
 
 def depends(inputs: "T", dependencies: "Any") -> "T":
@@ -66,8 +68,9 @@ def depends(inputs: "T", dependencies: "Any") -> "T":
 
 
 def export_to_dot(file, *args, **kwargs) -> None:
-    """Writes the graph that `args` (arrays and trees of them) still need, in Graphviz's language, to a path or
-    an open text file: ops in ellipses, numbered in the order of evaluation, fused groups in boxes.
+    """Writes the graph that `args` (arrays and trees of them) still need, in Graphviz's language,
+    to a path or an open text file: ops in ellipses, numbered in the order of evaluation, fused
+    groups in boxes.
 
     >>> import io
     >>> out = io.StringIO()
@@ -84,7 +87,8 @@ def export_to_dot(file, *args, **kwargs) -> None:
 
 
 def print_graph(*args) -> None:
-    """Prints the graph that arrays (and trees of them) still need, a line per op in the order of evaluation.
+    """Prints the graph that arrays (and trees of them) still need, a line per op in the order of
+    evaluation.
 
     >>> mx.print_graph(mx.exp(mx.array([1.0]) + 1))
     # group 0
@@ -95,9 +99,9 @@ def print_graph(*args) -> None:
 
 
 class debug_nans:
-    """A context manager that finds the first nan or infinity: inside it, ops run one by one, and one that makes
-    such a number out of finite ones raises RuntimeError with its name and the Python line that recorded it.
-    Slow; for looking.
+    """A context manager that finds the first nan or infinity: inside it, ops run one by one, and
+    one that makes such a number out of finite ones raises RuntimeError with its name and the Python
+    line that recorded it. Slow; for looking.
 
     >>> with mx.debug_nans():
     ...     try:
@@ -115,11 +119,13 @@ class debug_nans:
 
 
 class debug_compare:
-    """A context manager that finds the first op whose result depends on how it is run: inside it, each step runs as
-    always and then once more op by op, at the generic instruction-set level, on one thread and without writing over
-    its inputs. RuntimeError names the op, its Python line, the first element that differs and what made the difference
-    (the level, fusion, a loop's body, or memory and threads). Products of matrices may differ by their error bound,
-    everything else is compared bit by bit. Slow, and takes memory for copies; for looking.
+    """A context manager that finds the first op whose result depends on how it is run: inside it,
+    each step runs as always and then once more op by op, at the generic instruction-set level, on
+    one thread and without writing over its inputs. RuntimeError names the op, its Python line, the
+    first element that differs and what made the difference
+    (the level, fusion, a loop's body, or memory and threads). Products of matrices may differ by
+    their error bound, everything else is compared bit by bit. Slow, and takes memory for copies;
+    for looking.
 
     >>> with mx.debug_compare():
     ...     mx.eval(mx.exp(mx.arange(4) / 3).sum())
@@ -133,7 +139,8 @@ class debug_compare:
 
 
 class PrintOptions:
-    """How floats print: with `precision` digits after the point; -1 for the default, 6 significant digits
+    """How floats print: with `precision` digits after the point; -1 for the default, 6 significant
+    digits
     (float64: 8)."""
 
     def __init__(self, precision: int = -1):
@@ -184,7 +191,9 @@ def get_array_buffer_size(*args) -> int:
     16
     """
     found = {}
-    _map_leaves(lambda leaf: found.update({id(leaf): leaf}) if isinstance(leaf, array) else None, list(args))
+    _map_leaves(
+        lambda leaf: found.update({id(leaf): leaf}) if isinstance(leaf, array) else None, list(args)
+    )
     return _total(a.nbytes for a in found.values())
 
 

@@ -1,4 +1,5 @@
-"""compile: a function traced once per kind of arguments, then replayed as a graph. No compiler is run."""
+"""compile: a function traced once per kind of arguments, then replayed as a graph. No compiler is
+run."""
 
 from __future__ import annotations
 
@@ -8,7 +9,21 @@ from types import MethodType
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, Transformed, _quick, _records, check_callable, entries, fill, leaves, named_like, printed, rebuild, template, walk
+from ._trees import (
+    Leaf,
+    Transformed,
+    _quick,
+    _records,
+    check_callable,
+    entries,
+    fill,
+    leaves,
+    named_like,
+    printed,
+    rebuild,
+    template,
+    walk,
+)
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -20,7 +35,9 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 
-if any([_core._environment_flag(name) for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")]):
+if any(
+    [_core._environment_flag(name) for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")]
+):
     _core._set_compile(False)
 _default_cache_size = _core._environment_integer("LAZULITE_COMPILE_CACHE_SIZE", 64, 1)
 
@@ -40,37 +57,53 @@ def _sorted_names(tree: dict) -> list:
 
 
 def _describe(tree: Any, arrays: list, depth: int = 0) -> Any:
-    """The tree as a template; appends its arrays, those of dicts in the order of their sorted names."""
+    """The tree as a template; appends its arrays, those of dicts in the order of their sorted
+    names."""
     if isinstance(tree, array):
         arrays.append(tree)
         return Leaf(len(arrays) - 1)
     if depth == _quick:
-        return walk(lambda _, leaf: _describe(leaf, arrays), tree, order=_sorted_names, name="compile")
+        return walk(
+            lambda _, leaf: _describe(leaf, arrays), tree, order=_sorted_names, name="compile"
+        )
     if isinstance(tree, dict):
         parts = {k: _describe(tree[k], arrays, depth + 1) for k in _sorted_names(tree)}
-        return {k: parts[k] for k in tree}  # calls that differ in the order of entries share a trace
+        # calls that differ in the order of entries share a trace
+        return {k: parts[k] for k in tree}
     if isinstance(tree, (list, tuple)):
         return rebuild(tree, [_describe(v, arrays, depth + 1) for v in tree])
     if type(tree) in _records:
-        return rebuild(tree, [_describe(getattr(tree, k), arrays, depth + 1) for k in entries(tree)])
+        return rebuild(
+            tree, [_describe(getattr(tree, k), arrays, depth + 1) for k in entries(tree)]
+        )
     return tree
 
 
 _state_lock = RLock()  # held by calls of compiled functions that have state
 if hasattr(os, "register_at_fork"):  # in a child no other thread holds it
-    os.register_at_fork(after_in_child=lambda: _state_lock._is_owned() or _state_lock._at_fork_reinit())
+    os.register_at_fork(
+        after_in_child=lambda: _state_lock._is_owned() or _state_lock._at_fork_reinit()
+    )
 _core._compile_helpers(Leaf, fill, _sorted_names, _state_lock, Transformed)
 
 _RandomState = type(_core.random.state)
 
 
 class _Kept(Leaf):
-    """A Leaf whose array was the same Python object before the function ran: it is changed in place."""
+    """A Leaf whose array was the same Python object before the function ran: it is changed in
+    place."""
 
 
 def _is_container(value: Any) -> bool:
-    return isinstance(value, (dict, list)) or type(value) in _records or (hasattr(value, "__setitem__") and hasattr(value, "__len__")
-                                               and not isinstance(value, (array, str, bytes)))
+    return (
+        isinstance(value, (dict, list))
+        or type(value) in _records
+        or (
+            hasattr(value, "__setitem__")
+            and hasattr(value, "__len__")
+            and not isinstance(value, (array, str, bytes))
+        )
+    )
 
 
 def _entries(container: Any):
@@ -92,8 +125,8 @@ def _put(container: Any, key: Any, value: Any):
         container[key] = value
 
 
-# The walks below are plain functions: a nested function that calls itself is a cycle, which would keep
-# the arrays that it saw until the garbage collector runs.
+# The walks below are plain functions: a nested function that calls itself is a cycle, which would
+# keep the arrays that it saw until the garbage collector runs.
 
 
 def _read(value: Any, arrays: list):
@@ -142,7 +175,9 @@ def _state_template(value: Any, arrays: list, known: set, places: dict) -> Any:
     if isinstance(value, tuple):
         return rebuild(value, [_state_template(v, arrays, known, places) for v in value])
     if _is_container(value):
-        return _Held(value, [(k, _state_template(v, arrays, known, places)) for k, v in _entries(value)])
+        return _Held(
+            value, [(k, _state_template(v, arrays, known, places)) for k, v in _entries(value)]
+        )
     return value
 
 
@@ -182,21 +217,29 @@ def _holds_arrays(value: Any) -> bool:
 
 
 def _check_state(root: Any, where: str):
-    """Raises TypeError for objects outside of modules that a caller may take for state: their arrays would be constants."""
-    for _, leaf in leaves(root, is_leaf=lambda x: isinstance(x, dict) and type(x) is not dict, name="compile"):
+    """Raises TypeError for objects outside of modules that a caller may take for state: their
+    arrays would be constants."""
+    for _, leaf in leaves(
+        root, is_leaf=lambda x: isinstance(x, dict) and type(x) is not dict, name="compile"
+    ):
         if isinstance(leaf, (array, dict)) or _is_container(leaf):
             continue
         if isinstance(leaf, (MethodType, type(_check_state), type(len), type)):
             name = getattr(leaf, "__name__", "it")
-            raise TypeError(f"[compile] {where}: got the function {name}, expected arrays or trees of them; was {name}() meant?")
+            raise TypeError(
+                f"[compile] {where}: got the function {name}, expected arrays or trees of them; was {name}() meant?"
+            )
         if _holds_arrays(leaf):
             kind = type(leaf).__name__
             fix = f"{kind}.state" if hasattr(leaf, "state") else "register_tree for a dataclass"
-            raise TypeError(f"[compile] {where}: a {kind} holds arrays but is no tree: expected lists, dicts or modules; see {fix}")
+            raise TypeError(
+                f"[compile] {where}: a {kind} holds arrays but is no tree: expected lists, dicts or modules; see {fix}"
+            )
 
 
 class _State:
-    """Arrays held by a container: read before a trace, replaced by leaves, put back, written after."""
+    """Arrays held by a container: read before a trace, replaced by leaves, put back, written
+    after."""
 
     def __init__(self, root: Any, where: str = ""):
         self.root = root
@@ -217,7 +260,8 @@ class _State:
         return saved
 
     def describe(self, arrays: list, before: list) -> Any:
-        """A template of what is held now, whose arrays are appended to `arrays` (copies of the handles);
+        """A template of what is held now, whose arrays are appended to `arrays` (copies of the
+        handles);
         `before` are the array objects that were held."""
         return _state_template(self.root, arrays, {id(a) for a in before}, {})
 
@@ -256,7 +300,8 @@ def _as_input(value: Any) -> Any:
 
 
 def _dynamic_places(fun: Callable, dynamic: list) -> frozenset:
-    """Positions and names of arguments: a name also by its position, a position also by its name."""
+    """Positions and names of arguments: a name also by its position, a position also by its
+    name."""
     if not dynamic:
         return frozenset()
     import inspect
@@ -274,17 +319,22 @@ def _dynamic_places(fun: Callable, dynamic: list) -> frozenset:
             known = key in named or inspect.Parameter.VAR_KEYWORD in kinds
             found |= {key} | ({places.index(key)} if key in places and key in named else set())
         else:
-            known = 0 <= key < len(places) or (key >= 0 and inspect.Parameter.VAR_POSITIONAL in kinds)
+            known = 0 <= key < len(places) or (
+                key >= 0 and inspect.Parameter.VAR_POSITIONAL in kinds
+            )
             found |= {key} | ({places[key]} & set(named) if 0 <= key < len(places) else set())
         if not known:
-            raise ValueError(f"[compile] dynamic: got {key!r}, which is no argument of {getattr(fun, '__name__', 'the function')}")
+            raise ValueError(
+                f"[compile] dynamic: got {key!r}, which is no argument of {getattr(fun, '__name__', 'the function')}"
+            )
     return frozenset(found)
 
 
 class CompiledPlan:
-    """The graph of a compiled function as its ops were recorded (`before`), as it is replayed (`after`), and the plan
-    of its evaluation; `dead`, `merged` and `folded` count ops that were left out since nothing needed them, since
-    an equal one is there, and since they depend on no argument."""
+    """The graph of a compiled function as its ops were recorded (`before`), as it is replayed
+    (`after`), and the plan of its evaluation; `dead`, `merged` and `folded` count ops that were
+    left out since nothing needed them, since an equal one is there, and since they depend on no
+    argument."""
 
     def __init__(self, graph, evaluation):
         self.recorded, self.dead, self.merged, self.folded, self.before = graph.report()
@@ -301,8 +351,8 @@ class CompiledPlan:
 
 
 class CompiledFunction(_core._Compiled):
-    """What compile returns; calls like the function that it wraps. Calls and the cache of traces are in
-    cpp/bind/compiled.cpp; what is traced, and what becomes of state, is here."""
+    """What compile returns; calls like the function that it wraps. Calls and the cache of traces
+    are in cpp/bind/compiled.cpp; what is traced, and what becomes of state, is here."""
 
     def __init__(self, fun, inputs, outputs, cache_size, dynamic=()):
         named_like(fun, self)
@@ -310,7 +360,9 @@ class CompiledFunction(_core._Compiled):
         self._inputs = _State(inputs, "inputs")
         self._outputs = _State(outputs, "outputs")
         self._cache_size = cache_size
-        self._dynamic = _dynamic_places(fun, [dynamic] if isinstance(dynamic, (int, str)) else list(dynamic))
+        self._dynamic = _dynamic_places(
+            fun, [dynamic] if isinstance(dynamic, (int, str)) else list(dynamic)
+        )
         self._traces = 0
         self._changed: dict = {}  # constants by argument, and how often each changed
         self._setup(fun, inputs, outputs, cache_size, self._dynamic or None)
@@ -325,7 +377,9 @@ class CompiledFunction(_core._Compiled):
     def _with_inputs(self, args, kwargs):
         """The arguments, with the numbers of dynamic ones as arrays."""
         args = tuple(_as_input(v) if k in self._dynamic else v for k, v in enumerate(args))
-        return args, {k: _as_input(v) if k in self._dynamic else v for k, v in (kwargs or {}).items()}
+        return args, {
+            k: _as_input(v) if k in self._dynamic else v for k, v in (kwargs or {}).items()
+        }
 
     def _trace(self, args, kwargs, report=False) -> _Entry:
         """Called for arguments and state of a new kind."""
@@ -338,7 +392,8 @@ class CompiledFunction(_core._Compiled):
             self._watch(args, kwargs)
         saved = self._inputs.snapshot() + self._outputs.snapshot()
         n, m = len(arguments), len(state)
-        distinct = {id(held): i for i, held in reversed(list(enumerate(state)))}  # one object may be there twice
+        # one object may be there twice
+        distinct = {id(held): i for i, held in reversed(list(enumerate(state)))}
         swapped = [(state[i], n + i) for i in distinct.values()]
 
         def flat(leaves):
@@ -351,7 +406,8 @@ class CompiledFunction(_core._Compiled):
                 args, kwargs = fill(shape, leaves[:n])
                 outputs: list = []
                 entry.result = template(self._fun(*args, **kwargs), outputs)
-                outputs[:] = map(_core._copy_handle, outputs)  # state among them gets its own value back below
+                # state among them gets its own value back below
+                outputs[:] = map(_core._copy_handle, outputs)
                 entry.state = self._outputs.describe(outputs, state)
                 entry.random = None
                 drawn = _core.random.state[0]
@@ -369,14 +425,17 @@ class CompiledFunction(_core._Compiled):
         return entry
 
     def _watch(self, args, kwargs):
-        """One warning when the same argument keeps changing its constant and asks for a trace each time."""
+        """One warning when the same argument keeps changing its constant and asks for a trace each
+        time."""
         self._traces += 1
         for name, value in [*enumerate(args), *kwargs.items()]:
             if isinstance(value, (bool, int, float, complex, str)):
                 before, count = self._changed.get(name, (value, 0))
                 self._changed[name] = (value, count + (before != value))
         if self._traces == _many_traces:
-            name, (_, count) = max(self._changed.items(), key=lambda item: item[1][1], default=(None, (None, 0)))
+            name, (_, count) = max(
+                self._changed.items(), key=lambda item: item[1][1], default=(None, (None, 0))
+            )
             if count >= _many_traces // 2:
                 import warnings
 
@@ -388,7 +447,8 @@ class CompiledFunction(_core._Compiled):
                 )
 
     def plan(self, *args, **kwargs) -> CompiledPlan:
-        """What a call with these arguments would do: traces anew, computes nothing, changes no state."""
+        """What a call with these arguments would do: traces anew, computes nothing, changes no
+        state."""
         arguments: list = []
         _describe(args, arguments)
         _describe(kwargs, arguments)
@@ -410,20 +470,21 @@ def compile(
     cache_size: Optional[int] = None,
     dynamic: Any = (),
 ) -> CompiledFunction[P, R]:
-    """A function that traces `fun` once for each kind of arguments and replays the graph afterwards.
+    """A function that traces `fun` once for each kind of arguments and replays the graph
+    afterwards.
 
-    Arguments and results are trees of arrays and constants; a trace is kept for every combination of
-    structure, shapes, dtypes and values of constants (the last `cache_size` used ones, 64 unless the
-    environment variable LAZULITE_COMPILE_CACHE_SIZE says otherwise). `inputs` and `outputs` name
-    state that `fun` reads and writes: lists, dicts, modules, optimizer state, `random.state`. Arrays
-    that `fun` finds through closures are captured by reference, and what depends on no argument is
-    computed once. `dynamic` lists arguments (positions and keyword names) whose numbers become 0-d
-    arrays, so that another number does not ask for another trace. `shapeless` is taken for the
-    reference's sake: another shape is traced anew in any case, so that every size is right.
+    Arguments and results are trees of arrays and constants; a trace is kept for every combination
+    of structure, shapes, dtypes and values of constants (the last `cache_size` used ones, 64 unless
+    the environment variable LAZULITE_COMPILE_CACHE_SIZE says otherwise). `inputs` and `outputs`
+    name state that `fun` reads and writes: lists, dicts, modules, optimizer state, `random.state`.
+    Arrays that `fun` finds through closures are captured by reference, and what depends on no
+    argument is computed once. `dynamic` lists arguments (positions and keyword names) whose numbers
+    become 0-d arrays, so that another number does not ask for another trace. `shapeless` is taken
+    for the reference's sake: another shape is traced anew in any case, so that every size is right.
 
-    Under an open transform, or after disable_compile(), `fun` itself is called. Reading an array while
-    tracing raises ValueError. The result has `plan(*args)`, which shows the graph before and after and
-    its evaluation, and `cache_info()`, the number of traces and their limit.
+    Under an open transform, or after disable_compile(), `fun` itself is called. Reading an array
+    while tracing raises ValueError. The result has `plan(*args)`, which shows the graph before and
+    after and its evaluation, and `cache_info()`, the number of traces and their limit.
 
     >>> import lazulite.core as mx
     >>> mx.compile(lambda x: mx.exp(-x) + 1)(mx.array(0.0))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from . import _core
 from ._core import array
 from ._transforms import _check_differentiable, vmap
-from ._trees import Leaf, Transformed, check_callable, entries, fill, is_branch, map_leaves, named_like, printed, template
+from ._trees import (
+    Leaf,
+    Transformed,
+    check_callable,
+    entries,
+    fill,
+    is_branch,
+    map_leaves,
+    named_like,
+    printed,
+    template,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,23 +45,30 @@ def _fill_leaves(name, part, place, found):
     if isinstance(place, Leaf):
         while len(found) <= place.index:
             found.append(None)
-        found[place.index] = array(part) if part is not None and not isinstance(part, array) else part
+        found[place.index] = (
+            array(part) if part is not None and not isinstance(part, array) else part
+        )
     elif isinstance(place, dict):
         for key in place:
             _fill_leaves(name, None if part is None else part[key], place[key], found)
     elif is_branch(place) and not isinstance(place, (list, tuple)):  # a registered class
         for key in entries(place):
-            _fill_leaves(name, None if part is None else getattr(part, key), getattr(place, key), found)
+            _fill_leaves(
+                name, None if part is None else getattr(part, key), getattr(place, key), found
+            )
     elif isinstance(place, (list, tuple)):
         if part is not None and (not isinstance(part, (list, tuple)) or len(part) != len(place)):
             got = len(part) if isinstance(part, (list, tuple)) else type(part).__name__
-            raise ValueError(f"[custom_function] the {name} rule returned the wrong tree: got {got}, expected {len(place)} values")
+            raise ValueError(
+                f"[custom_function] the {name} rule returned the wrong tree: got {got}, expected {len(place)} values"
+            )
         for k, p in enumerate(place):
             _fill_leaves(name, None if part is None else part[k], p, found)
 
 
 def _leaves(name, tree, like):
-    """The arrays of a rule's result, in the places of the template `like`; None where there is none."""
+    """The arrays of a rule's result, in the places of the template `like`; None where there is
+    none."""
     found: list = []
     _fill_leaves(name, tree, like, found)
     return found
@@ -64,8 +82,8 @@ def _only(values):
 class custom_function:
     """A function with rules of its own for derivatives and batching.
 
-    Decorates a function of arrays and trees of arrays. `f.vjp`, `f.jvp` and `f.vmap` decorate its rules;
-    one that is missing follows from the function's own ops.
+    Decorates a function of arrays and trees of arrays. `f.vjp`, `f.jvp` and `f.vmap` decorate its
+    rules; one that is missing follows from the function's own ops.
 
     * `vjp(primals, cotangents, outputs)` returns the cotangents of the primals,
     * `jvp(primals, tangents)` the tangents of the outputs,
@@ -140,16 +158,19 @@ class custom_function:
             return outputs, [-1 if a is None else a for a in found]
 
         outputs = _core._custom(
-            _flat_call(self._f, shape, kept), leaves,
-            vjp_rule if self._vjp else None, jvp_rule if self._jvp else None, vmap_rule if self._vmap else None,
+            _flat_call(self._f, shape, kept),
+            leaves,
+            vjp_rule if self._vjp else None,
+            jvp_rule if self._jvp else None,
+            vmap_rule if self._vmap else None,
         )
         return fill(kept[0], outputs)
 
 
 def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
-    """A function whose inner values are computed again for its gradient instead of being kept: less memory
-    for more time. Arrays that `fun` finds through closures (a module's parameters) get gradients too.
-    Inside a transform `fun` is traced: it cannot read its arguments' values.
+    """A function whose inner values are computed again for its gradient instead of being kept: less
+    memory for more time. Arrays that `fun` finds through closures (a module's parameters) get
+    gradients too. Inside a transform `fun` is traced: it cannot read its arguments' values.
 
     >>> f = mx.checkpoint(lambda x: mx.exp(mx.sin(x)).sum())
     >>> mx.grad(f)(mx.array([0.0]))
@@ -180,7 +201,9 @@ def _matrix(name, fun, argnums, forward):
             if not 0 <= n < len(args):
                 raise ValueError(f"[{name}] argnums {n} out of range: got {len(args)} arguments")
             if not isinstance(args[n], array):
-                raise ValueError(f"[{name}] argument {n} is not an array: got {type(args[n]).__name__}")
+                raise ValueError(
+                    f"[{name}] argument {n} is not an array: got {type(args[n]).__name__}"
+                )
             _check_differentiable(name, f"argument {n}", Leaf(0), [args[n]])
         primals = [args[n] for n in numbers]
 
@@ -190,7 +213,9 @@ def _matrix(name, fun, argnums, forward):
                 full[n] = a
             out = fun(*full)
             if not isinstance(out, array):
-                raise ValueError(f"[{name}] the function must return an array: got {type(out).__name__}")
+                raise ValueError(
+                    f"[{name}] the function must return an array: got {type(out).__name__}"
+                )
             return [out]
 
         if forward:
@@ -219,8 +244,8 @@ def _matrix(name, fun, argnums, forward):
 
 
 def jacrev(fun: Callable[P, Any], argnums: Union[int, Sequence[int]] = 0) -> Callable[P, Any]:
-    """A function that returns the Jacobian of `fun` (an array from arrays), one backward pass per output
-    element, all of them batched: shape of the output, then that of the argument.
+    """A function that returns the Jacobian of `fun` (an array from arrays), one backward pass per
+    output element, all of them batched: shape of the output, then that of the argument.
 
     >>> mx.jacrev(lambda x: x * x)(mx.array([1.0, 2.0]))
     array([[2, 0],
@@ -240,7 +265,8 @@ def jacfwd(fun: Callable[P, Any], argnums: Union[int, Sequence[int]] = 0) -> Cal
 
 
 def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
-    """The matrix of second derivatives of a scalar function, forward over reverse: the argument's shape twice.
+    """The matrix of second derivatives of a scalar function, forward over reverse: the argument's
+    shape twice.
 
     >>> mx.hessian(lambda x: (x ** 3).sum())(mx.array([1.0, 2.0]))
     array([[6, 0],
@@ -250,9 +276,9 @@ def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
 
 
 def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., Any]]:
-    """`fun(*primals)` and its derivative there, a function of tangents: what does not depend on tangents is computed
-    once, so that many tangents cost little more than their own part. Arguments and results are trees of arrays;
-    tangents have the structure, shapes and dtypes of `primals`.
+    """`fun(*primals)` and its derivative there, a function of tangents: what does not depend on
+    tangents is computed once, so that many tangents cost little more than their own part. Arguments
+    and results are trees of arrays; tangents have the structure, shapes and dtypes of `primals`.
 
     Raises TypeError for integer arrays, ValueError for tangents that do not fit.
 
@@ -264,7 +290,12 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
     leaves: list = []
     shape = template(list(primals), leaves)
     for part in shape:
-        _check_differentiable("linearize", "an argument", part, leaves[part.index:] if isinstance(part, Leaf) else leaves)
+        _check_differentiable(
+            "linearize",
+            "an argument",
+            part,
+            leaves[part.index :] if isinstance(part, Leaf) else leaves,
+        )
     kept: list = []
     values: list = []
 
@@ -278,10 +309,14 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
     def derivative(*tangents):
         given: list = []
         if not _same_places(template(list(tangents), given), shape):
-            raise ValueError(f"[linearize] tangents of another structure: got {len(given)} arrays, expected {len(leaves)}")
+            raise ValueError(
+                f"[linearize] tangents of another structure: got {len(given)} arrays, expected {len(leaves)}"
+            )
         for t, p in zip(given, leaves):
             if t.shape != p.shape or t.dtype != p.dtype:
-                raise ValueError(f"[linearize] tangent of {t.dtype} {t.shape} for a primal of {p.dtype} {p.shape}")
+                raise ValueError(
+                    f"[linearize] tangent of {t.dtype} {t.shape} for a primal of {p.dtype} {p.shape}"
+                )
         return fill(kept[0], graph(given))
 
     return fill(kept[0], values), derivative

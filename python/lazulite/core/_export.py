@@ -1,4 +1,5 @@
-"""Functions in files: export_function, exporter, import_function. docs/function-files.md describes the format."""
+"""Functions in files: export_function, exporter, import_function. docs/function-files.md describes
+the format."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def _arguments(name: str, args: tuple, kwargs: dict) -> tuple:
-    """Positional arrays, names (sorted) and their arrays; a tuple or list and a dict may stand for them."""
+    """Positional arrays, names (sorted) and their arrays; a tuple or list and a dict may stand for
+    them."""
     if args and not isinstance(args[0], array) and not kwargs:
         if len(args) == 1 and isinstance(args[0], (tuple, list)):
             args = tuple(args[0])
@@ -24,7 +26,9 @@ def _arguments(name: str, args: tuple, kwargs: dict) -> tuple:
             args, kwargs = tuple(args[0]), args[1]
     for where, value in [*enumerate(args), *kwargs.items()]:
         if not isinstance(value, array):
-            raise ValueError(f"[{name}] argument {where!r} is not an array: got {type(value).__name__}")
+            raise ValueError(
+                f"[{name}] argument {where!r} is not an array: got {type(value).__name__}"
+            )
     names = sorted(kwargs)
     return list(args), names, [kwargs[k] for k in names]
 
@@ -32,13 +36,21 @@ def _arguments(name: str, args: tuple, kwargs: dict) -> tuple:
 def _flat(fun: Callable, positional: int, names: list) -> Callable:
     def flat(leaves):
         out = fun(*leaves[:positional], **dict(zip(names, leaves[positional:])))
-        arrays = [out] if isinstance(out, array) else list(out) if isinstance(out, (list, tuple)) else None
+        arrays = (
+            [out]
+            if isinstance(out, array)
+            else list(out) if isinstance(out, (list, tuple)) else None
+        )
         if arrays is None:
-            raise ValueError(f"[export_function] the function must return arrays: got {type(out).__name__}, expected an array or a flat tuple")
+            raise ValueError(
+                f"[export_function] the function must return arrays: got {type(out).__name__}, expected an array or a flat tuple"
+            )
         for a in arrays:
             if not isinstance(a, array):
-                raise ValueError(f"[export_function] the function must return arrays: got {type(a).__name__} in a {type(out).__name__}, "
-                                 "expected a flat list or tuple of arrays")
+                raise ValueError(
+                    f"[export_function] the function must return arrays: got {type(a).__name__} in a {type(out).__name__}, "
+                    "expected a flat list or tuple of arrays"
+                )
         return arrays
 
     return flat
@@ -53,7 +65,8 @@ def _letters(n: int) -> str:
 
 
 def _tell(callback: Callable, fun: Callable, args: list, names: list, values: list):
-    """The graph, told to a callback in dicts: inputs, keyword_inputs, outputs, constants, then each primitive."""
+    """The graph, told to a callback in dicts: inputs, keyword_inputs, outputs, constants, then each
+    primitive."""
     arguments, steps, outputs = _core._describe_graph(_flat(fun, len(args), names), args + values)
     known: dict = {}
     constants: list = []
@@ -81,18 +94,29 @@ def _tell(callback: Callable, fun: Callable, args: list, names: list, values: li
             if not isinstance(o, int) and name_of(o) not in [n for n, _ in constants]:
                 constants.append((name_of(o), o))
     callback({"type": "inputs", "inputs": inputs})
-    callback({"type": "keyword_inputs", "keywords": [(k, inputs[len(args) + i][0]) for i, k in enumerate(names)]})
+    callback(
+        {
+            "type": "keyword_inputs",
+            "keywords": [(k, inputs[len(args) + i][0]) for i, k in enumerate(names)],
+        }
+    )
     callback({"type": "outputs", "outputs": results})
     callback({"type": "constants", "constants": constants})
     for name, operands, made, given in steps:
-        callback({
-            "type": "primitive", "name": name, "arguments": given,
-            "inputs": [entry(o, spec_of(o)) for o in operands], "outputs": [entry(o, spec) for o, spec in made],
-        })
+        callback(
+            {
+                "type": "primitive",
+                "name": name,
+                "arguments": given,
+                "inputs": [entry(o, spec_of(o)) for o in operands],
+                "outputs": [entry(o, spec) for o, spec in made],
+            }
+        )
 
 
 class FunctionExporter:
-    """What exporter returns: each call with example arguments adds a trace; the file is written at the end of the
+    """What exporter returns: each call with example arguments adds a trace; the file is written at
+    the end of the
     `with` block or by close()."""
 
     def __init__(self, file: Any, fun: Callable, shapeless: bool, metadata: Optional[str]):
@@ -105,7 +129,9 @@ class FunctionExporter:
         if self._writer is None:
             raise RuntimeError("[exporter] the file is closed: no trace can be added")
         positional, names, values = _arguments("exporter", args, kwargs)
-        self._writer.add(_flat(self._fun, len(positional), names), positional + values, len(positional), names)
+        self._writer.add(
+            _flat(self._fun, len(positional), names), positional + values, len(positional), names
+        )
 
     def close(self) -> None:
         """Writes the file."""
@@ -122,9 +148,11 @@ class FunctionExporter:
         self._writer = None
 
 
-def exporter(file: str, fun: Callable, *, shapeless: bool = False, metadata: Optional[str] = None) -> FunctionExporter:
-    """A context manager that exports several traces of one function to one file: call it with example arguments.
-    See export_function.
+def exporter(
+    file: str, fun: Callable, *, shapeless: bool = False, metadata: Optional[str] = None
+) -> FunctionExporter:
+    """A context manager that exports several traces of one function to one file: call it with
+    example arguments. See export_function.
 
     >>> import tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "sum.lzfn")
@@ -141,17 +169,19 @@ def export_function(
     file_or_callback: Union[str, Callable], fun: Callable, *args: Any, shapeless: bool = False,
     metadata: Optional[str] = None, **kwargs: Any,
 ) -> None:
-    """Writes a function to a file that import_function (in another process, or the C++ class ImportedFunction) loads.
+    """Writes a function to a file that import_function (in another process, or the C++ class
+    ImportedFunction) loads.
 
-    `fun` takes arrays and returns an array or a flat list or tuple of arrays; it is traced with the example arguments (positional
-    and keyword arrays, or one tuple and one dict of them). Arrays that it captures are stored with it. The file
-    then takes arguments of the examples' shapes and dtypes; with `shapeless` their sizes may be others wherever the
-    function allows it: the function is traced at several sizes to see what depends on them, sizes that must be equal
-    stay equal, and sizes that its arrays need stay fixed. `metadata` is a text to be kept in the file. With a
+    `fun` takes arrays and returns an array or a flat list or tuple of arrays; it is traced with the
+    example arguments (positional and keyword arrays, or one tuple and one dict of them). Arrays
+    that it captures are stored with it. The file then takes arguments of the examples' shapes and
+    dtypes; with `shapeless` their sizes may be others wherever the function allows it: the function
+    is traced at several sizes to see what depends on them, sizes that must be equal stay equal, and
+    sizes that its arrays need stay fixed. `metadata` is a text to be kept in the file. With a
     callback in place of a file, the graph is told to it in dicts, and nothing is written.
 
-    Raises ValueError for arguments and results that are no arrays, for what a file cannot hold, and, naming the op, where
-    something depends on a size in no simple way.
+    Raises ValueError for arguments and results that are no arrays, for what a file cannot hold,
+    and, naming the op, where something depends on a size in no simple way.
 
     >>> import tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "double.lzfn")
@@ -169,8 +199,8 @@ def export_function(
 
 
 class ImportedFunction:
-    """What import_function returns: takes arrays (or a tuple and a dict of them), returns a tuple of arrays. It can be
-    differentiated, mapped and compiled like any function."""
+    """What import_function returns: takes arrays (or a tuple and a dict of them), returns a tuple
+    of arrays. It can be differentiated, mapped and compiled like any function."""
 
     def __init__(self, file: str):
         self._function = _core._ImportedFunction(os.fspath(file))
@@ -180,14 +210,17 @@ class ImportedFunction:
         return tuple(self._function.call(positional, names, values))
 
     def __repr__(self) -> str:
-        return "ImportedFunction(" + " or ".join(f"({s})" for s in self._function.signatures()) + ")"
+        return (
+            "ImportedFunction(" + " or ".join(f"({s})" for s in self._function.signatures()) + ")"
+        )
 
 
 def import_function(file: str, return_metadata: bool = False) -> Any:
-    """The function in a file that export_function wrote; with `return_metadata` a tuple of it and its metadata text.
+    """The function in a file that export_function wrote; with `return_metadata` a tuple of it and
+    its metadata text.
 
-    Loading runs no code: a file that was cut off or altered, or that a newer version wrote, raises ValueError (and
-    FileNotFoundError where there is none).
+    Loading runs no code: a file that was cut off or altered, or that a newer version wrote, raises
+    ValueError (and FileNotFoundError where there is none).
 
     >>> import tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "add.lzfn")

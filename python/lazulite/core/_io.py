@@ -1,5 +1,6 @@
-"""Files: .npy, .npz, .safetensors and .gguf. Headers are checked before they are believed, against the size of the
-file; nothing is executed. What the header describes is read when an array is evaluated."""
+"""Files: .npy, .npz, .safetensors and .gguf. Headers are checked before they are believed, against
+the size of the file; nothing is executed. What the header describes is read when an array is
+evaluated."""
 
 from __future__ import annotations
 
@@ -23,15 +24,37 @@ _HEADER_LIMIT = 100 * 1024 * 1024
 
 # numpy's type codes; bfloat16 has none there and is kept as two raw bytes
 _NUMPY_CODES = {
-    "|b1": _core.bool_, "|u1": _core.uint8, "<u2": _core.uint16, "<u4": _core.uint32, "<u8": _core.uint64,
-    "|i1": _core.int8, "<i2": _core.int16, "<i4": _core.int32, "<i8": _core.int64,
-    "<f2": _core.float16, "<f4": _core.float32, "<f8": _core.float64,
-    "<c8": _core.complex64, "<c16": _core.complex128, "<V2": _core.bfloat16, "|V2": _core.bfloat16,
+    "|b1": _core.bool_,
+    "|u1": _core.uint8,
+    "<u2": _core.uint16,
+    "<u4": _core.uint32,
+    "<u8": _core.uint64,
+    "|i1": _core.int8,
+    "<i2": _core.int16,
+    "<i4": _core.int32,
+    "<i8": _core.int64,
+    "<f2": _core.float16,
+    "<f4": _core.float32,
+    "<f8": _core.float64,
+    "<c8": _core.complex64,
+    "<c16": _core.complex128,
+    "<V2": _core.bfloat16,
+    "|V2": _core.bfloat16,
 }
 _SAFETENSORS_CODES = {
-    "BOOL": _core.bool_, "U8": _core.uint8, "U16": _core.uint16, "U32": _core.uint32, "U64": _core.uint64,
-    "I8": _core.int8, "I16": _core.int16, "I32": _core.int32, "I64": _core.int64,
-    "F16": _core.float16, "BF16": _core.bfloat16, "F32": _core.float32, "F64": _core.float64,
+    "BOOL": _core.bool_,
+    "U8": _core.uint8,
+    "U16": _core.uint16,
+    "U32": _core.uint32,
+    "U64": _core.uint64,
+    "I8": _core.int8,
+    "I16": _core.int16,
+    "I32": _core.int32,
+    "I64": _core.int64,
+    "F16": _core.float16,
+    "BF16": _core.bfloat16,
+    "F32": _core.float32,
+    "F64": _core.float64,
     "C64": _core.complex64,
 }
 # floats of 8 bits are kept as their bits
@@ -130,8 +153,8 @@ def _source(file, op: str = "load"):
 
 
 def _created(file, op: str, ending: str):
-    """(file object, whether to close it). A file that is there is not written over: arrays may still have to be read
-    from it, which they are, as long as they hold it open."""
+    """(file object, whether to close it). A file that is there is not written over: arrays may
+    still have to be read from it, which they are, as long as they hold it open."""
     if not isinstance(file, (str, os.PathLike)):
         if hasattr(file, "write"):
             return file, False
@@ -159,7 +182,9 @@ def _created(file, op: str, ending: str):
 
 
 def _write_npy(file, a: array):
-    header = repr({"descr": _code_of(a.dtype, _NUMPY_CODES), "fortran_order": False, "shape": tuple(a.shape)})
+    header = repr(
+        {"descr": _code_of(a.dtype, _NUMPY_CODES), "fortran_order": False, "shape": tuple(a.shape)}
+    )
     room = -(len(_MAGIC) + 4 + len(header) + 1) % 64
     header = (header + " " * room + "\n").encode("latin1")
     file.write(_MAGIC + b"\x01\x00" + struct.pack("<H", len(header)) + header)
@@ -180,7 +205,9 @@ def _read_npy(source, at: int, end: int, name: str) -> array:
     try:
         import ast
 
-        header = ast.literal_eval(source.read(begin - length, length).decode("utf-8" if wide else "latin1"))
+        header = ast.literal_eval(
+            source.read(begin - length, length).decode("utf-8" if wide else "latin1")
+        )
         code, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
         _bad("load", f"unreadable npy header: {name}")
@@ -194,7 +221,11 @@ def _read_npy(source, at: int, end: int, name: str) -> array:
     if end - begin < size:
         _bad("load", f"truncated npy data: {name}: got {end - begin} bytes, expected {size}")
     swap = 0 if not big else dtype.size // 2 if code[1] == "c" else dtype.size
-    return _array_at(source, begin, dtype, shape[::-1], name, swap).transpose() if fortran else _array_at(source, begin, dtype, shape, name, swap)
+    return (
+        _array_at(source, begin, dtype, shape[::-1], name, swap).transpose()
+        if fortran
+        else _array_at(source, begin, dtype, shape, name, swap)
+    )
 
 
 def _array_at(source, at: int, dtype, shape, name: str, swap: int = 0) -> array:
@@ -214,7 +245,11 @@ def _read_npz(source, name: str) -> Dict[str, array]:
         with source.stream() as stream, zipfile.ZipFile(stream) as archive:
             for entry in archive.infolist():
                 member, at = entry.filename, None
-                if entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 0x21 and entry.compress_size == entry.file_size:
+                if (
+                    entry.compress_type == zipfile.ZIP_STORED
+                    and not entry.flag_bits & 0x21
+                    and entry.compress_size == entry.file_size
+                ):
                     local = source.read(entry.header_offset, 30)
                     if len(local) != 30 or local[:4] != b"PK\x03\x04":
                         _bad("load", f"unreadable npz file: {name}: no entry for {member}")
@@ -225,8 +260,17 @@ def _read_npz(source, name: str) -> Dict[str, array]:
                 else:  # compressed: all of it, now
                     part = _Memory(archive.read(entry), member)
                     at, end = 0, part.size
-                found[member[:-4] if member.endswith(".npy") else member] = _read_npy(part, at, end, f"{name}:{member}")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, zlib.error, struct.error) as e:
+                found[member[:-4] if member.endswith(".npy") else member] = _read_npy(
+                    part, at, end, f"{name}:{member}"
+                )
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        OSError,
+        zlib.error,
+        struct.error,
+    ) as e:
         _bad("load", f"unreadable npz file: {name}: {e}")
     except RuntimeError as e:  # of zipfile: encrypted
         if isinstance(e, _core.FormatError):
@@ -236,8 +280,8 @@ def _read_npz(source, name: str) -> Dict[str, array]:
 
 
 def save(file: Any, arr: array) -> None:
-    """Writes one array as .npy (the ending is added to a path that lacks it). bfloat16 is kept as raw
-    bytes (type code V2).
+    """Writes one array as .npy (the ending is added to a path that lacks it). bfloat16 is kept as
+    raw bytes (type code V2).
 
     >>> import io
     >>> import lazulite.core as mx
@@ -269,7 +313,9 @@ def _savez(file, args, kwargs, compressed):
     _core.eval(list(named.values()))
     out, close = _created(file, "savez", ".npz")
     try:
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(
+            out, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+        ) as archive:
             for name, a in named.items():
                 with archive.open(name + ".npy", "w", force_zip64=True) as member:
                     _write_npy(member, a)
@@ -291,7 +337,9 @@ def savez_compressed(file: Any, *args: array, **kwargs: array) -> None:
 # ---- safetensors ---------------------------------------------------------------------------------
 
 
-def save_safetensors(file: Any, arrays: Dict[str, array], metadata: Optional[Dict[str, str]] = None) -> None:
+def save_safetensors(
+    file: Any, arrays: Dict[str, array], metadata: Optional[Dict[str, str]] = None
+) -> None:
     """Writes a dict of arrays, and a dict of strings, in the safetensors format."""
     header: dict = {}
     if metadata:
@@ -305,7 +353,11 @@ def save_safetensors(file: Any, arrays: Dict[str, array], metadata: Optional[Dic
         code = _code_of(a.dtype, _SAFETENSORS_CODES)
         if code is None:
             raise ValueError(f"[save_safetensors] dtype not supported: {name}: got {a.dtype}")
-        header[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [offset, offset + a.nbytes]}
+        header[name] = {
+            "dtype": code,
+            "shape": list(a.shape),
+            "data_offsets": [offset, offset + a.nbytes],
+        }
         offset += a.nbytes
     import json
 
@@ -352,7 +404,9 @@ def _read_safetensors(source, at: int):
             begin, end = entry["data_offsets"]
             shape, dtype = entry["shape"], _READABLE.get(entry["dtype"])
             if dtype is None:
-                raise ValueError(f"{key}: dtype not supported: got {entry['dtype']!r}, expected one of {', '.join(_READABLE)}")
+                raise ValueError(
+                    f"{key}: dtype not supported: got {entry['dtype']!r}, expected one of {', '.join(_READABLE)}"
+                )
             if not all(map(_is_size, [begin, end, *shape])):
                 raise ValueError(f"{key}: sizes must be whole numbers")
             if end - begin != math.prod(shape) * dtype.size:
@@ -364,7 +418,10 @@ def _read_safetensors(source, at: int):
     last = 0
     for begin, end, key, dtype, shape in sorted(entries, key=lambda e: e[:2]):
         if begin != last:
-            _bad("load", f"safetensors data overlap or leave a gap: {name}: {key} begins at {begin}, expected {last}")
+            _bad(
+                "load",
+                f"safetensors data overlap or leave a gap: {name}: {key} begins at {begin}, expected {last}",
+            )
         if begin_data + end > source.size:
             _bad("load", f"truncated safetensors data: {name}: {key}")
         found[key] = _array_at(source, begin_data + begin, dtype, shape, name)
@@ -372,21 +429,28 @@ def _read_safetensors(source, at: int):
     return {key: found[key] for key in header}, metadata
 
 
-def load(file: Any, /, format: Optional[str] = None, return_metadata: bool = False, *, stream: Any = None):
+def load(
+    file: Any, /, format: Optional[str] = None, return_metadata: bool = False, *, stream: Any = None
+):
     """Reads .npy (an array), .npz, .safetensors or .gguf (a dict of arrays).
 
     `file` is a path, whose ending tells the format, or a file object with `format=`; with
-    `return_metadata` the pair (arrays, metadata) is returned. Only headers are read, and compared with the size of the
-    file; the data of an array is read when the array is evaluated (at once from compressed files, pipes and objects like
-    files). Until then the file must stay as it is: `save` under the same name is fine, as it makes a new file.
-    Raises `FileError` where there is no file, and `FormatError`, which is both ValueError and RuntimeError, for a
-    file that is truncated or not of the format.
+    `return_metadata` the pair (arrays, metadata) is returned. Only headers are read, and compared
+    with the size of the file; the data of an array is read when the array is evaluated (at once
+    from compressed files, pipes and objects like files). Until then the file must stay as it is:
+    `save` under the same name is fine, as it makes a new file. Raises `FileError` where there is no
+    file, and `FormatError`, which is both ValueError and RuntimeError, for a file that is truncated
+    or not of the format.
     """
     if format is None:
         name = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "")
-        format = os.path.splitext(os.fspath(name))[1][1:] if isinstance(name, (str, os.PathLike)) else ""
+        format = (
+            os.path.splitext(os.fspath(name))[1][1:] if isinstance(name, (str, os.PathLike)) else ""
+        )
     if format not in ("npy", "npz", "safetensors", "gguf"):
-        raise _core.FormatError(f"[load] format not known: got {format!r}, expected npy, npz, safetensors or gguf")
+        raise _core.FormatError(
+            f"[load] format not known: got {format!r}, expected npy, npz, safetensors or gguf"
+        )
     source, at = _source(file)
     metadata: Dict[str, Any] = {}
     if format == "npy":

@@ -1,7 +1,7 @@
 """Loops and branches that are not unrolled: scan, while_loop, fori_loop, cond.
 
-Their functions are traced once and become one op. Random functions inside them that draw from the global
-state carry it along, so that every step draws its own numbers.
+Their functions are traced once and become one op. Random functions inside them that draw from the
+global state carry it along, so that every step draws its own numbers.
 """
 
 from __future__ import annotations
@@ -37,9 +37,15 @@ def _shape_of(part: Any) -> str:
     if isinstance(part, dict):
         return "{" + ", ".join(f"{k!r}: {_shape_of(v)}" for k, v in part.items()) + "}"
     if isinstance(part, (list, tuple)):
-        return ("({})" if isinstance(part, tuple) else "[{}]").format(", ".join(map(_shape_of, part)))
+        return ("({})" if isinstance(part, tuple) else "[{}]").format(
+            ", ".join(map(_shape_of, part))
+        )
     if is_branch(part):
-        return f"{type(part).__name__}(" + ", ".join(_shape_of(getattr(part, key)) for key in entries(part)) + ")"
+        return (
+            f"{type(part).__name__}("
+            + ", ".join(_shape_of(getattr(part, key)) for key in entries(part))
+            + ")"
+        )
     return repr(part)
 
 
@@ -49,11 +55,13 @@ def _same_tree(name: str, what: str, got: Any, expected: Any):
 
 
 class _Carried:
-    """What a loop carries: the arrays of a tree, and the random state when its function draws from it."""
+    """What a loop carries: the arrays of a tree, and the random state when its function draws from
+    it."""
 
     def __init__(self, name: str, init: Any):
         self.name = name
-        self.weak: list = []  # which leaves are Python numbers: they take the dtype that the loop gives them
+        # which leaves are Python numbers: they take the dtype that the loop gives them
+        self.weak: list = []
 
         def note(leaf):
             if leaf is not None:
@@ -71,7 +79,8 @@ class _Carried:
         return len(self.arrays) + self.random
 
     def run(self, leaves: list, call: Callable) -> list:
-        """`call` with the tree filled from leaves; it returns (next tree, other arrays). The flat results."""
+        """`call` with the tree filled from leaves; it returns (next tree, other arrays). The flat
+        results."""
         state = _core.random.state
         _core._push_key(leaves[len(self.arrays)] if self.random else state[0])
         begun = state[0]
@@ -90,7 +99,9 @@ class _Carried:
         for i, (weak, result) in enumerate(zip(self.weak, results)):
             if weak and result.dtype != self.arrays[i].dtype:
                 self.weak[i] = False
-                self.arrays[i] = self.arrays[i].astype(_core.result_type(self.arrays[i].dtype, result.dtype))
+                self.arrays[i] = self.arrays[i].astype(
+                    _core.result_type(self.arrays[i].dtype, result.dtype)
+                )
                 again = True
         if again:
             raise _Again
@@ -110,13 +121,17 @@ def _until_settled(begin: Callable) -> Any:
             continue
 
 
-def scan(f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, reverse: bool = False) -> tuple:
-    """A loop over the first axis of `xs` that carries a value along: `f(carry, x)` returns `(carry, y)`.
+def scan(
+    f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, reverse: bool = False
+) -> tuple:
+    """A loop over the first axis of `xs` that carries a value along: `f(carry, x)` returns `(carry,
+    y)`.
 
-    Returns the last carry and the stacked `y`. `init`, `xs` and `y` are trees of arrays (or None); the carry keeps
-    its structure, shapes and dtypes. Without `xs`, `length` says how many steps. `reverse` goes from the last slice
-    to the first. `f` is traced once; it can be differentiated, mapped and compiled, and nothing is unrolled. In a
-    derivative, what the way back needs of every step is kept.
+    Returns the last carry and the stacked `y`. `init`, `xs` and `y` are trees of arrays (or None);
+    the carry keeps its structure, shapes and dtypes. Without `xs`, `length` says how many steps.
+    `reverse` goes from the last slice to the first. `f` is traced once; it can be differentiated,
+    mapped and compiled, and nothing is unrolled. In a derivative, what the way back needs of every
+    step is kept.
 
     Raises ValueError when the carry changes, when first axes differ, and when `f` reads an array.
 
@@ -128,10 +143,14 @@ def scan(f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, r
     rows = template(_as_arrays("scan", xs), slices)
     for x in slices:
         if x.ndim == 0:
-            raise ValueError("[scan] nothing to loop over: got a 0-d array in xs, expected a first axis")
+            raise ValueError(
+                "[scan] nothing to loop over: got a 0-d array in xs, expected a first axis"
+            )
     if length is None:
         if not slices:
-            raise ValueError("[scan] the number of steps is not known: got no arrays in xs, expected them or length=")
+            raise ValueError(
+                "[scan] the number of steps is not known: got no arrays in xs, expected them or length="
+            )
         length = slices[0].shape[0]
     carried = _Carried("scan", init)
     kept: list = []
@@ -143,7 +162,9 @@ def scan(f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, r
             def call(carry):
                 out = f(carry, fill(rows, leaves[n:]))
                 if not isinstance(out, (tuple, list)) or len(out) != 2:
-                    raise ValueError(f"[scan] the function must return (carry, y): got {type(out).__name__}")
+                    raise ValueError(
+                        f"[scan] the function must return (carry, y): got {type(out).__name__}"
+                    )
                 others: list = []
                 kept[:] = [template(_as_arrays("scan", out[1]), others)]
                 return out[0], others
@@ -157,10 +178,10 @@ def scan(f: Callable, init: Any, xs: Any = None, length: Optional[int] = None, r
 
 
 def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
-    """`v = body_fun(v)` as long as `cond_fun(v)`, a 0-d bool, holds; returns the last `v`, a tree of arrays that
-    keeps its structure, shapes and dtypes. Both functions are traced once. It can be compiled, mapped (lanes that
-    are done keep their values) and differentiated forward; `grad` raises ValueError, since the number of steps is
-    not known: use fori_loop or scan.
+    """`v = body_fun(v)` as long as `cond_fun(v)`, a 0-d bool, holds; returns the last `v`, a tree
+    of arrays that keeps its structure, shapes and dtypes. Both functions are traced once. It can be
+    compiled, mapped (lanes that are done keep their values) and differentiated forward; `grad`
+    raises ValueError, since the number of steps is not known: use fori_loop or scan.
 
     >>> mx.while_loop(lambda v: v < 100, lambda v: v * 2, mx.array(3))
     array(192, dtype=int32)
@@ -179,10 +200,14 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
             if isinstance(go, bool):
                 go = array(go)
             if not isinstance(go, array):
-                raise ValueError(f"[while_loop] the test must give one 0-d bool: got {type(go).__name__}")
+                raise ValueError(
+                    f"[while_loop] the test must give one 0-d bool: got {type(go).__name__}"
+                )
             return [go]
 
-        return _core._while_loop(test, lambda leaves: carried.run(leaves, lambda v: (body_fun(v), [])), carried.start())
+        return _core._while_loop(
+            test, lambda leaves: carried.run(leaves, lambda v: (body_fun(v), [])), carried.start()
+        )
 
     return carried.end(_until_settled(begin))
 
@@ -194,13 +219,16 @@ def _bound(value: Any) -> Any:
     try:
         return value.__index__()
     except AttributeError:
-        raise TypeError(f"[fori_loop] bounds must be integers: got {type(value).__name__}") from None
+        raise TypeError(
+            f"[fori_loop] bounds must be integers: got {type(value).__name__}"
+        ) from None
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
-    """`v = body_fun(i, v)` for `i` from `lower` to `upper - 1`, a 0-d int32; returns the last `v`, a tree of arrays
-    that keeps its structure, shapes and dtypes. With bounds that are numbers it can be differentiated both ways; a
-    bound that is an array makes it a while_loop, whose number of steps may depend on data.
+    """`v = body_fun(i, v)` for `i` from `lower` to `upper - 1`, a 0-d int32; returns the last `v`,
+    a tree of arrays that keeps its structure, shapes and dtypes. With bounds that are numbers it
+    can be differentiated both ways; a bound that is an array makes it a while_loop, whose number of
+    steps may depend on data.
 
     >>> mx.fori_loop(0, 5, lambda i, v: v + i, mx.array(0))
     array(10, dtype=int32)
@@ -211,7 +239,9 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
         low, high = array(lower), array(upper)
         for bound in (low, high):
             if bound.ndim or not _core.issubdtype(bound.dtype, _core.integer):
-                raise ValueError(f"[fori_loop] bounds must be integers: got {bound.dtype} of shape {bound.shape}")
+                raise ValueError(
+                    f"[fori_loop] bounds must be integers: got {bound.dtype} of shape {bound.shape}"
+                )
         both = _core.result_type(low.dtype, high.dtype)
 
         def body(value):
@@ -224,10 +254,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
 
 
 def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> Any:
-    """`true_fun(*operands)` where the 0-d `pred` holds, else `false_fun(*operands)`: both are traced, one is
-    computed. They return trees of the same structure, shapes and dtypes. It can be differentiated, compiled and
-    mapped; mapped over `pred`, both are computed and each lane takes its own. With a Python bool only the chosen
-    function is called.
+    """`true_fun(*operands)` where the 0-d `pred` holds, else `false_fun(*operands)`: both are
+    traced, one is computed. They return trees of the same structure, shapes and dtypes. It can be
+    differentiated, compiled and mapped; mapped over `pred`, both are computed and each lane takes
+    its own. With a Python bool only the chosen function is called.
 
     >>> mx.cond(mx.array(2) > 1, lambda x: x + 1, lambda x: x - 1, mx.array(10))
     array(11, dtype=int32)

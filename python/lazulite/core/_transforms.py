@@ -10,7 +10,20 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._trees import Leaf, Transformed, check_callable, entries, entry, fill, is_branch, map_leaves, named_like, rebuild, template, without_recursion
+from ._trees import (
+    Leaf,
+    Transformed,
+    check_callable,
+    entries,
+    entry,
+    fill,
+    is_branch,
+    map_leaves,
+    named_like,
+    rebuild,
+    template,
+    without_recursion,
+)
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -65,13 +78,13 @@ def _normal_argnums(name, argnums, argnames):
     return len(numbers) == 1, numbers, names
 
 
-# Containers of the caller: their arrays are exchanged for traced ones while a function runs. What is a traced
-# array afterwards becomes the array from before; what the function put there stays.
+# Containers of the caller: their arrays are exchanged for traced ones while a function runs. What
+# is a traced array afterwards becomes the array from before; what the function put there stays.
 
 
 class _Exchanged:
-    """What was exchanged: traced arrays by id, with the array from before and the handle that each began with; tuples
-    and records that were built for them; and the containers."""
+    """What was exchanged: traced arrays by id, with the array from before and the handle that each
+    began with; tuples and records that were built for them; and the containers."""
 
     def __init__(self):
         self.arrays: dict = {}
@@ -88,8 +101,8 @@ class _Exchanged:
 
 
 def _put_traced(value: Any, place: Any, traced: list, exchanged: _Exchanged) -> Any:
-    """`value`, whose template is `place`, with traced arrays: lists and dicts themselves, others anew. A step of
-    without_recursion."""
+    """`value`, whose template is `place`, with traced arrays: lists and dicts themselves, others
+    anew. A step of without_recursion."""
     if isinstance(place, Leaf):
         exchanged.note(traced[place.index], value)
         return traced[place.index]
@@ -101,7 +114,12 @@ def _put_traced(value: Any, place: Any, traced: list, exchanged: _Exchanged) -> 
     parts = []
     for key in place if isinstance(value, dict) else entries(value):
         old = entry(value, key)
-        new = yield exchanged.before(old) if isinstance(old, array) else old, entry(place, key), traced, exchanged
+        new = (
+            yield exchanged.before(old) if isinstance(old, array) else old,
+            entry(place, key),
+            traced,
+            exchanged,
+        )
         parts.append(new)
         if inside and new is not old:
             _set(value, key, new)
@@ -133,7 +151,9 @@ def _put_back(value: Any, exchanged: _Exchanged, seen: set) -> Any:
     if inside or same:
         return value
     before = exchanged.tuples.get(id(value), (value, value))[1]
-    return before if all(p is entry(before, k) for p, k in zip(parts, keys)) else rebuild(value, parts)
+    return (
+        before if all(p is entry(before, k) for p, k in zip(parts, keys)) else rebuild(value, parts)
+    )
 
 
 def _set(container: Any, key: Any, value: Any):
@@ -153,15 +173,15 @@ def value_and_grad(
 ) -> Callable[P, tuple[R, Any]]:
     """A function that returns `fun`'s value and its gradient.
 
-    `fun` returns a scalar array (0-d), or a tuple or list whose first entry is one; the whole value is
-    returned beside the gradient. Gradients have the structure, shapes and dtypes of the arguments
-    named by `argnums` (default 0) and `argnames`. With several numbers a tuple of gradients is
-    returned, with names the pair `(gradients by number or None, dict of gradients by name)`. Complex
-    arguments follow PyTorch's convention: dL/dx + i dL/dy for real L. Integers inside a tree have the
-    gradients of integer arithmetic.
+    `fun` returns a scalar array (0-d), or a tuple or list whose first entry is one; the whole value
+    is returned beside the gradient. Gradients have the structure, shapes and dtypes of the
+    arguments named by `argnums` (default 0) and `argnames`. With several numbers a tuple of
+    gradients is returned, with names the pair `(gradients by number or None, dict of gradients by
+    name)`. Complex arguments follow PyTorch's convention: dL/dx + i dL/dy for real L. Integers
+    inside a tree have the gradients of integer arithmetic.
 
-    `fun` gets the very lists, dicts and modules that were passed, whose arrays are traced ones during the
-    call; afterwards they are those from before, except where `fun` put others.
+    `fun` gets the very lists, dicts and modules that were passed, whose arrays are traced ones
+    during the call; afterwards they are those from before, except where `fun` put others.
 
     Raises ValueError for numbers in place of arrays and for a value that is not a scalar, TypeError
     for an argument that is an array of integers.
@@ -180,10 +200,14 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
     def wrapped(*args, **kwargs):
         for n in numbers:
             if n >= len(args):
-                raise ValueError(f"[{name}] argnums {n} out of range: got {len(args)} positional arguments")
+                raise ValueError(
+                    f"[{name}] argnums {n} out of range: got {len(args)} positional arguments"
+                )
         for n in names:
             if n not in kwargs:
-                raise ValueError(f"[{name}] argument {n!r} is missing: it was not passed by keyword")
+                raise ValueError(
+                    f"[{name}] argument {n!r} is missing: it was not passed by keyword"
+                )
         leaves: list = []
         positional, keyword = {}, {}
         for n in numbers:
@@ -200,8 +224,22 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             nonlocal value
             exchanged = _Exchanged()
             try:
-                called = [without_recursion(_put_traced, a, positional[i], traced, exchanged) if i in positional else a for i, a in enumerate(args)]
-                named = {k: without_recursion(_put_traced, v, keyword[k], traced, exchanged) if k in keyword else v for k, v in kwargs.items()}
+                called = [
+                    (
+                        without_recursion(_put_traced, a, positional[i], traced, exchanged)
+                        if i in positional
+                        else a
+                    )
+                    for i, a in enumerate(args)
+                ]
+                named = {
+                    k: (
+                        without_recursion(_put_traced, v, keyword[k], traced, exchanged)
+                        if k in keyword
+                        else v
+                    )
+                    for k, v in kwargs.items()
+                }
                 value = fun(*called, **named)
             finally:
                 _put_all_back(exchanged)
@@ -209,7 +247,11 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             if not scalar_only and isinstance(value, (tuple, list)) and value:
                 loss = value[0]
             if not isinstance(loss, array) or loss.ndim != 0:
-                got = f"an array of shape {loss.shape}" if isinstance(loss, array) else type(loss).__name__
+                got = (
+                    f"an array of shape {loss.shape}"
+                    if isinstance(loss, array)
+                    else type(loss).__name__
+                )
                 raise ValueError(f"[{name}] the function must return a scalar array: got {got}")
             return [loss]
 
@@ -228,7 +270,8 @@ def grad(
     argnums: Optional[Union[int, Sequence[int]]] = None,
     argnames: Union[str, Sequence[str]] = [],
 ) -> Callable[P, Any]:
-    """A function that returns the gradient of `fun`; see value_and_grad. `fun` returns a scalar array.
+    """A function that returns the gradient of `fun`; see value_and_grad. `fun` returns a scalar
+    array.
 
     >>> import lazulite.core as mx
     >>> mx.grad(mx.grad(lambda x: x ** 3))(mx.array(2.0))
@@ -255,7 +298,9 @@ def _outputs_of(fun, structure):
     return flat
 
 
-def vjp(fun: Callable, primals: Sequence[array], cotangents: Sequence[array]) -> tuple[list[array], list[array]]:
+def vjp(
+    fun: Callable, primals: Sequence[array], cotangents: Sequence[array]
+) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)` and the cotangents of `primals`: two lists.
 
     Raises ValueError when the number or shapes of cotangents are not those of the outputs.
@@ -271,7 +316,9 @@ def vjp(fun: Callable, primals: Sequence[array], cotangents: Sequence[array]) ->
             raise ValueError(f"[vjp] got {len(cotangents)} cotangents for {len(outputs)} outputs")
         for o, c in zip(outputs, cotangents):
             if o.shape != c.shape:
-                raise ValueError(f"[vjp] cotangent of shape {c.shape} for an output of shape {o.shape}")
+                raise ValueError(
+                    f"[vjp] cotangent of shape {c.shape} for an output of shape {o.shape}"
+                )
         return cotangents
 
     primals = list(primals)
@@ -279,7 +326,9 @@ def vjp(fun: Callable, primals: Sequence[array], cotangents: Sequence[array]) ->
     return outputs, [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, primals)]
 
 
-def jvp(fun: Callable, primals: Sequence[array], tangents: Sequence[array]) -> tuple[list[array], list[array]]:
+def jvp(
+    fun: Callable, primals: Sequence[array], tangents: Sequence[array]
+) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)` and their tangents: two lists.
 
     Raises ValueError when the number or shapes of tangents are not those of the primals.
@@ -313,22 +362,30 @@ def _walk_axes(axis, node, found, name):
     elif isinstance(axis, dict) and isinstance(node, dict) and axis.keys() == node.keys():
         for key in node:
             _walk_axes(axis[key], node[key], found, name)
-    elif isinstance(axis, (list, tuple)) and isinstance(node, (list, tuple)) and len(axis) == len(node):
+    elif (
+        isinstance(axis, (list, tuple))
+        and isinstance(node, (list, tuple))
+        and len(axis) == len(node)
+    ):
         for a, n in zip(axis, node):
             _walk_axes(a, n, found, name)
     else:
-        raise ValueError(f"[vmap] {name} does not fit the tree: got {axis!r} for {type(node).__name__}")
+        raise ValueError(
+            f"[vmap] {name} does not fit the tree: got {axis!r} for {type(node).__name__}"
+        )
 
 
 def _axis_leaves(axes, tree_template, name):
-    """The axis of every Leaf of the template: `axes` is an int, None, or a tree that is a prefix."""
+    """The axis of every Leaf of the template: `axes` is an int, None, or a tree that is a
+    prefix."""
     found: dict = {}
     _walk_axes(axes, tree_template, found, name)
     return found
 
 
 def _argument_axes(axes, arguments):
-    """The same for a list of arguments, with an entry for each; for a single argument also a prefix of its own tree."""
+    """The same for a list of arguments, with an entry for each; for a single argument also a prefix
+    of its own tree."""
     if _is_axis(axes):
         return _axis_leaves(axes, arguments, "in_axes")
     if len(arguments) == 1:
@@ -339,23 +396,30 @@ def _argument_axes(axes, arguments):
                 pass
         return _axis_leaves(axes, arguments[0], "in_axes")
     if not isinstance(axes, (list, tuple)):
-        raise ValueError(f"[vmap] in_axes must be an int, None or a tuple: got {type(axes).__name__} for {len(arguments)} arguments")
+        raise ValueError(
+            f"[vmap] in_axes must be an int, None or a tuple: got {type(axes).__name__} for {len(arguments)} arguments"
+        )
     if len(axes) != len(arguments):
-        raise ValueError(f"[vmap] got in_axes for {len(axes)} arguments, called with {len(arguments)}")
+        raise ValueError(
+            f"[vmap] got in_axes for {len(axes)} arguments, called with {len(arguments)}"
+        )
     return _axis_leaves(list(axes), arguments, "in_axes")
 
 
 def _normal_axis(axis, ndim, name):
     if not -ndim <= axis < ndim:
-        raise _core.ArrayIndexError(f"[vmap] {name} out of range: got {axis} for an array with {ndim} axes")
+        raise _core.ArrayIndexError(
+            f"[vmap] {name} out of range: got {axis} for an array with {ndim} axes"
+        )
     return axis % ndim
 
 
 def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, R]:
     """A function that maps `fun` over an axis of its arguments, as one batched computation.
 
-    `in_axes` is an int for all arguments, or a tuple with an int, None (not mapped) or tree of these for
-    each, a prefix of the argument's tree; of a single argument it may be that tree itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
+    `in_axes` is an int for all arguments, or a tuple with an int, None (not mapped) or tree of
+    these for each, a prefix of the argument's tree; of a single argument it may be that tree
+    itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
     not depend on it). Numbers in the output are broadcast. Without `key=`, or with one that is not
     mapped, random functions draw the same numbers in every lane.
 
@@ -382,13 +446,20 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
             outputs: list = []
             out = fun(*fill(shape, traced), **kwargs)
             out = map_leaves(
-                lambda leaf: _core.array(leaf) if isinstance(leaf, (bool, int, float, complex)) else leaf, out
+                lambda leaf: (
+                    _core.array(leaf) if isinstance(leaf, (bool, int, float, complex)) else leaf
+                ),
+                out,
             )
             result = template(out, outputs)
             return outputs
 
         def wanted(outputs):
-            single = isinstance(result, Leaf) and isinstance(out_axes, (list, tuple)) and len(out_axes) == 1
+            single = (
+                isinstance(result, Leaf)
+                and isinstance(out_axes, (list, tuple))
+                and len(out_axes) == 1
+            )
             axes = _axis_leaves(out_axes[0] if single else out_axes, result, "out_axes")
             return [
                 -1 if axes[i] is None else _normal_axis(axes[i], o.ndim + 1, "out_axes")

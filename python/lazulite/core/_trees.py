@@ -1,4 +1,5 @@
-"""Trees: lists, tuples, dicts (Modules too) and registered classes, with arrays and other values as leaves."""
+"""Trees: lists, tuples, dicts (Modules too) and registered classes, with arrays and other values as
+leaves."""
 
 from __future__ import annotations
 
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_records: dict[type, tuple[str, ...]] = _core._tree_records  # registered classes and their fields; the extension reads it too
+# registered classes and their fields; the extension reads it too
+_records: dict[type, tuple[str, ...]] = _core._tree_records
 _quick = 64  # levels that are walked by recursion; deeper trees by a stack of their own
 _most = 10_000  # levels
 
 
 def named_like(fun: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """`wrapper` with the name, documentation and signature of `fun`, as functools.wraps makes it."""
+    """`wrapper` with the name, documentation and signature of `fun`, as functools.wraps makes
+    it."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         try:
             setattr(wrapper, name, getattr(fun, name))
@@ -30,7 +33,8 @@ def named_like(fun: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable
 
 
 class Transformed:
-    """What a transform returns: calls like the function that it wraps, binds like one, and prints what it is."""
+    """What a transform returns: calls like the function that it wraps, binds like one, and prints
+    what it is."""
 
     def __init__(self, name: str, fun: Callable[..., Any], call: Callable[..., Any]):
         named_like(fun, self)
@@ -66,9 +70,10 @@ def check_callable(name: str, fun: Any) -> None:
 
 
 def register_tree(cls: type[T]) -> type[T]:
-    """Makes instances of a dataclass trees, with its fields as entries: eval, compile, the transforms and tree
-    functions then find the arrays in them, and return instances made without calling the class. For use as a
-    decorator; returns the class. Subclasses are registered on their own.
+    """Makes instances of a dataclass trees, with its fields as entries: eval, compile, the
+    transforms and tree functions then find the arrays in them, and return instances made without
+    calling the class. For use as a decorator; returns the class. Subclasses are registered on their
+    own.
 
     Raises TypeError for anything but a dataclass.
 
@@ -83,7 +88,9 @@ def register_tree(cls: type[T]) -> type[T]:
     """
     fields = getattr(cls, "__dataclass_fields__", None)
     if not isinstance(cls, type) or fields is None:
-        raise TypeError(f"[register_tree] not a dataclass: got {cls!r}, expected a class decorated by dataclass")
+        raise TypeError(
+            f"[register_tree] not a dataclass: got {cls!r}, expected a class decorated by dataclass"
+        )
     if issubclass(cls, (dict, list, tuple, array)):
         raise TypeError(f"[register_tree] a tree or a leaf already: got {cls.__name__}")
     from dataclasses import fields as fields_of
@@ -122,8 +129,8 @@ def entry(tree: Any, key: Any) -> Any:
 
 
 def rebuild(like: Any, items: Iterable[Any]) -> Any:
-    """A branch of the class of `like` with other items; subclasses of tuple and records keep their class (lists and
-    dicts become plain), and no constructor of theirs is called."""
+    """A branch of the class of `like` with other items; subclasses of tuple and records keep their
+    class (lists and dicts become plain), and no constructor of theirs is called."""
     if isinstance(like, dict):
         return dict(zip(like, items))
     if isinstance(like, list):
@@ -148,7 +155,8 @@ def rebuild(like: Any, items: Iterable[Any]) -> Any:
 
 
 class Ancestors:
-    """The containers between the root of a walk and where it stands; says so when one contains itself."""
+    """The containers between the root of a walk and where it stands; says so when one contains
+    itself."""
 
     __slots__ = ("name", "line")
 
@@ -163,7 +171,9 @@ class Ancestors:
         line.append(id(branch))
         if len(line) % _quick == 0:
             if len(set(line)) < len(line):
-                raise ValueError(f"[{self.name}] a container contains itself: got a {type(branch).__name__}")
+                raise ValueError(
+                    f"[{self.name}] a container contains itself: got a {type(branch).__name__}"
+                )
             if len(line) > _most:
                 raise ValueError(f"[{self.name}] containers nested deeper than {_most}")
 
@@ -186,8 +196,9 @@ def walk(
 ) -> Any:
     """`fn(path, leaf, *others)` of every leaf, in a tree of the same form, without recursion.
 
-    Every task fills one slot; a container opens empty slots for its items. Tuples and records are filled as lists
-    and closed by a task of their own, after their items. `path=None` makes no paths.
+    Every task fills one slot; a container opens empty slots for its items. Tuples and records are
+    filled as lists and closed by a task of their own, after their items. `path=None` makes no
+    paths.
     """
     root: list[Any] = [None]
     ancestors = Ancestors(name)
@@ -213,13 +224,15 @@ def walk(
         into[slot] = items
         for place, key in reversed(places):
             below = None if path is None else _join(path, key)
-            tasks.append((items, place, below, entry(node, key), [entry(o, key) for o in others], depth + 1))
+            tasks.append(
+                (items, place, below, entry(node, key), [entry(o, key) for o in others], depth + 1)
+            )
     return root[0]
 
 
 def without_recursion(step: Callable[..., Iterator[Any]], *arguments: Any) -> Any:
-    """What the generator function `step` returns, which yields the arguments of calls of its own and is sent their
-    results: recursion as deep as memory is large."""
+    """What the generator function `step` returns, which yields the arguments of calls of its own
+    and is sent their results: recursion as deep as memory is large."""
     stack = [step(*arguments)]
     result: Any = None
     while stack:
@@ -234,7 +247,9 @@ def without_recursion(step: Callable[..., Iterator[Any]], *arguments: Any) -> An
     return result
 
 
-def leaves(tree: Any, path: str = "", is_leaf: Optional[Callable[..., Any]] = None, name: str = "tree") -> Iterator[tuple[str, Any]]:
+def leaves(
+    tree: Any, path: str = "", is_leaf: Optional[Callable[..., Any]] = None, name: str = "tree"
+) -> Iterator[tuple[str, Any]]:
     """Pairs of path and leaf, in order."""
     ancestors = Ancestors(name)
     stack = [(path, tree, 0)]
@@ -263,7 +278,9 @@ def template(tree: Any, arrays: list[Any], depth: int = 0) -> Any:
     if isinstance(tree, (list, tuple)):
         return rebuild(tree, [template(value, arrays, depth + 1) for value in tree])
     if _records and type(tree) in _records:
-        return rebuild(tree, [template(getattr(tree, key), arrays, depth + 1) for key in _records[type(tree)]])
+        return rebuild(
+            tree, [template(getattr(tree, key), arrays, depth + 1) for key in _records[type(tree)]]
+        )
     return tree
 
 
@@ -278,7 +295,9 @@ def fill(tree: Any, values: list[Any], depth: int = 0) -> Any:
     if isinstance(tree, (list, tuple)):
         return rebuild(tree, [fill(value, values, depth + 1) for value in tree])
     if _records and type(tree) in _records:
-        return rebuild(tree, [fill(getattr(tree, key), values, depth + 1) for key in _records[type(tree)]])
+        return rebuild(
+            tree, [fill(getattr(tree, key), values, depth + 1) for key in _records[type(tree)]]
+        )
     return tree
 
 
@@ -291,5 +310,7 @@ def map_leaves(fn: Callable[..., Any], tree: Any, depth: int = 0) -> Any:
     if isinstance(tree, (list, tuple)):
         return rebuild(tree, [map_leaves(fn, value, depth + 1) for value in tree])
     if _records and type(tree) in _records:
-        return rebuild(tree, [map_leaves(fn, getattr(tree, key), depth + 1) for key in _records[type(tree)]])
+        return rebuild(
+            tree, [map_leaves(fn, getattr(tree, key), depth + 1) for key in _records[type(tree)]]
+        )
     return fn(tree)

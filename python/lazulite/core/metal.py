@@ -1,4 +1,5 @@
-"""Names of Metal's module, for programs that call them: memory functions work, Metal itself is not there."""
+"""Names of Metal's module, for programs that call them: memory functions work, Metal itself is not
+there."""
 
 from ._core import (
     clear_cache,
@@ -31,7 +32,9 @@ def start_capture(path: str) -> None:
     """Does nothing but warn: there is no Metal to capture."""
     import warnings
 
-    warnings.warn(f"[metal] nothing is captured to {path!r}: there is no Metal on this machine", stacklevel=2)
+    warnings.warn(
+        f"[metal] nothing is captured to {path!r}: there is no Metal on this machine", stacklevel=2
+    )
 
 
 def stop_capture() -> None:
