@@ -26,7 +26,7 @@ void check_environment() {
   lazulite::default_plan_width();
   for (const char* name : {"LAZULITE_DEBUG_VMAP", "LAZULITE_FUSE", "LAZULITE_DONATE"})
     env::flag(name);
-  get_pending_limit();
+  lazulite::get_pending_limit();
   if (env::text("LAZULITE_OPENBLAS").value_or("none") != "none") lazulite::cpu::blas();
   for (const std::string& complaint : env::complaints())
     if (PyErr_WarnEx(PyExc_RuntimeWarning, complaint.c_str(), 1) < 0) throw py::error_already_set();

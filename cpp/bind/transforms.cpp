@@ -101,11 +101,14 @@ void add_transforms(py::module_& m) {
   m.def("_checkpoint", [](py::object fun, py::list arguments) {
     return to_list(checkpoint_call(flat(fun), from_list(arguments)));
   });
-  m.def("_scan", [](py::object fun, py::list init, py::list xs, int64_t length, bool reverse) {
-    return to_list(scan(flat(fun), from_list(init), from_list(xs), length, reverse));
+  m.def("_scan", [](py::object fun, py::list init, py::list xs, int64_t length, bool reverse,
+                    bool counts) {
+    return to_list(scan(flat(fun), from_list(init), from_list(xs), length, reverse,
+                        counts ? "fori_loop" : "scan"));
   });
-  m.def("_while_loop", [](py::object test, py::object body, py::list init) {
-    return to_list(while_loop(flat(test), flat(body), from_list(init)));
+  m.def("_while_loop", [](py::object test, py::object body, py::list init, bool counts) {
+    return to_list(while_loop(flat(test), flat(body), from_list(init),
+                              counts ? "fori_loop" : "while_loop"));
   });
   m.def("_cond", [](py::object predicate, py::object yes, py::object no, py::list operands) {
     if (!is_array(predicate.ptr()))

@@ -504,22 +504,22 @@ GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& co
 OpList scan_ops() { return {&scan_op}; }
 
 ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& slices, int64_t length,
-               bool reverse) {
+               bool reverse, const char* name) {
   ArrayList xs = slices;
-  if (length < 0) fail(Kind::value, "scan", "negative length: got ", length);
+  if (length < 0) fail(Kind::value, name, "negative length: got ", length);
   std::vector<Spec> specs = specs_of(init);
   for (const array& x : xs) {
     if (x.ndim() == 0 || x.shape()[0] != length)
-      fail(Kind::value, "scan", "arrays to loop over differ in their first axis: got shape ",
+      fail(Kind::value, name, "arrays to loop over differ in their first axis: got shape ",
            x.shape(), ", expected ", length, " slices");
     specs.push_back(slice_of(x.slot().spec));
   }
-  const Graph traced(f, specs, "scan", hoist_all);
+  const Graph traced(f, specs, name, hoist_all);
   const auto outputs = traced.output_specs();
   if (outputs.size() < init.size())
-    fail(Kind::value, "scan", "the function gives fewer values than it carries: got ",
+    fail(Kind::value, name, "the function gives fewer values than it carries: got ",
          outputs.size(), ", expected at least ", init.size());
-  check_carry("scan", outputs, init);
+  check_carry(name, outputs, init);
   auto attributes = make_ref<Scan>();
   ArrayList constants = traced.captures();
   attributes->body = before_loop(traced.closed(), xs, init.size(), constants, length);

@@ -184,26 +184,27 @@ const Op while_op{.name = "while_loop",
 
 OpList while_ops() { return {&while_op}; }
 
-ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init) {
+ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init,
+                     const char* name) {
   const auto specs = specs_of(init);
-  GraphRef go = make_ref<const Graph>(test, specs, "while_loop", hoist_all);
-  GraphRef step = make_ref<const Graph>(body, specs, "while_loop", hoist_all);
+  GraphRef go = make_ref<const Graph>(test, specs, name, hoist_all);
+  GraphRef step = make_ref<const Graph>(body, specs, name, hoist_all);
   const auto tested = go->output_specs();
   if (tested.size() != 1 || !tested[0].shape.empty() || tested[0].type != bool_)
-    fail(Kind::value, "while_loop", "the test must give one 0-d bool: got ",
+    fail(Kind::value, name, "the test must give one 0-d bool: got ",
          tested.size() == 1 ? tested[0].type : bool_, tested.empty() ? Shape{0} : tested[0].shape,
          " (", tested.size(), " values)");
   if (step->outputs().size() != init.size())
-    fail(Kind::value, "while_loop", "the body must give what it takes: got ",
+    fail(Kind::value, name, "the body must give what it takes: got ",
          step->outputs().size(), " values, expected ", init.size());
-  check_carry("while_loop", step->output_specs(), init);
+  check_carry(name, step->output_specs(), init);
   auto attributes = make_ref<While>();
   const ArrayList constants = close_both(go, step), inputs = joined({&init, &constants});
   attributes->test = go;
   attributes->body = step;
   attributes->carries = init.size();
   if (init.empty())
-    fail(Kind::value, "while_loop", "nothing is carried: got no arrays, expected at least one");
+    fail(Kind::value, name, "nothing is carried: got no arrays, expected at least one");
   return as_list(
       record_all(while_op, AttrsRef(std::move(attributes)), as_inputs(inputs), stream_of(inputs)));
 }

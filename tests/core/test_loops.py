@@ -319,7 +319,22 @@ def test_cond_draws_random_numbers_in_the_branch_that_runs():
             lambda: mx.scan(lambda c, x: (c * 1.5, None), mx.array(1), mx.arange(3)),
             "changes its shape or dtype",
         ),
-        (lambda: mx.scan(lambda c, x: ((c, c), None), mx.array(1), mx.arange(3)), "another tree"),
+        (
+            lambda: mx.scan(lambda c, x: ((c, c), None), mx.array(1), mx.arange(3)),
+            "carried value becomes another tree",
+        ),
+        (
+            lambda: mx.fori_loop(0, 3, lambda i, c: (c, c), mx.array(1)),
+            r"\[fori_loop\] the carried value",
+        ),
+        (
+            lambda: mx.fori_loop(0, 3, lambda i, c: mx.ones(2), mx.array(1)),
+            r"\[fori_loop\] the carried value",
+        ),
+        (
+            lambda: mx.fori_loop(0, mx.array(3), lambda i, c: mx.ones(2), mx.array(1)),
+            r"\[fori_loop\] the carried value",
+        ),
         (lambda: mx.scan(lambda c, x: c, mx.array(1), mx.arange(3)), "must return"),
         (
             lambda: mx.scan(lambda c, x: (c, x), mx.array(1), (mx.arange(3), mx.arange(4))),

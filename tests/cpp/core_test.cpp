@@ -217,6 +217,7 @@ TEST(Rows, derivatives_agree_with_differences_and_with_each_other) {
     auto f = [&](const array& a) {
       return family.operands == 1 ? mx::unary(*op, a) : mx::binary(*op, a, other);
     };
+    if (f(x).dtype() != mx::float64) continue;  // comparisons: zero, tested in tests/core
     auto loss = [&](const mx::ArrayList& in) -> mx::ArrayList {
       return {mx::sum(f(in[0]), Axes{0})};
     };
@@ -261,7 +262,7 @@ TEST(Transforms, evaluation_inside_grad_is_allowed_and_inside_vmap_refused) {
   EXPECT_NEAR(mx::grad(f, {array(1.0f)})[0].item<float>(), 2 * std::exp(2.0f), 1e-4);
   EXPECT_EQ(kind_of_error([&] {
               mx::vmap(f, {array{1.f, 2.f}}, Axes{0}, [](const mx::ArrayList&) { return Axes{0}; });
-            }), mx::Kind::value);
+            }), mx::Kind::tracer);
 }
 
 TEST(Transforms, complex_gradients_follow_the_convention) {

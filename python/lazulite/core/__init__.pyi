@@ -15,6 +15,7 @@ scalar = Union[bool, int, float, complex]
 class Dtype:
     size: int
     name: str
+    dtype: Any
 
 class DtypeCategory:
     complexfloating: DtypeCategory

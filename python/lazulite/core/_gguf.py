@@ -233,8 +233,9 @@ def save_gguf(
 
     >>> import io
     >>> import lazulite.core as mx
-    >>> f = io.BytesIO(); mx.save_gguf(f, {"a": mx.arange(3)}, {"general.name": "three"}); _ =
-    f.seek(0)
+    >>> f = io.BytesIO()
+    >>> mx.save_gguf(f, {"a": mx.arange(3)}, {"general.name": "three"})
+    >>> _ = f.seek(0)
     >>> mx.load(f, format="gguf", return_metadata=True)
     ({'a': array([0, 1, 2], dtype=int32)}, {'general.name': 'three'})
     """

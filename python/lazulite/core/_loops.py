@@ -94,7 +94,7 @@ class _Carried:
             raise _Again
         results: list = []
         got = template(_as_arrays(self.name, after), results)
-        _same_tree(self.name, "the function returns another tree than it carries", got, self.tree)
+        _same_tree(self.name, "the carried value becomes another tree", got, self.tree)
         again = False
         for i, (weak, result) in enumerate(zip(self.weak, results)):
             if weak and result.dtype != self.arrays[i].dtype:
@@ -138,9 +138,16 @@ def scan(
     >>> mx.scan(lambda total, x: (total + x, total), mx.array(0), mx.array([1, 2, 3]))
     (array(6, dtype=int32), array([0, 1, 3], dtype=int32))
     """
-    check_callable("scan", f)
+    return _scan("scan", f, init, xs, length, reverse)
+
+
+def _scan(
+    name: str, f: Callable, init: Any, xs: Any, length: Optional[int] = None, reverse: bool = False
+) -> tuple:
+    """scan, for the function that the user called."""
+    check_callable(name, f)
     slices: list = []
-    rows = template(_as_arrays("scan", xs), slices)
+    rows = template(_as_arrays(name, xs), slices)
     for x in slices:
         if x.ndim == 0:
             raise ValueError(
@@ -152,7 +159,7 @@ def scan(
                 "[scan] the number of steps is not known: got no arrays in xs, expected them or length="
             )
         length = slices[0].shape[0]
-    carried = _Carried("scan", init)
+    carried = _Carried(name, init)
     kept: list = []
 
     def begin():
@@ -171,7 +178,7 @@ def scan(
 
             return carried.run(leaves, call)
 
-        return _core._scan(flat, carried.start(), slices, length, reverse)
+        return _core._scan(flat, carried.start(), slices, length, reverse, name == "fori_loop")
 
     values = _until_settled(begin)
     return carried.end(values), fill(kept[0], values[carried.count():])
@@ -186,9 +193,13 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     >>> mx.while_loop(lambda v: v < 100, lambda v: v * 2, mx.array(3))
     array(192, dtype=int32)
     """
-    check_callable("while_loop", cond_fun)
-    check_callable("while_loop", body_fun)
-    carried = _Carried("while_loop", init_val)
+    return _while_loop("while_loop", cond_fun, body_fun, init_val)
+
+
+def _while_loop(name: str, cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
+    check_callable(name, cond_fun)
+    check_callable(name, body_fun)
+    carried = _Carried(name, init_val)
 
     def begin():
         def test(leaves):
@@ -206,7 +217,10 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
             return [go]
 
         return _core._while_loop(
-            test, lambda leaves: carried.run(leaves, lambda v: (body_fun(v), [])), carried.start()
+            test,
+            lambda leaves: carried.run(leaves, lambda v: (body_fun(v), [])),
+            carried.start(),
+            name == "fori_loop",
         )
 
     return carried.end(_until_settled(begin))
@@ -248,9 +262,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
             i, v = value
             return i + 1, body_fun(i, v)
 
-        return while_loop(lambda value: value[0] < high, body, (low.astype(both), init_val))[1]
+        start = (low.astype(both), init_val)
+        return _while_loop("fori_loop", lambda value: value[0] < high, body, start)[1]
     steps = _core.arange(lower, max(lower, upper), dtype=_core.int32)
-    return scan(lambda v, i: (body_fun(i, v), None), init_val, steps)[0]
+    return _scan("fori_loop", lambda v, i: (body_fun(i, v), None), init_val, steps)[0]
 
 
 def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> Any:

@@ -14,11 +14,15 @@ its formula in ``__call__``::
             return self.layers[-1](x)
 """
 
+import sys
+
 from lazulite.nn import init, losses
 from lazulite.nn.layers import *  # noqa: F403
 from lazulite.nn.layers import activations
 from lazulite.nn.module import Module
 from lazulite.nn.transform import value_and_grad
+
+sys.modules.update({f"{__name__}.activations": activations})  # import lazulite.nn.activations
 
 __all__ = [
     "BatchNorm",
