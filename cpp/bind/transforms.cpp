@@ -21,10 +21,10 @@ py::list to_list(const ArrayList& arrays) {
   return out;
 }
 
-ArrayList from_list(const py::handle& list) {
+ArrayList from_list(const py::handle& list, bool holes) {
   ArrayList out;
   for (py::handle item : list) {
-    if (item.is_none()) {
+    if (holes && item.is_none()) {
       out.emplace_back();
       continue;
     }
@@ -65,11 +65,11 @@ void add_transforms(py::module_& m) {
   m.def("_vjp", [](py::object fun, py::list primals, py::object cotangents) {
     auto [outputs, grads] = vjp(
         flat(fun), from_list(primals),
-        [&](const ArrayList& out) { return from_list(cotangents(to_list(out))); }, true);
+        [&](const ArrayList& out) { return from_list(cotangents(to_list(out)), true); }, true);
     return py::make_tuple(to_list(outputs), to_list(grads));
   });
   m.def("_jvp", [](py::object fun, py::list primals, py::list tangents) {
-    auto [outputs, out] = jvp(flat(fun), from_list(primals), from_list(tangents), true);
+    auto [outputs, out] = jvp(flat(fun), from_list(primals), from_list(tangents, true), true);
     return py::make_tuple(to_list(outputs), to_list(out));
   });
   m.def("_vmap", [](py::object fun, py::list inputs, py::list axes, py::object out_axes) {
@@ -82,11 +82,11 @@ void add_transforms(py::module_& m) {
     if (!vjp_rule.is_none())
       rules.vjp = [rule = held(vjp_rule)](const ArrayList& primals, const ArrayList& cotangents,
                                           const ArrayList& outputs) {
-        return from_list(call(rule, to_list(primals), to_list(cotangents), to_list(outputs)));
+        return from_list(call(rule, to_list(primals), to_list(cotangents), to_list(outputs)), true);
       };
     if (!jvp_rule.is_none())
       rules.jvp = [rule = held(jvp_rule)](const ArrayList& primals, const ArrayList& tangents) {
-        return from_list(call(rule, to_list(primals), to_list(tangents)));
+        return from_list(call(rule, to_list(primals), to_list(tangents)), true);
       };
     if (!vmap_rule.is_none())
       rules.vmap = [rule = held(vmap_rule)](const ArrayList& inputs, const Axes& axes) {
@@ -94,7 +94,7 @@ void add_transforms(py::module_& m) {
         for (int axis : axes)
           at.append(axis < 0 ? py::object(py::none()) : py::object(py::int_(axis)));
         const py::tuple out = call(rule, to_list(inputs), at);
-        return std::pair(from_list(out[0]), from_axes(out[1]));
+        return std::pair(from_list(out[0], true), from_axes(out[1]));
       };
     return to_list(custom_call(flat(fun), from_list(arguments), rules));
   });

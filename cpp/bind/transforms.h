@@ -8,7 +8,8 @@
 namespace lazulite::bind {
 
 pybind11::list to_list(const ArrayList&);          // a null array is None
-ArrayList from_list(const pybind11::handle& list);
+// `holes`: None stands for no array, which only cotangents and tangents may be.
+ArrayList from_list(const pybind11::handle& list, bool holes = false);
 Function flat(pybind11::object fun);               // takes and returns lists; to be called at once
 
 struct PyGraph {

@@ -376,3 +376,18 @@ def test_a_tracer_that_escaped_is_a_value_and_a_runtime_error():
             for kind in (ValueError, RuntimeError):
                 with pytest.raises(kind):
                     use(held[0])
+
+
+@pytest.mark.parametrize("what", [None, 3, "ab", [1.0], np.ones(2)], ids=repr)
+def test_primals_cotangents_and_tangents_are_arrays(what):
+    x = mx.ones(2)
+    for call in (
+        lambda: mx.vjp(mx.sin, [what], [x]),
+        lambda: mx.vjp(mx.sin, [x], [what]),
+        lambda: mx.jvp(mx.sin, [what], [x]),
+        lambda: mx.jvp(mx.sin, [x], [what]),
+        lambda: mx.vjp(what, [x], [x]),
+        lambda: mx.jvp(what, [x], [x]),
+    ):
+        with pytest.raises(TypeError, match=r"\[[vj]"):
+            call()

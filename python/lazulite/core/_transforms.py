@@ -298,6 +298,14 @@ def _outputs_of(fun, structure):
     return flat
 
 
+def _arrays(name: str, what: str, given: Any) -> list:
+    made = list(given)
+    for a in made:
+        if not isinstance(a, array):
+            raise TypeError(f"[{name}] {what}: got {type(a).__name__}, expected arrays")
+    return made
+
+
 def vjp(
     fun: Callable, primals: Sequence[array], cotangents: Sequence[array]
 ) -> tuple[list[array], list[array]]:
@@ -309,7 +317,8 @@ def vjp(
     >>> mx.vjp(mx.sin, [mx.array(0.0)], [mx.array(3.0)])
     ([array(0, dtype=float32)], [array(3, dtype=float32)])
     """
-    cotangents = list(cotangents)
+    check_callable("vjp", fun)
+    cotangents = _arrays("vjp", "cotangents", cotangents)
 
     def given(outputs):
         if len(outputs) != len(cotangents):
@@ -321,7 +330,7 @@ def vjp(
                 )
         return cotangents
 
-    primals = list(primals)
+    primals = _arrays("vjp", "primals", primals)
     outputs, grads = _core._vjp(_outputs_of(fun, []), primals, given)
     return outputs, [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, primals)]
 
@@ -337,7 +346,8 @@ def jvp(
     >>> mx.jvp(mx.sin, [mx.array(0.0)], [mx.array(3.0)])
     ([array(0, dtype=float32)], [array(3, dtype=float32)])
     """
-    primals, tangents = list(primals), list(tangents)
+    check_callable("jvp", fun)
+    primals, tangents = _arrays("jvp", "primals", primals), _arrays("jvp", "tangents", tangents)
     if len(primals) != len(tangents):
         raise ValueError(f"[jvp] got {len(tangents)} tangents for {len(primals)} primals")
     for p, t in zip(primals, tangents):
