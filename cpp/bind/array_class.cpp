@@ -259,6 +259,10 @@ int contains(PyObject* self, PyObject* value) {
     for (int64_t i = 0; i < flat.size(); ++i)
       if (p[i]) return 1;
     return 0;
+  } catch (const Error& e) {
+    if (e.kind() == Kind::overflow) return 0;  // no element can be that number
+    set_error();
+    return -1;
   } catch (...) {
     set_error();
     return -1;
@@ -352,6 +356,7 @@ PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
     PyObject* source = a.dtype() != bfloat16
                            ? Py_NewRef(self)
                            : wrap(brain ? lazulite::view(a, uint16) : astype(a, float32));
+    const AnsweringArray answering;
     PyObject* memory = PyMemoryView_FromObject(source);
     Py_DECREF(source);
     PyObject* made = memory ? PyObject_CallMethod(numpy, "asarray", "O", memory) : nullptr;

@@ -108,6 +108,13 @@ void make_bools(uint8_t* bytes, int64_t n);
 bool has_dlpack(PyObject*);
 array from_dlpack(PyObject*, std::optional<bool> copy);
 PyObject* to_dlpack(PyObject* array, bool versioned, bool copy);
+// While __array__ answers: the buffer that it asks for is evaluated then (see get_buffer).
+struct AnsweringArray {
+  AnsweringArray() : before(std::exchange(now, true)) {}
+  ~AnsweringArray() { now = before; }
+  const bool before;
+  static thread_local bool now;
+};
 array shareable(PyObject* array);  // evaluated; its memory may be written by others from now on
 // The memory of a buffer or DLPack object, shared where it can be.
 array share_array(PyObject*, std::optional<Dtype> dtype, std::optional<bool> copy);

@@ -193,54 +193,94 @@ struct Key {
       add_constant(o);
     }
   }
-  // The function behind a method, and behind what a transform returned.
-  static PyObject* called(PyObject* fun) {
-    if (PyMethod_Check(fun)) fun = PyMethod_GET_FUNCTION(fun);
-    while (reinterpret_cast<PyObject*>(Py_TYPE(fun)) == transformed) {
-      const auto call = py::reinterpret_steal<py::object>(PyObject_GetAttrString(fun, "_call"));
-      if (!call) throw PythonError{};
-      fun = call.ptr();  // which the one before keeps alive
+  // The function behind a method, and behind what wraps functions: transforms, functools.partial,
+  // lru_cache.
+  static py::object called(py::object fun) {
+    for (int depth = 0; depth < 64; ++depth) {
+      PyObject* const o = fun.ptr();
+      const char* inside = nullptr;
+      if (PyFunction_Check(o)) return fun;
+      if (PyMethod_Check(o)) {
+        fun = py::reinterpret_borrow<py::object>(PyMethod_GET_FUNCTION(o));
+        continue;
+      }
+      for (const auto& [type, attribute] : wrappers)
+        if (PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(type.ptr())))
+          inside = attribute.c_str();
+      const std::string_view name = Py_TYPE(o)->tp_name;
+      if (name == "functools.partial") inside = "func";
+      if (name == "functools._lru_cache_wrapper" || name == "staticmethod") inside = "__wrapped__";
+      if (!inside) return fun;
+      PyObject* const next = PyObject_GetAttrString(o, inside);
+      if (!next) throw PythonError{};
+      fun = py::reinterpret_steal<py::object>(next);
     }
     return fun;
   }
-  // What the cells of a function hold, and of the functions in its cells (what grad returns holds
-  // the user's): numbers and text by value, all else by identity. The entry keeps what is named by
-  // its address.
-  void add_closure(PyObject* fun, int depth = 0) {
-    fun = called(fun);
-    if (!PyFunction_Check(fun) || depth > 4) return;
-    PyObject* cells = PyFunction_GET_CLOSURE(fun);
-    for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
-      PyObject* held = PyCell_GET(PyTuple_GET_ITEM(cells, i));
-      if (own && std::any_of(own->begin(), own->end(), [&](const py::object& c) {
-            return c.ptr() == PyTuple_GET_ITEM(cells, i);
-          }))
-        continue;
-      if (!held) tag('-');
-      else if (!add_constant(held)) {
-        tag('@'), raw(held);
-        named.push_back(py::reinterpret_borrow<py::object>(held));
-        add_closure(held, depth + 1);
-      }
+  // f(cell) for the cells of a function, and of the functions that these hold (what grad returns
+  // holds the user's), in lists and tuples and as defaults too.
+  template <class F>
+  static void each_cell(PyObject* o, F&& f, std::vector<PyObject*>& seen, int depth = 0) {
+    if (depth < 4 && (PyTuple_CheckExact(o) || PyList_CheckExact(o))) {
+      const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(o));
+      for (Py_ssize_t i = 0; items && i < PyTuple_GET_SIZE(items.ptr()); ++i)
+        each_cell(PyTuple_GET_ITEM(items.ptr(), i), f, seen, depth + 1);
+      return;
     }
+    const py::object fun = called(py::reinterpret_borrow<py::object>(o));
+    if (!PyFunction_Check(fun.ptr()) || seen.size() > 100 ||
+        std::find(seen.begin(), seen.end(), fun.ptr()) != seen.end())
+      return;
+    seen.push_back(fun.ptr());
+    PyObject* const cells = PyFunction_GET_CLOSURE(fun.ptr());
+    for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
+      PyObject* const cell = PyTuple_GET_ITEM(cells, i);
+      if (f(cell) && PyCell_GET(cell))
+        each_cell(py::reinterpret_borrow<py::object>(PyCell_GET(cell)).ptr(), f, seen);
+    }
+    if (PyObject* const defaults = PyFunction_GET_DEFAULTS(fun.ptr())) each_cell(defaults, f, seen);
+  }
+  // What cells hold: numbers and text by value, all else by identity. The entry keeps what is named
+  // by its address.
+  void add_closure(PyObject* fun) {
+    std::vector<PyObject*> seen;
+    each_cell(
+        fun,
+        [&](PyObject* cell) {
+          if (own && std::any_of(own->begin(), own->end(),
+                                 [&](const py::object& c) { return c.ptr() == cell; }))
+            return false;
+          PyObject* const held = PyCell_GET(cell);
+          if (!held)
+            tag('-');
+          else if (!add_constant(held)) {
+            tag('@'), raw(held);
+            named.push_back(py::reinterpret_borrow<py::object>(held));
+            return true;
+          }
+          return false;
+        },
+        seen);
   }
   // The cells that add_closure looks at, and what they hold.
-  static void collect(PyObject* fun, std::vector<std::pair<py::object, py::object>>& out,
-                      int depth = 0) {
-    fun = called(fun);
-    if (!PyFunction_Check(fun) || depth > 4) return;
-    PyObject* cells = PyFunction_GET_CLOSURE(fun);
-    for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
-      PyObject *cell = PyTuple_GET_ITEM(cells, i), *held = PyCell_GET(cell);
-      out.emplace_back(py::reinterpret_borrow<py::object>(cell),
-                       py::reinterpret_borrow<py::object>(held));
-      if (held) collect(held, out, depth + 1);
-    }
+  static void collect(PyObject* fun, std::vector<std::pair<py::object, py::object>>& out) {
+    std::vector<PyObject*> seen;
+    each_cell(
+        fun,
+        [&](PyObject* cell) {
+          out.emplace_back(py::reinterpret_borrow<py::object>(cell),
+                           py::reinterpret_borrow<py::object>(PyCell_GET(cell)));
+          return true;
+        },
+        seen);
   }
-  static PyObject *sorted_names, *transformed;
+  static PyObject* sorted_names;
+  static std::vector<std::pair<py::object, std::string>>&
+      wrappers;  // types, and where they hold the function
 };
 PyObject* Key::sorted_names = nullptr;
-PyObject* Key::transformed = nullptr;
+std::vector<std::pair<py::object, std::string>>& Key::wrappers =
+    *new std::vector<std::pair<py::object, std::string>>;
 
 // ---- results: a tree whose arrays are to be filled in
 
@@ -539,12 +579,14 @@ void add_compiled(py::module_& m) {
   m.def("_set_compile", [](bool on) { enabled = on; });
   // What the call above needs of Python.
   m.def("_compile_helpers", [](py::object leaf, py::object fill, py::object sorted_names,
-                               py::object lock, py::object transformed) {
+                               py::object lock) {
     state_lock = lock.release().ptr();
     Result::leaf_type = leaf.release().ptr();
     Result::fill = fill.release().ptr();
     Key::sorted_names = sorted_names.release().ptr();
-    Key::transformed = transformed.release().ptr();
+  });
+  m.def("_wraps_functions", [](py::object type, std::string attribute) {
+    Key::wrappers.emplace_back(std::move(type), std::move(attribute));
   });
   py::class_<PyGraph>(m, "_Graph")
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {

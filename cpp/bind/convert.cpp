@@ -170,7 +170,11 @@ Dtype kept(Dtype type, std::optional<Dtype> dtype) {
 // A buffer as an array.
 array from_view(PyObject* o, std::optional<Dtype> dtype) {
   Held held;
-  if (PyObject_GetBuffer(o, &held.view, PyBUF_FULL_RO) < 0) throw PythonError{};
+  if (PyObject_GetBuffer(o, &held.view, PyBUF_FULL_RO) < 0) {
+    if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw PythonError{};
+    PyErr_Clear();  // dates, say
+    wrong_kind(o, {"array", "val"}, "numbers");
+  }
   held.ok = true;
   const Py_buffer& view = held.view;
   bool swapped;
@@ -469,6 +473,8 @@ bool numpy_asks_for_array() {
 
 // Others may write to it from now on: never donated. What shares memory with a constant gets its
 // own, since equal constants are one node; its broadcast axes stay.
+thread_local bool AnsweringArray::now = false;
+
 array shareable(PyObject* self) {
   const array known = unwrap(self);
   array a = known;
@@ -500,6 +506,11 @@ int get_buffer(PyObject* self, Py_buffer* out, int flags) {
     if (!format || (a.dtype() == bfloat16 && (flags & PyBUF_FORMAT) && numpy_asks_for_array()))
       fail(Kind::value, "buffer", "no buffer format for ", a.dtype());
     if (a.ndim() > 64) fail(Kind::value, "buffer", "too many axes: got ", a.ndim());
+    // NumPy drops what the buffer protocol raises, Ctrl-C too, and asks __array__ next: let that
+    // one wait.
+    if (!AnsweringArray::now && a.node()->state.load(std::memory_order_acquire) != State::ready &&
+        numpy_asks_for_array())
+      fail(Kind::value, "buffer", "not evaluated yet");
     a = shareable(self);
     auto refuse = [](const char* why) {
       PyErr_SetString(PyExc_BufferError, why);

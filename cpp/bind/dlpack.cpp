@@ -246,7 +246,12 @@ PyObject* to_dlpack(PyObject* self, bool versioned, bool copy) {
                         0};
   if (versioned) {
     out->versioned = {
-        1, 0, out, delete_versioned, uint64_t(!buffer->writable) | (copy ? 2u : 0u), tensor};
+        1,
+        0,
+        out,
+        delete_versioned,
+        uint64_t(!buffer->writable || overlaps_itself(a.shape(), a.strides())) | (copy ? 2u : 0u),
+        tensor};
     return PyCapsule_New(&out->versioned, "dltensor_versioned", drop_versioned);
   }
   out->plain = {tensor, out, delete_plain};

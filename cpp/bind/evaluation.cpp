@@ -126,7 +126,7 @@ const Register rows{
             ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  "
             "float32(1,)\npredicted peak: 4 bytes"),
         def(
-            "_graph_text(*arrays)",
+            "_print_graph(*arrays)",
             [](PyObject* args) {
               std::vector<array> arrays;
               collect_arrays(args, arrays, "print_graph");
@@ -134,7 +134,7 @@ const Register rows{
             },
             "What is pending, a line per op in order of evaluation."),
         def(
-            "_graph_dot(*arrays)",
+            "_export_to_dot(*arrays)",
             [](PyObject* args) {
               std::vector<array> arrays;
               collect_arrays(args, arrays, "export_to_dot");

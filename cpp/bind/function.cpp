@@ -268,7 +268,8 @@ Register::Register(const char* submodule, std::vector<Def> rows) {
 
 const std::map<std::string, std::vector<Def>>& all_functions() { return tables(); }
 
-Names::Names(const std::string& signature) : function(signature.substr(0, signature.find('('))) {
+Names::Names(const std::string& signature)
+    : function(signature.substr(signature[0] == '_', signature.find('(') - (signature[0] == '_'))) {
   for (std::string p : parts_of(signature)) {
     if (p == "/" || p == "*") continue;
     if (p[0] == '*') p = p.substr(1);

@@ -17,12 +17,18 @@ std::optional<int64_t> bound(PyObject* o) {
   if (o == Py_None) return std::nullopt;
   if (is_array(o)) {
     if (!is_integral(unwrap(o).dtype())) wrong_kind(o, {"index", "slice"}, "an integer");
-    return array(unwrap(o)).item<int64_t>();
+    const array a = unwrap(o);
+    if (a.dtype() != uint64) return array(a).item<int64_t>();
+    return int64_t(std::min<uint64_t>(array(a).item<uint64_t>(), INT64_MAX));
   }
   PyObject* number = PyIndex_Check(o) ? PyNumber_Index(o) : nullptr;
   if (!number) {
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
     PyErr_Clear();
+    if (PyObject_HasAttrString(o, "__array__")) {  // NumPy's of one element
+      const array a = to_array(o, {"index", "slice"});
+      if (is_integer(a.dtype()) && a.size() == 1) return array(reshape(a, {})).item<int64_t>();
+    }
     wrong_kind(o, {"index", "slice"}, "an integer or None");
   }
   int overflow = 0;

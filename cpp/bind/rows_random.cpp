@@ -93,6 +93,7 @@ const Register rows{"random", {
     def("permutation(x, axis=0, key=None, stream=None)",
         [](PyObject* x, int axis, Key k, S s) {
           if (!is_array(x) && is_whole(x)) return random::permutation(From<int64_t>::of(x, {"permutation", "n"}), key_of(k), s);
+          if (is_number(x)) wrong_kind(x, {"permutation", "x"}, "an int or an array");
           return random::permutation(to_array(x, {"permutation", "x"}), axis, key_of(k), s);
         }, "0 ... x - 1 in random order (uint32), or the array with its slices along an axis in random order.\n\n"
            ">>> mx.sum(mx.random.permutation(4))\narray(6, dtype=uint32)")

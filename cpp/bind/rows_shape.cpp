@@ -148,6 +148,16 @@ array strided(A a, const std::optional<Shape>& shape, const std::optional<Shape>
     for (int64_t v : dense_strides(to)) steps.push_back(v);
   }
   if (steps.size() != to.size()) fail(Kind::value, "as_strided", "shape and strides differ in length: got ", to, " and ", steps);
+  // The first and the last place that is looked at.
+  int64_t low = offset, high = offset;
+  bool fits = true;
+  for (size_t i = 0; i < to.size(); ++i) {
+    int64_t reach = 0;
+    fits &= !__builtin_mul_overflow(std::max<int64_t>(to[i], 1) - 1, steps[i], &reach);
+    fits &= !__builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high);
+  }
+  if (size_of(to) && (!fits || low < 0 || high >= a.size()))
+    fail(Kind::index, "as_strided", "index out of range: got shape ", to, ", strides ", steps, " and offset ", offset, ", expected places from 0 to ", a.size() - 1);
   array at = constant(offset, {}, int64, s);
   for (size_t i = 0; i < to.size(); ++i) {
     Shape one;
@@ -161,7 +171,8 @@ array strided(A a, const std::optional<Shape>& shape, const std::optional<Shape>
 array difference(array a, int n, int axis, S s) {
   if (n < 0) fail(Kind::value, "diff", "negative order: got ", n);
   axis = normal_axis(axis, a.ndim(), "diff");
-  for (int i = 0; i < n; ++i) {
+  const int64_t most = a.shape()[axis] + 1;  // nothing is left then
+  for (int64_t i = 0; i < std::min<int64_t>(n, most); ++i) {
     const int64_t size = a.shape()[axis];
     const array high = slice_axis(a, axis, std::min<int64_t>(1, size), size, s), low = slice_axis(a, axis, 0, std::max<int64_t>(size - 1, 0), s);
     a = is_bool(a.dtype()) ? not_equal(high, low, s) : subtract(high, low, s);
@@ -280,7 +291,7 @@ const Register rows{"", {
     def("flip(a, /, axis=None, *, stream=None)", [](A a, OptionalAxes axes, S s) { return flip(a, axes ? *axes : all_axes(a.ndim()), s); },
         "Reversed along axes (all by default).\n\n>>> mx.flip(mx.array([1, 2, 3]))\narray([3, 2, 1], dtype=int32)").cases({"x(2, 3)", "x(2, 3), 1"})
         .large({"x(block + 1, inner + 1)", "x(2, chunk + 1), 1"}),
-    def("roll(a, shift, axis=None, /, *, stream=None)", rolled,
+    def("roll(a, /, shift, axis=None, *, stream=None)", rolled,
         "Elements moved along axes, around the end; of the flattened array by default.\n\n>>> mx.roll(mx.array([1, 2, 3]), 1)\narray([3, 1, 2], dtype=int32)")
         .cases({"x(2, 3), 2", "x(2, 3), -1, 1", "x(2, 3), (1, 2), (0, 1)"})
         .large({"x(chunk + 1), 2", "x(block + 1, inner + 1), (1, 2), (0, 1)"}),

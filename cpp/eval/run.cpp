@@ -193,6 +193,19 @@ void release_claims(Plan& plan, size_t from) {
       member.node->state.store(State::pending, std::memory_order_release);
 }
 
+// What needs a failed value has failed too: found in one pass, since inputs come first. Under the
+// plan lock.
+void fail_dependants(Plan& plan, size_t from) {
+  for (size_t u = from; u < plan.units.size(); ++u)
+    for (auto& member : plan.units[u].members)
+      for (const array& input : member.node->inputs) {
+        if (input.node()->state.load(std::memory_order_relaxed) != State::failed) continue;
+        member.node->failure = input.node()->failure;
+        member.node->state.store(State::failed, std::memory_order_release);
+        break;
+      }
+}
+
 // ---- fork: the child has none of the threads that run something here
 
 Run* running = nullptr;  // a list, under the plan lock
@@ -388,6 +401,7 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
         }
       }
       release_claims(plan, at + lost);
+      if (lost) fail_dependants(plan, at + 1);
     }
     if (!failure) throw;
     return failure;

@@ -96,6 +96,7 @@ def tree_flatten(
 
     Raises:
         ValueError: ``destination`` is neither a list nor a dict.
+        TypeError: ``prefix`` is not a string.
 
     Example:
         >>> from lazulite.utils import tree_flatten
@@ -104,6 +105,8 @@ def tree_flatten(
         >>> tree_flatten([1, 2], prefix="x", destination={})
         {'x.0': 1, 'x.1': 2}
     """
+    if not isinstance(prefix, str):
+        raise TypeError(f"[tree_flatten] prefix: got {type(prefix).__name__}, expected a str")
     path = prefix[1:] if prefix.startswith(".") else prefix
     pairs = leaves(tree, path, is_leaf, "tree_flatten")
     if destination is None:
@@ -131,14 +134,16 @@ def tree_unflatten(tree: Union[Iterable[tuple[str, Any]], dict[str, Any]]) -> An
         tree: pairs of path and leaf, or a dict of them.
 
     Raises:
-        ValueError: one path is the beginning of another, so that a leaf would hold leaves.
+        ValueError: one path is the beginning of another, so that a leaf would hold leaves; or a
+            number is far beyond the entries of its level, of which there may be one in four.
+        TypeError: neither a dict nor pairs, or a path is not a string.
 
     Example:
         >>> from lazulite.utils import tree_unflatten
         >>> tree_unflatten([("a.0", 1), ("a.1.b", 2)])
         {'a': [1, {'b': 2}]}
     """
-    pairs = list(tree.items() if isinstance(tree, dict) else tree)
+    pairs = _pairs_of(tree)
     if len(pairs) == 1 and pairs[0][0] == "":
         return pairs[0][1]
 
@@ -166,6 +171,21 @@ def tree_unflatten(tree: Union[Iterable[tuple[str, Any]], dict[str, Any]]) -> An
         }
         closed[id(level)] = _as_list(items) if all(map(_is_place, items)) else items
     return closed[id(root)]
+
+
+def _pairs_of(tree: Any) -> list[tuple[str, Any]]:
+    def refuse(got: str) -> None:
+        raise TypeError(f"[tree_unflatten] tree: got {got}, expected pairs of path and leaf")
+
+    if isinstance(tree, (str, bytes)) or not hasattr(tree, "__iter__"):
+        refuse(type(tree).__name__)
+    pairs = list(tree.items() if isinstance(tree, dict) else tree)
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            refuse(f"{type(pair).__name__} inside")
+        if not isinstance(pair[0], str):
+            refuse(f"a path of {type(pair[0]).__name__}")
+    return pairs
 
 
 def tree_reduce(
@@ -287,5 +307,12 @@ def _is_place(name: str) -> bool:
 
 
 def _as_list(items: dict[str, Any]) -> list[Any]:
+    bound = 4 * len(items) + 1000  # what a few letters ask for is not made in memory
+    for name in items:
+        if len(name) > 18 or int(name) >= bound:
+            raise ValueError(
+                f"[tree_unflatten] a place far beyond the others: got {name[:40]} for a list of "
+                f"{len(items)} entries, expected less than {bound}"
+            )
     by_index = {int(name): value for name, value in items.items()}
     return [by_index.get(i, {}) for i in range(max(by_index, default=-1) + 1)]

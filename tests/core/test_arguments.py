@@ -81,6 +81,7 @@ def test_whatever_takes_an_int_takes_integers_of_numpy_and_arrays_of_one(two):
         and mx.unflatten(mx.ones(4), 0, (two, -1)).shape == (2, 2)
         and a.reshape(two, -1).shape == (2, 12)
     )
+    assert mx.diff(mx.ones((5, 2)), 2**31 - 1, 0).shape == (0, 2)
     assert mx.diff(mx.arange(5), two).tolist() == [0, 0, 0] and mx.round(
         mx.array(1.239), two
     ).item() == pytest.approx(1.24)
@@ -267,3 +268,28 @@ def test_errors_name_the_function_that_was_called_and_not_one_that_it_uses():
     late = mx.take(mx.ones(3), mx.array([7]))
     with pytest.raises(IndexError, match=r"^\[take\]|^\[gather\]|^\[index"):
         mx.array_equal(late, late).item()
+
+
+def test_what_is_given_in_a_wrong_form_is_named():
+    f = lambda x: x.sum()
+    for call, text in (
+        (lambda: mx.random.permutation(2.5), r"\[permutation\] x"),
+        (lambda: mx.set_printoptions(precision="a"), r"\[set_printoptions\] precision"),
+        (lambda: mx.printoptions(precision=None), r"\[printoptions\] precision"),
+        (lambda: mx.grad(f, argnames=3), r"\[grad\] argnames"),
+        (lambda: mx.jvp(f, mx.array(1.0), mx.array(1.0)), r"\[jvp\] primals"),
+        (lambda: mx.cond("x", f, f), r"\[cond\] pred"),
+        (lambda: mx.array(np.array(["2020"], "M8[s]")), r"\[array\] val"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()
+    with pytest.raises(ValueError, match=r"\[fori_loop\] the carried value"):
+        mx.fori_loop(0, 3, lambda i, c: "a", mx.ones(2))
+
+
+def test_numbers_that_no_element_can_be_are_not_in_an_array():
+    assert 300 not in mx.array([1], mx.uint8) and 2**70 not in mx.arange(5)
+
+
+def test_a_slice_takes_bounds_of_one_element():
+    assert mx.arange(5)[np.array([1]) : np.array(3)].tolist() == [1, 2]

@@ -233,3 +233,11 @@ def test_rules_of_a_custom_function_run_only_for_its_arguments():
         "vjp",
         "jvp",
     ]
+
+
+def test_integers_in_updates_have_the_tangents_of_integer_arithmetic():
+    x, i = mx.array([3, 1, 2, 2]), mx.array([0, 0])
+    tangent = lambda f, p, t: mx.jvp(f, [mx.array(p)], [mx.array(t)])[1][0].tolist()
+    assert tangent(lambda v: x.at[i].multiply(v), 1, 2) == [12, 0, 0, 0]
+    assert tangent(lambda v: x.at[mx.array([0, 1])].multiply(v), [2, 5], [1, 1]) == [3, 1, 0, 0]
+    assert tangent(lambda v: x.at[i].divide(v), 1, 2)[1:] == [0, 0, 0]

@@ -1,6 +1,7 @@
 """What functions reach besides their arguments: state, captured arrays, other threads' arrays,
 rules."""
 
+import functools
 import gc
 import threading
 import weakref
@@ -224,3 +225,101 @@ def test_a_custom_function_whose_result_is_reachable_from_its_rule_is_freed(eval
     gone = build()
     gc.collect()
     assert gone() is None
+
+
+def plainly(make):
+    """What a program gives, plain and with its function compiled over its state."""
+    found = []
+    for transform in (
+        lambda f, state: f,
+        lambda f, state: mx.compile(f, inputs=state, outputs=state),
+    ):
+        state, f, calls = make()
+        call = transform(f, state)
+        found.append([call(*given).tolist() for given in calls])
+        found[-1].append([leaf.tolist() for leaf in leaves_of(state)])
+    return found
+
+
+def leaves_of(tree):
+    if isinstance(tree, mx.array):
+        return [tree]
+    parts = tree.values() if isinstance(tree, dict) else tree
+    return [leaf for part in parts for leaf in leaves_of(part)]
+
+
+def tied_in_a_tuple():
+    w = mx.ones(2)
+    state = [w, (w,)]
+
+    def f():
+        state[0] *= 2
+        return state[1][0] * 1
+
+    return state, f, [()] * 3
+
+
+def tied_by_the_function():
+    state = {"a": mx.zeros(2), "b": mx.ones(2)}
+
+    def f(x, tie):
+        if tie:
+            state["b"] = state["a"]
+        state["a"] += x
+        return state["b"] * 1
+
+    return state, f, [(mx.array(1.0), True), (mx.array(1.0), False), (mx.array(1.0), False)]
+
+
+def swapped():
+    state = [mx.zeros(2), mx.ones(2)]
+
+    def f():
+        state[0], state[1] = state[1], state[0]
+        state[0] += 1
+        return state[0] * 1
+
+    return state, f, [()] * 3
+
+
+@pytest.mark.parametrize("make", [tied_in_a_tuple, tied_by_the_function, swapped])
+def test_state_that_shares_arrays_goes_as_without_compile(make):
+    plain, compiled = plainly(make)
+    assert compiled == plain
+
+
+class Callable:
+    def __init__(self, f):
+        self.f = f
+
+    def __call__(self, x):
+        return self.f(x)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda f: functools.partial(f),
+        lambda f: functools.partial(functools.partial(f)),
+        lambda f: functools.lru_cache(lambda x: f(x)),
+        lambda f: mx.compile(f),
+        lambda f: lambda x: mx.compile(f)(x),
+        lambda f: mx.custom_function(f),
+        lambda f: mx.grad(functools.partial(f)),
+        lambda f: (lambda fs: lambda x: fs[0](x))([f]),
+        lambda f: (lambda fs: lambda x: fs[0][0](x))(((f,),)),
+        lambda f: lambda x, g=f: g(x),
+        lambda f: lambda x: (lambda y: (lambda z: f(z))(y))(x),
+        lambda f: mx.checkpoint(mx.checkpoint(f)),
+    ],
+)
+def test_a_rebound_cell_is_noticed_behind_what_wraps_its_function(wrap):
+    k = 2.0
+
+    def f(x):
+        return x * x * k
+
+    g = mx.compile(wrap(f))
+    before = g(mx.array(1.0)).item()
+    k = 3.0
+    assert g(mx.array(1.0)).item() == pytest.approx(1.5 * before)

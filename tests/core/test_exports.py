@@ -260,3 +260,15 @@ def test_bools_of_others_are_true_for_any_byte_but_zero():
     assert shared.tolist() == [True, False]
     imported = mx.from_dlpack(odd)
     assert imported.astype(mx.int32).tolist() == [0, 1, 1, 1, 1]
+
+
+def test_a_view_as_bool_holds_true_and_false_alone():
+    v = mx.array([2, 0, 255], mx.uint8).view(mx.bool_)
+    assert v.sum().item() == 2 and v.astype(mx.int32).tolist() == [1, 0, 1]
+    assert (v == True).tolist() == [True, False, True]  # noqa: E712
+
+
+def test_memory_that_overlaps_itself_is_read_only_for_others():
+    b = mx.broadcast_to(mx.array([1.0, 2.0]), (3, 2))
+    assert not np.from_dlpack(b).flags.writeable and not np.asarray(b).flags.writeable
+    assert mx.from_dlpack(b).tolist() == [[1, 2]] * 3

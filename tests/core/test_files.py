@@ -515,3 +515,92 @@ def test_compressed_archives_are_read_whole(tmp_path):
     found = mx.load(tmp_path / "a.npz")
     (tmp_path / "a.npz").unlink()
     assert found["x"].sum().item() == 0 and found["y"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("save", [mx.save_safetensors, mx.save_gguf])
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        None,
+        3,
+        [mx.ones(1)],
+        [("a", mx.ones(1))],
+        mx.ones(2),
+        {1: mx.ones(1)},
+        {"a": 1},
+        {"a": np.ones(1)},
+        {"a": None},
+        {"a": mx.ones(1), None: mx.ones(1)},
+        {"a": {"b": mx.ones(1)}},
+    ],
+    ids=range(11),
+)
+def test_what_is_saved_by_name_is_a_dict_of_arrays(tmp_path, save, arrays):
+    with pytest.raises(TypeError, match=rf"\[{save.__name__}\]"):
+        save(tmp_path / "a", arrays)
+    assert not list(tmp_path.iterdir())  # nothing is begun
+
+
+def test_metadata_of_what_is_saved_is_checked_before_anything_is_written(tmp_path):
+    one = {"a": mx.ones(1)}
+    for metadata in ({"a": 1}, {1: "a"}, [("a", "b")], "ab", 3, {"a": None}):
+        with pytest.raises(TypeError, match=r"\[save_safetensors\] metadata"):
+            mx.save_safetensors(tmp_path / "a", one, metadata)
+    for metadata in ([("a", "b")], "ab", 3, {1: "a"}):
+        with pytest.raises(TypeError, match=r"\[save_gguf\] metadata"):
+            mx.save_gguf(tmp_path / "a", one, metadata)
+    with pytest.raises(ValueError, match="__metadata__"):
+        mx.save_safetensors(tmp_path / "a", {"__metadata__": mx.ones(1)})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+def test_load_wants_a_path_or_a_file_of_bytes(tmp_path, format):
+    class Bytes:
+        def __fspath__(self):
+            return b"a.npy"
+
+    for wrong in (None, b"a.npy", 3, ["a.npy"], mx.ones(1), Bytes()):
+        with pytest.raises(TypeError, match=r"\[load\] file"):
+            mx.load(wrong, format=format)
+    for text in (io.StringIO("a"), open(__file__)):
+        with text, pytest.raises(TypeError, match=r"\[load\] file: .* of text"):
+            mx.load(text, format=format or "npy")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"a": 1}, {"a": None}, {"a": {"b": "c"}}, ["a"], "a", None, 3, [], {"a": ["b"]}]
+)
+def test_metadata_of_safetensors_that_is_no_dict_of_strings_is_refused(tmp_path, metadata):
+    text = json.dumps({"__metadata__": metadata}).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    with pytest.raises(mx.FormatError, match="__metadata__"):
+        mx.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("arrays", [{}, {"a": mx.ones((3, 2))}, {"a": mx.ones(0)}], ids=len)
+def test_bytes_behind_the_last_tensor_of_safetensors_are_refused(tmp_path, arrays):
+    path = tmp_path / "a.safetensors"
+    mx.save_safetensors(path, arrays)
+    data = path.read_bytes()
+    assert list(mx.load(path)) == list(arrays)
+    for more in (1, 100):
+        path.write_bytes(data + bytes(more))
+        for file in (path, io.BytesIO(data + bytes(more))):
+            with pytest.raises(mx.FormatError, match=f"got {more}, expected none"):
+                mx.load(file, format="safetensors")
+
+
+@pytest.mark.parametrize("version", [(0, 0), (4, 0), (255, 0), (1, 1), (3, 7)])
+def test_other_versions_of_npy_are_refused(tmp_path, version):
+    stream = io.BytesIO()
+    mx.save(stream, mx.arange(3))
+    data = bytearray(stream.getvalue())
+    data[6:8] = bytes(version)
+    with pytest.raises(mx.FormatError, match="version of npy not supported"):
+        mx.load(io.BytesIO(bytes(data)), format="npy")
+    for known in ((1, 0), (2, 0), (3, 0)):
+        stream = io.BytesIO()
+        np.lib.format.write_array(stream, np.arange(3), known)
+        stream.seek(0)
+        assert mx.load(stream, format="npy").tolist() == [0, 1, 2]

@@ -271,3 +271,43 @@ def test_repeated_axes_of_a_slice_are_refused():
             mx.slice(a, start, axes, (1, 1))
         with pytest.raises(ValueError):
             mx.slice_update(a, mx.ones((1, 1)), start, axes)
+
+
+@pytest.mark.parametrize("beyond", [2**63, 2**64 - 1])
+def test_an_index_beyond_int64_is_out_of_range(beyond):
+    i = mx.array([beyond], mx.uint64)
+    x = mx.arange(5)
+    for use in (
+        lambda: x[i],
+        lambda: mx.take(x, i),
+        lambda: mx.take_along_axis(x, i, 0),
+        lambda: x.at[i].add(10),
+        lambda: mx.put_along_axis(x, i, mx.array([1]), 0),
+        lambda: x[mx.array(beyond, mx.uint64)],
+    ):
+        with pytest.raises(IndexError):
+            mx.eval(use())
+    with pytest.raises(IndexError):
+        x[i] = 9
+        mx.eval(x)
+    x = mx.arange(5)
+    assert x[i[0]:].tolist() == [] and x[: i[0]].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_as_strided_stays_inside_the_array():
+    a = mx.arange(6)
+    for shape, strides, offset in (
+        ((2,), (-1,), 0),
+        ((3,), (-1,), 1),
+        ((2,), (1,), -1),
+        ((3,), (3,), 0),
+        ((2, 2), (2**62, 2**62), 0),
+    ):
+        with pytest.raises(IndexError, match="as_strided"):
+            mx.as_strided(a, shape, strides, offset)
+    assert mx.as_strided(a, (3,), (-2,), 5).tolist() == [5, 3, 1]
+    assert mx.as_strided(a, (0, 9), (100, 100), 77).shape == (0, 9)
+
+
+def test_roll_takes_its_arguments_by_name():
+    assert mx.roll(mx.arange(3), shift=1, axis=0).tolist() == [2, 0, 1]

@@ -1,5 +1,6 @@
 """Pending work is bounded: what is recorded and never asked for is computed on the way."""
 
+import time
 import os
 import subprocess
 import sys
@@ -172,3 +173,27 @@ def test_threads_record_at_the_same_time(small_limit):
         for i in range(0, 3000, 3):
             x[i % 10] += 1
         assert results[k].tolist() == x.tolist()
+
+
+def test_a_long_chain_behind_a_failure_fails_at_once():
+    """Each look at what is pending would plan it all again."""
+
+    def planned(n):
+        x = mx.arange(4)
+        y = x[mx.array([7])]
+        for _ in range(n):
+            y = y + 1
+        start = time.thread_time()
+        with pytest.raises(IndexError):
+            mx.eval(y)
+        return time.thread_time() - start
+
+    start = time.thread_time()
+    planned(100_000)
+    bad = time.thread_time() - start
+    start = time.thread_time()
+    y = mx.arange(4)[mx.array([3])]
+    for _ in range(100_000):
+        y = y + 1
+    mx.eval(y)
+    assert bad < 20 * (time.thread_time() - start)

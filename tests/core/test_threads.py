@@ -370,3 +370,20 @@ print("fine")
 """
     out = run_python(code)
     assert out.stdout.split() == ["fine"], (out.returncode, out.stdout, out.stderr[-3000:])
+
+
+def test_ctrl_c_ends_a_read_by_numpy():
+    """NumPy drops the errors of the buffer protocol: the first Ctrl-C was lost there."""
+    code = """
+import os, signal, threading, time
+import numpy as np
+import lazulite.core as mx
+y = mx.while_loop(lambda c: (c >= 0).all(), lambda c: c * 1.0, mx.ones(3))
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    np.asarray(y)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert out.stdout.strip() == "stopped", out.stderr

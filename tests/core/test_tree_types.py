@@ -385,3 +385,11 @@ def test_cycles_are_found_in_threads_with_small_stacks():
     finally:
         threading.stack_size(old)
     assert failed == [False]
+
+
+def test_registered_classes_are_prefixes_of_axes():
+    s = Point(mx.ones(2), mx.ones((3, 2)))
+    assert mx.vmap(lambda s: s.x + s.y, in_axes=Point(0, 1))(s).shape == (2, 3)
+    out = mx.vmap(lambda x: Point(x, x), out_axes=Point(0, 1))(mx.ones((2, 3)))
+    assert out.x.shape == (2, 3) and out.y.shape == (3, 2)
+    assert mx.vmap(lambda x: x, in_axes=mx.array(1))(mx.ones((2, 3))).shape == (3, 2)

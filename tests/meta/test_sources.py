@@ -10,7 +10,7 @@ import lazulite.core as mx
 from lazulite.core import _core
 
 ROOT = Path(__file__).parents[2]
-ORDER = ("base", "simd", "device", "graph", "eval", "ops", "transform", "io", "bind")
+ORDER = ("base", "simd", "device", "graph", "eval", "ops", "transform", "bind")
 ROOMS_THAT_ASK = ("graph", "eval", "transform")  # never name an op: they ask its Op for facts
 
 

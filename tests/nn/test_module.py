@@ -489,3 +489,143 @@ def test_value_and_grad_of_a_frozen_model_is_an_error():
     model = nn.Linear(2, 1).freeze()
     with pytest.raises(ValueError, match="trainable"):
         nn.value_and_grad(model, lambda x: model(x).sum())(mx.ones((2,)))
+
+
+def directly(m):
+    m.me = m
+
+
+def in_a_list(m):
+    m.q = [m]
+
+
+def in_a_dict_of_lists(m):
+    m.q = {"a": [nn.ReLU(), {"b": m}]}
+
+
+def through_another(m):
+    m.other = nn.Sequential(nn.Linear(1, 1), nn.Sequential(m))
+
+
+def far_below(m):
+    inside = m
+    for _ in range(100):
+        inside = nn.Sequential(inside)
+    m.deep = inside
+
+
+def twice(m):
+    m.a, m.b = m, [m]
+
+
+WALKS = {
+    "named_modules": lambda m: m.named_modules(),
+    "modules": lambda m: m.modules(),
+    "parameters": lambda m: m.parameters(),
+    "trainable_parameters": lambda m: m.trainable_parameters(),
+    "leaf_modules": lambda m: m.leaf_modules(),
+    "filter_and_map": lambda m: m.filter_and_map(m.valid_parameter_filter, lambda x: x),
+    "freeze": lambda m: m.freeze(),
+    "freeze of a key": lambda m: m.freeze(keys="weight", strict=True),
+    "unfreeze": lambda m: m.unfreeze(),
+    "train": lambda m: m.train(),
+    "eval": lambda m: m.eval(),
+    "apply": lambda m: m.apply(lambda x: x),
+    "apply_to_modules": lambda m: m.apply_to_modules(lambda path, module: None),
+    "set_dtype": lambda m: m.set_dtype(mx.float16),
+    "load_weights": lambda m: m.load_weights([], strict=False),
+    "save_weights": lambda m: m.save_weights("never.npz"),
+    "repr": repr,
+    "value_and_grad": lambda m: nn.value_and_grad(m, lambda: mx.array(0.0))(),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize(
+    "tie", [directly, in_a_list, in_a_dict_of_lists, through_another, far_below, twice]
+)
+def test_a_module_that_contains_itself_is_a_value_error_of_every_walk(walk, tie):
+    m = nn.Linear(2, 2)
+    tie(m)
+    outer = nn.Sequential(nn.ReLU(), m)
+    for whole in (m, outer):
+        with pytest.raises(ValueError, match="contains itself"):
+            WALKS[walk](whole)
+    assert m.training and not m._no_grad and m.weight.dtype == mx.float32
+
+
+def test_a_container_in_a_module_that_contains_itself_is_a_value_error_too():
+    m = nn.Linear(2, 2)
+    m.q = []
+    m.q.append({"again": m.q})
+    for walk in WALKS.values():
+        with pytest.raises(ValueError, match="contains itself"):
+            walk(m)
+    m.q = ()
+    m.t = (m,)  # nothing but train and eval looks into tuples
+    assert list(m.parameters()) == ["weight", "bias"] and "a tuple" in repr(m)
+    with pytest.raises(ValueError, match="contains itself"):
+        m.eval()
+    tree = {"weight": mx.ones((2, 2))}
+    tree["t"] = [tree]
+    m = nn.Module()
+    m.update({}).t = [m]
+    with pytest.raises(ValueError, match="contains itself"):
+        m.update(tree, strict=False)
+
+
+def test_a_module_in_two_places_does_not_contain_itself():
+    shared = nn.Linear(1, 1)
+    m = nn.Sequential(shared, nn.Sequential(shared, shared))
+    assert [path for path, found in m.named_modules() if found is shared] == [
+        "layers.1.layers.1",
+        "layers.1.layers.0",
+        "layers.0",
+    ]
+    assert len(names(m.parameters())) == 6 and not m.eval().layers[0].training
+    again = {"weight": mx.ones((1, 1))}
+    m.update({"layers": [again, {"layers": [again, again]}]})
+    assert shared.weight.item() == 1 and "layers.0" in repr(m)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": 3},
+        {"missing": mx.ones(1)},
+        {"table": [mx.ones(1)]},
+        {"layers": [{}, {}, {}, mx.ones(1)]},
+        {"pair": [mx.ones(2), mx.ones(1)]},
+    ],
+    ids=str,
+)
+def test_update_changes_nothing_when_anything_is_wrong(wrong):
+    block = Block()
+    before = [leaf for _, leaf in tree_flatten(block)]
+    good = {
+        "linear": {"weight": mx.zeros((3, 2))},
+        "layers": [{"weight": mx.zeros((3, 3))}, {}, mx.ones(1)],
+        "pair": [mx.zeros(2)],
+    }
+    with pytest.raises(ValueError):
+        block.update({**good, **wrong})
+    first, *layers = block.layers[0], *block.layers
+    with pytest.raises(ValueError):
+        block.update_modules({"linear": nn.ReLU(), "layers": [nn.Tanh()], **wrong})
+    assert block.layers == layers and block.layers[0] is first
+    after = [leaf for _, leaf in tree_flatten(block)]
+    assert len(after) == len(before) and all(a is b for a, b in zip(after, before))
+    block.update({**good, **wrong}, strict=False)
+    assert not block.linear.weight.any().item()
+
+
+def test_weights_come_from_a_file_with_names_or_from_pairs(tmp_path):
+    layer = nn.Linear(2, 1)
+    mx.save(tmp_path / "a.npy", mx.ones(3))
+    for path in (tmp_path / "a.npy", str(tmp_path / "a.npy")):
+        with pytest.raises(ValueError, match=r"\[load_weights\] no names in the file"):
+            layer.load_weights(path)
+    for wrong in (None, 3, b"a.npz", mx.ones(2), [1], ["ab"], [("bias",)], [(1, mx.ones(1))]):
+        with pytest.raises(TypeError, match=r"\[load_weights\] weights: got"):
+            layer.load_weights(wrong, strict=False)
+    assert layer.load_weights({"bias": mx.array([5.0])}, strict=False).bias.item() == 5

@@ -45,16 +45,37 @@ def test_cross_entropy_does_not_depend_on_an_offset(v, smoothing, kind, weighted
     np.testing.assert_allclose(np.array(gradient).ravel(), expected, atol=1e-5)
 
 
-def test_cross_entropy_of_targets_that_are_no_distribution_is_still_its_formula():
-    x, t = RNG.normal(size=(4, 5)) + 3, RNG.uniform(size=(4, 5))
-    expected = np.log(np.exp(x).sum(1)) - (x * t).sum(1)
-    for smoothing in (0.0, 0.2):
-        soft = (1 - smoothing) * (x * t).sum(1) + smoothing * x.mean(1)
-        expected = np.log(np.exp(x).sum(1)) - soft
-        value = nn.losses.cross_entropy(
-            mx.array(x, mx.float32), mx.array(t, mx.float32), label_smoothing=smoothing
-        )
-        np.testing.assert_allclose(np.array(value), expected, rtol=1e-5, atol=1e-5)
+TARGET_SUMS = [[0.5, 0.5, 0.5], [0.0, 0.0, 0.0], [2.0, 1.0, 0.5], [0.3, 0.7, 0.005], [0.0, 0.99, 0]]
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, -50.0, 1e4, -1e4, 2.0**20])
+@pytest.mark.parametrize("targets", TARGET_SUMS, ids=lambda t: f"sum {sum(t):g}")
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_counts_no_offset_whatever_the_targets_sum_to(offset, targets, smoothing):
+    x, t = np.array([[1.0, 2.5, -4.0]]), np.array([targets])
+    relative = x - x.max(1)  # the numbers are exact at every offset here
+    soft = (1 - smoothing) * (relative * t).sum(1) + smoothing * relative.mean(1)
+    expected = np.log(np.exp(relative).sum(1)) - soft
+
+    def loss(logits):
+        value = nn.losses.cross_entropy(logits, mx.array(t, mx.float32), label_smoothing=smoothing)
+        return value.sum()
+
+    value, gradient = mx.value_and_grad(loss)(mx.array(x + offset, mx.float32))
+    assert value.item() == pytest.approx(expected[0], rel=1e-6)
+    softmax = np.exp(relative) / np.exp(relative).sum()
+    mixed = (1 - smoothing) * t + smoothing / 3
+    np.testing.assert_allclose(np.array(gradient), softmax - mixed, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_cross_entropy_of_halves_has_no_jump_where_targets_miss_one_by_little(dtype):
+    logits = mx.array([[1000.0, 992.0]]).astype(dtype)
+    values = [
+        nn.losses.cross_entropy(logits, mx.array([[total, 0.0]]).astype(dtype)).item()
+        for total in (1.0, 0.995, 0.98, 0.5, 0.0)
+    ]
+    assert values == pytest.approx([np.log1p(np.exp(-8.0))] * 5, rel=1e-2)
 
 
 @pytest.mark.parametrize("dtype", HALVES)

@@ -468,3 +468,50 @@ def test_a_network_learns_with_a_compiled_step():
     model.eval()
     assert loss_fn(x, y).item() < 0.1
     assert [v > 0 for v in model(x).squeeze(-1).tolist()] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: optim.SGD(0.1), lambda: optim.MultiOptimizer([optim.Adam(0.1)])]
+)
+def test_update_says_that_its_arguments_are_swapped(make):
+    layer, rule = nn.Linear(1, 1), make()
+    grads = {"weight": mx.ones((1, 1))}
+    name = type(rule).__name__
+    with pytest.raises(TypeError, match=rf"\[{name}\] arguments swapped: .*update\(model, grad"):
+        rule.update(grads, layer)
+    for wrong in (None, 3, [mx.ones(1)]):
+        with pytest.raises(TypeError, match=rf"\[{name}\] not a model and gradients"):
+            rule.update(wrong, grads)
+    assert rule.step.item() == 0
+    rule.update(layer, grads)
+    assert rule.step.item() == 1
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("clip_grad_norm", lambda tree: optim.clip_grad_norm(tree, 1.0)),
+        ("SGD", lambda tree: optim.SGD(0.1).init(tree)),
+        ("Adam", lambda tree: optim.Adam(0.1).apply_gradients(tree, tree)),
+        (
+            "MultiOptimizer",
+            lambda tree: optim.MultiOptimizer([optim.SGD(0.1)]).apply_gradients(tree, tree),
+        ),
+        ("MultiOptimizer", lambda tree: optim.MultiOptimizer([optim.SGD(0.1)]).init(tree)),
+    ],
+)
+def test_errors_about_trees_name_the_function_that_was_called(name, call):
+    for tree in ({"w": mx.ones(1)}, {"w": [mx.ones(1)]}):
+        tree["again"] = [tree]
+        with pytest.raises(ValueError, match=rf"\[{name}\] a container contains itself"):
+            call(tree)
+
+
+@pytest.mark.parametrize("eps", [(0, 1e-3), (-1e-30, 1e-3), (1e-30, -1e-3), (1e-30,), (1, 2, 3)])
+def test_both_eps_of_adafactor_are_checked(eps):
+    with pytest.raises(ValueError, match=r"\[Adafactor\].*eps"):
+        optim.Adafactor(eps=eps)
+    for wrong in (1e-3, "ab", None, ("a", "b")):
+        with pytest.raises(TypeError, match=r"\[Adafactor\] eps"):
+            optim.Adafactor(eps=wrong)
+    assert optim.Adafactor(eps=(1e-30, 0)).eps[1] == 0

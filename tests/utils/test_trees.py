@@ -210,3 +210,29 @@ def test_a_container_that_contains_itself_is_refused(kind):
     for _ in range(9_000):
         deep = [deep]
     assert tree_flatten(tree_map(lambda x: x + 1, deep))[0][1] == 2
+
+
+@pytest.mark.parametrize("place", ["3000000", "99999999999999999999", "9" * 5000, "1004"])
+@pytest.mark.parametrize("prefix", ["", "a.b."])
+def test_unflatten_refuses_places_far_beyond_the_entries(place, prefix):
+    with pytest.raises(ValueError, match=r"\[tree_unflatten\] a place far beyond"):
+        tree_unflatten([(prefix + place, 1)])
+    assert tree_unflatten([(place, 1), ("x", 2)]) == {place: 1, "x": 2}
+    assert len(tree_unflatten([("1003", 1)])) == 1004
+    assert len(tree_unflatten([(str(4 * i), 1) for i in range(2000)])) == 7997
+
+
+NO_PAIRS = [5, None, "ab", [1], ["ab"], [("a", 1, 2)]]
+NO_PATHS = [{1: 2}, [(1, 2)], [(None, 1)], [(b"a", 1)], [("a", 1), (2, 3)]]
+
+
+@pytest.mark.parametrize("tree", NO_PAIRS + NO_PATHS, ids=repr)
+def test_unflatten_names_itself_where_paths_are_no_strings(tree):
+    with pytest.raises(TypeError, match=r"\[tree_unflatten\] tree: got"):
+        tree_unflatten(tree)
+
+
+@pytest.mark.parametrize("prefix", [3, None, b"x", ["x"]])
+def test_the_prefix_of_flatten_is_a_string(prefix):
+    with pytest.raises(TypeError, match=r"\[tree_flatten\] prefix: got"):
+        tree_flatten([1], prefix=prefix)

@@ -399,7 +399,9 @@ array product_of_others(const Place& place, const array& source, const array& up
   const array zeros =
       place.take(place.put(constant(0, source.shape(), int32), astype(zero, int32), Write::add));
   const array rest = place.take(place.put(ones_like(source), filled, Write::multiply));
-  return where(equal(zeros, 0), divide(rest, filled),
+  const array others =
+      is_integer(source.dtype()) ? floor_divide(rest, filled) : divide(rest, filled);
+  return where(equal(zeros, 0), others,
                where(logical_and(equal(zeros, 1), zero), rest, 0));
 }
 // Which of source and updates reached the result, and among how many ties.
@@ -469,10 +471,11 @@ Arrays jvp_scatter(const Node& node, const Arrays& t) {
                             multiply(multiply(place.take(x), product_of_others(place, x, u)), tu),
                             Write::add))};
     case Write::divide:
-      return {
-          subtract(multiply(tx, place.put(ones_like(x), u, Write::divide)),
-                   place.put(zeros_like(x), divide(multiply(place.take(recorded(node, 0)), tu), u),
-                             Write::add))};
+      return {subtract(
+          place.put(tx, u, Write::divide),
+          place.put(zeros_like(x),
+                    astype(divide(multiply(place.take(recorded(node, 0)), tu), u), x.dtype()),
+                    Write::add))};
     default: {
       const Ties ties = ties_of(place, node);
       const array own = divide(multiply(tx, ties.source), ties.count);
@@ -595,7 +598,8 @@ const Op scatter_op{.name = "scatter",
 
 array as_index(const array& a, const char* op, Stream s) {
   if (!is_integer(a.dtype())) fail(Kind::value, op, "indices are not integers: got ", a.dtype());
-  return astype(a, int64, s);
+  // Beyond int64 is out of range, not negative.
+  return a.dtype() == uint64 ? astype(minimum(a, INT64_MAX, s), int64, s) : astype(a, int64, s);
 }
 
 // Index arrays broadcast with each other, as inputs.

@@ -666,7 +666,9 @@ array pad(const array& a, const Shape& low, const Shape& high, const Operand& va
 
 array contiguous(const array& a, Stream s) { return record(contiguous_op, {}, {a}, s); }
 array view(const array& a, Dtype t, Stream s) {
-  return t == a.dtype() ? a : record(view_op, attrs(ViewAs{t}), {a}, s);
+  if (t == a.dtype()) return a;
+  if (is_bool(t)) return not_equal(view(a, uint8, s), 0, s);  // any byte but 0 is True
+  return record(view_op, attrs(ViewAs{t}), {a}, s);
 }
 
 array expand_dims(const array& a, const Axes& axes, Stream s) {

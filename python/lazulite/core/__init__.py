@@ -78,7 +78,7 @@ def export_to_dot(file, *args, **kwargs) -> None:
     >>> print(out.getvalue().splitlines()[0])
     digraph {
     """
-    text = _core._graph_dot(*args, *kwargs.values())
+    text = _core._export_to_dot(*args, *kwargs.values())
     if hasattr(file, "write"):
         file.write(text)
     else:
@@ -95,7 +95,7 @@ def print_graph(*args) -> None:
     t0 = add(A, 1)  float32(1,)
     t1 = exp(t0)  float32(1,)
     """
-    print(_core._graph_text(*args), end="")
+    print(_core._print_graph(*args), end="")
 
 
 class debug_nans:
@@ -155,9 +155,18 @@ class PrintOptions:
         return f"PrintOptions(precision={self.precision})"
 
 
+def _precision_of(name, precision):
+    try:
+        return precision.__index__()
+    except AttributeError:
+        kind = type(precision).__name__
+        raise TypeError(f"[{name}] precision: got {kind}, expected an int") from None
+
+
 def set_printoptions(precision: int = -1) -> None:
-    """Sets how arrays print: significant digits, -1 for the default."""
-    _core._set_precision(precision)
+    """Sets how arrays print: digits after the point, never with an exponent; -1, the default: six
+    significant digits."""
+    _core._set_precision(_precision_of("set_printoptions", precision))
 
 
 def get_printoptions() -> PrintOptions:
@@ -174,7 +183,7 @@ class printoptions:
     """
 
     def __init__(self, precision: int = -1):
-        self._precision = precision
+        self._precision = _precision_of("printoptions", precision)
 
     def __enter__(self):
         self._before = _core._get_precision()

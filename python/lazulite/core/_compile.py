@@ -84,7 +84,8 @@ if hasattr(os, "register_at_fork"):  # in a child no other thread holds it
     os.register_at_fork(
         after_in_child=lambda: _state_lock._is_owned() or _state_lock._at_fork_reinit()
     )
-_core._compile_helpers(Leaf, fill, _sorted_names, _state_lock, Transformed)
+_core._compile_helpers(Leaf, fill, _sorted_names, _state_lock)
+_core._wraps_functions(Transformed, "_call")
 
 _RandomState = type(_core.random.state)
 
@@ -92,6 +93,8 @@ _RandomState = type(_core.random.state)
 class _Kept(Leaf):
     """A Leaf whose array was the same Python object before the function ran: it is changed in
     place."""
+
+    __slots__ = ("before",)
 
 
 def _is_container(value: Any) -> bool:
@@ -170,7 +173,10 @@ def _state_template(value: Any, arrays: list, known: set, places: dict) -> Any:
     if isinstance(value, array):
         if id(value) not in places:  # one object in two places stays one
             arrays.append(_core._copy_handle(value))
-            places[id(value)] = (_Kept if id(value) in known else Leaf)(len(arrays) - 1)
+            places[id(value)] = Leaf(len(arrays) - 1)
+            if id(value) in known:
+                places[id(value)] = _Kept(len(arrays) - 1)
+                places[id(value)].before = known[id(value)]
         return places[id(value)]
     if isinstance(value, tuple):
         return rebuild(value, [_state_template(v, arrays, known, places) for v in value])
@@ -198,8 +204,6 @@ def _assign(container: Any, held: _Held, values: list):
         now = present.pop(k, None)
         if isinstance(part, _Held) and _is_container(now) and type(now) is type(part.container):
             _assign(now, part, values)
-        elif isinstance(part, _Kept) and isinstance(now, array):
-            _core._set_handle(now, values[part.index])
         else:
             _put(container, k, _build(part, values))
     if isinstance(container, dict):
@@ -237,6 +241,18 @@ def _check_state(root: Any, where: str):
             )
 
 
+def _kept_in(part, found):
+    if isinstance(part, _Kept):
+        found[part.index] = part
+    elif isinstance(part, _Held):
+        for _, p in part.entries:
+            _kept_in(p, found)
+    elif isinstance(part, tuple):
+        for p in part:
+            _kept_in(p, found)
+    return found
+
+
 class _State:
     """Arrays held by a container: read before a trace, replaced by leaves, put back, written
     after."""
@@ -263,17 +279,26 @@ class _State:
         """A template of what is held now, whose arrays are appended to `arrays` (copies of the
         handles);
         `before` are the array objects that were held."""
-        return _state_template(self.root, arrays, {id(a) for a in before}, {})
+        return _state_template(self.root, arrays, {id(a): i for i, a in enumerate(before)}, {})
 
     def write(self, part: Any, values: list):
         """Makes the container hold what the template says."""
+        values, before = list(values), self.inputs.read()
+        for kept in _kept_in(part, {}).values():
+            held = before[kept.before]
+            _core._set_handle(held, values[kept.index])
+            values[kept.index] = held
+        self._write(part, values)
+
+    def _write(self, part: Any, values: list):
         if isinstance(part, _Held):
             _assign(self.root, part, values)
         elif isinstance(part, Leaf):
-            _core._set_handle(self.root, values[part.index])
+            if self.root is not values[part.index]:
+                _core._set_handle(self.root, values[part.index])
         elif isinstance(part, tuple):
             for root, p in zip(self.root, part):
-                _State(root).write(p, values)
+                _State(root)._write(p, values)
 
 
 class _Held:
@@ -359,6 +384,7 @@ class CompiledFunction(_core._Compiled):
         self._fun = fun
         self._inputs = _State(inputs, "inputs")
         self._outputs = _State(outputs, "outputs")
+        self._outputs.inputs = self._inputs
         self._cache_size = cache_size
         self._dynamic = _dynamic_places(
             fun, [dynamic] if isinstance(dynamic, (int, str)) else list(dynamic)
@@ -492,3 +518,6 @@ def compile(
     """
     check_callable("compile", fun)
     return CompiledFunction(fun, inputs, outputs, cache_size or _default_cache_size, dynamic)
+
+
+_core._wraps_functions(CompiledFunction, "_fun")

@@ -332,3 +332,6 @@ def _same_places(a: Any, b: Any) -> bool:
     if is_branch(a) and type(a) is type(b):
         return all(_same_places(getattr(a, k), getattr(b, k)) for k in entries(a))
     return a == b
+
+
+_core._wraps_functions(custom_function, "_f")

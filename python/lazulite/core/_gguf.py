@@ -8,7 +8,7 @@ import struct
 
 from . import _core
 from ._core import array
-from ._io import _array_at, _bad, _bytes_of, _code_of, _created, _is_size
+from ._io import _array_at, _bad, _bytes_of, _check_named, _code_of, _created, _is_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,19 +164,22 @@ def read_gguf(source, at: int):
         if kind not in _TYPES and kind not in _BLOCKS:
             _bad(
                 "load",
-                f"type not supported: {name}: {key}: got number {kind} of gguf, expected F32, F16, BF16, F64, I8 to I64, Q4_0, Q4_1 or Q8_0",
+                f"type not supported: {name}: {key}: got number {kind} of gguf, "
+                "expected F32, F16, BF16, F64, I8 to I64, Q4_0, Q4_1 or Q8_0",
             )
         count = math.prod(shape)
         if kind in _BLOCKS and (not shape or shape[-1] % _GROUP):
             _bad(
                 "load",
-                f"blocks do not fit: {name}: {key}: got shape {shape}, expected a last axis of a multiple of {_GROUP}",
+                f"blocks do not fit: {name}: {key}: got shape {shape}, "
+                f"expected a last axis of a multiple of {_GROUP}",
             )
         size = count // _GROUP * _BLOCKS[kind] if kind in _BLOCKS else count * _TYPES[kind].size
         if offset % alignment or begin + offset + size > source.size:
             _bad(
                 "load",
-                f"truncated gguf data: {name}: {key}: got {source.size} bytes in the file, expected {size} at {begin + offset}",
+                f"truncated gguf data: {name}: {key}: got {source.size} bytes in the file, "
+                f"expected {size} at {begin + offset}",
             )
         if kind in _TYPES:
             made = {key: _array_at(source, begin + offset, _TYPES[kind], shape, name)}
@@ -220,8 +223,8 @@ def _value(key: str, value) -> bytes:
                 else struct.pack("<IIQ", _LIST, kind, value.size) + data
             )
     raise ValueError(
-        f"[save_gguf] metadata not supported: {key}: got {value!r}, expected a text, a list of texts, a number, or an "
-        "array of one axis of integers, bool, float32 or float64"
+        f"[save_gguf] metadata not supported: {key}: got {value!r}, expected a text, "
+        "a list of texts, a number, or an array of one axis of integers, bool, float32 or float64"
     )
 
 
@@ -239,6 +242,9 @@ def save_gguf(
     >>> mx.load(f, format="gguf", return_metadata=True)
     ({'a': array([0, 1, 2], dtype=int32)}, {'general.name': 'three'})
     """
+    _check_named("save_gguf", arrays)
+    if not isinstance(metadata, (dict, type(None))):
+        raise TypeError(f"[save_gguf] metadata: got {type(metadata).__name__}, expected a dict")
     metadata = dict(metadata or {})
     alignment = 32
     metadata.pop("general.alignment", None)  # of the file that it came from
@@ -255,7 +261,8 @@ def save_gguf(
         kind = _code_of(a.dtype, _TYPES)
         if kind is None:
             raise ValueError(
-                f"[save_gguf] dtype not supported: {key}: got {a.dtype}, expected floats or signed integers"
+                f"[save_gguf] dtype not supported: {key}: got {a.dtype}, "
+                "expected floats or signed integers"
             )
         shape = a.shape[::-1]
         head.append(

@@ -142,6 +142,8 @@ def _source(file, op: str = "load"):
             return _Memory(pipe.read(), path), 0
     if not hasattr(file, "read"):
         raise TypeError(f"[{op}] not a path or a file: got {type(file).__name__}")
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"[{op}] file: got a {type(file).__name__} of text, expected one of bytes")
     name = str(getattr(file, "name", type(file).__name__))
     if type(file) in (io.BufferedReader, io.FileIO) and file.readable() and file.seekable():
         known = os.fstat(file.fileno())
@@ -195,6 +197,11 @@ def _read_npy(source, at: int, end: int, name: str) -> array:
     start = source.read(at, min(12, end - at))
     if start[:6] != _MAGIC or len(start) < 10:
         _bad("load", f"not an npy file: {name}")
+    if start[6] not in (1, 2, 3) or start[7] != 0:
+        _bad(
+            "load",
+            f"version of npy not supported: {name}: got {start[6]}.{start[7]}, expected 1.0 to 3.0",
+        )
     wide = start[6] >= 2
     if wide and len(start) < 12:
         _bad("load", f"truncated npy header: {name}")
@@ -337,22 +344,43 @@ def savez_compressed(file: Any, *args: array, **kwargs: array) -> None:
 # ---- safetensors ---------------------------------------------------------------------------------
 
 
+def _check_named(op: str, arrays: Any) -> None:
+    """A dict of arrays by names; before anything is computed or written."""
+    if not isinstance(arrays, dict):
+        raise TypeError(f"[{op}] arrays: got {type(arrays).__name__}, expected a dict of arrays")
+    for name, a in arrays.items():
+        if not isinstance(name, str):
+            raise TypeError(f"[{op}] arrays: got a name of {type(name).__name__}, expected str")
+        if not isinstance(a, array):
+            raise TypeError(f"[{op}] {name!r}: got {type(a).__name__}, expected an array")
+
+
 def save_safetensors(
     file: Any, arrays: Dict[str, array], metadata: Optional[Dict[str, str]] = None
 ) -> None:
-    """Writes a dict of arrays, and a dict of strings, in the safetensors format."""
+    """Writes a dict of arrays, and a dict of strings, in the safetensors format. No array may be
+    named `__metadata__`."""
     header: dict = {}
+    _check_named("save_safetensors", arrays)
+    if "__metadata__" in arrays:
+        raise ValueError(
+            "[save_safetensors] a name is taken: got an array __metadata__, expected another name"
+        )
+    if not _is_texts({} if metadata is None else metadata):
+        raise TypeError(
+            f"[save_safetensors] metadata: got {metadata!r:.60}, expected a dict of strings"
+        )
     if metadata:
-        for k, v in metadata.items():
-            if not isinstance(k, str) or not isinstance(v, str):
-                raise TypeError("[save_safetensors] metadata must map strings to strings")
         header["__metadata__"] = dict(metadata)
     _core.eval(list(arrays.values()))
     offset = 0
     for name, a in arrays.items():
         code = _code_of(a.dtype, _SAFETENSORS_CODES)
         if code is None:
-            raise ValueError(f"[save_safetensors] dtype not supported: {name}: got {a.dtype}")
+            raise ValueError(
+                f"[save_safetensors] dtype not supported: {name}: got {a.dtype}, "
+                f"expected one of {', '.join(_SAFETENSORS_CODES)}"
+            )
         header[name] = {
             "dtype": code,
             "shape": list(a.shape),
@@ -371,6 +399,12 @@ def save_safetensors(
     finally:
         if close:
             out.close()
+
+
+def _is_texts(metadata) -> bool:
+    return isinstance(metadata, dict) and all(
+        isinstance(text, str) for pair in metadata.items() for text in pair
+    )
 
 
 def _no_duplicates(pairs):
@@ -399,13 +433,16 @@ def _read_safetensors(source, at: int):
         if not isinstance(header, dict):
             raise ValueError("not an object")
         metadata = header.pop("__metadata__", {})
+        if not _is_texts(metadata):
+            raise ValueError("__metadata__ does not map strings to strings")
         entries = []
         for key, entry in header.items():
             begin, end = entry["data_offsets"]
             shape, dtype = entry["shape"], _READABLE.get(entry["dtype"])
             if dtype is None:
                 raise ValueError(
-                    f"{key}: dtype not supported: got {entry['dtype']!r}, expected one of {', '.join(_READABLE)}"
+                    f"{key}: dtype not supported: got {entry['dtype']!r}, "
+                    f"expected one of {', '.join(_READABLE)}"
                 )
             if not all(map(_is_size, [begin, end, *shape])):
                 raise ValueError(f"{key}: sizes must be whole numbers")
@@ -420,12 +457,19 @@ def _read_safetensors(source, at: int):
         if begin != last:
             _bad(
                 "load",
-                f"safetensors data overlap or leave a gap: {name}: {key} begins at {begin}, expected {last}",
+                f"safetensors data overlap or leave a gap: {name}: {key} begins at {begin}, "
+                f"expected {last}",
             )
         if begin_data + end > source.size:
             _bad("load", f"truncated safetensors data: {name}: {key}")
         found[key] = _array_at(source, begin_data + begin, dtype, shape, name)
         last = end
+    if begin_data + last != source.size:
+        _bad(
+            "load",
+            f"bytes behind the last tensor of a safetensors file: {name}: "
+            f"got {source.size - begin_data - last}, expected none",
+        )
     return {key: found[key] for key in header}, metadata
 
 
@@ -442,6 +486,10 @@ def load(
     file, and `FormatError`, which is both ValueError and RuntimeError, for a file that is truncated
     or not of the format.
     """
+    if not isinstance(file, (str, os.PathLike)) and not hasattr(file, "read"):
+        raise TypeError(f"[load] file: got {type(file).__name__}, expected a path or a file")
+    if isinstance(file, os.PathLike) and not isinstance(os.fspath(file), str):
+        raise TypeError("[load] file: got a path of bytes, expected one of str")
     if format is None:
         name = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "")
         format = (

@@ -19,13 +19,13 @@ class _Again(Exception):
     """The trace was begun with the wrong arrays carried."""
 
 
-def _as_arrays(name: str, tree: Any) -> Any:
+def _as_arrays(name: str, tree: Any, what: str = "") -> Any:
     def convert(leaf):
         if isinstance(leaf, (array, type(None))):
             return leaf
         if isinstance(leaf, (bool, int, float, complex)) or hasattr(leaf, "__array__"):
             return array(leaf)
-        raise ValueError(f"[{name}] not an array or a number: got {type(leaf).__name__}")
+        raise ValueError(f"[{name}] {what}not an array or a number: got {type(leaf).__name__}")
 
     return map_leaves(convert, tree)
 
@@ -93,7 +93,7 @@ class _Carried:
             self.random = True
             raise _Again
         results: list = []
-        got = template(_as_arrays(self.name, after), results)
+        got = template(_as_arrays(self.name, after, "the carried value holds what is "), results)
         _same_tree(self.name, "the carried value becomes another tree", got, self.tree)
         again = False
         for i, (weak, result) in enumerate(zip(self.weak, results)):
@@ -282,6 +282,9 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     if isinstance(pred, bool):
         return (true_fun if pred else false_fun)(*operands)
     if not isinstance(pred, array):
+        if isinstance(pred, str) or pred is None:
+            kind = type(pred).__name__
+            raise TypeError(f"[cond] pred: got {kind}, expected a bool or a 0-d array")
         pred = array(pred)
     if pred.ndim:
         raise ValueError(f"[cond] the predicate must be 0-d: got shape {pred.shape}")

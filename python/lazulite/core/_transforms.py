@@ -62,6 +62,8 @@ def _number_of(name, n):
 
 def _normal_argnums(name, argnums, argnames):
     """(one gradient rather than a tuple, numbers, names)"""
+    if not isinstance(argnames, (str, list, tuple)):
+        raise TypeError(f"[{name}] argnames: got {argnames!r}, expected strings")
     names = [argnames] if isinstance(argnames, str) else list(argnames)
     for n in names:
         if not isinstance(n, str):
@@ -299,6 +301,8 @@ def _outputs_of(fun, structure):
 
 
 def _arrays(name: str, what: str, given: Any) -> list:
+    if isinstance(given, array):
+        raise TypeError(f"[{name}] {what}: got an array, expected a list of arrays")
     made = list(given)
     for a in made:
         if not isinstance(a, array):
@@ -362,12 +366,18 @@ def _note_axis(leaf, axis, found):
 
 
 def _is_axis(axis):
-    return axis is None or (hasattr(axis, "__index__") and not isinstance(axis, (bool, array)))
+    if isinstance(axis, array):
+        return axis.size == 1 and _core.issubdtype(axis.dtype, _core.integer)
+    return axis is None or (hasattr(axis, "__index__") and not isinstance(axis, bool))
 
 
 def _walk_axes(axis, node, found, name):
     if _is_axis(axis):
-        axis = axis if axis is None else axis.__index__()
+        axis = (
+            axis
+            if axis is None
+            else int(axis.item()) if isinstance(axis, array) else axis.__index__()
+        )
         map_leaves(lambda leaf: _note_axis(leaf, axis, found), node)
     elif isinstance(axis, dict) and isinstance(node, dict) and axis.keys() == node.keys():
         for key in node:
@@ -379,10 +389,14 @@ def _walk_axes(axis, node, found, name):
     ):
         for a, n in zip(axis, node):
             _walk_axes(a, n, found, name)
+    elif is_branch(axis) and type(axis) is type(node) and not isinstance(axis, (dict, list, tuple)):
+        for key in entries(node):
+            part = entry(node, key)
+            if is_branch(part) or isinstance(part, Leaf):  # other fields are no arrays
+                _walk_axes(entry(axis, key), part, found, name)
     else:
-        raise ValueError(
-            f"[vmap] {name} does not fit the tree: got {axis!r} for {type(node).__name__}"
-        )
+        what = "an array" if isinstance(node, Leaf) else type(node).__name__
+        raise ValueError(f"[vmap] {name} does not fit the tree: got {axis!r} for {what}")
 
 
 def _axis_leaves(axes, tree_template, name):

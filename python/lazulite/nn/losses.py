@@ -74,7 +74,9 @@ def cross_entropy(
 
     .. math:: \log \sum_j e^{x_j} - \sum_j t_j x_j
 
-    Smoothing replaces t by :math:`(1 - s) t + s / n` for n classes.
+    with x relative to the largest logit, so that no common offset of the logits counts, whatever
+    the targets sum to; the gradient is :math:`\text{softmax}(x) - t`. Smoothing replaces t by
+    :math:`(1 - s) t + s / n` for n classes.
 
     Args:
         logits: unnormalised; any shape with the classes along ``axis``.
@@ -103,23 +105,16 @@ def cross_entropy(
     # Relative to the largest logit, in float32 for halves: nothing is lost at large offsets.
     x = _wide(logits)
     dtype = logits.dtype if mx.issubdtype(logits.dtype, mx.floating) else x.dtype
-    largest = mx.stop_gradient(mx.max(x, axis=axis, keepdims=True))
-    x = x - largest
-    probabilities = targets.ndim == logits.ndim
-    if probabilities:
+    x = x - mx.stop_gradient(mx.max(x, axis=axis, keepdims=True))
+    if targets.ndim == logits.ndim:
         _same_shape("cross_entropy", logits=logits, targets=targets)
         dtype = mx.result_type(dtype, targets)
-        targets = _wide(targets)
-        score = mx.sum(x * targets, axis=axis)
+        score = mx.sum(x * _wide(targets), axis=axis)
     else:
         score = _at_classes("cross_entropy", x, targets, axis)
     if label_smoothing > 0:
         score = (1 - label_smoothing) * score + label_smoothing * mx.mean(x, axis=axis)
     loss = mx.logsumexp(x, axis=axis) - score
-    if probabilities:
-        # What targets that are no distribution lack or exceed counts; a rounding does not.
-        rest = (1 - label_smoothing) * (1 - mx.sum(targets, axis=axis))
-        loss = loss + mx.where(mx.abs(rest) < 0.01, 0, rest * largest.squeeze(axis))
     if weights is not None:
         _same_shape("cross_entropy", weights=weights, loss=loss)
         dtype = mx.result_type(dtype, weights)

@@ -82,6 +82,7 @@ class Module(dict[str, Any]):
         return ""
 
     def __repr__(self) -> str:
+        self._reached()  # raises where a module contains itself
         lines = [
             f"({name}): {child!r}"
             for name, child in tree_flatten(self.children(), is_leaf=self.is_module)
@@ -141,17 +142,18 @@ class Module(dict[str, Any]):
             map_fn: the function of the leaves.
             is_leaf_fn: what a leaf is; by default all but modules, dicts, lists and tuples.
 
+        Raises:
+            ValueError: a module, or a container in it, contains itself. So do all methods that
+                walk the modules inside.
+
         Example:
             >>> import lazulite.core as mx, lazulite.nn as nn
             >>> layer = nn.Linear(3, 2)
             >>> layer.filter_and_map(lambda module, name, value: name == "bias", lambda x: x.shape)
             {'bias': (2,)}
         """
-        return {
-            key: _select(self, key, value, filter_fn, map_fn or _same, is_leaf_fn or _no_container)
-            for key, value in self.items()
-            if filter_fn(self, key, value)
-        }
+        is_leaf = is_leaf_fn or _no_container
+        return _select_all(self, "", filter_fn, map_fn or _same, is_leaf, set())
 
     def parameters(self) -> dict[str, Any]:
         """All parameters as nested dicts and lists, running statistics included."""
@@ -188,12 +190,25 @@ class Module(dict[str, Any]):
             >>> [name for name, module in model.named_modules()]
             ['', 'layers.1', 'layers.0']
         """
-        found = []
-        stack = [("", self)]
+        return self._reached()
+
+    def _reached(self, tuples: bool = False) -> list[tuple[str, Module]]:
+        """named_modules; with ``tuples`` also what is in tuples, under the path ""."""
+        found: list[tuple[str, Module]] = []
+        stack: list[tuple[str, Module, int]] = [("", self, 0)]
+        line: dict[int, Module] = {}  # the modules from this one down to where the walk stands
         while stack:
-            path, module = stack.pop()
+            path, module, depth = stack.pop()
+            while len(line) > depth:
+                line.popitem()
+            if id(module) in line:
+                raise _contains_itself(module, path)
+            line[id(module)] = module
             found.append((path, module))
-            stack += module._named_children(path)
+            inside = module._named_children(path)
+            if tuples:
+                inside += [("", held) for held in module._modules_in_tuples()]
+            stack += [(name, child, depth + 1) for name, child in inside]
         return found
 
     def _named_children(self, path: str = "") -> list[tuple[str, Module]]:
@@ -216,7 +231,7 @@ class Module(dict[str, Any]):
     ) -> Self:
         """Replace parameters by those of a tree, which may hold any part of this module's.
 
-        Neither shape nor dtype is checked.
+        Neither shape nor dtype is checked. Nothing is replaced when anything is wrong.
 
         Args:
             parameters: nested dicts and lists, as :meth:`parameters` returns them.
@@ -232,11 +247,13 @@ class Module(dict[str, Any]):
             >>> layer.bias
             array([5], dtype=float32)
         """
-        _assign(self, parameters, lambda value: isinstance(value, mx.array), "array", strict, "")
+        _replace(self, parameters, lambda value: isinstance(value, mx.array), "array", strict)
         return self
 
     def update_modules(self, modules: dict[str, Any], strict: bool = True) -> Self:
         """Replace modules by those of a tree, which may hold any part of this module's children.
+
+        Nothing is replaced when anything is wrong.
 
         Args:
             modules: nested dicts and lists, as :meth:`children` or :meth:`leaf_modules` return.
@@ -254,7 +271,7 @@ class Module(dict[str, Any]):
               (layers.1): Tanh()
             )
         """
-        _assign(self, modules, self.is_module, "module", strict, "")
+        _replace(self, modules, self.is_module, "module", strict)
         return self
 
     def apply(
@@ -392,13 +409,9 @@ class Module(dict[str, Any]):
 
     def train(self, mode: bool = True) -> Self:
         """Set :attr:`training` of this module and of all in it."""
-
-        def set_mode(_: str, module: Module) -> None:
+        for _, module in self._reached(tuples=True):
             module._training = bool(mode)
-            for inside in module._modules_in_tuples():
-                inside.train(mode)
-
-        return self.apply_to_modules(set_mode)
+        return self
 
     def eval(self) -> Self:
         """Set :attr:`training` to False in this module and in all in it."""
@@ -442,7 +455,9 @@ class Module(dict[str, Any]):
 
         Raises:
             ValueError: names are missing or unknown (only where ``strict``), a value is not an
-                array, or the shape of a known name is wrong. The message lists the names.
+                array, or the shape of a known name is wrong. The message lists the names. Also
+                for a file that holds one array without a name.
+            TypeError: neither a path nor pairs.
 
         Example:
             >>> import lazulite.core as mx, lazulite.nn as nn
@@ -451,9 +466,14 @@ class Module(dict[str, Any]):
             array([5], dtype=float32)
         """
         if isinstance(file_or_weights, (str, os.PathLike)):
-            weights: dict[str, Any] = dict(mx.load(os.fspath(file_or_weights)))
+            weights: Any = mx.load(file_or_weights)
+            if not isinstance(weights, dict):
+                raise ValueError(
+                    f"[load_weights] no names in the file: got {os.fspath(file_or_weights)!r} "
+                    "with one array, expected an .npz or .safetensors file"
+                )
         else:
-            weights = dict(file_or_weights)
+            weights = _named(file_or_weights)
         present = tree_flatten(self.parameters(), destination={})
 
         def list_problem(what: str, names: list[str]) -> None:
@@ -489,6 +509,27 @@ class Module(dict[str, Any]):
         )
 
 
+def _named(pairs: Any) -> dict[str, Any]:
+    """A list of pairs as a dict."""
+    expected = "expected a path or a list of pairs of name and array"
+    if isinstance(pairs, (str, bytes, mx.array)) or not hasattr(pairs, "__iter__"):
+        raise TypeError(f"[load_weights] weights: got {type(pairs).__name__}, {expected}")
+    found = {}
+    for pair in pairs.items() if isinstance(pairs, dict) else pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise TypeError(f"[load_weights] weights: got {type(pair).__name__} inside, {expected}")
+        found[pair[0]] = pair[1]
+    return found
+
+
+def _contains_itself(value: Any, path: str) -> ValueError:
+    where = f"again at {path!r}" if path else "again"
+    return ValueError(
+        f"[Module] a {type(value).__name__} contains itself: got it {where}, "
+        "expected modules and containers without a cycle"
+    )
+
+
 class _MissingKey(KeyError, ValueError):
     """A list where a dict is expected: the reference looks for its names and raises KeyError."""
 
@@ -520,39 +561,94 @@ def _select(
     module: Module,
     name: str,
     value: Any,
+    path: str,
     filter_fn: Callable[[Module, str, Any], bool],
     map_fn: Callable[[Any], Any],
     is_leaf_fn: Callable[[Module, str, Any], bool],
+    above: set[int],
 ) -> Any:
-    """What filter_and_map makes of one item that the filter has let through."""
+    """What filter_and_map makes of one item that the filter has let through.
+
+    ``path`` is the name from the outermost module on, ``above`` the ids of the modules and
+    containers around the item.
+    """
     if is_leaf_fn(module, name, value):
         return map_fn(value)
     if isinstance(value, Module):
-        return value.filter_and_map(filter_fn, map_fn, is_leaf_fn)
+        return _select_all(value, path, filter_fn, map_fn, is_leaf_fn, above)
+    if not isinstance(value, _CONTAINERS):
+        raise ValueError(
+            f"[filter_and_map] {name!r} is neither a leaf nor a container: "
+            f"got {type(value).__name__}, expected is_leaf_fn to call it a leaf"
+        )
+    if id(value) in above:
+        raise _contains_itself(value, path)
+    above.add(id(value))
 
     def inside(key: Any, item: Any) -> Any:
-        path = f"{name}.{key}"
-        if not filter_fn(module, path, item):
+        inner = f"{name}.{key}"
+        if not filter_fn(module, inner, item):
             return {}
-        return _select(module, path, item, filter_fn, map_fn, is_leaf_fn)
+        deeper = f"{path}.{key}"
+        return _select(module, inner, item, deeper, filter_fn, map_fn, is_leaf_fn, above)
 
+    made: Any
     if isinstance(value, dict):
-        return {key: inside(key, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [inside(i, item) for i, item in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else items
-    raise ValueError(
-        f"[filter_and_map] {name!r} is neither a leaf nor a container: "
-        f"got {type(value).__name__}, expected is_leaf_fn to call it a leaf"
-    )
+        made = {key: inside(key, item) for key, item in value.items()}
+    else:
+        made = [inside(i, item) for i, item in enumerate(value)]
+        made = tuple(made) if isinstance(value, tuple) else made
+    above.discard(id(value))
+    return made
+
+
+def _select_all(
+    module: Module,
+    path: str,
+    filter_fn: Callable[[Module, str, Any], bool],
+    map_fn: Callable[[Any], Any],
+    is_leaf_fn: Callable[[Module, str, Any], bool],
+    above: set[int],
+) -> dict[str, Any]:
+    """filter_and_map of a module at ``path``."""
+    if id(module) in above:
+        raise _contains_itself(module, path)
+    above.add(id(module))
+    prefix = f"{path}." if path else ""
+    made = {
+        key: _select(module, key, value, f"{prefix}{key}", filter_fn, map_fn, is_leaf_fn, above)
+        for key, value in module.items()
+        if filter_fn(module, key, value)
+    }
+    above.discard(id(module))
+    return made
+
+
+def _replace(
+    module: Module, new: Any, is_leaf: Callable[[Any], bool], kind: str, strict: bool
+) -> None:
+    """Put the leaves of the tree ``new`` into ``module``: all of them, or none where one raises."""
+    writes: list[tuple[Any, Any, Any]] = []
+    _assign(module, new, is_leaf, kind, strict, "", writes, set())
+    for container, key, value in writes:
+        container[key] = value
 
 
 def _assign(
-    current: Any, new: Any, is_leaf: Callable[[Any], bool], kind: str, strict: bool, path: str
+    current: Any,
+    new: Any,
+    is_leaf: Callable[[Any], bool],
+    kind: str,
+    strict: bool,
+    path: str,
+    writes: list[tuple[Any, Any, Any]],
+    above: set[int],
 ) -> Any:
-    """Put the leaves of the tree ``new`` into ``current``; returns what stands there then.
+    """What stands at ``path`` once the leaves of ``new`` are in ``current``.
 
-    Empty containers say nothing: trees have them where they leave something out.
+    What has to be written for it into dicts and lists goes to ``writes``; ``above`` has the ids of
+    the containers around ``new``. Empty containers say nothing: trees have them where they leave
+    something out.
     """
 
     def refuse(problem: str, error: type[ValueError] = ValueError) -> Any:
@@ -561,7 +657,8 @@ def _assign(
         return current
 
     def inside(key: Any, old: Any, value: Any) -> Any:
-        return _assign(old, value, is_leaf, kind, strict, f"{path}.{key}" if path else str(key))
+        deeper = f"{path}.{key}" if path else str(key)
+        return _assign(old, value, is_leaf, kind, strict, deeper, writes, above)
 
     if is_leaf(new) and is_leaf(current):
         return new
@@ -572,30 +669,37 @@ def _assign(
             f"{path!r} does not fit: got {type(new).__name__} for {type(current).__name__}, "
             f"expected one {kind} for another"
         )
+    if id(new) in above:
+        raise _contains_itself(new, path)
+    above.add(id(new))
 
+    result = current
     entries = dict(new) if isinstance(new, dict) else {str(i): x for i, x in enumerate(new)}
     if isinstance(current, dict):
         if not isinstance(new, dict):
+            above.discard(id(new))
             return refuse(
                 f"{path!r} does not fit: got a {type(new).__name__}, expected a dict", _MissingKey
             )
         for key, value in entries.items():
             if key in current:
-                current[key] = inside(key, current[key], value)
+                writes.append((current, key, inside(key, current[key], value)))
             elif not _says_nothing(value):
                 refuse(f"no {kind} {key!r} in {path!r}: expected one of {list(current)}")
-        return current
-
-    items = list(current)
-    for key, value in entries.items():
-        if str(key).isdecimal() and int(key) < len(items):
-            items[int(key)] = inside(key, items[int(key)], value)
-        elif not _says_nothing(value):
-            refuse(f"no {kind} {key!r} in {path!r}: expected 0 to {len(items) - 1}")
-    if isinstance(current, list):
-        current[:] = items
-        return current
-    return type(current)(*items) if hasattr(current, "_fields") else type(current)(items)
+    else:
+        items = list(current)
+        for key, value in entries.items():
+            if str(key).isdecimal() and int(key) < len(items):
+                items[int(key)] = inside(key, items[int(key)], value)
+                if isinstance(current, list):
+                    writes.append((current, int(key), items[int(key)]))
+            elif not _says_nothing(value):
+                refuse(f"no {kind} {key!r} in {path!r}: expected 0 to {len(items) - 1}")
+        if isinstance(current, tuple):
+            named = hasattr(current, "_fields")
+            result = type(current)(*items) if named else type(current)(items)
+    above.discard(id(new))
+    return result
 
 
 def _says_nothing(value: Any) -> bool:

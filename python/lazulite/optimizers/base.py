@@ -6,10 +6,10 @@ from typing import Any, Optional, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
-from lazulite.core._trees import entries, entry, is_branch
+from lazulite.core._trees import entries, entry, is_branch, leaves, walk
 from lazulite.nn import Module
 from lazulite.optimizers.schedulers import Schedule
-from lazulite.utils import tree_flatten, tree_map, tree_unflatten
+from lazulite.utils import tree_unflatten
 
 LearningRate = Union[mx.array, float, Schedule]
 State = dict[str, mx.array]  # of one parameter
@@ -95,7 +95,8 @@ class Optimizer:
 
     def _init_tree(self, parameters: Any, state: Any, path: str, depth: int = 0) -> Any:
         if depth == 64:
-            tree_flatten(parameters)  # raises where a container contains itself
+            for _ in leaves(parameters, name=type(self).__name__):
+                pass  # raises where a container contains itself
         if isinstance(state, mx.array):
             raise ValueError(f"[{type(self).__name__}] {path!r} is taken: got a parameter with it")
         if isinstance(parameters, dict):
@@ -139,11 +140,20 @@ class Optimizer:
         for name, schedule in self._schedulers.items():
             self.state[name] = _as_float(schedule(self.step))
         self.state["step"] = self.step + 1
-        new: dict[str, Any] = tree_map(self.apply_single, gradients, parameters, self.state)
+
+        def apply(_: Optional[str], *found: Any) -> mx.array:
+            return self.apply_single(*found)
+
+        new: dict[str, Any] = walk(
+            apply, gradients, (parameters, self.state), name=type(self).__name__
+        )
         return new
 
     def update(self, model: Module, gradients: dict[str, Any]) -> None:
         """Take a step and put the new parameters into ``model``.
+
+        Raises:
+            TypeError: not a model and a tree of gradients.
 
         Example:
             >>> import lazulite.core as mx, lazulite.nn as nn, lazulite.optimizers as optim
@@ -152,6 +162,14 @@ class Optimizer:
             >>> layer.bias
             array([0.5], dtype=float32)
         """
+        swapped = isinstance(gradients, Module) and not isinstance(model, Module)
+        if swapped or not isinstance(model, dict):
+            raise TypeError(
+                f"[{type(self).__name__}] "
+                + ("arguments swapped: " if swapped else "not a model and gradients: ")
+                + f"got update({type(model).__name__}, {type(gradients).__name__}), "
+                "expected update(model, gradients)"
+            )
         model.update(self.apply_gradients(gradients, model))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional
 
 import lazulite.core as mx
 from lazulite._arguments import checked
+from lazulite.core._trees import leaves, walk
 from lazulite.optimizers.base import (
     LearningRate,
     Optimizer,
@@ -17,7 +18,7 @@ from lazulite.optimizers.base import (
     _nested,
     _rms,
 )
-from lazulite.utils import tree_flatten, tree_map, tree_map_with_path, tree_reduce
+from lazulite.utils import tree_flatten
 
 __all__ = [
     "AdaDelta",
@@ -431,7 +432,8 @@ class Adafactor(Optimizer):
         warmup_init: with ``relative_step``, begin with :math:`10^{-6} t` in place of 0.01.
 
     Raises:
-        ValueError: neither ``learning_rate`` nor ``relative_step``.
+        ValueError: neither ``learning_rate`` nor ``relative_step``; or ``eps`` is not a positive
+            number and one of 0 or more.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
@@ -460,6 +462,10 @@ class Adafactor(Optimizer):
             raise ValueError(
                 "[Adafactor] no step size: got neither learning_rate nor relative_step"
             )
+        if len(eps) != 2:
+            raise ValueError(f"[Adafactor] eps: got {len(eps)} numbers, expected two")
+        _check_positive_eps("Adafactor", eps[0])
+        _check_not_negative("Adafactor", eps=eps[1])
         self.eps = eps
         self.clip_threshold = clip_threshold
         self.decay_rate = decay_rate
@@ -655,7 +661,7 @@ class MultiOptimizer(Optimizer):
             owner = next(i for i, mine in enumerate(self.filters) if mine(path, parameter))
             parts[owner][path] = leaf
 
-        tree_map_with_path(assign, tree, parameters)
+        walk(assign, tree, (parameters,), path="", name="MultiOptimizer")
         return parts
 
     def init(self, parameters: dict[str, Any]) -> None:
@@ -667,14 +673,15 @@ class MultiOptimizer(Optimizer):
         self, gradients: dict[str, Any], parameters: dict[str, Any]
     ) -> dict[str, Any]:
         """Take a step of each optimizer and return the new parameters, as ``gradients``."""
-        values = tree_map(lambda gradient, parameter: parameter, gradients, parameters)
+        name = "MultiOptimizer"
+        values = walk(lambda _, g, parameter: parameter, gradients, (parameters,), name=name)
         new: dict[str, mx.array] = {}
         for optimizer, gradient, value in zip(
             self.optimizers, self._split(gradients, values), self._split(values, values)
         ):
             updated = optimizer.apply_gradients(_nested(gradient), _nested(value))
             tree_flatten(updated, destination=new)
-        result: dict[str, Any] = tree_map_with_path(lambda path, _: new[path], gradients)
+        result: dict[str, Any] = walk(lambda path, _: new[path], gradients, path="", name=name)
         return result
 
 
@@ -707,14 +714,15 @@ def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
     if not (isinstance(max_norm, mx.array) or max_norm >= 0):
         raise ValueError(f"[clip_grad_norm] max_norm: got {max_norm}, expected a number >=0")
 
-    def add_squares(total: mx.array, g: mx.array) -> mx.array:
+    total = mx.array(0.0)
+    for _, g in leaves(grads, name="clip_grad_norm"):
         if not isinstance(g, mx.array):
             raise TypeError(f"[clip_grad_norm] grads: got {g!r}, expected a tree of arrays")
-        return total + mx.sum(mx.square(mx.abs(g.astype(mx.result_type(g, mx.float32)))))
+        total = total + mx.sum(mx.square(mx.abs(g.astype(mx.result_type(g, mx.float32)))))
 
-    def scaled(g: mx.array) -> mx.array:
+    def scaled(_: Optional[str], g: mx.array) -> mx.array:
         return g * scale.astype(g.dtype if mx.issubdtype(g.dtype, mx.inexact) else scale.dtype)
 
-    norm = mx.sqrt(tree_reduce(add_squares, grads, mx.array(0.0)))
+    norm = mx.sqrt(total)
     scale = mx.minimum(max_norm / (norm + 1e-6), 1)
-    return tree_map(scaled, grads), norm
+    return walk(scaled, grads, name="clip_grad_norm"), norm
