@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import lazulite.core as mx
@@ -17,6 +18,7 @@ __all__ = ["Module"]
 _CONTAINERS = (dict, list, tuple)
 _FIELDS = (mx.array, *_CONTAINERS)  # attributes of these types are entries of the dict
 _WALKED = (dict, list)  # tuples hold no parameters and no children, as in the reference
+_printing = threading.local()  # the modules whose repr is being made in this thread
 
 
 class Module(dict[str, Any]):
@@ -82,11 +84,17 @@ class Module(dict[str, Any]):
         return ""
 
     def __repr__(self) -> str:
-        self._reached()  # raises where a module contains itself
-        lines = [
-            f"({name}): {child!r}"
-            for name, child in tree_flatten(self.children(), is_leaf=self.is_module)
-        ]
+        around = _printing.__dict__.setdefault("modules", set())
+        if id(self) in around:
+            raise _contains_itself(self, "")
+        around.add(id(self))
+        try:
+            lines = [
+                f"({name}): {child!r}"
+                for name, child in tree_flatten(self.children(), is_leaf=self.is_module)
+            ]
+        finally:
+            around.discard(id(self))
         lines += [
             f"({name}): a tuple, left out of parameters() with its {', '.join(held)}"
             for name, held in _tuples_that_hold("", dict(self))
@@ -153,7 +161,7 @@ class Module(dict[str, Any]):
             {'bias': (2,)}
         """
         is_leaf = is_leaf_fn or _no_container
-        return _select_all(self, "", filter_fn, map_fn or _same, is_leaf, set())
+        return _select_all(self, filter_fn, map_fn or _same, is_leaf, set())
 
     def parameters(self) -> dict[str, Any]:
         """All parameters as nested dicts and lists, running statistics included."""
@@ -561,36 +569,33 @@ def _select(
     module: Module,
     name: str,
     value: Any,
-    path: str,
     filter_fn: Callable[[Module, str, Any], bool],
     map_fn: Callable[[Any], Any],
     is_leaf_fn: Callable[[Module, str, Any], bool],
     above: set[int],
 ) -> Any:
-    """What filter_and_map makes of one item that the filter has let through.
+    """What filter_and_map makes of one item that the filter has let through and is no leaf.
 
-    ``path`` is the name from the outermost module on, ``above`` the ids of the modules and
-    containers around the item.
+    ``above`` has the ids of the modules and containers around the item.
     """
-    if is_leaf_fn(module, name, value):
-        return map_fn(value)
+    if id(value) in above:
+        raise _contains_itself(value, name)
     if isinstance(value, Module):
-        return _select_all(value, path, filter_fn, map_fn, is_leaf_fn, above)
+        return _select_all(value, filter_fn, map_fn, is_leaf_fn, above)
     if not isinstance(value, _CONTAINERS):
         raise ValueError(
             f"[filter_and_map] {name!r} is neither a leaf nor a container: "
             f"got {type(value).__name__}, expected is_leaf_fn to call it a leaf"
         )
-    if id(value) in above:
-        raise _contains_itself(value, path)
     above.add(id(value))
 
     def inside(key: Any, item: Any) -> Any:
-        inner = f"{name}.{key}"
-        if not filter_fn(module, inner, item):
+        path = f"{name}.{key}"
+        if not filter_fn(module, path, item):
             return {}
-        deeper = f"{path}.{key}"
-        return _select(module, inner, item, deeper, filter_fn, map_fn, is_leaf_fn, above)
+        if is_leaf_fn(module, path, item):
+            return map_fn(item)
+        return _select(module, path, item, filter_fn, map_fn, is_leaf_fn, above)
 
     made: Any
     if isinstance(value, dict):
@@ -604,19 +609,17 @@ def _select(
 
 def _select_all(
     module: Module,
-    path: str,
     filter_fn: Callable[[Module, str, Any], bool],
     map_fn: Callable[[Any], Any],
     is_leaf_fn: Callable[[Module, str, Any], bool],
     above: set[int],
 ) -> dict[str, Any]:
-    """filter_and_map of a module at ``path``."""
-    if id(module) in above:
-        raise _contains_itself(module, path)
+    """filter_and_map of a module inside those of ``above``."""
     above.add(id(module))
-    prefix = f"{path}." if path else ""
     made = {
-        key: _select(module, key, value, f"{prefix}{key}", filter_fn, map_fn, is_leaf_fn, above)
+        key: map_fn(value)
+        if is_leaf_fn(module, key, value)
+        else _select(module, key, value, filter_fn, map_fn, is_leaf_fn, above)
         for key, value in module.items()
         if filter_fn(module, key, value)
     }
@@ -683,7 +686,10 @@ def _assign(
             )
         for key, value in entries.items():
             if key in current:
-                writes.append((current, key, inside(key, current[key], value)))
+                old = current[key]
+                if not (is_leaf(value) and is_leaf(old)):
+                    value = inside(key, old, value)
+                writes.append((current, key, value))
             elif not _says_nothing(value):
                 refuse(f"no {kind} {key!r} in {path!r}: expected one of {list(current)}")
     else:
