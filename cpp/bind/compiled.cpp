@@ -220,18 +220,22 @@ struct Key {
   // f(cell) for the cells of a function, and of the functions that these hold (what grad returns
   // holds the user's), in lists and tuples and as defaults too.
   template <class F>
-  static void each_cell(PyObject* o, F&& f, std::vector<PyObject*>& seen, int depth = 0) {
-    if (depth < 4 && (PyTuple_CheckExact(o) || PyList_CheckExact(o))) {
+  static void each_cell(PyObject* o, F&& f, std::vector<PyObject*>& seen) {
+    auto known = [&](PyObject* one) {
+      if (seen.size() > 100 || std::find(seen.begin(), seen.end(), one) != seen.end()) return true;
+      seen.push_back(one);
+      return false;
+    };
+    if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
+      if (known(o)) return;
       const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(o));
-      for (Py_ssize_t i = 0; items && i < PyTuple_GET_SIZE(items.ptr()); ++i)
-        each_cell(PyTuple_GET_ITEM(items.ptr(), i), f, seen, depth + 1);
+      if (!items) throw PythonError{};
+      const Py_ssize_t n = std::min<Py_ssize_t>(PyTuple_GET_SIZE(items.ptr()), 64);
+      for (Py_ssize_t i = 0; i < n; ++i) each_cell(PyTuple_GET_ITEM(items.ptr(), i), f, seen);
       return;
     }
     const py::object fun = called(py::reinterpret_borrow<py::object>(o));
-    if (!PyFunction_Check(fun.ptr()) || seen.size() > 100 ||
-        std::find(seen.begin(), seen.end(), fun.ptr()) != seen.end())
-      return;
-    seen.push_back(fun.ptr());
+    if (!PyFunction_Check(fun.ptr()) || known(fun.ptr())) return;
     PyObject* const cells = PyFunction_GET_CLOSURE(fun.ptr());
     for (Py_ssize_t i = 0; cells && i < PyTuple_GET_SIZE(cells); ++i) {
       PyObject* const cell = PyTuple_GET_ITEM(cells, i);
