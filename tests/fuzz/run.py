@@ -10,9 +10,15 @@ HERE = Path(__file__).resolve().parent
 
 
 def fuzzers():
-    """The scripts that hand themselves to common.main."""
+    """The scripts that hand themselves to common.main: this one and the common part do not, nor do
+    tests."""
+    others = ("common.py", Path(__file__).name)
     return sorted(
-        p for p in HERE.glob("*.py") if p.name != "common.py" and "common.main(" in p.read_text()
+        p
+        for p in HERE.glob("*.py")
+        if p.name not in others
+        and not p.name.startswith("test_")
+        and "common.main(" in p.read_text()
     )
 
 
