@@ -117,19 +117,30 @@ void add_transforms(py::module_& m) {
     return to_list(cond(unwrap(predicate.ptr()), flat(yes), flat(no), from_list(operands)));
   });
   m.def("_tracing", [] { return current_trace() != nullptr; });
-  m.def("_copy_handle",
-        [](py::handle a) { return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr()))); });
-  m.def("_set_handle", [](py::handle a, py::handle b) {
+  auto check_arrays = [](std::initializer_list<py::handle> objects) {
+    for (py::handle o : objects)
+      if (!is_array(o.ptr()))
+        fail(Kind::type, "transform", "not an array: got ", Py_TYPE(o.ptr())->tp_name);
+  };
+  m.def("_copy_handle", [=](py::handle a) {
+    check_arrays({a});
+    return py::reinterpret_steal<py::object>(wrap(unwrap(a.ptr())));
+  });
+  m.def("_set_handle", [=](py::handle a, py::handle b) {
+    check_arrays({a, b});
     if (peek(a.ptr()).node()->captured.load()) note_change(*peek(a.ptr()).node());
     retarget(a.ptr(), unwrap(b.ptr()));
   });
-  m.def("_swap_handles", [](py::handle a, py::handle b) {
+  m.def("_swap_handles", [=](py::handle a, py::handle b) {
+    check_arrays({a, b});
     const array before = unwrap(a.ptr());
     retarget(a.ptr(), unwrap(b.ptr()));
     retarget(b.ptr(), before);
   });
-  m.def("_same_handle",
-        [](py::handle a, py::handle b) { return peek(a.ptr()).same(peek(b.ptr())); });
+  m.def("_same_handle", [=](py::handle a, py::handle b) {
+    check_arrays({a, b});
+    return peek(a.ptr()).same(peek(b.ptr()));
+  });
 }
 
 }  // namespace lazulite::bind

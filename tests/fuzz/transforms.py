@@ -311,13 +311,16 @@ def compare(program, plain, inputs, wanted):
     if found:
         return found
     weights = functions.like(wanted, 70)
-    step = 1e-5
-    ahead = plain(*[a + step * t for a, t in zip(inputs, tangents)])
-    behind = plain(*[a - step * t for a, t in zip(inputs, tangents)])
-    difference = [(a - b) * (0.5 / step) for a, b in zip(ahead, behind)]
-    along = dot(weights, moved)
-    size = sum(np.abs(np.array(m)).sum() for m in moved)
-    found = apart("tangents are no finite differences", along, dot(weights, difference), size, 1e-5)
+
+    def difference(step):
+        ahead = plain(*[a + step * t for a, t in zip(inputs, tangents)])
+        behind = plain(*[a - step * t for a, t in zip(inputs, tangents)])
+        return dot(weights, [(a - b) * (0.5 / step) for a, b in zip(ahead, behind)])
+
+    along, near, far = dot(weights, moved), difference(1e-5), difference(2e-5)
+    # How far the two differences are apart says how much they can be trusted.
+    size = sum(np.abs(np.array(m)).sum() for m in moved) + 1e5 * abs(near - far)
+    found = apart("tangents are no finite differences", along, near, size, 1e-5)
     grads = mx.vjp(program, inputs, weights)[1]
     found = found or apart(
         "cotangents do not fit tangents", along, dot(grads, tangents), size, 1e-9
