@@ -420,6 +420,8 @@ def check(lines):
     for line in lines:
         if line.startswith("(lambda a, b:") and not re.search(r"\b(x|i|b|mx\.\w+)\(", line):
             continue  # an operator between what others made: not ours to answer
+        if "clearing(" in line and "np." in line:
+            continue  # NumPy dies of a list that is cleared while it reads it
         before = mx.get_peak_memory()
         began = time.thread_time()
         try:
