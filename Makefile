@@ -3,7 +3,7 @@
 # make fuzz: every fuzzer for SECONDS, from a seed that is another each day (SEED)
 # make asan: C++ tests and tests/core under AddressSanitizer and UndefinedBehaviorSanitizer
 # make tsan: sixteen threads that share arrays, under ThreadSanitizer
-# make ci:   clang with warnings as errors, Debian's own tool set, and the find_package example
+# make ci:   clang with warnings as errors, short sanitizer runs, Debian's own tool set, and the find_package example
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python

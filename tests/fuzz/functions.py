@@ -98,6 +98,14 @@ def stacked_lanes(f, lanes, inputs, axes):
     return [mx.stack(list(column)) for column in zip(*results)]
 
 
+def within(characters, make):
+    """A program that is short enough to be read."""
+    while True:
+        lines = make()
+        if sum(map(len, lines)) < characters:
+            return lines
+
+
 def attempt(run):
     """What went wrong, or None, of what must not raise."""
     try:

@@ -162,10 +162,7 @@ class Maker:
 
 
 def generate(rng):
-    while True:
-        lines = Maker(rng).make()
-        if sum(map(len, lines)) < 1500:
-            return lines
+    return functions.within(1500, lambda: Maker(rng).make())
 
 
 # ---- checking ------------------------------------------------------------------------------------

@@ -246,10 +246,7 @@ class Maker:
 
 
 def generate(rng):
-    while True:
-        lines = Maker(rng).make()
-        if sum(map(len, lines)) < 1200:
-            return lines
+    return functions.within(1200, lambda: Maker(rng).make())
 
 
 # ---- checking ------------------------------------------------------------------------------------
