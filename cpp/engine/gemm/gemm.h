@@ -1,0 +1,38 @@
+// Products of stacks of matrices in memory, on a fixed grid of tiles: which tiles there are, and so
+// the bits of a result, follow from sizes, dtype and instruction-set level, never from threads.
+#pragma once
+#include "base/dtype.h"
+#include "base/shape.h"
+
+namespace lazulite::engine {
+
+// A stack of matrices: element (r, c) of matrix 0 is at data[r * row + c * col], strides in
+// elements. Strides along an axis of one element mean nothing.
+struct MatrixView {
+  char* data;
+  int64_t rows, cols, row, col;
+  Strides batch;  // of the axes in front, in elements; 0 repeats
+
+  // Rows, or else columns, stand one after the other without overlap.
+  bool by_rows() const { return col == 1 && row >= cols; }
+  bool by_columns() const { return row == 1 && col >= rows; }
+};
+
+// out[..., m, n] = a[..., m, k] b[..., k, n] of one dtype that sums are made in (no half); out is
+// dense and overlaps neither. m, n, k > 0.
+struct Product {
+  Dtype type;
+  Shape batch;
+  int64_t m, n, k;
+  MatrixView a, b;
+  char* out;
+};
+
+// Whether gemm() multiplies an operand in its layout as it stands; if not, it wants a dense copy.
+bool reads_left(const Product& p);
+bool reads_right(const Product& p);
+
+// On all threads. Integers wrap; bool is "any of both".
+void gemm(const Product& p);
+
+}  // namespace lazulite::engine

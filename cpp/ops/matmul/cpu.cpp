@@ -1,0 +1,71 @@
+// Products on the CPU: describes the operands to engine/gemm and copies what it does not read.
+#include "ops/matmul/cpu.h"
+
+#include <cstring>
+
+#include "engine/gemm/gemm.h"
+#include "engine/layout/copy.h"
+
+namespace lazulite {
+namespace {
+
+using engine::MatrixView;
+
+MatrixView view_of(char* data, const Shape& shape, const Strides& strides) {
+  const size_t n = shape.size();
+  MatrixView m{data, shape[n - 2], shape[n - 1], strides[n - 2], strides[n - 1], {}};
+  for (size_t i = 0; i + 2 < n; ++i) m.batch.push_back(shape[i] == 1 ? 0 : strides[i]);
+  return m;
+}
+
+// Strides along axes of size 1 mean nothing: they are made those of a dense matrix.
+MatrixView view_of(const Bound& a) {
+  MatrixView m = view_of(a.data, a.shape(), a.strides());
+  if (m.rows == 1 && m.cols == 1) m.row = m.col = 1;
+  else if (m.cols == 1) m.col = m.row == 1 ? m.rows : 1;
+  else if (m.rows == 1) m.row = m.col == 1 ? m.cols : 1;
+  return m;
+}
+
+// A row-major copy in dtype `to`; axes in front that repeat are copied once. `memory` keeps it.
+MatrixView dense_copy(const Bound& a, Dtype to, Ref<Buffer>& memory) {
+  Shape shape = a.shape();
+  for (size_t i = 0; i + 2 < shape.size(); ++i)
+    if (a.strides()[i] == 0) shape[i] = 1;
+  memory = allocate(size_of(shape) * size_of(to));
+  const Strides dense = dense_strides(shape);
+  engine::copy(shape, {a.data, a.type(), a.strides()}, {memory->data, to, dense});
+  return view_of(static_cast<char*>(memory->data), shape, dense);
+}
+
+}  // namespace
+
+void matmul_kernel(const Call& call) {
+  const Bound &a = call.in[0], &b = call.in[1], &to = call.out[0];
+  const size_t n = to.shape().size();
+  const int64_t count = size_of(to.shape()), k = a.shape().back();
+  if (count == 0) return;
+  if (k == 0) return void(std::memset(to.data, 0, size_t(count * size_of(to.type()))));
+
+  const Dtype t = compute_type(to.type());
+  const bool half = t != to.type();  // multiplied in float32 and rounded once
+  engine::Product p{.type = t,
+                    .batch = Shape(to.shape().begin(), to.shape().end() - 2),
+                    .m = to.shape()[n - 2],
+                    .n = to.shape()[n - 1],
+                    .k = k,
+                    .a = view_of(a),
+                    .b = view_of(b),
+                    .out = to.data};
+  Ref<Buffer> copy_a, copy_b, wide;
+  if (half || !reads_left(p)) p.a = dense_copy(a, t, copy_a);
+  if (half || !reads_right(p)) p.b = dense_copy(b, t, copy_b);
+  if (half) {
+    wide = allocate(count * size_of(t));
+    p.out = static_cast<char*>(wide->data);
+  }
+  engine::gemm(p);
+  if (half) engine::copy({count}, {p.out, t, {1}}, {to.data, to.type(), {1}});
+}
+
+}  // namespace lazulite

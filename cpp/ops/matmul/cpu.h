@@ -1,0 +1,8 @@
+#pragma once
+#include "graph/node.h"
+
+namespace lazulite {
+
+void matmul_kernel(const Call& call);
+
+}  // namespace lazulite
