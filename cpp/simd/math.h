@@ -611,13 +611,15 @@ template <FloatVec V> LAZULITE_INLINE V erfinv(V x) {
   V a = abs(x);
   V w = -log((V(1) - a) * (V(1) + a));
   V c = min(w, pick<V>(17, 37));
-  V tail = erfinv_tail(sqrt(max(c, V(5))) - V(3));
-  V y = a * select(w < V(5), erfinv_middle(min(c, V(5)) - V(2.5)), tail);
+  V y = erfinv_middle(min(c, V(5)) - V(2.5));
+  auto far = w >= V(5);  // one number in 300, where they are random
+  if (any(far)) y = select(far, erfinv_tail(sqrt(max(c, V(5))) - V(3)), y);
+  y = a * y;
   if constexpr (!is_f32<V>) {
     // The polynomials are good to 1e-6: one step of Halley's method makes that 1e-17.
-    V near = erf(y) - a, far = (V(1) - a) - erfc_positive(y);
+    V low = erf(y) - a, high = (V(1) - a) - erfc_positive(y);
     V slope = K<V>(1.1283791670955125739) * exp(-(y * y));
-    V step = select(a < V(0.75), near, far) / slope;
+    V step = select(a < V(0.75), low, high) / slope;
     y = y - step / fma(y, step, V(1));
   }
   y = select(a == V(1), infinity<V>(), select(a > V(1), quiet_nan<V>(), y));

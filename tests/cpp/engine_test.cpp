@@ -1,14 +1,21 @@
 // The engine's algorithms on raw memory, against plain loops.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <complex>
 #include <vector>
 
+#include "device/cpu/level.h"
 #include "device/limits.h"
 #include "engine/gemm/gemm.h"
 #include "engine/layout/copy.h"
+#include "engine/random/kernels.h"
 
 using namespace lazulite;
+
+namespace lazulite::engine {
+LAZULITE_LEVELS(const RandomKernels&, random_kernels)
+}  // namespace lazulite::engine
 
 namespace {
 
@@ -28,7 +35,8 @@ std::vector<T> numbers(int64_t n, int seed) {
 enum class Order { rows, columns, spaced };
 
 engine::MatrixView view(void* data, int64_t rows, int64_t cols, Order order, int64_t lanes) {
-  engine::MatrixView m{static_cast<char*>(data), rows, cols, cols, 1, {lanes > 1 ? rows * cols : 0}};
+  engine::MatrixView m{static_cast<char*>(data),     rows, cols, cols, 1,
+                       {lanes > 1 ? rows * cols : 0}};
   if (order == Order::columns) m.row = 1, m.col = rows;
   if (order == Order::spaced) m.row = 2 * cols, m.col = 2, m.batch[0] *= 2;
   return m;
@@ -104,9 +112,52 @@ TEST(Copy, ReadsStridedReversedAndRepeatedMemoryAndWidensHalves) {
   const int64_t count = int64_t(plain.size());
   engine::copy({count}, {plain.data(), float32, {1}}, {half.data(), float16, {1}});
   // Axes: 700 backwards in steps of 6, 3 in steps of 2, 4 repeated.
-  engine::copy({700, 3, 4}, {&half[699 * 6], float16, {-6, 2, 0}}, {to.data(), float32, {12, 4, 1}});
+  engine::copy({700, 3, 4}, {&half[699 * 6], float16, {-6, 2, 0}},
+               {to.data(), float32, {12, 4, 1}});
   for (int64_t i = 0; i < 700; ++i)
     for (int64_t j = 0; j < 3; ++j)
       for (int64_t k = 0; k < 4; ++k)
         ASSERT_EQ(to[size_t(i * 12 + j * 4 + k)], plain[size_t((699 - i) * 6 + j * 2)]);
+}
+
+// Word by word, as the header of the kernels says.
+uint32_t word(engine::Key key, uint64_t i) {
+  const auto w = engine::threefry(key, uint32_t(i / 2), uint32_t(i / 2 >> 32));
+  return i % 2 ? w.y : w.x;
+}
+
+TEST(Random, AnyPieceOfAStreamHasTheSameWords) {
+  const engine::Key key{7, 123456789};
+  for (uint64_t first : {uint64_t(0), uint64_t(1), uint64_t(13), (uint64_t(1) << 33) - 9})
+    for (int64_t n : {0, 1, 2, 3, 7, 31, 32, 33, 100}) {
+      std::vector<uint32_t> out(size_t(n) + 1, 77);
+      engine::random_kernels().words(key, first, n, out.data());
+      for (int64_t i = 0; i < n; ++i) ASSERT_EQ(out[size_t(i)], word(key, first + uint64_t(i)));
+      ASSERT_EQ(out.back(), 77u);  // nothing is written past the end
+    }
+}
+
+TEST(Random, UniformAndIntegerDrawsAreWhatTheirWordsSay) {
+  const engine::Key key{1, 2};
+  const int64_t n = 1100, first = 3;
+  std::vector<float> f(n);
+  std::vector<double> d(n);
+  const engine::Uniform plain{1, 0, INFINITY};
+  engine::random_kernels().uniform[index_of(float32)](key, first, n, plain, f.data());
+  engine::random_kernels().uniform[index_of(float64)](key, first, n, plain, d.data());
+  std::vector<uint8_t> small(n);
+  std::vector<uint64_t> large(n), all(n);
+  engine::random_kernels().integers[0](key, first, n, 5, 100, small.data());
+  engine::random_kernels().integers[3](key, first, n, 5, uint64_t(3) << 40, large.data());
+  engine::random_kernels().integers[3](key, first, n, 0, 0, all.data());
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t at = uint64_t(first + i);
+    const uint64_t both = word(key, 2 * at) | uint64_t(word(key, 2 * at + 1)) << 32;
+    ASSERT_EQ(f[size_t(i)], float(word(key, at) >> 8) * 0x1p-24f);
+    ASSERT_EQ(d[size_t(i)], double(both >> 11) * 0x1p-53);
+    auto scaled = [&](uint64_t range) { return uint64_t((unsigned __int128)(both)*range >> 64); };
+    ASSERT_EQ(small[size_t(i)], 5 + scaled(100));
+    ASSERT_EQ(large[size_t(i)], 5 + scaled(uint64_t(3) << 40));
+    ASSERT_EQ(all[size_t(i)], both);
+  }
 }
