@@ -13,6 +13,7 @@
 #include "eval/compare.h"
 #include "eval/eval.h"
 #include "eval/pending.h"
+#include "eval/plan.h"
 #include "eval/profile.h"
 #include "graph/origin.h"
 #include "graph/trace.h"
@@ -260,6 +261,7 @@ void add_evaluation(py::module_& m) {
     return cpu::blas_status();
   });
   m.def("_level", &cpu::level_name);
+  m.def("_planning_work", &planning_work);
   m.def("_get_precision", &get_precision);
   m.def("_set_precision", &set_precision);
 }

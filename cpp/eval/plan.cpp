@@ -16,6 +16,7 @@ namespace {
 
 constexpr int group_limit = 64;  // members and operands of a fused group: keeps registers in L1
 uint64_t planning = 0;           // marks nodes of this planning; under the plan lock
+std::atomic<uint64_t> work_done{0};
 
 bool same_domain(const Unit& unit, const Node& node) {
   return unit.domain == node.out[0].spec.shape && unit.stream == node.stream;
@@ -45,6 +46,7 @@ struct Planner {
   std::vector<Node*> order;  // inputs before users
   std::vector<Unit> units;
   bool holes = false;  // units whose members went elsewhere
+  mutable uint64_t work = 0;  // what was looked at: nodes, inputs, members, users
   Plan plan;
 
   // Depth first without recursion. Returns pending nodes only.
@@ -73,6 +75,7 @@ struct Planner {
     };
     enter(root);
     while (!stack.empty()) {
+      ++work;
       Frame& top = stack.back();
       if (top.next < top.node->inputs.size()) {
         const array& input = top.node->inputs[top.next++];
@@ -89,10 +92,12 @@ struct Planner {
   int joined(const SmallVector<int, 4>& homes, int outside) {
     int size = 1 + outside;
     for (int u : homes) size += int(units[u].members.size()) + units[u].outside;
+    work += homes.size();
     if (size > group_limit) return -1;
     const int into = *std::min_element(homes.begin(), homes.end());
     for (int u : homes) {
       if (u == into) continue;
+      work += units[u].members.size();
       for (auto& member : units[u].members) {
         member.node->unit = into;
         member.node->depth = int(units[into].members.size());
@@ -109,6 +114,7 @@ struct Planner {
     for (size_t u = 0; u < units.size(); ++u) {
       if (units[u].members.empty()) continue;
       if (to != u) {
+        work += units[u].members.size();
         for (auto& member : units[u].members) member.node->unit = int(to);
         units[to] = std::move(units[u]);
       }
@@ -126,6 +132,7 @@ struct Planner {
       const bool fusable = node->op->sort == Sort::elementwise && !step_by_step;
       int depth = 0, outside = 0;
       SmallVector<int, 4> homes;
+      work += 1 + 2 * node->inputs.size();
       for (const array& input : node->inputs) {
         Node* from = input.node().get();
         if (from->mark != planning || from->unit < 0 || is_immediate(input, *node)) {
@@ -140,6 +147,7 @@ struct Planner {
           depth = at;
           homes.clear();
         }
+        work += homes.size();
         if (joins && at == depth &&
             std::find(homes.begin(), homes.end(), from->unit) == homes.end())
           homes.push_back(from->unit);
@@ -190,11 +198,13 @@ struct Planner {
         for (const auto& member : unit.members) users[member.node];
     }
     if (users.empty()) return;
-    for (Node* node : order)
+    for (Node* node : order) {
+      work += node->inputs.size();
       for (const array& input : node->inputs) {
         const auto found = users.find(input.node().get());
         if (found != users.end()) found->second.push_back(node);
       }
+    }
     bool moved = false;
     for (size_t u = 0; u < units.size(); ++u) {
       if (!units[u].fused || !users.count(units[u].members[0].node)) continue;
@@ -226,8 +236,10 @@ struct Planner {
     if (list.empty() || node->pins.load() || int64_t(node->refs.load()) > int64_t(list.size()))
       return -1;
     const int target = list[0]->unit;
-    for (const Node* user : list)
+    for (const Node* user : list) {
+      ++work;
       if (user->unit != target) return -1;
+    }
     if (target == unit || target < 0 || !units[target].fused || !same_domain(units[target], *node))
       return -1;
     return target;
@@ -252,6 +264,7 @@ struct Planner {
       const auto& list = found->second;
       bool only_here = int64_t(from->refs.load()) <= int64_t(list.size()), elsewhere = !only_here;
       for (const Node* user : list) {
+        ++work;
         if (elsewhere && !only_here) break;
         only_here &= std::find(cone.begin(), cone.end(), user) != cone.end();
         elsewhere |= user->unit != unit;
@@ -266,6 +279,7 @@ struct Planner {
   }
   void move_cone(const std::vector<Node*>& cone, int from, int to) {
     auto& members = units[from].members;
+    work += members.size() + units[to].members.size();
     SmallVector<Unit::Member, 4> kept, front;
     for (auto& member : members)
       (std::find(cone.begin(), cone.end(), member.node) != cone.end() ? front : kept)
@@ -281,6 +295,7 @@ struct Planner {
   // Places and stores of the members, after members have moved.
   void settle(int unit) {
     auto& members = units[unit].members;
+    work += members.size();
     for (size_t i = 0; i < members.size(); ++i) {
       members[i].node->depth = int(i);
       members[i].node->uses = 0;
@@ -323,13 +338,15 @@ struct Planner {
       const Node& node = *unit.members[0].node;
       if (node.op->update) ++readers[base_of(node.inputs[0])].updaters;
     }
-    for (const Node* node : order)
+    for (const Node* node : order) {
+      work += 1 + node->inputs.size();
       for (const array& input : node->inputs) {
         const auto found = readers.find(base_of(input));
         if (found == readers.end() || node->unit < 0) continue;
         auto& list = found->second.units;
         if (list.empty() || list.back() != node->unit) list.push_back(node->unit);
       }
+    }
   }
   // True unless `unit` surely needs nothing of `updater`, which is on its way. Looks at a bounded
   // number of inputs.
@@ -344,6 +361,7 @@ struct Planner {
       if (waiting[at] == 0) continue;
       for (const auto& member : units[at].members)
         for (const array& input : member.node->inputs) {
+          ++work;
           if (++looked > 512) return true;
           const int from = unit_of(input, *member.node);
           if (from < 0 || from == at || seen[from] == 2) continue;  // placed already
@@ -388,6 +406,7 @@ struct Planner {
   bool reduces(const Unit& unit) const {
     int64_t made = 0, read = 0;
     for (const auto& member : unit.members) {
+      work += member.node->inputs.size();
       if (member.node->op->update) return false;
       for (const array& input : member.node->inputs)
         read = std::max(read, size_of(input.shape()) * size_of(input.dtype()));
@@ -425,6 +444,7 @@ struct Planner {
       frame.arrived = true;
       if (of.updaters > 0) return -1;
       while (of.next < of.units.size()) {
+        ++work;
         const int reader = of.units[of.next++];
         if (!seen[reader] && !may_need(reader, frame.unit, seen, edges.waiting)) return reader;
       }
@@ -435,6 +455,7 @@ struct Planner {
       if (root->mark != planning || root->unit < 0 || seen[root->unit]) continue;
       enter(root->unit);
       while (!stack.empty()) {
+        ++work;
         Frame& top = stack.back();
         const Unit& unit = units[top.unit];
         if (top.member == unit.members.size()) {
@@ -450,6 +471,7 @@ struct Planner {
           for (size_t next = placed.size() - 1; next < placed.size(); ++next)
             for (int k = edges.begin[placed[next]]; k < edges.begin[placed[next] + 1]; ++k) {
               const int user = edges.to[k];
+              ++work;
               if (--edges.waiting[user] == 0 && seen[user] == 0 && reduces(units[user])) {
                 seen[user] = 2;
                 placed.push_back(user);
@@ -545,6 +567,8 @@ int default_plan_width() {
   return width;
 }
 
+uint64_t planning_work() { return work_done.load(std::memory_order_relaxed); }
+
 Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width) {
   Planner planner;
   ++planning;
@@ -554,6 +578,7 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   if (width > 0) planner.arrange_by_width(size_t(width));
   else planner.arrange(roots, count);
   for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());
+  work_done.fetch_add(planner.work, std::memory_order_relaxed);
   if (claim)
     for (Node* node : planner.order) {
       node->run.store(claim.get());

@@ -68,6 +68,8 @@ struct Plan {
 // LAZULITE_BFS_MAX_WIDTH or MLX_BFS_MAX_WIDTH).
 Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim,
                int width = default_plan_width());
+// How much all plans so far looked at: what planning costs, for tests, in numbers that are exact.
+uint64_t planning_work();
 
 std::mutex& plan_mutex();
 
