@@ -407,23 +407,18 @@ def test_releasing_gradients_before_eval_needs_less():
 
 def test_ctrl_c_stops_a_long_evaluation():
     code = """
-import os, signal, threading, time, lazulite.core as mx
+import os, signal, threading, lazulite.core as mx
 x = mx.ones((600, 600))
 for _ in range(4000):
     x = mx.tanh(x @ x)
 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-start = time.time()
 try:
     mx.eval(x)
-    print("finished")
 except KeyboardInterrupt:
-    print("stopped", time.time() - start < 20)
+    print("stopped, to do:", len(mx.plan(x).steps) > 0)
 """
     out = run_python(code)
-    assert out.stdout.split()[0] in ("stopped", "finished") and "False" not in out.stdout, (
-        out.stdout,
-        out.stderr,
-    )
+    assert out.stdout == "stopped, to do: True\n", (out.stdout, out.stderr)
 
 
 def test_python_runs_while_others_compute():
@@ -435,7 +430,7 @@ def test_python_runs_while_others_compute():
 
     def tick():
         while not done.is_set():
-            ticks.append(time.perf_counter())
+            ticks.append(None)
             time.sleep(0.001)
 
     thread = threading.Thread(target=tick)
