@@ -3,6 +3,7 @@
 // makes it quick.
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -87,9 +88,34 @@ struct Key {
       tag('r'), raw(Py_TYPE(name)), add_repr(name);
   }
 
+  // A tree in depth-first order: `visit` gets a part, its depth, and what takes the parts inside it.
+  // Deep ones on a stack of their own: a thread's may be small.
+  template <class Visit>
+  void walk(PyObject* o, size_t depth, const Visit& visit) {
+    if (depth < 32)
+      return visit(o, depth, [&](PyObject* inside) { walk(inside, depth + 1, visit); });
+    std::vector<std::pair<py::object, size_t>> left;
+    left.emplace_back(py::reinterpret_borrow<py::object>(o), depth);
+    while (!left.empty()) {
+      const auto [part, at] = std::move(left.back());
+      left.pop_back();
+      const size_t first = left.size(), below = at + 1;
+      visit(part.ptr(), at, [&](PyObject* inside) {
+        left.emplace_back(py::reinterpret_borrow<py::object>(inside), below);
+      });
+      std::reverse(left.begin() + ptrdiff_t(first), left.end());
+    }
+  }
+
   // Arguments: entries of dicts in the order of _describe, which is that of their sorted names.
   Ancestors line{"compile"};
-  void add_tree(PyObject* o, size_t depth = 0) {
+  void add_tree(PyObject* tree) {
+    walk(tree, 0, [this](PyObject* o, size_t depth, const auto& inside) {
+      add_part(o, depth, inside);
+    });
+  }
+  template <class Inside>
+  void add_part(PyObject* o, size_t depth, const Inside& inside) {
     if (is_array(o)) return add_array(o);
     if (PyDict_Check(o)) {
       line.enter(o, depth);
@@ -97,13 +123,14 @@ struct Key {
       if (PyDict_GET_SIZE(o) == 0) return;
       const auto names = py::reinterpret_steal<py::object>(PyObject_CallOneArg(sorted_names, o));
       if (!names) throw PythonError{};
+      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names.ptr()); ++i)
+        add_name(PyList_GET_ITEM(names.ptr(), i));
       for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names.ptr()); ++i) {
         PyObject* name = PyList_GET_ITEM(names.ptr(), i);
-        add_name(name);
         const auto value = py::reinterpret_borrow<py::object>(PyDict_GetItemWithError(o, name));
         if (!value && PyErr_Occurred()) throw PythonError{};
         if (!value) fail(Kind::value, "compile", "a dict that changes while it is read");
-        add_tree(value.ptr(), depth + 1);
+        inside(value.ptr());
       }
     } else if (PyTuple_Check(o) || PyList_Check(o)) {
       line.enter(o, depth);
@@ -115,13 +142,13 @@ struct Key {
           fail(Kind::value, "compile", "a list that changes while it is read");
         const auto item = py::reinterpret_borrow<py::object>(tuple ? PyTuple_GET_ITEM(o, i)
                                                                    : PyList_GET_ITEM(o, i));
-        add_tree(item.ptr(), depth + 1);
+        inside(item.ptr());
       }
     } else if (add_constant(o)) {
     } else if (PyObject* fields = record_fields(o)) {
       line.enter(o, depth);
       tag('R'), raw(Py_TYPE(o));
-      each_field(o, fields, [&](PyObject* value) { add_tree(value, depth + 1); });
+      each_field(o, fields, inside);
     } else {
       fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ",
            Py_TYPE(o)->tp_name,
@@ -151,12 +178,17 @@ struct Key {
   std::vector<PyObject*> held;
   std::vector<int64_t> table;
   // Containers in their own order; what is neither array nor constant is passed over.
-  void add_held(PyObject* o, size_t depth = 0) {
+  void add_held(PyObject* tree) {
+    walk(tree, 0, [this](PyObject* o, size_t depth, const auto& inside) {
+      add_held_part(o, depth, inside);
+    });
+  }
+  template <class Inside>
+  void add_held_part(PyObject* o, size_t depth, const Inside& inside) {
     if (is_array(o)) return held.push_back(o), add_array(o);
     if (PyTuple_Check(o)) {
       line.enter(o, depth);
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i)
-        add_held(PyTuple_GET_ITEM(o, i), depth + 1);
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) inside(PyTuple_GET_ITEM(o, i));
     } else if (PyDict_Check(o)) {
       line.enter(o, depth);
       tag('D'), raw(PyDict_GET_SIZE(o));
@@ -168,16 +200,16 @@ struct Key {
         entries.emplace_back(py::reinterpret_borrow<py::object>(name),
                              py::reinterpret_borrow<py::object>(value));
       for (auto& entry : entries) add_name(entry.first.ptr());
-      for (auto& entry : entries) add_held(entry.second.ptr(), depth + 1);
+      for (auto& entry : entries) inside(entry.second.ptr());
     } else if (PyList_Check(o)) {
       line.enter(o, depth);
       tag('L'), raw(PyList_GET_SIZE(o));
       for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); ++i)
-        add_held(py::reinterpret_borrow<py::object>(PyList_GET_ITEM(o, i)).ptr(), depth + 1);
+        inside(py::reinterpret_borrow<py::object>(PyList_GET_ITEM(o, i)).ptr());
     } else if (PyObject* fields = record_fields(o)) {
       line.enter(o, depth);
       tag('R'), raw(Py_TYPE(o));
-      each_field(o, fields, [&](PyObject* value) { add_held(value, depth + 1); });
+      each_field(o, fields, inside);
     } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) &&
                PyObject_HasAttrString(o, "__setitem__") && PyObject_HasAttrString(o, "__len__")) {
       const Py_ssize_t n = PyObject_Length(o);
@@ -187,7 +219,7 @@ struct Key {
       for (Py_ssize_t i = 0; i < n; ++i) {
         const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(o, i));
         if (!item) throw PythonError{};
-        add_held(item.ptr(), depth + 1);
+        inside(item.ptr());
       }
     } else {
       add_constant(o);

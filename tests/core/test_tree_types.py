@@ -2,9 +2,12 @@
 registered classes."""
 
 import collections
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -308,6 +311,26 @@ def test_deep_trees_are_walked_up_to_a_limit(walker):
     )
     with pytest.raises(ValueError):
         WALKERS[walker](nested(10_200))
+
+
+def test_deep_trees_need_no_deep_stack():
+    """The stack of a thread may be small."""
+    code = f"""
+import sys, threading
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_tree_types import WALKERS, mx, nested
+def walk():
+    for walker in ("tree_map", "tree_flatten", "eval", "compile", "compile by name", "grad", "plan"):
+        WALKERS[walker](nested(9_000))
+    mx.compile(lambda: mx.ones(1), inputs=nested(200))()
+    print("done")
+threading.stack_size(1 << 18)
+thread = threading.Thread(target=walk)
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "done\n", (done.returncode, done.stderr[-2000:])
 
 
 def test_a_shared_container_is_no_cycle():
