@@ -37,16 +37,19 @@ case $what in
   *) cmake --build "$build" --target _core ;;
 esac
 
-# The interpreter keeps memory until it ends; what no memory could hold is an exception.
-export ASAN_OPTIONS="detect_leaks=0 allocator_may_return_null=1" UBSAN_OPTIONS="print_stacktrace=1"
+# The interpreter keeps memory until it ends; what no memory could hold is an exception. Tests that limit address space leave
+# that to the largest block here.
+export ASAN_OPTIONS="detect_leaks=0 allocator_may_return_null=1 max_allocation_size_mb=8192" UBSAN_OPTIONS="print_stacktrace=1"
 case $what in
   short) for t in core_test pool_test threads_test; do "$build/tests/cpp/$t" --gtest_brief=1; done ;;
   all) ctest --test-dir "$build" --output-on-failure ;;
 esac
 case $what in
-  # Tests of bytes, of speed and of instruction-set levels say nothing here.
-  all) set -- -m pytest -q -p no:cacheprovider tests/core -k "not memory and not peak" ;;
-  short) set -- -m pytest -q -p no:cacheprovider tests/core/test_{threads,compile,indexing,loops}.py -k "not memory and not peak" ;;
+  all) tests=(tests/core) ;;
+  short) tests=(tests/core/test_{threads,compile,indexing,loops}.py) ;;
+esac
+case $what in
+  all|short) set -- -m pytest -q -p no:cacheprovider --durations=10 -m "not process_memory and not much_data" "${tests[@]}" ;;
 esac
 # Python itself is not built with the sanitizer: it is loaded first, with the C++ library whose exceptions it watches.
 compiler=${CXX:-g++}

@@ -61,6 +61,7 @@ LOOPS = {
 }
 
 
+@pytest.mark.process_memory
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_loop_that_never_evaluates_stays_small(loop):
     text, megabytes = LOOPS[loop]
