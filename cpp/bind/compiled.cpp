@@ -625,9 +625,12 @@ void add_compiled(py::module_& m) {
     Key::wrappers.emplace_back(std::move(type), std::move(attribute));
   });
   py::class_<PyGraph>(m, "_Graph")
-      .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report) {
-        auto graph = make_ref<Graph>(flat(fun), specs_of(from_list(like)), "compile",
-                                     Graph::Options{fold_bytes, true, report, true});
+      .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report,
+                       bool rules) {
+        auto graph = make_ref<Graph>(
+            flat(fun), specs_of(from_list(like)), "compile",
+            Graph::Options{
+                .fold_bytes = fold_bytes, .report = report, .sources = true, .rules = rules});
         for (const array& a : graph->sources()) note_captured(a);
         return PyGraph{std::move(graph)};
       }))

@@ -117,6 +117,7 @@ void add_transforms(py::module_& m) {
     return to_list(cond(unwrap(predicate.ptr()), flat(yes), flat(no), from_list(operands)));
   });
   m.def("_tracing", [] { return current_trace() != nullptr; });
+  m.def("_watched", [] { return current_trace() && current_trace()->watched; });
   auto check_arrays = [](std::initializer_list<py::handle> objects) {
     for (py::handle o : objects)
       if (!is_array(o.ptr()))

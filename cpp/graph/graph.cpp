@@ -212,6 +212,9 @@ void Trace::stop(const std::function<bool(const Node&)>& keep) {
   recording = false;
   top = outer;
   if (!outer) return;
+  outer->rules.insert(outer->rules.end(), std::make_move_iterator(rules.begin()),
+                      std::make_move_iterator(rules.end()));
+  rules.clear();
   for (auto& node : tape)
     if (!keep || keep(*node)) {
       node->pins.fetch_add(1, std::memory_order_relaxed);
@@ -230,6 +233,7 @@ void Trace::close() {
       node->attributes = {};  // rules of its own: nobody can ask for them any more
   }
   tape.clear();
+  rules.clear();
 }
 
 namespace {

@@ -1,6 +1,7 @@
 // Trace: an open function transform. Every node recorded on this thread lands on its tape.
 #pragma once
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "graph/node.h"
@@ -23,6 +24,10 @@ struct Trace {
   Trace* outer;
   bool recording = true, open = true, abstract;
   bool reverse = false;  // its tape will be walked backward: ops keep what that needs (Op::keep)
+  bool watched = true;   // it, or one around it, may ask its nodes for rules
+  // Rules that its nodes name weakly: whatever keeps a node or a graph, and hence may be reached
+  // from a rule, keeps no rule. Passed on to the outer trace; released when the last one closes.
+  std::vector<std::shared_ptr<const void>> rules;
 };
 
 // While it lives this thread records on no tape: for kernels that record and evaluate.

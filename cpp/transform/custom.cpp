@@ -3,6 +3,8 @@
 // The ops of the function stay on the tape; a last node passes their results on. Its inputs are the
 // arguments and those results, its rules give cotangents to the arguments alone, so that no
 // cotangent ever reaches the ops inside. Where a rule is missing, the node passes through.
+// Rules belong to the traces that may ask for them; the node, and graphs made of it (bodies of
+// loops, compiled functions), name them weakly, since a rule may reach what keeps these.
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
@@ -15,22 +17,34 @@ namespace lazulite {
 namespace {
 
 struct Custom final : OwnAttrs {
-  Rules rules;
+  std::weak_ptr<const Rules> rules;
   size_t arguments;  // the other inputs are the results
-  Custom(Rules r, size_t n) : rules(std::move(r)), arguments(n) {}
+  Custom(const std::shared_ptr<const Rules>& r, size_t n) : rules(r), arguments(n) {}
   void print(std::ostream& out) const override { out << "arguments=" << arguments; }
 };
 const Custom& custom_of(const Node& node) { return static_cast<const Custom&>(*node.attributes); }
+// They stay while they run, whatever they do.
+std::shared_ptr<const Rules> rules_of(const Node& node) {
+  auto rules = custom_of(node).rules.lock();
+  if (!rules)
+    fail(Kind::runtime, "custom_function", "the transform that may ask for its rules has ended");
+  return rules;
+}
 
 extern const Op custom_op;
 
-ArrayList pass(Ref<const Custom> custom, const ArrayList& arguments, const ArrayList& results) {
-  if (!current_trace()) return results;  // nobody can ask for a rule
+bool watched() { return current_trace() && current_trace()->watched; }
+
+ArrayList pass(Rules made, const ArrayList& arguments, const ArrayList& results) {
+  if (!watched() || !(made.vjp || made.jvp || made.vmap)) return results;  // nobody asks for a rule
+  const auto rules = std::make_shared<const Rules>(std::move(made));
+  current_trace()->rules.push_back(rules);
   Arrays in;
   for (const array& a : arguments) in.push_back(a);
   for (const array& a : results) in.push_back(a);
   const Stream stream = results.empty() ? default_stream() : results[0].node()->stream;
-  const Arrays out = record_all(custom_op, AttrsRef(std::move(custom)), std::move(in), stream);
+  const Arrays out = record_all(
+      custom_op, AttrsRef(make_ref<const Custom>(rules, arguments.size())), std::move(in), stream);
   return {out.begin(), out.end()};
 }
 
@@ -53,9 +67,11 @@ void check_shapes(const char* rule, const ArrayList& got, const Arrays& like, si
 
 Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
   const Custom& custom = custom_of(node);
+  const auto held = rules_of(node);
+  const Rules& rules = *held;
   Arrays out;
   out.resize(node.inputs.size());
-  if (!custom.rules.vjp) {
+  if (!rules.vjp) {
     for (size_t i = 0; i < node.out.size(); ++i) out[custom.arguments + i] = cts[i];
     return out;
   }
@@ -71,9 +87,9 @@ Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
     integers |= needs[i] && !is_inexact(primals[i].dtype());
   }
   if (!any) return out;  // what the function captures has no cotangent
-  const ArrayList grads = integers && custom.rules.vjp_integers
-                              ? custom.rules.vjp_integers(primals, cotangents)
-                              : custom.rules.vjp(primals, cotangents, outputs);
+  const ArrayList grads = integers && rules.vjp_integers
+                              ? rules.vjp_integers(primals, cotangents)
+                              : rules.vjp(primals, cotangents, outputs);
   check_shapes("vjp", grads, node.inputs, custom.arguments);
   for (size_t i = 0; i < grads.size(); ++i)
     if (grads[i]) out[i] = astype(grads[i], node.inputs[i].dtype());
@@ -82,8 +98,10 @@ Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
 
 Arrays jvp_custom(const Node& node, const Arrays& t) {
   const Custom& custom = custom_of(node);
+  const auto held = rules_of(node);
+  const Rules& rules = *held;
   Arrays out;
-  if (!custom.rules.jvp) {
+  if (!rules.jvp) {
     for (size_t i = custom.arguments; i < t.size(); ++i) out.push_back(t[i]);
     return out;
   }
@@ -97,7 +115,7 @@ Arrays jvp_custom(const Node& node, const Arrays& t) {
   ArrayList tangents;
   for (size_t i = 0; i < custom.arguments; ++i)
     tangents.push_back(t[i] ? t[i] : zeros_like(node.inputs[i]));
-  const ArrayList result = custom.rules.jvp(primals, tangents);
+  const ArrayList result = rules.jvp(primals, tangents);
   Arrays like;
   for (uint32_t i = 0; i < node.out.size(); ++i) like.push_back(recorded(node, i));
   check_shapes("jvp", result, like, like.size());
@@ -107,14 +125,15 @@ Arrays jvp_custom(const Node& node, const Arrays& t) {
 
 // In lanes: the derivative rules are mapped in turn.
 Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  const Custom& custom = custom_of(node);
-  const size_t n = custom.arguments;
+  const size_t n = custom_of(node).arguments;
+  const auto held = rules_of(node);
+  const Rules& rules = *held;
   const ArrayList arguments(in.begin(), in.begin() + n);
   const Axes argument_axes(axes.begin(), axes.begin() + n);
   ArrayList results;
   Axes result_axes;
-  if (custom.rules.vmap) {
-    auto [values, at] = custom.rules.vmap(arguments, argument_axes);
+  if (rules.vmap) {
+    auto [values, at] = rules.vmap(arguments, argument_axes);
     if (values.size() != node.out.size() || at.size() != values.size())
       fail(Kind::value, "custom_function", "wrong number of arrays from the vmap rule: got ",
            values.size(), ", expected ", node.out.size());
@@ -125,7 +144,6 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
     result_axes = Axes(axes.begin() + n, axes.end());
   }
   Rules mapped;
-  const Rules& rules = custom.rules;
   if (rules.vjp || rules.jvp)  // the rules run once for each lane: so many cotangents they take,
                                // and tangents they give
     for (size_t i = 0; i < results.size(); ++i)
@@ -188,7 +206,7 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   if (rules.vmap)
     mapped.vmap = nullptr;  // mapped once more: by the ops that the rule recorded
   out_axes = result_axes;
-  const ArrayList out = pass(make_ref<const Custom>(std::move(mapped), n), arguments, results);
+  const ArrayList out = pass(std::move(mapped), arguments, results);
   Arrays list;
   for (const array& a : out) list.push_back(a);
   return list;
@@ -213,8 +231,8 @@ const Op custom_op{.name = "custom",
 }  // namespace
 
 ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules& rules) {
+  if (!watched()) return f(arguments);
   Trace* const trace = current_trace();
-  if (!trace) return f(arguments);
   ArrayList results;
   {
     // No cotangent reaches the ops inside when there is a rule: they need not keep anything for
@@ -228,11 +246,11 @@ ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules
     results = f(arguments);
   }
   if (results.empty()) return results;
-  return pass(make_ref<const Custom>(rules, arguments.size()), arguments, results);
+  return pass(rules, arguments, results);
 }
 
 ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
-  if (!current_trace()) return f(arguments);
+  if (!watched()) return f(arguments);
   const auto traced = make_ref<Graph>(f, specs_of(arguments), "checkpoint");
   // Captured arrays (the parameters of a module) are arguments like the others.
   ArrayList all = arguments;

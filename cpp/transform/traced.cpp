@@ -42,15 +42,26 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   ArrayList leaves;
   for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
   Trace trace(transform, true);
+  trace.watched = options.rules || (trace.outer && trace.outer->watched);
   const ArrayList outputs = f(leaves);
   const Active active(trace, leaves, outputs, transform, Follow::all);
 
+  // Nodes that only carry rules are left out where nobody asks for these.
+  auto shown = [&](const array& a) {
+    array at = a;
+    while (!trace.watched && at.node()->op->passes && active.tape.count(at.node().get())) {
+      const Node& node = *at.node();
+      at = array(node.inputs[node.inputs.size() - node.out.size() + at.index()]);
+    }
+    return at;
+  };
   // What the outputs need, over the tape; the rest is dead.
   std::unordered_set<const Node*> needed;
-  for (const array& out : outputs) needed.insert(out.node().get());
+  for (const array& out : outputs) needed.insert(shown(out).node().get());
   for (size_t i = trace.tape.size(); i-- > 0;)
     if (needed.count(trace.tape[i].get()))
-      for (const array& input : trace.tape[i]->inputs) needed.insert(input.node().get());
+      for (const array& input : trace.tape[i]->inputs)
+        needed.insert(shown(input).node().get());
 
   if (options.sources) {
     std::unordered_set<const Node*> found;
@@ -61,14 +72,15 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     };
     for (const auto& node : trace.tape)
       if (needed.count(node.get()))
-        for (const array& input : node->inputs) add(input);
-    for (const array& out : outputs) add(out);
+        for (const array& input : node->inputs) add(shown(input));
+    for (const array& out : outputs) add(shown(out));
   }
 
   // The value of a node's output: the operand of its first output, counted on.
   std::unordered_map<const Node*, Operand> known;
   for (const array& leaf : leaves) known[leaf.node().get()] = {values_++, {}};
-  auto operand = [&](const array& a) -> Operand {
+  auto operand = [&](const array& given) -> Operand {
+    const array a = shown(given);
     const auto it = known.find(a.node().get());
     if (it == known.end()) return {-1, a};
     if (it->second.value < 0) return it->second.captured ? it->second : Operand{-1, a};
@@ -140,6 +152,10 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
     steps_ = rest->steps_;
     outputs_ = rest->outputs_;
   }
+  if (options.rules &&
+      std::any_of(steps_.begin(), steps_.end(),
+                  [](const Step& s) { return s.op->passes || s.op->evaluates; }))
+    rules_ = trace.rules;
   // Nothing abstract reaches an outer trace.
   trace.stop([&](const Node& node) { return !active.has(node); });
 }

@@ -39,6 +39,7 @@ class Graph : public Counted {
     bool merge = true;    // equal ops over equal values become one
     bool report = false;  // fill Report::before
     bool sources = false; // fill sources()
+    bool rules = false;   // transforms may ask replays for rules, after this one too (custom.cpp)
   };
 
   // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the
@@ -80,6 +81,7 @@ class Graph : public Counted {
   std::vector<Operand> outputs_;
   Report report_;
   ArrayList sources_;
+  std::vector<std::shared_ptr<const void>> rules_;  // Trace::rules of its steps
 };
 
 }  // namespace lazulite

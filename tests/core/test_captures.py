@@ -227,6 +227,139 @@ def test_a_custom_function_whose_result_is_reachable_from_its_rule_is_freed(eval
     assert gone() is None
 
 
+def ruled(owner=None):
+    """2x, whose rules say otherwise: vjp 100, jvp 10; they reach `owner`."""
+
+    @mx.custom_function
+    def f(x):
+        return x * 2
+
+    @f.vjp
+    def f_vjp(primal, cotangent, output):
+        return cotangent * 100 if owner is not f else None
+
+    @f.jvp
+    def f_jvp(primal, tangent):
+        return tangent * 10 if owner is not f else None
+
+    return f
+
+
+def in_scan(f, x):
+    return mx.scan(lambda c, _: (f(c), f(c)), x, length=1)[1][0]
+
+
+def in_while(f, x):
+    return mx.while_loop(lambda v: v[0] < 1, lambda v: (v[0] + 1, f(v[1])), (mx.array(0), x))[1]
+
+
+def in_fori(f, x):
+    return mx.fori_loop(0, 1, lambda i, v: f(v), x)
+
+
+def in_cond(f, x):
+    return mx.cond(x.sum() > -1e9, f, lambda v: v * 3, x)
+
+
+def in_checkpoint(f, x):
+    return mx.checkpoint(f)(x)
+
+
+places = {
+    "alone": lambda f, x: f(x),
+    "scan": in_scan,
+    "while_loop": in_while,
+    "fori_loop": in_fori,
+    "cond": in_cond,
+    "checkpoint": in_checkpoint,
+    "cond in scan": lambda f, x: in_scan(lambda v: in_cond(f, v), x),
+    "scan in while_loop": lambda f, x: in_while(lambda v: in_scan(f, v), x),
+    "scan in checkpoint": lambda f, x: in_checkpoint(lambda v: in_scan(f, v), x),
+    "checkpoint in cond": lambda f, x: in_cond(lambda v: in_checkpoint(f, v), x),
+}
+around = {
+    "plain": lambda g: g,
+    "compile": mx.compile,
+    "vmap": lambda g: lambda x: mx.vmap(g)(mx.stack([x, x])),
+    "grad": lambda g: lambda x: mx.value_and_grad(lambda v: g(v).sum())(x),
+    "jvp": lambda g: lambda x: mx.jvp(g, [x], [x]),
+    "linearize": lambda g: lambda x: mx.linearize(g, x)[0],
+    "compiled grad": lambda g: mx.compile(mx.value_and_grad(lambda v: g(v).sum())),
+    "grad of compile": lambda g: mx.value_and_grad(lambda v: mx.compile(g)(v).sum()),
+    "vmap of grad": lambda g: lambda x: mx.vmap(mx.grad(lambda v: g(v).sum()))(mx.stack([x, x])),
+    "grad of vmap": lambda g: mx.grad(lambda v: mx.vmap(g)(mx.stack([v, v])).sum()),
+}
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize("way", around)
+@pytest.mark.parametrize("place", places)
+def test_rules_are_freed_wherever_their_function_was_called(place, way, evaluated):
+    if "while" in place and "grad" in way:
+        return
+
+    class Owner:
+        pass
+
+    def build():
+        owner = Owner()
+        f = ruled(owner)
+        owner.call = around[way](lambda v: places[place](f, v))
+        owner.made = owner.call(mx.ones(2))
+        if evaluated:
+            mx.eval(owner.made)
+        return weakref.ref(owner)
+
+    gone = build()
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("place", places)
+def test_rules_are_asked_wherever_their_function_is_called(place):
+    f = ruled()
+    x = mx.array([1.0, 2.0])
+
+    def g(v):
+        return places[place](f, v)
+
+    def check(got, expected):
+        assert got.tolist() == (mx.ones_like(got) * expected).tolist()
+
+    loss = lambda v: g(v).sum()  # noqa: E731
+    tangent = lambda v: mx.jvp(g, [v], [mx.ones_like(v)])[1][0]  # noqa: E731
+    many = mx.stack([x, x + 1])
+    for made in (tangent, mx.compile(tangent), lambda v: mx.linearize(g, v)[1](mx.ones_like(v))):
+        check(made(x), 10)
+        check(mx.vmap(made)(many), 10)
+    check(mx.jvp(mx.compile(g), [x], [mx.ones(2)])[1][0], 10)
+    check(mx.jvp(mx.vmap(g), [many], [mx.ones((2, 2))])[1][0], 10)
+    if "while" not in place:
+        for made in (mx.grad(loss), mx.compile(mx.grad(loss)), mx.grad(mx.compile(loss))):
+            check(made(x), 100)
+            check(mx.vmap(made)(many), 100)
+        check(mx.grad(lambda v: mx.vmap(g)(v).sum())(many), 100)
+        check(mx.grad(lambda v: mx.vmap(mx.compile(g))(v).sum())(many), 100)
+        check(mx.compile(mx.grad(lambda v: mx.vmap(mx.compile(g))(v).sum()))(many), 100)
+
+
+def test_a_derivative_from_linearize_keeps_the_rules_that_it_needs():
+    inner = ruled()
+
+    @mx.custom_function
+    def f(x):
+        return x * 3
+
+    @f.jvp
+    def f_jvp(primal, tangent):
+        return inner(tangent)
+
+    _, derivative = mx.linearize(f, mx.array(1.0))
+    assert derivative(mx.array(1.0)).item() == 2
+    assert mx.grad(derivative)(mx.array(1.0)).item() == 100
+    assert mx.grad(mx.compile(derivative))(mx.array(1.0)).item() == 100
+
+
 def plainly(make):
     """What a program gives, plain and with its function compiled over its state."""
     found = []

@@ -447,7 +447,7 @@ class CompiledFunction(_core._Compiled):
                 _core._pop_key()
                 _restore(saved)
 
-        entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report)
+        entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report, False)
         return entry
 
     def _watch(self, args, kwargs):

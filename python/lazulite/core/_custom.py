@@ -129,7 +129,7 @@ class custom_function:
         return f
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if not _core._tracing():
+        if not _core._watched():
             return self._f(*args, **kwargs)
         leaves: list = []
         positional = template(list(args), leaves)
@@ -180,7 +180,7 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
     check_callable("checkpoint", fun)
 
     def wrapped(*args, **kwargs):
-        if not _core._tracing():
+        if not _core._watched():
             return fun(*args, **kwargs)
         leaves: list = []
         shape = (template(list(args), leaves), template(kwargs, leaves))
@@ -304,7 +304,7 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
         values[:] = out
         return moved
 
-    graph = _core._Graph(tangents_of, leaves, 1 << 62, False)
+    graph = _core._Graph(tangents_of, leaves, 1 << 62, False, True)
 
     def derivative(*tangents):
         given: list = []
