@@ -154,7 +154,8 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
   try {
     return f->def->invoke(slots);
   } catch (...) {
-    set_error(name());
+    const char* const called = name();  // _depends stands behind depends
+    set_error(called[0] == '_' && called[1] != '_' ? called + 1 : called);
     return nullptr;
   }
 }

@@ -108,7 +108,7 @@ void add_transforms(py::module_& m) {
   });
   m.def("_while_loop", [](py::object test, py::object body, py::list init, bool counts) {
     return to_list(while_loop(flat(test), flat(body), from_list(init),
-                              counts ? "fori_loop" : "while_loop"));
+                              counts ? "fori_loop" : "while_loop", counts));
   });
   m.def("_cond", [](py::object predicate, py::object yes, py::object no, py::list operands) {
     if (!is_array(predicate.ptr()))

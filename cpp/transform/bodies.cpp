@@ -22,18 +22,21 @@ Arrays as_inputs(const ArrayList& list) {
 }
 ArrayList as_list(const Arrays& arrays) { return {arrays.begin(), arrays.end()}; }
 array zeros_as(const Spec& spec) { return constant(0, spec.shape, spec.type); }
-array or_zeros(const array& a, const Spec& spec) { return a ? a : zeros_as(spec); }
+array or_zeros(const array& a, const Spec& spec) {
+  return a ? astype(a, spec.type) : zeros_as(spec);
+}
 
 Stream stream_of(const ArrayList& inputs) {
   return inputs.empty() ? default_stream() : inputs[0].node()->stream;
 }
 
-void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init) {
+void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init,
+                 size_t own) {
   for (size_t i = 0; i < init.size(); ++i)
     if (got[i].shape != init[i].shape() || got[i].type != init[i].dtype())
-      fail(Kind::value, name, "the carried value ", i, " changes its shape or dtype: got ",
-           got[i].type, got[i].shape, " from the function, expected ", init[i].dtype(),
-           init[i].shape(), " as at the start");
+      fail(Kind::value, name, "the carried value ", i - std::min(i, own),
+           " changes its shape or dtype: got ", got[i].type, got[i].shape,
+           " from the function, expected ", init[i].dtype(), init[i].shape(), " as at the start");
 }
 
 array live(const Bound& b) { return from_storage(*b.spec, *b.storage); }
@@ -114,10 +117,24 @@ std::vector<int64_t> value_range(int64_t from, int64_t until) {
   return out;
 }
 
-ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents) {
-  auto [values, out] = jvp([&](const ArrayList& in) { return graph(in); }, primals, tangents);
+bool any_integer(const Arrays& in, const Arrays& tangents) {
+  for (size_t i = 0; i < in.size(); ++i)
+    if (tangents[i] && !is_inexact(in[i].dtype())) return true;
+  return false;
+}
+bool any_integer(const Arrays& in, const Needs& needs) {
+  for (size_t i = 0; i < in.size(); ++i)
+    if (needs[i] && !is_inexact(in[i].dtype())) return true;
+  return false;
+}
+
+ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents,
+                 bool integers) {
+  auto [values, out] =
+      jvp([&](const ArrayList& in) { return graph(in); }, primals, tangents, integers);
   for (size_t i = 0; i < out.size(); ++i)
-    if (is_inexact(values[i].dtype())) values.push_back(out[i]);
+    if (follows(values[i].dtype(), integers))
+      values.push_back(astype(out[i], values[i].dtype()));
   return values;
 }
 

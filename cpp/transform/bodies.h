@@ -27,14 +27,15 @@ Arrays as_inputs(const ArrayList& list);
 ArrayList as_list(const Arrays& arrays);
 Stream stream_of(const ArrayList& inputs);
 array zeros_as(const Spec& spec);
-array or_zeros(const array& a, const Spec& spec);
+array or_zeros(const array& a, const Spec& spec);  // of its dtype
 array for_lanes(
     const array& flags,
     const array& like);  // a bool for each lane, to stand beside a value with lanes in front
 std::vector<int64_t> value_range(int64_t from, int64_t until);
 
-// A carry must keep its shape and dtype.
-void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init);
+// A carry must keep its shape and dtype. The first `own` of its values are not the user's.
+void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList& init,
+                 size_t own = 0);
 
 // Values of a running kernel, as arrays and as memory.
 array live(const Bound& b);
@@ -51,8 +52,13 @@ void check_gives(const char* op, const std::vector<Spec>& got, const std::vector
 ArrayList close_both(GraphRef& a, GraphRef& b);
 // Which values follow from given arguments: `from[i]` for argument i.
 std::vector<char> followers(const Graph& graph, std::vector<char> from);
-// The values of a graph, then the tangents of the inexact ones.
-ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents);
+// Derivatives follow inexact values, and with `integers` all (Follow, active.h).
+inline bool follows(Dtype type, bool integers) { return integers || is_inexact(type); }
+bool any_integer(const Arrays& in, const Arrays& tangents);
+bool any_integer(const Arrays& in, const Needs& needs);
+// The values of a graph, then the tangents of those that are followed.
+ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents,
+                 bool integers);
 // The graph over lanes. Outputs as they come, their axes in `axes`.
 ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes);
 // The axes of a graph's outputs over lanes (-1: not mapped), where argument i is mapped if axes[i]

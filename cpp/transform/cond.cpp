@@ -39,10 +39,11 @@ void run_cond(const Call& call) {
 Arrays vjp_cond(const Node& node, const Arrays& cts, const Needs& needs) {
   const Branches& b = branches_of(node);
   const ArrayList inputs = part(as_list(node.inputs), 1, node.inputs.size() - 1);
+  const bool integers = any_integer(node.inputs, needs);
   auto way = [&](const Graph& graph) {
     return [&](const ArrayList& in) {
       const ArrayList grads = vjp([&](const ArrayList& x) { return graph(x); }, in,
-                                  [&](const ArrayList&) { return as_list(cts); })
+                                  [&](const ArrayList&) { return as_list(cts); }, integers)
                                   .second;
       ArrayList out;
       for (size_t i = 0; i < grads.size(); ++i)
@@ -55,7 +56,7 @@ Arrays vjp_cond(const Node& node, const Arrays& cts, const Needs& needs) {
   result.resize(node.inputs.size());
   size_t at = 0;
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (needs[i + 1] && is_inexact(inputs[i].dtype())) result[i + 1] = out[at++];
+    if (needs[i + 1] && follows(inputs[i].dtype(), integers)) result[i + 1] = out[at++];
   return result;
 }
 
@@ -63,6 +64,7 @@ Arrays jvp_cond(const Node& node, const Arrays& tangents) {
   const Branches& b = branches_of(node);
   ArrayList inputs = part(as_list(node.inputs), 1, node.inputs.size() - 1);
   const size_t n = inputs.size();
+  const bool integers = any_integer(node.inputs, tangents);
   for (size_t i = 0; i < n; ++i)
     if (tangents[i + 1]) inputs.push_back(tangents[i + 1]);
   auto way = [&](const Graph& graph) {
@@ -70,7 +72,7 @@ Arrays jvp_cond(const Node& node, const Arrays& tangents) {
       ArrayList moved;
       size_t at = n;
       for (size_t i = 0; i < n; ++i) moved.push_back(tangents[i + 1] ? in[at++] : array());
-      const ArrayList both = jvp_of(graph, part(in, 0, n), moved);
+      const ArrayList both = jvp_of(graph, part(in, 0, n), moved, integers);
       return part(both, node.out.size(), both.size() - node.out.size());
     };
   };
@@ -78,7 +80,7 @@ Arrays jvp_cond(const Node& node, const Arrays& tangents) {
   Arrays result;
   size_t at = 0;
   for (const Slot& slot : node.out)
-    result.push_back(is_inexact(slot.spec.type) ? out[at++] : array());
+    result.push_back(follows(slot.spec.type, integers) ? out[at++] : array());
   return result;
 }
 

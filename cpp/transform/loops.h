@@ -15,7 +15,8 @@ ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& xs, in
 // carry = body(carry) while test(carry), a bool. No reverse derivative: its number of steps is not
 // known.
 ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init,
-                     const char* name = "while_loop");
+                     const char* name = "while_loop",
+                     size_t counters = 0);  // carried values before the user's
 
 // carry = body(i, carry...) for i from lower to upper - 1, an int32.
 ArrayList fori_loop(int64_t lower, int64_t upper, const Function& body, const ArrayList& init);

@@ -24,8 +24,9 @@ struct Scan final : OwnAttrs {
   size_t carries, xs;   // how many; the other inputs are constants
   // On a tape that is walked backward the last y are what `back` wants besides:
   size_t shown;         // outputs before them
-  GraphRef back;  // (cotangents of the inexact outputs shown..., x..., constant..., kept...) ->
-                  // those of the inexact inputs...
+  GraphRef back;  // (cotangents of the outputs shown..., x..., constant..., kept...) -> those of
+                  // the inputs...; of the inexact ones, or with `integers` of all
+  bool integers = false;
   void print(std::ostream& out) const override {
     out << "length=" << length << ", reverse=" << (reverse ? "true" : "false");
   }
@@ -90,13 +91,13 @@ void run_scan(const Call& call) {
 }
 
 // The same loop, whose last ys are the values that its derivative needs; `back` is that derivative.
-Ref<Scan> keeping(const Scan& plain) {
+Ref<Scan> keeping(const Scan& plain, bool integers) {
   const GraphRef body = plain.body;
   const size_t n = body->arguments();
   const auto outputs = body->output_specs();
   std::vector<Spec> specs = body->argument_specs();
   for (const Spec& spec : outputs)
-    if (is_inexact(spec.type)) specs.push_back(spec);
+    if (follows(spec.type, integers)) specs.push_back(spec);
   const Graph joint(
       [&](const ArrayList& leaves) {
         auto [values, grads] =
@@ -105,9 +106,10 @@ Ref<Scan> keeping(const Scan& plain) {
                   ArrayList cotangents;
                   size_t next = n;
                   for (const array& o : out)
-                    cotangents.push_back(is_inexact(o.dtype()) ? leaves[next++] : array());
+                    cotangents.push_back(follows(o.dtype(), integers) ? leaves[next++] : array());
                   return cotangents;
-                });
+                },
+                integers);
         for (const array& g : grads)
           if (g) values.push_back(g);
         return values;
@@ -183,6 +185,7 @@ Ref<Scan> keeping(const Scan& plain) {
   made->body = joint.part(forward, all);
   made->shown = outputs.size();
   made->back = joint.part(backward, grads);
+  made->integers = integers;
   return made;
 }
 
@@ -192,7 +195,7 @@ size_t keep_scan(AttrsRef& attributes, const Arrays&) {
   const size_t shown = s.body->outputs().size();
   bool inexact = false;
   for (const Spec& spec : s.body->output_specs()) inexact |= is_inexact(spec.type);
-  if (inexact) attributes = keeping(s);
+  if (inexact) attributes = keeping(s, false);
   return shown;
 }
 
@@ -200,11 +203,12 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   const Scan* s = &scan_of(node);
   ArrayList outputs;
   for (uint32_t i = 0; i < node.out.size(); ++i) outputs.push_back(recorded(node, i));
-  bool complete = bool(s->back);
+  const bool integers = any_integer(node.inputs, needs);
+  bool complete = s->back && s->integers == integers;
   for (size_t i = s->shown; i < cts.size(); ++i) complete &= !cts[i];
   Ref<Scan> made;
   if (!complete) {  // recorded without, or its kept values are differentiated themselves
-    made = keeping(*s);
+    made = keeping(*s, integers);
     s = made.get();
     outputs = as_list(record_all(*node.op, AttrsRef(made), node.inputs, node.stream));
   }
@@ -218,7 +222,7 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   size_t carried = 0, given = 0;
   for (size_t i = 0; i < s->shown; ++i) {
     const Spec& spec = node.out[i].spec;
-    if (!is_inexact(spec.type)) continue;
+    if (!follows(spec.type, integers)) continue;
     (i < s->carries ? init : rows).push_back(or_zeros(i < cts.size() ? cts[i] : array(), spec));
     ++(i < s->carries ? carried : given);
   }
@@ -227,7 +231,7 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   std::vector<Graph::Operand> of_xs, of_constants;   // and these, in `back`
   size_t at = inexact_carries;
   for (size_t i = 0; i < xs.size() + constants.size(); ++i) {
-    if (!is_inexact(inputs[s->carries + i].dtype())) continue;
+    if (!follows(inputs[s->carries + i].dtype(), integers)) continue;
     const Graph::Operand& grad = s->back->outputs()[at++];
     if (!needs[s->carries + i]) continue;
     (i < xs.size() ? wanted_xs : wanted_constants).push_back(i < xs.size() ? i : i - xs.size());
@@ -285,7 +289,7 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   result.resize(node.inputs.size());
   at = 0;
   for (size_t i = 0; i < s->carries; ++i)
-    if (is_inexact(node.inputs[i].dtype())) result[i] = out[at++];
+    if (follows(node.inputs[i].dtype(), integers)) result[i] = out[at++];
   for (size_t k : summed) result[s->carries + s->xs + wanted_constants[k]] = out[at++];
   for (size_t i : wanted_xs) result[s->carries + i] = out[at++];
   const ArrayList taken = part(out, at, emitted.size());
@@ -307,8 +311,10 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
   const Scan& s = scan_of(node);
   const ArrayList inputs = as_list(node.inputs);
   ArrayList init = part(inputs, 0, s.carries), rows = part(inputs, s.carries, s.xs);
+  const bool integers = any_integer(node.inputs, tangents);
   for (size_t i = 0; i < s.carries; ++i)
-    if (is_inexact(inputs[i].dtype())) init.push_back(or_zeros(tangents[i], inputs[i].slot().spec));
+    if (follows(inputs[i].dtype(), integers))
+      init.push_back(or_zeros(tangents[i], inputs[i].slot().spec));
   for (size_t i = 0; i < s.xs; ++i)
     if (tangents[s.carries + i]) rows.push_back(tangents[s.carries + i]);
   const size_t carried = init.size();
@@ -317,7 +323,7 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
         ArrayList primals = part(leaves, 0, s.carries), moved;
         size_t at = s.carries;
         for (const array& a : primals)
-          moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
+          moved.push_back(follows(a.dtype(), integers) ? leaves[at++] : array());
         size_t row = carried + s.xs;
         for (size_t i = 0; i < s.xs; ++i) {
           primals.push_back(leaves[carried + i]);
@@ -327,12 +333,12 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
           primals.push_back(inputs[i]);
           moved.push_back(tangents[i]);
         }
-        const ArrayList both = jvp_of(*s.body, primals, moved);
+        const ArrayList both = jvp_of(*s.body, primals, moved, integers);
         // Carries, their tangents, ys, their tangents.
         const size_t n = node.out.size();
         ArrayList next = part(both, 0, s.carries);
         size_t of_carry = 0;
-        for (size_t i = 0; i < s.carries; ++i) of_carry += is_inexact(node.out[i].spec.type);
+        for (size_t i = 0; i < s.carries; ++i) of_carry += follows(node.out[i].spec.type, integers);
         const ArrayList a = part(both, n, of_carry), b = part(both, s.carries, n - s.carries),
                         c = part(both, n + of_carry, both.size() - n - of_carry);
         return joined({&next, &a, &b, &c});
@@ -341,7 +347,7 @@ Arrays jvp_scan(const Node& node, const Arrays& tangents) {
   Arrays result;
   size_t carry_at = s.carries, row_at = carried + node.out.size() - s.carries;
   for (size_t i = 0; i < node.out.size(); ++i) {
-    if (!is_inexact(node.out[i].spec.type)) result.push_back(array());
+    if (!follows(node.out[i].spec.type, integers)) result.push_back(array());
     else result.push_back(out[i < s.carries ? carry_at++ : row_at++]);
   }
   return result;

@@ -73,7 +73,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
       needs.push_back(active.has(input) && (integers || is_inexact(input.dtype())));
       inexact |= needs.back() && is_inexact(input.dtype());
     }
-    if (!node.op->vjp && !inexact && node.op->sort == Sort::kernel) continue;  // keys, places
+    if (!node.op->vjp && !inexact) continue;  // keys, places, bits
     if (!node.op->vjp)
       fail(Kind::value, node.op->name, "has no derivative: got a gradient for its output, expected "
            "stop_gradient around it or an op that can be differentiated");
@@ -121,8 +121,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
       any |= bool(in.back());
       inexact |= in.back() && is_inexact(input.dtype());
     }
-    if (!any || (!node.op->jvp && !node.op->linear && !inexact && node.op->sort == Sort::kernel))
-      continue;
+    if (!any || (!node.op->jvp && !node.op->linear && !inexact)) continue;
     StreamScope scope(node.stream);
     Arrays out;
     if (node.op->jvp) {

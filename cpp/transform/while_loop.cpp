@@ -14,6 +14,7 @@ namespace {
 struct While final : OwnAttrs {
   GraphRef test, body;  // (carry..., constant...) -> bool; -> carry...
   size_t carries;
+  const char* name = "while_loop";  // what the user called
   void print(std::ostream& out) const override { out << "carries=" << carries; }
   bool write(Tokens& out) const override {
     out.add(int64_t(carries));
@@ -60,8 +61,8 @@ void run_while(const Call& call) {
   for (size_t i = 0; i < w.carries; ++i) call.placed[i] = std::move(carry[i]);
 }
 
-Arrays vjp_while(const Node&, const Arrays&, const Needs&) {
-  fail(Kind::value, "while_loop",
+Arrays vjp_while(const Node& node, const Arrays&, const Needs&) {
+  fail(Kind::value, while_of(node).name,
        "has no reverse derivative, since its number of steps is not known: got a gradient for its "
        "result, expected fori_loop with bounds that are numbers, scan, or jvp");
 }
@@ -71,8 +72,10 @@ Arrays jvp_while(const Node& node, const Arrays& tangents) {
   const ArrayList inputs = as_list(node.inputs);
   ArrayList init = part(inputs, 0, w.carries);
   const ArrayList constants = part(inputs, w.carries, inputs.size() - w.carries);
+  const bool integers = any_integer(node.inputs, tangents);
   for (size_t i = 0; i < w.carries; ++i)
-    if (is_inexact(inputs[i].dtype())) init.push_back(or_zeros(tangents[i], inputs[i].slot().spec));
+    if (follows(inputs[i].dtype(), integers))
+      init.push_back(or_zeros(tangents[i], inputs[i].slot().spec));
   const ArrayList out = while_loop(
       [&](const ArrayList& leaves) {
         const ArrayList carry = part(leaves, 0, w.carries);
@@ -82,18 +85,18 @@ Arrays jvp_while(const Node& node, const Arrays& tangents) {
         ArrayList primals = part(leaves, 0, w.carries), moved;
         size_t at = w.carries;
         for (const array& a : primals)
-          moved.push_back(is_inexact(a.dtype()) ? leaves[at++] : array());
+          moved.push_back(follows(a.dtype(), integers) ? leaves[at++] : array());
         for (size_t i = w.carries; i < inputs.size(); ++i) {
           primals.push_back(inputs[i]);
           moved.push_back(tangents[i]);
         }
-        return jvp_of(*w.body, primals, moved);
+        return jvp_of(*w.body, primals, moved, integers);
       },
-      init);
+      init, w.name);
   Arrays result;
   size_t at = w.carries;
   for (size_t i = 0; i < w.carries; ++i)
-    result.push_back(is_inexact(node.out[i].spec.type) ? out[at++] : array());
+    result.push_back(follows(node.out[i].spec.type, integers) ? out[at++] : array());
   return result;
 }
 
@@ -129,7 +132,8 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
     init.push_back(axes[i] >= 0 ? lane_first(in[i], in_axes[i], lanes) : in[i]);
   ArrayList out;
   if (!each) {
-    out = while_loop([&](const ArrayList& leaves) { return ArrayList{test(leaves)}; }, body, init);
+    out = while_loop([&](const ArrayList& leaves) { return ArrayList{test(leaves)}; }, body, init,
+                     w.name);
   } else {  // lanes that are done keep their values while others go on
     init.insert(init.begin(), test(init));
     out = while_loop(
@@ -142,7 +146,7 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
           next.insert(next.begin(), logical_and(leaves[0], test(next)));
           return next;
         },
-        init);
+        init, w.name);
     out.erase(out.begin());
   }
   out_axes = carry_axes;
@@ -185,7 +189,7 @@ const Op while_op{.name = "while_loop",
 OpList while_ops() { return {&while_op}; }
 
 ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init,
-                     const char* name) {
+                     const char* name, size_t counters) {
   const auto specs = specs_of(init);
   GraphRef go = make_ref<const Graph>(test, specs, name, hoist_all);
   GraphRef step = make_ref<const Graph>(body, specs, name, hoist_all);
@@ -197,12 +201,13 @@ ArrayList while_loop(const Function& test, const Function& body, const ArrayList
   if (step->outputs().size() != init.size())
     fail(Kind::value, name, "the body must give what it takes: got ",
          step->outputs().size(), " values, expected ", init.size());
-  check_carry(name, step->output_specs(), init);
+  check_carry(name, step->output_specs(), init, counters);
   auto attributes = make_ref<While>();
   const ArrayList constants = close_both(go, step), inputs = joined({&init, &constants});
   attributes->test = go;
   attributes->body = step;
   attributes->carries = init.size();
+  attributes->name = name;
   if (init.empty())
     fail(Kind::value, name, "nothing is carried: got no arrays, expected at least one");
   return as_list(

@@ -547,3 +547,112 @@ def test_inside_a_function_with_a_rule_of_its_own_nothing_is_kept():
 
     assert peak(whole) > 50 * w.nbytes
     assert peak(ruled) < 10 * w.nbytes
+
+
+def cumulated(v):
+    def step(total, x):
+        return total * 2 + x * v["a"][0], (total, x * x)
+
+    total, (before, squares) = mx.scan(step, v["a"][1], v["b"])
+    return total + before.sum() + squares.sum()
+
+
+def cumulated_plainly(v):
+    total, rest = v["a"][1], 0
+    for x in v["b"]:
+        rest = rest + total + x * x
+        total = total * 2 + x * v["a"][0]
+    return total + rest
+
+
+def counted(v):
+    return mx.fori_loop(0, 3, lambda i, t: t * v["a"][0] + i.astype(t.dtype), v["b"]).sum()
+
+
+def counted_plainly(v):
+    t = v["b"]
+    for i in range(3):
+        t = t * v["a"][0] + i
+    return t.sum()
+
+
+def chosen(v):
+    def yes(b):
+        return b * v["a"][0]
+
+    return mx.cond(v["a"][1] > 2, yes, lambda b: b - v["a"][1], v["b"]).sum()
+
+
+def chosen_plainly(v):
+    yes = v["a"][1].item() > 2
+    return (v["b"] * v["a"][0] if yes else v["b"] - v["a"][1]).sum()
+
+
+def while_doubled(v):
+    go = (mx.array(0), v["b"])
+    return mx.while_loop(lambda w: w[0] < 3, lambda w: (w[0] + 1, w[1] * v["a"][0]), go)[1].sum()
+
+
+def while_doubled_plainly(v):
+    return (v["b"] * v["a"][0] * v["a"][0] * v["a"][0]).sum()
+
+
+@pytest.mark.parametrize("dtype", [mx.int32, mx.uint8, mx.int64, mx.float32])
+@pytest.mark.parametrize(
+    "loop, plain",
+    [
+        (cumulated, cumulated_plainly),
+        (counted, counted_plainly),
+        (chosen, chosen_plainly),
+        (while_doubled, while_doubled_plainly),
+    ],
+    ids=lambda f: f.__name__,
+)
+def test_derivatives_follow_integers_through_loops(loop, plain, dtype):
+    for a in ([2, 3], [3, 1]):
+        v = {"a": mx.array(a, dtype), "b": mx.array([1, 2, 4], dtype)}
+
+        def flat(f):
+            return lambda a, b: f({"a": a, "b": b})
+
+        primals = [v["a"], v["b"]]
+        tangents = [mx.array([1, 2], dtype), mx.array([3, 0, 1], dtype)]
+        found, expected = (mx.jvp(flat(f), primals, tangents) for f in (loop, plain))
+        assert found[1][0].tolist() == expected[1][0].tolist() != 0
+        assert found[1][0].dtype == found[0][0].dtype
+        found, expected = (
+            mx.jvp(lambda *p, f=f: mx.jvp(flat(f), list(p), tangents)[1][0], primals, tangents)
+            for f in (loop, plain)
+        )
+        assert found[1][0].tolist() == expected[1][0].tolist()
+        if loop is while_doubled:
+            continue
+        cotangent = [mx.array(1, plain(v).dtype)]
+        found, expected = (mx.vjp(flat(f), primals, cotangent)[1] for f in (loop, plain))
+        assert [g.tolist() for g in found] == [g.tolist() for g in expected]
+        assert [g.dtype for g in found] == [g.dtype for g in expected]
+        w = mx.array(1.5)
+        found, expected = (
+            mx.grad(lambda t, f=f: f(t["v"]).astype(mx.float32) * t["w"] * 2)({"v": v, "w": w})
+            for f in (loop, plain)
+        )
+        assert str(found) == str(expected)
+        again = mx.compile(mx.grad(lambda t: loop(t["v"]).astype(mx.float32) * t["w"] * 2))
+        assert str(again({"v": v, "w": w})) == str(expected)
+
+
+def test_a_loop_whose_bounds_are_arrays_is_called_what_the_user_called():
+    with pytest.raises(ValueError, match=r"\[fori_loop\] has no reverse derivative"):
+        mx.grad(lambda x: mx.fori_loop(0, mx.array(3), lambda i, v: v * 2, x))(mx.array(1.0))
+    with pytest.raises(ValueError, match=r"\[fori_loop\] the carried value 0 changes"):
+        mx.fori_loop(0, mx.array(3), lambda i, v: v * 1.5, mx.array(1))
+    with pytest.raises(ValueError, match=r"\[fori_loop\] the carried value 0 changes"):
+        mx.fori_loop(0, 3, lambda i, v: v * 1.5, mx.array(1))
+
+
+def test_the_length_of_a_scan_is_any_integer():
+    for length in (2, np.int64(2), mx.array(2), mx.array([2]), np.array([2])):
+        assert mx.scan(lambda c, _: (c + 1, c), mx.array(0), length=length)[0].item() == 2
+    for length in ("2", 2.0, True, mx.array([1, 2])):
+        with pytest.raises(TypeError, match=r"\[scan\] length"):
+            mx.scan(lambda c, _: (c + 1, c), mx.array(0), length=length)

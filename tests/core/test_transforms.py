@@ -391,3 +391,114 @@ def test_primals_cotangents_and_tangents_are_arrays(what):
     ):
         with pytest.raises(TypeError, match=r"\[[vj]"):
             call()
+
+
+def reading(x):
+    return x + x.sum().item()
+
+
+wrong_calls = {
+    "hessian": [
+        lambda: mx.hessian(3),
+        lambda: mx.hessian(lambda x: [x])(mx.ones(2)),
+        lambda: mx.hessian(lambda x: x)(1.0),
+        lambda: mx.hessian(lambda x: x)(mx.array([1])),
+        lambda: mx.hessian(lambda x: x, argnums=3)(mx.ones(2)),
+        lambda: mx.hessian(lambda x: x, argnums="a"),
+    ],
+    "jacrev": [
+        lambda: mx.jacrev(lambda x: [x])(mx.ones(2)),
+        lambda: mx.jacrev(lambda x: x, -1),
+        lambda: mx.jacrev(lambda x: x, (0, 1.5)),
+    ],
+    "jacfwd": [lambda: mx.jacfwd(lambda x: 2.0)(mx.ones(2)), lambda: mx.jacfwd(lambda x: x, True)],
+    "vjp": [
+        lambda: mx.vjp(lambda x: 3.0, [mx.ones(2)], [mx.ones(2)]),
+        lambda: mx.vjp(lambda x: x, mx.ones(2), [mx.ones(2)]),
+    ],
+    "jvp": [
+        lambda: mx.jvp(lambda x: "a", [mx.ones(2)], [mx.ones(2)]),
+        lambda: mx.jvp(lambda x: x, [mx.ones(2)], [mx.ones(3)]),
+    ],
+    "depends": [
+        lambda: mx.depends(3, mx.ones(2)),
+        lambda: mx.depends("a", mx.ones(2)),
+        lambda: mx.depends(["a"], mx.ones(2)),
+        lambda: mx.depends(mx.ones(2), 4),
+        lambda: mx.depends(mx.ones(2), [None]),
+    ],
+    "stop_gradient": [lambda: mx.stop_gradient(mx.ones(2), stream="a")],
+    "vmap": [
+        lambda: mx.vmap(reading)(mx.ones(2)),
+        lambda: mx.vmap(lambda x: x, in_axes=2)(mx.ones(2)),
+    ],
+    "compile": [lambda: mx.compile(reading)(mx.ones(2)), lambda: mx.compile(lambda x: x)(object())],
+    "checkpoint": [lambda: mx.grad(mx.checkpoint(reading))(mx.array(1.0))],
+    "scan": [lambda: mx.scan(lambda c, _: (reading(c), c), mx.ones(2), length=2)],
+    "while_loop": [lambda: mx.while_loop(lambda v: v.sum() < 3, reading, mx.ones(2))],
+    "fori_loop": [
+        lambda: mx.fori_loop(0, 3, lambda i, v: reading(v), mx.ones(2)),
+        lambda: mx.fori_loop(0, mx.array(3), lambda i, v: reading(v), mx.ones(2)),
+        lambda: mx.fori_loop(0, 3, lambda i, v: "a", mx.ones(2)),
+        lambda: mx.fori_loop(0, mx.array(3), lambda i, v: (v, v), mx.ones(2)),
+    ],
+    "cond": [lambda: mx.cond(mx.array(True), reading, lambda x: x, mx.ones(2))],
+}
+
+
+@pytest.mark.parametrize(
+    "name, call", [(n, c) for n, calls in wrong_calls.items() for c in calls], ids=str
+)
+def test_errors_name_the_transform_that_was_called(name, call):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        call()
+    assert str(raised.value).startswith(f"[{name}] ")
+
+
+integer_functions = {
+    "bits": lambda m, i: (i & 3) | (i ^ 1) | ~i,
+    "flags": lambda m, i: (m & True) | ~m,
+    "shifts": lambda m, i: (i << 1) + (i >> 1),
+    "bytes": lambda m, i: i.view(mx.uint8),
+    "a view as floats": lambda m, i: i.view(mx.float32) * 0,
+    "a key": lambda m, i: mx.random.uniform(key=i[:2].astype(mx.uint32)),
+    "a comparison": lambda m, i: i > 2,
+    "indices": lambda m, i: mx.arange(9.0)[i],
+    "a mask": lambda m, i: mx.where(m, 1.5, 0.0),
+    "a quotient": lambda m, i: i // 2,
+}
+
+
+@pytest.mark.parametrize("name", integer_functions)
+def test_integers_inside_a_tree_stop_no_derivative(name):
+    f = integer_functions[name]
+    m, i = mx.array([True, False, True]), mx.array([1, 0, 2])
+    value = f(m, i)
+
+    def loss(tree):
+        return (f(tree["m"], tree["i"]).astype(mx.float32) * tree["w"]).sum()
+
+    gradient = mx.grad(loss)({"m": m, "i": i, "w": mx.array(1.0)})
+    assert gradient["i"].tolist() == [0, 0, 0] and gradient["m"].tolist() == [False] * 3
+    assert gradient["w"].item() == value.astype(mx.float32).sum().item()
+    grads = mx.vjp(f, [m, i], [mx.ones_like(value)])[1]
+    assert [g.tolist() for g in grads] == [[False] * 3, [0, 0, 0]]
+    moved = mx.jvp(f, [m, i], [mx.ones_like(m), mx.ones_like(i)])[1][0]
+    assert moved.shape == value.shape and not mx.any(moved).item()
+
+
+@pytest.mark.parametrize("dtype", [mx.bool_, mx.uint8, mx.int32, mx.int64, mx.uint64])
+@pytest.mark.parametrize("find", [mx.max, mx.min])
+def test_ties_of_integers_share_all_of_a_cotangent(find, dtype):
+    x = mx.array([[1, 0, 1, 1], [1, 1, 1, 1], [0, 1, 0, 0]]).astype(dtype)
+    for axis in (None, 0, 1, (0, 1)):
+        value = find(x, axis=axis)
+        for n in (1, 5, 12) if dtype != mx.bool_ else (1,):
+            cotangent = (mx.ones_like(value).astype(mx.int32) * n).astype(dtype)
+            (grad,) = mx.vjp(lambda a: find(a, axis=axis), [x], [cotangent])[1]
+            assert grad.dtype == dtype
+            hit = np.asarray(x) == np.asarray(find(x, axis=axis, keepdims=True))
+            grad, along = np.asarray(grad).astype(int), axis
+            assert (grad[~hit] == 0).all() and (grad.sum(axis=along) == n).all()
+            spread = np.where(hit, grad, grad.max()).min(axis=along)
+            assert (np.asarray(spread) >= n // hit.sum(axis=along)).all()

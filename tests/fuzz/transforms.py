@@ -1,13 +1,15 @@
-"""Random programs under grad, vjp, jvp, vmap, checkpoint, compile, custom_function and their nests,
-and second derivatives.
+"""Random programs under grad, vjp, jvp, vmap, checkpoint, compile, custom_function, scan,
+fori_loop, cond and their nests, and second derivatives.
 
 A program is straight-line code in float64 with transforms inside. What these mean is known:
-checkpoint, compile and a custom function are the function itself, vmap is a loop over lanes.
+checkpoint, compile and a custom function are the function itself, vmap is a loop over lanes, loops
+are unrolled.
 Outside, tangents are held against finite differences, cotangents against tangents (<w, J t> = <J'
 w, t>), batches against loops, second derivatives against each other.
 """
 
 import functions
+import loops
 import numpy as np
 
 import common
@@ -86,6 +88,7 @@ OURS = {
     "alone": lanes_alone,
     "along": derivative,
     "slope": slope,
+    **loops.LOOPS,
 }
 PLAIN = {
     "vmap": looped,
@@ -95,6 +98,7 @@ PLAIN = {
     "alone": lambda f: f,
     "along": derivative,
     "slope": slope,
+    **loops.UNROLLED,
 }
 
 
@@ -192,7 +196,24 @@ class Maker:
         e = lambda s: self.of_shape(s, scope, depth - 1)
         kind = r.choice(
             ["ckpt", "comp", "ruled", "alone", "vmap", "vmap", "vmap2", "along", "slope", "two"]
+            + ["scan", "scan", "fori", "cond"]
         )
+        if kind == "cond":
+            flag = f"({r.choice(scope)[0]}.sum() > {r.choice([-0.3, 0.2, 0.4])})"
+            given = r.choice([shape, (2,)])
+            yes = self.of_shape(shape, scope + [(u, given)] * 2, depth - 1)
+            no = self.of_shape(shape, scope + [(w, given)] * 2, depth - 1)
+            return f"cond({flag}, lambda {u}: {yes}, lambda {w}: {no}, {e(given)})"
+        if kind == "fori":
+            inner = self.of_shape(shape, scope + [(u, shape)] * 2, depth - 1)
+            return f"fori(0, {r.choice([0, 1, 3])}, lambda {w}, {u}: mx.tanh({inner} + {w}), {e(shape)})"
+        if kind == "scan":
+            given, steps = r.choice([shape, (2,), ()]), r.choice([1, 2, 3])
+            inside = scope + [(u, shape), (w, given)] * 2
+            next, row = (self.of_shape(shape, inside, depth - 1) for _ in range(2))
+            end = r.choice(["[0]", f"[1][{r.randrange(steps)}]", "[1].mean(0)"])
+            back = r.choice(["", ", reverse=True"])
+            return f"scan(lambda {u}, {w}: (mx.tanh({next}), {row}), {e(shape)}, {e((steps,) + given)}{back}){end}"
         if kind in ("along", "slope"):
             inner = self.of_shape(
                 shape if kind == "along" else r.choice([(), shape]),

@@ -5,6 +5,7 @@
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
+#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/ops.h"
@@ -302,8 +303,22 @@ struct Hits {
 };
 Hits hits_of(const Node& node, uint32_t output) {
   const array& x = node.inputs[0];
-  const array hit = astype(equal(x, put_back(node, recorded(node, output))), x.dtype());
-  return {hit, sum(astype(hit, int64), node.get<Reduce>().axes, true)};
+  const array hit = astype(equal(x, put_back(node, recorded(node, output))),
+                           x.dtype() == uint64 ? uint64 : int64);
+  return {hit, sum(hit, node.get<Reduce>().axes, true)};
+}
+// ... and the first of the ties has what is left: all shares together are the cotangent.
+array whole_shares(const Node& node, const array& cotangent, const Hits& at) {
+  const array& x = node.inputs[0];
+  const Axes& axes = node.get<Reduce>().axes;
+  Shape shape(x.ndim(), 1);
+  for (int axis : axes) shape[axis] = x.shape()[axis];
+  const int64_t n = size_of(shape);
+  const array place = where(equal(at.hit, 0), n, reshape(arange(0, n, 1, int64), shape)),
+              all = astype(put_back(node, cotangent), at.hit.dtype()),
+              each = floor_divide(all, at.count),
+              left = subtract(all, multiply(each, at.count));
+  return add(multiply(each, at.hit), where(equal(place, min(place, axes, true)), left, 0));
 }
 Arrays vjp_extreme(const Node& node, const Arrays& cts, const Needs&) {
   array total;
@@ -311,8 +326,7 @@ Arrays vjp_extreme(const Node& node, const Arrays& cts, const Needs&) {
     if (cts[i]) {
       array one;
       if (is_integral(node.inputs[0].dtype())) {
-        const Hits at = hits_of(node, i);
-        one = multiply(floor_divide(put_back(node, cts[i]), at.count), at.hit);
+        one = whole_shares(node, cts[i], hits_of(node, i));
       } else {
         one = multiply(put_back(node, cts[i]), share(node, i));
       }

@@ -62,6 +62,11 @@ def depends(inputs: "T", dependencies: "Any") -> "T":
     array(1, dtype=int32)
     """
     single = isinstance(inputs, array)
+    for name, given in (("inputs", inputs), ("dependencies", dependencies)):
+        if isinstance(given, str) or not hasattr(given, "__iter__"):
+            raise TypeError(
+                f"[depends] {name}: got {type(given).__name__}, expected an array or a list of arrays"
+            )
     on = [dependencies] if isinstance(dependencies, array) else list(dependencies)
     out = _depends([inputs] if single else list(inputs), on)
     return out[0] if single else out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._transforms import _check_differentiable, vmap
+from ._transforms import _check_differentiable, _number_of, vmap
 from ._trees import (
     Leaf,
     Transformed,
@@ -193,12 +193,12 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
 
 def _matrix(name, fun, argnums, forward):
     check_callable(name, fun)
-    single = isinstance(argnums, int)
-    numbers = [argnums] if single else list(argnums)
+    single = not isinstance(argnums, (list, tuple))
+    numbers = [_number_of(name, n) for n in ([argnums] if single else argnums)]
 
     def wrapped(*args):
         for n in numbers:
-            if not 0 <= n < len(args):
+            if n >= len(args):
                 raise ValueError(f"[{name}] argnums {n} out of range: got {len(args)} arguments")
             if not isinstance(args[n], array):
                 raise ValueError(
@@ -272,7 +272,8 @@ def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
     array([[6, 0],
            [0, 12]], dtype=float32)
     """
-    return Transformed("hessian", fun, jacfwd(jacrev(fun, argnums), argnums))
+    first = _matrix("hessian", fun, argnums, False)._call
+    return Transformed("hessian", fun, _matrix("hessian", first, argnums, True)._call)
 
 
 def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., Any]]:

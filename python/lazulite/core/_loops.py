@@ -159,6 +159,11 @@ def _scan(
                 "[scan] the number of steps is not known: got no arrays in xs, expected them or length="
             )
         length = slices[0].shape[0]
+    if hasattr(length, "__array__"):  # of one element, whatever its shape
+        length = length.item() if length.size == 1 else length.tolist()
+    if isinstance(length, bool) or not hasattr(length, "__index__"):
+        raise TypeError(f"[scan] length: got {type(length).__name__}, expected an integer")
+    length = length.__index__()
     carried = _Carried(name, init)
     kept: list = []
 

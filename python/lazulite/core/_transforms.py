@@ -287,14 +287,15 @@ def grad(
     return Transformed("grad", fun, wrapped)
 
 
-def _outputs_of(fun, structure):
+def _outputs_of(name, fun):
     def flat(traced):
         out = fun(*traced)
-        structure.append(out)
         outputs = list(out) if isinstance(out, (list, tuple)) else [out]
         for o in outputs:
             if not isinstance(o, array):
-                raise ValueError(f"the function must return arrays: got {type(o).__name__}")
+                raise ValueError(
+                    f"[{name}] the function must return arrays: got {type(o).__name__}"
+                )
         return outputs
 
     return flat
@@ -335,7 +336,7 @@ def vjp(
         return cotangents
 
     primals = _arrays("vjp", "primals", primals)
-    outputs, grads = _core._vjp(_outputs_of(fun, []), primals, given)
+    outputs, grads = _core._vjp(_outputs_of("vjp", fun), primals, given)
     return outputs, [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, primals)]
 
 
@@ -357,7 +358,7 @@ def jvp(
     for p, t in zip(primals, tangents):
         if p.shape != t.shape:
             raise ValueError(f"[jvp] tangent of shape {t.shape} for a primal of shape {p.shape}")
-    return _core._jvp(_outputs_of(fun, []), primals, tangents)
+    return _core._jvp(_outputs_of("jvp", fun), primals, tangents)
 
 
 def _note_axis(leaf, axis, found):
