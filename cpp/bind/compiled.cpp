@@ -45,6 +45,7 @@ struct Key {
     raw(uint32_t(a.ndim()));
     for (int64_t n : a.shape()) raw(n);
     arrays.push_back(a);
+    held.push_back(o);
   }
   // bool, int, float, complex, str, bytes, None; false: something else.
   bool add_constant(PyObject* o) {
@@ -88,8 +89,8 @@ struct Key {
       tag('r'), raw(Py_TYPE(name)), add_repr(name);
   }
 
-  // A tree in depth-first order: `visit` gets a part, its depth, and what takes the parts inside it.
-  // Deep ones on a stack of their own: a thread's may be small.
+  // A tree in depth-first order: `visit` gets a part, its depth, and what takes the parts inside
+  // it. Deep ones on a stack of their own: a thread's may be small.
   template <class Visit>
   void walk(PyObject* o, size_t depth, const Visit& visit) {
     if (depth < 32)
@@ -157,12 +158,19 @@ struct Key {
     }
   }
 
-  // State, and which of its arrays are one object.
-  void add_state(PyObject* o) {
-    const size_t first = arrays.size();
-    held.clear();
-    add_held(o);
-    size_t places = 4;
+  // Which of the arrays, of arguments and state, are one object: a change in place of one is one of
+  // the other.
+  void add_aliases() {
+    if (held.size() <= 8) {
+      for (size_t i = 1; i < held.size(); ++i)
+        for (size_t k = 0; k < i; ++k)
+          if (held[k] == held[i]) {
+            tag('='), raw(int64_t(i)), raw(int64_t(k));
+            break;
+          }
+      return;
+    }
+    size_t places = 32;
     while (places < 2 * held.size()) places *= 2;
     table.assign(places, -1);
     for (size_t i = 0; i < held.size(); ++i) {
@@ -172,10 +180,8 @@ struct Key {
       if (table[at] >= 0) tag('='), raw(int64_t(i)), raw(table[at]);
       else table[at] = int64_t(i);
     }
-    if (arrays.size() - first != held.size())
-      fail(Kind::runtime, "compile", "state that changes while it is read");
   }
-  std::vector<PyObject*> held;
+  SmallVector<PyObject*, 8> held;  // the objects of `arrays`
   std::vector<int64_t> table;
   // Containers in their own order; what is neither array nor constant is passed over.
   void add_held(PyObject* tree) {
@@ -185,7 +191,7 @@ struct Key {
   }
   template <class Inside>
   void add_held_part(PyObject* o, size_t depth, const Inside& inside) {
-    if (is_array(o)) return held.push_back(o), add_array(o);
+    if (is_array(o)) return add_array(o);
     if (PyTuple_Check(o)) {
       line.enter(o, depth);
       for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) inside(PyTuple_GET_ITEM(o, i));
@@ -528,7 +534,8 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     key.add_tree(args);
     if (kwargs && PyDict_GET_SIZE(kwargs)) key.add_tree(kwargs);
     key.tag('S');
-    if (s.inputs) key.add_state(s.inputs.ptr());
+    if (s.inputs) key.add_held(s.inputs.ptr());
+    key.add_aliases();
     const size_t closure = key.bytes.size();
     key.add_closure(s.fun.ptr());
     auto found = s.entries.find(key.bytes);

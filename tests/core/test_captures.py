@@ -3,6 +3,7 @@ rules."""
 
 import functools
 import gc
+import itertools
 import threading
 import weakref
 
@@ -456,3 +457,103 @@ def test_a_rebound_cell_is_noticed_behind_what_wraps_its_function(wrap):
     before = g(mx.array(1.0)).item()
     k = 3.0
     assert g(mx.array(1.0)).item() == pytest.approx(1.5 * before)
+
+
+def changes_its_argument(x, y, s):
+    x += 1
+    return x * y
+
+
+def changes_state(x, y, s):
+    s[0] += 1
+    return x * y + s[1]
+
+
+def replaces_state(x, y, s):
+    y *= 2
+    s[1] = x + s[0]
+    s[0] = s[0] * 3
+    return x - y
+
+
+def changes_an_element(x, y, s):
+    s[0][0] = 7
+    x[1] = y[0]
+    return x + y + s[1]
+
+
+def asks_who_is_who(x, y, s):
+    s[1] *= x
+    x -= 1
+    return (x is y), (x is s[0]), (y is s[1]), x + s[0], s[1] * 1
+
+
+def exchanges_state(x, y, s):
+    s[0], s[1] = s[1], s[0]
+    s[0] += x
+    return y * 1
+
+
+def keeps_its_arguments(x, y, s):
+    s[0], s[1] = x, y
+    s[0] += 1
+    return x * y
+
+
+def differentiates(x, y, s):
+    s[1] += 1
+    return mx.grad(lambda a, b: (a * b * s[0]).sum(), argnums=(0, 1))(x, y)
+
+
+@pytest.mark.parametrize("size, more", [(2, 0), (1000, 0), (2, 10)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        changes_its_argument,
+        changes_state,
+        replaces_state,
+        changes_an_element,
+        asks_who_is_who,
+        exchanges_state,
+        keeps_its_arguments,
+        differentiates,
+    ],
+)
+def test_one_array_given_twice_is_one_array(body, size, more):
+    patterns = [
+        p
+        for p in itertools.product(range(4), repeat=4)
+        if all(k == 0 or k - 1 in p[:i] for i, k in enumerate(p))
+    ]
+    assert len(patterns) == 15
+    # Arguments alone, in a tree, by keyword, and in state: plain and compiled.
+    for pattern in patterns:
+        found = []
+        for compiled in (False, True):
+            base = [mx.arange(1.0, size + 1) * (k + 1) for k in range(4)]
+            x, y, *s = [base[k] for k in pattern]
+            rest = [mx.ones(2) for _ in range(more)]
+
+            def f(tree, *rest, y):
+                return body(tree["x"][0], y, s)
+
+            call = mx.compile(f, inputs=s, outputs=s) if compiled else f
+            seen = [str(call({"x": [x]}, *rest, y=y)), str(s)]
+            # The state that came about, given as an argument.
+            for i, k in ((0, 1), (0, 0), (2, 0), (1, 0)):
+                given = [*s, mx.ones(size)]
+                seen += [str(call({"x": [given[i]]}, *rest, y=given[k])), str(s)]
+            found.append(seen)
+        assert found[0] == found[1], pattern
+
+
+def test_traces_of_one_array_given_twice_serve_nothing_else():
+    def f(x, y):
+        x += 1
+        return y * 1
+
+    g = mx.compile(f)
+    a, b = mx.ones(2), mx.ones(2)
+    assert g(a, a).tolist() == [2, 2] and g(a, b).tolist() == [1, 1]
+    assert g(b, b).tolist() == [2, 2] and g.cache_info()[0] == 2
+    assert a.tolist() == [1, 1]  # the caller's array stays

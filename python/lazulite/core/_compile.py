@@ -421,6 +421,10 @@ class CompiledFunction(_core._Compiled):
         # one object may be there twice
         distinct = {id(held): i for i, held in reversed(list(enumerate(state)))}
         swapped = [(state[i], n + i) for i in distinct.values()]
+        # ... or twice among the arguments, or here and there
+        places: dict = {}
+        for i, a in enumerate(arguments):
+            places.setdefault(id(a), i)
 
         def flat(leaves):
             # State arrays become leaves under the objects by which everybody knows them.
@@ -429,7 +433,11 @@ class CompiledFunction(_core._Compiled):
             key_leaf = leaves[n + m]
             _core._push_key(key_leaf)  # of this thread, until the trace is made
             try:
-                args, kwargs = fill(shape, leaves[:n])
+                called = [
+                    state[distinct[id(a)]] if id(a) in distinct else leaves[places[id(a)]]
+                    for a in arguments
+                ]
+                args, kwargs = fill(shape, called)
                 outputs: list = []
                 entry.result = template(self._fun(*args, **kwargs), outputs)
                 # state among them gets its own value back below
