@@ -80,11 +80,11 @@ const Register rows{"", {
         "The number of elements that are not zero.\n\n>>> mx.count_nonzero(mx.array([0, 5]))\narray(1, dtype=int32)").cases({"x(2, 3), axis=1"})
         .large({"x(2, 9 * tree + 1), axis=1"}),
     def("minmax(a, /, axis=None, keepdims=False, *, stream=None)",
-        [](A a, OptionalAxes axes, bool keep, S s) {
+        [](A a, OptionalAxes axes, bool keep, S s) -> ArrayTuple {
           auto [low, high] = minmax(a, given(axes, a), keep, s);
           return std::vector<array>{low, high};
-        }, "[min(a), max(a)] over axes.\n\n>>> mx.minmax(mx.array([2, 3]))\n[array(2, dtype=int32), array(3, dtype=int32)]")
-        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1"}, "lambda a, axis=None: [a.min(axis), a.max(axis)]").large({"x(3, tree + 1), 1"}),
+        }, "(min(a), max(a)) over axes.\n\n>>> mx.minmax(mx.array([2, 3]))\n(array(2, dtype=int32), array(3, dtype=int32))")
+        .cases({"x(2, 3, 4)", "x(2, 3, 4), 1"}, "lambda a, axis=None: (a.min(axis), a.max(axis))").large({"x(3, tree + 1), 1"}),
     def("argmax(a, /, axis=None, keepdims=False, *, stream=None)",
         [](A a, OptionalInt axis, bool keep, S s) { return arg_of(a, axis, keep, s, argmax, argmax); },
         "The index of the first largest element (or first nan) along an axis, or in the flattened array; uint32.\n\n"

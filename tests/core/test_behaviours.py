@@ -456,3 +456,9 @@ def test_many_digits_of_large_numbers_print():
 
 def test_device_types_print_as_names():
     assert repr(mx.cpu) == str(mx.cpu) == "DeviceType.cpu" and repr(mx.gpu) == "DeviceType.gpu"
+
+
+def test_minmax_gives_a_tuple():
+    a = mx.array([[3, 1], [2, 5]])
+    low, high = made = mx.minmax(a, 0)
+    assert type(made) is tuple and (low.tolist(), high.tolist()) == ([2, 1], [3, 5])
