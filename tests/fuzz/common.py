@@ -10,8 +10,10 @@ A fuzzer is a script beside this file that gives two functions and calls `main`:
 
 `python tests/fuzz/NAME.py --seed 7` runs one seed, `--seconds 60` runs seeds from 0 (or from
 --seed) on until the time is over. Both functions run in a child process, so that a crash or a hang
-is a failure like any other; the child serves many seeds and is exchanged when it dies. A failing
-program is shrunk: lines are dropped, numbers made smaller, and what the fuzzer's own
+is a failure like any other; the child serves many seeds and is exchanged when it dies. A generator
+that calls the library itself says before each call what the program is so far (`trying`), so that a
+crash there has a program as well. A failing program is shrunk: lines are dropped, numbers made
+smaller, and what the fuzzer's own
 `simplify(lines)` (an iterable of candidates) proposes is tried, as long as the failure stays of its
 kind. What is left is printed as a program that runs, and the exit code is 1.
 """
@@ -66,6 +68,7 @@ class Child:
     def __init__(self, environment=None):
         self.environment = {**os.environ, **(environment or {})}
         self.process = None
+        self.trying = []  # what its generator was at
 
     def start(self):
         self.process = subprocess.Popen(
@@ -88,7 +91,11 @@ class Child:
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
+        self.trying = []
         answer = self._receive(timeout, name)
+        while "trying" in answer:
+            self.trying = answer["trying"]
+            answer = self._receive(timeout, name)
         if "error" in answer:
             raise RuntimeError(f"the fuzzer's {name} failed:\n{answer['error']}")
         return answer["value"]
@@ -121,9 +128,19 @@ class Child:
         self.process = None
 
 
+answers = None  # where a child writes them
+
+
+def trying(lines):
+    """What a generator is about to find out by a call: should it die there, this is the program."""
+    if answers is not None:
+        answers.write(json.dumps({"trying": lines}).encode() + b"\n")
+
+
 def serve(functions):
     """What a child does: a line of JSON in, a line out. What the library prints goes elsewhere."""
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    global answers
+    out = answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     out.write(b'{"ready": true}\n')
     for line in sys.stdin.buffer:
@@ -208,7 +225,9 @@ class Fuzzer:
         try:
             lines = self.child({}).call("program", seed, timeout=self.timeout)
         except Died as error:
-            return [], Failure(f"while the program of seed {seed} is made: {error}")
+            lines = self.child({}).trying
+            failure = self.run(lines) if lines else None
+            return lines, failure or Failure(f"while the program of seed {seed} is made: {error}")
         return lines, self.run(lines)
 
     # ---- shrinking

@@ -7,6 +7,7 @@ Python; derivatives and batching of both must agree.
 """
 
 import ast
+import inspect
 import re
 
 import numpy as np
@@ -48,6 +49,29 @@ def as_function(lines, names):
     )
     exec(text, scope)
     return scope["program"], list(made.values())
+
+
+def shown(names):
+    """The `show` of a fuzzer with these names: the program as a script that runs."""
+    def source(name, f):
+        ours = next((n for n in dir(mx) if getattr(mx, n) is f), None)
+        if ours:
+            return f"{name} = mx.{ours}\n"
+        text = inspect.getsource(f).replace("functions.", "")
+        return text if f.__name__ == name else f"{text}\n\n{name} = {f.__name__}\n"
+
+    def show(lines, kind):
+        used = set(re.findall(r"[a-z]\w*", "\n".join(lines)))
+        helpers = "".join(source(n, f) for n, f in names.items() if n in used)
+        made = [line.split(" = ", 1)[0] for line in lines if re.match(r"v\d+ = ", line)]
+        return (
+            common.HEADER
+            + f"\n\n{inspect.getsource(array)}\n\n{helpers}\n"
+            + "\n".join(lines)
+            + f"\nfor v in [{', '.join(made)}]:\n    print(v)\n"
+        )
+
+    return show
 
 
 def numpy(values):
@@ -127,19 +151,29 @@ def simplify(lines):
         ]
         seen = set()
         for parent in parents:
-            for child in ast.iter_child_nodes(parent):
-                pieces = [child] if isinstance(child, ast.expr) else []
-                if isinstance(child, ast.Lambda):
-                    pieces.append(child.body)
-                for piece in pieces:
-                    if isinstance(piece, ast.Lambda) or (
-                        isinstance(piece, ast.Name) and not re.fullmatch(r"[vucxwsi]\d+", piece.id)
-                    ):
-                        continue
-                    text = ast.unparse(Exchange(parent, piece).visit(ast.parse(line)))
-                    if len(text) < len(line) and text not in seen:
-                        seen.add(text)
-                        yield lines[:k] + [text] + lines[k + 1 :]
+            for piece in pieces_of(parent):
+                text = ast.unparse(Exchange(parent, piece).visit(ast.parse(line)))
+                if len(text) < len(line) and text not in seen:
+                    seen.add(text)
+                    yield lines[:k] + [text] + lines[k + 1 :]
+
+
+def pieces_of(parent, depth=3):
+    """Expressions inside an expression, the nearest first, and lists without one of their items."""
+    inside = [n for n in ast.iter_child_nodes(parent) if isinstance(n, ast.expr)]
+    for piece in inside:
+        if isinstance(piece, ast.List) and len(piece.elts) > 1:
+            for k in range(len(piece.elts)):
+                short = ast.parse(ast.unparse(parent)).body[0].value
+                items = next(n for n in ast.walk(short) if ast.dump(n) == ast.dump(piece)).elts
+                del items[k]
+                yield short
+        if not isinstance(piece, ast.Lambda) and (
+            not isinstance(piece, ast.Name) or re.fullmatch(r"[vucxwsi]\d+", piece.id)
+        ):
+            yield piece
+    for piece in inside if depth > 1 else ():
+        yield from pieces_of(piece, depth - 1)
 
 
 class Exchange(ast.NodeTransformer):

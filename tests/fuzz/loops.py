@@ -257,4 +257,5 @@ def compare(lines, plain, program, inputs, wanted):
 
 
 if __name__ == "__main__":
-    common.main(generate, check, simplify=functions.simplify, timeout=60.0)
+    show = functions.shown(LOOPS)
+    common.main(generate, check, simplify=functions.simplify, show=show, timeout=60.0)

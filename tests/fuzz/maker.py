@@ -100,6 +100,7 @@ class Maker:
     def attempt(self, text):
         """The value of an expression on what is recorded, or None when it is refused or too
         large."""
+        common.trying([*self.lines, f"v{self.count} = {text}"])
         try:
             value = eval(text, {**SCOPE, **self.arrays})
         except (ValueError, TypeError, IndexError, OverflowError):
@@ -370,6 +371,7 @@ class Maker:
                 **SCOPE,
                 **{m: mx.zeros(b.shape, b.dtype) if m == n else b for m, b in self.arrays.items()},
             }
+            common.trying([*self.lines, line])
             exec(line, scope)
         except (ValueError, TypeError, IndexError):
             return

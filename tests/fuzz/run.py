@@ -38,10 +38,10 @@ def run_all(seconds, seed=0, at_once=2):
 
 
 if __name__ == "__main__":
-    worst = 0
+    worst = False
     for script, code, text in run_all(
         float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     ):
         print(text, end="" if text.endswith("\n") else "\n")
-        worst = max(worst, code)
+        worst = worst or code != 0  # below 0: a signal
     sys.exit(worst)

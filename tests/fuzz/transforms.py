@@ -399,4 +399,5 @@ def compare(program, plain, inputs, wanted):
 
 
 if __name__ == "__main__":
-    common.main(generate, check, simplify=functions.simplify, timeout=60.0)
+    show = functions.shown(OURS)
+    common.main(generate, check, simplify=functions.simplify, show=show, timeout=60.0)
