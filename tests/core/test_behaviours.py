@@ -462,3 +462,16 @@ def test_minmax_gives_a_tuple():
     a = mx.array([[3, 1], [2, 5]])
     low, high = made = mx.minmax(a, 0)
     assert type(made) is tuple and (low.tolist(), high.tolist()) == ([2, 1], [3, 5])
+
+
+def test_a_size_of_zero_lets_the_others_be_large():
+    big = 2**40
+    empty = mx.zeros((0,)).reshape(big, big, 0)
+    assert empty.shape == (big, big, 0) and empty.size == 0
+    assert mx.zeros((0,)).reshape(0, big, big).shape == (0, big, big)
+    assert mx.flatten(empty).shape == (0,)
+    assert mx.unflatten(mx.zeros((0, 3)), 0, (big, big, 0)).shape == (big, big, 0, 3)
+    with pytest.raises((MemoryError, ValueError)):
+        mx.zeros((1,)).reshape(big, big, 1)
+    with pytest.raises(ValueError):
+        mx.zeros((0,)).reshape(big, -1, 0)

@@ -545,7 +545,7 @@ array broadcast_view(const array& a, const Shape& shape, Stream s) {
 }
 
 array reshape(const array& a, Shape shape, Stream s) {
-  int64_t known = 1;
+  Shape known;
   int unknown = -1;
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == -1) {
@@ -554,15 +554,16 @@ array reshape(const array& a, Shape shape, Stream s) {
     } else if (shape[i] < 0) {
       fail(Kind::value, "reshape", "negative size: got ", shape);
     } else {
-      known = product_of_sizes(known, shape[i], "reshape");
+      known.push_back(shape[i]);
     }
   }
+  const int64_t elements = size_of(known);  // a size of 0 makes it 0, however large others are
   if (unknown >= 0) {
-    if (known == 0 || a.size() % known)
+    if (elements == 0 || a.size() % elements)
       fail(Kind::value, "reshape", "sizes do not divide: got ", a.shape(), ", expected ", shape);
-    shape[unknown] = a.size() / known;
+    shape[unknown] = a.size() / elements;
   }
-  if (size_of(shape) != a.size())
+  if ((unknown < 0 ? elements : a.size()) != a.size())
     fail(Kind::value, "reshape", "sizes differ: got an array of shape ", a.shape(), " (", a.size(),
          " elements), expected ", shape);
   if (shape == a.shape()) return a;
@@ -650,244 +651,11 @@ array concatenate(const std::vector<array>& arrays, int axis, Stream s) {
   return record(concatenate_op, attrs(Concatenate{axis}), std::move(in), s);
 }
 
-array pad(const array& a, const Shape& low, const Shape& high, const Operand& value, Stream s) {
-  Shape shape, start, stop, step;
-  for (int i = 0; i < a.ndim(); ++i) {
-    if (low[i] < 0 || high[i] < 0)
-      fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
-    shape.push_back(sum_of_sizes(sum_of_sizes(a.shape(i), low[i], "pad"), high[i], "pad"));
-    start.push_back(low[i]);
-    stop.push_back(low[i] + a.shape(i));
-    step.push_back(1);
-  }
-  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop,
-                      step, s);
-}
-
 array contiguous(const array& a, Stream s) { return record(contiguous_op, {}, {a}, s); }
 array view(const array& a, Dtype t, Stream s) {
   if (t == a.dtype()) return a;
   if (is_bool(t)) return not_equal(view(a, uint8, s), 0, s);  // any byte but 0 is True
   return record(view_op, attrs(ViewAs{t}), {a}, s);
-}
-
-array expand_dims(const array& a, const Axes& axes, Stream s) {
-  const int n = a.ndim() + int(axes.size());
-  const Axes at = normal_axes(axes, n, "expand_dims");
-  Shape shape;
-  size_t next = 0, from = 0;
-  for (int i = 0; i < n; ++i) {
-    if (next < at.size() && at[next] == i) {
-      shape.push_back(1);
-      ++next;
-    } else {
-      shape.push_back(a.shape()[from++]);
-    }
-  }
-  return reshape(a, shape, s);
-}
-
-array squeeze(const array& a, const Axes& axes, Stream s) {
-  const Axes at = normal_axes(axes, a.ndim(), "squeeze");
-  Shape shape;
-  size_t next = 0;
-  for (int i = 0; i < a.ndim(); ++i) {
-    if (next < at.size() && at[next] == i) {
-      if (a.shape()[i] != 1)
-        fail(Kind::value, "squeeze", "axis ", i, " is not of size 1: got shape ", a.shape());
-      ++next;
-    } else {
-      shape.push_back(a.shape()[i]);
-    }
-  }
-  return reshape(a, shape, s);
-}
-
-array squeeze(const array& a, Stream s) {
-  Shape shape;
-  for (int64_t d : a.shape())
-    if (d != 1) shape.push_back(d);
-  return reshape(a, shape, s);
-}
-
-array flatten(const array& a, int start, int end, Stream s) {
-  if (a.ndim() == 0) return reshape(a, {1}, s);
-  start = normal_axis(start, a.ndim(), "flatten");
-  end = normal_axis(end, a.ndim(), "flatten");
-  if (end < start) fail(Kind::value, "flatten", "end before start: got ", start, " and ", end);
-  Shape shape(a.shape().begin(), a.shape().begin() + start);
-  int64_t n = 1;
-  for (int i = start; i <= end; ++i) n = product_of_sizes(n, a.shape()[i], "flatten");
-  shape.push_back(n);
-  shape.append(a.shape().begin() + end + 1, a.shape().end());
-  return reshape(a, shape, s);
-}
-
-array unflatten(const array& a, int axis, const Shape& parts, Stream s) {
-  axis = normal_axis(axis, a.ndim(), "unflatten");
-  Shape fixed = parts;
-  int64_t known = 1;
-  for (int64_t d : parts) known = product_of_sizes(known, d == -1 ? 1 : d, "unflatten");
-  for (auto& d : fixed)
-    if (d == -1) d = known ? a.shape()[axis] / known : 0;
-  if (size_of(fixed) != a.shape()[axis])
-    fail(Kind::value, "unflatten", "sizes differ: got ", parts, " for axis ", axis, " with size ",
-         a.shape()[axis]);
-  Shape shape(a.shape().begin(), a.shape().begin() + axis);
-  shape.append(fixed.begin(), fixed.end());
-  shape.append(a.shape().begin() + axis + 1, a.shape().end());
-  return reshape(a, shape, s);
-}
-
-array swapaxes(const array& a, int i, int j, Stream s) {
-  Axes axes = all_axes(a.ndim());
-  std::swap(axes[normal_axis(i, a.ndim(), "swapaxes")], axes[normal_axis(j, a.ndim(), "swapaxes")]);
-  return transpose(a, axes, s);
-}
-
-array moveaxis(const array& a, int from, int to, Stream s) {
-  from = normal_axis(from, a.ndim(), "moveaxis");
-  to = normal_axis(to, a.ndim(), "moveaxis");
-  Axes axes = all_axes(a.ndim());
-  axes.erase(axes.begin() + from);
-  axes.insert(axes.begin() + to, from);
-  return transpose(a, axes, s);
-}
-
-array matrix_transpose(const array& a, Stream s) {
-  if (a.ndim() < 2)
-    fail(Kind::value, "matrix_transpose", "too few axes: got shape ", a.shape(),
-         ", expected 2 or more");
-  return swapaxes(a, -1, -2, s);
-}
-
-array stack(const std::vector<array>& arrays, int axis, Stream s) {
-  if (arrays.empty())
-    fail(Kind::value, "stack", "no arrays: got an empty list, expected one array or more");
-  for (auto& a : arrays)
-    if (a.shape() != arrays[0].shape())
-      fail(Kind::value, "stack", "shapes differ: got ", arrays[0].shape(), " and ", a.shape());
-  axis = normal_axis(axis, arrays[0].ndim() + 1, "stack");
-  std::vector<array> parts;
-  for (auto& a : arrays) parts.push_back(expand_dims(a, {axis}, s));
-  return concatenate(parts, axis, s);
-}
-
-std::vector<array> split(const array& a, const Shape& at, int axis, Stream s) {
-  axis = normal_axis(axis, a.ndim(), "split");
-  const int64_t n = a.shape()[axis];
-  std::vector<array> out;
-  int64_t from = 0;
-  for (size_t i = 0; i <= at.size(); ++i) {
-    int64_t to = i == at.size() ? n : at[i] < 0 ? at[i] + n : at[i];
-    to = std::clamp<int64_t>(to, 0, n);
-    out.push_back(slice_axis(a, axis, from, std::max(from, to), s));
-    from = to;
-  }
-  return out;
-}
-
-std::vector<array> split(const array& a, int64_t parts, int axis, Stream s) {
-  axis = normal_axis(axis, a.ndim(), "split");
-  const int64_t n = a.shape()[axis];
-  if (parts <= 0 || n % parts)
-    fail(Kind::value, "split", "does not divide: got ", parts, " parts of axis ", axis,
-         " with size ", n);
-  if (parts > most_parts)
-    fail(Kind::memory, "split", "too many arrays: got ", parts, " parts, expected at most ",
-         most_parts);
-  Shape at;
-  for (int64_t i = 1; i < parts; ++i) at.push_back(n / parts * i);
-  return split(a, at, axis, s);
-}
-
-array repeat(const array& a, int64_t repeats, int axis, Stream s) {
-  if (repeats < 0) fail(Kind::value, "repeat", "negative count: got ", repeats);
-  axis = normal_axis(axis, a.ndim(), "repeat");
-  Shape shape = a.shape();
-  shape.insert(shape.begin() + axis + 1, repeats);
-  Shape flat = a.shape();
-  flat[axis] = product_of_sizes(flat[axis], repeats, "repeat");
-  return reshape(broadcast_to(expand_dims(a, {axis + 1}, s), shape, s), flat, s);
-}
-
-array tile(const array& a, const Shape& reps, Stream s) {
-  Shape counts = reps, base = a.shape();
-  while (counts.size() < base.size()) counts.insert(counts.begin(), 1);
-  while (base.size() < counts.size()) base.insert(base.begin(), 1);
-  Shape one, wide, flat;
-  for (size_t i = 0; i < base.size(); ++i) {
-    if (counts[i] < 0) fail(Kind::value, "tile", "negative count: got ", reps);
-    one.push_back(1);
-    one.push_back(base[i]);
-    wide.push_back(counts[i]);
-    wide.push_back(base[i]);
-    flat.push_back(product_of_sizes(counts[i], base[i], "tile"));
-  }
-  return reshape(broadcast_to(reshape(a, one, s), wide, s), flat, s);
-}
-
-array flip(const array& a, const Axes& axes, Stream s) {
-  Shape start, stop = a.shape(), step;
-  start.resize(stop.size(), 0);
-  step.resize(stop.size(), 1);
-  for (int axis : normal_axes(axes, a.ndim(), "flip")) {
-    start[axis] = std::max<int64_t>(a.shape()[axis] - 1, 0);
-    stop[axis] = a.shape()[axis] ? -1 : 0;
-    step[axis] = -1;
-  }
-  return slice(a, start, stop, step, s);
-}
-
-array roll(const array& a, const Shape& shift, const Axes& axes, Stream s) {
-  if (shift.size() != axes.size() && shift.size() != 1 && axes.size() != 1)
-    fail(Kind::value, "roll", "shifts and axes differ in number: got ", shift, " and ", axes);
-  // They broadcast; what falls on one axis adds up.
-  Shape total;
-  total.resize(a.shape().size(), 0);
-  for (size_t i = 0; i < (axes.size() == 1 ? shift.size() : axes.size()); ++i) {
-    const int axis = normal_axis(axes[axes.size() == 1 ? 0 : i], a.ndim(), "roll");
-    const int64_t n = a.shape()[axis];
-    if (n) total[axis] = (total[axis] + shift[shift.size() == 1 ? 0 : i] % n) % n;
-  }
-  array out = a;
-  for (int axis = 0; axis < a.ndim(); ++axis) {
-    const int64_t n = a.shape()[axis], by = total[axis] < 0 ? total[axis] + n : total[axis];
-    if (by)
-      out = concatenate({slice_axis(out, axis, n - by, n, s), slice_axis(out, axis, 0, n - by, s)},
-                        axis, s);
-  }
-  return out;
-}
-
-array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
-  axis1 = normal_axis(axis1, a.ndim(), "diagonal");
-  axis2 = normal_axis(axis2, a.ndim(), "diagonal");
-  if (axis1 == axis2) fail(Kind::value, "diagonal", "the two axes are the same: got ", axis1);
-  Axes order;
-  for (int i = 0; i < a.ndim(); ++i)
-    if (i != axis1 && i != axis2) order.push_back(i);
-  order.push_back(axis1);
-  order.push_back(axis2);
-  array x = transpose(a, order, s);
-  const int64_t rows = x.shape(-2), columns = x.shape(-1);
-  const int64_t row = offset < 0 ? -std::max(offset, -INT64_MAX) : 0,
-                column = offset > 0 ? offset : 0;
-  const int64_t n = std::max<int64_t>(0, std::min(rows - row, columns - column));
-  const int last = x.ndim() - 1;
-  if (n == 0) {
-    Shape shape(x.shape().begin(), x.shape().end() - 2);
-    shape.push_back(0);
-    return constant(0, shape, a.dtype(), s);
-  }
-  // Rows row .. row + n of a square, read along its flattened diagonal with step columns + 1.
-  x = slice_axis(slice_axis(x, last - 1, row, row + n, s), last, column, column + n, s);
-  x = flatten(x, last - 1, last, s);
-  Shape start, stop = x.shape(), step;
-  start.resize(stop.size(), 0);
-  step.resize(stop.size(), 1);
-  step.back() = n + 1;
-  return slice(x, start, stop, step, s);
 }
 
 std::vector<array> depends(const std::vector<array>& inputs,
