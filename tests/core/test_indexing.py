@@ -311,3 +311,31 @@ def test_as_strided_stays_inside_the_array():
 
 def test_roll_takes_its_arguments_by_name():
     assert mx.roll(mx.arange(3), shift=1, axis=0).tolist() == [2, 0, 1]
+
+
+def message(f):
+    with pytest.raises(Exception) as caught:
+        mx.eval(f())
+    return str(caught.value)
+
+
+def test_index_errors_of_an_evaluation_name_what_was_called():
+    x, far = mx.zeros((3, 4)), mx.array([[9, 9, 9, 9]])
+    one = mx.array(9)
+    cases = {
+        "take": lambda: mx.take(x, far, 0),
+        "take_along_axis": lambda: mx.take_along_axis(x, far, 0),
+        "put_along_axis": lambda: mx.put_along_axis(x, far, 1.0, 0),
+        "index": lambda: x[far],
+        "slice": lambda: mx.slice(x, one.reshape(1), 0, (1, 4)),
+        "slice_update": lambda: mx.slice_update(x, x[:1], one.reshape(1), 0),
+    }
+    for name, f in cases.items():
+        assert message(f).startswith(f"[{name}] index out of range: got "), (name, message(f))
+        compiled = mx.compile(f)
+        assert message(compiled).startswith(f"[{name}] index out of range: got "), name
+    assert message(lambda: x.at[far].add(1.0)).startswith("[index] index out of range: got 9")
+    grads = mx.grad(lambda x: x[far].sum())
+    assert message(lambda: grads(x)).startswith("[index] ")
+    lanes = mx.vmap(lambda i: mx.take(x, i, 0))
+    assert message(lambda: lanes(far)).startswith("[take] ")

@@ -18,13 +18,14 @@ inline std::ostream& operator<<(std::ostream& out, Write mode) {
 }
 
 // Result (shape of the indices, then the other axes of a): element (i, r) is a at indices[k][i] on
-// axes[k] and r on the others. Indices broadcast with each other.
+// axes[k] and r on the others. Indices broadcast with each other. Errors name the caller.
 array gather(const array& a, const std::vector<array>& indices, const Axes& axes,
-             Stream s = default_stream());
+             Stream s = default_stream(), const char* caller = "gather");
 // a with `updates`, in the layout of gather's result (it broadcasts), written there. For `set` the
 // last of repeated positions wins; the others accumulate, in order, halves in float32.
 array scatter(const array& a, const std::vector<array>& indices, const array& updates,
-              const Axes& axes, Write = Write::set, Stream s = default_stream());
+              const Axes& axes, Write = Write::set, Stream s = default_stream(),
+              const char* caller = "scatter");
 array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
                   const Axes& axes, Stream s = default_stream());
 

@@ -220,7 +220,7 @@ array index(const array& a, const IndexItems& items, Stream s) {
   const Key key = read_key(a, items);
   array x = slice(reshape(a, key.shape, s), key.start, key.stop, key.step, s);
   if (key.basic()) return key.dropped.empty() ? x : squeeze(x, key.dropped, s);
-  x = gather(x, key.indices, key.axes, s);
+  x = gather(x, key.indices, key.axes, s, "index");
   return transpose(x, result_order(key, int(index_shape(key).size()), x.ndim(), false), s);
 }
 
@@ -266,7 +266,7 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
     Shape result;
     for (int axis : result_order(key, count, n, false)) result.push_back(gathered[axis]);
     v = transpose(fitted(v, result, s), result_order(key, count, n, true), s);
-    changed = scatter(part, key.indices, v, key.axes, mode, s);
+    changed = scatter(part, key.indices, v, key.axes, mode, s, "index");
   }
   if (part.same(base)) return reshape(changed, a.shape(), s);
   return reshape(slice_update(base, changed, key.start, key.stop, key.step, s), a.shape(), s);
@@ -326,7 +326,7 @@ array slice(const array& a, const array& start, const Axes& axes, const Shape& s
   for (int axis : axes) end[normal_axis(axis, a.ndim(), "slice")] = a.shape(axis);
   const array part = slice(a, begin, end, step, s);
   if (axes.empty()) return part;
-  const array out = gather(part, window(a, start, axes, sizes, "slice", s), axes, s);
+  const array out = gather(part, window(a, start, axes, sizes, "slice", s), axes, s, "slice");
   return transpose(out, window_order(a.ndim(), axes, false), s);
 }
 
@@ -348,7 +348,8 @@ array slice_update(const array& a, const array& update, const array& start, cons
   const array part = slice(a, begin, end, step, s);
   const array changed =
       scatter(part, window(a, start, axes, sizes, "slice_update", s),
-              transpose(u, window_order(a.ndim(), axes, true), s), axes, Write::set, s);
+              transpose(u, window_order(a.ndim(), axes, true), s), axes, Write::set, s,
+              "slice_update");
   return part.same(a) ? changed : slice_update(a, changed, begin, end, step, s);
 }
 

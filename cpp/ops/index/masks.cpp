@@ -102,7 +102,7 @@ array values_at_mask(const array& mask, const array& values, Stream s) {
     one[0] = 1;
     from = constant(0, one, values.dtype(), s);
   }
-  return gather(from, {record(ranks_op, attrs(Ranks{0, limit}), {mask}, s)}, {0}, s);
+  return gather(from, {record(ranks_op, attrs(Ranks{0, limit}), {mask}, s)}, {0}, s, "index");
 }
 
 }  // namespace lazulite

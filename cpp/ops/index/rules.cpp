@@ -20,15 +20,18 @@ namespace {
 // ---- attributes and shapes
 // -----------------------------------------------------------------------
 
+// `caller` is what the user called, for errors of indices: no field, since it changes no result.
 struct Gather {
   Axes axes;   // indexed axes of the source, one for each index array
   bool along;  // take_along_axis: one index array of the result's shape
+  const char* caller = "gather";
   LAZULITE_FIELDS(axes, along)
 };
 struct Scatter {
   Axes axes;
   bool along;
   Write mode;
+  const char* caller = "scatter";
   LAZULITE_FIELDS(axes, along, mode)
 };
 
@@ -186,7 +189,7 @@ void gather_kernel(const Call& call) {
   const Gather& g = call.node.get<Gather>();
   const Bound &source = call.in[0], &out = call.out[0];
   const Positions at =
-      positions(call, "gather", source.shape(), source.strides(), g.axes, g.along, 1);
+      positions(call, g.caller, source.shape(), source.strides(), g.axes, g.along, 1);
   if (size_of(out.shape()) == 0) return;
   with_size(size_of(out.type()), [&]<class T>() {
     const T* from = reinterpret_cast<const T*>(source.data);
@@ -288,7 +291,7 @@ void scatter_kernel(const Call& call) {
   const Scatter& s = call.node.get<Scatter>();
   const Bound& out = call.out[0];
   const size_t count = s.axes.size();
-  const Positions at = positions(call, "scatter", out.shape(), out.strides(), s.axes, s.along, 1);
+  const Positions at = positions(call, s.caller, out.shape(), out.strides(), s.axes, s.along, 1);
   const Bound& given = call.in[1 + count];
   if (size_of(given.shape()) == 0) return;
   Ref<Buffer> held;
@@ -332,9 +335,12 @@ struct Place {
   Arrays indices;
   Axes axes;
   bool along;
+  const char* caller;
   Stream stream;
 
-  Place(const Node& node, const Axes& a, bool l) : axes(a), along(l), stream(node.stream) {
+  template <class T>  // Gather or Scatter
+  Place(const Node& node, const T& at)
+      : axes(at.axes), along(at.along), caller(at.caller), stream(node.stream) {
     for (size_t k = 0; k < axes.size(); ++k) indices.push_back(node.inputs[1 + k]);
   }
   array take(const array& source) const;
@@ -346,13 +352,13 @@ extern const Op gather_op, scatter_op;
 array Place::take(const array& source) const {
   Arrays in{source};
   for (auto& i : indices) in.push_back(i);
-  return record(gather_op, attrs(Gather{axes, along}), std::move(in), stream);
+  return record(gather_op, attrs(Gather{axes, along, caller}), std::move(in), stream);
 }
 array Place::put(const array& source, const array& updates, Write mode) const {
   Arrays in{source};
   for (auto& i : indices) in.push_back(i);
   in.push_back(updates);
-  return record(scatter_op, attrs(Scatter{axes, along, mode}), std::move(in), stream);
+  return record(scatter_op, attrs(Scatter{axes, along, mode, caller}), std::move(in), stream);
 }
 
 Arrays only_source(size_t inputs, array gradient) {
@@ -372,17 +378,17 @@ array accumulate(const Place& place, const array& like, const array& terms) {
 Arrays vjp_gather(const Node& node, const Arrays& cts, const Needs&) {
   const Gather& g = node.get<Gather>();
   return only_source(node.inputs.size(),
-                     accumulate(Place(node, g.axes, g.along), node.inputs[0], cts[0]));
+                     accumulate(Place(node, g), node.inputs[0], cts[0]));
 }
 array vjp_gather_onto(const Node& node, const array& ct, const array& sum) {
   const Gather& g = node.get<Gather>();
-  const Place place(node, g.axes, g.along);
+  const Place place(node, g);
   return is_half(sum.dtype()) ? add(sum, accumulate(place, sum, ct))
                               : place.put(sum, ct, Write::add);
 }
 Arrays jvp_gather(const Node& node, const Arrays& t) {
   const Gather& g = node.get<Gather>();
-  return {t[0] ? Place(node, g.axes, g.along).take(t[0]) : array()};
+  return {t[0] ? Place(node, g).take(t[0]) : array()};
 }
 
 // 1 where an update is the last of its position, else 0.
@@ -419,7 +425,7 @@ Ties ties_of(const Place& place, const Node& node) {
 
 Arrays vjp_scatter(const Node& node, const Arrays& cts, const Needs& needs) {
   const Scatter& s = node.get<Scatter>();
-  const Place place(node, s.axes, s.along);
+  const Place place(node, s);
   const array &x = node.inputs[0], &u = node.inputs.back();
   const array ct = cts[0];
   array to_x, to_u;
@@ -458,7 +464,7 @@ Arrays vjp_scatter(const Node& node, const Arrays& cts, const Needs& needs) {
 
 Arrays jvp_scatter(const Node& node, const Arrays& t) {
   const Scatter& s = node.get<Scatter>();
-  const Place place(node, s.axes, s.along);
+  const Place place(node, s);
   const array &x = node.inputs[0], &u = node.inputs.back();
   const array tx = t[0] ? t[0] : zeros_like(x),
               tu = t[t.size() - 1] ? t[t.size() - 1] : zeros_like(u);
@@ -511,19 +517,22 @@ Arrays vmap_gather(const Node& node, const Arrays& in, const Axes& axes, Axes& o
     args.push_back(lane_first(in[0], axes[0], lanes));
     for (size_t k = 1; k < in.size(); ++k) args.push_back(in[k]);
     out_axes = {in[1].ndim()};
-    return {record(gather_op, attrs(Gather{shifted(g.axes), false}), std::move(args), node.stream)};
+    return {record(gather_op, attrs(Gather{shifted(g.axes), false, g.caller}), std::move(args),
+                   node.stream)};
   }
   out_axes = {0};
   for (size_t k = 0; k < in.size(); ++k)
     args.push_back(k == 0 && axes[0] < 0 && !g.along ? in[0] : lane_first(in[k], axes[k], lanes));
   if (g.along)
-    return {record(gather_op, attrs(Gather{shifted(g.axes), true}), std::move(args), node.stream)};
+    return {record(gather_op, attrs(Gather{shifted(g.axes), true, g.caller}), std::move(args),
+                   node.stream)};
   if (axes[0] < 0) return {record(gather_op, node.attributes, std::move(args), node.stream)};
   Axes all = shifted(g.axes);
   all.insert(all.begin(), 0);
   Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
   for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
-  return {record(gather_op, attrs(Gather{all, false}), std::move(with_lane), node.stream)};
+  return {
+      record(gather_op, attrs(Gather{all, false, g.caller}), std::move(with_lane), node.stream)};
 }
 
 Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
@@ -533,14 +542,14 @@ Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& 
   Arrays args;
   for (size_t k = 0; k < in.size(); ++k) args.push_back(lane_first(in[k], axes[k], lanes));
   if (s.along)
-    return {record(scatter_op, attrs(Scatter{shifted(s.axes), true, s.mode}), std::move(args),
-                   node.stream)};
+    return {record(scatter_op, attrs(Scatter{shifted(s.axes), true, s.mode, s.caller}),
+                   std::move(args), node.stream)};
   Axes all = shifted(s.axes);
   all.insert(all.begin(), 0);
   Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
   for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
-  return {
-      record(scatter_op, attrs(Scatter{all, false, s.mode}), std::move(with_lane), node.stream)};
+  return {record(scatter_op, attrs(Scatter{all, false, s.mode, s.caller}), std::move(with_lane),
+                 node.stream)};
 }
 
 // Index arrays of int64 and one shape, for different axes of the source.
@@ -643,29 +652,30 @@ Shape along_shape(const array& a, const array& indices, int axis, const char* op
 
 OpList index_ops() { return {&gather_op, &scatter_op, &mask_ranks_op()}; }
 
-array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s) {
-  const Axes at = checked_axes(a, indices, axes, "gather");
+array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s,
+             const char* caller) {
+  const Axes at = checked_axes(a, indices, axes, caller);
   Arrays in{a};
-  add_indices(in, indices, "gather", s);
+  add_indices(in, indices, caller, s);
   for (int axis : at)  // of nothing: no index can be right
     if (a.shape()[axis] == 0 && in[1].size())
-      fail(Kind::index, "gather", "index out of range: got indices of shape ", in[1].shape(),
+      fail(Kind::index, caller, "index out of range: got indices of shape ", in[1].shape(),
            " for axis ", axis, " with size 0");
-  return record(gather_op, attrs(Gather{at, false}), std::move(in), s);
+  return record(gather_op, attrs(Gather{at, false, caller}), std::move(in), s);
 }
 
 array scatter(const array& a, const std::vector<array>& indices, const array& updates,
-              const Axes& axes, Write mode, Stream s) {
-  const Axes at = checked_axes(a, indices, axes, "scatter");
+              const Axes& axes, Write mode, Stream s, const char* caller) {
+  const Axes at = checked_axes(a, indices, axes, caller);
   Arrays in;
-  add_indices(in, indices, "scatter", s);
+  add_indices(in, indices, caller, s);
   const Shape shape = gathered_shape(a, in[0], at, false);
-  return write(Scatter{at, false, mode}, a, in, broadcast_to(updates, shape, s), s);
+  return write(Scatter{at, false, mode, caller}, a, in, broadcast_to(updates, shape, s), s);
 }
 
 array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
                   const Axes& axes, Stream s) {
-  return scatter(a, indices, updates, axes, Write::add, s);
+  return scatter(a, indices, updates, axes, Write::add, s, "scatter_add");
 }
 
 array take_along_axis(const array& a, const array& indices, int axis, Stream s) {
@@ -675,7 +685,7 @@ array take_along_axis(const array& a, const array& indices, int axis, Stream s) 
   source[axis] = a.shape()[axis];
   const Arrays in{broadcast_to(a, source, s),
                   broadcast_to(as_index(indices, "take_along_axis", s), shape, s)};
-  return record(gather_op, attrs(Gather{{axis}, true}), in, s);
+  return record(gather_op, attrs(Gather{{axis}, true, "take_along_axis"}), in, s);
 }
 
 array put_along_axis(const array& a, const array& indices, const Operand& values, int axis,
@@ -688,13 +698,13 @@ array put_along_axis(const array& a, const array& indices, const Operand& values
          " for an array of shape ", a.shape());
   shape[axis] = indices.shape()[axis];
   const array updates = broadcast_to(as_array(values, a.dtype(), "put_along_axis", s), shape, s);
-  return write(Scatter{{axis}, true, Write::set}, a,
+  return write(Scatter{{axis}, true, Write::set, "put_along_axis"}, a,
                {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
 }
 
 array take(const array& a, const array& indices, int axis, Stream s) {
   axis = normal_axis(axis, a.ndim(), "take");
-  const array out = gather(a, {indices}, {axis}, s);
+  const array out = gather(a, {indices}, {axis}, s, "take");
   if (axis == 0 || indices.ndim() == 0) return out;
   // The indices' axes take the place of the axis.
   Axes order;
