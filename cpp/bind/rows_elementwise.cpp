@@ -9,7 +9,7 @@
 #include "device/cpu/pool.h"
 #include "device/limits.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/reduce/kernels.h"
+#include "engine/reduce/kernels.h"
 #include "ops/shape/shape.h"
 
 namespace py = pybind11;

@@ -1,6 +1,6 @@
 // Sizes, in elements, at which work is cut or takes another path. The module exports them
 // (`_limits`), so that the tests of every function cross each one; reduce_chunk and reduce_lanes
-// stand in ops/reduce/kernels.h.
+// stand in engine/reduce/kernels.h.
 #pragma once
 #include <cstdint>
 

@@ -112,13 +112,19 @@ def test_argmax_of_rows_with_nans_and_ties_past_a_chunk():
     assert mx.argmin(turned[1:]).item() == np.argmin(a[1:])
 
 
-@pytest.mark.parametrize("function", "sum prod max min argmax argmin".split())
-def test_reductions_of_views_copy_nothing_large(function):
-    f = FUNCTIONS[function]
-    row = mx.arange(2000, dtype=mx.float32) / 1000
-    square = mx.ones((2000, 2000)) * row
+IN_PLACE = "sum prod max min all any mean var std logsumexp argmax argmin count_nonzero".split()
+IN_PLACE_DTYPES = [mx.float32, mx.float16, mx.int16, mx.bool_, mx.int64]
+
+
+@pytest.mark.parametrize("dtype", IN_PLACE_DTYPES, ids=str)
+@pytest.mark.parametrize("function", IN_PLACE)
+def test_reductions_of_views_copy_nothing_large(function, dtype):
+    f = getattr(mx, function)
+    row = (mx.arange(2000) % 7).astype(dtype)
+    square = mx.contiguous(mx.broadcast_to(row, (2000, 2000)))
     mx.eval(row, square)
     views = {
+        "all of it": lambda: square,
         "repeated row": lambda: mx.broadcast_to(row, (2000, 2000)),
         "repeated column": lambda: mx.broadcast_to(row[:, None], (2000, 2000)),
         "transposed": lambda: square.T,
@@ -130,4 +136,63 @@ def test_reductions_of_views_copy_nothing_large(function):
             start = mx.get_active_memory()
             mx.reset_peak_memory()
             mx.eval(f(view(), axis=axis))
-            assert mx.get_peak_memory() - start < 300_000, (name, axis)  # the copy takes 16 MB
+            assert mx.get_peak_memory() - start < 300_000, (name, axis)  # a copy takes 4 to 32 MB
+
+
+@pytest.mark.parametrize("dtype", [mx.int8, mx.uint16, mx.int64, mx.bool_, mx.float16], ids=str)
+def test_what_is_converted_as_it_is_read_gives_the_bits_of_its_conversion(dtype):
+    for shape in SHAPES[:-1]:
+        a = data(shape, mx.float32).astype(dtype)
+        wide = a.astype(mx.float32)
+        for f in (mx.mean, mx.var, mx.std, mx.logsumexp, mx.median):
+            if f is mx.median and a.size > 200_000:
+                continue
+            for axis in (None, 0, 1):
+                want = f(wide, axis=axis).astype(f(a, axis=axis).dtype)
+                assert np.array(f(a, axis=axis)).tobytes() == np.array(want).tobytes(), (f, axis)
+        for axis in (None, 0, 1):
+            truth = a.astype(mx.bool_)
+            assert mx.array_equal(mx.all(a, axis=axis), mx.all(truth, axis=axis))
+            assert mx.array_equal(mx.any(a, axis=axis), mx.any(truth, axis=axis))
+            assert mx.array_equal(mx.count_nonzero(a, axis=axis), mx.sum(truth, axis=axis))
+
+
+def test_variance_keeps_its_digits_far_from_zero():
+    rng = np.random.default_rng(1)
+    for n in (5, 4_097, 100_000):
+        x = (1e4 + rng.normal(size=(3, n))).astype(np.float32)
+        want = np.var(x.astype(np.float64), axis=1)
+        np.testing.assert_allclose(np.array(mx.var(mx.array(x), axis=1)), want, rtol=1e-3)
+        np.testing.assert_allclose(np.array(mx.var(mx.array(x.T), axis=0)), want, rtol=1e-3)
+        z = x + 1j * x[::-1]
+        np.testing.assert_allclose(
+            np.array(mx.var(mx.array(z), axis=1)), want + want[::-1], rtol=1e-3
+        )
+
+
+def test_logsumexp_at_the_ends_of_its_range():
+    inf, nan = np.inf, np.nan
+    for n in (1, 3, 5_000, 40_000):
+        rows = np.zeros((6, n), np.float32)
+        rows[0] = -inf
+        rows[1, -1] = inf
+        rows[2, n // 2] = nan
+        rows[3] = -1e30
+        rows[4, : n // 2] = -inf
+        rows[5, -1] = 1e30
+        with np.errstate(all="ignore"):
+            want = np.logaddexp.reduce(rows.astype(np.float64), axis=1)
+        np.testing.assert_allclose(np.array(mx.logsumexp(mx.array(rows), axis=1)), want, rtol=1e-6)
+        np.testing.assert_allclose(
+            np.array(mx.logsumexp(mx.array(np.ascontiguousarray(rows.T)), axis=0)), want, rtol=1e-6
+        )
+
+
+def test_linspace_takes_the_memory_of_its_result():
+    for dtype in (mx.float32, mx.float16, mx.int32):
+        start = mx.get_active_memory()
+        mx.reset_peak_memory()
+        x = mx.linspace(0, 1000, 1_000_000, dtype=dtype)
+        mx.eval(x)
+        assert mx.get_peak_memory() - start <= x.nbytes + 1000
+        assert x[-1].item() == 1000 and x[0].item() == 0

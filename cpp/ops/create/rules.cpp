@@ -150,13 +150,11 @@ array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoi
   const int64_t steps = endpoint ? num - 1 : num;
   if (num == 0) return constant(0, {0}, t, s);
   const double by = steps > 0 ? (to - from) / double(steps) : 0;
-  const array first = ramp(Scalar(from), Scalar(by), endpoint && num > 1 ? num - 1 : num,
-                           is_complex(t) ? t : float64, s);
+  const array all = ramp(Scalar(from), Scalar(by), num, t, s);
+  if (!endpoint || num == 1) return all;
   // The end itself, not what rounding makes of it.
-  const array all = endpoint && num > 1
-                        ? concatenate({first, constant(Scalar(to), {1}, first.dtype(), s)}, 0, s)
-                        : first;
-  return astype(all, t, s);
+  const array end = astype(constant(Scalar(to), {1}, is_complex(t) ? t : float64, s), t, s);
+  return slice_update(all, end, {num - 1}, {num}, {1}, s);
 }
 
 array eye(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {

@@ -5,18 +5,18 @@
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
+#include "engine/reduce/rows.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/ops.h"
-#include "ops/reduce/gathered.h"
-#include "ops/reduce/kernels.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
 
 LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
+LAZULITE_LEVELS(const TwoPassKernels&, two_pass_kernels)
 
 namespace {
 
@@ -37,65 +37,18 @@ void copy_convert(const Shape& shape, const void* from, Dtype from_type,
   run_program(program, bindings);
 }
 
-// An input: kept axes and reduced axes, each collapsed.
-struct Split {
-  const char* data;
-  Dtype type;
-  Shape kept, reduced;
-  Strides kept_strides, reduced_strides;
-  int64_t results = 1, length = 1;
-  Ref<Buffer> copy;
-
-  int64_t width() const { return size_of(type); }
-  int64_t wide() const { return size_of(compute_type(type)); }  // of an accumulator
-  // Address of the first element of a result, without the last kept axis (`inner` false) or with
-  // it.
-  const char* at(int64_t index, size_t axes) const {
-    int64_t offset = 0;
-    for (size_t i = axes; i-- > 0;) {
-      offset += index % kept[i] * kept_strides[i];
-      index /= kept[i];
-    }
-    return data + offset * width();
-  }
-  const char* row(int64_t r) const { return at(r, kept.size()); }
-  bool in_rows() const {
-    return reduced.size() == 1 && (reduced[0] == 1 || reduced_strides[0] == 1);
-  }
-  bool in_columns() const {
-    return reduced.size() == 1 && kept.back() > 1 && kept_strides.back() == 1;
-  }
-  Gathered gathered() const {
-    return {data, width(), kept, reduced, kept_strides, reduced_strides, results, length};
-  }
-  void make_rows() {
-    if (in_rows()) return;
-    Shape shape = kept;
-    Strides strides = kept_strides;
-    shape.append(reduced.begin(), reduced.end());
-    strides.append(reduced_strides.begin(), reduced_strides.end());
-    Ref<Buffer> dense = allocate(results * length * width());
-    const Spec spec{shape, type};
-    const Storage from{{}, 0, strides}, to{dense, 0, dense_strides(shape)};
-    copy_strided(Bound{&spec, &from, const_cast<char*>(data)},
-                 Bound{&spec, &to, static_cast<char*>(dense->data)});
-    copy = dense;
-    data = static_cast<const char*>(dense->data);
-    kept = {results};
-    kept_strides = {length};
-    reduced = {length};
-    reduced_strides = {1};
-  }
-};
-
-// Neither side may be empty when this is called.
-Split split_axes(const Bound& in, const Axes& axes) {
-  Split out{in.data, in.type(), {}, {}, {}, {}, 1, 1, {}};
+// An input, read as `type`: kept axes and reduced axes, each collapsed. It must not be empty.
+Rows rows_of(const Bound& in, const Axes& axes, Dtype type, bool truth = false) {
+  Rows out;
+  out.data = in.data;
+  out.memory = in.type();
+  out.type = type;
+  out.truth = truth && !is_bool(in.type());
   for (int i = 0; i < int(in.shape().size()); ++i) {
     const bool reduced = holds(axes, i);
     (reduced ? out.reduced : out.kept).push_back(in.shape()[i]);
     (reduced ? out.reduced_strides : out.kept_strides).push_back(in.strides()[i]);
-    (reduced ? out.length : out.results) *= in.shape()[i];
+    (reduced ? out.length : out.rows) *= in.shape()[i];
   }
   auto join = [](Shape& shape, Strides& steps) {
     SmallVector<Strides, 4> all{steps};
@@ -116,13 +69,27 @@ struct Reduce {
   LAZULITE_FIELDS(axes, keepdims)
 };
 
-struct MonoidRow {
+constexpr int identities[monoid_count] = {0, 1, -1, -1, 1, 0};  // of nothing; -1: there is none
+
+Dtype total_type(Dtype t) {
+  if (is_bool(t) || (is_signed_int(t) && size_of(t) < 4)) return int32;
+  return is_unsigned(t) && size_of(t) < 4 ? uint32 : t;
+}
+Dtype mean_type(Dtype t) { return compute_type(inexact_type(t)); }
+Dtype same_type(Dtype t) { return t; }
+Dtype bool_type(Dtype) { return bool_; }
+Dtype count_type(Dtype) { return int32; }
+
+// What a reduction is besides its attributes: the dtype that elements are read as, which is that of
+// the result but for halves, whose accumulators are rounded to it.
+struct Reduction {
   Monoid monoid;
-  int identity;  // of nothing; -1: there is none
+  Dtype (*result)(Dtype in);
+  bool truth = false;  // of an element counts whether it is zero
+  Dtype read(Dtype in) const {
+    return is_half(in) && !truth ? in : result(in);
+  }
 };
-constexpr MonoidRow monoid_rows[monoid_count] = {{Monoid::sum, 0},  {Monoid::prod, 1},
-                                                 {Monoid::max, -1}, {Monoid::min, -1},
-                                                 {Monoid::all, 1},  {Monoid::any, 0}};
 
 Shape without(const Shape& shape, const Axes& axes, bool keepdims) {
   Shape out;
@@ -136,134 +103,110 @@ Specs infer_reduce(const Attrs* a, const Arrays& in) {
   const Reduce& r = static_cast<const AttrsOf<Reduce>*>(a)->value;
   return {Spec{without(in[0].shape(), r.axes, r.keepdims), in[0].dtype()}};
 }
-
-// parts: n values of `columns` elements; pairwise by index, the result in the first.
-void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t bytes, int64_t columns) {
-  for (; n > 1; n = (n + 1) / 2)
-    for (int64_t i = 0; 2 * i < n; ++i) {
-      if (2 * i + 1 < n) k.combine(parts + 2 * i * bytes, parts + (2 * i + 1) * bytes, columns);
-      if (i) std::memcpy(parts + i * bytes, parts + 2 * i * bytes, size_t(bytes));
-    }
+template <const Reduction& reduction>
+Specs infer_reduction(const Attrs* a, const Arrays& in) {
+  Specs out = infer_reduce(a, in);
+  out[0].type = reduction.result(in[0].dtype());
+  return out;
 }
 
-// The whole tree over contiguous elements.
-void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, int64_t wide,
-                char* out) {
-  if (n <= reduce_chunk) return k.chunk(x, n, out);
-  ChunkTree tree;
-  for (int64_t at = 0; at < n; at += reduce_chunk) {
-    alignas(16) char value[16];
-    k.chunk(x + at * width, std::min(reduce_chunk, n - at), value);
-    tree.add(k, value, wide);
-  }
-  tree.finish(k, wide, out);
+void fill_with(const Bound& out, Scalar value) {
+  for (int64_t i = 0; i < size_of(out.shape()); ++i)
+    value.write(out.type(), out.data + i * size_of(out.type()));
 }
 
-void reduce_rows(const ReduceKernel& k, const Split& in, char* out) {
-  const int64_t w = in.width(), acc = in.wide(), length = in.length, rows = in.results;
-  const double cost = double(rows) * double(length) * double(w) * 0.05 + double(rows) * 10;
-  const int64_t group = 8 * reduce_chunk;  // a power of two of chunks: a whole subtree
-  const int64_t groups = (length + group - 1) / group;
-  if (groups > 1 && rows < 4 * cpu::num_threads()) {
-    const Ref<Buffer> parts = allocate(rows * groups * acc);
-    char* part = static_cast<char*>(parts->data);
-    cpu::parallel_for(rows * groups, [&](int64_t i) {
-      const int64_t r = i / groups, g = i % groups;
-      reduce_row(k, in.row(r) + g * group * w, std::min(group, length - g * group), w, acc,
-                 part + i * acc);
-    }, cost);
-    for (int64_t r = 0; r < rows; ++r) {
-      fold(k, part + r * groups * acc, groups, acc, 1);
-      std::memcpy(out + r * acc, part + r * groups * acc, size_t(acc));
-    }
-    return;
-  }
-  const int64_t per = std::max<int64_t>(1, grain / length);
-  cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
-    const int64_t end = std::min(rows, (block + 1) * per);
-    for (int64_t r = block * per; r < end; ++r)
-      reduce_row(k, in.row(r), length, w, acc, out + r * acc);
-  }, cost);
-}
-
-void reduce_columns(const ReduceKernel& k, const Split& in, char* out) {
-  constexpr int64_t block_bytes =
-      2048;  // of accumulators: 32 lanes of them stay in L2, and rows come in long runs
-  const int64_t w = in.width(), acc = in.wide(), length = in.length, inner = in.kept.back(),
-                outer = in.results / inner;
-  const int64_t stride = in.reduced_strides[0], block = block_bytes / acc,
-                blocks = (inner + block - 1) / block;
-  const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;
-  const double cost = double(in.results) * double(length) * double(w) * 0.08;
-  Ref<Buffer> buffer;
-  char* parts = out;
-  if (pieces > 1) {
-    buffer = allocate(outer * pieces * inner * acc);
-    parts = static_cast<char*>(buffer->data);
-  }
-  const int64_t tasks = outer * pieces * blocks;
-  const int64_t per =
-      std::max<int64_t>(1, grain / (std::min(length, reduce_chunk) * std::min(block, inner)));
-  cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
-    alignas(64) char lanes[reduce_lanes * block_bytes];
-    const int64_t end = std::min(tasks, (run + 1) * per);
-    for (int64_t task = run * per; task < end; ++task) {
-      const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
-      const char* x = in.at(o, in.kept.size() - 1) + (p * reduce_chunk * stride + b * block) * w;
-      k.columns(x, std::min(reduce_chunk, length - p * reduce_chunk), stride,
-                std::min(block, inner - b * block), lanes,
-                parts + ((o * pieces + p) * inner + b * block) * acc);
-    }
-  }, cost);
-  if (pieces == 1) return;
-  cpu::parallel_for(outer, [&](int64_t o) {
-    fold(k, parts + o * pieces * inner * acc, pieces, inner * acc, inner);
-    std::memcpy(out + o * inner * acc, parts + o * pieces * inner * acc, size_t(inner * acc));
-  }, double(outer * pieces * inner) * 0.3);
-}
-
-template <Monoid monoid>
+template <const Reduction& reduction>
 void reduce_kernel(const Call& call) {
   const Bound &in = call.in[0], &to = call.out[0];
-  const Reduce& attributes = call.node.get<Reduce>();
   const int64_t results = size_of(to.shape());
   if (results == 0) return;
-  if (size_of(in.shape()) == 0) {
-    for (int64_t i = 0; i < results; ++i)
-      Scalar(monoid_rows[int(monoid)].identity).write(to.type(), to.data + i * size_of(to.type()));
-    return;
-  }
-  Split x = split_axes(in, attributes.axes);
-  const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
-  if (!k.chunk) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
+  if (size_of(in.shape()) == 0)
+    return fill_with(to, Scalar(identities[int(reduction.monoid)]));
+  const Rows x = rows_of(in, call.node.get<Reduce>().axes, reduction.read(in.type()),
+                         reduction.truth);
+  const ReduceKernel& k = reduce_kernels().reduce[int(reduction.monoid)][index_of(x.type)];
+  if (!k.chunk) fail(Kind::value, call.node.op->name, "dtype not supported: got ", in.type());
   Ref<Buffer> wide;
   char* out = to.data;
-  if (is_half(x.type)) {
-    wide = allocate(results * x.wide());
+  if (is_half(to.type())) {
+    wide = allocate(results * k.bytes);
     out = static_cast<char*>(wide->data);
   }
-  if (x.in_rows()) reduce_rows(k, x, out);
-  else if (x.in_columns()) reduce_columns(k, x, out);
-  else reduce_gathered(k, x.gathered(), x.wide(), out);
+  reduce_all(k, x, out);
   if (wide) copy_convert(to.shape(), out, float32, dense_strides(to.shape()), to.data, to.type());
   if (is_bool(to.type()))
     for (int64_t i = 0; i < results; ++i) to.data[i] = to.data[i] != 0;
 }
 
+// ---- variance and logsumexp: chunks are looked at twice
+// -----------------------------------------
+
+struct Variance {
+  Axes axes;
+  bool keepdims;
+  int ddof;
+  LAZULITE_FIELDS(axes, keepdims, ddof)
+};
+
+template <class T>
+Specs infer_two_pass(const Attrs* a, const Arrays& in) {
+  const T& r = static_cast<const AttrsOf<T>*>(a)->value;
+  return {Spec{without(in[0].shape(), r.axes, r.keepdims), real_type(mean_type(in[0].dtype()))}};
+}
+int64_t reduced_length(const Node& node, const Axes& axes) {
+  int64_t n = 1;
+  for (int axis : axes) n *= node.inputs[0].shape()[axis];
+  return n;
+}
+template <TwoPassKernel (TwoPassKernels::*table)[dtype_count]>
+void two_pass_kernel(const Call& call, const Axes& axes, double divisor) {
+  const Bound &in = call.in[0], &to = call.out[0];
+  const int64_t results = size_of(to.shape());
+  if (results == 0) return;
+  if (size_of(in.shape()) == 0) return fill_with(to, Scalar(0.0 / divisor));
+  const Rows x =
+      rows_of(in, axes, is_half(in.type()) ? in.type() : mean_type(in.type()));
+  const TwoPassKernel& k = (two_pass_kernels().*table)[index_of(x.type)];
+  if (!k.finish) fail(Kind::value, call.node.op->name, "dtype not supported: got ", in.type());
+  const Ref<Buffer> states = allocate(results * k.reduce.bytes);
+  char* state = static_cast<char*>(states->data);
+  reduce_all(k.reduce, x, state);
+  constexpr int64_t step = grain;
+  cpu::parallel_for((results + step - 1) / step, [&](int64_t part) {
+    const int64_t from = part * step;
+    k.finish(state + from * k.reduce.bytes, std::min(step, results - from), divisor,
+             to.data + from * size_of(to.type()));
+  }, double(results) * 2);
+}
+double divisor_of(const Node& node) {
+  const Variance& v = node.get<Variance>();
+  return std::max(double(reduced_length(node, v.axes)) - v.ddof, 0.0);
+}
+void variance_kernel(const Call& call) {
+  two_pass_kernel<&TwoPassKernels::variance>(call, call.node.get<Variance>().axes,
+                                             divisor_of(call.node));
+}
+void logsumexp_kernel(const Call& call) {
+  two_pass_kernel<&TwoPassKernels::logsumexp>(call, call.node.get<Reduce>().axes, 1);
+}
+
 // ---- derivatives and batching
 // --------------------------------------------------------------------
 
-Arrays vmap_reduce(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axes) {
-  Reduce shifted{{}, node.get<Reduce>().keepdims};
-  for (int axis : node.get<Reduce>().axes) shifted.axes.push_back(axis + 1);
+template <class T>
+Arrays vmap_over(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axes) {
+  T shifted = node.get<T>();
+  for (int& axis : shifted.axes) ++axis;
   out_axes = {0};
   return record_all(*node.op, attrs(std::move(shifted)), {batch_first(in[0], batch[0])},
                     node.stream);
 }
+constexpr auto vmap_reduce = vmap_over<Reduce>;
 
 // A result, or its cotangent, with the reduced axes as ones.
+template <class T = Reduce>
 array put_back(const Node& node, const array& reduced) {
-  const Reduce& r = node.get<Reduce>();
+  const T& r = node.get<T>();
   return r.keepdims || r.axes.empty() ? reduced : expand_dims(reduced, r.axes);
 }
 array sum_like(const Node& node, const array& a) {
@@ -271,12 +214,13 @@ array sum_like(const Node& node, const array& a) {
 }
 
 Arrays vjp_sum(const Node& node, const Arrays& cts, const Needs&) {
-  return {broadcast_to(put_back(node, cts[0]), node.inputs[0].shape())};
+  const array& x = node.inputs[0];
+  return {astype(broadcast_to(put_back(node, cts[0]), x.shape()), x.dtype())};
 }
 
 // d prod / dx_i: the product of the others, also where one or more are zero.
 array others(const Node& node) {
-  const array& x = node.inputs[0];
+  const array x = astype(node.inputs[0], node.out[0].spec.type);
   const Axes& axes = node.get<Reduce>().axes;
   const array zero = equal(x, 0), filled = where(zero, 1, x);
   const array zeros = sum(zero, axes, true), rest = prod(filled, axes, true);
@@ -284,7 +228,8 @@ array others(const Node& node) {
   return where(equal(zeros, 0), without, where(logical_and(equal(zeros, 1), zero), rest, 0));
 }
 Arrays vjp_prod(const Node& node, const Arrays& cts, const Needs&) {
-  return {multiply(put_back(node, cts[0]), conjugate(others(node)))};
+  const array& x = node.inputs[0];
+  return {astype(multiply(put_back(node, cts[0]), conjugate(others(node))), x.dtype())};
 }
 Arrays jvp_prod(const Node& node, const Arrays& t) {
   return {sum_like(node, multiply(t[0], others(node)))};
@@ -292,7 +237,7 @@ Arrays jvp_prod(const Node& node, const Arrays& t) {
 
 // Shared equally among ties.
 array share(const Node& node, uint32_t output) {
-  const array& x = node.inputs[0];
+  const array x = astype(node.inputs[0], node.out[output].spec.type);
   const array hit =
       astype(equal(x, put_back(node, recorded(node, output))), compute_type(x.dtype()));
   return astype(divide(hit, sum(hit, node.get<Reduce>().axes, true)), x.dtype());
@@ -332,25 +277,24 @@ Arrays vjp_extreme(const Node& node, const Arrays& cts, const Needs&) {
       }
       total = total ? add(total, one) : one;
     }
-  return {total};
+  return {astype(total, node.inputs[0].dtype())};
 }
 Arrays jvp_extreme(const Node& node, const Arrays& t) {
   Arrays out;
   for (uint32_t i = 0; i < node.out.size(); ++i) {
-    if (is_integral(node.inputs[0].dtype())) {
+    if (is_integral(node.out[i].spec.type)) {
       const Hits at = hits_of(node, i);
       const array total = sum(multiply(t[0], at.hit), node.get<Reduce>().axes, true);
       out.push_back(reshape(floor_divide(total, at.count), node.out[i].spec.shape));
     } else {
-      out.push_back(sum_like(node, multiply(t[0], share(node, i))));
+      out.push_back(sum_like(node, multiply(astype(t[0], node.out[i].spec.type), share(node, i))));
     }
   }
   return out;
 }
 
-void check_axes(const Op& op, const Attrs* a, const Arrays& in, bool nonempty) {
+void check_axes(const Op& op, const Axes& axes, const Arrays& in, bool nonempty) {
   check_inputs(op.name, in, 1);
-  const Axes& axes = static_cast<const AttrsOf<Reduce>*>(a)->value.axes;
   for (size_t i = 0; i < axes.size(); ++i) {
     if (axes[i] < 0 || axes[i] >= in[0].ndim() || (i && axes[i] <= axes[i - 1]))
       fail(Kind::value, op.name, "not axes of the array: got ", axes, " for shape ", in[0].shape());
@@ -360,58 +304,135 @@ void check_axes(const Op& op, const Attrs* a, const Arrays& in, bool nonempty) {
   }
 }
 template <const Op& op, bool nonempty>
-void check_reduce(const Attrs* a, const Arrays& in) { check_axes(op, a, in, nonempty); }
-extern const Op sum_op, prod_op, max_op, min_op, all_op, any_op, median_op, argmax_op, argmin_op;
+void check_reduce(const Attrs* a, const Arrays& in) {
+  check_axes(op, static_cast<const AttrsOf<Reduce>*>(a)->value.axes, in, nonempty);
+}
+extern const Op sum_op, mean_sum_op, prod_op, max_op, min_op, all_op, any_op, count_op, variance_op,
+    logsumexp_op, median_op, argmax_op, argmin_op;
+constexpr Reduction of_sum{Monoid::sum, total_type}, of_mean{Monoid::sum, mean_type},
+    of_prod{Monoid::prod, total_type}, of_max{Monoid::max, same_type},
+    of_min{Monoid::min, same_type}, of_all{Monoid::all, bool_type, true},
+    of_any{Monoid::any, bool_type, true}, of_count{Monoid::sum, count_type, true};
 const Op sum_op{.name = "sum",
                 .doc = "Sum over axes.",
                 .linear = true,
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<sum_op, false>,
-                .infer = infer_reduce,
+                .infer = infer_reduction<of_sum>,
                 .vjp = vjp_sum,
                 .vmap = vmap_reduce,
-                .kernel = reduce_kernel<Monoid::sum>};
+                .kernel = reduce_kernel<of_sum>};
+const Op mean_sum_op{.name = "mean_sum",
+                     .doc = "Sum over axes in the dtype of means: integers and halves as float32.",
+                     .linear = true,
+                     .read = read_attrs<Reduce>,
+                     .check = check_reduce<mean_sum_op, false>,
+                     .infer = infer_reduction<of_mean>,
+                     .vjp = vjp_sum,
+                     .vmap = vmap_reduce,
+                     .kernel = reduce_kernel<of_mean>};
 const Op prod_op{.name = "prod",
                  .doc = "Product over axes.",
                  .read = read_attrs<Reduce>,
                  .check = check_reduce<prod_op, false>,
-                 .infer = infer_reduce,
+                 .infer = infer_reduction<of_prod>,
                  .vjp = vjp_prod,
                  .jvp = jvp_prod,
                  .vmap = vmap_reduce,
-                 .kernel = reduce_kernel<Monoid::prod>};
+                 .kernel = reduce_kernel<of_prod>};
 const Op max_op{.name = "max",
                 .doc = "The largest over axes.",
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<max_op, true>,
-                .infer = infer_reduce,
+                .infer = infer_reduction<of_max>,
                 .vjp = vjp_extreme,
                 .jvp = jvp_extreme,
                 .vmap = vmap_reduce,
-                .kernel = reduce_kernel<Monoid::max>};
+                .kernel = reduce_kernel<of_max>};
 const Op min_op{.name = "min",
                 .doc = "The smallest over axes.",
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<min_op, true>,
-                .infer = infer_reduce,
+                .infer = infer_reduction<of_min>,
                 .vjp = vjp_extreme,
                 .jvp = jvp_extreme,
                 .vmap = vmap_reduce,
-                .kernel = reduce_kernel<Monoid::min>};
+                .kernel = reduce_kernel<of_min>};
 const Op all_op{.name = "all",
                 .doc = "True when no element is zero.",
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<all_op, false>,
-                .infer = infer_reduce,
+                .infer = infer_reduction<of_all>,
                 .vmap = vmap_reduce,
-                .kernel = reduce_kernel<Monoid::all>};
+                .kernel = reduce_kernel<of_all>};
 const Op any_op{.name = "any",
                 .doc = "True when some element is not zero.",
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<any_op, false>,
-                .infer = infer_reduce,
+                .infer = infer_reduction<of_any>,
                 .vmap = vmap_reduce,
-                .kernel = reduce_kernel<Monoid::any>};
+                .kernel = reduce_kernel<of_any>};
+
+const Op count_op{.name = "count_nonzero",
+                  .doc = "How many elements are not zero.",
+                  .read = read_attrs<Reduce>,
+                  .check = check_reduce<count_op, false>,
+                  .infer = infer_reduction<of_count>,
+                  .vmap = vmap_reduce,
+                  .kernel = reduce_kernel<of_count>};
+
+// The distance of each element from the mean, in the dtype of means.
+array deviation(const Node& node) {
+  const array x = astype(node.inputs[0], mean_type(node.inputs[0].dtype()));
+  return subtract(x, mean(x, node.get<Variance>().axes, true));
+}
+Arrays vjp_variance(const Node& node, const Arrays& cts, const Needs&) {
+  const array part = multiply(put_back<Variance>(node, cts[0]), 2 / divisor_of(node));
+  return {astype(multiply(part, deviation(node)), node.inputs[0].dtype())};
+}
+Arrays jvp_variance(const Node& node, const Arrays& t) {
+  const Variance& v = node.get<Variance>();
+  const array d = deviation(node), u = astype(t[0], d.dtype());
+  const array part = is_complex(d.dtype())
+                         ? add(multiply(real(d), real(u)), multiply(imag(d), imag(u)))
+                         : multiply(d, u);
+  return {multiply(sum(part, v.axes, v.keepdims), 2 / divisor_of(node))};
+}
+void check_variance(const Attrs* a, const Arrays& in) {
+  const Variance& v = static_cast<const AttrsOf<Variance>*>(a)->value;
+  check_axes(variance_op, v.axes, in, false);
+}
+const Op variance_op{.name = "var",
+                     .doc = "The mean of squared distances from the mean, over axes.",
+                     .read = read_attrs<Variance>,
+                     .check = check_variance,
+                     .infer = infer_two_pass<Variance>,
+                     .vjp = vjp_variance,
+                     .jvp = jvp_variance,
+                     .vmap = vmap_over<Variance>,
+                     .kernel = variance_kernel};
+
+// exp(x) over its sum.
+array shares(const Node& node) {
+  const array x = astype(node.inputs[0], node.out[0].spec.type);
+  return exp(subtract(x, put_back(node, recorded(node, 0))));
+}
+Arrays vjp_logsumexp(const Node& node, const Arrays& cts, const Needs&) {
+  return {astype(multiply(put_back(node, cts[0]), shares(node)), node.inputs[0].dtype())};
+}
+Arrays jvp_logsumexp(const Node& node, const Arrays& t) {
+  const array y = shares(node);
+  return {sum_like(node, multiply(astype(t[0], y.dtype()), y))};
+}
+const Op logsumexp_op{.name = "logsumexp",
+                      .doc = "log(sum(exp(x))) over axes.",
+                      .read = read_attrs<Reduce>,
+                      .check = check_reduce<logsumexp_op, true>,
+                      .infer = infer_two_pass<Reduce>,
+                      .vjp = vjp_logsumexp,
+                      .jvp = jvp_logsumexp,
+                      .vmap = vmap_reduce,
+                      .kernel = logsumexp_kernel};
 
 void check_not_empty(const char* op, const array& a, const Axes& axes) {
   for (int axis : axes)
@@ -422,14 +443,12 @@ void check_not_empty(const char* op, const array& a, const Axes& axes) {
 
 array reduce(const Op& op, const array& a, const Axes& axes, bool keepdims, Stream s) {
   Axes at = normal_axes(axes, a.ndim(), op.name);
-  if (at.empty()) return a;
+  if (at.empty()) {  // nothing is added up, but the dtype is the result's
+    const array x = &op == &count_op ? astype(a, bool_, s) : a;
+    return astype(x, op.infer(attrs(Reduce{at, keepdims}).get(), {a})[0].type, s);
+  }
   if (&op == &max_op || &op == &min_op) check_not_empty(op.name, a, at);
   return record(op, attrs(Reduce{std::move(at), keepdims}), {a}, s);
-}
-
-Dtype total_type(Dtype t) {
-  if (is_bool(t) || (is_signed_int(t) && size_of(t) < 4)) return int32;
-  return is_unsigned(t) && size_of(t) < 4 ? uint32 : t;
 }
 
 double count_of(const array& a, const Axes& axes, const char* op) {
@@ -443,22 +462,22 @@ double count_of(const array& a, const Axes& axes, const char* op) {
 
 Specs infer_median(const Attrs* a, const Arrays& in) {
   const Specs one = infer_reduce(a, in);
-  return {one[0], one[0]};
+  const Spec middle{one[0].shape, mean_type(one[0].type)};
+  return {middle, middle};
 }
 
 void median_kernel(const Call& call) {
   const Bound& in = call.in[0];
   if (size_of(call.out[0].shape()) == 0) return;
-  const Split x = split_axes(in, call.node.get<Reduce>().axes);
-  const Gathered rows = x.gathered();
+  const Rows x = rows_of(in, call.node.get<Reduce>().axes, mean_type(in.type()));
   auto run = [&]<class T>(T* low, T* high) {
-    const int64_t n = x.length, per = rows.together(n);
-    cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
-      const int64_t begin = block * per, count = std::min(per, x.results - begin);
-      std::vector<T> all(static_cast<size_t>(count * n)), v;
-      rows.read(begin, count, 0, n, reinterpret_cast<char*>(all.data()));
+    const int64_t n = x.length, per = x.together(n);
+    cpu::parallel_for((x.rows + per - 1) / per, [&](int64_t block) {
+      const int64_t begin = block * per, count = std::min(per, x.rows - begin);
+      const T* all = reinterpret_cast<const T*>(x.read(begin, count, 0, n));
+      std::vector<T> v;
       for (int64_t r = begin; r < begin + count; ++r) {
-        v.assign(all.begin() + (r - begin) * n, all.begin() + (r - begin + 1) * n);
+        v.assign(all + (r - begin) * n, all + (r - begin + 1) * n);
         const auto nan = std::find_if(v.begin(), v.end(), [](T e) { return e != e; });
         if (nan != v.end()) {
           low[r] = high[r] = *nan;
@@ -475,7 +494,7 @@ void median_kernel(const Call& call) {
         high[r] = *middle;
         low[r] = n % 2 ? *middle : *std::max_element(v.begin(), middle, less);
       }
-    }, double(x.results) * double(n) * 8);
+    }, double(x.rows) * double(n) * 8);
   };
   dispatch(x.type, [&]<class T>() {
     if constexpr (dtype_of<T> == float32 || dtype_of<T> == float64 || is_complex(dtype_of<T>))
@@ -502,21 +521,12 @@ Specs infer_arg(const Attrs* a, const Arrays& in) {
 template <Monoid monoid>
 void arg_kernel(const Call& call) {
   if (size_of(call.out[0].shape()) == 0) return;
-  const Split x = split_axes(call.in[0], call.node.get<Reduce>().axes);
+  const Bound& in = call.in[0];
+  const Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const auto find = reduce_kernels().find[index_of(x.type)];
   if (!k.chunk || !find) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
-  uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
-  if (!x.in_rows()) return find_gathered(k, find, x.gathered(), x.wide(), out);
-  const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
-  cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
-    alignas(16) char value[16];
-    for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r) {
-      const char* data = x.row(r);
-      reduce_row(k, data, x.length, x.width(), x.wide(), value);
-      out[r] = uint32_t(find(data, x.length, value));
-    }
-  }, double(x.results) * double(x.length) * double(x.width()) * 0.1);
+  find_all(k, find, x, reinterpret_cast<uint32_t*>(call.out[0].data));
 }
 const Op argmax_op{.name = "argmax",
                    .doc = "The index of the first largest element along an axis.",
@@ -547,26 +557,31 @@ void softmax_kernel(const Call& call) {
   const Bound &in = call.in[0], &out = call.out[0];
   const int64_t size = size_of(in.shape());
   if (size == 0) return;
-  Split x = split_axes(in, {int(in.shape().size()) - 1});
-  const bool gathers = !x.in_rows() && x.length * x.width() <= 256 << 10;
-  if (!gathers) x.make_rows();
-  const Gathered rows = x.gathered();
+  const Rows x = rows_of(in, {int(in.shape().size()) - 1}, in.type());
+  const int64_t n = x.length, bytes = n * x.read_width();
   const auto run = reduce_kernels().softmax[index_of(x.type)];
-  if (gathers) {
-    const int64_t tile = rows.together(x.length), bytes = x.length * x.width();
-    return cpu::parallel_for((x.results + tile - 1) / tile, [&](int64_t t) {
-      const int64_t row = t * tile, count = std::min(tile, x.results - row);
-      char* room = Gathered::room(count * bytes);
-      rows.read(row, count, 0, x.length, room);
-      for (int64_t r = 0; r < count; ++r)
-        run(room + r * bytes, out.data + (row + r) * bytes, x.length, nullptr);
-    }, double(size) * double(x.width()) * 0.5);
+  if (x.in_runs()) {
+    const int64_t per = std::max<int64_t>(1, grain / 2 / n);
+    return cpu::parallel_for((x.rows + per - 1) / per, [&](int64_t block) {
+      for (int64_t r = block * per; r < std::min(x.rows, (block + 1) * per); ++r)
+        run(x.row(r), out.data + r * bytes, n, nullptr);  // no halves here
+    }, double(size) * double(x.width()) * 0.4);
   }
-  const int64_t per = std::max<int64_t>(1, grain / 2 / x.length);
-  cpu::parallel_for((x.results + per - 1) / per, [&](int64_t block) {
-    for (int64_t r = block * per; r < std::min(x.results, (block + 1) * per); ++r)
-      run(x.row(r), out.data + r * x.length * x.width(), x.length, nullptr);  // no halves here
-  }, double(size) * double(x.width()) * 0.4);
+  const int64_t tile = x.together(n), piece = std::min(n, int64_t(64) << 10);
+  cpu::parallel_for((x.rows + tile - 1) / tile, [&](int64_t t) {
+    const int64_t row = t * tile, count = std::min(tile, x.rows - row);
+    char* to = out.data + row * bytes;
+    if (piece == n) {
+      const char* rows = x.read(row, count, 0, n);
+      for (int64_t r = 0; r < count; ++r) run(rows + r * bytes, to + r * bytes, n, nullptr);
+      return;
+    }
+    for (int64_t from = 0; from < n; from += piece) {  // a long row, alone, in its place
+      const int64_t part = std::min(piece, n - from);
+      std::memcpy(to + from * x.width(), x.read(row, 1, from, part), size_t(part * x.width()));
+    }
+    run(to, to, n, nullptr);
+  }, double(size) * double(x.width()) * 0.5);
 }
 array softmax_slope(const Node& node, const array& t) {
   const array y = recorded(node, 0);
@@ -597,18 +612,19 @@ const Op softmax_op{.name = "softmax",
 }  // namespace
 
 OpList reduce_ops() {
-  return {&sum_op, &prod_op,   &max_op,    &min_op,    &all_op,
-          &any_op, &median_op, &argmax_op, &argmin_op, &softmax_op};
+  return {&sum_op,       &mean_sum_op, &prod_op,   &max_op,    &min_op,    &all_op, &any_op,
+          &count_op,     &variance_op, &median_op, &argmax_op, &argmin_op, &softmax_op,
+          &logsumexp_op};
 }
 
 // ---- what users call
 // -----------------------------------------------------------------------------
 
 array sum(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return reduce(sum_op, astype(a, total_type(a.dtype()), s), axes, keepdims, s);
+  return reduce(sum_op, a, axes, keepdims, s);
 }
 array prod(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return reduce(prod_op, astype(a, total_type(a.dtype()), s), axes, keepdims, s);
+  return reduce(prod_op, a, axes, keepdims, s);
 }
 array max(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return reduce(max_op, a, axes, keepdims, s);
@@ -620,13 +636,13 @@ std::pair<array, array> minmax(const array& a, const Axes& axes, bool keepdims, 
   return {min(a, axes, keepdims, s), max(a, axes, keepdims, s)};
 }
 array all(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return reduce(all_op, astype(a, bool_, s), axes, keepdims, s);
+  return reduce(all_op, a, axes, keepdims, s);
 }
 array any(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return reduce(any_op, astype(a, bool_, s), axes, keepdims, s);
+  return reduce(any_op, a, axes, keepdims, s);
 }
 array count_nonzero(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return sum(astype(a, bool_, s), axes, keepdims, s);
+  return reduce(count_op, a, axes, keepdims, s);
 }
 
 array argmax(const array& a, int axis, bool keepdims, Stream s) {
@@ -646,26 +662,22 @@ array argmax(const array& a, Stream s) { return arg_of_all(argmax_op, a, s); }
 array argmin(const array& a, Stream s) { return arg_of_all(argmin_op, a, s); }
 
 array mean(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  const Dtype t = inexact_type(a.dtype());
-  return astype(
-      divide(sum(astype(a, compute_type(t), s), axes, keepdims, s), count_of(a, axes, "mean"), s),
-      t, s);
+  const array total = reduce(mean_sum_op, a, axes, keepdims, s);
+  return astype(divide(total, count_of(a, axes, "mean"), s), inexact_type(a.dtype()), s);
 }
 
+// Of real compute dtype.
+static array variance(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s,
+                      const char* op) {
+  Variance v{normal_axes(axes, a.ndim(), op), keepdims, ddof};
+  return record(variance_op, attrs(std::move(v)), {a}, s);
+}
 array var(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
-  const Dtype t = inexact_type(a.dtype());
-  const array wide = astype(a, compute_type(t), s),
-              d = subtract(wide, mean(wide, axes, true, s), s);
-  const array squares =
-      is_complex(t) ? add(square(real(d, s), s), square(imag(d, s), s), s) : square(d, s);
-  const double n = std::max(count_of(a, axes, "var") - ddof, 0.0);
-  return astype(divide(sum(squares, axes, keepdims, s), n, s), real_type(t), s);
+  return astype(variance(a, axes, keepdims, ddof, s, "var"), real_type(inexact_type(a.dtype())), s);
 }
-
 array std(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
-  const Dtype t = real_type(inexact_type(a.dtype()));
-  const array wide = astype(a, compute_type(inexact_type(a.dtype())), s);
-  return astype(sqrt(var(wide, axes, keepdims, ddof, s), s), t, s);
+  return astype(sqrt(variance(a, axes, keepdims, ddof, s, "std"), s),
+                real_type(inexact_type(a.dtype())), s);
 }
 
 array median(const array& a, const Axes& axes, bool keepdims, Stream s) {
@@ -675,19 +687,22 @@ array median(const array& a, const Axes& axes, bool keepdims, Stream s) {
   check_not_empty("median", a, at);
   const bool odd = int64_t(count_of(a, at, "median")) % 2;
   const Arrays middle = record_all(median_op, attrs(Reduce{std::move(at), keepdims}),
-                                   {astype(a, compute_type(t), s)}, s);
+                                   {a}, s);
   return astype(odd ? middle[0] : add(multiply(middle[0], 0.5, s), multiply(middle[1], 0.5, s), s),
                 t, s);
 }
 
 array logsumexp(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const Dtype t = inexact_type(a.dtype());
-  const array x = astype(a, compute_type(t), s);
-  // Of complex numbers the real part scales; the imaginary one would leave the principal branch.
-  const array top = real(stop_gradient(max(x, axes, true, s), s), s),
+  Axes at = normal_axes(axes, a.ndim(), "logsumexp");
+  check_not_empty("logsumexp", a, at);
+  if (!is_complex(t))
+    return astype(record(logsumexp_op, attrs(Reduce{std::move(at), keepdims}), {a}, s), t, s);
+  // The real part scales; the imaginary one would leave the principal branch.
+  const array top = real(stop_gradient(max(a, at, true, s), s), s),
               m = where(isfinite(top, s), top, 0, s);
-  const array out = add(log(sum(exp(subtract(x, m, s), s), axes, true, s), s), m, s);
-  return astype(keepdims || axes.empty() ? out : squeeze(out, axes, s), t, s);
+  const array out = add(log(sum(exp(subtract(a, m, s), s), at, true, s), s), m, s);
+  return keepdims || at.empty() ? out : squeeze(out, at, s);
 }
 
 // `precise` asks for nothing more: halves always run as float32.
@@ -709,7 +724,7 @@ array softmax(const array& a, const Axes& axes, bool, Stream s) {
     }
   for (int axis : at) {
     order.push_back(axis);
-    last = product_of_sizes(last, a.shape()[axis], "median");
+    last = product_of_sizes(last, a.shape()[axis], "softmax");
   }
   flat.push_back(last);
   back.resize(order.size());

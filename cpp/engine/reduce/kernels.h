@@ -1,5 +1,5 @@
-// What each instruction-set level provides to reductions. The pieces of the tree of reduce.h:
-// callers combine chunks pairwise by index.
+// What each instruction-set level provides to reductions. The pieces of the fixed tree
+// (ops/reduce/reduce.h): callers combine chunks pairwise by index.
 #pragma once
 #include <cstdint>
 
@@ -16,11 +16,26 @@ struct ReduceKernel {
   // One chunk: 1 to 4096 contiguous elements.
   void (*chunk)(const void* x, int64_t n, void* out);
   // The same for each of `columns` neighbours: n rows, `stride` elements apart.
-  // `lanes` is scratch for 32 x columns accumulators.
+  // `lanes` is scratch for 32 x columns accumulators, or of a dtype's compute type for states.
   void (*columns)(const void* x, int64_t n, int64_t stride, int64_t columns, void* lanes,
                   void* out);
   // a[i] = combine(a[i], b[i]), of accumulators
   void (*combine)(void* a, const void* b, int64_t n);
+  int64_t bytes = 0;  // of an accumulator
+  bool twice = false;  // a chunk is read twice: it should lie in cache
+};
+
+// What looks at a chunk twice: its accumulators are states, which `finish` makes results of.
+struct TwoPassKernel {
+  ReduceKernel reduce;
+  // out[i] from n states: dense, of the real compute dtype. `divisor`: of variances.
+  void (*finish)(const void* states, int64_t n, double divisor, void* out);
+};
+struct TwoPassKernels {  // null where a dtype is converted first
+  // Sums of squares around the mean, of chunks around their own means (Chan, Golub, LeVeque 1979).
+  TwoPassKernel variance[dtype_count];
+  // log(sum(exp(x))), of chunks scaled by their own maximum.
+  TwoPassKernel logsumexp[dtype_count];
 };
 
 struct ReduceKernels {

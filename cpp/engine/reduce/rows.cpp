@@ -1,0 +1,405 @@
+#include "engine/reduce/rows.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "device/cpu/allocator.h"
+#include "device/cpu/block.h"
+#include "device/cpu/pool.h"
+#include "device/device.h"
+#include "device/limits.h"
+
+namespace lazulite {
+
+namespace {
+
+constexpr int64_t most_together = 1024, square = 16;
+constexpr int64_t largest_state = 32;
+
+// The pairwise tree over chunks, which come in order: a counter in base two, part[i] standing for
+// 2^i chunks.
+struct ChunkTree {
+  alignas(16) char part[64][largest_state];
+  int64_t count = 0;
+
+  void add(const ReduceKernel& k, char* value) {  // changes value
+    int i = 0;
+    for (; count >> i & 1; ++i) {
+      k.combine(part[i], value, 1);
+      std::memcpy(value, part[i], size_t(k.bytes));
+    }
+    std::memcpy(part[i], value, size_t(k.bytes));
+    ++count;
+  }
+  void finish(const ReduceKernel& k, char* out) {
+    alignas(16) char value[largest_state];
+    int i = __builtin_ctzll(uint64_t(count));
+    std::memcpy(value, part[i], size_t(k.bytes));
+    for (++i; count >> i; ++i)
+      if (count >> i & 1) {
+        k.combine(part[i], value, 1);
+        std::memcpy(value, part[i], size_t(k.bytes));
+      }
+    std::memcpy(out, value, size_t(k.bytes));
+  }
+};
+
+template <class T>
+void move_run(const T* from, int64_t step, int64_t n, T* to) {
+  if (step == 1) std::memcpy(to, from, size_t(n) * sizeof(T));
+  else if (step == 0) std::fill(to, to + n, *from);
+  else if (step == -1) std::reverse_copy(from - (n - 1), from + 1, to);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+}
+
+struct Pair {
+  uint64_t half[2];
+};
+struct Cell {
+  alignas(16) char bytes[largest_state];
+};
+
+int64_t padded(int64_t n) { return (n + 63) / 64 * 64; }
+
+}  // namespace
+
+char* piece_room(int64_t bytes) {
+  struct Room {
+    char* data = nullptr;
+    int64_t bytes = 0;
+    ~Room() { std::free(data); }
+  };
+  thread_local Room room;
+  bytes = (bytes + cpu::block_padding + 4095) / 4096 * 4096;
+  if (room.bytes < bytes) {
+    std::free(room.data);
+    room.bytes = 0;
+    room.data = static_cast<char*>(std::aligned_alloc(64, size_t(bytes)));
+    if (!room.data) throw std::bad_alloc();
+    std::memset(room.data, 0, size_t(bytes));
+    room.bytes = bytes;
+  }
+  return room.data;
+}
+
+int64_t Rows::together(int64_t piece) const {
+  // Runs of one row are read alone; across memory, neighbours share cache lines.
+  const int64_t step = reduced_strides.empty() ? 0 : reduced_strides.back();
+  const int64_t bytes = step >= -1 && step <= 1 ? 32 << 10 : 128 << 10;
+  return std::clamp<int64_t>(bytes / std::max<int64_t>(1, piece * std::max(width(), read_width())),
+                             1, std::min(rows, most_together));
+}
+
+// ---- reading
+
+// Room for n elements as they lie in memory, and behind them for each step of a conversion.
+char* Rows::room_for(int64_t n) const {
+  n = padded(n);
+  return piece_room(converts() ? n * (width() + 8 + 4) : n * width());
+}
+
+const char* Rows::converted(char* raw, int64_t n) const {
+  if (!converts()) return raw;
+  n = padded(n);
+  char* const places[2] = {raw + n * width(), raw + n * (width() + 8)};
+  const char* at = raw;
+  Dtype now = memory;
+  int turn = 0;
+  auto step = [&](Kernel kernel, Dtype to) {  // 8 bytes an element, then 4, then the first again
+    const void* in[1] = {at};
+    kernel(places[turn], in, n);
+    at = places[turn];
+    turn ^= 1;
+    now = to;
+  };
+  if (is_half(now)) step(cpu::widen_kernel(now), float32);
+  if (truth && !is_bool(now)) step(cpu::cast_kernel(now, bool_), bool_);
+  if (now != type) step(cpu::cast_kernel(now, type), type);
+  return at;
+}
+
+const char* Rows::read(int64_t row, int64_t count, int64_t from, int64_t n) const {
+  if (count == 1 && in_runs() && !converts()) return this->row(row) + from * width();
+  char* raw = room_for(count * n);
+  gather(row, count, from, n, raw);
+  return converted(raw, count * n);
+}
+
+const char* Rows::read_strip(const char* x, int64_t n, int64_t stride, int64_t columns) const {
+  char* raw = room_for(n * columns);
+  const int64_t bytes = columns * width();
+  for (int64_t i = 0; i < n; ++i)
+    std::memcpy(raw + i * bytes, x + i * stride * width(), size_t(bytes));
+  return converted(raw, n * columns);
+}
+
+void Rows::gather(int64_t row, int64_t count, int64_t from, int64_t n, char* to) const {
+  auto run = [&]<class T>() {
+    const T* base[most_together];
+    SmallVector<int64_t, 6> place;
+    place.resize(kept.size());
+    int64_t first = 0, left = row;
+    for (size_t d = kept.size(); d-- > 0;) {
+      place[d] = left % kept[d];
+      left /= kept[d];
+      first += place[d] * kept_strides[d];
+    }
+    for (int64_t r = 0; r < count; ++r) {
+      base[r] = reinterpret_cast<const T*>(data) + first;
+      for (size_t d = kept.size(); d-- > 0;) {
+        first += kept_strides[d];
+        if (++place[d] < kept[d]) break;
+        first -= kept[d] * kept_strides[d];
+        place[d] = 0;
+      }
+    }
+    T* out = reinterpret_cast<T*>(to);
+    if (reduced.empty()) {
+      for (int64_t r = 0; r < count; ++r) out[r * n] = *base[r];
+      return;
+    }
+    const size_t last = reduced.size() - 1;
+    const int64_t step = reduced_strides[last];
+    SmallVector<int64_t, 6> at;
+    at.resize(reduced.size());
+    int64_t offset = 0, rest = from;
+    for (size_t d = last + 1; d-- > 0;) {
+      at[d] = rest % reduced[d];
+      rest /= reduced[d];
+      offset += at[d] * reduced_strides[d];
+    }
+    for (int64_t done = 0; done < n;) {
+      const int64_t m = std::min(n - done, reduced[last] - at[last]);
+      if (count == 1 || (m >= square && step >= -1 && step <= 1)) {
+        for (int64_t r = 0; r < count; ++r) move_run(base[r] + offset, step, m, out + r * n + done);
+      } else {
+        // Squares of what neighbouring rows have in the same lines.
+        for (int64_t i = 0; i < m; i += square) {
+          const int64_t until = std::min(m, i + square);
+          for (int64_t r = 0; r < count; ++r) {
+            const T* x = base[r] + offset;
+            T* y = out + r * n + done;
+            for (int64_t j = i; j < until; ++j) y[j] = x[j * step];
+          }
+        }
+      }
+      done += m;
+      offset += m * step;
+      at[last] += m;
+      for (size_t d = last; d > 0 && at[d] == reduced[d]; --d) {
+        offset += reduced_strides[d - 1] - at[d] * reduced_strides[d];
+        at[d] = 0;
+        ++at[d - 1];
+      }
+    }
+  };
+  switch (width()) {
+    case 1: return run.template operator()<uint8_t>();
+    case 2: return run.template operator()<uint16_t>();
+    case 4: return run.template operator()<uint32_t>();
+    case 8: return run.template operator()<uint64_t>();
+    default: return run.template operator()<Pair>();
+  }
+}
+
+// ---- rows without gaps
+
+namespace {
+
+// parts: n values of `columns` accumulators; pairwise by index, the result in the first.
+void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t columns) {
+  const int64_t bytes = columns * k.bytes;
+  for (; n > 1; n = (n + 1) / 2)
+    for (int64_t i = 0; 2 * i < n; ++i) {
+      if (2 * i + 1 < n) k.combine(parts + 2 * i * bytes, parts + (2 * i + 1) * bytes, columns);
+      if (i) std::memcpy(parts + i * bytes, parts + 2 * i * bytes, size_t(bytes));
+    }
+}
+
+constexpr int64_t group = 8 * reduce_chunk;  // a power of two of chunks: a whole subtree
+
+void reduce_runs(const ReduceKernel& k, const Rows& in, char* out) {
+  const int64_t w = in.width(), acc = k.bytes, length = in.length, rows = in.rows;
+  const double cost =
+      double(rows) * double(length) * double(w) * (k.twice ? 0.1 : 0.05) + double(rows) * 10;
+  const int64_t groups = (length + group - 1) / group;
+  if (groups > 1 && rows < 4 * cpu::num_threads()) {
+    Ref<Buffer> parts = allocate(rows * groups * acc);
+    char* part = static_cast<char*>(parts->data);
+    cpu::parallel_for(rows * groups, [&](int64_t i) {
+      const int64_t g = i % groups;
+      reduce_row(k, in.row(i / groups) + g * group * w, std::min(group, length - g * group), w,
+                 part + i * acc);
+    }, cost);
+    for (int64_t r = 0; r < rows; ++r) {
+      fold(k, part + r * groups * acc, groups, 1);
+      std::memcpy(out + r * acc, part + r * groups * acc, size_t(acc));
+    }
+    return;
+  }
+  const int64_t per = std::max<int64_t>(1, grain / length);
+  cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
+    const int64_t end = std::min(rows, (block + 1) * per);
+    for (int64_t r = block * per; r < end; ++r) reduce_row(k, in.row(r), length, w, out + r * acc);
+  }, cost);
+}
+
+// ---- columns
+
+void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
+  // Of accumulators: 32 lanes of them stay in L2, and rows come in long runs.
+  constexpr int64_t block_bytes = 2048;
+  const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
+                outer = in.rows / inner;
+  const int64_t stride = in.reduced_strides[0], rows = std::min(length, reduce_chunk);
+  int64_t block = block_bytes / (k.twice ? 16 : acc);
+  // What is converted, or read twice, should stay in cache meanwhile.
+  if (in.converts() || k.twice)
+    block = std::clamp<int64_t>((512 << 10) / (rows * in.read_width()) / 32 * 32, 32, block);
+  const int64_t blocks = (inner + block - 1) / block;
+  const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;
+  const double cost =
+      double(in.rows) * double(length) * double(w) * (in.converts() || k.twice ? 0.16 : 0.08);
+  Ref<Buffer> buffer;
+  char* parts = out;
+  if (pieces > 1) {
+    buffer = allocate(outer * pieces * inner * acc);
+    parts = static_cast<char*>(buffer->data);
+  }
+  const int64_t tasks = outer * pieces * blocks;
+  const int64_t per = std::max<int64_t>(1, grain / (rows * std::min(block, inner)));
+  cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
+    alignas(64) char lanes[reduce_lanes * block_bytes];
+    const int64_t end = std::min(tasks, (run + 1) * per);
+    for (int64_t task = run * per; task < end; ++task) {
+      const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
+      const char* x = in.at(o, in.kept.size() - 1) + (p * reduce_chunk * stride + b * block) * w;
+      const int64_t n = std::min(reduce_chunk, length - p * reduce_chunk),
+                    columns = std::min(block, inner - b * block);
+      char* to = parts + ((o * pieces + p) * inner + b * block) * acc;
+      const char* strip = in.converts() ? in.read_strip(x, n, stride, columns) : x;
+      k.columns(strip, n, in.converts() ? columns : stride, columns, lanes, to);
+    }
+  }, cost);
+  if (pieces == 1) return;
+  cpu::parallel_for(outer, [&](int64_t o) {
+    fold(k, parts + o * pieces * inner * acc, pieces, inner);
+    std::memcpy(out + o * inner * acc, parts + o * pieces * inner * acc, size_t(inner * acc));
+  }, double(outer * pieces * inner) * 0.3);
+}
+
+// ---- any layout
+
+// Reduces elements [from, until) of some rows into to[r * step]; more than one chunk only of few
+// rows. Returns where the last chunk was read.
+const char* reduce_some(const ReduceKernel& k, const Rows& in, int64_t row, int64_t count,
+                        int64_t from, int64_t until, char* to, int64_t step) {
+  const int64_t piece = std::min(until - from, reduce_chunk), w = in.read_width();
+  if (until - from <= reduce_chunk) {
+    const char* x = in.read(row, count, from, piece);
+    for (int64_t r = 0; r < count; ++r) k.chunk(x + r * piece * w, piece, to + r * step);
+    return x;
+  }
+  constexpr int64_t most = 64;
+  ChunkTree trees[most];
+  const char* x = nullptr;
+  for (int64_t at = from; at < until; at += reduce_chunk) {
+    const int64_t n = std::min(reduce_chunk, until - at);
+    x = in.read(row, count, at, n);
+    for (int64_t r = 0; r < count; ++r) {
+      alignas(16) char value[largest_state];
+      k.chunk(x + r * n * w, n, value);
+      trees[r].add(k, value);
+    }
+  }
+  for (int64_t r = 0; r < count; ++r) trees[r].finish(k, to + r * step);
+  return x;
+}
+
+int64_t rows_together(const Rows& in) {
+  const int64_t count = in.together(std::min(in.length, reduce_chunk));
+  return in.length > reduce_chunk ? std::min<int64_t>(count, 64) : count;
+}
+
+void reduce_pieces(const ReduceKernel& k, const Rows& in, char* out) {
+  const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in),
+                tiles = (in.rows + tile - 1) / tile, acc = k.bytes;
+  const double cost =
+      double(in.rows) * double(in.length) * double(in.width()) * 0.15 + double(in.rows) * 10;
+  if (groups == 1 || tiles >= 4 * cpu::num_threads())
+    return cpu::parallel_for(tiles, [&](int64_t t) {
+      const int64_t row = t * tile;
+      reduce_some(k, in, row, std::min(tile, in.rows - row), 0, in.length, out + row * acc, acc);
+    }, cost);
+  const Ref<Buffer> parts = allocate(in.rows * groups * acc);
+  char* part = static_cast<char*>(parts->data);
+  cpu::parallel_for(tiles * groups, [&](int64_t i) {
+    const int64_t row = i / groups * tile, g = i % groups;
+    reduce_some(k, in, row, std::min(tile, in.rows - row), g * group,
+                std::min(in.length, (g + 1) * group), part + (row * groups + g) * acc,
+                groups * acc);
+  }, cost);
+  for (int64_t r = 0; r < in.rows; ++r) {
+    fold(k, part + r * groups * acc, groups, 1);
+    std::memcpy(out + r * acc, part + r * groups * acc, size_t(acc));
+  }
+}
+
+}  // namespace
+
+void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out) {
+  if (n <= reduce_chunk) return k.chunk(x, n, out);
+  ChunkTree tree;
+  for (int64_t at = 0; at < n; at += reduce_chunk) {
+    alignas(16) char value[largest_state];
+    k.chunk(x + at * width, std::min(reduce_chunk, n - at), value);
+    tree.add(k, value);
+  }
+  tree.finish(k, out);
+}
+
+void reduce_all(const ReduceKernel& k, const Rows& in, char* out) {
+  if (in.in_runs() && !in.converts()) reduce_runs(k, in, out);
+  else if (in.in_columns()) reduce_columns(k, in, out);
+  else reduce_pieces(k, in, out);
+}
+
+void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, uint32_t* out) {
+  if (in.in_runs() && !in.converts()) {
+    const int64_t per = std::max<int64_t>(1, grain / 2 / in.length);
+    return cpu::parallel_for((in.rows + per - 1) / per, [&](int64_t block) {
+      alignas(16) char value[largest_state];
+      for (int64_t r = block * per; r < std::min(in.rows, (block + 1) * per); ++r) {
+        const char* data = in.row(r);
+        reduce_row(k, data, in.length, in.width(), value);
+        out[r] = uint32_t(find(data, in.length, value));
+      }
+    }, double(in.rows) * double(in.length) * double(in.width()) * 0.1);
+  }
+  const int64_t tile = rows_together(in), w = in.read_width();
+  cpu::parallel_for((in.rows + tile - 1) / tile, [&](int64_t t) {
+    const int64_t row = t * tile, count = std::min(tile, in.rows - row);
+    SmallVector<Cell, 64> values;
+    values.resize(size_t(count));
+    const char* x =
+        reduce_some(k, in, row, count, 0, in.length, values.begin()->bytes, sizeof(Cell));
+    std::fill(out + row, out + row + count, UINT32_MAX);
+    int64_t left = count;
+    for (int64_t at = 0; at < in.length && left; at += reduce_chunk) {
+      const int64_t n = std::min(reduce_chunk, in.length - at);
+      if (in.length > reduce_chunk) x = in.read(row, count, at, n);  // else it is there already
+      for (int64_t r = 0; r < count; ++r) {
+        if (out[row + r] != UINT32_MAX) continue;
+        const int64_t i = find(x + r * n * w, n, values[size_t(r)].bytes);
+        if (i == n) continue;
+        out[row + r] = uint32_t(at + i);
+        --left;
+      }
+    }
+  }, double(in.rows) * double(in.length) * double(w) * 0.25);
+}
+
+}  // namespace lazulite

@@ -1,0 +1,69 @@
+// Rows to reduce, in whatever layout and dtype they lie in memory: pieces of some of them at a
+// time, made dense in a small room and converted there, so that reductions of strided, reversed,
+// broadcast and other-dtype operands copy nothing large.
+#pragma once
+#include "base/dtype.h"
+#include "base/shape.h"
+#include "engine/reduce/kernels.h"
+
+namespace lazulite {
+
+// A room of this thread, aligned, with what kernels may read behind it: valid until the next call.
+char* piece_room(int64_t bytes);
+
+struct Rows {
+  const char* data = nullptr;
+  Dtype memory = float32;  // as it lies there
+  Dtype type = float32;    // as kernels get it
+  bool truth = false;      // by way of bool: what counts is whether an element is zero
+  Shape kept, reduced;     // collapsed
+  Strides kept_strides, reduced_strides;
+  int64_t rows = 1, length = 1;
+
+  int64_t width() const { return size_of(memory); }
+  int64_t read_width() const { return size_of(type); }
+  bool converts() const { return memory != type || truth; }
+  bool in_runs() const {  // each row without gaps
+    return reduced.size() == 1 && (reduced[0] == 1 || reduced_strides[0] == 1);
+  }
+  bool in_columns() const {  // neighbouring rows next to each other
+    return reduced.size() == 1 && kept.size() && kept.back() > 1 && kept_strides.back() == 1;
+  }
+  // Address of the first element of a row; `axes`: of the kept axes in front.
+  const char* at(int64_t index, size_t axes) const {
+    int64_t offset = 0;
+    for (size_t i = axes; i-- > 0;) {
+      offset += index % kept[i] * kept_strides[i];
+      index /= kept[i];
+    }
+    return data + offset * width();
+  }
+  const char* row(int64_t r) const { return at(r, kept.size()); }
+
+  // How many neighbouring rows are best read together, in pieces of `piece` elements.
+  int64_t together(int64_t piece) const;
+  // Elements [from, from + n) of rows [row, row + count), one row after the other, converted: in
+  // this thread's room, or where they lie.
+  const char* read(int64_t row, int64_t count, int64_t from, int64_t n) const;
+  // The same of a strip of columns: elements [column, column + width) of n rows of memory that are
+  // `stride` apart, from x on.
+  const char* read_strip(const char* x, int64_t n, int64_t stride, int64_t width) const;
+
+ private:
+  void gather(int64_t row, int64_t count, int64_t from, int64_t n, char* to) const;
+  char* room_for(int64_t n) const;
+  const char* converted(char* raw, int64_t n) const;
+};
+
+// The fixed tree for every row: accumulators one after the other.
+void reduce_all(const ReduceKernel& k, const Rows& in, char* out);
+
+// One row of contiguous elements.
+void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out);
+
+// In each row the first element that equals the row's result, or is a nan like it.
+using FindFirst = int64_t (*)(const void* x, int64_t n,
+                              const void* value);  // as ReduceKernels::find
+void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, uint32_t* out);
+
+}  // namespace lazulite
