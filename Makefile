@@ -2,6 +2,7 @@
 # make test: the same set-up, then GoogleTest through ctest, and pytest
 # make fuzz: every fuzzer for SECONDS, from a seed that is another each day (SEED)
 # make asan: C++ tests and tests/core under AddressSanitizer and UndefinedBehaviorSanitizer
+# make bench: Lazulite beside the frameworks that .venv has (BENCH="--only reduce --json FILE")
 # make tsan: sixteen threads that share arrays, under ThreadSanitizer
 # make ci:   clang with warnings as errors, short sanitizer runs, Debian's own tool set, and the find_package example
 PYTHON ?= python3
@@ -54,7 +55,7 @@ tsan: system
 	tools/sanitize.sh thread
 
 bench: build
-	$(RUN) bench/run.py
+	$(RUN) bench/run.py $(BENCH)
 
 clean:
 	rm -rf build $(VENV) digits.png python/lazulite/core/_core*.so

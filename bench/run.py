@@ -1,67 +1,291 @@
-"""Lazulite beside its peers on this machine, in one run: medians, and ratios to the best of the
-others.
+"""Lazulite beside its peers on this machine, in one run: medians, ratios to the best peer, and each
+result beside float64.
 
-    python bench/run.py [--with mlx=/path/to/python] [--rounds 3] [TASK ...]
+    python bench/run.py                          every peer that this Python can import
+    python bench/run.py --peers numpy jax torch=/path/to/python
+    python bench/run.py --only "reduce|norms"    cases whose "room: name" matches
+    python bench/run.py --memory                 peaks, in place of times
+    python bench/run.py --write                  docs/performance.md and its plot
 
-Peers that an interpreter has not installed are left out. Frameworks take turns, so that a noisy
-neighbour meets all of them.
+Each framework has a process of its own; they take turns, case by case and round by round, so that a
+noisy neighbour meets all of them.
 """
 
 import argparse
+import base64
+import contextlib
+import datetime
 import json
+import math
+import os
+import re
+import select
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
-FRAMEWORKS = ["lazulite", "mlx", "numpy", "torch", "jax"]
+sys.path.insert(0, str(HERE))
+
+import cases  # noqa: E402
+import report  # noqa: E402
+
+OURS = "lazulite"
+PEERS = "numpy torch jax numexpr mlx".split()
+THREADS = "OMP MKL OPENBLAS NUMEXPR LAZULITE".split()
+# Relative errors, beside the typical size of the result, that pass: chance and roundings.
+TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 1e-4, "complex64": 1e-4}
 
 
-def main():
+class Process:
+    """A framework's worker; made anew after it died or hung."""
+
+    def __init__(self, name, python, options, rows):
+        self.name, self.python, self.options, self.rows = name, python, options, rows
+        self.child = None
+
+    def ask(self, do, **command):
+        """The answer, or {"gap": why} where the process died or took too long."""
+        if self.child is None:
+            self.start()
+        try:
+            self.child.stdin.write(json.dumps({"do": do, **command}) + "\n")
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            return self.lost("died")
+        return self.answer()
+
+    def start(self):
+        environment = dict(os.environ)
+        if self.options.threads:
+            for prefix in THREADS:
+                environment[f"{prefix}_NUM_THREADS"] = str(self.options.threads)
+        arguments = [self.python, str(HERE / "worker.py"), self.name]
+        self.child = subprocess.Popen(
+            arguments + (["small"] if self.options.check else []),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if self.options.verbose else subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        ready = self.answer()
+        if "gap" in ready:
+            raise ImportError(f"{self.name}: {ready['gap']}")
+        self.ask("load", rows=self.rows)
+
+    def answer(self):
+        if not select.select([self.child.stdout], [], [], self.options.patience)[0]:
+            return self.lost(f"took more than {self.options.patience} s")
+        line = self.child.stdout.readline()
+        return json.loads(line) if line else self.lost("died")
+
+    def lost(self, why):
+        self.child.kill()
+        code = self.child.wait()
+        self.close()
+        return {"gap": f"{why} ({code})", "raised": True}
+
+    def close(self):
+        for pipe in (self.child.stdin, self.child.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self.child.wait()
+        self.child = None
+
+    def stop(self):
+        if self.child is not None:
+            self.close()
+
+
+def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tasks", nargs="*", help="parts of task names")
-    parser.add_argument(
-        "--with", dest="others", action="append", default=[], metavar="FRAMEWORK=PYTHON"
-    )
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    pythons = dict.fromkeys(FRAMEWORKS, sys.executable)
-    pythons.update(o.split("=", 1) for o in options.others)
-    results: dict = {}
-    facts = {}
-    for _ in range(options.rounds):
-        for name in list(FRAMEWORKS):
-            out = subprocess.run(
-                [pythons[name], str(HERE / "tasks.py"), name, *options.tasks],
-                capture_output=True,
-                text=True,
-            )
-            if out.returncode:
-                reason = out.stderr.strip().splitlines()[-1] if out.stderr.strip() else "no output"
-                print(f"without {name}: {reason}", file=sys.stderr)
-                FRAMEWORKS.remove(name)
+    parser.add_argument("--peers", nargs="*", metavar="NAME[=PYTHON]", help=" ".join(PEERS))
+    parser.add_argument("--python", default=sys.executable, help="the interpreter of peers")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help=".svg or .png, by matplotlib")
+    parser.add_argument("--write", action="store_true", help="docs/performance.md and its plot")
+    parser.add_argument("--memory", action="store_true", help="peaks of memory, not times")
+    parser.add_argument("--check", action="store_true", help="small sizes, values alone")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.04, help="of each turn")
+    parser.add_argument("--threads", type=int, default=0, help="of all frameworks; 0: their own")
+    parser.add_argument("--patience", type=float, default=120, help="seconds, before it is a gap")
+    parser.add_argument("--verbose", action="store_true", help="what workers write to stderr")
+    return parser.parse_args()
+
+
+def table_rows():
+    """What the table of functions has to offer; nothing where an older core shows none."""
+    from lazulite.core import _core
+
+    from cases.rows import from_table
+
+    return from_table(_core._table(), _core._limits(), np)
+
+
+def processes(options, rows):
+    """Ours, the reference, and the peers that can be started."""
+    asked = PEERS if options.peers is None else options.peers
+    pairs = [(OURS, sys.executable), ("reference", sys.executable)]
+    for text in asked:
+        name, _, python = text.partition("=")
+        if name not in PEERS:
+            sys.exit(f"unknown peer {name}: expected some of {', '.join(PEERS)}")
+        pairs.append((name, python or options.python))
+    started, about = {}, {}
+    for name, python in pairs:
+        process = Process(name, python, options, rows)
+        try:
+            process.start()
+        except (ImportError, OSError) as why:
+            if name in (OURS, "reference"):
+                raise
+            print(f"without {why}", file=sys.stderr)
+            continue
+        started[name] = process
+        about[name] = process.ask("about")
+    return started, about
+
+
+def decoded(sample):
+    values = np.frombuffer(base64.b64decode(sample["data"]), sample["kind"])
+    return tuple(sample["shape"]), values
+
+
+def error_of(name, made, exact, got):
+    """How far results are from float64, in units of what is allowed; inf where shapes differ."""
+    worst = 0.0
+    if len(exact) != len(got):
+        return math.inf
+    for wanted, found in zip(exact, got):
+        shape, w = decoded(wanted)
+        other, g = decoded(found)
+        if shape != other:
+            return math.inf
+        if not w.size:
+            continue
+        allowed = made.tolerance or dtype_tolerance(name, found["dtype"])
+        with np.errstate(all="ignore"):
+            same = (w == g) | (np.isnan(w) & np.isnan(g))
+            typical = np.sqrt(np.nanmean(np.abs(w[np.isfinite(w)]) ** 2)) if w.size else 0
+            far = np.abs(w - g) / (np.abs(w) + typical + 1e-300) / allowed
+            far = np.where(same, 0, np.where(np.isnan(far), math.inf, far))
+        worst = max(worst, float(far.max()))
+    return worst
+
+
+def dtype_tolerance(name, dtype):
+    for half in ("bfloat16", "float16"):  # shown as float32: bfloat16 has no name in NumPy
+        if half in name:
+            return TOLERANCE[half]
+    return TOLERANCE.get(dtype, 1e-9)
+
+
+def measure_case(name, made, running, options):
+    """{framework: {"times": ...}} and facts of one case; None where nobody has it."""
+    exact = running["reference"].ask("prepare", name=name)
+    running["reference"].ask("drop")
+    result: dict = {"room": made.room, "name": made.name, "judged": made.judged, "frameworks": {}}
+    ready = []
+    for who, process in running.items():
+        if who == "reference":
+            continue
+        told = process.ask("prepare", name=name)
+        entry: dict = {}
+        if "gap" in told:
+            entry["gap"] = told["gap"]
+            if who == OURS and told.get("raised"):
+                result["failed"] = told["gap"]
+        else:
+            ready.append(who)
+            if "samples" in exact:
+                entry["error"] = error_of(name, made, exact["samples"], told["samples"])
+            if who == OURS:
+                result["bytes"], result["flops"] = told["bytes"], told["flops"]
+        result["frameworks"][who] = entry
+    result["checked"] = "samples" in exact
+    if "gap" in exact and exact.get("raised"):
+        result["unchecked"] = exact["gap"]
+    if exact.get("alias") and made.room == "functions":
+        ready = []  # a view costs nothing
+        result["view"] = True
+    if not options.check:
+        if options.memory:
+            for who in ready:
+                result["frameworks"][who].update(running[who].ask("peak"))
+        else:
+            take_turns(ready, running, result["frameworks"], options)
+    for who in ready:
+        running[who].ask("drop")
+    return result
+
+
+def take_turns(ready, running, entries, options):
+    for k in range(options.rounds):
+        for who in ready[k % len(ready) :] + ready[: k % len(ready)]:
+            if "gap" in entries[who]:
                 continue
-            for label, (value, unit) in json.loads(out.stdout.splitlines()[-1]).items():
-                if unit:
-                    results.setdefault((label, unit), {}).setdefault(name, []).append(value)
-                else:
-                    facts[label] = value
-    print("medians of", options.rounds, "rounds;", ", ".join(f"{k}: {v}" for k, v in facts.items()))
-    width = max(len(label) for label, _ in results) + 5
-    print(" " * width + "".join(f"{n:>11}" for n in FRAMEWORKS) + "   best other / lazulite")
-    for (label, unit), row in results.items():
-        medians = {n: statistics.median(v) for n, v in row.items()}
-        others = [v for n, v in medians.items() if n != "lazulite"]
-        ratio = (
-            f"{min(others) / medians['lazulite']:.2f}" if others and "lazulite" in medians else ""
-        )
-        cells = "".join(
-            f"{medians[n]:>11.2f}" if n in medians else f"{'-':>11}" for n in FRAMEWORKS
-        )
-        print(f"{label + ' (' + unit + ')':<{width}}{cells}   {ratio}")
+            told = running[who].ask("time", seconds=options.seconds)
+            if "gap" in told:
+                entries[who] = {"gap": told["gap"]}
+                continue
+            entries[who].setdefault("rounds", []).append(statistics.median(told["times"]))
+            least = entries[who].get("least", math.inf)
+            entries[who]["least"] = min([least, *told["times"]])
+    for entry in entries.values():
+        if "rounds" in entry:
+            entry["median"] = statistics.median(entry["rounds"])
+
+
+def main():
+    options = arguments()
+    rows = table_rows()
+    known = cases.load(rows)
+    pattern = re.compile(options.only)
+    chosen = {n: c for n, c in known.items() if c.memory == options.memory or options.check}
+    chosen = {n: c for n, c in chosen.items() if pattern.search(n)}
+    if not chosen:
+        sys.exit(f"no case matches {options.only!r}")
+    running, about = processes(options, rows)
+    results = report.Results(
+        date=datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
+        cpu=report.cpu_name(),
+        isa=about[OURS]["isa"],
+        threads=about[OURS]["threads"],
+        versions={n: a["version"] for n, a in about.items() if n != "reference"},
+        memory=options.memory,
+        rounds=options.rounds,
+    )
+    if not options.check:
+        print(results.heading())
+    for name, made in chosen.items():
+        result = measure_case(name, made, running, options)
+        results.add(result)
+        if not options.check:
+            print(results.line(result), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(results.plain(), indent=1))
+    for process in running.values():
+        process.stop()
+    if not options.check:
+        print(results.ending())
+    if options.plot:
+        results.plot(options.plot)
+    if options.write:
+        results.write(HERE.parent / "docs" / "performance.md")
+    wrong = results.wrong(OURS)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if options.check:
+        print(f"{len(results.cases)} cases checked")
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

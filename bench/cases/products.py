@@ -1,0 +1,81 @@
+"""Products of matrices, by size, dtype and layout, and with what follows them."""
+
+from cases import F, Input, formula
+
+TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2}
+
+
+def product(label, dtype, m, k, n, f=None, room="products", more=()):
+    formula(
+        room,
+        f"{label} {dtype}",
+        f or (lambda lib, a, b: a @ b),
+        Input(dtype, m, k),
+        Input(dtype, k, n),
+        *more,
+        tolerance=TOLERANCE.get(dtype, 1e-3),
+        flops=lambda api: 2 * api.n(m) * api.n(k) * api.n(n) * (4 if "complex" in dtype else 1),
+        without=("numpy",) if dtype in TOLERANCE else (),  # of scalar loops: minutes
+    )
+
+
+for size in (64, 256, 1024, 2048):
+    product(f"{size}^3", "float32", size, size, size)
+for dtype in ("float64", "float16", "bfloat16"):
+    product("256^3", dtype, 256, 256, 256)
+    product("1024^3", dtype, 1024, 1024, 1024)
+product("512^3", "complex64", 512, 512, 512)
+for dtype in ("float32", "bfloat16", "float16"):
+    product("matrix 4096 x 4096 by vector,", dtype, 4096, 4096, 1)
+    product("vector by matrix 4096 x 4096,", dtype, 1, 4096, 4096)
+    product("32 x 1024 by 1024 x 1024,", dtype, 32, 1024, 1024)
+product("8192 x 64 by 64 x 64,", "float32", 8192, 64, 64)
+product("64 x 8192 by 8192 x 64,", "float32", 64, 8192, 64)
+product("a @ b.T, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a @ b.T)
+product("a.T @ b, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a.T @ b)
+
+
+def addmm_relu(m, a, b, c):
+    if hasattr(m.api, "torch") or hasattr(m.api, "mx"):
+        return m.relu(m.addmm(c, a, b))
+    return m.relu(a @ b + c)
+
+
+product(
+    "relu(addmm), 256 x 1024 by 1024 x 1024,",
+    "float32",
+    256,
+    1024,
+    1024,
+    addmm_relu,
+    more=(F(1024),),
+)
+product(
+    "relu(addmm), 2048 x 256 by 256 x 256,", "float32", 2048, 256, 256, addmm_relu, more=(F(256),)
+)
+formula(
+    "products",
+    "64 products of 128^3 float32",
+    lambda m, a, b: a @ b,
+    F(64, 128, 128),
+    F(64, 128, 128),
+    tolerance=1e-3,
+    flops=lambda api: 2 * api.n(64) * api.n(128) ** 3,
+)
+formula(
+    "products",
+    "products of heads, 8 x 4 x 256 x 64 float32",
+    lambda m, a, b: a @ m.swapaxes(b, -1, -2),
+    F(8, 4, 256, 64),
+    F(8, 4, 256, 64),
+    tolerance=1e-3,
+    flops=lambda api: 2 * 32 * api.n(256) ** 2 * 64,
+)
+formula(
+    "products",
+    "256^3 int32",
+    lambda m, a, b: a @ b,
+    Input("int32", 256, 256, low=-9, high=9),
+    Input("int32", 256, 256, low=-9, high=9),
+    flops=lambda api: 2 * api.n(256) ** 3,
+)

@@ -1,0 +1,101 @@
+"""Reductions: whole, along rows, along columns, of views and of expressions."""
+
+from cases import D, F, Input, formula
+
+BIG = (4096, 4096)
+MIDDLE = (1024, 4096)
+
+for axis, label in ((None, "all"), (1, "rows"), (0, "columns")):
+    formula(
+        "reduce",
+        f"sum of {label}, 4096 x 4096 float32",
+        lambda m, x, axis=axis: m.sum(x, axis=axis),
+        F(*BIG),
+    )
+    formula(
+        "reduce",
+        f"max of {label}, 4096 x 4096 float32",
+        lambda m, x, axis=axis: m.max(x, axis=axis),
+        F(*BIG),
+    )
+    formula(
+        "reduce",
+        f"var of {label}, 1024 x 4096 float32",
+        lambda m, x, axis=axis: m.var(x, axis=axis),
+        F(*MIDDLE),
+    )
+    formula(
+        "reduce",
+        f"sum of {label}, 1024 x 4096 bfloat16",
+        lambda m, x, axis=axis: m.sum(x, axis=axis),
+        Input("bfloat16", *MIDDLE),
+        tolerance=0.5,
+    )
+for dtype in ("float64", "int32", "float16", "complex64"):
+    formula(
+        "reduce",
+        f"sum of rows, 1024 x 4096 {dtype}",
+        lambda m, x: m.sum(x, axis=1),
+        Input(dtype, *MIDDLE, low=-8, high=8),
+        tolerance=0.1,
+    )
+formula(
+    "reduce",
+    "sum of the middle axis, 64 x 256 x 256 float32",
+    lambda m, x: m.sum(x, axis=1),
+    F(64, 256, 256),
+)
+formula("reduce", "sum of rows of 8, 1e6 x 8 float32", lambda m, x: m.sum(x, axis=1), F(10**6, 8))
+formula("reduce", "mean of rows, 1024 x 4096 float32", lambda m, x: m.mean(x, axis=1), F(*MIDDLE))
+formula("reduce", "std of rows, 1024 x 4096 float32", lambda m, x: m.std(x, axis=1), F(*MIDDLE))
+formula("reduce", "var of 1e7 float32", lambda m, x: m.var(x), F(10**7))
+formula(
+    "reduce",
+    "prod of rows, 1024 x 4096 float32",
+    lambda m, x: m.prod(x, axis=1),
+    F(*MIDDLE, low=0.999, high=1.001),
+)
+formula(
+    "reduce",
+    "logsumexp of rows, 1024 x 4096 float32",
+    lambda m, x: m.logsumexp(x, axis=1),
+    F(*MIDDLE),
+)
+formula(
+    "reduce", "argmax of rows, 1024 x 4096 float32", lambda m, x: m.argmax(x, axis=1), F(*MIDDLE)
+)
+formula(
+    "reduce", "argmax of columns, 1024 x 4096 float32", lambda m, x: m.argmax(x, axis=0), F(*MIDDLE)
+)
+formula("reduce", "argmax of 1e7 float32", lambda m, x: m.argmax(x), F(10**7))
+formula(
+    "reduce", "any of rows, 1024 x 4096 bool", lambda m, x: m.any(x, axis=1), Input("bool", *MIDDLE)
+)
+formula("reduce", "sum of x * y, 1e7 float32", lambda m, x, y: m.sum(x * y), F(10**7), F(10**7))
+formula(
+    "reduce",
+    "sum of squared differences of rows, 1024 x 4096 float32",
+    lambda m, x, y: m.sum((x - y) * (x - y), axis=1),
+    F(*MIDDLE),
+    F(*MIDDLE),
+)
+formula(
+    "reduce",
+    "sum of rows of a transposed view, 2048 x 2048 float32",
+    lambda m, x: m.sum(x.T, axis=1),
+    F(2048, 2048),
+)
+formula(
+    "reduce",
+    "sum of every other column, 1024 x 4096 float32",
+    lambda m, x: m.sum(x[:, ::2], axis=1),
+    F(*MIDDLE),
+)
+formula(
+    "reduce",
+    "mean and var of rows together, 1024 x 4096 float32",
+    lambda m, x: (m.mean(x, axis=1), m.var(x, axis=1)),
+    F(*MIDDLE),
+)
+formula("reduce", "sum of 1e4 float32", lambda m, x: m.sum(x), F(10**4))
+formula("reduce", "sum of 1e6 float64", lambda m, x: m.sum(x), D(10**6))

@@ -1,0 +1,526 @@
+"""The frameworks as one interface. Cases are written against `m`, a namespace under NumPy's names
+(`Api.lib`), and against the few things here that NumPy has no name for.
+
+What a framework lacks raises in the case, and is a gap in the table.
+"""
+
+import copy
+import math
+
+import numpy as np
+
+INEXACT = {"float16", "bfloat16", "float32", "float64", "complex64", "complex128"}
+
+
+class Missing(Exception):
+    """A framework has no such thing: a gap, not a failure."""
+
+
+def rounded(values, dtype):
+    """float64 values as the nearest of `dtype`, still in float64 (or complex128)."""
+    if dtype == "bfloat16":
+        bits = values.astype(np.float32).view(np.uint32)
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+        return bits.view(np.float32).astype(np.float64)
+    return values.astype(dtype).astype(np.result_type(values, np.float64))
+
+
+class Api:
+    """What frameworks share. `small` shrinks every size for a check of values alone."""
+
+    compiles = False  # has a compile of its own
+    lazy = False  # records: eval is something to time
+    exact = False  # holds everything in float64
+    borrowed = ()  # rooms in which it would be another framework
+
+    def __init__(self, small=False):
+        self.small = small
+
+    def n(self, size):
+        """The size of an axis, small where only values are checked."""
+        return math.isqrt(size) if self.small and size > 64 else size
+
+    def count(self, rounds):
+        """How often something is done, seldom where only values are checked."""
+        return min(rounds, 3) if self.small else rounds
+
+    # -- values: the same in all frameworks, exact in their dtype
+
+    def values(self, dtype, shape, low=-1.0, high=1.0, seed=0):
+        rng = np.random.default_rng([seed, *shape])
+        if dtype == "bool":
+            return rng.random(shape) < 0.5
+        if dtype in INEXACT:
+            v = rng.uniform(low, high, shape)
+            if dtype.startswith("complex"):
+                v = v + 1j * rng.uniform(low, high, shape)
+            return rounded(v, dtype)
+        return rng.integers(int(low), max(int(high), int(low) + 1), shape).astype(dtype)
+
+    def data(self, dtype, *shape, low=-1.0, high=1.0, seed=0):
+        shape = tuple(self.n(s) for s in shape)
+        return self.array(self.values(dtype, shape, low, high, seed), dtype)
+
+    def indices(self, high, *shape, seed=1):
+        shape = tuple(self.n(s) for s in shape)
+        return self.array(self.values("int32", shape, 0, self.n(high), seed), "int32")
+
+    # -- running
+
+    def run(self, f, *args):
+        """A thunk that computes f(*args) as a user of the framework would for one function."""
+        return lambda: self.wait(f(*args))
+
+    def compiled(self, f, *args):
+        """The same of a whole program, which the framework may compile."""
+        return self.run(f, *args)
+
+    def wait(self, out):
+        return out
+
+    def update(self, x, key, value):
+        """x with x[key] = value, as a new array; x may be changed if the caller made it."""
+        x[key] = value
+        return x
+
+    def versions(self):
+        return self.lib.__version__
+
+
+class Namespace:
+    """A module whose functions stand under NumPy's names: `names` are those spelt otherwise."""
+
+    def __init__(self, *modules, **names):
+        self._modules = modules
+        self.__dict__.update(names)
+
+    def __getattr__(self, name):
+        for module in self._modules:
+            found = getattr(module, name, None)
+            if found is not None:
+                return found
+        raise Missing(name)
+
+
+class Numpy(Api):
+    def __init__(self, small=False):
+        super().__init__(small)
+        try:
+            import scipy.special as special
+
+            more = {"erf": special.erf, "erfinv": special.erfinv, "logsumexp": special.logsumexp}
+        except ImportError:
+            more = {}
+        self.lib = Namespace(
+            np,
+            sigmoid=lambda x: 1 / (1 + np.exp(-x)),
+            rsqrt=lambda x: 1 / np.sqrt(x),
+            softmax=self._softmax,
+            relu=lambda x: np.maximum(x, 0),
+            put_along_axis=self._put_along_axis,
+            **more,
+        )
+
+    @staticmethod
+    def _softmax(x, axis=-1):
+        e = np.exp(x - x.max(axis, keepdims=True))
+        return e / e.sum(axis, keepdims=True)
+
+    @staticmethod
+    def _put_along_axis(x, i, v, axis):
+        x = x.copy()
+        np.put_along_axis(x, i, np.broadcast_to(v, i.shape), axis)
+        return x
+
+    def dtype(self, name):
+        if name == "bfloat16":
+            raise Missing(name)
+        return np.dtype(name)
+
+    def array(self, values, dtype):
+        return np.ascontiguousarray(values, dtype=self.dtype(dtype))
+
+    def to_numpy(self, x):
+        return np.asarray(x)
+
+    def scatter_add(self, x, i, v):
+        x = x.copy()
+        np.add.at(x, i, v)
+        return x
+
+    def scatter_set(self, x, i, v):
+        x = x.copy()
+        x[i] = v
+        return x
+
+    def set_functional(self, x, key, value):
+        return self.update(x.copy(), key, value)
+
+    def contiguous(self, x):
+        return x.copy()
+
+    def cast(self, x, dtype):
+        return x.astype(self.dtype(dtype))
+
+    def split(self, x, parts, axis):
+        return np.split(x, parts, axis)
+
+
+class Reference(Numpy):
+    """NumPy in float64 and complex128: what results are compared with."""
+
+    exact = True
+
+    def dtype(self, name):
+        if name in INEXACT:
+            return np.dtype("complex128" if name.startswith("complex") else "float64")
+        return np.dtype(name)
+
+
+class Mx(Api):
+    """MLX's style: Lazulite and MLX."""
+
+    compiles = lazy = True
+
+    def __init__(self, module, small=False):
+        super().__init__(small)
+        self.mx = module
+        self.lib = Namespace(module, relu=lambda x: module.maximum(x, 0))
+
+    def versions(self):
+        import importlib.metadata
+
+        return importlib.metadata.version(self.mx.__name__.split(".")[0])
+
+    def dtype(self, name):
+        found = getattr(self.mx, name + "_" if name == "bool" else name, None)
+        if found is None:
+            raise Missing(name)
+        return found
+
+    def array(self, values, dtype):
+        a = self.mx.array(np.ascontiguousarray(values), self.dtype(dtype))
+        self.mx.eval(a)
+        return a
+
+    def to_numpy(self, x):
+        if not isinstance(x, self.mx.array):
+            return np.asarray(x)
+        return np.array(x.astype(self.mx.float32) if x.dtype == self.mx.bfloat16 else x)
+
+    def wait(self, out):
+        self.mx.eval(out)
+        return out
+
+    def compiled(self, f, *args):
+        g = self.mx.compile(f)
+        return lambda: self.wait(g(*args))
+
+    def jit(self, f):
+        return self.mx.compile(f)
+
+    def scatter_add(self, x, i, v):
+        return x.at[i].add(v)
+
+    def scatter_set(self, x, i, v):
+        return self.update(copy.copy(x), i, v)
+
+    def set_functional(self, x, key, value):
+        return self.update(copy.copy(x), key, value)
+
+    def contiguous(self, x):
+        return self.mx.contiguous(x)
+
+    def cast(self, x, dtype):
+        return x.astype(self.dtype(dtype))
+
+    def split(self, x, parts, axis):
+        return self.mx.split(x, parts, axis)
+
+    def value_and_grad(self, f):
+        return self.mx.value_and_grad(f)
+
+    def scan(self, step, carry, xs):
+        if hasattr(self.mx, "scan"):
+            return self.mx.scan(step, carry, xs)
+        ys = []  # MLX has none: written out
+        for k in range(xs.shape[0]):
+            carry, y = step(carry, xs[k])
+            ys.append(y)
+        return carry, self.mx.stack(ys)
+
+
+class Jax(Api):
+    compiles = True
+
+    def __init__(self, small=False):
+        super().__init__(small)
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        self.jax = jax
+        self.lib = Namespace(
+            jax.numpy,
+            jax.nn,
+            jax.scipy.special,
+            rsqrt=jax.lax.rsqrt,
+        )
+
+    def versions(self):
+        return self.jax.__version__
+
+    def dtype(self, name):
+        return self.jax.numpy.dtype(name)
+
+    def array(self, values, dtype):
+        return self.jax.numpy.asarray(values, self.dtype(dtype)).block_until_ready()
+
+    def to_numpy(self, x):
+        x = np.asarray(x)
+        return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
+
+    def wait(self, out):
+        return self.jax.block_until_ready(out)
+
+    def jit(self, f):
+        return self.jax.jit(f)
+
+    def run(self, f, *args):
+        g = self.jax.jit(f)
+        return lambda: self.wait(g(*args))
+
+    compiled = run
+
+    def update(self, x, key, value):
+        return x.at[key].set(value)
+
+    scatter_set = set_functional = update
+
+    def scatter_add(self, x, i, v):
+        return x.at[i].add(v)
+
+    def contiguous(self, x):
+        return x.copy()
+
+    def cast(self, x, dtype):
+        return x.astype(self.dtype(dtype))
+
+    def split(self, x, parts, axis):
+        return self.lib.split(x, parts, axis)
+
+    def value_and_grad(self, f):
+        return self.jax.value_and_grad(f)
+
+    def scan(self, step, carry, xs):
+        return self.jax.lax.scan(step, carry, xs)
+
+
+class Torch(Api):
+    def __init__(self, small=False):
+        super().__init__(small)
+        import torch
+
+        self.torch = torch
+        torch.set_grad_enabled(False)
+        self.lib = Namespace(
+            torch,
+            torch.special,
+            power=torch.pow,
+            equal=torch.eq,
+            left_shift=torch.bitwise_left_shift,
+            right_shift=torch.bitwise_right_shift,
+            invert=torch.bitwise_not,
+            max=self._extreme(torch.max, torch.amax),
+            min=self._extreme(torch.min, torch.amin),
+            var=lambda x, axis=None: torch.var(x, dim=axis, correction=0),
+            std=lambda x, axis=None: torch.std(x, dim=axis, correction=0),
+            transpose=lambda x, axes=None: x.permute(axes or tuple(range(x.ndim))[::-1]),
+            softmax=lambda x, axis=-1: torch.softmax(x, axis),
+            take=lambda x, i, axis=None: (
+                torch.take(x, i.long()) if axis is None else x.index_select(axis, i)
+            ),
+            take_along_axis=lambda x, i, axis: torch.take_along_dim(x, i.long(), axis),
+            maximum=self._with_numbers(torch.maximum),
+            minimum=self._with_numbers(torch.minimum),
+        )
+
+    def _extreme(self, whole, along):
+        return lambda x, axis=None, **kw: whole(x) if axis is None else along(x, axis, **kw)
+
+    def _with_numbers(self, f):
+        def call(a, b):
+            b = b if self.torch.is_tensor(b) else self.torch.tensor(b, dtype=a.dtype)
+            return f(a, b)
+
+        return call
+
+    def versions(self):
+        return self.torch.__version__
+
+    def dtype(self, name):
+        return getattr(self.torch, name)
+
+    def array(self, values, dtype):
+        if dtype.startswith("uint") and dtype != "uint8":
+            values = values.astype(dtype)
+        return self.torch.from_numpy(np.array(values)).to(self.dtype(dtype))
+
+    def to_numpy(self, x):
+        if not self.torch.is_tensor(x):
+            return np.asarray(x)
+        x = x.detach()
+        return (x.float() if x.dtype == self.torch.bfloat16 else x).resolve_conj().numpy()
+
+    def jit(self, f):
+        return self.torch.compile(f)
+
+    def set_functional(self, x, key, value):
+        return self.update(x.clone(), key, value)
+
+    def scatter_add(self, x, i, v):
+        return x.index_add(0, i, v)
+
+    def scatter_set(self, x, i, v):
+        return self.update(x.clone(), i.long(), v)
+
+    def contiguous(self, x):
+        return x.clone(memory_format=self.torch.contiguous_format)
+
+    def cast(self, x, dtype):
+        return x.to(self.dtype(dtype))
+
+    def split(self, x, parts, axis):
+        return self.torch.chunk(x, parts, axis)
+
+    def value_and_grad(self, f):
+        """As the others': of the first argument, a list of arrays."""
+
+        def call(params, *rest):
+            with self.torch.enable_grad():
+                leaves = [p.detach().requires_grad_() for p in params]
+                loss = f(leaves, *rest)
+            return loss.detach(), list(self.torch.autograd.grad(loss, leaves))
+
+        return call
+
+    def scan(self, step, carry, xs):
+        ys = []
+        for k in range(xs.shape[0]):
+            carry, y = step(carry, xs[k])
+            ys.append(y)
+        return carry, self.torch.stack(ys)
+
+
+class Symbol:
+    """A node of a numexpr expression; numbers beside float32 are float32, as everywhere else."""
+
+    def __init__(self, api, node):
+        self.api, self.node = api, node
+
+    def __getattr__(self, name):
+        raise Missing(name)
+
+
+def _operators():
+    def plain(name):
+        def call(self, other=None):
+            args = () if other is None else (self.api.node(other),)
+            return Symbol(self.api, getattr(self.node, name)(*args))
+
+        return call
+
+    names = "add radd sub rsub mul rmul truediv rtruediv pow neg lt le gt ge eq ne and or xor"
+    for name in names.split():
+        setattr(Symbol, f"__{name}__", plain(f"__{name}__"))
+    Symbol.__hash__ = object.__hash__
+
+
+_operators()
+
+
+class Numexpr(Api):
+    """Elementwise functions only: whatever cannot be written as one expression is missing."""
+
+    borrowed = ("dispatch",)  # its arrays are NumPy's
+
+    def __init__(self, small=False):
+        super().__init__(small)
+        import numexpr
+        from numexpr import expressions
+
+        self.numexpr, self.expressions = numexpr, expressions
+        numexpr.set_num_threads(numexpr.detect_number_of_threads())
+        self.single = False
+
+        def function(f):
+            return lambda *a: Symbol(self, f(*(self.node(x) for x in a)))
+
+        operators = {
+            "add": "__add__",
+            "subtract": "__sub__",
+            "multiply": "__mul__",
+            "divide": "__truediv__",
+            "power": "__pow__",
+            "less": "__lt__",
+            "greater": "__gt__",
+            "negative": "__neg__",
+        }
+        names = {k: function(f) for k, f in expressions.functions.items()}
+        names.update({k: getattr(Symbol, v) for k, v in operators.items()})
+        names["square"] = lambda x: x * x
+        names["rsqrt"] = lambda x: 1.0 / names["sqrt"](x)
+        self.lib = Namespace(**names)
+
+    def versions(self):
+        return self.numexpr.__version__
+
+    def node(self, x):
+        if isinstance(x, Symbol):
+            return x.node
+        if isinstance(x, (int, float)) and not isinstance(x, bool):
+            return self.expressions.ConstantNode(np.float32(x) if self.single else x)
+        raise Missing("an array in an expression")
+
+    def dtype(self, name):
+        if name not in ("bool", "int32", "int64", "float32", "float64", "complex128"):
+            raise Missing(name)
+        return np.dtype(name)
+
+    def array(self, values, dtype):
+        return np.ascontiguousarray(values, dtype=self.dtype(dtype))
+
+    def to_numpy(self, x):
+        return np.asarray(x)
+
+    def run(self, f, *args):
+        kinds = {"float32": float, "float64": np.float64, "int32": np.int32, "int64": np.int64}
+        kinds.update(bool=bool, complex128=complex)
+        self.single = any(a.dtype == np.float32 for a in args)
+        names = [f"x{i}" for i in range(len(args))]
+        out = f(
+            *(
+                Symbol(self, self.expressions.VariableNode(n, k))
+                for n, k in zip(names, (self.expressions.getKind(a.dtype.type(0)) for a in args))
+            )
+        )
+        if not isinstance(out, Symbol):
+            raise Missing("several results")
+        signature = [(n, kinds[a.dtype.name]) for n, a in zip(names, args)]
+        g = self.numexpr.NumExpr(out.node, signature)
+        return lambda: g(*args)
+
+    compiled = run
+
+
+def framework(name, small=False):
+    if name == "lazulite":
+        import lazulite.core as mx
+
+        return Mx(mx, small)
+    if name == "mlx":
+        import mlx.core as mx
+
+        return Mx(mx, small)
+    known = {"torch": Torch, "jax": Jax, "numpy": Numpy, "numexpr": Numexpr}
+    known["reference"] = Reference
+    return known[name](small)
