@@ -15,7 +15,10 @@ Error Error::named(std::string_view function) const {
   if (deferred_ || function.empty() || text_.empty() || text_[0] != '[' || end == std::string::npos)
     return *this;
   Error other = *this;
+  const std::string step = text_.substr(1, end - 1);
   other.text_.replace(1, end - 1, function);
+  // Its shape and dtype are perhaps not those of the result.
+  if (kind_ == Kind::memory && step != function) other.text_ += "; in its step " + step;
   return other;
 }
 

@@ -65,6 +65,8 @@ size_t Scalar::hash() const {
 }
 
 Dtype Scalar::natural() const {
+  if (own_) return Dtype(own_ - 1);
+  if (beyond_) return uint64;
   switch (kind()) {
     case 'b': return bool_;
     case 'i': return wrapped() == int64_t(int32_t(wrapped())) ? int32 : int64;
@@ -77,17 +79,18 @@ Dtype Scalar::natural() const {
 Dtype Scalar::beside(Dtype t) const {
   switch (kind()) {
     case 'b': return t;
-    case 'i': case 'u': return is_bool(t) ? natural() : t;
-    case 'f': return inexact_type(t);
+    case 'i': case 'u': return is_bool(t) ? untyped().natural() : t;
+    case 'f': return !beyond_ ? inexact_type(t) : is_bool(t) ? natural() : t;
     default: return is_complex(t) ? t : complex_type(t);
   }
 }
 
 void Scalar::check_fits(Dtype t, std::string_view op) const {
-  if (!is_int() || !is_integer(t)) return;
+  if (!(is_int() || beyond_) || !is_integer(t)) return;
   const int bits = int(size_of(t)) * 8;
   bool fits;
-  if (kind() == 'u') fits = t == uint64;
+  if (beyond_) fits = false;
+  else if (kind() == 'u') fits = t == uint64;
   else if (is_unsigned(t)) fits = wrapped() >= 0 && (bits == 64 || wrapped() >> bits == 0);
   else
     fits = bits == 64 ||
@@ -147,6 +150,7 @@ Scalar Scalar::rounded(Dtype t) const {
 }
 
 std::ostream& operator<<(std::ostream& out, const Scalar& s) {
+  if (s.is_beyond()) return out << "an int beyond 64 bits (about " << s.real() << ")";
   switch (s.kind()) {
     case 'b': return out << (s.truth() ? "True" : "False");
     case 'i': return out << s.wrapped();

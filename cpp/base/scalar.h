@@ -21,8 +21,28 @@ class Scalar {
   Scalar(float16_t v) : v_(double(float(v))) {}
   Scalar(bfloat16_t v) : v_(double(float(v))) {}
 
+  // An int beyond 64 bits, as the double next to it: kind f, but of no integer dtype.
+  static Scalar beyond(double nearest) {
+    Scalar s(nearest);
+    s.beyond_ = true;
+    return s;
+  }
+  // A number that has a dtype of its own where no array decides (NumPy's scalars).
+  Scalar typed(Dtype t) const {
+    Scalar s = *this;
+    s.own_ = uint8_t(int(t) + 1);
+    return s;
+  }
+  Scalar untyped() const {
+    Scalar s = *this;
+    s.own_ = 0;
+    return s;
+  }
+
   char kind() const { return "biufc"[v_.index()]; }  // b, i (int64), u (uint64 above int64), f, c
   bool is_int() const { return v_.index() == 1 || v_.index() == 2; }
+  bool is_beyond() const { return beyond_; }
+  bool is_weak_int() const { return own_ == 0 && (is_int() || beyond_); }
   bool truth() const;
   double real() const;      // as double (rounded for large integers)
   Complex complex() const;
@@ -30,7 +50,8 @@ class Scalar {
   bool operator==(const Scalar& o) const;  // same kind and same bits
   size_t hash() const;
 
-  // The dtype that array(v) has: bool, int32 (int64, uint64 when needed), float32, complex64.
+  // The dtype that array(v) has: bool, int32 (int64, uint64 when needed), float32, complex64; its
+  // own if it has one.
   Dtype natural() const;
   // The dtype of an operation between an array of dtype t and this weak scalar.
   Dtype beside(Dtype t) const;
@@ -54,7 +75,31 @@ class Scalar {
       return uint64_t(v) > uint64_t(INT64_MAX) ? V(uint64_t(v)) : V(int64_t(v));
     else return V(int64_t(v));
   }
-  V v_;
+  [[no_unique_address]] V v_;
+  uint8_t own_ = 0;  // 0: none, else a dtype + 1
+  bool beyond_ = false;
+};
+
+// The dtype of numbers that stand together without an array: ints in one that holds them all.
+class NumbersType {
+ public:
+  void add(const Scalar& v) {
+    if (!v.is_weak_int()) {
+      others_ = promote(others_, v.natural());
+    } else if (v.kind() == 'i') {
+      ints_ = promote(ints_, v.natural());
+    } else {
+      above_ = true;
+    }
+  }
+  // Numbers of an integer dtype may not fit it: check_fits and check_converts say so.
+  Dtype type() const {
+    return above_ && !is_inexact(others_) ? uint64 : promote(others_, ints_);
+  }
+
+ private:
+  Dtype others_ = bool_, ints_ = bool_;
+  bool above_ = false;  // an int above int64
 };
 
 std::ostream& operator<<(std::ostream&, const Scalar&);

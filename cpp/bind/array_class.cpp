@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/sanitize.h"
+#include "bind/def.h"
 #include "eval/eval.h"
 #include "eval/pending.h"
 #include "graph/trace.h"
@@ -68,7 +69,9 @@ bool type_has(PyObject* o, const char* name) {
 // Operators take what functions take. What puts labels on arrays (pandas) computes with them
 // itself.
 bool fits(PyObject* o) {
-  if (is_array(o) || is_operand_number(o) || is_number(o)) return true;
+  if (is_array(o) || is_operand_number(o)) return true;
+  if (PyUnicode_Check(o)) return false;  // NumPy's too
+  if (is_number(o)) return true;
   if (type_has(o, "__pandas_priority__")) return false;
   return PyObject_CheckBuffer(o) || has_dlpack(o) || type_has(o, "__array__") ||
          type_has(o, "__array_interface__");
@@ -421,6 +424,13 @@ PyObject* get_at(PyObject* self, void*) { return guarded([&] { return make_at(se
 PyObject* get_device(PyObject* self, void*) {
   return guarded([&] { return from_device(peek(self).node()->stream.device); });
 }
+// None, or a tuple of two ints.
+std::optional<std::pair<int64_t, int64_t>> pair_of(PyObject* o, const Argument& at) {
+  if (o == Py_None) return std::nullopt;
+  if (!PyTuple_Check(o) || PyTuple_GET_SIZE(o) != 2) wrong_kind(o, at, "a tuple of two ints");
+  return std::pair(From<int64_t>::of(PyTuple_GET_ITEM(o, 0), at),
+                   From<int64_t>::of(PyTuple_GET_ITEM(o, 1), at));
+}
 PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"stream", "max_version", "dl_device", "copy", nullptr};
   PyObject *stream = Py_None, *version = Py_None, *device = Py_None, *copy = Py_None;
@@ -428,10 +438,22 @@ PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
                                    &stream, &version, &device, &copy))
     return nullptr;
   return guarded([&]() -> PyObject* {
-    long major = 0;
-    if (PyTuple_Check(version) && PyTuple_GET_SIZE(version) == 2)
-      major = PyLong_AsLong(PyTuple_GET_ITEM(version, 0));
-    return to_dlpack(self, major >= 1, copy == Py_True);
+    if (stream != Py_None) {
+      PyErr_SetString(PyExc_BufferError,
+                      "[__dlpack__] stream: memory of the CPU has none: expected None");
+      return nullptr;
+    }
+    if (copy != Py_None && !PyBool_Check(copy))
+      wrong_kind(copy, {"__dlpack__", "copy"}, "True, False or None");
+    const auto place = pair_of(device, {"__dlpack__", "dl_device"});
+    if (place && *place != std::pair<int64_t, int64_t>(1, 0)) {
+      PyErr_Format(PyExc_BufferError,
+                   "[__dlpack__] dl_device: got (%lld, %lld), expected (1, 0), the CPU",
+                   static_cast<long long>(place->first), static_cast<long long>(place->second));
+      return nullptr;
+    }
+    const auto newest = pair_of(version, {"__dlpack__", "max_version"});
+    return to_dlpack(self, newest && newest->first >= 1, copy == Py_True);
   });
 }
 PyObject* method_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", 1, 0); }

@@ -95,19 +95,20 @@ Operand to_operand(PyObject*, const Argument&);
 array to_array(PyObject*, const Argument&);
 std::optional<Dtype> to_dtype(
     PyObject*, const Argument& = "dtype");  // Dtype, "float32", float, np.float32; None: nothing
+std::optional<Dtype> dtype_by_name(std::string_view);
 PyObject* from_dtype(Dtype);               // new reference
 Stream to_stream(PyObject*, const Argument& = "stream");  // None: the default
 PyObject* from_device(Device::Type);       // new reference
 
 // mx.array(value, dtype): lists, NumPy arrays, buffers, DLPack.
 array make_array(PyObject* value, std::optional<Dtype> dtype, bool copy = true);
-// Bools of others may have any byte but 0 for True; ours are 0 and 1.
-bool are_bools(const uint8_t* bytes, int64_t n);
-void make_bools(uint8_t* bytes, int64_t n);
 // DLPack: an object's memory as an array (shared or copied), and a capsule of an array's.
 bool has_dlpack(PyObject*);
-array from_dlpack(PyObject*, std::optional<bool> copy);
+array from_dlpack(PyObject*, std::optional<bool> copy, bool ask_for_cpu = false);
 PyObject* to_dlpack(PyObject* array, bool versioned, bool copy);
+// A copy in memory of its own, made at once (but in transforms): what others write to shared memory
+// does not show.
+array own_copy(const array&);
 // While __array__ answers: the buffer that it asks for is evaluated then (see get_buffer).
 struct AnsweringArray {
   AnsweringArray() : before(std::exchange(now, true)) {}

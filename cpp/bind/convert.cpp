@@ -14,15 +14,6 @@
 
 namespace lazulite::bind {
 
-void make_bools(uint8_t* bytes, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) bytes[i] = bytes[i] != 0;
-}
-bool are_bools(const uint8_t* bytes, int64_t n) {
-  uint8_t all = 0;
-  for (int64_t i = 0; i < n; ++i) all |= bytes[i];
-  return all <= 1;
-}
-
 bool is_number(PyObject* o) {
   if (is_operand_number(o)) return true;
   // NumPy's scalars: they have a dtype, no axes and no buffer of their own that we would want.
@@ -30,6 +21,25 @@ bool is_number(PyObject* o) {
   return std::strncmp(name, "numpy.", 6) == 0 && std::strcmp(name, "numpy.ndarray") != 0 &&
          (PyIndex_Check(o) || PyNumber_Check(o)) && PyObject_HasAttrString(o, "item");
 }
+
+namespace {
+// What array and asarray make of foreign data: float64 and complex128 narrow unless asked for.
+Dtype kept(Dtype type, std::optional<Dtype> dtype) {
+  return dtype ? *dtype : type == float64 ? float32 : type == complex128 ? complex64 : type;
+}
+
+// The dtype of a scalar of NumPy, which tells where no array does.
+std::optional<Dtype> own_dtype(PyObject* o) {
+  PyObject* type = PyObject_GetAttrString(o, "dtype");
+  PyObject* name = type ? PyObject_GetAttrString(type, "name") : nullptr;
+  const char* text = name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : nullptr;
+  std::optional<Dtype> found = text ? dtype_by_name(text) : std::nullopt;
+  Py_XDECREF(name);
+  Py_XDECREF(type);
+  PyErr_Clear();
+  return found ? std::optional<Dtype>(kept(*found, std::nullopt)) : found;
+}
+}  // namespace
 
 Scalar to_scalar(PyObject* o, const Argument& at) {
   if (PyBool_Check(o)) return Scalar(o == Py_True);
@@ -42,8 +52,10 @@ Scalar to_scalar(PyObject* o, const Argument& at) {
       if (!PyErr_Occurred()) return Scalar(uint64_t(u));
       PyErr_Clear();
     }
-    fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "",
-         "number does not fit in 64 bits");
+    const double nearest = PyLong_AsDouble(o);
+    if (!PyErr_Occurred()) return Scalar::beyond(nearest);
+    PyErr_Clear();
+    return Scalar::beyond(overflow > 0 ? HUGE_VAL : -HUGE_VAL);
   }
   if (PyFloat_Check(o)) return Scalar(PyFloat_AS_DOUBLE(o));
   if (PyComplex_Check(o))
@@ -58,7 +70,9 @@ Scalar to_scalar(PyObject* o, const Argument& at) {
         PyObject* o;
         ~Drop() { Py_DECREF(o); }
       } drop{plain};
-      return to_scalar(plain, at);
+      // No number: a span of time, say
+      if (const auto own = own_dtype(o)) return to_scalar(plain, at).typed(*own);
+      wrong_kind(o, at, "a number");
     }
     Py_DECREF(plain);
   }
@@ -162,11 +176,6 @@ void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool s
   }
 }
 
-// What array and asarray make of foreign data: float64 and complex128 narrow unless asked for.
-Dtype kept(Dtype type, std::optional<Dtype> dtype) {
-  return dtype ? *dtype : type == float64 ? float32 : type == complex128 ? complex64 : type;
-}
-
 // A buffer as an array.
 array from_view(PyObject* o, std::optional<Dtype> dtype) {
   Held held;
@@ -202,12 +211,12 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
 array from_numbers(PyObject* const* items, Py_ssize_t n, std::optional<Dtype> dtype) {
   std::vector<Scalar> values;
   values.reserve(size_t(n));
-  Dtype natural = bool_;
+  NumbersType natural;
   for (Py_ssize_t i = 0; i < n; ++i) {
-    values.push_back(to_scalar(items[i], "array"));
-    natural = promote(natural, values.back().natural());
+    values.push_back(to_scalar(items[i], {"array", "val"}));
+    natural.add(values.back());
   }
-  const Dtype t = dtype.value_or(natural);
+  const Dtype t = dtype.value_or(natural.type());
   auto buffer = allocate(n * size_of(t));
   for (Py_ssize_t i = 0; i < n; ++i) {
     const Scalar& v = values[size_t(i)];
@@ -238,10 +247,9 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
   const Py_ssize_t n = items.size();
   if (n == 0) return constant(0, {0}, dtype.value_or(float32));
   bool numbers = true;
-  for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(items[i]);
+  for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_number(items[i]);
   if (numbers) return from_numbers(PySequence_Fast_ITEMS(items.tuple), n, dtype);
   std::vector<array> parts;
-  std::vector<bool> weak;
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* item = items[i];
     if (item == Py_None) {
@@ -276,7 +284,7 @@ array from_range(PyObject* o, std::optional<Dtype> dtype) {
       PyObject* o;
       ~Drop() { Py_DECREF(o); }
     } drop{end};
-    ends[i] = to_scalar(end, "array");
+    ends[i] = to_scalar(end, {"array", "val"});
     if (ends[i].kind() != 'i' || ends[i].wrapped() == INT64_MAX || ends[i].wrapped() == INT64_MIN)
       return array();
   }
@@ -292,9 +300,15 @@ array from_range(PyObject* o, std::optional<Dtype> dtype) {
 PyObject* to_list(const array& a) { return list_of(a, static_cast<const char*>(a.raw()), 0); }
 
 array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
-  if (is_array(o)) return dtype ? astype(unwrap(o), *dtype) : unwrap(o);
-  if (is_operand_number(o)) {
-    const Scalar s = to_scalar(o, "array");
+  if (is_array(o)) {
+    const array a = unwrap(o);
+    if (dtype && *dtype != a.dtype()) return astype(a, *dtype);
+    const bool shared = a.node()->state.load(std::memory_order_acquire) == State::ready &&
+                        a.slot().storage.buffer->foreign;
+    return shared ? own_copy(a) : a;
+  }
+  if (is_number(o)) {
+    const Scalar s = to_scalar(o, {"array", "val"});
     const Dtype t = dtype.value_or(s.natural());
     s.check_converts(t, "array");
     return array(s, t);
@@ -359,7 +373,7 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
   if (is_array(o)) {
     if (dtype && *dtype != unwrap(o).dtype()) refused("another dtype");
     const array made = dtype ? astype(unwrap(o), *dtype) : unwrap(o);
-    return copy == true ? contiguous(made) : made;
+    return copy == true ? own_copy(made) : made;
   }
   if (is_number(o)) refused("a number has none");
   if (copy == true || is_number(o)) return make_array(o, dtype);

@@ -158,8 +158,13 @@ void add_devices(py::module_& m) {
     return d && *d == Device{t, 0};
   }, py::is_method(type));
   py::class_<Device>(m, "Device", "A device: Device(type, index=0).")
-      .def(py::init([](Device::Type t, int index) { return Device{t, index}; }), py::arg("type"),
-           py::arg("index") = 0, "__init__($self, type, index=0)\n--\n\nA device.")
+      .def(py::init([](py::object type, py::object index) {
+             if (!py::isinstance<Device::Type>(type))
+               wrong_kind(type.ptr(), {"Device", "type"}, "mx.cpu or mx.gpu");
+             return Device{type.cast<Device::Type>(),
+                           From<int>::of(index.ptr(), {"Device", "index"})};
+           }),
+           py::arg("type"), py::arg("index") = 0, "__init__($self, type, index=0)\n--\n\nA device.")
       .def_property_readonly("type", [](const Device& d) { return d.type; })
       .def("__eq__",
            [](const Device& d, py::object o) {

@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "bind/array_class.h"
+#include "eval/eval.h"
+#include "graph/trace.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite::bind {
@@ -123,8 +125,36 @@ PyObject* values_of(PyObject* o) {
 }
 }  // namespace
 
-array from_dlpack(PyObject* given, std::optional<bool> copy) {
-  if (is_array(given)) return copy == true ? contiguous(unwrap(given)) : unwrap(given);
+namespace {
+// A capsule, asked for in the newest way that the object knows.
+PyObject* capsule_of(PyObject* o, std::optional<bool> copy, bool ask_for_cpu) {
+  PyObject* method = PyObject_GetAttrString(o, "__dlpack__");
+  if (!method) throw PythonError{};
+  PyObject* capsule = nullptr;
+  PyObject* none = PyTuple_New(0);
+  for (int age = copy == false || ask_for_cpu ? 0 : 1; age < 3; ++age) {
+    PyObject* options = PyDict_New();
+    auto add = [&](const char* name, PyObject* value) {
+      PyDict_SetItemString(options, name, value);
+      Py_DECREF(value);
+    };
+    if (age < 2) add("max_version", Py_BuildValue("(ii)", 1, 0));
+    if (age < 1 && ask_for_cpu) add("dl_device", Py_BuildValue("(ii)", int(device_cpu), 0));
+    if (age < 1 && copy == false) add("copy", Py_NewRef(Py_False));
+    capsule = PyObject_Call(method, none, options);
+    Py_DECREF(options);
+    if (capsule || !PyErr_ExceptionMatches(PyExc_TypeError) || age == 2) break;
+    PyErr_Clear();
+  }
+  Py_DECREF(none);
+  Py_DECREF(method);
+  if (!capsule) throw PythonError{};
+  return capsule;
+}
+}  // namespace
+
+array from_dlpack(PyObject* given, std::optional<bool> copy, bool ask_for_cpu) {
+  if (is_array(given)) return copy == true ? own_copy(unwrap(given)) : unwrap(given);
   if (!has_dlpack(given))
     fail(Kind::type, "from_dlpack", "no DLPack: got ", Py_TYPE(given)->tp_name,
          ", expected an object with __dlpack__");
@@ -134,21 +164,7 @@ array from_dlpack(PyObject* given, std::optional<bool> copy) {
   };
   const Drop values{values_of(given)};
   PyObject* const o = values.o;
-  PyObject* capsule = nullptr;
-  if (PyObject* method = PyObject_GetAttrString(o, "__dlpack__")) {
-    PyObject* none = PyTuple_New(0);
-    PyObject* version = Py_BuildValue("{s:(ii)}", "max_version", 1, 0);
-    capsule = PyObject_Call(method, none, version);
-    if (!capsule &&
-        PyErr_ExceptionMatches(PyExc_TypeError)) {  // of before the version was asked for
-      PyErr_Clear();
-      capsule = PyObject_Call(method, none, nullptr);
-    }
-    Py_DECREF(version);
-    Py_DECREF(none);
-    Py_DECREF(method);
-  }
-  if (!capsule) throw PythonError{};
+  PyObject* const capsule = capsule_of(o, copy, ask_for_cpu);
   const Drop drop{capsule};
   auto imported = new Imported;
   const DLTensor* tensor = nullptr;
@@ -220,21 +236,22 @@ array from_dlpack(PyObject* given, std::optional<bool> copy) {
   return made;
 }
 
+array own_copy(const array& a) {
+  array made = copy(a);
+  if (!current_trace()) made.eval();
+  return made;
+}
+
 PyObject* to_dlpack(PyObject* self, bool versioned, bool copy) {
-  const array given = copy ? unwrap(self) : shareable(self);
-  array a = given;
-  if (copy) {
-    a = contiguous(a);
-    if (a.eval().slot().storage.buffer.get() == given.slot().storage.buffer.get()) {
-      auto buffer = allocate(a.nbytes());
-      std::memcpy(buffer->data, a.raw(), size_t(a.nbytes()));
-      a = from_buffer(std::move(buffer), a.shape(), a.dtype());
-    }
-  }
+  array a = copy ? own_copy(unwrap(self)) : shareable(self);
+  a.eval();
   char* data = static_cast<char*>(const_cast<void*>(a.raw()));
   Ref<Buffer> buffer = a.slot().storage.buffer;
-  if (!versioned && !buffer->writable)
-    fail(Kind::value, "dlpack", "the memory of the array is read-only");
+  if (!versioned && !buffer->writable) {
+    PyErr_SetString(PyExc_BufferError, "[__dlpack__] the memory of the array is read-only: "
+                                       "expected max_version=(1, 0), which can say so, or copy=True");
+    throw PythonError{};
+  }
   auto* out = new Exported{a.node(), buffer, a.shape(), a.strides(), {}, {}};
   // The tensor begins at its element 0, wherever the buffer is aligned.
   const DLTensor tensor{data,

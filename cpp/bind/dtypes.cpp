@@ -170,6 +170,8 @@ py::object numpy_dtype(const PyDtype& t) {
 
 }  // namespace
 
+std::optional<Dtype> dtype_by_name(std::string_view name) { return by_name(name); }
+
 PyObject* from_dtype(Dtype t) { return Py_NewRef(objects[int(t)]); }
 
 std::optional<Dtype> to_dtype(PyObject* o, const Argument& at) {

@@ -61,6 +61,14 @@ void make_errors(PyObject* module) {
   file_error =
       make(module, "FileError", "A file that is not there: a FileNotFoundError and a RuntimeError.",
            {PyExc_FileNotFoundError, PyExc_RuntimeError});
+  // The text alone: of three arguments OSError makes one that begins with "[Errno 2]".
+  const py::handle file(file_error);
+  py::setattr(file, "__str__", py::cpp_function([](py::handle self) -> py::str {
+                const py::object text = self.attr("strerror");
+                if (!text.is_none()) return py::str(text);
+                const py::tuple args = self.attr("args");
+                return args.empty() ? py::str() : py::str(py::object(args[0]));
+              }, py::is_method(file)));
   format_error =
       make(module, "FormatError", "A file that cannot be read: a ValueError and a RuntimeError.",
            {PyExc_ValueError, PyExc_RuntimeError});

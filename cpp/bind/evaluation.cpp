@@ -49,8 +49,9 @@ PyMethodDef fast_functions[] = {
     {"eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_eval)), METH_FASTCALL,
      "eval(*args)\n--\n\nComputes arrays, and the arrays in lists, tuples, dicts and modules; "
      "numbers, strings and None are\n"
-     "passed over. Raises what the computation raises, TypeError for functions and generators, "
-     "which hold no arrays.\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
+     "passed over, and whatever else stands in a tree. Raises what the computation raises, and "
+     "TypeError for an argument that is no tree: a function, a generator, an optimizer (eval its "
+     "state).\n\n>>> a = mx.ones(3) + 1\n>>> mx.eval(a, [a, None])"},
     {"async_eval", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_async_eval)),
      METH_FASTCALL,
      "async_eval(*args)\n--\n\nStarts to compute like eval, in the background; who reads an array "
@@ -114,8 +115,7 @@ const Register rows{
         def(
             "plan(*arrays, width=None)",
             [](PyObject* args, const std::optional<int>& width) {
-              std::vector<array> arrays;
-              collect_arrays(args, arrays, "plan");
+              const std::vector<array> arrays = arrays_of(args, "plan", Values::refused);
               return py::cast(plan(arrays, width.value_or(default_plan_width()))).release().ptr();
             },
             "What eval would do for arrays (and trees of them), in order: an object that prints, "
@@ -129,16 +129,14 @@ const Register rows{
         def(
             "_print_graph(*arrays)",
             [](PyObject* args) {
-              std::vector<array> arrays;
-              collect_arrays(args, arrays, "print_graph");
+              const std::vector<array> arrays = arrays_of(args, "print_graph", Values::refused);
               return text_object(graph_text(arrays));
             },
             "What is pending, a line per op in order of evaluation."),
         def(
             "_export_to_dot(*arrays)",
             [](PyObject* args) {
-              std::vector<array> arrays;
-              collect_arrays(args, arrays, "export_to_dot");
+              const std::vector<array> arrays = arrays_of(args, "export_to_dot", Values::refused);
               return text_object(graph_dot(arrays));
             },
             "What is pending, in Graphviz's language."),

@@ -93,7 +93,10 @@ std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
 PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   auto* f = reinterpret_cast<PyFunction*>(self);
   const auto& parameters = *f->parameters;
-  auto name = [f] { return PyUnicode_AsUTF8(f->name); };
+  auto name = [f] {  // of _print_graph and others: what Python calls print_graph
+    const char* text = PyUnicode_AsUTF8(f->name);
+    return text + (text[0] == '_');
+  };
   Py_ssize_t given = PyVectorcall_NARGS(nargsf);
   PyObject* slots[most_parameters];
   for (size_t i = 0; i < parameters.size(); ++i) slots[i] = nullptr;
@@ -499,10 +502,9 @@ int From<int>::of(PyObject* o, const Argument& at) {
 double From<double>::of(PyObject* o, const Argument& at) {
   const double v = PyFloat_AsDouble(o);
   if (v == -1.0 && PyErr_Occurred()) {
-    if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    if (PyErr_ExceptionMatches(PyExc_OverflowError) && PyLong_Check(o)) {
       PyErr_Clear();
-      fail(Kind::overflow, at.function, at.name ? at.name : "", at.name ? ": " : "",
-           "number does not fit a float");
+      return to_scalar(o, at).real();  // infinite
     }
     pass_unless_type_error();
     wrong_kind(o, at, "a number");

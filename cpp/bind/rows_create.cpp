@@ -16,14 +16,16 @@ using OptionalDtype = const std::optional<Dtype>&;
 array filled(const Shape& shape, O value, OptionalDtype t, S s) { return t ? full(shape, value, *t, s) : full(shape, value, s); }
 
 array range(PyObject* first, PyObject* second, PyObject* third, OptionalDtype t, S s) {
-  auto number = [](PyObject* o, int otherwise, const char* name) { return o == Py_None ? Scalar(otherwise) : to_scalar(o, {"arange", name}); };
+  // Ends and steps are weak, NumPy's too: an int8 that is a bound says nothing about the numbers below it.
+  auto given = [](PyObject* o, const char* name) { return to_scalar(o, {"arange", name}).untyped(); };
+  auto number = [&](PyObject* o, int otherwise, const char* name) { return o == Py_None ? Scalar(otherwise) : given(o, name); };
   Scalar start = 0, stop = 0;
   if (second == Py_None) {
     if (first == Py_None) fail(Kind::type, "arange", "no stop: expected arange(stop) or arange(start, stop, step)");
-    stop = to_scalar(first, {"arange", "stop"});
+    stop = given(first, "stop");
   } else {
     start = number(first, 0, "start");
-    stop = to_scalar(second, {"arange", "stop"});
+    stop = given(second, "stop");
   }
   const Scalar step = number(third, 1, "step");
   return t ? arange(start, stop, step, *t, s) : arange(start, stop, step, s);
@@ -34,9 +36,16 @@ bool matrix_order(const std::string& indexing) {
   return indexing == "ij";
 }
 
-std::optional<bool> optional_bool(PyObject* o) {
+std::optional<bool> optional_bool(PyObject* o, const Argument& at) {
   if (o == Py_None) return std::nullopt;
-  return From<bool>::of(o, "copy");
+  const bool number = is_number(o);
+  if (number && to_scalar(o, at).kind() == 'b') return to_scalar(o, at).truth();
+  wrong_kind(o, at, "True, False or None");
+}
+
+array imported(PyObject* o, PyObject* device, PyObject* copy) {
+  if (device != Py_None) to_stream(device, {"from_dlpack", "device"});  // raises for others than the CPU
+  return from_dlpack(o, optional_bool(copy, {"from_dlpack", "copy"}), device != Py_None);
 }
 
 array unpickled(PyObject* data, Dtype t, const Shape& shape) {
@@ -110,8 +119,8 @@ const Register rows{"", {
         [](const std::vector<array>& arrays, bool sparse, const std::string& indexing, S s) -> ArrayTuple {
           return meshgrid(arrays, sparse, matrix_order(indexing), s);
         },
-        "A tuple of coordinate arrays from vectors; indexing 'xy' exchanges the first two axes, 'ij' keeps them.\n\n"
-        ">>> [g.shape for g in mx.meshgrid(mx.arange(2), mx.arange(3))]\n[(3, 2), (3, 2)]").cases({"x(2), x(3)", "x(2), x(3), x(4), indexing='ij'", "x(2), x(3), sparse=True"})
+        "A tuple of coordinate arrays from vectors (other arrays are flattened); indexing 'xy' exchanges the first two axes, 'ij' keeps them.\n\n"
+        ">>> [g.shape for g in mx.meshgrid(mx.arange(2), mx.arange(3))]\n[(3, 2), (3, 2)]").cases({"x(2), x(3)", "x(2), x(3), x(4), indexing='ij'", "x(2), x(3), sparse=True", "x(2, 2), x(), x(3)"})
         .large({"x(tile + 1), x(inner + 1)"}),
     def("hanning(M, *, stream=None)", [](int64_t m, S s) { return hanning(m, s); },
         "The Hann window of M samples: 0.5 - 0.5 cos(2 pi n / (M - 1)).\n\n>>> mx.hanning(3)\narray([0, 1, 0], dtype=float32)").cases({"1", "8"})
@@ -125,11 +134,12 @@ const Register rows{"", {
     def("bartlett(M, *, stream=None)", [](int64_t m, S s) { return bartlett(m, s); },
         "The Bartlett (triangular) window of M samples: 1 - |2 n / (M - 1) - 1|.\n\n>>> mx.bartlett(3)\narray([0, 1, 0], dtype=float32)").cases({"1", "8"})
         .large({"grain + 1"}),
-    def("asarray(a, dtype=None, *, copy=None)", [](PyObject* o, OptionalDtype t, PyObject* copy) { return share_array(o, t, optional_bool(copy)); },
+    def("asarray(a, dtype=None, *, copy=None)", [](PyObject* o, OptionalDtype t, PyObject* copy) { return share_array(o, t, optional_bool(copy, {"asarray", "copy"})); },
         "An array that shares the memory of a buffer or DLPack object where dtype and layout allow it, and copies otherwise;\n"
         "copy=True always copies, copy=False raises ValueError where sharing is not possible.\n\n>>> mx.asarray([1, 2])\narray([1, 2], dtype=int32)"),
-    def("from_dlpack(x, /, *, copy=None)", [](PyObject* o, PyObject* copy) { return from_dlpack(o, optional_bool(copy)); },
-        "An array on the memory of an object with __dlpack__ (shared unless copy=True). TypeError for other objects.\n\n"
+    def("from_dlpack(x, /, *, device=None, copy=None)", imported,
+        "An array on the memory of an object with __dlpack__ (shared unless copy=True, copied where it cannot be shared unless\n"
+        "copy=False). `device` may name the CPU, which asks objects on other devices for a copy there. TypeError for other objects.\n\n"
         ">>> mx.from_dlpack(mx.ones(2))\narray([1, 1], dtype=float32)"),
 }};
 

@@ -3,6 +3,7 @@
 
 #include "bind/def.h"
 #include "bind/module.h"
+#include "bind/trees.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/random/random.h"
 #include "ops/shape/shape.h"
@@ -105,6 +106,8 @@ const Register rows{"random", {
 struct State {};
 
 }  // namespace
+
+bool is_random_state(PyObject* o) { return py::isinstance<State>(o); }
 
 void add_random_state(py::module_& m) {
   py::object random = m.attr("random");

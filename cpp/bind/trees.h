@@ -30,6 +30,7 @@ class Ancestors {
   std::vector<PyObject*> line_;
 };
 
+bool is_random_state(PyObject*);  // random.state: a list of one key (rows_random.cpp)
 // The names of the fields of an instance of a registered class (a borrowed tuple), or null.
 PyObject* record_fields(PyObject* o);
 
@@ -44,9 +45,15 @@ void each_field(PyObject* o, PyObject* fields, Visit visit) {
   }
 }
 
-// Appends the arrays of a tree in order. Raises TypeError for what holds no array and cannot, such
-// as a function or a generator; other objects are passed over.
-void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op);
+// Whether an argument that holds no arrays may be a value: a number, a str, None, NumPy's arrays.
+enum class Values { passed_over, refused };
+// Appends the arrays of a tree in order. An argument that is neither tree nor value (a function, a
+// generator, an optimizer) raises TypeError with what was meant, and so does a method in a list of
+// arguments; other leaves of trees may be anything.
+void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op,
+                    Values = Values::passed_over);
+// The same of each of a tuple of arguments.
+std::vector<array> arrays_of(PyObject* arguments, const char* op, Values);
 
 void add_trees(pybind11::module_& m);
 

@@ -1,6 +1,6 @@
 // What of an array asks for its value.
 #include "base/fail.h"
-#include "eval/eval.h"
+#include "eval/plan.h"
 #include "graph/node.h"
 
 namespace lazulite {
@@ -18,6 +18,7 @@ const Strides& array::strides() const {
 const void* array::raw() const {
   const_cast<array*>(this)->eval();
   const Storage& s = slot().storage;
+  tidy(slot().spec, s);
   return static_cast<const char*>(s.buffer->data) + s.offset * size_of(dtype());
 }
 

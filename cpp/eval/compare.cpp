@@ -50,6 +50,7 @@ Storage dense_copy(const Spec& spec, const Storage& from) {
 Storage copy_of(const Spec& spec, const Storage& from) {
   const int64_t bytes = size_of(spec.shape) * size_of(spec.type);
   if (!from.buffer || bytes == 0) return from;
+  tidy(spec, from);
   if (from.buffer->foreign || from.buffer->bytes > 2 * bytes) return dense_copy(spec, from);
   Storage out{allocate(from.buffer->bytes), from.offset, from.strides};
   std::memcpy(out.buffer->data, from.buffer->data, size_t(from.buffer->bytes));

@@ -38,6 +38,10 @@ PlanSummary plan(const std::vector<array>&, int width = default_plan_width());
 std::string graph_text(const std::vector<array>&);  // what is pending, in order of evaluation
 std::string graph_dot(const std::vector<array>&);   // the same in Graphviz's language
 
+// Bools of others may have any byte but 0 for True; ours are 0 and 1.
+bool are_bools(const uint8_t* bytes, int64_t n);
+void make_bools(uint8_t* bytes, int64_t n);
+
 // Called now and then by kernels that evaluate: lets a Ctrl-C through, as an exception. What it
 // stops is pending again.
 void poll();

@@ -134,6 +134,7 @@ void build_group(const Unit& unit, GroupProgram& out) {
   build_program(unit, out.program, loaded);
   for (const array* a : loaded) {
     const Slot& slot = a->slot();
+    tidy(slot.spec, slot.storage);
     out.bindings.push_back({static_cast<char*>(slot.storage.buffer->data) +
                             slot.storage.offset * size_of(slot.spec.type)});
   }

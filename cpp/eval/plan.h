@@ -91,6 +91,11 @@ inline Bound bound(const Spec& spec, const Storage& storage) {
   return {&spec, &storage,
           static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
 }
+// Before a kernel reads: others may have given shared memory of bools other bytes than 0 and 1.
+void tidy_bools(const Spec&, const Storage&);
+inline void tidy(const Spec& spec, const Storage& storage) {
+  if (spec.type == bool_ && storage.buffer->foreign) tidy_bools(spec, storage);
+}
 void copy_dense(const Bound& in, const Storage& out);  // out becomes a copy in row-major order
 
 // The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block

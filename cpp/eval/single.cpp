@@ -24,6 +24,30 @@ void run_constant(const Node& node, Storage& out) {
 
 }  // namespace
 
+void make_bools(uint8_t* bytes, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) bytes[i] = bytes[i] != 0;
+}
+bool are_bools(const uint8_t* bytes, int64_t n) {
+  uint8_t all = 0;
+  for (int64_t i = 0; i < n; ++i) all |= bytes[i];
+  return all <= 1;
+}
+// In place: what is shared stays shared, and any byte but 0 is True to its owner too.
+void tidy_bools(const Spec& spec, const Storage& storage) {
+  int64_t first = storage.offset, last = storage.offset;
+  for (size_t i = 0; i < spec.shape.size(); ++i) {
+    if (spec.shape[i] == 0) return;
+    const int64_t reach = (spec.shape[i] - 1) * storage.strides[i];
+    (reach < 0 ? first : last) += reach;
+  }
+  auto* bytes = static_cast<uint8_t*>(storage.buffer->data) + first;
+  if (are_bools(bytes, last - first + 1)) return;
+  if (!storage.buffer->writable)
+    fail(Kind::value, "eval", "bools in shared read-only memory have other bytes than 0 and 1: "
+                              "expected memory that nobody changes, or a copy (mx.array)");
+  make_bools(bytes, last - first + 1);
+}
+
 void copy_dense(const Bound& in, const Storage& out) {
   BlockProgram program;
   program.domain = in.shape();
@@ -57,6 +81,7 @@ void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite,
       return;
     }
   }
+  for (const Bound& b : in) tidy(*b.spec, *b.storage);
   Call call{node, std::move(in), {}, {}};
   if (op.places) {
     call.placed.resize(node.out.size());

@@ -391,14 +391,13 @@ Dtype result_type(std::initializer_list<const Operand*> operands) {
       type = any ? promote(type, o->get().dtype()) : o->get().dtype();
       any = true;
     }
+  if (!any) {
+    NumbersType numbers;
+    for (auto* o : operands) numbers.add(o->scalar());
+    return numbers.type();
+  }
   for (auto* o : operands)
-    if (!o->is_array()) {
-      type = any ? o->scalar().beside(type) : o->scalar().natural();
-      if (!any) {
-        any = true;
-        continue;
-      }
-    }
+    if (!o->is_array()) type = o->scalar().beside(type);
   return type;
 }
 

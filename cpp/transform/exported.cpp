@@ -1,6 +1,7 @@
 #include "transform/exported.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -285,6 +286,7 @@ void FunctionWriter::save(const std::string& path) {
   const uint64_t token_bytes = body.data.size();
   body.data.resize(size_t(padded(int64_t(token_bytes))));
   std::ofstream out(path, std::ios::binary);
+  if (!out && errno == ENOENT) fail(Kind::file, "export_function", "no such folder: ", path);
   const std::string nothing(std::max(header_bytes, size_t(alignment)), '\0');
   out.write(nothing.data(), std::streamsize(header_bytes));  // until the checksum is known
   Checksum sum;
@@ -315,7 +317,8 @@ void FunctionWriter::save(const std::string& path) {
 
 ImportedFunction::ImportedFunction(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) fail(Kind::file, "import_function", "cannot open ", path);
+  if (!in)
+    fail(Kind::file, "import_function", errno == ENOENT ? "no such file: " : "cannot open ", path);
   in.seekg(0, std::ios::end);
   const int64_t file_bytes = int64_t(in.tellg());
   in.seekg(0);
@@ -367,7 +370,9 @@ ImportedFunction::ImportedFunction(const std::string& path) {
     fail(Kind::format, "import_function", "the file is damaged: more arrays than it names");
   if (sum.h != expected)
     fail(Kind::format, "import_function", "the file was altered: its checksum does not fit");
-  for (int64_t n = reader.count(); n > 0; --n) {
+  int64_t traces = reader.count();
+  if (traces == 0) fail(Kind::format, "import_function", "the file holds no function: ", path);
+  for (; traces > 0; --traces) {
     Trace t;
     t.signature.positional = size_t(reader.count());
     for (int64_t k = reader.count(); k > 0; --k) t.signature.names.push_back(reader.text());

@@ -475,3 +475,23 @@ def test_a_size_of_zero_lets_the_others_be_large():
         mx.zeros((1,)).reshape(big, big, 1)
     with pytest.raises(ValueError):
         mx.zeros((0,)).reshape(big, -1, 0)
+def test_arange_of_complex_dtypes():
+    for t in (mx.complex64, mx.complex128):
+        assert mx.arange(0, 3, dtype=t).tolist() == [0, 1, 2] and mx.arange(3, dtype=t).dtype == t
+        assert mx.arange(0, 1, 0.25, t).tolist() == [0, 0.25, 0.5, 0.75]
+    with pytest.raises(ValueError):
+        mx.arange(3j)
+
+
+def test_meshgrid_flattens_its_arrays():
+    for shapes in ([(2, 2), (3,)], [(), (2, 3)], [(2, 1, 2)], [(0, 3), (2, 2)], [(2, 2), (), (3,)]):
+        ours = [mx.arange(int(np.prod(s))).reshape(s) for s in shapes]
+        theirs = [np.asarray(a) for a in ours]
+        for options in (
+            {},
+            {"sparse": True},
+            {"indexing": "ij"},
+            {"sparse": True, "indexing": "ij"},
+        ):
+            got, expected = mx.meshgrid(*ours, **options), np.meshgrid(*theirs, **options)
+            assert [a.tolist() for a in got] == [a.tolist() for a in expected]

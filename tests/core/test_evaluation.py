@@ -1,5 +1,8 @@
 """Evaluation: laziness, errors, streams, threads, fork, memory."""
 
+import dataclasses
+import decimal
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
+import lazulite.nn as nn
 
 
 def test_eval_takes_trees_and_anything():
@@ -462,3 +466,97 @@ def test_debug_nans_names_op_and_line():
             with pytest.raises(RuntimeError, match="divide"):
                 mx.eval(mx.grad(lambda x: (x / x.sum()).sum())(mx.zeros(2)))
     assert graph().tolist() == wanted
+
+
+# ---- what eval takes
+
+class Optimizer:
+    state = {"a": 1}
+
+
+NO_TREES = {
+    "object": (lambda: object(), "not a tree: got object"),
+    "optimizer": (lambda: Optimizer(), "not a tree: got Optimizer.*was its .state meant"),
+    "a dataclass": (lambda: make_record(), "not a tree: got Record.*register_tree"),
+    "function": (lambda: len, r"got len.*was len\(\) meant"),
+    "method": (lambda: nn.Linear(1, 1).parameters, r"got parameters.*was parameters\(\) meant"),
+    "generator": (lambda: (x for x in [mx.ones(1)]), r"was list\(...\) meant"),
+    "set": (lambda: {1, 2}, r"was list\(...\) meant"),
+    "frozenset": (lambda: frozenset(), r"was list\(...\) meant"),
+    "values": (lambda: {"a": mx.ones(1)}.values(), r"was list\(...\) meant"),
+    "iterator": (lambda: iter([mx.ones(1)]), r"was list\(...\) meant"),
+    "map": (lambda: map(mx.sin, [mx.ones(1)]), r"was list\(...\) meant"),
+    "class": (lambda: Optimizer, r"was Optimizer\(\) meant"),
+    "module": (lambda: mx, "not a tree: got module"),
+}
+
+
+def make_record():
+    @dataclasses.dataclass
+    class Record:
+        x: object
+
+    return Record(mx.ones(2))
+
+
+@pytest.mark.parametrize("name", NO_TREES)
+def test_eval_refuses_arguments_that_are_neither_trees_nor_values(name):
+    make, text = NO_TREES[name]
+    for f in (
+        mx.eval,
+        mx.async_eval,
+        mx.plan,
+        mx.print_graph,
+        lambda *o: mx.export_to_dot(io.StringIO(), *o),
+    ):
+        with pytest.raises(TypeError, match=text):
+            f(make())
+        with pytest.raises(TypeError, match=text):
+            f(mx.ones(1), make())
+
+
+@pytest.mark.parametrize("name", NO_TREES)
+def test_leaves_of_trees_may_be_anything(name):
+    make, _ = NO_TREES[name]
+    for f in (mx.eval, mx.async_eval, mx.plan):
+        trees = [{"a": (make(), 1)}, [{"a": [make()]}, None]]
+        if name != "method":  # model.parameters in a list is a slip of the pen
+            trees += [[make()], ([make()], 3)]
+        for tree in trees:
+            f([mx.ones(1) + 1, tree])
+    model = nn.Sequential(nn.Linear(2, 2), mx.tanh, lambda x: x)
+    mx.eval(model, model.parameters(), model.state)
+
+
+def test_values_are_passed_over_by_eval_and_named_by_what_shows_graphs():
+    values = [
+        None,
+        3,
+        2.5,
+        1j,
+        True,
+        "x",
+        b"x",
+        np.ones(2),
+        np.float32(1),
+        decimal.Decimal(1),
+        mx.int8,
+    ]
+    for value in values:
+        for f in (mx.eval, mx.async_eval):
+            assert f(value) is None
+        for f, name in (
+            (mx.plan, "plan"),
+            (mx.print_graph, "print_graph"),
+            (lambda o: mx.export_to_dot(io.StringIO(), o), "export_to_dot"),
+        ):
+            with pytest.raises(TypeError, match=rf"^\[{name}\] not a tree: got "):
+                f(value)
+
+
+def test_eval_computes_the_random_state():
+    for tree in (lambda: mx.random.state, lambda: [{"a": 1}, mx.random.state]):
+        mx.random.state[0] = mx.random.key(3) + mx.arange(2).astype(mx.uint32)
+        assert mx.plan(tree()).steps
+        mx.eval(tree())
+        assert not mx.plan(mx.random.state).steps

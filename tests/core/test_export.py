@@ -266,9 +266,9 @@ def test_small_sizes_at_which_a_function_does_something_else_are_refused(path):
         (
             lambda p: mx.export_function(os.path.join(p, "no", "such"), lambda x: x, mx.array(1)),
             FileNotFoundError,
-            "cannot write",
+            "no such folder",
         ),
-        (lambda p: mx.import_function(p), FileNotFoundError, "cannot open"),
+        (lambda p: mx.import_function(p), FileNotFoundError, "no such file"),
     ],
 )
 def test_misuse_says_what_is_wrong(path, call, error, message):
@@ -388,3 +388,71 @@ def test_a_forged_file_does_no_harm(path):
         ):
             refused += 1
     assert refused > 500
+
+
+def test_an_exporter_that_was_never_called_writes_nothing(tmp_path):
+    path = tmp_path / "f.lzfn"
+    with pytest.raises(ValueError, match=r"\[exporter\] nothing to write"):
+        with mx.exporter(path, lambda x: x):
+            pass
+    assert not path.exists()
+    export = mx.exporter(path, lambda x: x)
+    with pytest.raises(ValueError, match="nothing to write"):
+        export.close()
+    export(mx.ones(2))  # still open
+    export.close()
+    export.close()
+    known = path.read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        with mx.exporter(path, lambda x: x):
+            1 / 0
+    with pytest.raises(ValueError):
+        mx.exporter(path, lambda x: x).close()
+    assert path.read_bytes() == known
+
+
+def test_errors_of_files_name_function_and_argument(tmp_path, monkeypatch):
+    missing = tmp_path / "missing" / "f.x"
+    writers = {
+        "export_to_dot": lambda p: mx.export_to_dot(p, mx.ones(2) + 1),
+        "profile.save": lambda p: mx.profile().save(p),
+        "export_function": lambda p: mx.export_function(p, lambda x: x, mx.ones(2)),
+        "save": lambda p: mx.save(p, mx.ones(2)),
+        "savez": lambda p: mx.savez(p, mx.ones(2)),
+        "save_safetensors": lambda p: mx.save_safetensors(p, {"a": mx.ones(2)}),
+        "save_gguf": lambda p: mx.save_gguf(p, {"a": mx.ones(2)}),
+    }
+    for name, write in writers.items():
+        for path in (missing, str(missing)):
+            with pytest.raises(
+                FileNotFoundError, match=rf"^\[{name}\] no such folder: .*missing"
+            ) as caught:
+                write(path)
+            assert isinstance(caught.value, RuntimeError) and isinstance(caught.value, mx.FileError)
+        for odd in (3.5, None, object()):
+            with pytest.raises(TypeError, match=rf"^\[{name}\] .*(path|file)"):
+                write(odd)
+    for name, read in {"load": mx.load, "import_function": mx.import_function}.items():
+        with pytest.raises(
+            FileNotFoundError, match=rf"^\[{name}\] no such file: .*missing"
+        ) as caught:
+            read(str(missing) + ".npy")
+        assert isinstance(caught.value, RuntimeError)
+    with pytest.raises(TypeError, match=r"^\[import_function\] file: got 3, expected a path"):
+        mx.import_function(3)
+    with pytest.raises(TypeError, match=r"^\[exporter\] not a function"):
+        mx.exporter(missing, 3)
+    with pytest.raises(TypeError, match=r"^\[export_function\] metadata: got int"):
+        mx.export_function(missing, lambda x: x, mx.ones(1), metadata=3)
+
+
+def test_errors_of_devices_name_the_argument():
+    for args, text in {
+        ("x",): "type: got str 'x'",
+        (3,): "type: got 3",
+        (mx.cpu, "a"): "index: got str 'a'",
+        (None,): "type: got None",
+    }.items():
+        with pytest.raises(TypeError, match=rf"^\[Device\] {text}, expected"):
+            mx.Device(*args)
+    assert mx.Device(type=mx.cpu, index=0) == mx.Device(mx.cpu) == mx.cpu

@@ -103,8 +103,10 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
   for (const Scalar* v : {&start, &stop, &step})
     if (v->kind() == 'b' || v->kind() == 'c')
       fail(Kind::value, "arange", "not a real number: got ", *v, ", expected int or float");
-  if (is_bool(t) || is_complex(t))
-    fail(Kind::value, "arange", "dtype not supported: got ", t, ", expected integers or floats");
+  if (is_bool(t))
+    fail(Kind::value, "arange", "dtype not supported: got ", t, ", expected a dtype of numbers");
+  for (const Scalar* v : {&start, &stop, &step})
+    if (v->is_beyond()) v->check_fits(t, "arange");
   if (step.real() == 0) fail(Kind::value, "arange", "step 0");
   for (const Scalar* v : {&start, &stop})
     if (!std::isfinite(v->real())) fail(Kind::value, "arange", "not finite: got ", *v);
@@ -138,8 +140,9 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype 
 }
 
 array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Stream s) {
-  Dtype t = promote(promote(start.natural(), stop.natural()), step.natural());
-  return arange(start, stop, step, t, s);
+  NumbersType t;
+  for (const Scalar* v : {&start, &stop, &step}) t.add(*v);
+  return arange(start, stop, step, t.type(), s);
 }
 
 array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoint, Dtype t,
@@ -209,8 +212,6 @@ std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool 
     Shape shape;
     shape.resize(size_t(n), 1);
     const int axis = !matrix_order && n > 1 && i < 2 ? 1 - i : i;
-    if (arrays[size_t(i)].ndim() > 1)
-      fail(Kind::value, "meshgrid", "not a vector: got shape ", arrays[size_t(i)].shape());
     shape[axis] = full_shape[axis] = arrays[size_t(i)].size();
     out.push_back(reshape(arrays[size_t(i)], shape, s));
   }

@@ -138,6 +138,8 @@ array randint(const Operand& low, const Operand& high, const Shape& shape, Dtype
          ", expected an integer dtype or bool");
   check_fits(low, shape, "randint");
   check_fits(high, shape, "randint");
+  for (const Operand* bound : {&low, &high})
+    if (!bound->is_array() && bound->scalar().is_beyond()) bound->scalar().check_fits(t, "randint");
   auto number = [](const Scalar& v) -> __int128 {
     return v.kind() == 'u' ? __int128(uint64_t(v.wrapped())) : __int128(v.wrapped());
   };

@@ -404,6 +404,10 @@ Arrays vmap_contiguous(const Node&, const Arrays& in, const Axes& axes, Axes& ou
   out_axes = {0};
   return {contiguous(batch_first(in[0], axes[0]))};
 }
+Arrays vmap_copy(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes = {0};
+  return {copy(batch_first(in[0], axes[0]))};
+}
 bool view_contiguous(const Node&, const Bound& in, Storage& out) {
   if (!in.dense()) return false;
   out = *in.storage;
@@ -420,6 +424,16 @@ const Op contiguous_op{.name = "contiguous",
                        .vmap = vmap_contiguous,
                        .view = view_contiguous,
                        .kernel = copy_kernel};
+
+void check_copy(const Attrs*, const Arrays& in) { check_inputs("copy", in, 1); }
+const Op copy_op{.name = "copy",
+                 .doc = "The same in memory of its own.",
+                 .linear = true,
+                 .check = check_copy,
+                 .infer = infer_same,
+                 .vjp = vjp_same,
+                 .vmap = vmap_copy,
+                 .kernel = copy_kernel};
 
 struct ViewAs {
   Dtype type;
@@ -523,7 +537,7 @@ const Op depends_op{.name = "depends",
 
 OpList shape_ops() {
   return {&broadcast_op,   &reshape_op,    &transpose_op, &slice_op,  &slice_update_op,
-          &concatenate_op, &contiguous_op, &view_op,      &depends_op};
+          &concatenate_op, &contiguous_op, &copy_op,      &view_op,      &depends_op};
 }
 
 namespace {
@@ -652,6 +666,7 @@ array concatenate(const std::vector<array>& arrays, int axis, Stream s) {
 }
 
 array contiguous(const array& a, Stream s) { return record(contiguous_op, {}, {a}, s); }
+array copy(const array& a, Stream s) { return record(copy_op, {}, {a}, s); }
 array view(const array& a, Dtype t, Stream s) {
   if (t == a.dtype()) return a;
   if (is_bool(t)) return not_equal(view(a, uint8, s), 0, s);  // any byte but 0 is True

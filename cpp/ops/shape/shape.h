@@ -26,6 +26,7 @@ array concatenate(const std::vector<array>&, int axis = 0, Stream s = default_st
 array pad(const array&, const Shape& low, const Shape& high, const Operand& value,
           Stream s = default_stream());
 array contiguous(const array&, Stream s = default_stream());
+array copy(const array&, Stream s = default_stream());  // never a view
 array view(const array&, Dtype, Stream s = default_stream());     // the same bytes, last axis
 
 // ---- made of them

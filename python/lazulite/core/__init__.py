@@ -17,7 +17,7 @@ from ._compile import compile, disable_compile, enable_compile
 from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev, linearize
 from ._export import FunctionExporter, ImportedFunction, export_function, exporter, import_function
 from ._gguf import save_gguf
-from ._io import load, save, save_safetensors, savez, savez_compressed
+from ._io import load, save, save_safetensors, savez, savez_compressed, write_text as _write_text
 from ._loops import cond, fori_loop, scan, while_loop
 from ._profile import ProfileRow, profile
 from ._transforms import grad, jvp, value_and_grad, vjp, vmap
@@ -83,12 +83,7 @@ def export_to_dot(file, *args, **kwargs) -> None:
     >>> print(out.getvalue().splitlines()[0])
     digraph {
     """
-    text = _core._export_to_dot(*args, *kwargs.values())
-    if hasattr(file, "write"):
-        file.write(text)
-    else:
-        with open(file, "w") as out:
-            out.write(text)
+    _write_text(file, "export_to_dot", _core._export_to_dot(*args, *kwargs.values()))
 
 
 def print_graph(*args) -> None:

@@ -3,10 +3,9 @@ the format."""
 
 from __future__ import annotations
 
-import os
-
 from . import _core
 from ._core import array
+from ._io import path_of
 from ._trees import check_callable
 
 TYPE_CHECKING = False
@@ -117,11 +116,18 @@ def _tell(callback: Callable, fun: Callable, args: list, names: list, values: li
 class FunctionExporter:
     """What exporter returns: each call with example arguments adds a trace; the file is written at
     the end of the
-    `with` block or by close()."""
+    `with` block or by close(), which raise ValueError, and write nothing, where it was never
+    called."""
 
-    def __init__(self, file: Any, fun: Callable, shapeless: bool, metadata: Optional[str]):
-        check_callable("export_function", fun)
-        self._file = os.fspath(file)
+    def __init__(
+        self, file: Any, fun: Callable, shapeless: bool, metadata: Optional[str],
+        name: str = "exporter",
+    ):
+        self._file = path_of(file, name, "a path" if name == "exporter" else "a path or a callback")
+        check_callable(name, fun)
+        if metadata is not None and not isinstance(metadata, str):
+            raise TypeError(f"[{name}] metadata: got {type(metadata).__name__}, expected a str")
+        self._traces = 0
         self._fun = fun
         self._writer: Any = _core._FunctionWriter(shapeless, metadata or "")
 
@@ -132,20 +138,28 @@ class FunctionExporter:
         self._writer.add(
             _flat(self._fun, len(positional), names), positional + values, len(positional), names
         )
+        self._traces += 1
 
     def close(self) -> None:
         """Writes the file."""
-        if self._writer is not None:
-            self._writer.save(self._file)
-            self._writer = None
+        if self._writer is None:
+            return
+        if not self._traces:
+            raise ValueError(
+                "[exporter] nothing to write: got no call, expected one with example arguments at least"
+            )
+        self._writer.save(self._file)
+        self._writer = None
 
     def __enter__(self) -> FunctionExporter:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is None:
-            self.close()
-        self._writer = None
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            self._writer = None
 
 
 def exporter(
@@ -190,11 +204,13 @@ def export_function(
     (array([2, 4], dtype=float32),)
     """
     positional, names, values = _arguments("export_function", args, kwargs)
-    if callable(file_or_callback) and not isinstance(file_or_callback, (str, os.PathLike)):
+    if callable(file_or_callback) and not hasattr(file_or_callback, "__fspath__"):
         if metadata is not None:
             raise ValueError("[export_function] metadata needs a file: got a callback")
         return _tell(file_or_callback, fun, positional, names, values)
-    with FunctionExporter(file_or_callback, fun, shapeless, metadata) as export:
+    with FunctionExporter(
+        file_or_callback, fun, shapeless, metadata, "export_function"
+    ) as export:
         export(tuple(positional), dict(zip(names, values)))
 
 
@@ -203,7 +219,7 @@ class ImportedFunction:
     of arrays. It can be differentiated, mapped and compiled like any function."""
 
     def __init__(self, file: str):
-        self._function = _core._ImportedFunction(os.fspath(file))
+        self._function = _core._ImportedFunction(path_of(file, "import_function"))
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple:
         positional, names, values = _arguments("import_function", args, kwargs)

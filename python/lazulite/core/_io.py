@@ -180,6 +180,28 @@ def _created(file, op: str, ending: str):
     return out, True
 
 
+def path_of(file, op: str, expected: str = "a path"):
+    """A path as str or bytes; TypeError for anything else."""
+    if not isinstance(file, (str, bytes, os.PathLike)):
+        got = repr(file) if isinstance(file, (int, float, type(None))) else type(file).__name__
+        raise TypeError(f"[{op}] file: got {got}, expected {expected}")
+    return os.fspath(file)
+
+
+def write_text(file, op: str, text: str) -> None:
+    """Writes to a path or an open text file."""
+    if hasattr(file, "write"):
+        file.write(text)
+        return
+    path = path_of(file, op, "a path or an open text file")
+    try:
+        out = open(path, "w")
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise _core.FileError(e.errno, f"[{op}] no such folder: {path!s}", path) from None
+    with out:
+        out.write(text)
+
+
 # ---- npy, npz ------------------------------------------------------------------------------------
 
 

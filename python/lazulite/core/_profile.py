@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _core
+from ._io import write_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class profile:
         return "\n".join(lines)
 
     def save(self, file: Union[str, Any]) -> None:
-        """Writes a Chrome trace (JSON) to a path or an open text file."""
+        """Writes a Chrome trace (JSON) to a path or an open text file; FileNotFoundError where the
+        folder is missing."""
         found = self._profile.events()
         events = [
             {
@@ -139,8 +141,4 @@ class profile:
         import json  # takes longer to import than all of this package
 
         trace = {"traceEvents": events, "displayTimeUnit": "ns"}
-        if hasattr(file, "write"):
-            json.dump(trace, file)
-        else:
-            with open(file, "w") as out:
-                json.dump(trace, out)
+        write_text(file, "profile.save", json.dumps(trace))
