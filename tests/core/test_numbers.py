@@ -85,10 +85,19 @@ def test_ints_beyond_64_bits_fit_no_integer_dtype(way):
 
 def test_large_ints_alone():
     for n in LARGE:
-        for make in (mx.array, lambda n: mx.array([n]), lambda n: mx.array([n, 3]),
-                     lambda n: mx.array([n, -3]), lambda n: mx.full((2,), n), lambda n: mx.add(n, 1),
-                     mx.abs, lambda n: mx.array(range(n, n + 2)), lambda n: mx.arange(n, n + 1),
-                     lambda n: mx.random.randint(0, n, (2,)), lambda n: mx.array([True]) + n):
+        for make in (
+            mx.array,
+            lambda n: mx.array([n]),
+            lambda n: mx.array([n, 3]),
+            lambda n: mx.array([n, -3]),
+            lambda n: mx.full((2,), n),
+            lambda n: mx.add(n, 1),
+            mx.abs,
+            lambda n: mx.array(range(n, n + 2)),
+            lambda n: mx.arange(n, n + 1),
+            lambda n: mx.random.randint(0, n, (2,)),
+            lambda n: mx.array([True]) + n,
+        ):
             with pytest.raises(OverflowError) as caught:
                 make(n)
             assert isinstance(caught.value, ValueError)
@@ -141,9 +150,17 @@ def test_numpy_scalars_beside_arrays_are_as_numbers_of_python(number):
     plain = number.item()
     for dtype in [mx.bool_, *INTEGERS, *FLOATS, mx.complex64]:
         x = mx.ones(3, dtype)
-        for f in (lambda n: x * n, lambda n: n * x, lambda n: mx.where(x, x, n),
-                  lambda n: mx.maximum(x, n), lambda n: mx.clip(x, n, n), lambda n: x == n,
-                  lambda n: x.at[0].add(n), lambda n: mx.full_like(x, n), lambda n: mx.pad(x, 1, constant_values=n)):
+        for f in (
+            lambda n: x * n,
+            lambda n: n * x,
+            lambda n: mx.where(x, x, n),
+            lambda n: mx.maximum(x, n),
+            lambda n: mx.clip(x, n, n),
+            lambda n: x == n,
+            lambda n: x.at[0].add(n),
+            lambda n: mx.full_like(x, n),
+            lambda n: mx.pad(x, 1, constant_values=n),
+        ):
             try:
                 expected = f(plain)
             except Exception as error:
@@ -154,8 +171,19 @@ def test_numpy_scalars_beside_arrays_are_as_numbers_of_python(number):
             assert got.dtype == expected.dtype and got.tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("number", [np.int64(300), np.float32(300), np.float32("nan"), np.int64(-200),
-                                    np.complex64(2j), np.float64(1.5), np.uint64(2**63)], ids=repr)
+@pytest.mark.parametrize(
+    "number",
+    [
+        np.int64(300),
+        np.float32(300),
+        np.float32("nan"),
+        np.int64(-200),
+        np.complex64(2j),
+        np.float64(1.5),
+        np.uint64(2**63),
+    ],
+    ids=repr,
+)
 def test_numpy_scalars_fit_where_numbers_of_python_fit(number):
     for f in (lambda n: mx.array(n, mx.int8), lambda n: mx.array([n], mx.int8),
               lambda n: mx.array([n, 1], mx.uint8), lambda n: mx.full((2,), n, mx.int8),
