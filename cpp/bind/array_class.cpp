@@ -273,7 +273,11 @@ int contains(PyObject* self, PyObject* value) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
-  return guarded([&] { return wrap(get_item(unwrap(self), key)); });
+  return guarded([&] {
+    // Reading other keys may run Python code, in which the object may get another value.
+    if (PyLong_CheckExact(key)) return wrap(get_item(peek(self), key));
+    return wrap(get_item(unwrap(self), key));
+  });
 }
 int assign(PyObject* self, PyObject* key, PyObject* value) {
   if (!value) {

@@ -117,6 +117,7 @@ def test_concatenate_without_an_axis_flattens():
 
 
 def test_meshgrid_and_unstack_return_tuples():
+    assert isinstance(mx.minmax(mx.arange(3)), tuple)
     for options in ({}, {"sparse": True}, {"indexing": "ij"}):
         assert type(mx.meshgrid(mx.arange(2), mx.arange(3), **options)) is tuple
         assert type(mx.meshgrid(mx.arange(2), **options)) is tuple
