@@ -293,3 +293,11 @@ def test_numbers_that_no_element_can_be_are_not_in_an_array():
 
 def test_a_slice_takes_bounds_of_one_element():
     assert mx.arange(5)[np.array([1]) : np.array(3)].tolist() == [1, 2]
+
+
+def test_errors_of_sizes_name_the_step_whose_dtype_they_tell():
+    with pytest.raises(MemoryError, match=r"^\[eye\] too large.* of float32.*2\^63 bytes$"):
+        mx.eye(1 << 31)
+    # as bools they would fit, but not the row and column numbers
+    with pytest.raises(MemoryError, match=r"^\[eye\] too large.* of int64.*; in its step \w+$"):
+        mx.eye(1 << 30, 1 << 31, dtype=mx.bool_)
