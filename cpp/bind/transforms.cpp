@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <unordered_set>
 
 #include "bind/array_class.h"
 #include "bind/module.h"
@@ -117,6 +118,22 @@ void add_transforms(py::module_& m) {
     return to_list(cond(unwrap(predicate.ptr()), flat(yes), flat(no), from_list(operands)));
   });
   m.def("_tracing", [] { return current_trace() != nullptr; });
+  // Whether a value follows from an argument that has none: of a function that was traced.
+  m.def("_is_abstract", [](py::handle a) {
+    if (!is_array(a.ptr())) return false;
+    std::unordered_set<const Node*> seen;
+    std::vector<array> stack{unwrap(a.ptr())};
+    while (!stack.empty()) {
+      const array at = std::move(stack.back());
+      stack.pop_back();
+      const Node& node = *at.node();
+      const State state = node.state.load(std::memory_order_acquire);
+      if (state == State::traced) return true;
+      if (state != State::pending || !seen.insert(&node).second) continue;
+      for (const array& input : node.inputs) stack.push_back(input);
+    }
+    return false;
+  });
   m.def("_watched", [] { return current_trace() && current_trace()->watched; });
   auto check_arrays = [](std::initializer_list<py::handle> objects) {
     for (py::handle o : objects)

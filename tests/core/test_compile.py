@@ -1,5 +1,7 @@
 """compile: keys, state, captures, bits."""
 
+import collections
+import functools
 from functools import partial
 
 import numpy as np
@@ -400,3 +402,81 @@ def test_dynamic_arguments_are_known_by_name_and_by_position():
         ).item()
         == 6
     )
+
+
+class Holder:
+    def __init__(self, value):
+        self.value = value
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+holding = {
+    "an attribute": Holder,
+    "a slot": Slotted,
+    "an attribute of an attribute": lambda y: Holder([{"a": Holder(y)}]),
+    "a closure": lambda y: lambda: y * 2,
+    "a default": lambda y: lambda z=y: z,
+    "a method": lambda y: Holder(y).__init__,
+    "a partial": lambda y: functools.partial(max, y),
+    "a generator": lambda y: (z for z in [y]),
+    "a map": lambda y: map(abs, [y]),
+    "a set": lambda y: {y},
+    "a dict's values": lambda y: {"a": y}.values(),
+    "an object array": lambda y: collections.deque([1, y]),
+}
+
+
+@pytest.mark.parametrize("name", holding)
+def test_no_array_of_a_trace_escapes_in_what_is_no_tree(name):
+    hold = holding[name]
+    f = mx.compile(lambda x: (x, {"held": hold(x + 1)}))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"\[compile\] the result holds arrays in a .*no tree"):
+            f(mx.ones(2))
+    # One that has its value is a constant.
+    known = mx.array([1.0, 2.0])
+    constant = mx.compile(lambda x: (x, hold(known * 2)))
+    assert type(constant(mx.ones(2))[1]) is type(hold(known))
+
+
+def test_constants_of_all_kinds_are_returned():
+    things = [None, 1, 2.5, "a", b"a", 1j, mx.float32, np.float32(2), print, Holder, np, range(3)]
+    things += [Holder(np.ones(2)), len, mx.compile(mx.exp), mx.grad(mx.sum), (x for x in "a"), {1}]
+    f = mx.compile(lambda x: [x * 2, things])
+    for _ in range(2):
+        value, found = f(mx.array(2.0))
+        assert value.item() == 4 and all(a is b for a, b in zip(found, things))
+
+
+def test_what_escapes_all_the_same_raises_wherever_it_is_used():
+    held = []
+    f = mx.compile(lambda x: (held.append(x + 1), x * 2)[1])
+    f(mx.ones(2))
+    (y,) = held
+    for use in (
+        lambda: y.tolist(),
+        lambda: repr(y),
+        lambda: np.asarray(y),
+        lambda: list(y)[0].item(),
+        lambda: bool(y[0] > 0),
+        lambda: mx.eval(y),
+        lambda: mx.eval(y[0] + 1),
+        lambda: mx.async_eval(y),
+        lambda: y.__iadd__(1).tolist(),
+        lambda: mx.eval(f(y)),
+        lambda: mx.eval(mx.compile(lambda x: x * y)(mx.ones(2))),
+        lambda: mx.grad(lambda x: (x * y).sum())(mx.ones(2)).tolist(),
+        lambda: mx.vmap(lambda x: x * 2)(y).tolist(),
+        lambda: mx.scan(lambda c, x: (c + x, x), y, mx.ones((2, 2)))[0].tolist(),
+        lambda: mx.cond(y[0] > 0, lambda x: x, lambda x: x * 2, y).tolist(),
+        lambda: memoryview(y),
+        lambda: mx.save("nothing.npy", y),
+    ):
+        with pytest.raises(mx.TracerError, match=r"^\[compile\] "):
+            use()

@@ -18,6 +18,7 @@ from ._trees import (
     entries,
     fill,
     leaves,
+    map_leaves,
     named_like,
     printed,
     rebuild,
@@ -241,6 +242,39 @@ def _check_state(root: Any, where: str):
             )
 
 
+def _escaping(value: Any) -> bool:
+    """Whether an object that is no tree holds arrays of a function that was traced: in attributes,
+    elements, what a function encloses, what an iterator goes over."""
+    import gc
+    from types import FunctionType, ModuleType
+
+    seen, todo = {id(value)}, [value]
+    while todo and len(seen) < 10_000:
+        one = todo.pop()
+        if _core._is_abstract(one):
+            return True
+        if isinstance(one, FunctionType):  # not what it finds in its module
+            inside = [one.__closure__, one.__defaults__, one.__kwdefaults__]
+        elif isinstance(one, (type, ModuleType, CompiledFunction)):
+            continue
+        else:
+            inside = gc.get_referents(one)
+        for part in inside:
+            if id(part) not in seen:
+                seen.add(id(part))
+                todo.append(part)
+    return False
+
+
+def _check_result(leaf: Any):
+    if not isinstance(leaf, Leaf) and _escaping(leaf):
+        raise ValueError(
+            f"[compile] the result holds arrays in a {type(leaf).__name__}, which is no tree: they "
+            "exist only while the function is traced; got no list, tuple, dict or registered class "
+            "(register_tree), expected one"
+        )
+
+
 def _kept_in(part, found):
     if isinstance(part, _Kept):
         found[part.index] = part
@@ -456,6 +490,7 @@ class CompiledFunction(_core._Compiled):
                 _restore(saved)
 
         entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report, False)
+        map_leaves(_check_result, entry.result)
         return entry
 
     def _watch(self, args, kwargs):
