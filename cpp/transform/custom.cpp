@@ -152,40 +152,47 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
         result_axes[i] = 0;
       }
   auto to_axes = [](const Axes& wanted) { return [wanted](const ArrayList&) { return wanted; }; };
-  if (rules.vjp) {
-    mapped.vjp = [rules, argument_axes, result_axes](const ArrayList& primals,
-                                                     const ArrayList& cotangents,
-                                                     const ArrayList& outputs) {
-      const size_t a = primals.size(), r = outputs.size();
-      ArrayList all(primals);
-      Axes all_axes = argument_axes;
-      for (const ArrayList* more : {&cotangents, &outputs}) {
-        all.insert(all.end(), more->begin(), more->end());
-        all_axes.append(result_axes.begin(), result_axes.end());
-      }
-      ArrayList like(primals);
-      const Axes at = argument_axes;
-      ArrayList grads = vmap(
-          [&](const ArrayList& lane) {
-            const ArrayList x(lane.begin(), lane.begin() + a);
-            ArrayList g = rules.vjp(x, {lane.begin() + a, lane.begin() + a + r},
-                                    {lane.begin() + a + r, lane.end()});
-            for (size_t i = 0; i < g.size() && i < x.size(); ++i)
-              if (!g[i]) g[i] = zeros_like(x[i]);
-            return g;
-          },
-          all, all_axes, [&](const ArrayList& lane) {
-            Axes out;
-            for (size_t i = 0; i < lane.size(); ++i)
-              out.push_back(std::max(0, i < at.size() ? at[i] : 0));
-            return out;
-          });
-      // What all lanes share receives the sum of their cotangents.
-      for (size_t i = 0; i < grads.size() && i < at.size(); ++i)
-        if (at[i] < 0) grads[i] = sum(grads[i], {0}, false);
-      return grads;
+  auto back = [rules, argument_axes, result_axes](const ArrayList& primals,
+                                                  const ArrayList& cotangents,
+                                                  const ArrayList& outputs, bool integers) {
+    const size_t a = primals.size(), r = cotangents.size();
+    ArrayList all(primals);
+    Axes all_axes = argument_axes;
+    for (const ArrayList* more : {&cotangents, &outputs}) {
+      all.insert(all.end(), more->begin(), more->end());
+      if (!more->empty()) all_axes.append(result_axes.begin(), result_axes.end());
+    }
+    const Axes& at = argument_axes;
+    ArrayList grads = vmap(
+        [&](const ArrayList& lane) {
+          const ArrayList x(lane.begin(), lane.begin() + a);
+          const ArrayList given(lane.begin() + a, lane.begin() + a + r);
+          ArrayList g = integers ? rules.vjp_integers(x, given)
+                                 : rules.vjp(x, given, {lane.begin() + a + r, lane.end()});
+          for (size_t i = 0; i < g.size() && i < x.size(); ++i)
+            if (!g[i]) g[i] = zeros_like(x[i]);
+          return g;
+        },
+        all, all_axes, [&](const ArrayList& lane) {
+          Axes out;
+          for (size_t i = 0; i < lane.size(); ++i)
+            out.push_back(std::max(0, i < at.size() ? at[i] : 0));
+          return out;
+        });
+    // What all lanes share receives the sum of their cotangents.
+    for (size_t i = 0; i < grads.size() && i < at.size(); ++i)
+      if (at[i] < 0) grads[i] = sum(grads[i], {0}, false);
+    return grads;
+  };
+  if (rules.vjp)
+    mapped.vjp = [back](const ArrayList& primals, const ArrayList& cotangents,
+                        const ArrayList& outputs) {
+      return back(primals, cotangents, outputs, false);
     };
-  }
+  if (rules.vjp_integers)
+    mapped.vjp_integers = [back](const ArrayList& primals, const ArrayList& cotangents) {
+      return back(primals, cotangents, {}, true);
+    };
   if (rules.jvp) {
     mapped.jvp = [rules, argument_axes, result_axes, to_axes](const ArrayList& primals,
                                                               const ArrayList& tangents) {

@@ -39,6 +39,15 @@ array as_integer(const array& a, Dtype type) {
   return !a || is_inexact(type) || a.dtype() == type ? a : astype(a, type);
 }
 
+// Rules of arithmetic subtract and negate, which bool does not.
+Arrays as_numbers(const Node& node, const Arrays& values) {
+  Arrays out = values;
+  if (node.op->sort == Sort::elementwise)
+    for (array& a : out)
+      if (a && is_bool(a.dtype())) a = astype(a, int32);
+  return out;
+}
+
 array lookup(const Values& values, const array& key) {
   auto it = values.find(key.node().get());
   return it == values.end() || it->second.size() <= key.index() ? array() : it->second[key.index()];
@@ -84,7 +93,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
             node.op->vjp_onto(node, cts[0], sum);
         continue;
       }
-    const Arrays grads = node.op->vjp(node, cts, needs);
+    const Arrays grads = node.op->vjp(node, integers ? as_numbers(node, cts) : cts, needs);
     for (size_t k = 0; k < node.inputs.size() && k < grads.size(); ++k)
       if (grads[k] && needs[k])
         accumulate(found, node.inputs[k], as_integer(grads[k], node.inputs[k].dtype()));
@@ -125,7 +134,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
     StreamScope scope(node.stream);
     Arrays out;
     if (node.op->jvp) {
-      out = node.op->jvp(node, in);
+      out = node.op->jvp(node, integers ? as_numbers(node, in) : in);
     } else if (node.op->linear) {
       for (size_t k = 0; k < in.size(); ++k)
         if (!in[k]) in[k] = zeros_of(node.inputs[k]);

@@ -502,3 +502,31 @@ def test_ties_of_integers_share_all_of_a_cotangent(find, dtype):
             assert (grad[~hit] == 0).all() and (grad.sum(axis=along) == n).all()
             spread = np.where(hit, grad, grad.max()).min(axis=along)
             assert (np.asarray(spread) >= n // hit.sum(axis=along)).all()
+
+
+def test_bool_arithmetic_has_derivatives():
+    a, b = mx.array([True, False, True]), mx.array([True, True, False])
+    for f, moved, grads in (
+        (lambda x, y: x + y, [True, False, True], [[True] * 3] * 2),
+        (lambda x, y: x - y, [True, True, True], [[True] * 3] * 2),
+        (lambda x, y: x * y, [True, True, False], [[True, True, False], [True, False, True]]),
+    ):
+        tangents = [mx.array([True, False, True]), mx.array([False, True, False])]
+        if f(mx.array(3), mx.array(2)).item() == 5:
+            moved = [True, True, True]
+        if f(mx.array(3), mx.array(2)).item() == 6:
+            moved = [True, False, False]
+        assert mx.jvp(f, [a, b], tangents)[1][0].tolist() == moved
+        assert [g.tolist() for g in mx.vjp(f, [a, b], [mx.ones(3, mx.bool_)])[1]] == grads
+    loss = lambda t: (t["m"] - t["m"]).astype(mx.float32).sum() * t["w"]  # noqa: E731
+    assert mx.grad(loss)({"m": a, "w": mx.array(1.0)})["w"].item() == 0
+
+
+def test_integers_follow_through_mapped_checkpoints():
+    x = mx.array([[1, 2], [3, 4], [5, 6]])
+    f = lambda v: v * v + v[0]  # noqa: E731
+    for g in (mx.vmap(mx.checkpoint(f)), mx.vmap(mx.compile(mx.checkpoint(f)))):
+        for call in (g, mx.compile(lambda v, g=g: mx.vjp(g, [v], [mx.ones_like(v)])[1][0])):
+            got = call(x) if call is not g else mx.vjp(g, [x], [mx.ones_like(x)])[1][0]
+            assert got.tolist() == mx.vjp(mx.vmap(f), [x], [mx.ones_like(x)])[1][0].tolist()
+            assert got.tolist() == [[4, 4], [8, 8], [12, 12]]
