@@ -100,7 +100,8 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
       known[&node] = operand(node.inputs[0]);
       continue;
     }
-    if (!active.has(node) && !node.op->barrier && node.op->sort != Sort::constant) {
+    if (options.fold_bytes && !active.has(node) && !node.op->barrier &&
+        node.op->sort != Sort::constant) {  // without, not even what has no bytes
       int64_t bytes = 0;
       for (const Slot& slot : node.out) bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
       bool ready = true;  // what it needs is captured as well

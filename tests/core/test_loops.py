@@ -656,3 +656,27 @@ def test_the_length_of_a_scan_is_any_integer():
     for length in ("2", 2.0, True, mx.array([1, 2])):
         with pytest.raises(TypeError, match=r"\[scan\] length"):
             mx.scan(lambda c, _: (c + 1, c), mx.array(0), length=length)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.int32])
+def test_derivatives_of_derivatives_of_loops_over_empty_arrays(dtype):
+    a, b = mx.zeros((0,), dtype), mx.array(5.0)
+
+    def f(a, b):
+        def body(c, x):
+            return c, (x[0] ** 2, x[1] * x[1])
+
+        return list(mx.scan(body, mx.array(0), (mx.stack([a, a]), mx.stack([b, b])))[1])
+
+    cotangents = [mx.zeros((2, 0), dtype), mx.ones((2,))]
+
+    def back(a, b):
+        return mx.vjp(f, [a, b], cotangents)[1]
+
+    for found in (
+        mx.jvp(back, [a, b], [a, mx.array(1.0)]),
+        mx.vjp(back, [a, b], [a, mx.array(1.0)]),
+        mx.compile(lambda a, b: mx.jvp(back, [a, b], [a, mx.array(1.0)]))(a, b),
+    ):
+        assert found[0][0].tolist() == [] and found[0][1].item() == 20
+        assert found[1][0].tolist() == [] and found[1][1].item() == 4
