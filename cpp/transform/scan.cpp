@@ -120,15 +120,24 @@ Ref<Scan> keeping(const Scan& plain, bool integers) {
   const auto& steps = joint.steps();
   std::vector<int> step_of(joint.values(), -1);
   std::vector<char> late(joint.values(), 0), fixed(joint.values(), 0);
+  // What a rule made of arrays of its own is formed on the way back: this loop does not take those.
+  std::vector<char> foreign(joint.values(), 0);
   for (size_t i = 0; i < specs.size(); ++i)
     late[i] = i >= n, fixed[i] = i >= plain.carries + plain.xs && i < n;
   for (size_t s = 0; s < steps.size(); ++s) {
     bool is_late = false, is_fixed = !steps[s].op->barrier;
+    bool is_foreign = false;
     for (const auto& o : steps[s].in)
-      if (o.value >= 0) is_late |= bool(late[o.value]), is_fixed &= bool(fixed[o.value]);
+      if (o.value >= 0) {
+        is_late |= bool(late[o.value]), is_fixed &= bool(fixed[o.value]);
+        is_foreign |= bool(foreign[o.value]);
+      } else {
+        is_foreign = true;
+      }
     for (size_t k = 0; k < steps[s].specs.size(); ++k) {
       step_of[steps[s].first + int64_t(k)] = int(s);
       late[steps[s].first + int64_t(k)] = is_late;
+      foreign[steps[s].first + int64_t(k)] = is_foreign;
       fixed[steps[s].first + int64_t(k)] = is_fixed && !is_late;
     }
   }
@@ -144,7 +153,7 @@ Ref<Scan> keeping(const Scan& plain, bool integers) {
     const int step = step_of[o.value];
     if (step < 0) {
       if (size_t(o.value) < plain.carries) kept.push_back(o.value);
-    } else if (late[o.value] || fixed[o.value] ||
+    } else if (late[o.value] || fixed[o.value] || foreign[o.value] ||
                (steps[step].op->sort == Sort::view && !steps[step].op->barrier)) {
       stack.push_back(step);
     } else {

@@ -680,3 +680,39 @@ def test_derivatives_of_derivatives_of_loops_over_empty_arrays(dtype):
     ):
         assert found[0][0].tolist() == [] and found[0][1].item() == 20
         assert found[1][0].tolist() == [] and found[1][1].item() == 4
+
+
+@pytest.mark.parametrize("made", ["before", "computed", "inside"])
+def test_rules_inside_a_loop_use_arrays_of_their_own(made):
+    data = np.array([2.0, 3.0], np.float32)
+    w = mx.array(data) if made == "before" else mx.array(data) + 0
+
+    @mx.custom_function
+    def f(x):
+        return x * 2
+
+    @f.vjp
+    def f_vjp(x, cotangent, output):
+        own = mx.array(data) if made == "inside" else w
+        return cotangent * mx.sin(x * own) * mx.exp(own)
+
+    def unrolled(x):
+        for _ in range(3):
+            x = f(x)
+        return x.sum()
+
+    def looped(x):
+        return mx.fori_loop(0, 3, lambda i, v: f(v), x).sum()
+
+    def chosen(x):
+        return mx.fori_loop(0, 3, lambda i, v: mx.cond(v[0] > -9, f, lambda u: u, v), x).sum()
+
+    x = mx.array([0.5, 0.25])
+    for g in (looped, chosen):
+        close(mx.grad(g)(x), mx.grad(unrolled)(x))
+        close(mx.compile(mx.grad(g))(x), mx.grad(unrolled)(x))
+        second, expected = (mx.grad(lambda v, h=h: mx.grad(h)(v).sum())(x) for h in (g, unrolled))
+        close(second, expected)
+        tangent, expected = (mx.jvp(mx.grad(h), [x], [x])[1][0] for h in (g, unrolled))
+        close(tangent, expected)
+    close(w, data)
