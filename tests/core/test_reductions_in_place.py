@@ -43,7 +43,8 @@ FUNCTIONS = {
 }
 NO_COMPLEX = "argmax argmin median softmax".split()
 # Past a chunk of the tree (4,096), past a group of chunks (32,768), wide, long, tiny.
-SHAPES = [(5, 6), (700, 60), (3, 40_002), (33_000, 6), (300, 4_100)]
+SHAPES = [(5, 6), (700, 60), (3, 40_002), (33_000, 6)]
+SHAPES.append(pytest.param((300, 4_100), marks=pytest.mark.much_data))
 
 
 def data(shape, dtype):

@@ -132,3 +132,14 @@ def test_lines_end_at_a_hundred_columns():
     tool = [sys.executable, str(ROOT / "tools" / "wrap_lines.py"), "--check"]
     out = subprocess.run(tool, capture_output=True, text=True)
     assert out.returncode == 0, f"run tools/wrap_lines.py: {out.stdout}{out.stderr}"
+
+
+def test_tests_count_and_do_not_time():
+    """What a machine was busy with is no fault. Fuzzers may say that a call never ends."""
+    for path in sources(".py"):
+        name = str(path.relative_to(ROOT))
+        if name.startswith("tests/") and not name.startswith(("tests/fuzz/", "tests/meta/")):
+            found = re.findall(
+                r"perf_counter|process_time|thread_time|timeit|time\(\) - \w+ *<", path.read_text()
+            )
+            assert not found, f"{name}: {found}"
