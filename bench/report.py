@@ -170,7 +170,8 @@ class Results:
         return "\n".join(lines)
 
     def wrong(self, who):
-        """What must not be: our exceptions, our results far from float64, nothing to compare with."""
+        """What must not be: our exceptions, our results far from float64, nothing to compare
+        with."""
         out = []
         for case in self.cases:
             label = f"{case['room']}: {case['name']}"

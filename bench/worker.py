@@ -1,4 +1,5 @@
-"""One framework in a process of its own: reads commands of run.py as lines of JSON, answers likewise.
+"""One framework in a process of its own: reads commands of run.py as lines of JSON, answers
+likewise.
 
 `python worker.py FRAMEWORK [small]`; "reference" is NumPy in float64.
 """
@@ -74,7 +75,8 @@ class Worker:
         }
 
     def time(self, seconds):
-        """Times of one unit of work each, for about so many seconds. Garbage is collected before."""
+        """Times of one unit of work each, for about so many seconds. Garbage is collected
+        before."""
         run, count = self.work.run, self.work.count
         gc.collect()
         clock = time.perf_counter

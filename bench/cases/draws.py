@@ -1,4 +1,5 @@
-"""Random numbers. Values differ by framework: compared are moments, with those of the distribution."""
+"""Random numbers. Values differ by framework: compared are moments, with those of the
+distribution."""
 
 import math
 

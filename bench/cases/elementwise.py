@@ -1,5 +1,5 @@
-"""One pass over memory: fused chains, broadcasts, transposed reads, halves. Every elementwise row of
-the table, and two of them in every dtype, are in rows.py."""
+"""One pass over memory: fused chains, broadcasts, transposed reads, halves. Every elementwise row
+of the table, and two of them in every dtype, are in rows.py."""
 
 from cases import D, F, Input, formula
 

@@ -1,8 +1,9 @@
 """Real programs of an ocean model: hundreds of elementwise ops, dozens of slice updates.
 
 `equation_of_state`: specific volume of seawater and its thermal expansion by the 75-term polynomial
-of Roquet, Madec, McDougall and Barker, "Accurate polynomial expressions for the density and specific
-volume of seawater using the TEOS-10 standard", Ocean Modelling 90 (2015), 29-43. `turbulence` and
+of Roquet, Madec, McDougall and Barker, "Accurate polynomial expressions for the density and
+specific volume of seawater using the TEOS-10 standard", Ocean Modelling 90 (2015), 29-43.
+`turbulence` and
 `mixing` are of the kind found in such models (Gaspar et al. 1990; Griffies 1998): differences along
 each axis, limiters, a tridiagonal solver down each column, all by writing slices.
 """
@@ -201,8 +202,8 @@ def turbulence(m, put, e, u, v, w, rho):
 
 
 def mixing(m, put, t, s):
-    """The diffusion tensor along surfaces of equal density and its tendency: slopes from differences
-    of both tracers at all four neighbours, tapered, summed into fluxes of each axis."""
+    """The diffusion tensor along surfaces of equal density and its tendency: slopes from
+    differences of both tracers at all four neighbours, tapered, summed into fluxes of each axis."""
     alpha, beta = 0.2 + 0.01 * t, 0.8 - 0.01 * s
     every = slice(None)
 

@@ -16,7 +16,8 @@ def parameters(api, *shapes, seed=50, gain=1.0):
 
 
 def step_case(name, make_loss, compiled):
-    """`make_loss(api)` gives loss(params, *rest), params and rest; a step subtracts the gradient."""
+    """`make_loss(api)` gives loss(params, *rest), params and rest; a step subtracts the
+    gradient."""
 
     @case("training", name, tolerance=5e-3)
     def make(api):

@@ -1,5 +1,5 @@
-// The fixed tree of reductions on vectors, for per-level units alone: how elements of each dtype are
-// read, lanes, chunks, rows.
+// The fixed tree of reductions on vectors, for per-level units alone: how elements of each dtype
+// are read, lanes, chunks, rows.
 #pragma once
 #include "engine/reduce/kernels.h"
 #include "engine/reduce/monoid.h"
