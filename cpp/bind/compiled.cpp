@@ -14,6 +14,7 @@
 #include "bind/trees.h"
 #include "graph/trace.h"
 #include "ops/random/random.h"
+#include "transform/kept.h"
 
 namespace py = pybind11;
 
@@ -397,6 +398,7 @@ PyObject* Result::fill = nullptr;
 
 struct Entry {
   Ref<const Graph> graph;
+  Ref<const KeptCall> kept;  // null: replayed
   Result result;
   py::object made;         // the _Entry of Python
   std::vector<py::object> named;  // keeps what the key names by address
@@ -495,6 +497,7 @@ struct Turn {
 EntryRef insert(State& s, Key& key, py::object made) {
   auto entry = std::make_shared<Entry>();
   entry->graph = made.attr("graph").cast<PyGraph&>().graph;
+  entry->kept = KeptCall::of(*entry->graph);
   entry->result = Result::of(made.attr("result"));
   entry->writes = !made.attr("state").is_none();
   const py::object random = made.attr("random");
@@ -564,7 +567,8 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     }
     entry->used = ++s.clock;
     key.arrays.push_back(random::default_key());
-    const ArrayList values = (*entry->graph)(key.arrays);
+    const ArrayList values =
+        entry->kept ? (*entry->kept)(key.arrays) : (*entry->graph)(key.arrays);
     const Entry& e = *entry;
     if (e.random >= 0) random::set_default_key(values[size_t(e.random)]);
     if (!e.writes) return e.result.make(values).release().ptr();

@@ -23,6 +23,7 @@ class Prepared {
   // the results are: a dense place that is given there is used, unless the result is part of an
   // input or a view.
   void run(std::vector<Storage> inputs, std::vector<Storage>& outputs);
+  void rest() { arena_ = {}; }  // until the next run nothing is held but constants
   int64_t arena_bytes() const { return arena_bytes_; }
 
  private:

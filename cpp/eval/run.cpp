@@ -13,6 +13,7 @@
 #include "eval/profile.h"
 #include "graph/origin.h"
 #include "graph/pending.h"
+#include "graph/trace.h"
 
 namespace lazulite {
 
@@ -110,9 +111,27 @@ void set_ready(Node& node) {
   count_pending(-1);
 }
 
+// An op that takes its inputs: what nobody else holds is given away.
+void run_taking(const Unit& unit, bool& spoilt) {
+  Node& node = *unit.members[0].node;
+  Call call{node, {}, {}, {}, {}};
+  for (const array& input : node.inputs) tidy(input.slot().spec, input.slot().storage);
+  for (const array& input : node.inputs) {
+    const bool given = may_donate(unit, input);
+    spoilt |= given;
+    Storage& storage = input.node()->out[input.index()].storage;
+    call.taken.push_back(given ? std::move(storage) : storage);
+  }
+  call.placed.resize(node.out.size());
+  const Untraced untraced;
+  node.op->kernel(call);
+  for (size_t i = 0; i < node.out.size(); ++i) node.out[i].storage = std::move(call.placed[i]);
+}
+
 // `spoilt` is set as soon as an input may have been written over: then the unit cannot run again.
 void run_single(const Unit& unit, bool& spoilt) {
   Node& node = *unit.members[0].node;
+  if (node.op->takes) return run_taking(unit, spoilt);
   SmallVector<Bound, 3> in;
   for (const array& input : node.inputs)
     in.push_back(bound(input.slot().spec, input.slot().storage));

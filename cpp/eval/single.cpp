@@ -82,9 +82,11 @@ void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite,
     }
   }
   for (const Bound& b : in) tidy(*b.spec, *b.storage);
-  Call call{node, std::move(in), {}, {}};
+  Call call{node, std::move(in), {}, {}, {}};
   if (op.places) {
     call.placed.resize(node.out.size());
+    if (op.takes)  // nothing is given away
+      for (const Bound& b : call.in) call.taken.push_back(*b.storage);
     const Untraced untraced;
     op.kernel(call);
     out = std::move(call.placed);

@@ -1,6 +1,7 @@
 // The contract of an op: facts that graph, eval and transform ask for. They never name an op.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "device/program.h"
 #include "graph/array.h"
@@ -40,6 +41,7 @@ struct Call {
   SmallVector<Bound, 3> in;
   SmallVector<Bound, 1> out;
   mutable SmallVector<Storage, 1> placed;  // Op::places: filled by the kernel, one per output
+  mutable std::vector<Storage> taken;      // Op::takes: instead of `in`, the kernel's to keep
 };
 
 enum class Sort : uint8_t {
@@ -65,6 +67,7 @@ struct Op {
   bool reshapes =
       false;  // nothing is done where the output has the input's shape: files leave it out then
   bool places = false;   // the kernel says where its outputs are
+  bool takes = false;    // the kernel gets the inputs' memory, and may write over what is its alone
   bool slow = false;     // may take long, whatever the sizes of its outputs
   bool evaluates = false;  // its kernel evaluates graphs
   const void* family = nullptr;

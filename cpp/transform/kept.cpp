@@ -1,0 +1,144 @@
+#include "transform/kept.h"
+
+#include <algorithm>
+
+#include "eval/compare.h"
+#include "transform/bodies.h"
+
+namespace lazulite {
+
+namespace {
+
+constexpr size_t fewest_steps = 2, most_plans = 8;
+constexpr int64_t small = 32768;  // elements of a step, on average
+
+const KeptCall& call_of(const Node& node) {
+  return static_cast<const KeptCall&>(*node.attributes);
+}
+
+Specs infer_call(const Attrs* attributes, const Arrays&) {
+  Specs specs;
+  for (const Spec& spec : static_cast<const KeptCall*>(attributes)->specs()) specs.push_back(spec);
+  return specs;
+}
+
+void run_call(const Call& call) { call_of(call.node).run(std::move(call.taken), call.placed); }
+
+const Op call_op{.name = "compiled",
+                 .doc = "A call of a compiled function whose plan is kept.",
+                 .barrier = true,
+                 .places = true,
+                 .takes = true,
+                 .evaluates = true,
+                 .infer = infer_call,
+                 .kernel = run_call};
+
+// A result of such a call as an array of its own, whose memory can be given away when it dies.
+Specs infer_result(const Attrs*, const Arrays& in) {
+  return {in[0].slot().spec};
+}
+bool view_result(const Node&, const Bound& in, Storage& out) {
+  out = *in.storage;
+  return true;
+}
+const Op result_op{.name = "result",
+                   .doc = "A result of a compiled function.",
+                   .sort = Sort::view,
+                   .infer = infer_result,
+                   .view = view_result};
+
+}  // namespace
+
+Ref<const KeptCall> KeptCall::of(const Graph& graph) {
+  const auto& steps = graph.steps();
+  if (steps.size() < fewest_steps) return {};
+  double elements = 0;
+  for (const Graph::Step& step : steps) {
+    if (step.op->slow || step.op->evaluates || step.op->passes || !(step.stream == Stream()))
+      return {};
+    for (const Spec& spec : step.specs) elements += double(size_of(spec.shape));
+  }
+  if (elements > double(small) * double(steps.size())) return {};
+
+  auto call = make_ref<KeptCall>();
+  call->captured_ = graph.captures();
+  const Ref<const Graph> closed = graph.closed();
+  const size_t given = closed->arguments();
+  // What it makes, each value once; arguments and captured arrays are returned as they are.
+  std::vector<Graph::Operand> made;
+  for (const Graph::Operand& o : closed->outputs()) {
+    if (size_t(o.value) < given) {
+      call->outputs_.push_back({false, size_t(o.value)});
+      continue;
+    }
+    const auto known =
+        std::find_if(made.begin(), made.end(), [&](auto& other) { return other.same(o); });
+    call->outputs_.push_back({true, size_t(known - made.begin())});
+    if (known == made.end()) made.push_back(o);
+  }
+  if (made.empty()) return {};
+  std::vector<char> used(size_t(closed->values()), 0);
+  for (const Graph::Step& step : closed->steps())
+    for (const Graph::Operand& o : step.in) used[size_t(o.value)] = 1;
+  std::vector<int64_t> from;
+  for (size_t i = 0; i < given; ++i)
+    if (used[i]) from.push_back(int64_t(i)), call->used_.push_back(i);
+  call->graph_ = closed->part(from, made);
+  call->specs_ = call->graph_->output_specs();
+  return call;
+}
+
+void KeptCall::print(std::ostream& out) const { out << "steps=" << graph_->steps().size(); }
+
+ArrayList KeptCall::operator()(const ArrayList& arguments) const {
+  const size_t n = arguments.size();
+  auto given = [&](size_t i) { return i < n ? arguments[i] : captured_[i - n]; };
+  Arrays in;
+  for (size_t i : used_) in.push_back(given(i));
+  Arrays made = record_all(call_op, AttrsRef(this), std::move(in), Stream());
+  if (made.size() > 1)
+    for (array& a : made) a = record(result_op, {}, {a}, Stream());
+  ArrayList out;
+  for (const Output& o : outputs_) out.push_back(o.made ? made[o.index] : given(o.index));
+  return out;
+}
+
+void KeptCall::run(std::vector<Storage> in, SmallVector<Storage, 1>& out) const {
+  std::vector<Storage> results(specs_.size());
+  if (runs_bodies_openly()) {
+    ArrayList leaves;
+    for (size_t i = 0; i < in.size(); ++i)
+      leaves.push_back(from_storage(graph_->argument_specs()[i], in[i]));
+    const ArrayList values = (*graph_)(leaves);
+    eval(values);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = values[i].slot().storage;
+    return;
+  }
+  std::unique_ptr<Prepared> plan;
+  {
+    std::lock_guard lock(mutex_);
+    for (size_t i = idle_.size(); i-- > 0 && !plan;)
+      if (idle_[i]->fits(in)) {
+        plan = std::move(idle_[i]);
+        idle_.erase(idle_.begin() + ptrdiff_t(i));
+      }
+  }
+  if (!plan) {
+    ArrayList leaves;
+    for (size_t i = 0; i < in.size(); ++i)
+      leaves.push_back(from_storage(graph_->argument_specs()[i], {{}, 0, in[i].strides}));
+    plan = std::make_unique<Prepared>(leaves, (*graph_)(leaves));
+  }
+  plan->run(std::move(in), results);
+  plan->rest();
+  for (size_t i = 0; i < out.size(); ++i) out[i] = std::move(results[i]);
+  std::unique_ptr<Prepared> oldest;  // dies without the lock
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(plan));
+  if (idle_.size() > most_plans) {
+    oldest = std::move(idle_.front());
+    idle_.erase(idle_.begin());
+  }
+}
+
+}  // namespace lazulite

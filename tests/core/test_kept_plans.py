@@ -1,0 +1,164 @@
+"""Compiled functions of small arrays keep the plans of their calls."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+
+
+def body(a, b, c):
+    x = mx.tanh(a + b) * c
+    y = mx.concatenate([x, x.T @ x], axis=0)
+    y[1:3] = y[:2] * 2
+    return y, x, a, y[::-1], c
+
+
+def layouts(seed):
+    """The same numbers, in memory of their own and otherwise."""
+    n = np.random.default_rng(seed).normal(size=(6, 6)).astype(np.float32)
+    big = mx.zeros((12, 12))
+    big[3:9, 3:9] = mx.array(n)
+    yield mx.array(n)
+    yield mx.array(np.ascontiguousarray(n.T)).T
+    yield mx.array(np.ascontiguousarray(n[::-1]))[::-1]
+    yield big[3:9, 3:9]
+    yield mx.array(n) + 0  # pending
+
+
+def steps_of(values):
+    return str(mx.plan(*values))
+
+
+def test_a_call_of_small_arrays_is_one_step():
+    f = mx.compile(body)
+    args = [mx.ones((6, 6)) * i for i in range(3)]
+    mx.eval(args, f(*args))
+    assert "compiled" in steps_of(f(*args)[:1])
+    large = [mx.ones((600, 600)) * i for i in range(3)]
+    mx.eval(large)
+    assert "compiled" not in steps_of(f(*large)[:1])  # joins groups with what surrounds it
+
+
+def test_every_layout_of_the_arguments_has_a_plan_of_its_own():
+    f = mx.compile(body)
+    for turn in range(3):
+        for a in layouts(turn):
+            for b in layouts(turn + 7):
+                c = mx.broadcast_to(mx.array([0.5 + turn]), (6, 6))
+                mx.eval(a, b, c)
+                for got, expected in zip(f(a, b, c), body(a, b, c)):
+                    assert np.array_equal(np.asarray(got), np.asarray(expected))
+
+
+def test_arguments_that_are_held_keep_their_values_and_others_are_written_over():
+    f = mx.compile(lambda a: (a * 2 + 1, mx.sin(a).sum()))
+    a = mx.arange(100, dtype=mx.float32)
+    mx.eval(a)
+    kept = a
+    for _ in range(5):
+        a, total = f(a)
+        mx.eval(a, total)
+    assert kept.tolist() == list(range(100))
+    for held in (True, False):
+        x = mx.ones((1000,)) * 3
+        mx.eval(x)
+        if held:
+            view = x[::2]
+            mx.eval(view)
+        y, _ = f(x)
+        del x
+        mx.eval(y)
+        assert y.tolist() == [7] * 1000
+        if held:
+            assert view.tolist() == [3] * 500
+
+
+def test_nothing_is_held_between_calls():
+    f = mx.compile(lambda a: mx.exp(mx.sin(a @ a) @ a).sum(0) + 1)
+    a = mx.ones((100, 100)) * 0.01
+    mx.eval(f(a))
+    before = mx.get_active_memory()
+    out = f(a)
+    mx.eval(out)
+    assert mx.get_active_memory() - before <= 1024
+    del out
+    assert mx.get_active_memory() <= before
+
+
+def test_threads_call_one_function_at_the_same_time():
+    f = mx.compile(body)
+    args = [[mx.full((6, 6), float(i + k)) for k in range(3)] for i in range(8)]
+    expected = [np.asarray(body(*a)[0]) for a in args]
+    wrong = []
+
+    def work(i):
+        for _ in range(200):
+            got = f(*args[i])
+            if not np.array_equal(np.asarray(got[0]), expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_an_error_inside_leaves_the_arguments_as_they_are():
+    table = mx.arange(10)
+    f = mx.compile(lambda i: mx.take(table, i + 1) * 2)
+    good, bad = mx.array([1, 2]), mx.array([3, 100])
+    assert f(good).tolist() == [4, 6]
+    for _ in range(2):
+        with pytest.raises(IndexError, match=r"\[take\]"):
+            mx.eval(f(bad))
+    assert bad.tolist() == [3, 100] and f(good).tolist() == [4, 6]
+    fresh = mx.array([3, 50]) * 2  # given away: failed for good, and says so again
+    result = f(fresh)
+    del fresh
+    for _ in range(2):
+        with pytest.raises(IndexError, match=r"\[take\]"):
+            result.tolist()
+
+
+def test_what_a_call_does_not_use_is_not_computed():
+    f = mx.compile(lambda a, unused: mx.exp(a) + mx.sin(a))
+    never = mx.take(mx.arange(3), mx.array([9]))  # would raise
+    assert f(mx.zeros((2,)), never).tolist() == [1, 1]
+
+
+def test_results_that_are_arguments_or_come_twice():
+    f = mx.compile(lambda a, b: (b, a + b, a, (a + b) * 2, a + b))
+    a, b = mx.array([1.0]), mx.array([2.0])
+    out = f(a, b)
+    assert [x.item() for x in out] == [2, 3, 1, 6, 3]
+
+
+def test_gradients_follow_through_the_function_and_past_its_calls():
+    f = mx.compile(lambda a: mx.tanh(a) * mx.sin(a))
+    x = mx.array([0.3, 0.4])
+    plain = mx.grad(lambda a: (mx.tanh(a) * mx.sin(a)).sum())(x)
+    assert mx.grad(lambda a: f(a).sum())(x).tolist() == plain.tolist()
+    made = f(x)  # of a call whose plan is kept
+    assert mx.grad(lambda a: (a * made).sum())(x).tolist() == made.tolist()
+    assert mx.vmap(f)(mx.stack([x, x])).tolist() == [f(x).tolist()] * 2
+
+
+def test_a_profile_shows_the_ops_inside():
+    f = mx.compile(lambda a: (mx.exp(a) @ a).sum(0) - 1)
+    a = mx.ones((4, 4))
+    mx.eval(f(a))
+    with mx.profile() as p:
+        mx.eval(f(a))
+    assert "matmul" in str(p) and "sum" in str(p)
+
+
+def test_debugging_aids_look_inside():
+    f = mx.compile(lambda a: mx.log(a - 1) * 2 + a)
+    with mx.debug_nans(), pytest.raises(RuntimeError, match="log"):
+        mx.eval(f(mx.zeros((3,))))
+    with mx.debug_compare():
+        assert np.allclose(np.asarray(f(mx.full((3,), 2.0))), 2.0)
