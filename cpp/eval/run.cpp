@@ -349,6 +349,24 @@ Ref<Failure> failure_in_flight() {
   }
 }
 
+// ---- failures of background work that nobody has heard of
+
+std::vector<std::pair<uint32_t, Ref<Failure>>>&
+unheard() {  // with their streams; under the plan lock
+  static auto* all = new std::vector<std::pair<uint32_t, Ref<Failure>>>;
+  return *all;
+}
+std::atomic<bool> any_unheard{false};
+
+// Under the plan lock, before the failed state of a node tells anybody: who hears of it takes it
+// out.
+void note_failure(uint32_t stream, const Ref<Failure>& failure) {
+  for (auto& [of, known] : unheard())
+    if (of == stream) return;  // one is enough
+  unheard().emplace_back(stream, failure);
+  any_unheard.store(true);
+}
+
 // Runs every unit. When one fails, its nodes have failed, but for want of memory: then, or when it
 // is stopped by an exception that is no error, it is pending again like all that had not run.
 Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
@@ -409,6 +427,7 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
     const bool lost = inside && (spoilt || (failure && failure->error.kind() != Kind::memory));
     {
       std::lock_guard lock(plan_mutex());
+      if (failure && background) note_failure(run->stream, failure);
       if (lost) {
         const auto reason =
             failure ? failure
@@ -428,22 +447,6 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
   return {};
 }
 
-// ---- failures of background work that nobody has heard of
-
-std::vector<std::pair<uint32_t, Ref<Failure>>>&
-unheard() {  // with their streams; under the plan lock
-  static auto* all = new std::vector<std::pair<uint32_t, Ref<Failure>>>;
-  return *all;
-}
-std::atomic<bool> any_unheard{false};
-
-void note_failure(uint32_t stream, const Ref<Failure>& failure) {
-  std::lock_guard lock(plan_mutex());
-  for (auto& [of, known] : unheard())
-    if (of == stream) return;  // one is enough
-  unheard().emplace_back(stream, failure);
-  any_unheard.store(true);
-}
 Ref<Failure> take_failure(uint32_t stream) {
   std::lock_guard lock(plan_mutex());
   Ref<Failure> taken;
@@ -520,13 +523,13 @@ void async_eval(const std::vector<array>& arrays) {
   auto plan = std::make_shared<Plan>();
   run->background = true;
   const uint32_t stream = run->stream = arrays[0].node()->stream.id;
-  std::function<void()> task = [plan, run, stream] {
+  std::function<void()> task = [plan, run] {
     {
       std::lock_guard lock(plan_mutex());
       run->thread = std::this_thread::get_id();
     }
     try {
-      if (const Ref<Failure> failure = run_plan(*plan, run)) note_failure(stream, failure);
+      run_plan(*plan, run);  // notes its failure
     } catch (...) {  // stopped: who reads the arrays computes them
     }
   };

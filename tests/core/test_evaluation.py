@@ -40,6 +40,20 @@ def test_an_error_at_evaluation_is_raised_and_raised_again():
     assert (mx.ones(2) + 1).tolist() == [2, 2]
 
 
+def test_a_failure_that_was_heard_of_is_not_raised_again_by_synchronize():
+    """Whoever reads may be quicker than the background thread, which has just failed."""
+    for _ in range(3000):
+        fresh = mx.take(mx.ones(3), mx.array([5])) + 1
+        mx.async_eval(fresh)
+        with pytest.raises(IndexError):
+            fresh.item()
+        mx.synchronize()
+    mx.async_eval(mx.take(mx.ones(3), mx.array([5])))
+    with pytest.raises(RuntimeError, match="index out of range"):
+        mx.synchronize()
+    mx.synchronize()
+
+
 def test_a_chain_of_a_million_ops_builds_evaluates_and_dies():
     x = mx.zeros(1)
     for _ in range(1_000_000):
