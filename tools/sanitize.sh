@@ -37,8 +37,7 @@ case $what in
   *) cmake --build "$build" --target _core ;;
 esac
 
-# The interpreter keeps memory until it ends; what no memory could hold is an exception. Tests that limit address space leave
-# that to the largest block here.
+# The interpreter keeps memory until it ends; what no memory could hold is an exception.
 export ASAN_OPTIONS="detect_leaks=0 allocator_may_return_null=1 max_allocation_size_mb=8192" UBSAN_OPTIONS="print_stacktrace=1"
 case $what in
   short) for t in core_test pool_test threads_test; do "$build/tests/cpp/$t" --gtest_brief=1; done ;;

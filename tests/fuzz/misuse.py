@@ -19,8 +19,8 @@ import lazulite.core as mx
 import table
 from lazulite import nn, optimizers, utils
 
-LIMIT = 12 << 30  # bytes of address space of the child
 SANITIZED = "ASAN_OPTIONS" in os.environ
+LIMIT = 1 << 30 if SANITIZED else 12 << 30  # bytes of address space that the child may add
 
 
 # ---- odd objects: their source is printed with a failing program ---------------------------------
@@ -411,8 +411,9 @@ def prepare():
     global PREPARED
     if not PREPARED:
         os.chdir(tempfile.mkdtemp(prefix="misuse"))
-        if not SANITIZED:  # which needs address space of its own, and has a limit of blocks
-            resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+        with open("/proc/self/statm") as file:  # a sanitizer holds much itself
+            limit = int(file.read().split()[0]) * 4096 + LIMIT
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         mx.set_memory_limit(1 << 30)
         PREPARED = True
 
