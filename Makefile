@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 BUILD := build/venv
 DEBIAN_PACKAGES := g++ cmake ninja-build ccache libgtest-dev python3-venv python3-dev
-CI_PACKAGES := clang pybind11-dev python3-numpy python3-pytest
+CI_PACKAGES := clang libbenchmark-dev pybind11-dev python3-numpy python3-pytest
 
 .PHONY: demo test fuzz asan tsan ci build system clean bench
 

@@ -111,6 +111,7 @@ def arguments():
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help=".svg or .png, by matplotlib")
     parser.add_argument("--write", action="store_true", help="docs/performance.md and its plot")
+    parser.add_argument("--roof", metavar="PROGRAM", help="bench/cpp's, for what rows could reach")
     parser.add_argument("--memory", action="store_true", help="peaks of memory, not times")
     parser.add_argument("--check", action="store_true", help="small sizes, values alone")
     parser.add_argument("--rounds", type=int, default=7)
@@ -263,6 +264,9 @@ def main():
         memory=options.memory,
         rounds=options.rounds,
     )
+    if options.roof:
+        told = subprocess.run([options.roof, "--json"], capture_output=True, text=True, check=True)
+        results.roof = json.loads(told.stdout)
     if not options.check:
         print(results.heading())
     for name, made in chosen.items():

@@ -5,9 +5,11 @@ cd "$(dirname "$0")/.."
 
 echo "== clang, warnings are errors, GoogleTest"
 cmake -S . -B build/clang -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DLAZULITE_PYTHON=OFF -DLAZULITE_TESTS=ON \
-  -DLAZULITE_WERROR=ON > /dev/null
+  -DLAZULITE_WERROR=ON -DLAZULITE_BENCH=ON > /dev/null
 cmake --build build/clang
 ctest --test-dir build/clang --output-on-failure
+build/clang/bench/cpp/roof --json > /dev/null
+build/clang/bench/cpp/kernels --benchmark_filter='/(add|sum of a chunk)/float32' > /dev/null
 
 echo "== sanitizers, for a short time"
 tools/sanitize.sh thread short
