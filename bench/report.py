@@ -7,7 +7,10 @@ from pathlib import Path
 
 OURS = "lazulite"
 APART = ("compile",)  # rooms whose ratios are of another kind: not in the mean of all
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARKS = {  # where on the page results stand
+    "times": ("<!-- times: begin -->", "<!-- times: end -->"),
+    "peaks": ("<!-- peaks: begin -->", "<!-- peaks: end -->"),
+}
 # What a row of a room runs into, where it is neither arithmetic nor memory.
 LIMITS = {
     "dispatch": "Python and the call",
@@ -42,17 +45,25 @@ def geometric(values):
 
 
 class Results:
-    def __init__(self, date, cpu, isa, threads, versions, memory, rounds, roof=None, cases=None):
+    """`unit` is what rows are compared by: the median of rounds, the least time, or the peak."""
+
+    def __init__(self, date, cpu, isa, threads, versions, unit, rounds, roof=None, cases=None):
         self.date, self.cpu, self.isa, self.threads = date, cpu, isa, threads
-        self.versions, self.memory, self.rounds, self.roof = versions, memory, rounds, roof
+        self.versions, self.unit, self.rounds, self.roof = versions, unit, rounds, roof
         self.cases = cases or []
 
     def plain(self):
         return dict(self.__dict__)
 
     @property
-    def unit(self):
-        return "peak" if self.memory else "median"
+    def memory(self):
+        return self.unit == "peak"
+
+    def summed_up(self):
+        """How the numbers came about, in words."""
+        if self.memory:
+            return "peaks of one run each"
+        return f"{'medians' if self.unit == 'median' else 'least times'} of {self.rounds} rounds"
 
     def add(self, case):
         self.cases.append(case)
@@ -113,8 +124,7 @@ class Results:
 
     def heading(self):
         names = ", ".join(f"{n} {v}" for n, v in self.versions.items())
-        what = "peaks" if self.memory else f"medians of {self.rounds} rounds"
-        told = f"{self.date}, {self.cpu}, {self.isa}, {self.threads} threads; {names}; {what}"
+        told = f"{self.date}, {self.cpu}, {self.isa}, {self.threads} threads; {names}; {self.summed_up()}"
         columns = "".join(f"{n:>11}" for n in self.versions)
         return f"{told}\n\n{'':<62}{columns}   best peer / {OURS}"
 
@@ -206,7 +216,7 @@ class Results:
         lines = [
             f"Measured {self.date[:10]} on {self.cpu}, {self.threads} threads, {self.isa}; "
             + ", ".join(f"{n} {v}" for n, v in self.versions.items())
-            + f"; medians of {self.rounds} rounds.",
+            + f"; {self.summed_up()}.",
             "",
         ]
         if self.roof:
@@ -221,19 +231,24 @@ class Results:
                 + ".",
                 "",
             ]
+        if self.memory:
+            return "\n".join(lines[:-1])
         lines += ["| room | geometric mean | rows | below 0.9 |", "|---|---:|---:|---:|"]
         lines += [f"| {r} | {mean:.2f} | {n} | {low} |" for r, mean, n, low in self.means()]
         return "\n".join(lines)
 
     def write(self, page):
-        """Rewrites what stands between the marks of the page, and the plot beside it."""
-        plot = page.with_suffix(".svg")
-        self.plot(plot)
+        """Rewrites what stands between the marks of the page: times and their plot, or peaks."""
+        begin, end = MARKS["peaks" if self.memory else "times"]
+        parts = [self.summary()]
+        if not self.memory:
+            plot = page.with_suffix(".svg")
+            self.plot(plot)
+            parts.append(f"\n![Ratios by room]({plot.name})")
         text = page.read_text()
-        head, rest = text.split(BEGIN)
-        tail = rest.split(END)[1]
-        made = f"{BEGIN}\n{self.summary()}\n\n![Ratios by room]({plot.name})\n{self.table()}\n{END}"
-        page.write_text(head + made + tail)
+        head, rest = text.split(begin)
+        made = "\n".join([begin, *parts, self.table(), end])
+        page.write_text(head + made + rest.split(end)[1])
 
     def plot(self, path):
         """A row of dots for each room: the ratio of each case, and the room's mean."""

@@ -5,6 +5,7 @@ result beside float64.
     python bench/run.py --peers numpy jax torch=/path/to/python
     python bench/run.py --only "reduce|norms"    cases whose "room: name" matches
     python bench/run.py --memory                 peaks, in place of times
+    python bench/run.py --least --rounds 20      on a machine that has other things to do
     python bench/run.py --write                  docs/performance.md and its plot
 
 Each framework has a process of its own; they take turns, case by case and round by round, so that a
@@ -111,6 +112,7 @@ def arguments():
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help=".svg or .png, by matplotlib")
     parser.add_argument("--write", action="store_true", help="docs/performance.md and its plot")
+    parser.add_argument("--least", action="store_true", help="compare least times, not medians")
     parser.add_argument("--roof", metavar="PROGRAM", help="bench/cpp's, for what rows could reach")
     parser.add_argument("--memory", action="store_true", help="peaks of memory, not times")
     parser.add_argument("--check", action="store_true", help="small sizes, values alone")
@@ -261,7 +263,7 @@ def main():
         isa=about[OURS]["isa"],
         threads=about[OURS]["threads"],
         versions={n: a["version"] for n, a in about.items() if n != "reference"},
-        memory=options.memory,
+        unit="peak" if options.memory else "least" if options.least else "median",
         rounds=options.rounds,
     )
     if options.roof:

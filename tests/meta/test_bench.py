@@ -121,10 +121,10 @@ def test_the_page_is_written_between_its_marks(run, tmp_path):
     ]
     about = {"date": "2026-01-01", "cpu": "a CPU", "isa": "avx2", "threads": 2}
     results = run.report.Results(
-        **about, versions={"lazulite": "1", "numpy": "2"}, memory=False, rounds=1, cases=cases
+        **about, versions={"lazulite": "1", "numpy": "2"}, unit="median", rounds=1, cases=cases
     )
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{run.report.BEGIN}\nold\n{run.report.END}\nafter\n")
+    page.write_text("before\n{}\nold\n{}\nafter\n".format(*run.report.MARKS["times"]))
     results.write(page)
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
@@ -132,3 +132,13 @@ def test_the_page_is_written_between_its_marks(run, tmp_path):
     assert "| all but compile | 1.00 | 2 | 1 |" in text
     assert page.with_suffix(".svg").stat().st_size > 1000
     assert "0.25  norms: one" in results.ending()
+    results.roof = {
+        "fma": {"float32": 100},
+        "levels": [{"name": "all", "bytes": 1 << 60, "read": 30, "write": 20, "copy": 40}],
+    }
+    assert results.reaches(cases[0]) == "10 GB/s of 40 (all)"
+    results.unit = "peak"
+    cases[0]["frameworks"] = {"lazulite": {"peak": 2e6}, "numpy": {"peak": 4e6}}
+    page.write_text("before\n{}\n{}\nafter\n".format(*run.report.MARKS["peaks"]))
+    results.write(page)
+    assert "| one | 2 MB | 4 MB | 2.00 |" in page.read_text()
