@@ -1,4 +1,4 @@
-// How the loops of roof.h are timed: the best of several runs, on one thread or on all.
+// How the loops of roof_kernels.h are timed: the best of several runs, on one thread or on all.
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
@@ -17,11 +17,11 @@ const RoofKernels& roof_kernels_avx512();
 #endif
 
 std::vector<Level> levels() {
-  std::vector<Level> out{{"generic", &roof_kernels_generic()}};
+  std::vector<Level> out{{"generic", cpu::Level::generic, &roof_kernels_generic()}};
 #if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
   const cpu::Level top = cpu::features().level;
-  if (top >= cpu::Level::avx2) out.push_back({"avx2", &roof_kernels_avx2()});
-  if (top >= cpu::Level::avx512) out.push_back({"avx512", &roof_kernels_avx512()});
+  if (top >= cpu::Level::avx2) out.push_back({"avx2", cpu::Level::avx2, &roof_kernels_avx2()});
+  if (top >= cpu::Level::avx512) out.push_back({"avx512", cpu::Level::avx512, &roof_kernels_avx512()});
 #endif
   return out;
 }

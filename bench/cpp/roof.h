@@ -1,30 +1,16 @@
-// What a machine can do: the plainest loops over memory and arithmetic, per instruction-set level.
+// What a machine can do: the plainest loops over memory and arithmetic, timed.
 #pragma once
-#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "device/cpu/features.h"
+#include "roof_kernels.h"
+
 namespace lazulite::bench {
-
-// Arithmetic in registers: `rounds` times so many operations; the result keeps it from being left
-// out.
-struct Arithmetic {
-  const char* name;  // a dtype, or an instruction's
-  double (*run)(int64_t rounds);
-  int64_t operations;  // of one round: a multiply-add is two
-  bool (*available)();
-};
-
-struct RoofKernels {
-  float (*read)(const void* from, int64_t bytes);  // bytes: a multiple of 4096
-  void (*write)(void* to, int64_t bytes);
-  void (*copy)(void* to, const void* from, int64_t bytes);
-  void (*stream)(void* to, const void* from, int64_t bytes);  // copy past the caches
-  Arithmetic arithmetic[6];                                   // ends with a null name
-};
 
 struct Level {
   const char* name;
+  cpu::Level isa;
   const RoofKernels* roof;
 };
 std::vector<Level> levels();  // those that this machine and LAZULITE_ISA allow, the lowest first

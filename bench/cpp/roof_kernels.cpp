@@ -1,5 +1,5 @@
-// The loops of roof.h at one instruction-set level.
-#include "roof.h"
+// The loops of roof_kernels.h at one instruction-set level.
+#include "roof_kernels.h"
 
 #include "device/cpu/level.h"
 #include "simd/vec.h"
