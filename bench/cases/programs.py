@@ -134,7 +134,6 @@ def several_expressions(api, *args):
 
 
 GRID = (16, 16, 16)
-INNER = slice(1, -1)
 
 
 def limiter(m, r):

@@ -105,6 +105,16 @@ def test_wrong_values_are_noticed(run):
     assert error() == math.inf
 
 
+def test_the_equation_of_state_is_that_of_the_paper(run):
+    """The value that TEOS-10's toolboxes give for 35 g/kg, 25 degrees and 2000 dbar."""
+    from cases import programs
+
+    density, expansion = programs.equation_of_state(np, 35.0, 25.0, 2000.0)
+    assert abs(1 / density - 0.000969429311180351) < 1e-15
+    assert abs(expansion / density - 3.095166333930331e-07) < 1e-15
+    assert 200 < programs.OPERATIONS < 300
+
+
 def test_the_page_is_written_between_its_marks(run, tmp_path):
     pytest.importorskip("matplotlib")
     cases = [
