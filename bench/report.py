@@ -5,6 +5,8 @@ import math
 import sys
 from pathlib import Path
 
+from plot import svg
+
 OURS = "lazulite"
 APART = ("compile",)  # rooms whose ratios are of another kind: not in the mean of all
 MARKS = {  # where on the page results stand
@@ -251,38 +253,17 @@ class Results:
         page.write_text(head + made + rest.split(end)[1])
 
     def plot(self, path):
-        """A row of dots for each room: the ratio of each case, and the room's mean."""
-        import matplotlib
-
-        matplotlib.use("Agg")
-        matplotlib.rcParams["svg.hashsalt"] = "lazulite"
-        from matplotlib import pyplot
-
+        """A row of dots for each room, as SVG."""
         judged = self.judged()
-        means = [m for m in self.means() if not m[0].startswith("all")]
-        figure, axes = pyplot.subplots(figsize=(9, 0.55 * len(means) + 1.6))
-        for k, (room, mean, _, _) in enumerate(reversed(means)):
-            ratios = [r for name, r, _ in judged if name == room]
-            heights = [k + 0.16 * ((i % 3) - 1) for i in range(len(ratios))]
-            colours = ["tab:red" if r < 0.9 else "tab:blue" for r in ratios]
-            axes.scatter(ratios, heights, c=colours, s=16, alpha=0.75, linewidths=0)
-            axes.plot([mean, mean], [k - 0.35, k + 0.35], color="black", linewidth=2)
-        axes.axvline(1, color="grey", linewidth=1)
-        axes.set_xscale("log")
-        ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
-        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        low = min([r for _, r, _ in judged] + [0.5])
-        axes.set_xlim(low * 0.8, max([r for _, r, _ in judged] + [2]) * 1.25)
-        axes.minorticks_off()
-        axes.set_yticks(range(len(means)), [m[0] for m in reversed(means)])
+        rooms = [
+            (room, mean, [(r, c["name"]) for name, r, c in judged if name == room])
+            for room, mean, _, _ in self.means()
+            if not room.startswith("all")
+        ]
         what = "peak" if self.memory else "time"
-        axes.set_xlabel(
-            f"{what} of the best peer / {what} of Lazulite (right of 1: ahead; bar: mean)"
-        )
-        axes.set_title(f"{self.cpu}, {self.threads} threads, {self.date[:10]}", fontsize=10)
-        figure.tight_layout()
-        figure.savefig(path, metadata={"Date": None} if str(path).endswith(".svg") else None)
-        pyplot.close(figure)
+        label = f"{what} of the best peer / {what} of Lazulite (right of 1: ahead; bar: mean)"
+        title = f"{self.cpu}, {self.threads} threads, {self.date[:10]}"
+        Path(path).write_text(svg(title, label, rooms))
 
 
 def read(path):

@@ -110,7 +110,7 @@ def arguments():
     parser.add_argument("--python", default=sys.executable, help="the interpreter of peers")
     parser.add_argument("--only", default="", metavar="PATTERN", help="a regular expression")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help=".svg or .png, by matplotlib")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="ratios by room, as SVG")
     parser.add_argument("--write", action="store_true", help="docs/performance.md and its plot")
     parser.add_argument("--least", action="store_true", help="compare least times, not medians")
     parser.add_argument("--roof", metavar="PROGRAM", help="bench/cpp's, for what rows could reach")

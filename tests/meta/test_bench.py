@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -116,7 +117,6 @@ def test_the_equation_of_state_is_that_of_the_paper(run):
 
 
 def test_the_page_is_written_between_its_marks(run, tmp_path):
-    pytest.importorskip("matplotlib")
     cases = [
         {
             "room": room,
@@ -140,7 +140,10 @@ def test_the_page_is_written_between_its_marks(run, tmp_path):
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "| one | 1 ms | 4 ms | 4.00 | 10 GB/s |" in text
     assert "| all but compile | 1.00 | 2 | 1 |" in text
-    assert page.with_suffix(".svg").stat().st_size > 1000
+    drawn = ElementTree.parse(page.with_suffix(".svg")).getroot()
+    dots = drawn.findall("{*}circle")
+    assert [dot.get("fill") for dot in dots] == ["#1565c0", "#c62828", "#1565c0"]
+    assert float(dots[0].get("cx")) > float(dots[1].get("cx"))  # 4 is right of 0.25
     assert "0.25  norms: one" in results.ending()
     results.roof = {
         "fma": {"float32": 100},
