@@ -21,7 +21,8 @@ std::vector<Level> levels() {
 #if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
   const cpu::Level top = cpu::features().level;
   if (top >= cpu::Level::avx2) out.push_back({"avx2", cpu::Level::avx2, &roof_kernels_avx2()});
-  if (top >= cpu::Level::avx512) out.push_back({"avx512", cpu::Level::avx512, &roof_kernels_avx512()});
+  if (top >= cpu::Level::avx512)
+    out.push_back({"avx512", cpu::Level::avx512, &roof_kernels_avx512()});
 #endif
   return out;
 }

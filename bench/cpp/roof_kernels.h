@@ -1,5 +1,5 @@
-// The plainest loops over memory and arithmetic, of one instruction-set level. Read by the units per
-// level: nothing here makes code of its own.
+// The plainest loops over memory and arithmetic, of one instruction-set level. Read by the units
+// per level: nothing here makes code of its own.
 #pragma once
 #include <cstdint>
 
