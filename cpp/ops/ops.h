@@ -8,6 +8,7 @@ namespace lazulite {
 
 using OpList = std::vector<const Op*>;
 OpList create_ops();
+OpList fused_ops();
 OpList index_ops();
 OpList matmul_ops();
 OpList random_ops();

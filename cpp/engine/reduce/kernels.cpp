@@ -28,38 +28,6 @@ int64_t find(const void* input, int64_t n, const void* value) {
   return i;
 }
 
-template <class In, int dtype>
-void softmax(const void* input, void* output, int64_t n, void* wide) {
-  using V = typename In::V;
-  using A = typename In::accumulator;
-  constexpr bool half = is_half(Dtype(dtype));
-  const auto* x = static_cast<const typename In::memory*>(input);
-  A* e = static_cast<A*>(half ? wide : output);
-  const V top(reduce_row<monoid::Max, In>(x, n));
-  alignas(64) A rest[V::size];
-  int64_t i = 0;
-  for (; i + V::size <= n; i += V::size) simd::exp(In::load(x + i) - top).store(e + i);
-  if (i < n) {
-    for (int k = 0; k < V::size; ++k) rest[k] = i + k < n ? In::one(x + i + k) : In::one(x + i);
-    simd::exp(V::load(rest) - top).store(rest);
-    for (int64_t k = 0; i + k < n; ++k) e[i + k] = rest[k];
-  }
-  const A scale = A(1) / reduce_row<monoid::Sum, Accumulated<In>>(e, n);
-  auto* out = static_cast<typename In::memory*>(output);
-  auto put = [](V v, typename In::memory* p) {
-    if constexpr (dtype == int(Dtype::float16)) simd::store_half<Half::f16>(v, p);
-    else if constexpr (dtype == int(Dtype::bfloat16)) simd::store_half<Half::bf16>(v, p);
-    else v.store(p);
-  };
-  for (i = 0; i + V::size <= n; i += V::size) put(V::load(e + i) * V(scale), out + i);
-  if (i < n) {
-    for (int k = 0; k < V::size; ++k) rest[k] = i + k < n ? e[i + k] : A(0);
-    typename In::memory last[V::size];
-    put(V::load(rest) * V(scale), last);
-    for (int64_t k = 0; i + k < n; ++k) out[i + k] = last[k];
-  }
-}
-
 template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
   return {chunk<M, In>, columns<M, In>, combine<M, In>, sizeof(typename In::accumulator), false};
@@ -82,7 +50,6 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
       table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();
     }
     table.find[dtype] = find<In>;
-    if constexpr (is_floating(t)) table.softmax[dtype] = softmax<In, dtype>;
   };
   (one.template operator()<d>(), ...);
   return table;

@@ -42,8 +42,6 @@ struct ReduceKernels {
   ReduceKernel reduce[monoid_count][dtype_count];  // null where a dtype is converted first
   // The first i with x[i] == *value, or the first nan if *value (an accumulator) is one; else n.
   int64_t (*find[dtype_count])(const void* x, int64_t n, const void* value);
-  // A row of floating numbers; `wide` is scratch for n accumulators, used by halves.
-  void (*softmax[dtype_count])(const void* x, void* out, int64_t n, void* wide);
 };
 
 }  // namespace lazulite

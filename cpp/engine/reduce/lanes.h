@@ -17,6 +17,7 @@ template <class T> struct Plain {
   using accumulator = T;
   using V = Vec<T>;
   LAZULITE_INLINE static V load(const T* p) { return V::load(p); }
+  LAZULITE_INLINE static void store(V v, T* p) { v.store(p); }
   static T one(const T* p) { return *p; }
 };
 template <class T> struct Complex {
@@ -31,6 +32,7 @@ template <Half h> struct Short {
   using accumulator = float;
   using V = Vec<float>;
   LAZULITE_INLINE static V load(const uint16_t* p) { return simd::load_half<h>(p); }
+  LAZULITE_INLINE static void store(V v, uint16_t* p) { simd::store_half<h>(v, p); }
   static float one(const uint16_t* p) {
     return h == Half::f16 ? half_to_float(*p) : bfloat_to_float(*p);
   }

@@ -66,13 +66,14 @@ int64_t padded(int64_t n) { return (n + 63) / 64 * 64; }
 
 }  // namespace
 
-char* piece_room(int64_t bytes) {
+char* piece_room(int64_t bytes, int slot) {
   struct Room {
     char* data = nullptr;
     int64_t bytes = 0;
     ~Room() { std::free(data); }
   };
-  thread_local Room room;
+  thread_local Room rooms[piece_rooms];
+  Room& room = rooms[slot];
   bytes = (bytes + cpu::block_padding + 4095) / 4096 * 4096;
   if (room.bytes < bytes) {
     std::free(room.data);
@@ -98,7 +99,7 @@ int64_t Rows::together(int64_t piece) const {
 // Room for n elements as they lie in memory, and behind them for each step of a conversion.
 char* Rows::room_for(int64_t n) const {
   n = padded(n);
-  return piece_room(converts() ? n * (width() + 8 + 4) : n * width());
+  return piece_room(converts() ? n * (width() + 8 + 4) : n * width(), slot);
 }
 
 const char* Rows::converted(char* raw, int64_t n) const {

@@ -8,8 +8,10 @@
 
 namespace lazulite {
 
-// A room of this thread, aligned, with what kernels may read behind it: valid until the next call.
-char* piece_room(int64_t bytes);
+// A room of this thread, aligned, with what kernels may read behind it: valid until the next call
+// with that slot.
+inline constexpr int piece_rooms = 2;
+char* piece_room(int64_t bytes, int slot = 0);
 
 struct Rows {
   const char* data = nullptr;
@@ -19,6 +21,7 @@ struct Rows {
   Shape kept, reduced;     // collapsed
   Strides kept_strides, reduced_strides;
   int64_t rows = 1, length = 1;
+  int slot = 0;            // the room: operands that are read side by side have their own
 
   int64_t width() const { return size_of(memory); }
   int64_t read_width() const { return size_of(type); }

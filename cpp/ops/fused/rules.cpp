@@ -1,15 +1,334 @@
+// layer_norm and rms_norm: one op forward, one backward; higher derivatives are made of both and of
+// ordinary ops.
+//
+// With y = (x - mean) r of a row, r = 1 / sqrt(var + eps), the derivative of y is a symmetric map,
+// N(g) = r (g - mean(g) - y mean(g y)); of rms_norm, where x is not centred, mean(g) is left out.
+// The derivative of <v, N(g)> by x is symmetric in v, g and the direction:
+// -r (y mean(v N(g)) + mean(g y) N(v) + mean(v y) N(g)).
+#include <cstring>
+
+#include "engine/norm/norm.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/fused/fused.h"
+#include "ops/lanes.h"
+#include "ops/norm_rows.h"
+#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
-namespace lazulite::fast {
+namespace lazulite {
+namespace {
+
+// Inputs: x, the weight and the bias if there are some, of the compute dtype of x.
+struct NormOf {
+  Scalar eps;
+  Dtype type;  // of the result: that of x, or its compute dtype
+  bool weight, bias;
+  LAZULITE_FIELDS(eps, type, weight, bias)
+};
+// Inputs: x, the weight if there is one, the cotangent. Results: that of x, then sums over all rows
+// for the weight and the bias, where wanted, of the compute dtype.
+struct NormSlope {
+  Scalar eps;
+  bool weight, dweight, dbias;
+  LAZULITE_FIELDS(eps, weight, dweight, dbias)
+};
+
+template <bool centred> const Op& norm_op();
+template <bool centred> const Op& slope_op();
+
+Dtype wide_type(const array& x) { return compute_type(x.dtype()); }
+array wide(const array& x) { return astype(x, wide_type(x)); }
+array row_mean(const array& a) { return mean(a, {-1}, true); }
+// The sum over all axes but the last.
+array over_rows(const array& a) {
+  Axes axes;
+  for (int i = 0; i + 1 < a.ndim(); ++i) axes.push_back(i);
+  return axes.empty() ? a : sum(a, axes, false);
+}
+array plus(const array& a, const array& b) { return !a ? b : !b ? a : add(a, b); }
+
+// ---- kernels
+
+// A parameter: dense, of the compute dtype.
+struct Parameter {
+  Ref<Buffer> held;
+  const char* data = nullptr;
+  Parameter(bool given, const Bound& in) {
+    if (!given) return;
+    data = in.data;
+    if (in.dense()) return;
+    held = allocate(size_of(in.shape()) * size_of(in.type()));
+    const Storage dense{held, 0, dense_strides(in.shape())};
+    copy_strided(in, Bound{in.spec, &dense, static_cast<char*>(held->data)});
+    data = static_cast<const char*>(held->data);
+  }
+};
+
+template <bool centred>
+void norm_kernel(const Call& call) {
+  const NormOf& a = call.node.get<NormOf>();
+  const Bound& x = call.in[0];
+  if (size_of(x.shape()) == 0) return;
+  const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]),
+      bias(a.bias, call.in[call.in.size() - 1]);
+  norm_forward(RowsOf(x, 0).rows,
+               Norm{a.eps.real(), centred, a.type != x.type(), weight.data,
+                    bias.data},
+               call.out[0].data);
+}
+template <bool centred>
+void slope_kernel(const Call& call) {
+  const NormSlope& a = call.node.get<NormSlope>();
+  const Bound &x = call.in[0], &ct = call.in[call.in.size() - 1];
+  if (size_of(x.shape()) == 0) {
+    for (size_t i = 1; i < call.out.size(); ++i)
+      std::memset(call.out[i].data, 0,
+                  size_t(size_of(call.out[i].shape()) * size_of(call.out[i].type())));
+    return;
+  }
+  const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]);
+  norm_backward(RowsOf(x, 0).rows, RowsOf(ct, 1).rows,
+                Norm{a.eps.real(), centred, ct.type() != x.type(), weight.data},
+                call.out[0].data, a.dweight ? call.out[1].data : nullptr,
+                a.dbias ? call.out[1 + a.dweight].data : nullptr);
+}
+
+// ---- shapes, checks
+
+Specs infer_norm(const Attrs* a, const Arrays& in) {
+  return {Spec{in[0].shape(), static_cast<const AttrsOf<NormOf>*>(a)->value.type}};
+}
+Specs infer_slope(const Attrs* at, const Arrays& in) {
+  const NormSlope& a = static_cast<const AttrsOf<NormSlope>*>(at)->value;
+  Specs out{in[0].slot().spec};
+  for (int i = 0; i < a.dweight + a.dbias; ++i)
+    out.push_back({{in[0].shape().back()}, wide_type(in[0])});
+  return out;
+}
+void check_rows(const char* op, const Arrays& in, size_t count, size_t parameters) {
+  check_inputs(op, in, count);
+  bool fits = in[0].ndim() > 0 && is_floating(in[0].dtype());
+  for (size_t i = 1; fits && i <= parameters; ++i)
+    fits = in[i].shape() == Shape{in[0].shape().back()} && in[i].dtype() == wide_type(in[0]);
+  if (!fits) fail(Kind::value, op, "does not fit: got ", in[0].dtype(), in[0].shape());
+}
+template <bool centred>
+void check_norm(const Attrs* at, const Arrays& in) {
+  const NormOf& a = static_cast<const AttrsOf<NormOf>*>(at)->value;
+  const size_t parameters = size_t(a.weight) + size_t(a.bias);
+  check_rows(norm_op<centred>().name, in, 1 + parameters, parameters);
+  if (a.type != in[0].dtype() && a.type != wide_type(in[0]))
+    fail(Kind::value, norm_op<centred>().name, "does not fit: got ", in[0].dtype(), " to ", a.type);
+}
+template <bool centred>
+void check_slope(const Attrs* at, const Arrays& in) {
+  const NormSlope& a = static_cast<const AttrsOf<NormSlope>*>(at)->value;
+  check_rows(slope_op<centred>().name, in, 2 + size_t(a.weight), a.weight);
+  const array& ct = in.back();
+  if (ct.shape() != in[0].shape() ||
+      (ct.dtype() != in[0].dtype() && ct.dtype() != wide_type(in[0])))
+    fail(Kind::value, slope_op<centred>().name, "does not fit: got ", ct.dtype(), ct.shape());
+}
+
+// ---- derivatives
+
+// y of x, in its compute dtype, without parameters.
+template <bool centred>
+array normal(const array& x, const Scalar& eps) {
+  return record(norm_op<centred>(), attrs(NormOf{eps, wide_type(x), false, false}), {x});
+}
+// N(g) at x, both of the compute dtype.
+template <bool centred>
+array slope(const array& x, const array& g, const Scalar& eps) {
+  return record(slope_op<centred>(), attrs(NormSlope{eps, false, false, false}), {x, g});
+}
+template <bool centred>
+array third(const array& x, const array& g, const array& v, const Scalar& eps) {
+  const array y = normal<centred>(x, eps),
+              square = centred ? var(x, {-1}, true) : row_mean(multiply(x, x)),
+              r = rsqrt(add(square, eps.real()));
+  const array ng = slope<centred>(x, g, eps), nv = slope<centred>(x, v, eps);
+  const array all = add(multiply(y, row_mean(multiply(v, ng))),
+                        add(multiply(row_mean(multiply(g, y)), nv),
+                            multiply(row_mean(multiply(v, y)), ng)));
+  return negative(multiply(r, all));
+}
+
+template <bool centred>
+Arrays vjp_norm(const Node& node, const Arrays& cts, const Needs& needs) {
+  const NormOf& a = node.get<NormOf>();
+  Arrays in{node.inputs[0]}, out;
+  if (a.weight) in.push_back(node.inputs[1]);
+  in.push_back(cts[0]);
+  const bool dweight = a.weight && needs[1], dbias = a.bias && needs[needs.size() - 1];
+  Arrays all;
+  if (needs[0] || dweight) {
+    all = record_all(slope_op<centred>(), attrs(NormSlope{a.eps, a.weight, dweight, dbias}),
+                     std::move(in), node.stream);
+  } else {
+    all = {array()};
+    if (dbias) all.push_back(over_rows(astype(cts[0], wide_type(node.inputs[0]))));
+  }
+  out.push_back(all[0]);
+  if (a.weight) out.push_back(dweight ? all[1] : array());
+  if (a.bias) out.push_back(dbias ? all[all.size() - 1] : array());
+  return out;
+}
+template <bool centred>
+Arrays jvp_norm(const Node& node, const Arrays& t) {
+  const NormOf& a = node.get<NormOf>();
+  const array x = wide(node.inputs[0]);
+  array out;
+  if (t[0]) {
+    out = slope<centred>(x, astype(t[0], x.dtype()), a.eps);
+    if (a.weight) out = multiply(out, node.inputs[1]);
+  }
+  if (a.weight && t[1]) out = plus(out, multiply(normal<centred>(x, a.eps), t[1]));
+  if (a.bias && t[t.size() - 1]) {
+    const array& u = t[t.size() - 1];
+    out = out ? add(out, u) : broadcast_to(u, x.shape());
+  }
+  return {out ? astype(out, a.type) : out};
+}
+
+template <bool centred>
+Arrays vjp_slope(const Node& node, const Arrays& cts, const Needs& needs) {
+  const NormSlope& a = node.get<NormSlope>();
+  const Dtype type = wide_type(node.inputs[0]);
+  const array x = wide(node.inputs[0]), ct = astype(node.inputs.back(), type);
+  const array weight = a.weight ? node.inputs[1] : array();
+  auto weighted = [&](const array& g) { return weight ? multiply(g, weight) : g; };
+  array dx, dweight, dct;
+  if (cts[0]) {
+    const array v = astype(cts[0], type), nv = slope<centred>(x, v, a.eps);
+    if (needs[0]) dx = third<centred>(x, weighted(ct), v, a.eps);
+    if (weight && needs[1]) dweight = over_rows(multiply(ct, nv));
+    dct = weighted(nv);
+  }
+  if (a.dweight && cts[1]) {
+    dct = plus(dct, multiply(normal<centred>(x, a.eps), cts[1]));
+    if (needs[0]) dx = plus(dx, slope<centred>(x, multiply(ct, cts[1]), a.eps));
+  }
+  if (a.dbias && cts[1 + a.dweight])
+    dct = plus(dct, broadcast_to(cts[1 + a.dweight], x.shape()));
+  Arrays out{dx ? astype(dx, node.inputs[0].dtype()) : dx};
+  if (a.weight) out.push_back(dweight);
+  out.push_back(dct ? astype(dct, node.inputs.back().dtype()) : dct);
+  return out;
+}
+template <bool centred>
+Arrays jvp_slope(const Node& node, const Arrays& t) {
+  const NormSlope& a = node.get<NormSlope>();
+  const Dtype type = wide_type(node.inputs[0]);
+  const array x = wide(node.inputs[0]), ct = astype(node.inputs.back(), type);
+  const array weight = a.weight ? node.inputs[1] : array();
+  const array tx = t[0] ? astype(t[0], type) : array(), tw = a.weight ? t[1] : array(),
+              tct = t[t.size() - 1] ? astype(t[t.size() - 1], type) : array();
+  auto weighted = [&](const array& g) { return weight ? multiply(g, weight) : g; };
+  array dx, g;
+  if (tx) dx = third<centred>(x, weighted(ct), tx, a.eps);
+  if (tct) g = weighted(tct);
+  if (tw) g = plus(g, multiply(ct, tw));
+  if (g) dx = plus(dx, slope<centred>(x, g, a.eps));
+  Arrays out{dx ? astype(dx, node.inputs[0].dtype()) : dx};
+  if (a.dweight) {
+    array dw;
+    if (tx) dw = over_rows(multiply(ct, slope<centred>(x, tx, a.eps)));
+    if (tct) dw = plus(dw, over_rows(multiply(tct, normal<centred>(x, a.eps))));
+    out.push_back(dw);
+  }
+  if (a.dbias) out.push_back(tct ? over_rows(tct) : array());
+  return out;
+}
+
+// ---- batching: rows are rows; parameters of lanes are applied by ordinary ops
+
+array with_axes(const array& parameter, int axis, int ndim) {  // (lanes, 1 ..., n)
+  const array p = batch_first(parameter, axis);
+  Shape shape;
+  shape.resize(size_t(ndim), 1);
+  shape[0] = p.shape()[0];
+  shape.back() = p.shape()[1];
+  return reshape(p, shape);
+}
+template <bool centred>
+Arrays vmap_norm(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const NormOf& a = node.get<NormOf>();
+  const int64_t lanes = lane_count(in, axes);
+  out_axes = {0};
+  Arrays args{lane_first(in[0], axes[0], lanes)};
+  bool mapped = false;
+  for (size_t i = 1; i < in.size(); ++i) {
+    mapped |= axes[i] >= 0;
+    args.push_back(in[i]);
+  }
+  if (!mapped) return {record(norm_op<centred>(), node.attributes, std::move(args), node.stream)};
+  array y = normal<centred>(args[0], a.eps);
+  auto parameter = [&](size_t i) {
+    return axes[i] >= 0 ? with_axes(in[i], axes[i], y.ndim()) : in[i];
+  };
+  if (a.weight) y = multiply(y, parameter(1));
+  if (a.bias) y = add(y, parameter(in.size() - 1));
+  return {astype(y, a.type)};
+}
+template <bool centred>
+Arrays vmap_slope(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const NormSlope& a = node.get<NormSlope>();
+  const int64_t lanes = lane_count(in, axes);
+  const Dtype type = wide_type(in[0]);
+  const array given = lane_first(in[0], axes[0], lanes), x = wide(given),
+              ct = astype(lane_first(in.back(), axes.back(), lanes), type);
+  array g = ct;
+  if (a.weight) g = multiply(g, axes[1] >= 0 ? with_axes(in[1], axes[1], x.ndim()) : in[1]);
+  Arrays out{astype(slope<centred>(x, g, a.eps), given.dtype())};
+  Axes rows;
+  for (int i = 1; i + 1 < x.ndim(); ++i) rows.push_back(i);
+  auto total = [&](const array& b) { return rows.empty() ? b : sum(b, rows, false); };
+  if (a.dweight) out.push_back(total(multiply(ct, normal<centred>(x, a.eps))));
+  if (a.dbias) out.push_back(total(ct));
+  for (size_t i = 0; i < out.size(); ++i) out_axes.push_back(0);
+  return out;
+}
+
+template <bool centred>
+const Op& norm_op() {
+  static const Op op{.name = centred ? "layer_norm" : "rms_norm",
+                     .doc = "Rows divided by their deviation, times a weight, plus a bias.",
+                     .read = read_attrs<NormOf>,
+                     .check = check_norm<centred>,
+                     .infer = infer_norm,
+                     .vjp = vjp_norm<centred>,
+                     .jvp = jvp_norm<centred>,
+                     .vmap = vmap_norm<centred>,
+                     .kernel = norm_kernel<centred>};
+  return op;
+}
+template <bool centred>
+const Op& slope_op() {
+  static const Op op{.name = centred ? "layer_norm_slope" : "rms_norm_slope",
+                      .doc = "The derivative of a normalisation, applied to a cotangent.",
+                      .read = read_attrs<NormSlope>,
+                      .check = check_slope<centred>,
+                      .infer = infer_slope,
+                      .vjp = vjp_slope<centred>,
+                      .jvp = jvp_slope<centred>,
+                      .vmap = vmap_slope<centred>,
+                      .kernel = slope_kernel<centred>};
+  return op;
+}
+
+}  // namespace
+
+OpList fused_ops() {
+  return {&norm_op<true>(), &norm_op<false>(), &slope_op<true>(), &slope_op<false>()};
+}
+
+namespace fast {
 namespace {
 
 Dtype checked(const array& x, const array& weight, const array& bias, const char* op) {
   if (x.ndim() == 0) fail(Kind::value, op, "0-d array: got shape (), expected one axis or more");
-  if (!is_floating(x.dtype()))
-    fail(Kind::value, op, "dtype not supported: got ", x.dtype(), ", expected a floating dtype");
   Dtype t = x.dtype();
   for (const array* p : {&weight, &bias})
     if (*p) {
@@ -18,32 +337,41 @@ Dtype checked(const array& x, const array& weight, const array& bias, const char
              x.shape(-1), ",)");
       t = promote(t, p->dtype());
     }
+  if (!is_floating(t))
+    fail(Kind::value, op, "dtype not supported: got ", t, ", expected a floating dtype");
   return t;
 }
 
-array with_parameters(array y, const array& weight, const array& bias, Dtype t, Stream s) {
-  const Dtype wide = compute_type(t);
-  y = astype(y, wide, s);
-  if (weight) y = multiply(y, astype(weight, wide, s), s);
-  if (bias) y = add(y, astype(bias, wide, s), s);
+template <bool centred>
+array norm(const array& given, const array& weight, const array& bias, double eps, Stream s,
+           const char* op) {
+  const Dtype t = checked(given, weight, bias, op);
+  const array x = is_floating(given.dtype()) ? given : astype(given, t, s);
+  const Dtype own = compute_type(x.dtype()),
+              to = compute_type(t);
+  if (own == to) {
+    Arrays in{x};
+    for (const array* p : {&weight, &bias})
+      if (*p) in.push_back(astype(*p, own, s));
+    return record(norm_op<centred>(), attrs(NormOf{eps, t, bool(weight), bool(bias)}),
+                  std::move(in), s);
+  }
+  // Parameters of a wider dtype: what is normal is computed in that of x.
+  array y =
+      astype(record(norm_op<centred>(), attrs(NormOf{eps, own, false, false}), {x}, s), to, s);
+  if (weight) y = multiply(y, astype(weight, to, s), s);
+  if (bias) y = add(y, astype(bias, to, s), s);
   return astype(y, t, s);
 }
 
 }  // namespace
 
 array layer_norm(const array& x, const array& weight, const array& bias, double eps, Stream s) {
-  const Dtype t = checked(x, weight, bias, "layer_norm");
-  const array wide = astype(x, compute_type(x.dtype()), s),
-              centred = subtract(wide, mean(wide, {-1}, true, s), s);
-  const array scale = rsqrt(add(mean(square(centred, s), {-1}, true, s), eps, s), s);
-  return with_parameters(multiply(centred, scale, s), weight, bias, t, s);
+  return norm<true>(x, weight, bias, eps, s, "layer_norm");
 }
-
 array rms_norm(const array& x, const array& weight, double eps, Stream s) {
-  const Dtype t = checked(x, weight, {}, "rms_norm");
-  const array wide = astype(x, compute_type(x.dtype()), s);
-  const array scale = rsqrt(add(mean(square(wide, s), {-1}, true, s), eps, s), s);
-  return with_parameters(multiply(wide, scale, s), weight, {}, t, s);
+  return norm<false>(x, weight, {}, eps, s, "rms_norm");
 }
 
-}  // namespace lazulite::fast
+}  // namespace fast
+}  // namespace lazulite

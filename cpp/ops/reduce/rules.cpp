@@ -11,6 +11,7 @@
 #include "ops/lanes.h"
 #include "ops/ops.h"
 #include "ops/reduce/reduce.h"
+#include "ops/reduce/softmax.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -549,72 +550,12 @@ array arg(const Op& op, const array& a, int axis, bool keepdims, Stream s) {
   return record(op, attrs(Reduce{at, keepdims}), {a}, s);
 }
 
-// ---- softmax over the last axis
-// ------------------------------------------------------------------
-
-Specs infer_softmax(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
-void softmax_kernel(const Call& call) {
-  const Bound &in = call.in[0], &out = call.out[0];
-  const int64_t size = size_of(in.shape());
-  if (size == 0) return;
-  const Rows x = rows_of(in, {int(in.shape().size()) - 1}, in.type());
-  const int64_t n = x.length, bytes = n * x.read_width();
-  const auto run = reduce_kernels().softmax[index_of(x.type)];
-  if (x.in_runs()) {
-    const int64_t per = std::max<int64_t>(1, grain / 2 / n);
-    return cpu::parallel_for((x.rows + per - 1) / per, [&](int64_t block) {
-      for (int64_t r = block * per; r < std::min(x.rows, (block + 1) * per); ++r)
-        run(x.row(r), out.data + r * bytes, n, nullptr);  // no halves here
-    }, double(size) * double(x.width()) * 0.4);
-  }
-  const int64_t tile = x.together(n), piece = std::min(n, int64_t(64) << 10);
-  cpu::parallel_for((x.rows + tile - 1) / tile, [&](int64_t t) {
-    const int64_t row = t * tile, count = std::min(tile, x.rows - row);
-    char* to = out.data + row * bytes;
-    if (piece == n) {
-      const char* rows = x.read(row, count, 0, n);
-      for (int64_t r = 0; r < count; ++r) run(rows + r * bytes, to + r * bytes, n, nullptr);
-      return;
-    }
-    for (int64_t from = 0; from < n; from += piece) {  // a long row, alone, in its place
-      const int64_t part = std::min(piece, n - from);
-      std::memcpy(to + from * x.width(), x.read(row, 1, from, part), size_t(part * x.width()));
-    }
-    run(to, to, n, nullptr);
-  }, double(size) * double(x.width()) * 0.5);
-}
-array softmax_slope(const Node& node, const array& t) {
-  const array y = recorded(node, 0);
-  return multiply(y, subtract(t, sum(multiply(t, y), {y.ndim() - 1}, true)));
-}
-Arrays vjp_softmax(const Node& node, const Arrays& cts, const Needs&) {
-  return {softmax_slope(node, cts[0])};
-}
-Arrays jvp_softmax(const Node& node, const Arrays& t) { return {softmax_slope(node, t[0])}; }
-Arrays vmap_softmax(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axes) {
-  out_axes = {0};
-  return {record(*node.op, {}, {batch_first(in[0], batch[0])}, node.stream)};
-}
-void check_softmax(const Attrs*, const Arrays& in) {
-  check_inputs("softmax", in, 1);
-  if (in[0].ndim() == 0 || !is_floating(in[0].dtype()))
-    fail(Kind::value, "softmax", "an array that has none: got ", in[0].dtype(), in[0].shape());
-}
-const Op softmax_op{.name = "softmax",
-                    .doc = "exp(x) over its sum, along the last axis.",
-                    .check = check_softmax,
-                    .infer = infer_softmax,
-                    .vjp = vjp_softmax,
-                    .jvp = jvp_softmax,
-                    .vmap = vmap_softmax,
-                    .kernel = softmax_kernel};
-
 }  // namespace
 
 OpList reduce_ops() {
   return {&sum_op,       &mean_sum_op, &prod_op,   &max_op,    &min_op,    &all_op, &any_op,
-          &count_op,     &variance_op, &median_op, &argmax_op, &argmin_op, &softmax_op,
-          &logsumexp_op};
+          &count_op,     &variance_op, &median_op, &argmax_op, &argmin_op, &softmax_op(),
+          &logsumexp_op, &softmax_slope_op()};
 }
 
 // ---- what users call
@@ -703,36 +644,6 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, Stream s) {
               m = where(isfinite(top, s), top, 0, s);
   const array out = add(log(sum(exp(subtract(a, m, s), s), at, true, s), s), m, s);
   return keepdims || at.empty() ? out : squeeze(out, at, s);
-}
-
-// `precise` asks for nothing more: halves always run as float32.
-array softmax(const array& a, const Axes& axes, bool, Stream s) {
-  if (is_complex(a.dtype()))
-    fail(Kind::type, "softmax", "no order: got ", a.dtype(), ", expected a real dtype");
-  const Dtype t = inexact_type(a.dtype());
-  const Axes at = normal_axes(axes, a.ndim(), "softmax");
-  array x = astype(a, compute_type(t), s);
-  if (at.empty()) return ones_like(astype(a, t, s), s);
-  if (at.size() == 1 && at[0] == a.ndim() - 1) return astype(record(softmax_op, {}, {x}, s), t, s);
-  Axes order, back;
-  Shape flat;
-  int64_t last = 1;
-  for (int i = 0; i < a.ndim(); ++i)
-    if (!holds(at, i)) {
-      order.push_back(i);
-      flat.push_back(a.shape()[i]);
-    }
-  for (int axis : at) {
-    order.push_back(axis);
-    last = product_of_sizes(last, a.shape()[axis], "softmax");
-  }
-  flat.push_back(last);
-  back.resize(order.size());
-  for (size_t i = 0; i < order.size(); ++i) back[order[i]] = int(i);
-  x = transpose(x, order, s);
-  const Shape shape = x.shape();
-  const array y = record(softmax_op, {}, {reshape(x, flat, s)}, s);
-  return astype(transpose(reshape(y, shape, s), back, s), t, s);
 }
 
 array sum(const array& a, Stream s) { return sum(a, all_axes(a.ndim()), false, s); }

@@ -1,0 +1,234 @@
+// Normalisations of one row, per instruction-set level.
+#include "device/cpu/level.h"
+#include "engine/norm/norm.h"
+#include "engine/reduce/lanes.h"
+
+namespace lazulite {
+namespace {
+
+#define LAZULITE_EACH [&]<bool full>(int64_t i, int64_t m) __attribute__((always_inline))
+#define LAZULITE_TERMS [&]<bool full>(int64_t i, int64_t m, auto* term) __attribute__((always_inline))
+
+// m elements from p + i on; the other lanes are 0.
+template <class In, bool full>
+LAZULITE_INLINE typename In::V get(const void* p, int64_t i, int64_t m) {
+  using V = typename In::V;
+  const auto* x = static_cast<const typename In::memory*>(p) + i;
+  if constexpr (full) return In::load(x);
+  alignas(64) typename In::accumulator some[V::size] = {};
+  for (int64_t k = 0; k < m; ++k) some[k] = In::one(x + k);
+  return V::load(some);
+}
+template <class Out, bool full>
+LAZULITE_INLINE void put(typename Out::V v, void* p, int64_t i, int64_t m) {
+  auto* to = static_cast<typename Out::memory*>(p) + i;
+  if constexpr (full) return Out::store(v, to);
+  alignas(64) typename Out::memory some[Out::V::size];
+  Out::store(v, some);
+  for (int64_t k = 0; k < m; ++k) to[k] = some[k];
+}
+
+template <class V, class F>
+LAZULITE_INLINE void for_vectors(int64_t n, F&& f) {
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) f.template operator()<true>(i, V::size);
+  if (i < n) f.template operator()<false>(i, n - i);
+}
+
+// The sums of `count` terms of each element, by the fixed tree: f(i, m, term) gives the terms of m
+// elements from i on.
+template <int count, class V, class A, class F>
+LAZULITE_INLINE void chunk_sums(int64_t from, int64_t n, F&& f, A* out) {
+  constexpr int registers = int(reduce_lanes) / V::size;
+  alignas(64) A lane[count][reduce_lanes];
+  V term[count];
+  int64_t i = 0;
+  if (n >= reduce_lanes) {
+    V r[count][registers];
+    for (int k = 0; k < registers; ++k) {
+      f.template operator()<true>(from + k * V::size, V::size, term);
+      for (int c = 0; c < count; ++c) r[c][k] = term[c];
+    }
+    for (i = reduce_lanes; i + reduce_lanes <= n; i += reduce_lanes)
+      for (int k = 0; k < registers; ++k) {
+        f.template operator()<true>(from + i + k * V::size, V::size, term);
+        for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + term[c];
+      }
+    for (int c = 0; c < count; ++c)
+      for (int k = 0; k < registers; ++k) r[c][k].store(lane[c] + k * V::size);
+  }
+  for (int64_t at = 0; i + at < n; at += V::size) {
+    const int64_t m = n - i - at < V::size ? n - i - at : V::size;
+    if (m == V::size) f.template operator()<true>(from + i + at, m, term);
+    else f.template operator()<false>(from + i + at, m, term);
+    for (int c = 0; c < count; ++c) {
+      alignas(64) A some[V::size];
+      term[c].store(some);
+      for (int64_t k = 0; k < m; ++k)
+        lane[c][at + k] = i ? lane[c][at + k] + some[k] : some[k];
+    }
+  }
+  for (int c = 0; c < count; ++c) {
+    fold_lanes<monoid::Sum, Plain<A>>(lane[c], n < reduce_lanes ? n : reduce_lanes, reduce_lanes,
+                                      1);
+    out[c] = lane[c][0];
+  }
+}
+template <int count, class V, class A, class F>
+LAZULITE_INLINE void tree_sums(int64_t n, F&& f, A* out) {
+  A stack[64][count];  // the sums of 2^k chunks
+  for (int c = 0; c < count; ++c) stack[0][c] = A(0);
+  int depth = 0;
+  int64_t done = 0;
+  auto join = [&] {
+    for (int c = 0; c < count; ++c) stack[depth - 2][c] = stack[depth - 2][c] + stack[depth - 1][c];
+    --depth;
+  };
+  for (int64_t from = 0; from < n; from += reduce_chunk) {
+    chunk_sums<count, V>(from, n - from < reduce_chunk ? n - from : reduce_chunk, f,
+                         stack[depth++]);
+    for (int64_t c = ++done; c % 2 == 0; c /= 2) join();
+  }
+  while (depth > 1) join();
+  for (int c = 0; c < count; ++c) out[c] = stack[0][c];
+}
+
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
+
+template <class A> struct Moments {
+  A mean, scale;
+};
+template <class In>
+LAZULITE_INLINE auto moments(const void* x, double eps, bool centred, int64_t n) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  Moments<A> out{A(0), A(0)};
+  if (centred) {
+    tree_sums<1, V>(n, LAZULITE_TERMS { term[0] = get<In, full>(x, i, m); }, &out.mean);
+    out.mean = out.mean / A(n);
+  }
+  const V mean(out.mean);
+  A square;
+  tree_sums<1, V>(n, LAZULITE_TERMS {
+    const V d = get<In, full>(x, i, m) - mean;
+    term[0] = d * d;
+  }, &square);
+  out.scale = A(1) / root(square / A(n) + A(eps));
+  return out;
+}
+
+template <class In, class Out, bool has_weight, bool has_bias>
+void forward_row(const void* x, const void* weight, const void* bias, double eps, bool centred,
+                 int64_t n, void* out) {
+  using V = typename In::V;
+  using P = Plain<typename In::accumulator>;
+  const auto at = moments<In>(x, eps, centred, n);
+  const V mean(at.mean), scale(at.scale);
+  for_vectors<V>(n, LAZULITE_EACH {
+    V v = (get<In, full>(x, i, m) - mean) * scale;
+    if constexpr (has_weight) v = v * get<P, full>(weight, i, m);
+    if constexpr (has_bias) v = v + get<P, full>(bias, i, m);
+    put<Out, full>(v, out, i, m);
+  });
+}
+template <class In, class Out>
+void forward(const void* x, const void* weight, const void* bias, double eps, bool centred,
+             int64_t n, void* out) {
+  const auto run = weight ? bias ? forward_row<In, Out, true, true> : forward_row<In, Out, true, false>
+                   : bias ? forward_row<In, Out, false, true>
+                          : forward_row<In, Out, false, false>;
+  run(x, weight, bias, eps, centred, n, out);
+}
+
+template <class In, class Ct, bool has_weight>
+void backward_row(const void* x, const void* weight, const void* ct, double eps, bool centred,
+                  int64_t n, void* dx, void* dweight, void* dbias) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  using P = Plain<typename In::accumulator>;
+  const auto at = moments<In>(x, eps, centred, n);
+  const V mean(at.mean), scale(at.scale);
+  A sums[2];
+  tree_sums<2, V>(n, LAZULITE_TERMS {
+    V g = get<Ct, full>(ct, i, m);
+    if constexpr (has_weight) g = g * get<P, full>(weight, i, m);
+    term[0] = g;
+    term[1] = g * ((get<In, full>(x, i, m) - mean) * scale);
+  }, sums);
+  const V shift(centred ? sums[0] / A(n) : A(0)), slope(sums[1] / A(n));
+  for_vectors<V>(n, LAZULITE_EACH {
+    const V t = get<Ct, full>(ct, i, m), y = (get<In, full>(x, i, m) - mean) * scale;
+    V g = t;
+    if constexpr (has_weight) g = g * get<P, full>(weight, i, m);
+    if (dweight) put<P, full>(get<P, full>(dweight, i, m) + t * y, dweight, i, m);
+    if (dbias) put<P, full>(get<P, full>(dbias, i, m) + t, dbias, i, m);
+    put<In, full>((g - shift - y * slope) * scale, dx, i, m);
+  });
+}
+template <class In, class Ct>
+void backward(const void* x, const void* weight, const void* ct, double eps, bool centred,
+              int64_t n, void* dx, void* dweight, void* dbias) {
+  (weight ? backward_row<In, Ct, true> : backward_row<In, Ct, false>)(
+      x, weight, ct, eps, centred, n, dx, dweight, dbias);
+}
+
+template <class In, bool half>
+void softmax(const void* x, void* out, int64_t n) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  const V top(reduce_row<monoid::Max, In>(static_cast<const typename In::memory*>(x), n));
+  A sum;
+  tree_sums<1, V>(n, LAZULITE_TERMS {
+    term[0] = simd::exp(get<In, full>(x, i, m) - top);
+    if constexpr (!half) put<In, full>(term[0], out, i, m);  // halves would be rounded: twice
+  }, &sum);
+  const V scale(A(1) / sum);
+  for_vectors<V>(n, LAZULITE_EACH {
+    V e;
+    if constexpr (half) e = simd::exp(get<In, full>(x, i, m) - top);
+    else e = get<In, full>(out, i, m);
+    put<In, full>(e * scale, out, i, m);
+  });
+}
+
+template <class In>
+void softmax_slope(const void* y, const void* t, void* out, int64_t n) {
+  using V = typename In::V;
+  typename In::accumulator sum;
+  tree_sums<1, V>(n, LAZULITE_TERMS {
+    term[0] = get<In, full>(t, i, m) * get<In, full>(y, i, m);
+  }, &sum);
+  const V all(sum);
+  for_vectors<V>(n, LAZULITE_EACH {
+    put<In, full>(get<In, full>(y, i, m) * (get<In, full>(t, i, m) - all), out, i, m);
+  });
+}
+
+template <int... d>
+constexpr NormKernels make_table(std::integer_sequence<int, d...>) {
+  NormKernels table{};
+  auto one = [&]<int dtype>() {
+    if constexpr (is_floating(Dtype(dtype))) {
+      using In = typename InputOf<dtype>::t;
+      constexpr bool half = is_half(Dtype(dtype));
+      table.forward[dtype][0] = forward<In, In>;
+      table.forward[dtype][1] = forward<In, Plain<typename In::accumulator>>;
+      table.backward[dtype][0] = backward<In, In>;
+      table.backward[dtype][1] = backward<In, Plain<typename In::accumulator>>;
+      table.softmax[dtype] = softmax<In, half>;
+      if constexpr (!half) table.softmax_slope[dtype] = softmax_slope<In>;
+    }
+  };
+  (one.template operator()<d>(), ...);
+  return table;
+}
+
+constexpr NormKernels table = make_table(std::make_integer_sequence<int, dtype_count>{});
+
+}  // namespace
+
+const NormKernels& LAZULITE_AT_LEVEL(norm_kernels)();
+const NormKernels& LAZULITE_AT_LEVEL(norm_kernels)() { return table; }
+
+}  // namespace lazulite

@@ -1,0 +1,41 @@
+// Normalisations of rows while they lie in cache, with their derivatives. Halves are computed as
+// float32; parameters and their gradients are dense accumulators.
+#pragma once
+#include "engine/reduce/rows.h"
+
+namespace lazulite {
+
+// What each instruction-set level provides, of one row of n contiguous elements. [wide]: the result
+// (backward: the cotangent) is of accumulators, not of the row's dtype.
+struct NormKernels {
+  // (x - mean) / sqrt(var + eps) * weight + bias; not centred: the mean is taken as 0. Null
+  // parameters are left out.
+  void (*forward[dtype_count][2])(const void* x, const void* weight, const void* bias, double eps,
+                                  bool centred, int64_t n, void* out);
+  // From the cotangent: that of x, and what is added to those of the parameters, where not null.
+  void (*backward[dtype_count][2])(const void* x, const void* weight, const void* ct, double eps,
+                                   bool centred, int64_t n, void* dx, void* dweight, void* dbias);
+  // exp(x - max) over its sum; out may be x.
+  void (*softmax[dtype_count])(const void* x, void* out, int64_t n);
+  // y * (t - sum(t * y)): the derivative of softmax at its value y, of accumulators
+  void (*softmax_slope[dtype_count])(const void* y, const void* t, void* out, int64_t n);
+};
+
+struct Norm {
+  double eps;
+  bool centred, wide;
+  const char* weight = nullptr;
+  const char* bias = nullptr;
+};
+
+// Rows that do not lie as runs must have at most this many elements: longer ones are copied before.
+inline constexpr int64_t longest_gathered_row = 64 << 10;
+
+void norm_forward(const Rows& x, const Norm&, char* out);
+// dweight and dbias (each may be null) are sums over fixed blocks of rows, then pairwise by index.
+void norm_backward(const Rows& x, const Rows& ct, const Norm&, char* dx, char* dweight,
+                   char* dbias);
+void softmax_rows(const Rows& x, char* out);
+void softmax_slope_rows(const Rows& y, const Rows& t, char* out);
+
+}  // namespace lazulite
