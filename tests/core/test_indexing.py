@@ -339,3 +339,53 @@ def test_index_errors_of_an_evaluation_name_what_was_called():
     assert message(lambda: grads(x)).startswith("[index] ")
     lanes = mx.vmap(lambda i: mx.take(x, i, 0))
     assert message(lambda: lanes(far)).startswith("[take] ")
+
+
+def test_sums_at_repeated_places_keep_their_order_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    before = mx.num_threads()
+    for rows, shape in ((50_000, ()), (3_000, (7,)), (3_000, (130,)), (900, (3, 5))):
+        at = rng.integers(-40, 40, rows).astype(np.int32)
+        values = rng.normal(size=(rows, *shape)).astype(np.float32)
+        want = np.zeros((40, *shape), np.float32)
+        np.add.at(want, at, values)
+        for threads in (1, 2, 7):
+            mx.set_num_threads(threads)
+            try:
+                for index in (
+                    mx.array(at),
+                    mx.array(at).astype(mx.int64),
+                    mx.array(at)[::-1][::-1],
+                ):
+                    got = mx.zeros(want.shape).at[index].add(mx.array(values))
+                    assert np.array(got).tobytes() == want.tobytes(), (rows, shape, threads)
+            finally:
+                mx.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [mx.int8, mx.int32, mx.uint32, mx.int64, mx.uint64], ids=str)
+def test_indices_of_any_layout_and_dtype(dtype):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(90, 70)).astype(np.float32)
+    for shape, axis in (((90, 5000), 1), ((3000, 70), 0), ((90, 1), 1), ((1, 70), 0)):
+        at = rng.integers(0, 60, shape)
+        if not mx.issubdtype(dtype, mx.unsignedinteger):
+            at -= 60
+        for view in (lambda a: a, lambda a: a[::-1], lambda a: a[:, ::-1]):
+            index = view(mx.array(at).astype(dtype))
+            want = np.take_along_axis(x, view(at), axis)
+            assert np.array_equal(mx.take_along_axis(mx.array(x), index, axis), want)
+            turned = mx.array(np.ascontiguousarray(x.T)).T
+            assert np.array_equal(mx.take_along_axis(turned, index, axis), want)
+            assert np.array_equal(mx.take(mx.array(x), index, 1), np.take(x, view(at), 1))
+
+
+def test_gathers_hold_no_array_of_positions():
+    x = mx.arange(1_000_000, dtype=mx.float32).reshape(1000, 1000)
+    at = mx.zeros((1000, 1000), mx.int32) + 3
+    mx.eval(x, at)
+    for f in (lambda: mx.take_along_axis(x, at, 0), lambda: x.reshape(-1)[at]):
+        start = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(f())
+        assert mx.get_peak_memory() - start <= x.nbytes + 1000

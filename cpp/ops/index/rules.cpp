@@ -1,10 +1,11 @@
 // gather and scatter: ops, kernels, derivatives. What is made of them is in indexing.cpp.
 #include <algorithm>
 #include <cstring>
-#include <mutex>
+#include <optional>
 
 #include "device/cpu/pool.h"
 #include "device/limits.h"
+#include "engine/index/index.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
@@ -59,76 +60,45 @@ Specs infer_scatter(const Attrs*, const Arrays& in) { return {in[0].slot().spec}
 // ---- kernels
 // -------------------------------------------------------------------------------------
 
-// Positions in the source, in elements, of every index tuple (or, along an axis, of every element).
-struct Positions {
-  Ref<Buffer> buffer;
-  int64_t count = 0;
-  const int64_t* begin() const { return static_cast<const int64_t*>(buffer->data); }
-};
-
-[[noreturn]] void fail_index(const char* op, int64_t index, int axis, int64_t size) {
-  fail(Kind::index, op, "index out of range: got ", index, " for axis ", axis, " with size ", size);
-}
-
-// `inputs` begin at in[first]; strides are those of the source.
-Positions positions(const Call& call, const char* op, const Shape& source, const Strides& strides,
-                    const Axes& axes, bool along, size_t first) {
-  const Shape& shape = call.in[first].shape();
-  Positions out{nullptr, size_of(shape)};
-  out.buffer = allocate(std::max<int64_t>(out.count, 1) * int64_t(sizeof(int64_t)));
-  auto* to = static_cast<int64_t*>(out.buffer->data);
-  if (out.count == 0) return out;
-  constexpr int64_t step = grain / 2;
-  cpu::parallel_for((out.count + step - 1) / step, [&](int64_t chunk) {
-    const int64_t from = chunk * step, until = std::min(out.count, from + step);
-    std::memset(to + from, 0, size_t(until - from) * sizeof(int64_t));
-    Shape at;
-    at.resize(shape.size(), 0);
-    // Each index array in turn, element by element in row-major order.
-    for (size_t k = 0; k < axes.size(); ++k) {
-      const Bound& index = call.in[first + k];
-      const int64_t size = source[axes[k]], stride = strides[axes[k]];
-      int64_t rest = from, offset = 0;
-      for (size_t d = shape.size(); d-- > 0;) {
-        at[d] = rest % shape[d];
-        rest /= shape[d];
-        offset += at[d] * index.strides()[d];
-      }
-      const int64_t* data = reinterpret_cast<const int64_t*>(index.data);
-      for (int64_t i = from; i < until; ++i) {
-        int64_t value = data[offset];
-        if (value < -size || value >= size) fail_index(op, value, axes[k], size);
-        if (value < 0) value += size;
-        to[i] += value * stride;
-        for (size_t d = shape.size(); d-- > 0;) {
-          offset += index.strides()[d];
-          if (++at[d] < shape[d]) break;
-          offset -= shape[d] * index.strides()[d];
-          at[d] = 0;
-        }
-      }
-    }
-    if (!along) return;
-    // The other axes of the source follow the place in the result.
-    int64_t rest = from, offset = 0;
-    for (size_t d = shape.size(); d-- > 0;) {
-      at[d] = rest % shape[d];
-      rest /= shape[d];
-      if (int(d) != axes[0]) offset += at[d] * strides[d];
-    }
-    for (int64_t i = from; i < until; ++i) {
-      to[i] += offset;
-      for (size_t d = shape.size(); d-- > 0;) {
-        const int64_t stride = int(d) == axes[0] ? 0 : strides[d];
-        offset += stride;
-        if (++at[d] < shape[d]) break;
-        offset -= shape[d] * stride;
-        at[d] = 0;
-      }
-    }
-  }, double(out.count) * double(axes.size() + along) * 2);
+// The places that index arrays `call.in[first]`, ... name in a source.
+Places places_of(const Call& call, const Shape& source, const Strides& strides, const Axes& axes,
+                 bool along, size_t first) {
+  Places out;
+  out.along = along;
+  out.shape = call.in[first].shape();
+  out.count = size_of(out.shape);
+  for (size_t k = 0; k < axes.size(); ++k) {
+    const Bound& index = call.in[first + k];
+    out.indices.push_back(
+        {index.data, index.type(), axes[k], source[axes[k]], strides[axes[k]]});
+    out.strides.push_back(index.strides());
+  }
+  if (along) {  // the other axes of the source follow the place in the result
+    Strides rest = strides;
+    rest[axes[0]] = 0;
+    out.strides.push_back(rest);
+  }
+  if (out.count) collapse(out.shape, out.strides);
   return out;
 }
+
+// All of them at once.
+struct Positions {
+  Ref<Buffer> buffer;
+  int64_t count;
+  const int64_t* begin() const { return static_cast<const int64_t*>(buffer->data); }
+
+  Positions(const Places& places, const char* caller)
+      : buffer(allocate(std::max<int64_t>(places.count, 1) * int64_t(sizeof(int64_t)))),
+        count(places.count) {
+    auto* to = static_cast<int64_t*>(buffer->data);
+    constexpr int64_t step = grain / 2;
+    cpu::parallel_for((count + step - 1) / step, [&](int64_t chunk) {
+      const int64_t from = chunk * step;
+      places.fill(from, std::min(step, count - from), to + from, caller);
+    }, double(count) * double(places.indices.size() + places.along));
+  }
+};
 
 // The axes that are not indexed: a block of elements at every position.
 struct Rest {
@@ -170,6 +140,7 @@ template <class F>
 void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
   const int last = int(rest.shape.size()) - 1;
   const int64_t inner = rest.shape[last];
+  if (last == 0) return body(from * rest.strides[0][0], from * rest.strides[1][0], count);
   while (count > 0) {
     int64_t left = from / inner, a = from % inner * rest.strides[0][last],
             b = from % inner * rest.strides[1][last];
@@ -188,24 +159,17 @@ void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
 void gather_kernel(const Call& call) {
   const Gather& g = call.node.get<Gather>();
   const Bound &source = call.in[0], &out = call.out[0];
-  const Positions at =
-      positions(call, g.caller, source.shape(), source.strides(), g.axes, g.along, 1);
-  if (size_of(out.shape()) == 0) return;
+  const Places places =
+      places_of(call, source.shape(), source.strides(), g.axes, g.along, 1);
+  const int64_t size = size_of(out.shape());
+  if (g.along || size == places.count)
+    return gather_elements(places, source.data, size_of(out.type()), out.data, g.caller);
+  const Positions at(places, g.caller);
+  if (size == 0) return;
   with_size(size_of(out.type()), [&]<class T>() {
     const T* from = reinterpret_cast<const T*>(source.data);
     T* to = reinterpret_cast<T*>(out.data);
     const int64_t* position = at.begin();
-    if (g.along || size_of(out.shape()) == at.count) {
-      constexpr int64_t step = grain;
-      cpu::parallel_for((at.count + step - 1) / step,
-                        [&](int64_t chunk) {
-                          for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step);
-                               ++i)
-                            to[i] = from[position[i]];
-                        },
-                        double(at.count) * 1.5);
-      return;
-    }
     const Shape block = other_axes(source.shape(), g.axes);
     const Rest rest(source.shape(), g.axes,
                     {rest_strides(source.strides(), g.axes), dense_strides(block)});
@@ -256,26 +220,38 @@ inline T written(T old, T value) {
   }
 }
 
-// Positions in order; threads divide the block of each position (or nothing), never the positions,
-// so that what is repeated meets in the same order for any number of threads.
+// Elements in order, on one thread: what is repeated meets in the order of the indices.
 template <Write mode, class T>
-void scatter_run(const Positions& at, const Rest& rest, const Bound& updates, char* out,
-                 bool along) {
-  const T* from = reinterpret_cast<const T*>(updates.data);
+void scatter_elements(const Places& places, const char* updates, char* out, const char* caller) {
+  const T* from = reinterpret_cast<const T*>(updates);
+  T* to = reinterpret_cast<T*>(out);
+  alignas(64) int64_t position[Places::piece];
+  for (int64_t begin = 0; begin < places.count; begin += Places::piece) {
+    const int64_t n = std::min(Places::piece, places.count - begin);
+    places.fill(begin, n, position, caller);
+    const T* x = from + begin;
+    for (int64_t i = 0; i < n; ++i) to[position[i]] = written<mode>(to[position[i]], x[i]);
+  }
+}
+// Blocks: threads divide the block of each position and the places where blocks go, never the order
+// of what meets at one place.
+template <Write mode, class T>
+void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, char* out,
+                    int64_t reach) {
+  const T* from = reinterpret_cast<const T*>(updates);
   T* to = reinterpret_cast<T*>(out);
   const int64_t* position = at.begin();
-  if (along || rest.size == 1) {
-    for (int64_t i = 0; i < at.count; ++i)
-      to[position[i]] = written<mode>(to[position[i]], from[i]);
-    return;
-  }
   const int last = int(rest.shape.size()) - 1;
   const int64_t stride = rest.strides[0][last];
   const int64_t columns = std::max<int64_t>(64, (rest.size + 63) / 64),
                 parts = (rest.size + columns - 1) / columns;
-  cpu::parallel_for(parts, [&](int64_t part) {
-    const int64_t begin = part * columns, n_all = std::min(columns, rest.size - begin);
-    for (int64_t i = 0; i < at.count; ++i)
+  const int64_t ranges = at.count < 64 ? 1 : (8 + parts - 1) / parts,
+                range = (reach + ranges - 1) / ranges;
+  cpu::parallel_for(parts * ranges, [&](int64_t task) {
+    const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
+    const int64_t low = task / parts * range;
+    for (int64_t i = 0; i < at.count; ++i) {
+      if (uint64_t(position[i] - low) >= uint64_t(range)) continue;
       for_runs(rest, begin, n_all, [&](int64_t a, int64_t b, int64_t n) {
         T* y = to + position[i] + a;
         const T* x = from + i * rest.size + b;
@@ -284,6 +260,7 @@ void scatter_run(const Positions& at, const Rest& rest, const Bound& updates, ch
         else
           for (int64_t j = 0; j < n; ++j) y[j * stride] = written<mode>(y[j * stride], x[j]);
       });
+    }
   }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
 }
 
@@ -291,37 +268,42 @@ void scatter_kernel(const Call& call) {
   const Scatter& s = call.node.get<Scatter>();
   const Bound& out = call.out[0];
   const size_t count = s.axes.size();
-  const Positions at = positions(call, s.caller, out.shape(), out.strides(), s.axes, s.along, 1);
+  const Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
   const Bound& given = call.in[1 + count];
-  if (size_of(given.shape()) == 0) return;
   Ref<Buffer> held;
-  Storage storage = *given.storage;
-  Bound updates = given;
+  const char* updates = given.data;
   if (!given.dense()) {
     held = allocate(size_of(given.shape()) * size_of(given.type()));
-    storage = Storage{held, 0, dense_strides(given.shape())};
-    updates = Bound{given.spec, &storage, static_cast<char*>(held->data)};
-    copy_strided(given, updates);
+    const Storage dense{held, 0, dense_strides(given.shape())};
+    copy_strided(given, Bound{given.spec, &dense, static_cast<char*>(held->data)});
+    updates = static_cast<const char*>(held->data);
   }
-  const Shape block = other_axes(out.shape(), s.axes);
-  const Rest rest = s.along ? Rest({}, {}, {Strides{}, Strides{}})
-                            : Rest(out.shape(), s.axes,
-                                   {rest_strides(out.strides(), s.axes), dense_strides(block)});
+  const bool elements = s.along || size_of(given.shape()) == places.count;
+  const Shape block = s.along ? Shape{} : other_axes(out.shape(), s.axes);
+  std::optional<Positions> at;
+  std::optional<Rest> rest;
+  if (!elements) {
+    at.emplace(places, s.caller);
+    if (size_of(given.shape()) == 0) return;
+    rest.emplace(out.shape(), s.axes,
+                 std::initializer_list<Strides>{rest_strides(out.strides(), s.axes),
+                                                dense_strides(block)});
+  }
+  auto run = [&]<Write mode, class T>() {
+    if (elements) scatter_elements<mode, T>(places, updates, out.data, s.caller);
+    else scatter_blocks<mode, T>(*at, *rest, updates, out.data, size_of(out.shape()));
+  };
   if (Write(s.mode) == Write::set)
-    return with_size(size_of(out.type()), [&]<class T>() {
-      scatter_run<Write::set, T>(at, rest, updates, out.data, s.along);
-    });
+    return with_size(size_of(out.type()),
+                     [&]<class T>() { run.template operator()<Write::set, T>(); });
   dispatch(out.type(), [&]<class T>() {
     if constexpr (!is_half(dtype_of<T>)) {
       switch (Write(s.mode)) {
-        case Write::add: return scatter_run<Write::add, T>(at, rest, updates, out.data, s.along);
-        case Write::multiply:
-          return scatter_run<Write::multiply, T>(at, rest, updates, out.data, s.along);
-        case Write::divide:
-          return scatter_run<Write::divide, T>(at, rest, updates, out.data, s.along);
-        case Write::maximum:
-          return scatter_run<Write::maximum, T>(at, rest, updates, out.data, s.along);
-        default: return scatter_run<Write::minimum, T>(at, rest, updates, out.data, s.along);
+        case Write::add: return run.template operator()<Write::add, T>();
+        case Write::multiply: return run.template operator()<Write::multiply, T>();
+        case Write::divide: return run.template operator()<Write::divide, T>();
+        case Write::maximum: return run.template operator()<Write::maximum, T>();
+        default: return run.template operator()<Write::minimum, T>();
       }
     }
   });
@@ -552,13 +534,15 @@ Arrays vmap_scatter(const Node& node, const Arrays& in, const Axes& axes, Axes& 
                  node.stream)};
 }
 
-// Index arrays of int64 and one shape, for different axes of the source.
+bool is_index(Dtype t) { return t == int32 || t == uint32 || t == int64; }  // as kernels read them
+
+// Index arrays of one shape, for different axes of the source.
 void check_indices(const char* op, const Arrays& in, const Axes& axes, bool along, size_t more) {
   const size_t first = 1;
   bool fits =
       in.size() == first + axes.size() + more && !axes.empty() && (!along || axes.size() == 1);
   for (size_t k = 0; fits && k < axes.size(); ++k) {
-    fits = axes[k] >= 0 && axes[k] < in[0].ndim() && in[first + k].dtype() == int64 &&
+    fits = axes[k] >= 0 && axes[k] < in[0].ndim() && is_index(in[first + k].dtype()) &&
            in[first + k].shape() == in[first].shape() &&
            std::count(axes.begin(), axes.end(), axes[k]) == 1;
     if (fits && along) {
@@ -608,7 +592,8 @@ const Op scatter_op{.name = "scatter",
 array as_index(const array& a, const char* op, Stream s) {
   if (!is_integer(a.dtype())) fail(Kind::value, op, "indices are not integers: got ", a.dtype());
   // Beyond int64 is out of range, not negative.
-  return a.dtype() == uint64 ? astype(minimum(a, INT64_MAX, s), int64, s) : astype(a, int64, s);
+  if (a.dtype() == uint64) return astype(minimum(a, INT64_MAX, s), int64, s);
+  return is_index(a.dtype()) ? a : astype(a, int32, s);
 }
 
 // Index arrays broadcast with each other, as inputs.

@@ -1,0 +1,83 @@
+#include "engine/index/index.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "device/cpu/level.h"
+#include "device/cpu/pool.h"
+#include "device/limits.h"
+
+namespace lazulite {
+
+LAZULITE_LEVELS(const IndexKernels&, index_kernels)
+
+namespace {
+
+// The first of n indices that is out of range.
+[[noreturn]] void fail_index(const Places::Index& index, const char* data, int64_t step, int64_t n,
+                             const char* caller) {
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t v = index.type == int64 ? reinterpret_cast<const int64_t*>(data)[i * step]
+                      : index.type == int32
+                          ? int64_t(reinterpret_cast<const int32_t*>(data)[i * step])
+                          : int64_t(reinterpret_cast<const uint32_t*>(data)[i * step]);
+    if (v < -index.size || v >= index.size)
+      fail(Kind::index, caller, "index out of range: got ", v, " for axis ", index.axis,
+           " with size ", index.size);
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+void Places::fill(int64_t from, int64_t n, int64_t* to, const char* caller) const {
+  const IndexKernels& k = index_kernels();
+  const size_t last = shape.size() - 1;
+  SmallVector<int64_t, 6> at;
+  SmallVector<int64_t, 4> offset;
+  at.resize(shape.size());
+  offset.resize(strides.size(), 0);
+  for (size_t d = shape.size(); d-- > 0;) {
+    at[d] = from % shape[d];
+    from /= shape[d];
+    for (size_t s = 0; s < strides.size(); ++s) offset[s] += at[d] * strides[s][d];
+  }
+  while (n > 0) {
+    const int64_t run = std::min(n, shape[last] - at[last]);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const Index& index = indices[i];
+      const char* data = index.data + offset[i] * size_of(index.type);
+      const int64_t step = strides[i][last];
+      if (!k.place[index_of(index.type)](data, step, run, index.size, index.stride, i > 0, to))
+        fail_index(index, data, step, run, caller);
+    }
+    if (along) k.ramp(offset.back(), strides.back()[last], run, to);
+    to += run;
+    n -= run;
+    at[last] += run;
+    for (size_t s = 0; s < strides.size(); ++s) offset[s] += run * strides[s][last];
+    for (size_t d = last; d > 0 && at[d] == shape[d]; --d) {
+      for (size_t s = 0; s < strides.size(); ++s)
+        offset[s] += strides[s][d - 1] - at[d] * strides[s][d];
+      at[d] = 0;
+      ++at[d - 1];
+    }
+  }
+}
+
+void gather_elements(const Places& places, const void* from, int64_t bytes, void* to,
+                     const char* caller) {
+  const auto gather = index_kernels().gather[__builtin_ctzll(uint64_t(bytes))];
+  constexpr int64_t step = grain;
+  cpu::parallel_for((places.count + step - 1) / step, [&](int64_t chunk) {
+    alignas(64) int64_t at[Places::piece];
+    const int64_t end = std::min(places.count, (chunk + 1) * step);
+    for (int64_t i = chunk * step; i < end; i += Places::piece) {
+      const int64_t n = std::min(Places::piece, end - i);
+      places.fill(i, n, at, caller);
+      gather(from, at, n, static_cast<char*>(to) + i * bytes);
+    }
+  }, double(places.count) * 1.5);
+}
+
+}  // namespace lazulite

@@ -1,0 +1,46 @@
+// Positions from index arrays, and elements at positions.
+#pragma once
+#include <cstdint>
+
+#include "base/dtype.h"
+#include "base/shape.h"
+
+namespace lazulite {
+
+// What each instruction-set level provides.
+struct IndexKernels {
+  // to[i] = stride * index[i * step], or that added (`add`), of n indices that count from the end
+  // of `size` where they are negative; false when one is out of range. Null: no dtype of indices.
+  bool (*place[dtype_count])(const void* index, int64_t step, int64_t n, int64_t size,
+                             int64_t stride, bool add, int64_t* to);
+  // to[i] += start + i * step
+  void (*ramp)(int64_t start, int64_t step, int64_t n, int64_t* to);
+  // to[i] = from[at[i]], elements of 1, 2, 4, 8 and 16 bytes
+  void (*gather[5])(const void* from, const int64_t* at, int64_t n, void* to);
+};
+
+// Positions in a source, in elements, of every index tuple in row-major order, or, `along` an axis,
+// of every element.
+struct Places {
+  struct Index {
+    const char* data;
+    Dtype type;
+    int axis;  // of the source
+    int64_t size, stride;
+  };
+  static constexpr int64_t piece = 2048;  // positions that are best made at a time
+
+  SmallVector<Index, 3> indices;
+  Shape shape;                      // of the index arrays, collapsed with
+  SmallVector<Strides, 4> strides;  // theirs, and, along an axis, those of the source's other axes
+  bool along = false;
+  int64_t count = 0;
+
+  // Positions [from, from + n). Raises an index error in the name of the caller.
+  void fill(int64_t from, int64_t n, int64_t* to, const char* caller) const;
+};
+
+// to[i] = from[position i] for all of them.
+void gather_elements(const Places&, const void* from, int64_t bytes, void* to, const char* caller);
+
+}  // namespace lazulite

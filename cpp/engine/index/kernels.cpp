@@ -1,0 +1,72 @@
+// Positions and elements, per instruction-set level.
+#include "device/cpu/level.h"
+#include "engine/index/index.h"
+
+namespace lazulite {
+namespace {
+
+template <class T, bool unit>
+bool place_some(const T* index, int64_t step, int64_t n, int64_t size, int64_t stride, bool add,
+                int64_t* to) {
+  const int64_t by = unit ? 1 : step;
+  uint64_t bad = 0;
+  if (add) {
+    for (int64_t i = 0; i < n; ++i) {
+      int64_t v = int64_t(index[i * by]);
+      v += v < 0 ? size : 0;
+      bad |= uint64_t(uint64_t(v) >= uint64_t(size));
+      to[i] += v * stride;
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      int64_t v = int64_t(index[i * by]);
+      v += v < 0 ? size : 0;
+      bad |= uint64_t(uint64_t(v) >= uint64_t(size));
+      to[i] = v * stride;
+    }
+  }
+  return !bad;
+}
+template <class T>
+bool place(const void* index, int64_t step, int64_t n, int64_t size, int64_t stride, bool add,
+           int64_t* to) {
+  const T* from = static_cast<const T*>(index);
+  return step == 1 ? place_some<T, true>(from, 1, n, size, stride, add, to)
+                   : place_some<T, false>(from, step, n, size, stride, add, to);
+}
+
+void ramp(int64_t start, int64_t step, int64_t n, int64_t* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += start + i * step;
+}
+
+struct Wide {
+  uint64_t half[2];
+};
+template <class T>
+void gather(const void* from, const int64_t* at, int64_t n, void* to) {
+  const T* x = static_cast<const T*>(from);
+  T* y = static_cast<T*>(to);
+  for (int64_t i = 0; i < n; ++i) y[i] = x[at[i]];
+}
+
+constexpr IndexKernels make_table() {
+  IndexKernels table{};
+  table.place[int(Dtype::int32)] = place<int32_t>;
+  table.place[int(Dtype::uint32)] = place<uint32_t>;
+  table.place[int(Dtype::int64)] = place<int64_t>;
+  table.ramp = ramp;
+  table.gather[0] = gather<uint8_t>;
+  table.gather[1] = gather<uint16_t>;
+  table.gather[2] = gather<uint32_t>;
+  table.gather[3] = gather<uint64_t>;
+  table.gather[4] = gather<Wide>;
+  return table;
+}
+constexpr IndexKernels table = make_table();
+
+}  // namespace
+
+const IndexKernels& LAZULITE_AT_LEVEL(index_kernels)();
+const IndexKernels& LAZULITE_AT_LEVEL(index_kernels)() { return table; }
+
+}  // namespace lazulite
