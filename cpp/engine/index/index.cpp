@@ -47,11 +47,12 @@ void Places::fill(int64_t from, int64_t n, int64_t* to, const char* caller) cons
     for (size_t i = 0; i < indices.size(); ++i) {
       const Index& index = indices[i];
       const char* data = index.data + offset[i] * size_of(index.type);
-      const int64_t step = strides[i][last];
-      if (!k.place[index_of(index.type)](data, step, run, index.size, index.stride, i > 0, to))
+      const int64_t step = strides[i][last], start = along ? offset.back() : 0;
+      if (!k.place[index_of(index.type)](data, step, run, index.size, index.stride, start, i > 0,
+                                         to))
         fail_index(index, data, step, run, caller);
     }
-    if (along) k.ramp(offset.back(), strides.back()[last], run, to);
+    if (along && strides.back()[last]) k.ramp(strides.back()[last], run, to);
     to += run;
     n -= run;
     at[last] += run;

@@ -9,12 +9,13 @@ namespace lazulite {
 
 // What each instruction-set level provides.
 struct IndexKernels {
-  // to[i] = stride * index[i * step], or that added (`add`), of n indices that count from the end
-  // of `size` where they are negative; false when one is out of range. Null: no dtype of indices.
+  // to[i] = start + stride * index[i * step], or that added (`add`), of n indices that count from
+  // the end of `size` where they are negative; false when one is out of range. Null: no dtype of
+  // indices.
   bool (*place[dtype_count])(const void* index, int64_t step, int64_t n, int64_t size,
-                             int64_t stride, bool add, int64_t* to);
-  // to[i] += start + i * step
-  void (*ramp)(int64_t start, int64_t step, int64_t n, int64_t* to);
+                             int64_t stride, int64_t start, bool add, int64_t* to);
+  // to[i] += i * step
+  void (*ramp)(int64_t step, int64_t n, int64_t* to);
   // to[i] = from[at[i]], elements of 1, 2, 4, 8 and 16 bytes
   void (*gather[5])(const void* from, const int64_t* at, int64_t n, void* to);
 };

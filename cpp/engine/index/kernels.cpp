@@ -6,7 +6,8 @@ namespace lazulite {
 namespace {
 
 template <class T, bool unit>
-bool place_some(const T* index, int64_t step, int64_t n, int64_t size, int64_t stride, bool add,
+bool place_some(const T* index, int64_t step, int64_t n, int64_t size, int64_t stride,
+                int64_t start, bool add,
                 int64_t* to) {
   const int64_t by = unit ? 1 : step;
   uint64_t bad = 0;
@@ -15,28 +16,29 @@ bool place_some(const T* index, int64_t step, int64_t n, int64_t size, int64_t s
       int64_t v = int64_t(index[i * by]);
       v += v < 0 ? size : 0;
       bad |= uint64_t(uint64_t(v) >= uint64_t(size));
-      to[i] += v * stride;
+      to[i] += start + v * stride;
     }
   } else {
     for (int64_t i = 0; i < n; ++i) {
       int64_t v = int64_t(index[i * by]);
       v += v < 0 ? size : 0;
       bad |= uint64_t(uint64_t(v) >= uint64_t(size));
-      to[i] = v * stride;
+      to[i] = start + v * stride;
     }
   }
   return !bad;
 }
 template <class T>
-bool place(const void* index, int64_t step, int64_t n, int64_t size, int64_t stride, bool add,
+bool place(const void* index, int64_t step, int64_t n, int64_t size, int64_t stride,
+                int64_t start, bool add,
            int64_t* to) {
   const T* from = static_cast<const T*>(index);
-  return step == 1 ? place_some<T, true>(from, 1, n, size, stride, add, to)
-                   : place_some<T, false>(from, step, n, size, stride, add, to);
+  return step == 1 ? place_some<T, true>(from, 1, n, size, stride, start, add, to)
+                   : place_some<T, false>(from, step, n, size, stride, start, add, to);
 }
 
-void ramp(int64_t start, int64_t step, int64_t n, int64_t* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] += start + i * step;
+void ramp(int64_t step, int64_t n, int64_t* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] += i * step;
 }
 
 struct Wide {
