@@ -1,4 +1,5 @@
-"""layer_norm, rms_norm and softmax run row by row: the bits of ordinary ops, and their derivatives."""
+"""layer_norm, rms_norm and softmax run row by row: the bits of ordinary ops, and their
+derivatives."""
 
 import numpy as np
 import pytest
@@ -166,7 +167,8 @@ def test_higher_derivatives_of_norms(centred):
         want = mx.jvp(order(composed_norm), [x, w, b], [t, tw, tb])[1][0]
         close(got, want, mx.float64)
     third = [
-        mx.grad(lambda x: mx.sum(mx.grad(second(f))(x, w, b) ** 2))(x) for f in (norm, composed_norm)
+        mx.grad(lambda x: mx.sum(mx.grad(second(f))(x, w, b) ** 2))(x)
+        for f in (norm, composed_norm)
     ]
     close(*third, mx.float64, 100)
 

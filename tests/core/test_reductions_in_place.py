@@ -197,3 +197,37 @@ def test_linspace_takes_the_memory_of_its_result():
         mx.eval(x)
         assert mx.get_peak_memory() - start <= x.nbytes + 1000
         assert x[-1].item() == 1000 and x[0].item() == 0
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [mx.float32, mx.float16, mx.bfloat16, mx.float64, mx.int8, mx.int32, mx.complex64, mx.bool_],
+    ids=str,
+)
+def test_short_rows_have_the_bits_of_columns_and_pieces(dtype):
+    for rows in (1, 5, 64, 1003):
+        for n in (1, 2, 3, 7, 8, 16, 17, 31, 32, 33, 64, 70):
+            a = data((rows, n), dtype)
+            turned = mx.contiguous(a.T).T
+            wide = mx.contiguous(mx.concatenate([a, a], 1))[:, :n]
+            mx.eval(a, turned, wide)
+            for name in "sum prod max min all any mean var logsumexp".split():
+                if name == "logsumexp" and dtype == mx.complex64:
+                    continue
+                f = FUNCTIONS[name]
+                want = f(turned, axis=1)
+                for view in (a, wide, a[::-1, ::-1][::-1, ::-1]):
+                    got = f(view, axis=1)
+                    assert np.array(got.astype(mx.complex64)).tobytes() == np.array(
+                        want.astype(mx.complex64)
+                    ).tobytes(), (name, rows, n)
+
+
+def test_argmax_past_two_to_the_32_elements():
+    column = mx.minimum(mx.arange(70_000), 69_990).astype(mx.int32)
+    many = mx.broadcast_to((column == 69_990)[:, None], (70_000, 65_536))
+    found = mx.argmax(many)
+    assert found.dtype == mx.int64
+    assert found.item() == 69_990 * 65_536
+    assert mx.argmax(many, axis=0).dtype == mx.uint32
+

@@ -7,7 +7,8 @@ namespace lazulite {
 namespace {
 
 #define LAZULITE_EACH [&]<bool full>(int64_t i, int64_t m) __attribute__((always_inline))
-#define LAZULITE_TERMS [&]<bool full>(int64_t i, int64_t m, auto* term) __attribute__((always_inline))
+#define LAZULITE_TERMS \
+  [&]<bool full>(int64_t i, int64_t m, auto* term) __attribute__((always_inline))
 
 // m elements from p + i on; the other lanes are 0.
 template <class In, bool full>
@@ -54,6 +55,10 @@ LAZULITE_INLINE void chunk_sums(int64_t from, int64_t n, F&& f, A* out) {
         f.template operator()<true>(from + i + k * V::size, V::size, term);
         for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + term[c];
       }
+    if (i == n) {
+      for (int c = 0; c < count; ++c) out[c] = fold_registers<monoid::Sum, registers>(r[c]);
+      return;
+    }
     for (int c = 0; c < count; ++c)
       for (int k = 0; k < registers; ++k) r[c][k].store(lane[c] + k * V::size);
   }
@@ -69,9 +74,12 @@ LAZULITE_INLINE void chunk_sums(int64_t from, int64_t n, F&& f, A* out) {
     }
   }
   for (int c = 0; c < count; ++c) {
-    fold_lanes<monoid::Sum, Plain<A>>(lane[c], n < reduce_lanes ? n : reduce_lanes, reduce_lanes,
-                                      1);
-    out[c] = lane[c][0];
+    if (n >= reduce_lanes) {
+      out[c] = fold_all<monoid::Sum, registers, Plain<A>>(lane[c]);
+    } else {
+      fold_lanes<monoid::Sum, Plain<A>>(lane[c], n, reduce_lanes, 1);
+      out[c] = lane[c][0];
+    }
   }
 }
 template <int count, class V, class A, class F>
@@ -135,7 +143,8 @@ void forward_row(const void* x, const void* weight, const void* bias, double eps
 template <class In, class Out>
 void forward(const void* x, const void* weight, const void* bias, double eps, bool centred,
              int64_t n, void* out) {
-  const auto run = weight ? bias ? forward_row<In, Out, true, true> : forward_row<In, Out, true, false>
+  const auto run = weight
+                       ? bias ? forward_row<In, Out, true, true> : forward_row<In, Out, true, false>
                    : bias ? forward_row<In, Out, false, true>
                           : forward_row<In, Out, false, false>;
   run(x, weight, bias, eps, centred, n, out);

@@ -15,14 +15,17 @@ inline constexpr int64_t reduce_lanes = 32, reduce_chunk = 4096;
 struct ReduceKernel {
   // One chunk: 1 to 4096 contiguous elements.
   void (*chunk)(const void* x, int64_t n, void* out);
-  // The same for each of `columns` neighbours: n rows, `stride` elements apart.
-  // `lanes` is scratch for 32 x columns accumulators, or of a dtype's compute type for states.
+  // The same for each of `columns` neighbours: n rows, `stride` elements apart. `lanes` is scratch
+  // for 32 x columns accumulators, or, where chunks are read twice, for (32 + n) x 64 elements of
+  // the compute dtype.
   void (*columns)(const void* x, int64_t n, int64_t stride, int64_t columns, void* lanes,
                   void* out);
   // a[i] = combine(a[i], b[i]), of accumulators
   void (*combine)(void* a, const void* b, int64_t n);
   int64_t bytes = 0;  // of an accumulator
   bool twice = false;  // a chunk is read twice: it should lie in cache
+  // `count` rows of at most 32 elements, `stride` apart. May be null.
+  void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, void* out) = nullptr;
 };
 
 // What looks at a chunk twice: its accumulators are states, which `finish` makes results of.

@@ -104,6 +104,7 @@ LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
     for (int k = 0; k < registers; ++k) r[k] = F::map(In::load(x + k * V::size), p);
     for (i = reduce_lanes; i + reduce_lanes <= n; i += reduce_lanes)
       for (int k = 0; k < registers; ++k) r[k] = r[k] + F::map(In::load(x + i + k * V::size), p);
+    if (i == n) return fold_registers<monoid::Sum, registers>(r);
     for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
   }
   if (i < n) {
@@ -114,8 +115,8 @@ LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
       F::map(V::load(rest + k * V::size), p).store(mapped + k * V::size);
     for (int64_t k = 0; i + k < n; ++k) lane[k] = i ? lane[k] + mapped[k] : mapped[k];
   }
-  using Real = Plain<R>;
-  fold_lanes<monoid::Sum, Real>(lane, n < reduce_lanes ? n : reduce_lanes, reduce_lanes, 1);
+  if (n >= reduce_lanes) return fold_all<monoid::Sum, registers, Plain<R>>(lane);
+  fold_lanes<monoid::Sum, Plain<R>>(lane, n, reduce_lanes, 1);
   return lane[0];
 }
 
@@ -130,50 +131,53 @@ void chunk_state(const void* input, int64_t n, void* out) {
   std::memcpy(out, &state, sizeof state);
 }
 
-// Neighbouring columns: firsts of all, then the lanes of the second pass.
+// Not inlined: g++ 12 warns of loops over a known number of columns.
+template <class M, class In>
+[[gnu::noipa]] void all_columns(const void* x, int64_t n, int64_t width, void* lanes, void* out) {
+  columns<M, In>(x, n, width, width, lanes, out);
+}
+
+// Neighbouring columns, a strip at a time, which is made dense: it is read twice.
 template <class F, class In>
 void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
                    void* out) {
   using V = typename In::V;
+  using W = typename real_part<V>::t;
   using A = typename In::accumulator;
   using R = typename real_of<A>::t;
-  const auto* x = static_cast<const typename In::memory*>(input);
-  constexpr int64_t strip = 64;  // columns whose parameters are at hand
+  using Dense = Accumulated<In>;
+  constexpr int64_t strip = 64;
+  static_assert(strip % V::size == 0);
   alignas(64) A first[strip], parameter[strip];
-  alignas(64) R mapped[V::size];
+  A* const lane = static_cast<A*>(scratch);
+  A* const dense = lane + reduce_lanes * strip;
+  const auto* x = static_cast<const typename In::memory*>(input);
   auto* states = static_cast<State<A>*>(out);
   for (int64_t from = 0; from < width; from += strip) {
-    const int64_t w = width - from < strip ? width - from : strip;
-    columns<typename F::First, In>(x + from, n, stride, w, scratch, first);
-    for (int64_t c = 0; c < w; ++c) parameter[c] = F::parameter(first[c], n);
-    R* lane = static_cast<R*>(scratch);
+    const int64_t some = width - from < strip ? width - from : strip;
     for (int64_t i = 0; i < n; ++i) {
       const auto* row = x + from + i * stride;
-      R* to = lane + i % reduce_lanes * w;
-      const bool begin = i < reduce_lanes;
-      int64_t c = 0;
-      for (; c + V::size <= w; c += V::size) {
-        auto v = F::map(In::load(row + c), V::load(parameter + c));
-        if (!begin) v = decltype(v)::load(to + c) + v;
-        v.store(to + c);
-      }
-      if (c < w) {
-        alignas(64) A rest[V::size], p[V::size];
-        for (int k = 0; k < V::size; ++k) {
-          const int64_t at = c + k < w ? c + k : c;
-          rest[k] = In::one(row + at);
-          p[k] = parameter[at];
-        }
-        F::map(V::load(rest), V::load(p)).store(mapped);
-        for (int64_t k = 0; c + k < w; ++k)
-          to[c + k] = begin ? mapped[k] : to[c + k] + mapped[k];
+      A* to = dense + i * strip;
+      convert<In>(to, row, some);
+      for (int64_t c = some; c < strip; ++c) to[c] = to[0];  // the last strip may be narrower
+    }
+    all_columns<typename F::First, Dense>(dense, n, strip, lane, first);
+    for (int64_t c = 0; c < strip; ++c) parameter[c] = F::parameter(first[c], n);
+    R* const sums = reinterpret_cast<R*>(lane);
+    const int64_t live = n < reduce_lanes ? n : reduce_lanes;
+    for (int64_t i = 0; i < n; ++i) {
+      R* to = sums + i % reduce_lanes * strip;
+      const A* row = dense + i * strip;
+      for (int64_t c = 0; c < strip; c += V::size) {
+        const W term = F::map(V::load(row + c), V::load(parameter + c));
+        (i < live ? term : W::load(to + c) + term).store(to + c);
       }
     }
-    fold_lanes<monoid::Sum, Plain<R>>(lane, n < reduce_lanes ? n : reduce_lanes, reduce_lanes, w);
-    for (int64_t c = 0; c < w; ++c) {
+    fold_lanes<monoid::Sum, Plain<R>>(sums, live, reduce_lanes, strip);
+    for (int64_t c = 0; c < some; ++c) {
       State<A> state;
       state.first = first[c];
-      state.second = lane[c];
+      state.second = sums[c];
       state.count = double(n);
       std::memcpy(states + from + c, &state, sizeof state);
     }
@@ -190,7 +194,8 @@ void merge_states(void* a, const void* b, int64_t n) {
 template <class F, class In>
 constexpr TwoPassKernel two_pass() {
   using A = typename In::accumulator;
-  return {{chunk_state<F, In>, columns_state<F, In>, merge_states<F, A>, sizeof(State<A>), true},
+  return {{chunk_state<F, In>, columns_state<F, In>, merge_states<F, A>, sizeof(State<A>), true,
+           nullptr},
           F::template finish<A>};
 }
 

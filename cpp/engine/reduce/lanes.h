@@ -90,6 +90,36 @@ LAZULITE_INLINE void fold_lanes(typename In::accumulator* lane, int64_t live, in
   }
 }
 
+// Lane i of the result is lane i + half.
+template <int half, class T, int... i>
+LAZULITE_INLINE Vec<T> turned(Vec<T> v, std::integer_sequence<int, i...>) {
+  return Vec<T>::from(__builtin_shufflevector(v.v, v.v, ((i + half) % Vec<T>::size)...));
+}
+template <int half, class V>
+LAZULITE_INLINE V turned(V v) {
+  if constexpr (simd::is_complex<V>::value) return {turned<half>(v.re), turned<half>(v.im)};
+  else return turned<half>(v, std::make_integer_sequence<int, V::size>{});
+}
+template <class M, int half, class V>
+LAZULITE_INLINE V fold_vector(V v) {
+  if constexpr (half == 0) return v;
+  else return fold_vector<M, half / 2>(M::template combine<V>(v, turned<half>(v)));
+}
+// The same of all lanes in registers.
+template <class M, int registers, class V>
+LAZULITE_INLINE auto fold_registers(V* r) {
+  for (int half = registers / 2; half; half /= 2)
+    for (int k = 0; k < half; ++k) r[k] = M::template combine<V>(r[k], r[k + half]);
+  return fold_vector<M, V::size / 2>(r[0])[0];
+}
+template <class M, int registers, class In>
+LAZULITE_INLINE auto fold_all(const typename In::accumulator* lane) {
+  using V = typename In::V;
+  V r[registers];
+  for (int k = 0; k < registers; ++k) r[k] = V::load(lane + k * V::size);
+  return fold_registers<M, registers>(r);
+}
+
 template <class M, class In>
 void chunk(const void* input, int64_t n, void* out) {
   using V = typename In::V;
@@ -102,6 +132,7 @@ void chunk(const void* input, int64_t n, void* out) {
   if (n < lanes) {
     convert<In>(lane, x, n);
     fold_lanes<M, In>(lane, n, lanes, 1);
+    *static_cast<A*>(out) = lane[0];
   } else {
     V r[registers];
     for (int k = 0; k < registers; ++k) r[k] = In::load(x + k * V::size);
@@ -109,11 +140,42 @@ void chunk(const void* input, int64_t n, void* out) {
     for (; i + lanes <= n; i += lanes)
       for (int k = 0; k < registers; ++k)
         r[k] = M::template combine<V>(r[k], In::load(x + i + k * V::size));
-    for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
-    accumulate<M, In>(lane, x + i, n - i);
-    fold_lanes<M, In>(lane, lanes, lanes, 1);
+    if (i < n) {
+      for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
+      accumulate<M, In>(lane, x + i, n - i);
+      for (int k = 0; k < registers; ++k) r[k] = V::load(lane + k * V::size);
+    }
+    *static_cast<A*>(out) = fold_registers<M, registers>(r);
   }
-  *static_cast<A*>(out) = lane[0];
+}
+
+// `count` rows of at most 32 elements, `stride` apart: as many side by side as a register holds.
+template <class M, class In>
+void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  const auto* x = static_cast<const typename In::memory*>(input);
+  A* out = static_cast<A*>(output);
+  alignas(64) A lane[reduce_lanes * V::size];
+  for (int64_t row = 0; row < count; row += V::size) {
+    const int64_t some = count - row < V::size ? count - row : V::size;
+    for (int64_t r = 0; r < V::size; ++r) {
+      const auto* from = x + (row + (r < some ? r : 0)) * stride;
+      for (int64_t k = 0; k < n; ++k) lane[k * V::size + r] = In::one(from + k);
+    }
+    int64_t live = n;
+    for (int64_t half = reduce_lanes / 2; half; half /= 2) {
+      if (live <= half) continue;
+      for (int64_t k = 0; k < live - half; ++k) {
+        A* to = lane + k * V::size;
+        M::template combine<V>(V::load(to), V::load(to + half * V::size)).store(to);
+      }
+      live = half;
+    }
+    if (some == V::size) V::load(lane).store(out + row);
+    else
+      for (int64_t r = 0; r < some; ++r) out[row + r] = lane[r];
+  }
 }
 
 template <class M, class In>

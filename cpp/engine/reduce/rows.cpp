@@ -244,21 +244,24 @@ void reduce_runs(const ReduceKernel& k, const Rows& in, char* out) {
   const int64_t per = std::max<int64_t>(1, grain / length);
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
     const int64_t end = std::min(rows, (block + 1) * per);
-    for (int64_t r = block * per; r < end; ++r) reduce_row(k, in.row(r), length, w, out + r * acc);
+    const int64_t begin = block * per;
+    if (k.rows && length <= reduce_lanes && in.kept.size() == 1)
+      return k.rows(in.row(begin), length, in.kept_strides[0], end - begin, out + begin * acc);
+    for (int64_t r = begin; r < end; ++r) reduce_row(k, in.row(r), length, w, out + r * acc);
   }, cost);
 }
 
 // ---- columns
 
 void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
-  // Of accumulators: 32 lanes of them stay in L2, and rows come in long runs.
-  constexpr int64_t block_bytes = 2048;
+  // Of accumulators: 32 lanes of them stay in cache, and rows come in runs.
+  constexpr int64_t block_bytes = 1024;
   const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
                 outer = in.rows / inner;
   const int64_t stride = in.reduced_strides[0], rows = std::min(length, reduce_chunk);
-  int64_t block = block_bytes / (k.twice ? 16 : acc);
-  // What is converted, or read twice, should stay in cache meanwhile.
-  if (in.converts() || k.twice)
+  int64_t block = k.twice ? 64 : block_bytes / acc;
+  // What is converted should stay in cache meanwhile.
+  if (in.converts())
     block = std::clamp<int64_t>((512 << 10) / (rows * in.read_width()) / 32 * 32, 32, block);
   const int64_t blocks = (inner + block - 1) / block;
   const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;
@@ -273,7 +276,10 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   const int64_t tasks = outer * pieces * blocks;
   const int64_t per = std::max<int64_t>(1, grain / (rows * std::min(block, inner)));
   cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
-    alignas(64) char lanes[reduce_lanes * block_bytes];
+    alignas(64) char stack[reduce_lanes * block_bytes];
+    char* const lanes =
+        k.twice ? piece_room((reduce_lanes + rows) * 64 * size_of(compute_type(in.type)), 1)
+                : stack;
     const int64_t end = std::min(tasks, (run + 1) * per);
     for (int64_t task = run * per; task < end; ++task) {
       const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
@@ -368,7 +374,11 @@ void reduce_all(const ReduceKernel& k, const Rows& in, char* out) {
   else reduce_pieces(k, in, out);
 }
 
-void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, uint32_t* out) {
+void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, bool large, char* out) {
+  auto put = [&](int64_t row, int64_t index) {
+    if (large) reinterpret_cast<int64_t*>(out)[row] = index;
+    else reinterpret_cast<uint32_t*>(out)[row] = uint32_t(index);
+  };
   if (in.in_runs() && !in.converts()) {
     const int64_t per = std::max<int64_t>(1, grain / 2 / in.length);
     return cpu::parallel_for((in.rows + per - 1) / per, [&](int64_t block) {
@@ -376,7 +386,7 @@ void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, uint32_t* o
       for (int64_t r = block * per; r < std::min(in.rows, (block + 1) * per); ++r) {
         const char* data = in.row(r);
         reduce_row(k, data, in.length, in.width(), value);
-        out[r] = uint32_t(find(data, in.length, value));
+        put(r, find(data, in.length, value));
       }
     }, double(in.rows) * double(in.length) * double(in.width()) * 0.1);
   }
@@ -387,16 +397,18 @@ void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, uint32_t* o
     values.resize(size_t(count));
     const char* x =
         reduce_some(k, in, row, count, 0, in.length, values.begin()->bytes, sizeof(Cell));
-    std::fill(out + row, out + row + count, UINT32_MAX);
+    SmallVector<bool, 64> found;
+    found.resize(size_t(count), false);
     int64_t left = count;
     for (int64_t at = 0; at < in.length && left; at += reduce_chunk) {
       const int64_t n = std::min(reduce_chunk, in.length - at);
       if (in.length > reduce_chunk) x = in.read(row, count, at, n);  // else it is there already
       for (int64_t r = 0; r < count; ++r) {
-        if (out[row + r] != UINT32_MAX) continue;
+        if (found[size_t(r)]) continue;
         const int64_t i = find(x + r * n * w, n, values[size_t(r)].bytes);
         if (i == n) continue;
-        out[row + r] = uint32_t(at + i);
+        put(row + r, at + i);
+        found[size_t(r)] = true;
         --left;
       }
     }

@@ -34,6 +34,7 @@ struct Rows {
   }
   // Address of the first element of a row; `axes`: of the kept axes in front.
   const char* at(int64_t index, size_t axes) const {
+    if (axes == 1) return data + index * kept_strides[0] * width();
     int64_t offset = 0;
     for (size_t i = axes; i-- > 0;) {
       offset += index % kept[i] * kept_strides[i];
@@ -67,6 +68,7 @@ void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, 
 // In each row the first element that equals the row's result, or is a nan like it.
 using FindFirst = int64_t (*)(const void* x, int64_t n,
                               const void* value);  // as ReduceKernels::find
-void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, uint32_t* out);
+// Indices are uint32, or int64 where they do not fit (`large`).
+void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, bool large, char* out);
 
 }  // namespace lazulite

@@ -517,7 +517,10 @@ const Op median_op{.name = "median",
 
 Specs infer_arg(const Attrs* a, const Arrays& in) {
   const Reduce& r = static_cast<const AttrsOf<Reduce>*>(a)->value;
-  return {Spec{without(in[0].shape(), r.axes, r.keepdims), uint32}};
+  int64_t length = 1;
+  for (int axis : r.axes) length = product_of_sizes(length, in[0].shape()[axis], "argmax");
+  return {
+      Spec{without(in[0].shape(), r.axes, r.keepdims), length > int64_t(1) << 32 ? int64 : uint32}};
 }
 template <Monoid monoid>
 void arg_kernel(const Call& call) {
@@ -527,7 +530,7 @@ void arg_kernel(const Call& call) {
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const auto find = reduce_kernels().find[index_of(x.type)];
   if (!k.chunk || !find) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
-  find_all(k, find, x, reinterpret_cast<uint32_t*>(call.out[0].data));
+  find_all(k, find, x, call.out[0].type() == int64, call.out[0].data);
 }
 const Op argmax_op{.name = "argmax",
                    .doc = "The index of the first largest element along an axis.",

@@ -51,7 +51,8 @@ Arrays jvp_slope(const Node& node, const Arrays& tangents) {
 Arrays vmap_slope(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
-  return {record(slope_op, {}, {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)},
+  return {record(slope_op, {},
+                 {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)},
                  node.stream)};
 }
 void check_slope(const Attrs*, const Arrays& in) {
