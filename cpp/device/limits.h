@@ -7,9 +7,9 @@
 namespace lazulite {
 
 inline constexpr int64_t block_size =
-    512;  // of a block program: a dozen registers of float32 fit in L1
+    512;  // of a block program of a dozen registers; more where there are fewer, and less
 inline constexpr int64_t chunk_size =
-    block_size * 64;  // of a block program that a thread takes at a time
+    block_size * 64;  // of a block program that a thread takes at a time, at most
 inline constexpr int64_t grain = 16384;                 // that a thread takes at a time elsewhere
 inline constexpr int64_t tile_rows = 256,
                          tile_columns = 512;  // of a product that a thread takes at a time, at most

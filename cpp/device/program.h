@@ -1,7 +1,7 @@
 // Block programs: what a fused group of elementwise ops is to a device. Data only.
 //
-// A program runs over a domain in blocks of a few hundred elements: load the inputs into
-// registers (contiguous, padded arrays in L1), run the kernels one after the other, store.
+// A program runs over a domain in blocks of a few hundred elements, of every register one in L1:
+// load the inputs, run the kernels one after the other, store.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -13,25 +13,33 @@
 
 namespace lazulite {
 
-// n is padded to whole registers of 64 bytes; pointers are aligned to 64 except loads of arrays.
+// n is padded to 64 elements; pointers are aligned to 64 except loads of arrays. The top bits of n
+// say which operands are one vector that repeats: kernels of several operands look at them.
 using Kernel = void (*)(void* out, const void* const* in, int64_t n);
+static constexpr int repeat_bit = 60;
+static constexpr int64_t repeats(int operand) { return int64_t(1) << (repeat_bit + operand); }
+static constexpr int64_t elements_of(int64_t n) { return n & (repeats(0) - 1); }
 
+// Registers are virtual: each is written once, by a load, a constant or an instruction, and there
+// are as many as the group needs. The device finds places for them, by when they are read last.
 struct Instr {
   Kernel run;
-  uint8_t out;
-  uint8_t in[3];
+  uint32_t out;
+  uint32_t in[3];
+  uint8_t operands;
+  bool same_width;  // as all it reads: it may write over that
 };
 
 // A memory operand: `type` in memory, compute_type(type) in the register.
 struct Port {
-  uint16_t value;   // which binding
+  uint32_t value;   // which binding
   Dtype type;
-  uint8_t reg;
+  uint32_t reg;
   Strides strides;  // in the domain, in elements; 0 repeats
 };
 
 struct Immediate {  // a register that holds one number throughout
-  uint8_t reg;
+  uint32_t reg;
   Dtype type;       // a compute type
   Scalar number;
 };
@@ -45,6 +53,12 @@ struct BlockProgram {
   int registers = 0;
   int width = 8;    // bytes of the widest element that a register holds (16 with complex128)
   double cost = 0;  // estimated nanoseconds per element
+
+  // The last instruction's result, rounded: a new register.
+  void round(Kernel kernel) {
+    const uint32_t from = code.back().out, to = uint32_t(registers++);
+    code.push_back({kernel, to, {from, from, from}, 1, true});
+  }
 };
 
 // Memory of the bound values; loads and stores index it by Port::value.

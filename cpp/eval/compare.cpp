@@ -151,27 +151,31 @@ Values run_alone(const Node& node, const Values& in) {
   BlockProgram program;
   program.domain = spec.shape;
   SmallVector<Binding, 4> bindings;
-  const uint8_t result = uint8_t(in.size());
-  Instr instr{node.op->block(*node.op, node.inputs.back().dtype(), spec.type), result, {0, 0, 0}};
+  const uint32_t result = uint32_t(in.size());
+  Instr instr{.run = node.op->block(*node.op, node.inputs.back().dtype(), spec.type),
+              .out = result,
+              .in = {},
+              .operands = uint8_t(in.size()),
+              .same_width = false};
   for (size_t i = 0; i < in.size(); ++i) {
     const array& input = node.inputs[i];
     const Dtype type = input.dtype();
     program.width = std::max(program.width, int(size_of(compute_type(type))));
-    instr.in[i] = uint8_t(i);
+    instr.in[i] = uint32_t(i);
     if (is_constant(input)) {
-      program.constants.push_back({uint8_t(i), compute_type(type), constant_value(input)});
+      program.constants.push_back({uint32_t(i), compute_type(type), constant_value(input)});
     } else {
-      program.load.push_back({uint16_t(bindings.size()), type, uint8_t(i), in[i].strides});
+      program.load.push_back({uint32_t(bindings.size()), type, uint32_t(i), in[i].strides});
       bindings.push_back({bound(input.slot().spec, in[i]).data});
     }
   }
   program.width = std::max(program.width, int(size_of(compute_type(spec.type))));
   program.code.push_back(instr);
-  if (is_half(spec.type))
-    program.code.push_back({cpu::round_kernel(spec.type), result, {result, 0, 0}});
-  program.store.push_back({uint16_t(bindings.size()), spec.type, result, out[0].strides});
-  bindings.push_back({out[0].buffer->data});
   program.registers = int(in.size()) + 1;
+  if (is_half(spec.type)) program.round(cpu::round_kernel(spec.type));
+  program.store.push_back({uint32_t(bindings.size()), spec.type, uint32_t(program.registers - 1),
+                           out[0].strides});
+  bindings.push_back({out[0].buffer->data});
   program.cost = 0.3;
   if (size_of(spec.shape)) run_program(program, bindings.data());
   return out;

@@ -18,18 +18,22 @@ bool may_overwrite(const Spec& spec, const Storage& storage, bool by_element, in
          buffer.bytes == size_of(spec.shape) * size_of(spec.type);
 }
 
-bool may_donate(const Unit& unit, const array& input) {
+bool may_donate(const array& input, int64_t reads, bool by_element) {
   const Node& node = *input.node();
+  const Slot& slot = input.slot();
+  return node.pins.load() == 0 && node.out.size() == 1 && node.refs.load() == reads &&
+         may_overwrite(slot.spec, slot.storage, by_element, reads);
+}
+
+bool may_donate(const Unit& unit, const array& input) {
   if (debugging_nans.load(std::memory_order_relaxed))
     return false;  // inputs are looked at afterwards
-  if (node.pins.load() || node.out.size() != 1) return false;
   int64_t reads = 0;
   for (const auto& member : unit.members) {
     if (member.node->pins.load()) return false;
     for (const array& other : member.node->inputs) reads += other.node() == input.node();
   }
-  const Slot& slot = input.slot();
-  return node.refs.load() == reads && may_overwrite(slot.spec, slot.storage, unit.fused, reads);
+  return may_donate(input, reads, unit.fused);
 }
 
 }  // namespace lazulite

@@ -1,170 +1,182 @@
-// Fused groups become block programs: registers, loads, constants, stores.
+// Fused groups become block programs: loads, constants, instructions, stores.
 #include <algorithm>
-#include <array>
+#include <optional>
+#include <unordered_map>
 
 #include "device/cpu/block.h"
 #include "eval/plan.h"
+#include "graph/origin.h"
 
 namespace lazulite {
 
 namespace {
 
-struct Registers {
-  SmallVector<uint8_t, 16> free;
-  int next;
-  explicit Registers(int first) : next(first) {}
-  uint8_t take() {
-    if (!free.empty()) {
-      const uint8_t r = free.back();
-      free.pop_back();
-      return r;
+int64_t width_of(Dtype type) { return size_of(compute_type(type)); }
+
+class Builder {
+ public:
+  Builder(const Unit& unit, BlockProgram& program, Sources& sources)
+      : unit_(unit), program_(program), sources_(sources) {}
+
+  void build() {
+    program_.domain = unit_.domain;
+    program_.width = 1;
+    home_.resize(unit_.members.size());
+    for (size_t i = 0; i < unit_.members.size(); ++i) add(int(i));
+    for (size_t i = 0; i < unit_.members.size(); ++i) {
+      if (!unit_.members[i].stored) continue;
+      const Slot& slot = unit_.members[i].node->out[0];
+      program_.store.push_back({uint32_t(program_.load.size() + program_.store.size()),
+                                slot.spec.type, home_[i], dense_strides(slot.spec.shape)});
     }
-    return uint8_t(next++);
+    program_.cost = 0.2 * double(program_.code.size()) + 0.1 * double(program_.load.size());
   }
+
+ private:
+  void add(int i) {
+    const Node& node = *unit_.members[size_t(i)].node;
+    const Dtype type = node.out[0].spec.type;
+    Instr instr{};
+    instr.operands = uint8_t(node.inputs.size());
+    instr.same_width = true;
+    for (size_t k = 0; k < node.inputs.size(); ++k) {
+      const array& input = node.inputs[k];
+      instr.in[k] = reg_of(input, i);
+      instr.same_width &= width_of(input.dtype()) == width_of(type);
+    }
+    instr.run = node.op->block(*node.op, node.inputs.empty() ? type : node.inputs.back().dtype(),
+                               type);
+    instr.out = next(type);
+    program_.code.push_back(instr);
+    if (is_half(type)) program_.round(cpu::round_kernel(type));
+    home_[size_t(i)] = program_.code.back().out;
+  }
+
+  uint32_t next(Dtype type) {
+    program_.width = std::max(program_.width, int(width_of(type)));
+    return uint32_t(program_.registers++);
+  }
+
+  // An source of member i: an earlier member, or an source from outside.
+  uint32_t reg_of(const array& input, int i) {
+    const Node* from = input.node().get();
+    const bool constant = from->op->sort == Sort::constant;
+    if (!constant && from->depth >= 0 && from->depth < i &&
+        unit_.members[size_t(from->depth)].node == from)
+      return home_[size_t(from->depth)];
+    size_t at = find(input);
+    if (at == sources_.size()) {
+      sources_.push_back({&input, next(input.dtype()), 0, constant});
+      if (by_array_) by_array_->emplace(Key{from, input.index()}, at);
+      introduce(sources_.back());
+    }
+    ++sources_[at].reads;
+    return sources_[at].reg;
+  }
+  void introduce(const Source& source) {
+    const Slot& slot = source.value->slot();
+    if (source.constant)
+      program_.constants.push_back(
+          {source.reg, compute_type(slot.spec.type), constant_value(*source.value)});
+    else
+      program_.load.push_back({uint32_t(program_.load.size()), slot.spec.type, source.reg,
+                               slot.storage.strides});
+  }
+
+  // A few sources are looked through, many are found by hash.
+  size_t find(const array& input) {
+    if (sources_.size() <= 16) {
+      for (size_t k = 0; k < sources_.size(); ++k)
+        if (sources_[k].value->same(input)) return k;
+      return sources_.size();
+    }
+    if (!by_array_) {
+      by_array_.emplace();
+      for (size_t k = 0; k < sources_.size(); ++k)
+        by_array_->emplace(Key{sources_[k].value->node().get(), sources_[k].value->index()}, k);
+    }
+    const auto found = by_array_->find({input.node().get(), input.index()});
+    return found == by_array_->end() ? sources_.size() : found->second;
+  }
+  struct Key {
+    const Node* node;
+    uint32_t index;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    size_t operator()(const Key& key) const {
+      return (reinterpret_cast<size_t>(key.node) >> 4) * 31 + key.index;
+    }
+  };
+
+  const Unit& unit_;
+  BlockProgram& program_;
+  Sources& sources_;
+  SmallVector<uint32_t, 16> home_;  // the register of each member
+  std::optional<std::unordered_map<Key, size_t, Hash>> by_array_;
 };
 
-struct Source {  // an operand from memory or a number
-  const array* value;
-  int reg;
+// Where the results go: over an source that dies here, or to a buffer of their own.
+class Results {
+ public:
+  Results(const Unit& unit, const Sources& sources) : sources_(sources) {
+    may_ = !debugging_nans.load(std::memory_order_relaxed);
+    for (const auto& member : unit.members) may_ &= member.node->pins.load() == 0;
+    taken_.resize(sources.size(), false);
+  }
+
+  Storage place(const Slot& slot) {
+    Storage storage{{}, 0, dense_strides(slot.spec.shape)};
+    if (may_ && !take(slot, false, storage)) take(slot, true, storage);
+    if (!storage.buffer)
+      storage.buffer = allocate(size_of(slot.spec.shape) * size_of(slot.spec.type));
+    return storage;
+  }
+
+ private:
+  // A constant is a number to the program, but somebody may have stored it before.
+  bool take(const Slot& slot, bool constants, Storage& storage) {
+    for (size_t k = 0; k < sources_.size(); ++k) {
+      const Source& source = sources_[k];
+      const array& a = *source.value;
+      if (taken_[k] || source.constant != constants ||
+          size_of(a.dtype()) != size_of(slot.spec.type) || a.shape() != slot.spec.shape)
+        continue;
+      if (constants && a.node()->state.load(std::memory_order_acquire) != State::ready) continue;
+      taken_[k] = true;  // or never to be had
+      if (!may_donate(a, source.reads, true)) continue;
+      storage.buffer = a.slot().storage.buffer;
+      storage.buffer->constant = false;
+      return true;
+    }
+    return false;
+  }
+
+  const Sources& sources_;
+  bool may_;
+  SmallVector<bool, 8> taken_;
 };
 
 }  // namespace
 
-void build_program(const Unit& unit, BlockProgram& program, SmallVector<const array*, 8>& loaded) {
-  program.domain = unit.domain;
-  const int count = int(unit.members.size());
-  SmallVector<Source, 16> loads, numbers;
-  auto find = [](auto& list, const array& a) -> Source* {
-    for (auto& s : list)
-      if (s.value->same(a)) return &s;
-    return nullptr;
-  };
-  auto member_of = [&](const Node* node, int before) {
-    const int i = node->depth;
-    return i >= 0 && i < before && unit.members[i].node == node ? i : -1;
-  };
-  // Operands: the index of a member, or -1 for memory and numbers.
-  SmallVector<std::array<int, 3>, 16> operand;
-  SmallVector<int, 16> last_use;
-  last_use.resize(count, -1);
-  for (int i = 0; i < count; ++i) {
-    const Node& node = *unit.members[i].node;
-    std::array<int, 3> from{-1, -1, -1};
-    for (size_t k = 0; k < node.inputs.size(); ++k) {
-      const array& input = node.inputs[k];
-      if (input.node()->op->sort == Sort::constant) {
-        if (!find(numbers, input)) numbers.push_back({&input, 0});
-        continue;
-      }
-      from[k] = member_of(input.node().get(), i);
-      if (from[k] >= 0) last_use[from[k]] = i;
-      else if (!find(loads, input)) loads.push_back({&input, 0});
-    }
-    operand.push_back(from);
-  }
-  auto widen = [&](Dtype type) {
-    program.width = std::max(program.width, int(size_of(compute_type(type))));
-  };
-  for (const auto& member : unit.members) widen(member.node->out[0].spec.type);
-  for (auto& load : loads) widen(load.value->dtype());
-  for (auto& number : numbers) widen(number.value->dtype());
-  int reg = 0;
-  for (auto& load : loads) {
-    load.reg = reg++;
-    const Slot& slot = load.value->slot();
-    program.load.push_back(
-        {uint16_t(program.load.size()), slot.spec.type, uint8_t(load.reg), slot.storage.strides});
-    loaded.push_back(load.value);
-  }
-  for (auto& number : numbers) {
-    number.reg = reg++;
-    const Dtype type = number.value->dtype();
-    program.constants.push_back(
-        {uint8_t(number.reg), compute_type(type), constant_value(*number.value)});
-  }
-  Registers registers(reg);
-  SmallVector<int, 16> home;
-  home.resize(count, 0);
-  for (int i = 0; i < count; ++i) {
-    const Node& node = *unit.members[i].node;
-    const Dtype in_type = node.inputs.empty() ? node.out[0].spec.type : node.inputs.back().dtype();
-    const Dtype out_type = node.out[0].spec.type;
-    Instr instr{node.op->block(*node.op, in_type, out_type), 0, {0, 0, 0}};
-    SmallVector<uint8_t, 4> dead;
-    bool same_width = true;
-    for (size_t k = 0; k < node.inputs.size(); ++k) {
-      const array& input = node.inputs[k];
-      same_width &= size_of(compute_type(input.dtype())) == size_of(compute_type(out_type));
-      const int from = operand[i][k];
-      if (from >= 0) {
-        instr.in[k] = uint8_t(home[from]);
-        if (last_use[from] == i && !unit.members[from].stored &&
-            std::find(dead.begin(), dead.end(), home[from]) == dead.end())
-          dead.push_back(uint8_t(home[from]));
-      } else if (Source* number = find(numbers, input)) {
-        instr.in[k] = uint8_t(number->reg);
-      } else {
-        instr.in[k] = uint8_t(find(loads, input)->reg);
-      }
-    }
-    // An op of one width may write over what dies here; a widening one would overtake its input.
-    if (same_width)
-      for (uint8_t r : dead) registers.free.push_back(r);
-    instr.out = registers.take();
-    if (!same_width)
-      for (uint8_t r : dead) registers.free.push_back(r);
-    home[i] = instr.out;
-    program.code.push_back(instr);
-    if (is_half(out_type))
-      program.code.push_back({cpu::round_kernel(out_type), instr.out, {instr.out, 0, 0}});
-    if (!unit.members[i].stored && last_use[i] < 0) registers.free.push_back(instr.out);
-  }
-  program.registers = registers.next;
-  program.cost = 0.2 * double(program.code.size()) + 0.1 * double(loads.size());
-  for (int i = 0; i < count; ++i) {
-    if (!unit.members[i].stored) continue;
-    const Slot& slot = unit.members[i].node->out[0];
-    program.store.push_back({uint16_t(program.load.size() + program.store.size()), slot.spec.type,
-                             uint8_t(home[i]), dense_strides(slot.spec.shape)});
-  }
+void build_program(const Unit& unit, BlockProgram& program, Sources& sources) {
+  Builder(unit, program, sources).build();
 }
 
 void build_group(const Unit& unit, GroupProgram& out) {
-  SmallVector<const array*, 8> loaded;
-  build_program(unit, out.program, loaded);
-  for (const array* a : loaded) {
-    const Slot& slot = a->slot();
+  Sources sources;
+  build_program(unit, out.program, sources);
+  for (const Source& source : sources) {
+    if (source.constant) continue;
+    const Slot& slot = source.value->slot();
     tidy(slot.spec, slot.storage);
-    out.bindings.push_back({static_cast<char*>(slot.storage.buffer->data) +
-                            slot.storage.offset * size_of(slot.spec.type)});
+    out.bindings.push_back({bound(slot.spec, slot.storage).data});
   }
-  SmallVector<const array*, 4> donated;
+  Results results(unit, sources);
   for (const auto& member : unit.members) {
     if (!member.stored) continue;
-    const Slot& slot = member.node->out[0];
-    const int64_t bytes = size_of(slot.spec.shape) * size_of(slot.spec.type);
-    Storage storage{{}, 0, dense_strides(slot.spec.shape)};
-    auto take = [&](const array* a) {
-      auto same = [a](const array* other) { return other->same(*a); };
-      if (size_of(a->dtype()) != size_of(slot.spec.type) || a->shape() != slot.spec.shape ||
-          std::any_of(donated.begin(), donated.end(), same) || !may_donate(unit, *a))
-        return false;
-      storage.buffer = a->slot().storage.buffer;
-      storage.buffer->constant = false;
-      donated.push_back(a);
-      return true;
-    };
-    for (const array* a : loaded)
-      if (take(a)) break;
-    // A constant is a number to the program, but somebody may have stored it before.
-    for (size_t i = 0; !storage.buffer && i < unit.members.size(); ++i)
-      for (const array& a : unit.members[i].node->inputs)
-        if (a.node()->op->sort == Sort::constant &&
-            a.node()->state.load(std::memory_order_acquire) == State::ready && take(&a))
-          break;
-    if (!storage.buffer) storage.buffer = allocate(bytes);
-    out.bindings.push_back({storage.buffer->data});
-    out.outputs.push_back(std::move(storage));
+    out.outputs.push_back(results.place(member.node->out[0]));
+    out.bindings.push_back({out.outputs.back().buffer->data});
   }
 }
 

@@ -14,7 +14,10 @@ namespace lazulite {
 
 namespace {
 
-constexpr int group_limit = 64;  // members and operands of a fused group: keeps registers in L1
+// Arrays that other units of the plan make for one group: all of them are alive when it runs.
+// Groups have no other limit: a value that is stored and read again costs some 1 ns per element
+// beyond the cache, a register that leaves the first-level cache 0.06 per instruction.
+constexpr int most_made = 32;
 uint64_t planning = 0;           // marks nodes of this planning; under the plan lock
 std::atomic<uint64_t> work_done{0};
 
@@ -45,7 +48,7 @@ struct Planner {
   const bool step_by_step = !fusing();  // every node a unit of its own
   std::vector<Node*> order;  // inputs before users
   std::vector<Unit> units;
-  bool holes = false;  // units whose members went elsewhere
+  bool scattered = false;  // members went to other units: fill_units
   mutable uint64_t work = 0;  // what was looked at: nodes, inputs, members, users
   Plan plan;
 
@@ -88,40 +91,29 @@ struct Planner {
   }
 
   // Groups of one depth do not depend on each other: where a node could join several, they become
-  // one. -1: that would be too large.
-  int joined(const SmallVector<int, 4>& homes, int outside) {
-    int size = 1 + outside;
-    for (int u : homes) size += int(units[u].members.size()) + units[u].outside;
+  // one. The unit that stands for those that were joined.
+  int find(int unit) {
+    while (units[unit].joined >= 0) {
+      ++work;
+      const int next = units[unit].joined;
+      if (units[next].joined >= 0) units[unit].joined = units[next].joined;
+      unit = next;
+    }
+    return unit;
+  }
+  // -1: too much would be alive at a time.
+  int join(const SmallVector<int, 4>& homes, int made) {
     work += homes.size();
-    if (size > group_limit) return -1;
+    for (int u : homes) made += units[u].made;
+    if (made > most_made) return -1;
     const int into = *std::min_element(homes.begin(), homes.end());
     for (int u : homes) {
       if (u == into) continue;
-      work += units[u].members.size();
-      for (auto& member : units[u].members) {
-        member.node->unit = into;
-        member.node->depth = int(units[into].members.size());
-        units[into].members.push_back(member);
-      }
-      units[into].outside += units[u].outside;
-      units[u].members.clear();
-      holes = true;
+      units[u].joined = into;
+      units[into].made += units[u].made;
+      scattered = true;
     }
     return into;
-  }
-  void close_holes() {
-    size_t to = 0;
-    for (size_t u = 0; u < units.size(); ++u) {
-      if (units[u].members.empty()) continue;
-      if (to != u) {
-        work += units[u].members.size();
-        for (auto& member : units[u].members) member.node->unit = int(to);
-        units[to] = std::move(units[u]);
-      }
-      ++to;
-    }
-    units.resize(to);
-    holes = false;
   }
 
   // Groups: a node joins those of its inputs' groups that are deepest, if nothing else that it
@@ -130,29 +122,27 @@ struct Planner {
   void group() {
     for (Node* node : order) {
       const bool fusable = node->op->sort == Sort::elementwise && !step_by_step;
-      int depth = 0, outside = 0;
+      int depth = 0;
       SmallVector<int, 4> homes;
       work += 1 + 2 * node->inputs.size();
+      SmallVector<Node*, 4> makers;  // of what it reads from other units
       for (const array& input : node->inputs) {
         Node* from = input.node().get();
-        if (from->mark != planning || from->unit < 0 || is_immediate(input, *node)) {
-          ++outside;
-          continue;
-        }
-        const Unit& unit = units[from->unit];
+        if (from->mark != planning || from->unit < 0 || is_immediate(input, *node)) continue;
+        const int home = find(from->unit);
+        const Unit& unit = units[home];
         const bool joins = fusable && unit.fused && same_domain(unit, *node);
         const int at = unit.depth + (joins ? 0 : 1);
-        if (!joins) ++outside;
+        if (!joins) makers.push_back(from);
         if (at > depth) {
           depth = at;
           homes.clear();
         }
         work += homes.size();
-        if (joins && at == depth &&
-            std::find(homes.begin(), homes.end(), from->unit) == homes.end())
-          homes.push_back(from->unit);
+        if (joins && at == depth && std::find(homes.begin(), homes.end(), home) == homes.end())
+          homes.push_back(home);
       }
-      int home = homes.empty() ? -1 : joined(homes, outside);
+      int home = homes.empty() ? -1 : join(homes, count_new(makers, homes));
       if (home < 0 && !homes.empty()) ++depth;
       if (home < 0) {
         home = int(units.size());
@@ -165,11 +155,51 @@ struct Planner {
       node->unit = home;
       node->depth = int(units[home].members.size());
       units[home].members.push_back({node, true});
-      units[home].outside += outside;
+      for (Node* from : makers)
+        if (from->uses != home + 1) {
+          from->uses = home + 1;
+          ++units[home].made;
+        }
       for (const Slot& slot : node->out) plan.elements += double(size_of(slot.spec.shape));
       if (node->op->slow) plan.elements = HUGE_VAL;
     }
-    if (holes) close_holes();
+    if (scattered)
+      for (Node* node : order) node->unit = find(node->unit);
+    settle();
+  }
+  // Those that no home has counted. Node::uses remembers who did, until members are counted.
+  static int count_new(const SmallVector<Node*, 4>& makers, const SmallVector<int, 4>& homes) {
+    int count = 0;
+    for (const Node* from : makers)
+      count += std::find(homes.begin(), homes.end(), from->uses - 1) == homes.end();
+    return count;
+  }
+
+  // Units get the members whose unit they are, in order; those without any go.
+  void fill_units() {
+    std::vector<int> place(units.size(), -1);
+    std::vector<Unit> filled;
+    filled.reserve(units.size());
+    for (Node* node : order) {
+      int& at = place[size_t(node->unit)];
+      if (at < 0) {
+        at = int(filled.size());
+        filled.push_back(std::move(units[size_t(node->unit)]));
+        filled.back().members.clear();
+      }
+      node->unit = at;
+      node->depth = int(filled[size_t(at)].members.size());
+      filled[size_t(at)].members.push_back({node, true});
+    }
+    units = std::move(filled);
+    scattered = false;
+  }
+
+  // Members where they belong, and which of them are stored.
+  void settle() {
+    if (scattered) fill_units();
+    work += 2 * order.size();
+    for (Node* node : order) node->uses = 0;
     // What only its own group reads is never stored.
     for (Node* node : order)
       for (const array& input : node->inputs) {
@@ -205,26 +235,23 @@ struct Planner {
         if (found != users.end()) found->second.push_back(node);
       }
     }
-    bool moved = false;
     for (size_t u = 0; u < units.size(); ++u) {
-      if (!units[u].fused || !users.count(units[u].members[0].node)) continue;
-      for (size_t m = units[u].members.size(); m-- > 0;) {
-        if (m >= units[u].members.size() || !units[u].members[m].stored) continue;
-        const int target = sink_target(units[u].members[m].node, int(u), users);
+      const auto& members = units[u].members;
+      if (!units[u].fused || !users.count(members[0].node)) continue;
+      size_t left = members.size();
+      for (size_t m = members.size(); m-- > 0;) {
+        Node* node = members[m].node;
+        if (node->unit != int(u) || !members[m].stored) continue;
+        const int target = sink_target(node, int(u), users);
         if (target < 0) continue;
         std::vector<Node*> cone;
-        if (!sink_cone(units[u].members[m].node, int(u), users, cone)) continue;
-        if (units[target].members.size() + size_t(units[target].outside) + 3 * cone.size() >
-                size_t(group_limit) ||
-            cone.size() == units[u].members.size())
-          continue;
-        move_cone(cone, int(u), target);
-        moved = true;
+        if (!sink_cone(node, int(u), users, cone) || cone.size() == left) continue;
+        for (Node* gone : cone) gone->unit = target;
+        left -= cone.size();
+        scattered = true;
       }
     }
-    if (moved)
-      for (size_t u = 0; u < units.size(); ++u)
-        if (units[u].fused) settle(int(u));
+    if (scattered) settle();
   }
   using Users = std::unordered_map<const Node*, SmallVector<Node*, 4>>;
 
@@ -277,38 +304,6 @@ struct Planner {
     }
     return true;
   }
-  void move_cone(const std::vector<Node*>& cone, int from, int to) {
-    auto& members = units[from].members;
-    work += members.size() + units[to].members.size();
-    SmallVector<Unit::Member, 4> kept, front;
-    for (auto& member : members)
-      (std::find(cone.begin(), cone.end(), member.node) != cone.end() ? front : kept)
-          .push_back(member);
-    members = std::move(kept);
-    for (auto& member : front) {
-      member.node->unit = to;
-      units[to].outside += int(member.node->inputs.size());
-    }
-    for (auto& member : units[to].members) front.push_back(member);
-    units[to].members = std::move(front);
-  }
-  // Places and stores of the members, after members have moved.
-  void settle(int unit) {
-    auto& members = units[unit].members;
-    work += members.size();
-    for (size_t i = 0; i < members.size(); ++i) {
-      members[i].node->depth = int(i);
-      members[i].node->uses = 0;
-    }
-    for (auto& member : members)
-      for (const array& input : member.node->inputs) {
-        Node* from = input.node().get();
-        if (from->mark == planning && from->unit == unit && member.node->pins.load() == 0)
-          ++from->uses;
-      }
-    for (auto& member : members) member.stored = member.node->refs.load() > member.node->uses;
-  }
-
   int unit_of(const array& input, const Node& consumer) const {
     const Node* from = input.node().get();
     return from->mark != planning || from->unit < 0 || is_immediate(input, consumer) ? -1

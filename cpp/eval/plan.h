@@ -43,7 +43,8 @@ struct Unit {
   };
   SmallVector<Member, 4> members;  // in order
   int depth = 0;                   // barriers below it
-  int outside = 0;                 // operands that come from memory
+  int made = 0;                    // arrays that it reads and other units make
+  int joined = -1;                 // while groups form: the unit that it became a part of
   bool fused = false;
   Shape domain;
   Stream stream;
@@ -80,8 +81,17 @@ struct GroupProgram {
   SmallVector<Storage, 4> outputs;  // of the stored members, in order
 };
 void build_group(const Unit&, GroupProgram&);
+// What a group reads from outside, in order: constants are numbers of its program, the others are
+// loaded.
+struct Source {
+  const array* value;
+  uint32_t reg;
+  int32_t reads;  // by members
+  bool constant;
+};
+using Sources = SmallVector<Source, 8>;
 // The program alone: bindings are what it loads (whose strides it holds), then the stored members.
-void build_program(const Unit&, BlockProgram&, SmallVector<const array*, 8>& loaded);
+void build_program(const Unit&, BlockProgram&, Sources&);
 
 // One op that is not elementwise. `out` receives where its values are; a buffer that is there
 // already is written to, unless the op shows its input's memory. `overwrite`: an update may write
@@ -101,7 +111,9 @@ void copy_dense(const Bound& in, const Storage& out);  // out becomes a copy in 
 // The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block
 // program. Whether somebody wants the input later is the caller's to know.
 bool may_overwrite(const Spec&, const Storage&, bool by_element, int64_t reads);
-// The same for an input of a unit's nodes, which must be all that holds it.
+// The same for an input of a unit's nodes, which must be all that holds it; the second form knows
+// how often they read it, and that none of them is pinned.
 bool may_donate(const Unit&, const array& input);
+bool may_donate(const array& input, int64_t reads, bool by_element);
 
 }  // namespace lazulite

@@ -155,7 +155,7 @@ Storage Prepared::take(int value, const Spec& spec) {
 
 // The program of a fused piece holds the strides of what it loads.
 void Prepared::build(Piece& piece) {
-  SmallVector<const array*, 8> loaded;
+  Sources sources;
   for (const auto& member : piece.unit->members)
     for (const array& input : member.node->inputs)
       if (first_.count(input.node().get()))
@@ -164,10 +164,11 @@ void Prepared::build(Piece& piece) {
   piece.in.clear();
   piece.specs.clear();
   piece.seen.clear();
-  build_program(*piece.unit, piece.program, loaded);
-  for (const array* a : loaded) {
-    piece.in.push_back(number(*a));
-    piece.specs.push_back(&a->slot().spec);
+  build_program(*piece.unit, piece.program, sources);
+  for (const Source& source : sources) {
+    if (source.constant) continue;
+    piece.in.push_back(number(*source.value));
+    piece.specs.push_back(&source.value->slot().spec);
     if (loose_[piece.in.back()]) piece.seen.push_back(values_[piece.in.back()].strides);
   }
   piece.out = piece.makes;

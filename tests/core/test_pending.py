@@ -90,11 +90,11 @@ def test_the_limit_can_be_set_and_taken_away():
         x = mx.zeros(3)
         for _ in range(5000):
             x = x + 1
-        assert len(mx.plan(x).steps) < 100
+        assert str(mx.plan(x)).count("add") < 300
         assert mx.set_pending_limit(0) == 100
         for _ in range(20_000):
             x = x + 1
-        assert len(mx.plan(x).steps) > 300
+        assert str(mx.plan(x)).count("add") > 10_000
         assert x.tolist() == [25_000.0] * 3
     finally:
         mx.set_pending_limit(old)

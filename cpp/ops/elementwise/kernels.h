@@ -32,6 +32,11 @@ template <bool boolean, class R> inline void store_at(void* p, int64_t i, R r) {
   else r.store(static_cast<typename R::scalar*>(p) + i);
 }
 
+// How far an operand moves from vector to vector: not at all where it is one that repeats.
+template <class V> inline int64_t step_of(int64_t n, int operand) {
+  return n & repeats(operand) ? 0 : V::size;
+}
+
 template <class R, int dtype> struct UnaryKernel {
   static void run(void* out, const void* const* in, int64_t n) {
     using V = typename VectorOf<dtype>::t;
@@ -43,8 +48,10 @@ template <class R, int dtype> struct UnaryKernel {
 template <class R, int dtype> struct BinaryKernel {
   static void run(void* out, const void* const* in, int64_t n) {
     using V = typename VectorOf<dtype>::t;
-    for (int64_t i = 0; i < n; i += V::size)
-      store_at<dtype == 0>(out, i, R::template f<V>(load_at<V>(in[0], i), load_at<V>(in[1], i)));
+    const int64_t step_a = step_of<V>(n, 0), step_b = step_of<V>(n, 1);
+    n = elements_of(n);
+    for (int64_t i = 0, a = 0, b = 0; i < n; i += V::size, a += step_a, b += step_b)
+      store_at<dtype == 0>(out, i, R::template f<V>(load_at<V>(in[0], a), load_at<V>(in[1], b)));
   }
 };
 

@@ -1,0 +1,398 @@
+#include "device/cpu/layout.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "device/cpu/block.h"
+#include "device/limits.h"
+
+namespace lazulite::cpu {
+
+namespace {
+
+int64_t first_level_cache() {
+  static const int64_t bytes = [] {
+    const long found = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+    return found >= 16384 ? int64_t(found) : 32768;
+  }();
+  return bytes;
+}
+
+template <int64_t bytes>
+void copy_elements(void* out, const void* const* in, int64_t n) {
+  std::memcpy(out, in[0], size_t(n * bytes));
+}
+Kernel copy_kernel(int64_t bytes) {
+  switch (bytes) {
+    case 1: return copy_elements<1>;
+    case 2: return copy_elements<2>;
+    case 4: return copy_elements<4>;
+    case 8: return copy_elements<8>;
+    default: return copy_elements<16>;
+  }
+}
+
+Step kernel_step(Kernel run, Place out, Place in) {
+  Step step;
+  step.run = run;
+  step.operands = 1;
+  step.out = out;
+  step.in[0] = in;
+  return step;
+}
+
+}  // namespace
+
+Layout::Layout(const BlockProgram& p, const SmallVector<int, 4>& shared) : program(p) {
+  describe_memory();
+  find_values();
+  find_lives(shared);
+  place_values();
+  if (blocks > most_blocks()) order_anew(shared);
+  choose_sizes();
+}
+
+bool Layout::allows(const SmallVector<int, 4>& shared) const {
+  for (size_t k = 0; k < shared.size(); ++k)
+    if (shared[k] >= 0 && load_end_[size_t(shared[k])] > store_at_[k]) return false;
+  return true;
+}
+
+void Layout::describe_memory() {
+  size = size_of(program.domain);
+  bool dense = true;
+  for (auto& port : program.load) dense &= is_dense(program.domain, port.strides);
+  for (auto& port : program.store) dense &= is_dense(program.domain, port.strides);
+  if (dense) {
+    access_.resize(program.load.size() + program.store.size(), Access::direct);
+  } else {
+    shape = program.domain;
+    for (auto& port : program.load) strides.push_back(port.strides);
+    for (auto& port : program.store) strides.push_back(port.strides);
+    collapse(shape, strides);
+    for (auto& s : strides) {
+      const bool zero = std::all_of(s.begin(), s.end(), [](int64_t step) { return step == 0; });
+      access_.push_back(is_dense(shape, s) && !(zero && size > 1) ? Access::direct
+                        : zero ? Access::repeated : Access::gathered);
+    }
+  }
+  raw_copy = program.code.empty() && program.load.size() == 1 && program.store.size() == 1 &&
+             program.load[0].type == program.store[0].type;
+}
+
+// What each register is: memory, a single, or a block that is still to be found.
+void Layout::find_values() {
+  values_.resize(size_t(program.registers));
+  auto make_single = [&](uint32_t reg) {
+    values_[reg].single = true;
+    values_[reg].place = {Place::single, uint32_t(single_count++)};
+    return values_[reg].place.at;
+  };
+  for (size_t k = 0; k < program.load.size(); ++k) {
+    const Port& port = program.load[k];
+    Value& value = values_[port.reg];
+    value.port = int32_t(k);
+    if (access_[k] == Access::repeated)
+      singles.push_back({make_single(port.reg), nullptr, uint32_t(k)});
+    else if (access_[k] == Access::direct && !converts(port))
+      value.place = {Place::load, uint32_t(k)};
+  }
+  for (auto& number : program.constants) singles.push_back({make_single(number.reg), &number});
+  for (size_t i = 0; i < program.code.size(); ++i) {
+    const Instr& instr = program.code[i];
+    bool single = instr.operands > 0;
+    for (int k = 0; k < instr.operands; ++k) single &= values_[instr.in[k]].single;
+    if (!single) {
+      order_.push_back(uint32_t(i));
+      continue;
+    }
+    make_single(instr.out);
+    Step& step = once.emplace_back();
+    step.run = instr.run;
+    step.operands = instr.operands;
+    step.out = values_[instr.out].place;
+    for (int k = 0; k < instr.operands; ++k) step.in[k] = values_[instr.in[k]].place;
+  }
+  // What is stored densely is computed where it belongs.
+  for (size_t k = 0; k < program.store.size(); ++k) {
+    const Port& port = program.store[k];
+    Value& value = values_[port.reg];
+    if (value.port < 0 && needs_block(port.reg) && !converts(port) &&
+        access_[program.load.size() + k] == Access::direct)
+      value.place = {Place::store, uint32_t(k)};
+  }
+}
+
+// ---- the order of the code: as it comes, or depth first where that keeps fewer blocks alive
+
+// How many blocks of the usual size the first-level cache holds.
+int64_t Layout::most_blocks() const {
+  const int64_t padded = (size + group - 1) / group * group;
+  return first_level_cache() / (std::min(block_size, padded) * program.width);
+}
+
+void Layout::order_anew(const SmallVector<int, 4>& shared) {
+  const int as_it_comes = blocks;
+  values_.clear();
+  order_.clear();
+  storing_.clear();
+  load_end_.clear();
+  store_at_.clear();
+  free_.clear();
+  once.clear();
+  code.clear();
+  singles.clear();
+  filled.clear();
+  blocks = single_count = 0;
+  find_values();
+  SmallVector<uint32_t, 16> other;
+  depth_first(other);
+  if (peak(other) < as_it_comes) order_ = std::move(other);
+  find_lives(shared);
+  place_values();
+}
+
+// The most blocks that are alive at a time.
+int Layout::peak(const SmallVector<uint32_t, 16>& order) const {
+  std::vector<int32_t> last(values_.size(), -1);
+  for (size_t at = 0; at < order.size(); ++at) {
+    const Instr& instr = program.code[order[at]];
+    for (int k = 0; k < instr.operands; ++k) last[instr.in[k]] = int32_t(at);
+  }
+  std::vector<char> alive(values_.size(), 0);
+  int count = 0, most = 0;
+  for (size_t at = 0; at < order.size(); ++at) {
+    const Instr& instr = program.code[order[at]];
+    int dying = 0;
+    for (int k = 0; k < instr.operands; ++k) {
+      const uint32_t in = instr.in[k];
+      if (!needs_block(in)) continue;
+      if (!alive[in]) ++count;  // a load
+      alive[in] = 1;
+    }
+    most = std::max(most, count);
+    for (int k = 0; k < instr.operands; ++k) {
+      const uint32_t in = instr.in[k];
+      if (!alive[in] || last[in] != int32_t(at)) continue;
+      alive[in] = 0;
+      ++dying;
+    }
+    if (instr.same_width) count -= dying;
+    if (needs_block(instr.out)) {
+      most = std::max(most, ++count);
+      if (last[instr.out] < 0) --count;
+      else alive[instr.out] = 1;
+    }
+    if (!instr.same_width) count -= dying;
+  }
+  return most;
+}
+
+// From the results down: first the operand that needs the most blocks, as Sethi and Ullman number
+// trees.
+void Layout::depth_first(SmallVector<uint32_t, 16>& order) const {
+  std::vector<int32_t> maker(values_.size(), -1);
+  std::vector<int> need(values_.size(), 0);
+  std::vector<char> read(values_.size(), 0);
+  std::vector<std::array<uint8_t, 3>> turn(program.code.size());
+  for (const auto& port : program.load) need[port.reg] = needs_block(port.reg);
+  for (const uint32_t i : order_) {
+    const Instr& instr = program.code[i];
+    std::array<uint8_t, 3> by_need{0, 1, 2};
+    std::stable_sort(by_need.begin(), by_need.begin() + instr.operands,
+                     [&](int a, int b) { return need[instr.in[a]] > need[instr.in[b]]; });
+    int most = 1;
+    for (int k = 0; k < instr.operands; ++k) {
+      most = std::max(most, need[instr.in[by_need[k]]] + k);
+      read[instr.in[k]] = 1;
+    }
+    need[instr.out] = most;
+    maker[instr.out] = int32_t(i);
+    turn[i] = by_need;
+  }
+  std::vector<char> seen(program.code.size(), 0);
+  std::vector<std::pair<uint32_t, int>> stack;
+  auto enter = [&](uint32_t i) {
+    if (seen[i]) return;
+    seen[i] = 1;
+    stack.push_back({i, 0});
+  };
+  for (const uint32_t root : order_) {
+    if (read[program.code[root].out]) continue;
+    enter(root);
+    while (!stack.empty()) {
+      auto& [i, next] = stack.back();
+      const Instr& instr = program.code[i];
+      if (next == instr.operands) {
+        order.push_back(i);
+        stack.pop_back();
+        continue;
+      }
+      const int32_t from = maker[instr.in[turn[i][next++]]];
+      if (from >= 0) enter(uint32_t(from));
+    }
+  }
+}
+
+// ---- lives and places
+
+void Layout::find_lives(const SmallVector<int, 4>& shared) {
+  const size_t loads = program.load.size();
+  load_end_.resize(loads, -1);
+  SmallVector<int32_t, 4> made;  // when the value of each store is there
+  for (size_t at = 0; at < order_.size(); ++at) {
+    const Instr& instr = program.code[order_[at]];
+    for (int k = 0; k < instr.operands; ++k) {
+      Value& in = values_[instr.in[k]];
+      in.last = int32_t(at);
+      // A load that is converted or gathered is read once, before its first use.
+      if (in.port >= 0 && (in.place.kind == Place::load || load_end_[in.port] < 0))
+        load_end_[in.port] = int32_t(at);
+    }
+    values_[instr.out].stored = int32_t(at);
+  }
+  for (size_t k = 0; k < program.store.size(); ++k)
+    made.push_back(values_[program.store[k].reg].stored);
+  for (Value& value : values_) value.stored = -1;
+  for (size_t k = 0; k < program.store.size(); ++k) {
+    Value& value = values_[program.store[k].reg];
+    int32_t when = made[k];
+    if (!shared.empty() && shared[k] >= 0) when = std::max(when, load_end_[size_t(shared[k])]);
+    store_at_.push_back(when);
+    const Place itself{Place::store, uint32_t(k)};
+    if (value.place == itself && when > made[k]) value.place = {};
+    if (value.place == itself) continue;
+    value.stored = std::max(value.stored, when);
+    storing_.push_back({when, uint32_t(k)});
+  }
+  if (storing_.size() > 1)
+    std::stable_sort(storing_.begin(), storing_.end(),
+                     [](const Storing& a, const Storing& b) { return a.when < b.when; });
+}
+
+uint32_t Layout::take() {
+  if (free_.empty()) return uint32_t(blocks++);
+  const uint32_t at = free_.back();
+  free_.pop_back();
+  return at;
+}
+void Layout::give(uint32_t reg) {
+  Value& value = values_[reg];
+  if (value.place.kind != Place::block) return;
+  free_.push_back(value.place.at);
+  value.place = {};
+}
+
+void Layout::place_values() {
+  size_t next = 0;
+  auto store_until = [&](int32_t when) {
+    const size_t first = next;
+    while (next < storing_.size() && storing_[next].when == when) store(storing_[next++], when);
+    for (size_t k = first; k < next; ++k) {
+      const uint32_t reg = program.store[storing_[k].store].reg;
+      if (values_[reg].last <= when && values_[reg].stored <= when) give(reg);
+    }
+  };
+  store_until(-1);
+  for (size_t at = 0; at < order_.size(); ++at) {
+    place_instruction(int32_t(at), order_[at]);
+    store_until(int32_t(at));
+  }
+}
+
+void Layout::load(uint32_t reg, Place to) {
+  const uint32_t port = uint32_t(values_[reg].port);
+  if (access_[port] == Access::direct) {
+    code.push_back(kernel_step(widen_kernel(program.load[port].type), to, {Place::load, port}));
+    return;
+  }
+  Step& step = code.emplace_back();
+  step.kind = Step::gather;
+  step.port = port;
+  step.out = to;
+}
+
+void Layout::place_instruction(int32_t when, uint32_t index) {
+  const Instr& instr = program.code[index];
+  Step step;
+  step.run = instr.run;
+  step.operands = instr.operands;
+  for (int k = 0; k < instr.operands; ++k) {
+    Value& in = values_[instr.in[k]];
+    if (in.port >= 0 && in.place.kind == Place::none) {
+      in.place = {Place::block, take()};
+      load(instr.in[k], in.place);
+    }
+    step.in[k] = in.place;
+  }
+  auto let_go = [&] {
+    for (int k = 0; k < instr.operands; ++k) {
+      const Value& in = values_[instr.in[k]];
+      if (in.last == when && in.stored < when) give(instr.in[k]);
+    }
+  };
+  // An op of one width may write over what dies here; a widening one would overtake its input.
+  if (instr.same_width) let_go();
+  Value& out = values_[instr.out];
+  if (out.place.kind == Place::none) out.place = {Place::block, take()};
+  step.out = out.place;
+  if (!instr.same_width) let_go();
+  code.push_back(step);
+  if (out.last < 0 && out.stored < 0) give(instr.out);
+}
+
+// A single that is stored fills a block first.
+Place Layout::in_block(uint32_t reg) {
+  const Place place{Place::block, take()};
+  filled.push_back(place);
+  filled.push_back(values_[reg].place);
+  return place;
+}
+
+void Layout::store(const Storing& storing, int32_t when) {
+  const Port& port = program.store[storing.store];
+  const bool direct = access_[program.load.size() + storing.store] == Access::direct;
+  const Place to{Place::store, storing.store};
+  Value& value = values_[port.reg];
+  if (value.port >= 0 && value.place.kind == Place::none) {
+    if (direct && !converts(port) && value.last < 0 && value.stored == when) {
+      load(port.reg, to);
+      value.place = to;
+      return;
+    }
+    value.place = {Place::block, take()};
+    load(port.reg, value.place);
+  }
+  const Place from = value.single ? in_block(port.reg) : value.place;
+  if (direct) {
+    code.push_back(kernel_step(
+        converts(port) ? narrow_kernel(port.type) : copy_kernel(size_of(port.type)), to, from));
+    return;
+  }
+  Step& step = code.emplace_back();
+  step.kind = Step::scatter;
+  step.port = storing.store;
+  step.in[0] = from;
+}
+
+// ---- sizes
+
+// The largest block that stays in the first-level cache: its registers, the arrays that stream
+// through it, and some of the constants, which are read one after the other.
+void Layout::choose_sizes() {
+  const int64_t padded = std::max<int64_t>((size + group - 1) / group * group, group);
+  const int64_t alive = blocks + int64_t(program.load.size() + program.store.size());
+  const int64_t cache = first_level_cache();
+  const int64_t room = cache - std::min(single_count * single_bytes / 2, cache / 4);
+  block = 8 * block_size;
+  while (block > 2 * group && block * program.width * alive > room) block /= 2;
+  register_bytes = std::min(block, padded) * program.width;
+  chunk = chunk_size;
+  while (chunk > 4 * block_size && double(chunk) * program.cost > 200e3) chunk /= 2;
+  chunk = std::max(chunk, block);
+}
+
+}  // namespace lazulite::cpu

@@ -1,0 +1,111 @@
+// How a block program runs on this CPU: where each virtual register lies, in what order its
+// instructions run, how many elements a block has. Made once per program, in proportion to its
+// length; data only, read by the runner (block.cpp).
+//
+// A register is
+//   a load or store   in the array itself: dense operands are read and written in place
+//   a single          one vector that repeats: constants, scalars, and what is computed of them
+//   alone a place           a block in the first-level cache, used again as soon as its value is
+//   read last
+#pragma once
+#include <vector>
+
+#include "device/program.h"
+
+namespace lazulite::cpu {
+
+struct Place {
+  enum Kind : uint8_t { none, block, single, load, store };
+  Kind kind = none;
+  uint32_t at = 0;
+  bool operator==(const Place&) const = default;
+};
+
+struct Step {
+  enum Kind : uint8_t { kernel, gather, scatter };
+  Kind kind = kernel;
+  uint8_t operands = 0;
+  uint32_t port = 0;      // of a gather or a scatter
+  Kernel run = nullptr;
+  Place out;
+  Place in[3];
+};
+
+// A register of one repeated vector: from a constant or from element 0 of a load.
+struct Single {
+  uint32_t at;
+  const Immediate* number;  // or null
+  uint32_t port = 0;
+};
+
+class Layout {
+ public:
+  // shared[k]: the load whose memory store k writes over, or -1; empty where no store does.
+  explicit Layout(const BlockProgram&, const SmallVector<int, 4>& shared = {});
+
+  // False when a store would write over a load that is still to be read.
+  bool allows(const SmallVector<int, 4>& shared) const;
+
+  const BlockProgram& program;
+  Shape shape;                      // the domain, collapsed; where an operand is not dense
+  SmallVector<Strides, 4> strides;  // of loads, then stores
+  int64_t size = 0;
+  bool raw_copy = false;            // nothing but moving: halves are not converted
+
+  SmallVector<Step, 8> once, code;  // `once`: of single registers
+  SmallVector<Single, 4> singles;
+  SmallVector<Place, 2> filled;     // pairs: a block that is filled from a single before all
+  int blocks = 0, single_count = 0;
+  int64_t block = 0, register_bytes = 0;
+  int64_t chunk = 0;                // elements that a thread takes at a time
+  static constexpr int64_t group = 64;         // elements to which blocks are padded
+  static constexpr int64_t single_bytes = 128;  // a vector, or the two of a complex one
+
+  // The array of this load, or store behind the loads, is dense: read and written where it lies.
+  bool in_place(size_t port) const { return access_[port] == Access::direct; }
+  bool converts(const Port& port) const { return is_half(port.type) && !raw_copy; }
+
+ private:
+  enum class Access : uint8_t { direct, repeated, gathered };
+  struct Value {
+    Place place;
+    int32_t port = -1;    // of a load that is not in its place yet
+    int32_t last = -1;    // the instruction, by its place in the order, that reads it last
+    int32_t stored = -1;  // when it is stored last
+    bool single = false;
+  };
+  struct Storing {
+    int32_t when;
+    uint32_t store;
+  };
+
+  void describe_memory();
+  void find_values();
+  int64_t most_blocks() const;
+  void order_anew(const SmallVector<int, 4>& shared);
+  void find_lives(const SmallVector<int, 4>& shared);
+  void place_values();
+  void choose_sizes();
+
+  int peak(const SmallVector<uint32_t, 16>& order) const;
+  void depth_first(SmallVector<uint32_t, 16>& order) const;
+  bool needs_block(uint32_t value) const {
+    return !values_[value].single && values_[value].place.kind == Place::none;
+  }
+  uint32_t take();
+  void give(uint32_t value);
+  void load(uint32_t value, Place to);
+  void place_instruction(int32_t when, uint32_t index);
+  void store(const Storing&, int32_t when);
+  Place in_block(uint32_t value);
+
+  SmallVector<Access, 8> access_;
+  SmallVector<Value, 16> values_;
+  SmallVector<uint32_t, 16> order_;    // of the code that is not single
+  SmallVector<Storing, 4> storing_;    // in order
+  SmallVector<int32_t, 8> load_end_;   // the last instruction that reads its memory
+  SmallVector<int32_t, 4> store_at_;   // when each store writes its memory
+  SmallVector<uint32_t, 16> free_;
+};
+
+}  // namespace lazulite::cpu

@@ -1,0 +1,98 @@
+#include "device/cpu/move.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace lazulite::cpu {
+
+namespace {
+
+// Element bytes only.
+template <class U>
+struct Mover {
+  template <bool load>
+  static void move(U* block, U* memory, const Shape& shape, const Strides& strides, int64_t start,
+                   int64_t n) {
+    const int last = int(shape.size()) - 1;
+    SmallVector<int64_t, 6> index;
+    index.resize(shape.size());
+    int64_t offset = 0, rest = start;
+    for (int a = last; a >= 0; --a) {
+      index[a] = rest % shape[a];
+      rest /= shape[a];
+      offset += index[a] * strides[a];
+    }
+    const int64_t step = strides[last];
+    while (n > 0) {
+      const int64_t run = std::min(n, shape[last] - index[last]);
+      move_run<load>(block, memory + offset, step, run);
+      block += run;
+      n -= run;
+      offset += run * step;
+      index[last] += run;
+      for (int a = last; a > 0 && index[a] == shape[a]; --a) {
+        offset += strides[a - 1] - index[a] * strides[a];
+        index[a] = 0;
+        ++index[a - 1];
+      }
+    }
+  }
+
+  template <bool load>
+  static void move_run(U* block, U* at, int64_t step, int64_t run) {
+    if constexpr (load) {
+      if (step == 1) std::memcpy(block, at, size_t(run) * sizeof(U));
+      else if (step == 0) std::fill(block, block + run, *at);
+      else
+        for (int64_t i = 0; i < run; ++i) block[i] = at[i * step];
+    } else {
+      if (step == 1) std::memcpy(at, block, size_t(run) * sizeof(U));
+      else
+        for (int64_t i = 0; i < run; ++i) at[i * step] = block[i];
+    }
+  }
+};
+
+struct Sixteen {
+  uint64_t half[2];
+};
+
+template <class F>
+void by_size(int64_t bytes, F&& f) {
+  switch (bytes) {
+    case 1: return f.template operator()<uint8_t>();
+    case 2: return f.template operator()<uint16_t>();
+    case 4: return f.template operator()<uint32_t>();
+    case 8: return f.template operator()<uint64_t>();
+    default: return f.template operator()<Sixteen>();
+  }
+}
+
+}  // namespace
+
+void gather(int64_t bytes, void* block, const void* memory, const Shape& shape,
+            const Strides& strides, int64_t start, int64_t n) {
+  by_size(bytes, [&]<class U>() {
+    Mover<U>::template move<true>(static_cast<U*>(block),
+                                  const_cast<U*>(static_cast<const U*>(memory)), shape, strides,
+                                  start, n);
+  });
+}
+
+void scatter(int64_t bytes, const void* block, void* memory, const Shape& shape,
+             const Strides& strides, int64_t start, int64_t n) {
+  by_size(bytes, [&]<class U>() {
+    Mover<U>::template move<false>(const_cast<U*>(static_cast<const U*>(block)),
+                                   static_cast<U*>(memory), shape, strides, start, n);
+  });
+}
+
+void fill(int64_t bytes, void* block, const void* element, int64_t n) {
+  by_size(bytes, [&]<class U>() {
+    U value;
+    std::memcpy(&value, element, sizeof value);
+    std::fill_n(static_cast<U*>(block), n, value);
+  });
+}
+
+}  // namespace lazulite::cpu

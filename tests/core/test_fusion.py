@@ -1,0 +1,213 @@
+"""Groups of any size: the same bits as op by op, on any number of threads, at each level."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import lazulite.core as mx
+from lazulite.core import _core
+
+
+@pytest.fixture(autouse=True)
+def no_bound_on_pending_work():
+    old = mx.set_pending_limit(0)
+    yield
+    mx.set_pending_limit(old)
+
+
+def inputs(n, seed=0, count=3):
+    rng = np.random.default_rng(seed)
+    return [mx.array(rng.random(n).astype(np.float32) + 0.5) for _ in range(count)]
+
+
+def equation_of_state(n, ops=250):
+    """Polynomials in three arrays, as the density of sea water is."""
+    s, t, p = inputs(n)
+    density, k = s * 0.5, 1
+    for i in range(ops):
+        if k >= ops:
+            break
+        density = density * t + (1.0 + 0.001 * i)
+        k += 2
+        if i % 7 == 3:
+            density = density + s * p
+            k += 2
+        if i % 11 == 5:
+            density = density - t
+            k += 1
+        if i % 20 == 10:
+            density = mx.sqrt(mx.abs(density)) / (1 + p)
+            k += 4
+    return [density]
+
+
+def a_long_one(n):
+    return equation_of_state(n, 2000)
+
+
+def wide(n, count=100):
+    """Every value is wanted until the end."""
+    x, y, z = inputs(n)
+    alive = [x * (1.0 + i) + y for i in range(count)]
+    total = z
+    for i, value in enumerate(alive):
+        total = total + value * alive[(i * 37) % count]
+    return [total]
+
+
+def to_the_right(n, count=100):
+    """Nested so that from left to right all of it would be alive at a time."""
+    x, y, _ = inputs(n)
+    total = x
+    for i in reversed(range(count)):
+        total = mx.sin(x * (1.0 + i) + y) * total - y
+    return [total]
+
+
+def many_inputs(n, count=100):
+    arrays = inputs(n, count=count)
+    total = arrays[0]
+    for i in range(count):
+        total = total * 0.5 + arrays[(i * 41) % count] * arrays[i]
+    return [total]
+
+
+def many_outputs(n, count=100):
+    x, y, z = inputs(n)
+    out = []
+    for i in range(count):
+        x = x * 0.75 + y
+        out.append(x - z * i)
+    return [*out, x]
+
+
+def outputs_over_inputs(n, count=60):
+    """Arrays that die while the results that could lie over them are still to be made."""
+    arrays = inputs(n, count=count)
+    mx.eval(arrays := [a + 0 for a in arrays])
+    out = [arrays[i] - arrays[-1 - i] * arrays[(i * 7) % count] for i in range(count)]
+    arrays.clear()
+    return out
+
+
+def mixed_dtypes(n):
+    x, y, _ = inputs(n)
+    out, a, b = [], x, y.astype(mx.float16)
+    for i in range(40):
+        a = a * 0.5 + b.astype(mx.float32)
+        b = (b + a.astype(mx.float16)) * 0.25
+        k = (a * 100).astype(mx.int32) // (i + 1)
+        mask = (k & 1).astype(mx.bool_) | (a > b)
+        c = mx.where(mask, k, -k).astype(mx.int64)
+        w = (c.astype(mx.float64) + a).astype(mx.bfloat16)
+        z = mx.where(mask, a, 0.5).astype(mx.complex64) * (1 + 2j)
+        a = a + w.astype(mx.float32) * 1e-3 + mx.real(z) * 1e-3
+        out += [k, mask, c, w, z] if i % 5 == 0 else []
+    return [*out, a, b]
+
+
+def views(n):
+    m = mx.reshape(mx.arange(4 * n, dtype=mx.float32) * 0.001, (4, n))
+    row = m[0]
+    x = m[1:3] * row + m[3:1:-1, ::-1] - row[0]
+    for i in range(30):
+        x = x * row[::-1] + m[i % 2 : i % 2 + 2] * 0.01
+    return [x, x.T.astype(mx.float16) + m[:2].T]
+
+
+def scalars(n):
+    """What is computed of single numbers alone is computed once."""
+    x, _, _ = inputs(n)
+    rate = mx.array(0.3) + 0
+    total = x
+    for i in range(40):
+        rate = mx.where(rate > 0.5, rate * 0.5, rate + 0.2)
+        total = total * mx.sqrt(rate) + (rate > 0.4)
+    return [total, mx.broadcast_to(rate, (n,)) * 2, mx.broadcast_to(rate * (1 + 1j), (n,)) + 0]
+
+
+PROGRAMS = [
+    equation_of_state,
+    a_long_one,
+    wide,
+    to_the_right,
+    many_inputs,
+    many_outputs,
+    outputs_over_inputs,
+    mixed_dtypes,
+    views,
+    scalars,
+]
+SIZES = (5, 64, 1000, 4097, 70_000)
+
+
+def bits_of(program, n):
+    out = program(n)
+    mx.eval(out)
+    return [
+        np.ascontiguousarray(np.array(a.astype(mx.float32) if a.dtype == mx.bfloat16 else a))
+        .view(np.uint8)
+        .tobytes()
+        for a in out
+    ]
+
+
+def all_hashes():
+    import hashlib
+
+    return [
+        hashlib.sha256(b"".join(bits_of(program, n))).hexdigest()
+        for program in PROGRAMS
+        for n in SIZES
+    ]
+
+
+@pytest.fixture(scope="module")
+def op_by_op():
+    return hashes_with(LAZULITE_FUSE="0")
+
+
+def hashes_with(**settings):
+    ran = subprocess.run(
+        [sys.executable, __file__],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_a_large_group_gives_the_bits_of_its_ops_one_by_one(op_by_op, threads):
+    assert hashes_with(LAZULITE_NUM_THREADS=str(threads)) == op_by_op
+
+
+@pytest.mark.parametrize("level", ["generic", "avx2"])
+def test_a_large_group_gives_the_same_bits_at_each_level(op_by_op, level):
+    if _core._level() == "generic":
+        level = "generic"  # the machine has no other
+    assert hashes_with(LAZULITE_ISA=level) == op_by_op
+
+
+@pytest.mark.parametrize("program", [equation_of_state, a_long_one, wide, many_inputs])
+def test_a_group_has_as_many_members_as_the_graph_gives_it(program):
+    assert len(mx.plan(*program(100)).steps) == 1
+
+
+@pytest.mark.parametrize("program", [equation_of_state, a_long_one, wide])
+def test_a_large_group_needs_no_memory_but_for_its_results(program):
+    n = 100_000
+    out = program(n)
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(out)
+    assert mx.get_peak_memory() - before <= 4 * n * len(out) + 65_536
+
+
+if __name__ == "__main__":
+    mx.set_pending_limit(0)
+    print("\n".join(all_hashes()))
