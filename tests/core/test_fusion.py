@@ -208,6 +208,66 @@ def test_a_large_group_needs_no_memory_but_for_its_results(program):
     assert mx.get_peak_memory() - before <= 4 * n * len(out) + 65_536
 
 
+LAYOUTS = {
+    "transposed": lambda x: x.swapaxes(-1, -2),
+    "the first axis last": lambda x: x.transpose(*range(1, x.ndim), 0),
+    "the last axis first": lambda x: x.transpose(x.ndim - 1, *range(x.ndim - 1)),
+    "reversed": lambda x: x[..., ::-1],
+    "reversed rows": lambda x: x[..., ::-1, :],
+    "transposed and reversed": lambda x: x.swapaxes(-1, -2)[..., ::-1],
+    "every second": lambda x: x[..., ::2],
+    "every third backwards": lambda x: x[..., ::-3],
+    "a window": lambda x: x[..., 1:, 1:-1],
+    "a row": lambda x: x[..., :1, :],
+    "a column": lambda x: x[..., :1],
+    "a transposed window": lambda x: x[..., 1:, 2:].swapaxes(-1, -2),
+}
+def array(values):
+    name = values.dtype.name
+    return mx.array(values, dtype=getattr(mx, "bool_" if name == "bool" else name))
+
+
+DTYPES = ["bool", "int8", "uint16", "float16", "int32", "float32", "int64", "float64", "complex128"]
+
+
+SHAPES = [(3, 5), (9, 8), (70, 33), (17, 1030), (3, 40, 65), (130, 2, 129)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_operands_in_any_layout_are_read_where_they_lie(dtype, shape):
+    rng = np.random.default_rng(3)
+    dense = (rng.random(shape) * 100 - 50).astype(dtype)
+    x = array(dense)
+    for name, view in LAYOUTS.items():
+        wanted, got = view(dense), view(x)
+        other = (rng.random(wanted.shape) * 10).astype(dtype)
+        y = array(other)
+        assert np.array_equal(np.array(got + y), wanted + other), name
+        chosen = np.where(other != 0, wanted, other)
+        assert np.array_equal(np.array(mx.where(y != 0, got, y)), chosen), name
+        assert np.array_equal(np.array(got + got), wanted + wanted), name
+        assert np.array_equal(np.array(mx.contiguous(got)), wanted), name
+        wide = (y.reshape(-1)[:1] + got) * (got + x.reshape(-1)[:1])
+        assert np.array_equal(
+            np.array(wide), (other.reshape(-1)[:1] + wanted) * (wanted + dense.reshape(-1)[:1])
+        ), name
+
+
+@pytest.mark.parametrize("shape", [(5, 300), (70, 2049), (3, 4, 1000)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "complex64"])
+def test_rows_and_columns_meet_in_a_table(dtype, shape):
+    rng = np.random.default_rng(4)
+    row = rng.random(shape[-1]).astype(dtype)
+    column = rng.random((*shape[:-1], 1)).astype(dtype)
+    full = rng.random(shape).astype(dtype)
+    r, c, f = mx.array(row), mx.array(column), mx.array(full)
+    assert np.array_equal(np.array(r + c), row + column)
+    assert np.array_equal(np.array((r - c) * f + c), (row - column) * full + column)
+    assert np.array_equal(np.array(c * c + (r - c)), column * column + (row - column))
+    assert np.array_equal(np.array(f[..., 3:] - c), full[..., 3:] - column)
+
+
 if __name__ == "__main__":
     mx.set_pending_limit(0)
     print("\n".join(all_hashes()))

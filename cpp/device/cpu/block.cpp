@@ -34,12 +34,16 @@ struct Bound {
   const Step* step;
 };
 
-// An address that moves with the blocks: into an array, or where the last block has its copy of it.
+// An address that moves with the blocks: into the array of a port, or to a padded copy of it.
 struct Moving {
   const void** address;
-  char* array;
-  char* tail;
-  int64_t bytes;
+  uint32_t port;  // of loads, then stores
+};
+
+// Where a block begins in each array, and what it spans.
+struct Piece {
+  int64_t start = 0;               // of a run
+  int64_t rows = 1, columns = 0;   // of a tile
 };
 
 // What one thread needs to run a layout; kept from chunk to chunk of a run, and its memory longer.
@@ -50,6 +54,8 @@ struct Room {
   char *half = nullptr, *tail = nullptr;
   std::vector<Bound> steps;
   std::vector<Moving> moving;
+  std::vector<char*> at;       // where the block begins in the array of each port
+  SmallVector<int64_t, 6> index;  // of the tile
 
   ~Room() { std::free(data); }
   void reserve(int64_t wanted) {
@@ -69,8 +75,13 @@ struct Runner {
   Room& room;
 
   const BlockProgram& program() const { return layout.program; }
-  const Port& port(Place place) const {
-    return place.kind == Place::load ? program().load[place.at] : program().store[place.at];
+  size_t loads() const { return program().load.size(); }
+  size_t ports() const { return loads() + program().store.size(); }
+  const Port& port(size_t k) const {
+    return k < loads() ? program().load[k] : program().store[k - loads()];
+  }
+  uint32_t number(Place place) const {
+    return uint32_t(place.kind == Place::load ? place.at : loads() + place.at);
   }
   char* array(const Port& port) const {
     return static_cast<char*>(bindings[port.value].data);
@@ -79,10 +90,7 @@ struct Runner {
   char* single_at(uint32_t at) const {
     return room.data + layout.blocks * layout.register_bytes + at * Layout::single_bytes;
   }
-  char* tail_of(Place place) const {
-    const int64_t k = place.kind == Place::load ? place.at : program().load.size() + place.at;
-    return room.tail + k * layout.register_bytes;
-  }
+  char* tail_of(size_t port) const { return room.tail + int64_t(port) * layout.register_bytes; }
 
   // blocks | singles | 64 elements of each single, where some are computed | a block of halves |
   // copies of the arrays' last blocks
@@ -92,10 +100,9 @@ struct Runner {
     const int64_t wide = singles + layout.single_count * Layout::single_bytes;
     const int64_t half = wide + (layout.once.empty() ? 0 : layout.single_count * wide_bytes);
     const int64_t tail = half + layout.block * 2;
-    const int64_t ports = int64_t(program().load.size() + program().store.size());
-    const bool has_tail = layout.size % group != 0;
+    const bool has_tail = layout.has_tails();
     room.run = 0;
-    room.reserve(tail + (has_tail ? ports * layout.register_bytes : 0) + wide_bytes);
+    room.reserve(tail + (has_tail ? int64_t(ports()) * layout.register_bytes : 0) + wide_bytes);
     room.half = room.data + half;
     room.tail = room.data + tail;
     make_singles(room.data + wide, wide_bytes);
@@ -104,6 +111,7 @@ struct Runner {
         std::memcpy(block_at(layout.filled[k].at) + at, single_at(layout.filled[k + 1].at), 64);
     room.steps.clear();
     room.moving.clear();
+    room.at.resize(ports());
     room.steps.resize(layout.code.size());
     for (size_t i = 0; i < layout.code.size(); ++i) bind_step(layout.code[i], room.steps[i]);
   }
@@ -115,9 +123,7 @@ struct Runner {
         case Place::block: *address = block_at(at.at); break;
         case Place::single: *address = single_at(at.at); break;
         case Place::load:
-        case Place::store:
-          room.moving.push_back({address, array(port(at)), tail_of(at), size_of(port(at).type)});
-          break;
+        case Place::store: room.moving.push_back({address, number(at)}); break;
         case Place::none: break;
       }
     };
@@ -134,7 +140,8 @@ struct Runner {
     alignas(64) char one[64];
     const bool more = !layout.once.empty();
     for (const Single& single : layout.singles) {
-      const Dtype type = element(single, one);
+      const Dtype type = single.number ? constant(*single.number, one)
+                                       : element(single.port, array(port(single.port)), one);
       const int64_t bytes = size_of(type);
       if (more) fill(bytes, wide + single.at * wide_bytes, one, group);
       else fill(bytes, single_at(single.at), one, Layout::single_bytes / bytes);
@@ -148,84 +155,148 @@ struct Runner {
     for (int k = 0; k < layout.single_count; ++k)
       std::memcpy(single_at(uint32_t(k)), wide + k * wide_bytes, Layout::single_bytes);
   }
-  Dtype element(const Single& single, char* one) const {
-    if (single.number) {
-      single.number->number.write(single.number->type, one);
-      return single.number->type;
-    }
-    const Port& from = program().load[single.port];
-    if (!layout.converts(from)) {
-      std::memcpy(one, array(from), size_t(size_of(from.type)));
-      return from.type;
+  static Dtype constant(const Immediate& number, char* one) {
+    number.number.write(number.type, one);
+    return number.type;
+  }
+  // The element of a load that lies there, as registers hold it.
+  Dtype element(uint32_t load, const char* from, char* one) const {
+    const Dtype type = program().load[load].type;
+    if (!layout.converts(program().load[load])) {
+      std::memcpy(one, from, size_t(size_of(type)));
+      return type;
     }
     alignas(64) char half[64], full[256];
-    fill(2, half, array(from), 32);
+    fill(2, half, from, 32);
     const void* in[1] = {half};
-    widen_kernel(from.type)(full, in, 32);
+    widen_kernel(type)(full, in, 32);
     std::memcpy(one, full, 4);
     return float32;
   }
+  void make_row_singles() const {
+    alignas(64) char one[64];
+    for (const Single& single : layout.of_row) {
+      const int64_t bytes = size_of(element(single.port, room.at[single.port], one));
+      fill(bytes, single_at(single.at), one, Layout::single_bytes / bytes);
+    }
+  }
 
-  void gather_block(const Bound& bound, int64_t start, int64_t n) const {
-    const Port& from = program().load[bound.step->port];
+  void gather_block(const Bound& bound, const Piece& piece, int64_t n) const {
+    const uint32_t k = bound.step->port;
+    const Port& from = program().load[k];
     const bool half = layout.converts(from);
     const int64_t bytes = size_of(from.type), whole = padded(n);
     char* to = half ? room.half : static_cast<char*>(bound.out);
-    gather(bytes, to, array(from), layout.shape, layout.strides[bound.step->port], start, n);
+    if (layout.tiles.count)
+      gather_tile(bytes, to, room.at[k], piece.rows, piece.columns, row_step(k), column_step(k));
+    else gather(bytes, to, array(from), layout.shape, layout.strides[k], piece.start, n);
     if (whole > n) std::memset(to + n * bytes, 1, size_t((whole - n) * bytes));
     if (!half) return;
     const void* in[1] = {to};
     widen_kernel(from.type)(bound.out, in, whole);
   }
-  void scatter_block(const Bound& bound, int64_t start, int64_t n) const {
-    const Port& to = program().store[bound.step->port];
+  void scatter_block(const Bound& bound, const Piece& piece, int64_t n) const {
+    const size_t k = loads() + bound.step->port;
+    const Port& to = port(k);
     const void* from = bound.in[0];
     if (layout.converts(to)) {
       narrow_kernel(to.type)(room.half, &from, padded(n));
       from = room.half;
     }
-    scatter(size_of(to.type), from, array(to), layout.shape,
-            layout.strides[program().load.size() + bound.step->port], start, n);
+    const int64_t bytes = size_of(to.type);
+    if (layout.tiles.count)
+      scatter_tile(bytes, from, room.at[k], piece.rows, piece.columns, row_step(k), column_step(k));
+    else scatter(bytes, from, array(to), layout.shape, layout.strides[k], piece.start, n);
   }
+  int64_t row_step(size_t port) const {
+    return layout.tiles.axis < 0 ? 0 : layout.strides[port][layout.tiles.axis];
+  }
+  int64_t column_step(size_t port) const { return layout.strides[port].back(); }
 
-  void run_block(int64_t start, int64_t n) const {
+  void run_steps(const Piece& piece, int64_t n) const {
     const int64_t whole = padded(n);
     for (const Bound& bound : room.steps) {
       if (bound.run) bound.run(bound.out, bound.in, whole | bound.repeated);
-      else if (bound.step->kind == Step::gather) gather_block(bound, start, n);
-      else scatter_block(bound, start, n);
+      else if (bound.step->kind == Step::gather) gather_block(bound, piece, n);
+      else scatter_block(bound, piece, n);
     }
+  }
+  void run_block(const Piece& piece, int64_t n) const {
+    if (n % group) return run_tail(piece, n);
+    for (const Moving& moving : room.moving) *moving.address = room.at[moving.port];
+    run_steps(piece, n);
   }
 
   // A block that ends inside of a group: kernels work on padded copies of the arrays.
-  void run_tail(int64_t start, int64_t n) const {
-    for (const Moving& moving : room.moving) *moving.address = moving.tail;
-    for (size_t k = 0; k < program().load.size(); ++k) {
-      const Port& from = program().load[k];
-      const int64_t bytes = size_of(from.type);
-      if (!layout.in_place(uint32_t(k))) continue;
-      char* to = tail_of({Place::load, uint32_t(k)});
-      std::memcpy(to, array(from) + start * bytes, size_t(n * bytes));
-      std::memset(to + n * bytes, 1, size_t((padded(n) - n) * bytes));
+  void run_tail(const Piece& piece, int64_t n) const {
+    for (const Moving& moving : room.moving) *moving.address = tail_of(moving.port);
+    for (size_t k = 0; k < loads(); ++k) {
+      if (!layout.in_place(k)) continue;
+      const int64_t bytes = size_of(port(k).type);
+      std::memcpy(tail_of(k), room.at[k], size_t(n * bytes));
+      std::memset(tail_of(k) + n * bytes, 1, size_t((padded(n) - n) * bytes));
     }
-    run_block(start, n);
-    for (size_t k = 0; k < program().store.size(); ++k) {
-      const Port& to = program().store[k];
-      const int64_t bytes = size_of(to.type);
-      if (layout.in_place(uint32_t(program().load.size() + k)))
-        std::memcpy(array(to) + start * bytes, tail_of({Place::store, uint32_t(k)}),
-                    size_t(n * bytes));
+    run_steps(piece, n);
+    for (size_t k = loads(); k < ports(); ++k)
+      if (layout.in_place(k))
+        std::memcpy(room.at[k], tail_of(k), size_t(n * size_of(port(k).type)));
+  }
+
+  void run_runs(int64_t begin, int64_t end) const {
+    for (int64_t start = begin; start < end; start += layout.block) {
+      for (size_t k = 0; k < ports(); ++k)
+        room.at[k] = array(port(k)) + start * size_of(port(k).type);
+      run_block({start}, std::min(layout.block, end - start));
     }
   }
 
-  void run(int64_t begin, int64_t end) const {
-    for (int64_t start = begin; start < end; start += layout.block) {
-      const int64_t n = std::min(layout.block, end - start);
-      if (n % group) return run_tail(start, n);
-      for (const Moving& moving : room.moving)
-        *moving.address = moving.array + start * moving.bytes;
-      run_block(start, n);
+  void run_tiles(int64_t begin, int64_t end) const {
+    const Tiles& tiles = layout.tiles;
+    const int last = int(tiles.grid.size()) - 1;
+    auto& index = room.index;
+    index.resize(tiles.grid.size());
+    int64_t rest = begin;
+    for (int a = last; a >= 0; --a) {
+      index[a] = rest % tiles.grid[a];
+      rest /= tiles.grid[a];
     }
+    for (int64_t tile = begin; tile < end; ++tile) {
+      run_tile();
+      ++index[last];
+      for (int a = last; a > 0 && index[a] == tiles.grid[a]; --a) {
+        index[a] = 0;
+        ++index[a - 1];
+      }
+    }
+  }
+  void run_tile() const {
+    const Tiles& tiles = layout.tiles;
+    const int last = int(tiles.grid.size()) - 1;
+    SmallVector<int64_t, 6> first = room.index;
+    first[last] *= tiles.columns;
+    Piece piece{0, 1, std::min(tiles.columns, layout.shape[last] - first[last])};
+    if (tiles.axis >= 0) {
+      first[tiles.axis] *= tiles.rows;
+      piece.rows = std::min(tiles.rows, layout.shape[tiles.axis] - first[tiles.axis]);
+    }
+    for (size_t k = 0; k < ports(); ++k) {
+      int64_t offset = 0;
+      for (int a = 0; a <= last; ++a) offset += first[a] * layout.strides[k][a];
+      room.at[k] = array(port(k)) + offset * size_of(port(k).type);
+    }
+    make_row_singles();
+    // Short programs leave as little as they can to the copies.
+    const int64_t n = piece.rows * piece.columns, main = n / group * group;
+    if (main == n || main == 0 || tiles.axis >= 0 || room.steps.size() > 16)
+      return run_block(piece, n);
+    run_block({0, 1, main}, main);
+    for (size_t k = 0; k < ports(); ++k)
+      room.at[k] += main * column_step(k) * size_of(port(k).type);
+    run_block({0, 1, n - main}, n - main);
+  }
+
+  void run(int64_t begin, int64_t end) const {
+    layout.tiles.count ? run_tiles(begin, end) : run_runs(begin, end);
   }
 };
 
@@ -242,13 +313,14 @@ void run_range(const Layout& layout, const Binding* bindings, uint64_t run, int6
 
 void run_layout(const Layout& layout, const Binding* bindings) {
   static std::atomic<uint64_t> runs{0};
-  if (layout.size <= layout.chunk) return run_range(layout, bindings, 0, 0, layout.size);
+  const int64_t all = layout.tiles.count ? layout.tiles.count : layout.size;
+  if (all <= layout.chunk) return run_range(layout, bindings, 0, 0, all);
   const uint64_t run = ++runs;
   cpu::parallel_for(
-      (layout.size + layout.chunk - 1) / layout.chunk,
+      (all + layout.chunk - 1) / layout.chunk,
       [&](int64_t chunk) {
         run_range(layout, bindings, run, chunk * layout.chunk,
-                  std::min(layout.size, (chunk + 1) * layout.chunk));
+                  std::min(all, (chunk + 1) * layout.chunk));
       },
       double(layout.size) * layout.program.cost);
 }

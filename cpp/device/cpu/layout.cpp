@@ -66,21 +66,40 @@ void Layout::describe_memory() {
   bool dense = true;
   for (auto& port : program.load) dense &= is_dense(program.domain, port.strides);
   for (auto& port : program.store) dense &= is_dense(program.domain, port.strides);
-  if (dense) {
-    access_.resize(program.load.size() + program.store.size(), Access::direct);
-  } else {
-    shape = program.domain;
-    for (auto& port : program.load) strides.push_back(port.strides);
-    for (auto& port : program.store) strides.push_back(port.strides);
-    collapse(shape, strides);
-    for (auto& s : strides) {
-      const bool zero = std::all_of(s.begin(), s.end(), [](int64_t step) { return step == 0; });
-      access_.push_back(is_dense(shape, s) && !(zero && size > 1) ? Access::direct
-                        : zero ? Access::repeated : Access::gathered);
-    }
-  }
+  if (dense) access_.resize(program.load.size() + program.store.size(), Access::direct);
+  else describe_views();
   raw_copy = program.code.empty() && program.load.size() == 1 && program.store.size() == 1 &&
              program.load[0].type == program.store[0].type;
+}
+
+void Layout::describe_views() {
+  shape = program.domain;
+  for (auto& port : program.load) strides.push_back(port.strides);
+  for (auto& port : program.store) strides.push_back(port.strides);
+  collapse(shape, strides);
+  const int last = int(shape.size()) - 1;
+  const int64_t row = shape[last];
+  bool rows = false;
+  for (auto& s : strides) {
+    const bool zero = std::all_of(s.begin(), s.end(), [](int64_t step) { return step == 0; });
+    const bool direct = is_dense(shape, s) && !(zero && size > 1);
+    access_.push_back(direct ? Access::direct : zero ? Access::repeated : Access::gathered);
+    if (direct || zero) continue;
+    rows |= s[last] == 0 || s[last] == 1;
+    if (s[last] == 0 || std::abs(s[last]) == 1 || row < 8) continue;
+    for (int a = 0; a < last && tiles.axis < 0; ++a)
+      if (s[a] == 1 && shape[a] >= 8) tiles.axis = a;
+  }
+  if (tiles.axis >= 0) {
+    for (Access& access : access_)
+      if (access == Access::direct) access = Access::gathered;
+  } else if (rows && row >= 2 * group) {
+    tiles.columns = row;
+    for (size_t k = 0; k < strides.size(); ++k)
+      if (access_[k] == Access::gathered && strides[k][last] == 1) access_[k] = Access::direct;
+      else if (access_[k] == Access::gathered && strides[k][last] == 0 && k < program.load.size())
+        access_[k] = Access::of_row;
+  }
 }
 
 // What each register is: memory, a single, or a block that is still to be found.
@@ -116,6 +135,7 @@ void Layout::find_values() {
     step.out = values_[instr.out].place;
     for (int k = 0; k < instr.operands; ++k) step.in[k] = values_[instr.in[k]].place;
   }
+  find_row_singles();
   // What is stored densely is computed where it belongs.
   for (size_t k = 0; k < program.store.size(); ++k) {
     const Port& port = program.store[k];
@@ -123,6 +143,35 @@ void Layout::find_values() {
     if (value.port < 0 && needs_block(port.reg) && !converts(port) &&
         access_[program.load.size() + k] == Access::direct)
       value.place = {Place::store, uint32_t(k)};
+  }
+}
+
+// Loads that are one number in each row. Kernels that read nothing else want whole blocks of it.
+void Layout::find_row_singles() {
+  bool any = false;
+  for (size_t k = 0; k < program.load.size(); ++k) any |= access_[k] == Access::of_row;
+  if (!any) return;
+  auto repeats_in_row = [&](uint32_t reg) {
+    const Value& value = values_[reg];
+    return value.single || (value.port >= 0 && access_[value.port] == Access::of_row);
+  };
+  SmallVector<char, 16> read(values_.size(), 0);
+  for (const uint32_t i : order_) {
+    const Instr& instr = program.code[i];
+    bool all = true;
+    for (int k = 0; k < instr.operands; ++k) all &= repeats_in_row(instr.in[k]);
+    for (int k = 0; k < instr.operands; ++k)
+      if (repeats_in_row(instr.in[k])) read[instr.in[k]] |= all ? 2 : 1;
+  }
+  for (size_t k = 0; k < program.load.size(); ++k) {
+    const uint32_t reg = program.load[k].reg;
+    if (access_[k] != Access::of_row) continue;
+    if (read[reg] != 1) {
+      access_[k] = Access::gathered;
+      continue;
+    }
+    values_[reg].place = {Place::single, uint32_t(single_count++)};
+    of_row.push_back({values_[reg].place.at, nullptr, uint32_t(k)});
   }
 }
 
@@ -145,6 +194,7 @@ void Layout::order_anew(const SmallVector<int, 4>& shared) {
   once.clear();
   code.clear();
   singles.clear();
+  of_row.clear();
   filled.clear();
   blocks = single_count = 0;
   find_values();
@@ -389,10 +439,28 @@ void Layout::choose_sizes() {
   const int64_t room = cache - std::min(single_count * single_bytes / 2, cache / 4);
   block = 8 * block_size;
   while (block > 2 * group && block * program.width * alive > room) block /= 2;
-  register_bytes = std::min(block, padded) * program.width;
   chunk = chunk_size;
   while (chunk > 4 * block_size && double(chunk) * program.cost > 200e3) chunk /= 2;
   chunk = std::max(chunk, block);
+  if (tiles.axis >= 0 || tiles.columns) choose_tiles();
+  register_bytes = std::min(block, padded) * program.width;
+}
+
+// Squares of about a block's size, or parts of rows of at most that.
+void Layout::choose_tiles() {
+  const int last = int(shape.size()) - 1;
+  tiles.columns = block;
+  if (tiles.axis >= 0) {
+    while (tiles.columns * tiles.columns > 2 * block) tiles.columns /= 2;
+    tiles.rows = block / tiles.columns;
+  }
+  tiles.grid = shape;
+  tiles.grid[last] = (shape[last] + tiles.columns - 1) / tiles.columns;
+  if (tiles.axis >= 0)
+    tiles.grid[tiles.axis] = (shape[tiles.axis] + tiles.rows - 1) / tiles.rows;
+  tiles.count = size_of(tiles.grid);
+  const int64_t elements = tiles.rows * std::min(tiles.columns, shape[last]);
+  chunk = std::max<int64_t>(chunk / elements, 1);
 }
 
 }  // namespace lazulite::cpu

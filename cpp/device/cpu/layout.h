@@ -2,6 +2,10 @@
 // instructions run, how many elements a block has. Made once per program, in proportion to its
 // length; data only, read by the runner (block.cpp).
 //
+// Where all operands are dense, blocks are runs of the domain. Otherwise they are tiles of its last
+// axis and one other: parts of one row, so that operands whose rows are dense are still read and
+// written where they lie; or squares, where an operand is transposed.
+//
 // A register is
 //   a load or store   in the array itself: dense operands are read and written in place
 //   a single          one vector that repeats: constants, scalars, and what is computed of them
@@ -31,11 +35,19 @@ struct Step {
   Place in[3];
 };
 
-// A register of one repeated vector: from a constant or from element 0 of a load.
+// A register of one repeated vector: from a constant or from a load's first element.
 struct Single {
   uint32_t at;
   const Immediate* number;  // or null
   uint32_t port = 0;
+};
+
+// Blocks that are tiles: `grid` says how many there are along each axis of the shape.
+struct Tiles {
+  Shape grid;
+  int axis = -1;  // of their rows; -1: a tile is a part of one row
+  int64_t rows = 1, columns = 0;
+  int64_t count = 0;  // 0: blocks are runs
 };
 
 class Layout {
@@ -54,19 +66,25 @@ class Layout {
 
   SmallVector<Step, 8> once, code;  // `once`: of single registers
   SmallVector<Single, 4> singles;
+  SmallVector<Single, 2> of_row;    // singles that each row has anew
   SmallVector<Place, 2> filled;     // pairs: a block that is filled from a single before all
   int blocks = 0, single_count = 0;
   int64_t block = 0, register_bytes = 0;
-  int64_t chunk = 0;                // elements that a thread takes at a time
+  int64_t chunk = 0;                // elements, or tiles, that a thread takes at a time
+  Tiles tiles;
   static constexpr int64_t group = 64;         // elements to which blocks are padded
   static constexpr int64_t single_bytes = 128;  // a vector, or the two of a complex one
 
+  // Some block ends inside of a group of elements.
+  bool has_tails() const {
+    return size % group || (tiles.count && (shape.back() % group || tiles.axis >= 0));
+  }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
   bool converts(const Port& port) const { return is_half(port.type) && !raw_copy; }
 
  private:
-  enum class Access : uint8_t { direct, repeated, gathered };
+  enum class Access : uint8_t { direct, repeated, of_row, gathered };
   struct Value {
     Place place;
     int32_t port = -1;    // of a load that is not in its place yet
@@ -80,12 +98,15 @@ class Layout {
   };
 
   void describe_memory();
+  void describe_views();
   void find_values();
+  void find_row_singles();
   int64_t most_blocks() const;
   void order_anew(const SmallVector<int, 4>& shared);
   void find_lives(const SmallVector<int, 4>& shared);
   void place_values();
   void choose_sizes();
+  void choose_tiles();
 
   int peak(const SmallVector<uint32_t, 16>& order) const;
   void depth_first(SmallVector<uint32_t, 16>& order) const;

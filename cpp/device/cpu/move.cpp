@@ -3,9 +3,16 @@
 #include <algorithm>
 #include <cstring>
 
+#include "device/cpu/level.h"
+
 namespace lazulite::cpu {
 
+LAZULITE_LEVELS(const MoveKernels&, move_kernels)
+
 namespace {
+
+template <class U>
+constexpr int size_index = sizeof(U) == 1 ? 0 : sizeof(U) == 2 ? 1 : sizeof(U) == 4 ? 2 : 3;
 
 // Element bytes only.
 template <class U>
@@ -43,6 +50,8 @@ struct Mover {
     if constexpr (load) {
       if (step == 1) std::memcpy(block, at, size_t(run) * sizeof(U));
       else if (step == 0) std::fill(block, block + run, *at);
+      else if (sizeof(U) <= 8 && step == -1) move_kernels().reverse[size_index<U>](block, at, run);
+      else if (sizeof(U) <= 8 && step == 2) move_kernels().halve[size_index<U>](block, at, run);
       else
         for (int64_t i = 0; i < run; ++i) block[i] = at[i * step];
     } else {
@@ -56,6 +65,14 @@ struct Mover {
 struct Sixteen {
   uint64_t half[2];
 };
+
+// The square that comes next, whose rows lie far apart, on its way to the second-level cache.
+template <class U>
+void prefetch_turned(const U* from, int64_t rows, int64_t columns, int64_t column_step) {
+  for (int64_t k = 0; k < columns; ++k)
+    for (int64_t i = 0; i < rows; i += 64 / int64_t(sizeof(U)))
+      __builtin_prefetch(from + k * column_step + i, 0, 2);
+}
 
 template <class F>
 void by_size(int64_t bytes, F&& f) {
@@ -84,6 +101,36 @@ void scatter(int64_t bytes, const void* block, void* memory, const Shape& shape,
   by_size(bytes, [&]<class U>() {
     Mover<U>::template move<false>(const_cast<U*>(static_cast<const U*>(block)),
                                    static_cast<U*>(memory), shape, strides, start, n);
+  });
+}
+
+void gather_tile(int64_t bytes, void* block, const void* memory, int64_t rows, int64_t columns,
+                 int64_t row_step, int64_t column_step) {
+  by_size(bytes, [&]<class U>() {
+    U* to = static_cast<U*>(block);
+    const U* from = static_cast<const U*>(memory);
+    if constexpr (sizeof(U) <= 8)
+      if (row_step == 1 && rows > 1 && column_step != 1) {
+        prefetch_turned(from + columns * column_step, rows, columns, column_step);
+        return move_kernels().turn[size_index<U>](to, columns, from, column_step, rows, columns);
+      }
+    for (int64_t i = 0; i < rows; ++i)
+      Mover<U>::template move_run<true>(to + i * columns, const_cast<U*>(from) + i * row_step,
+                                        column_step, columns);
+  });
+}
+
+void scatter_tile(int64_t bytes, const void* block, void* memory, int64_t rows, int64_t columns,
+                  int64_t row_step, int64_t column_step) {
+  by_size(bytes, [&]<class U>() {
+    const U* from = static_cast<const U*>(block);
+    U* to = static_cast<U*>(memory);
+    if constexpr (sizeof(U) <= 8)
+      if (row_step == 1 && rows > 1 && column_step != 1)
+        return move_kernels().turn[size_index<U>](to, column_step, from, columns, columns, rows);
+    for (int64_t i = 0; i < rows; ++i)
+      Mover<U>::template move_run<false>(const_cast<U*>(from) + i * columns, to + i * row_step,
+                                         column_step, columns);
   });
 }
 

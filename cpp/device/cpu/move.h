@@ -11,6 +11,21 @@ void gather(int64_t bytes, void* block, const void* memory, const Shape& shape,
 void scatter(int64_t bytes, const void* block, void* memory, const Shape& shape,
              const Strides& strides, int64_t start, int64_t n);
 
+// A tile: block[i * columns + k] is memory[i * row_step + k * column_step].
+void gather_tile(int64_t bytes, void* block, const void* memory, int64_t rows, int64_t columns,
+                 int64_t row_step, int64_t column_step);
+void scatter_tile(int64_t bytes, const void* block, void* memory, int64_t rows, int64_t columns,
+                  int64_t row_step, int64_t column_step);
+
+// Of elements of 1, 2, 4 and 8 bytes, at each instruction-set level.
+struct MoveKernels {
+  // to[i * to_step + k] = from[k * from_step + i], for i below `rows` and k below `columns`.
+  void (*turn[4])(void* to, int64_t to_step, const void* from, int64_t from_step, int64_t rows,
+                  int64_t columns);
+  void (*reverse[4])(void* to, const void* from, int64_t n);  // to[i] = from[-i]
+  void (*halve[4])(void* to, const void* from, int64_t n);    // to[i] = from[2 * i]
+};
+
 // n times the same element.
 void fill(int64_t bytes, void* block, const void* element, int64_t n);
 
