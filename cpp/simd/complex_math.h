@@ -1,7 +1,7 @@
 // Math on complex vectors. Included by math.h; not by itself.
 //
-// The branch cuts and the signs of zero are those of C (Kahan, "Branch cuts for complex elementary
-// functions"). Errors are in ulp of |result|:
+// The branch cuts, the signs of zero and the values at infinities and nans are those of C (Kahan,
+// "Branch cuts for complex elementary functions"; annex G). Errors are in ulp of |result|:
 // complex64, complex128.
 #pragma once
 
@@ -15,18 +15,40 @@ namespace {
 template <class V> LAZULITE_INLINE Cx<V> swap_parts(Cx<V> z) { return {z.im, z.re}; }
 
 template <class V> LAZULITE_INLINE V angle(Cx<V> z) { return arctan2(z.im, z.re); }
-/// 1.8, 1.8 ulp.
-template <class V> LAZULITE_INLINE Cx<V> reciprocal(Cx<V> z) { return Cx<V>(V(1)) / z; }
+template <class V> LAZULITE_INLINE auto is_infinite(V x) { return abs(x) == infinity<V>(); }
+/// True unless both parts are below the limit: also where one is nan.
+template <class V> LAZULITE_INLINE auto is_beyond(Cx<V> z, V limit) {
+  return ~((abs(z.re) < limit) & (abs(z.im) < limit));
+}
+/// As 1 / z, but no zero is added to a zero, which could lose its sign. 1.8, 1.8 ulp.
+template <class V> LAZULITE_INLINE Cx<V> reciprocal(Cx<V> z) {
+  auto real = ~(abs(z.re) < abs(z.im));   // beside a nan: then r is nan
+  V big = select(real, z.re, z.im), small = select(real, z.im, z.re);
+  auto alone = ((big == V(0)) | is_infinite(big)) & ~is_nan(small);
+  V r = select(alone, flip_sign(flip_sign(V(0), small), big), small / big);
+  V d = select(alone, big, big + small * r);
+  V p = V(1) / d, q = r / d;
+  return {select(real, p, q), -select(real, q, p)};
+}
 /// 1.9, 1.8 ulp.
 template <class V> LAZULITE_INLINE Cx<V> square(Cx<V> z) { return z * z; }
 template <class V> LAZULITE_INLINE Cx<V> round(Cx<V> z) { return {rint(z.re), rint(z.im)}; }
-/// z / |z|, and 0 at 0. 2.0, 1.9 ulp.
+/// z / |z|, 0 at 0, and a unit where one part alone is infinite. 2.0, 1.9 ulp.
 template <class V> LAZULITE_INLINE Cx<V> sign(Cx<V> z) {
   Scaling<V> s = scaling_of(max(abs(z.re), abs(z.im)));
   Cx<V> w = z * s.down;
   V size = sqrt(fma(w.re, w.re, w.im * w.im));
   auto zero = (z.re == V(0)) & (z.im == V(0));
-  return select(zero, Cx<V>(V(0)), {w.re / size, w.im / size});
+  Cx<V> r = select(zero, Cx<V>(V(0)), {w.re / size, w.im / size});
+  auto beyond = is_beyond(z, infinity<V>());
+  if (any(beyond)) [[unlikely]] {
+    auto across = is_infinite(z.re), along = is_infinite(z.im);
+    V none = select((across & along) | is_nan(z), quiet_nan<V>(), V(0));
+    Cx<V> unit = {none + select(across, copysign(V(1), z.re), V(0)),
+                  none + select(along, copysign(V(1), z.im), V(0))};
+    r = select(beyond, unit, r);
+  }
+  return r;
 }
 
 template <class V> LAZULITE_INLINE Cx<V> sqrt(Cx<V> z) {
@@ -62,7 +84,12 @@ template <class V> LAZULITE_INLINE Cx<V> exp(Cx<V> z) {
   V up = select(z.re > V(0), V(4096), V(1));
   V e = exp_times(z.re, -k);
   Cx<V> r = {e * c * up, select(z.im == V(0), z.im, e * s * up)};
-  return select(z.re == -infinity<V>(), Cx<V>(V(0)), r);
+  auto lost = is_nan(s);   // no angle: the size remains where it is infinite or 0
+  if (any(lost)) [[unlikely]] {
+    r.re = select(lost & is_infinite(z.re), e, r.re);
+    r.im = select(lost & (z.re == -infinity<V>()), e, r.im);
+  }
+  return r;
 }
 
 /// log |z| where |z| is near 1: log1p(|z|^2 - 1) / 2, the difference in two parts.
@@ -83,9 +110,10 @@ template <class V> LAZULITE_INLINE V log_abs(Cx<V> z) {
   away = fma(k, ln2_hi<V>(), fma(k, ln2_lo<V>(), away));
   V one = select(near, large, V(1)), rest = select(near, small, V(0));
   V r = select(near, log_abs_near(one, rest), away);
-  r = select(is_nan(x) | is_nan(y), x + y, r);
+  r = select(large == V(0), -infinity<V>(), r);
+  r = select(is_nan(x) | is_nan(y), x + y, r);   // the larger of 0 and nan may be either
   auto endless = (x == infinity<V>()) | (y == infinity<V>());
-  return select(endless, infinity<V>(), select(large == V(0), -infinity<V>(), r));
+  return select(endless, infinity<V>(), r);
 }
 /// 3.0, 3.1 ulp.
 template <class V> LAZULITE_INLINE Cx<V> log(Cx<V> z) { return {log_abs(z), angle(z)}; }
@@ -109,6 +137,9 @@ template <class V> LAZULITE_INLINE Cx<V> log1p(Cx<V> z) {
 }
 /// log(e^z + e^w), from the number with the larger real part; -inf where both real parts are.
 template <class V> LAZULITE_INLINE Cx<V> logaddexp(Cx<V> z, Cx<V> w) {
+  // e^-inf is 0 at any angle, also none.
+  z.im = select(z.re == -infinity<V>(), V(0), z.im);
+  w.im = select(w.re == -infinity<V>(), V(0), w.im);
   auto first = is_nan(z) | (~is_nan(w) & (z > w));
   Cx<V> top = select(first, z, w), low = select(first, w, z);
   Cx<V> r = top + log1p(exp(low - top));
@@ -125,8 +156,14 @@ template <class V> LAZULITE_INLINE Cx<V> expm1(Cx<V> z) {
 }
 /// z^w = exp(w log z); 0^0 = 1, and 0 to a positive real part is 0.
 template <class V> LAZULITE_INLINE Cx<V> power(Cx<V> z, Cx<V> w) {
-  Cx<V> r = exp(w * log(z));
+  Cx<V> l = log(z), p = w * l;
   auto base_zero = (z.re == V(0)) & (z.im == V(0));
+  // A real exponent scales the size and the angle, also an infinite size.
+  auto real = is_nan(p) & (w.im == V(0)) & ~base_zero;
+  bool some = any(real);
+  if (some) [[unlikely]] p = select(real, l * w.re, p);
+  Cx<V> r = exp(p);
+  if (some) [[unlikely]] r = select(real & (w.re == V(1)), z, r);
   auto none = (w.re == V(0)) & (w.im == V(0));
   r = select(base_zero & (w.re > V(0)), Cx<V>(V(0)), r);
   return select(none, Cx<V>(V(1)), r);
@@ -155,7 +192,9 @@ template <class V> LAZULITE_INLINE Cx<V> sinh(Cx<V> z) {
   sincos(z.im, s, c);
   Hyperbolic<V> h = hyperbolic(z.re);
   V re = h.sinh * c * h.up, im = h.cosh * s * h.up;
-  re = select(z.re == V(0), z.re, re);
+  auto lost = is_nan(s);   // no angle
+  if (any(lost)) [[unlikely]]
+    re = select(lost & ((z.re == V(0)) | is_infinite(z.re)), z.re, re);
   return {re, select(z.im == V(0), z.im, im)};
 }
 /// 3.3, 3.0 ulp.
@@ -164,7 +203,11 @@ template <class V> LAZULITE_INLINE Cx<V> cosh(Cx<V> z) {
   sincos(z.im, s, c);
   Hyperbolic<V> h = hyperbolic(z.re);
   V re = h.cosh * c * h.up, im = h.sinh * s * h.up;
-  auto flat = (z.re == V(0)) | (z.im == V(0));
+  auto flat = z.im == V(0), lost = is_nan(s);
+  if (any(lost)) [[unlikely]] {
+    re = select(lost & is_infinite(z.re), infinity<V>(), re);
+    flat = flat | (lost & (z.re == V(0)));
+  }
   return {re, select(flat, flip_sign(flip_sign(V(0), z.re), z.im), im)};
 }
 /// 3.7, 3.2 ulp.
@@ -185,12 +228,23 @@ template <class V> LAZULITE_INLINE Cx<V> tanh(Cx<V> z) {
   V e = exp(V(-2) * a);
   V re = copysign(select(far, V(1), s * c / d), z.re);
   V im = select(far, V(4) * sn * cs * e, sn * cs / d);
-  im = select((a == infinity<V>()) & ~(abs(z.im) < infinity<V>()), copysign(V(0), z.im), im);
-  im = select(z.im == V(0), z.im, im);
-  return {select(is_nan(z.re), z.re, re), im};
+  auto lost = is_nan(sn);   // no angle
+  if (any(lost | is_nan(a))) [[unlikely]] {
+    auto end = lost & is_infinite(a);
+    re = select(lost & (a == V(0)), z.re, select((lost & ~end) | is_nan(a), quiet_nan<V>(), re));
+    im = select(end, copysign(V(0), z.im), select(is_nan(a), a, im));
+  }
+  return {re, select(z.im == V(0), z.im, im)};
 }
 /// 4.3, 4.8 ulp.
 template <class V> LAZULITE_INLINE Cx<V> tan(Cx<V> z) { return swap_parts(tanh(swap_parts(z))); }
+
+/// From here on z^2 +- 1 is z^2 in every bit of a result, and its parts need not be finite.
+template <class V> LAZULITE_INLINE V far_out() { return pick<V>(0x1p60, 0x1p500); }
+/// log(2 z); not inlined: it is long and rarely used.
+template <class V> [[gnu::noinline]] inline Cx<V> log_of_twice(Cx<V> z) {
+  return {log_abs(z) + K<V>(0.69314718055994530942), angle(z)};
+}
 
 /// 2.9, 3.0 ulp.
 template <class V> LAZULITE_INLINE Cx<V> arcsin(Cx<V> z) {
@@ -198,13 +252,26 @@ template <class V> LAZULITE_INLINE Cx<V> arcsin(Cx<V> z) {
   V d = fma(m.re, p.re, -(m.im * p.im));
   V re = arctan2(abs(z.re), d);
   V im = arcsinh(fma(m.re, p.im, -(m.im * p.re)));
+  auto far = is_beyond(z, far_out<V>());
+  if (any(far)) [[unlikely]] {
+    Cx<V> w = log_of_twice(Cx<V>(abs(z.im), abs(z.re)));
+    re = select(far, select(z.re == V(0), V(0), w.im), re);
+    im = select(far, w.re, im);
+  }
   return {copysign(re, z.re), copysign(im, z.im)};
 }
 /// 3.0, 2.9 ulp.
 template <class V> LAZULITE_INLINE Cx<V> arccos(Cx<V> z) {
   Cx<V> m = sqrt(Cx<V>(V(1) - z.re, -z.im)), p = sqrt(Cx<V>(V(1) + z.re, z.im));
+  V re = V(2) * arctan2(m.re, p.re);
   V im = arcsinh(fma(p.re, m.im, -(p.im * m.re)));
-  return {V(2) * arctan2(m.re, p.re), flip_sign(abs(im), -z.im)};
+  auto far = is_beyond(z, far_out<V>());
+  if (any(far)) [[unlikely]] {
+    Cx<V> w = log_of_twice(Cx<V>(z.re, abs(z.im)));
+    re = select(far, select(z.re == V(0), V(0.5) * pi_hi<V>(), w.im), re);
+    im = select(far, w.re, im);
+  }
+  return {re, flip_sign(abs(im), -z.im)};
 }
 /// 2.9, 3.6 ulp.
 template <class V> LAZULITE_INLINE Cx<V> arcsinh(Cx<V> z) {
@@ -222,6 +289,17 @@ template <class V> LAZULITE_INLINE Cx<V> arctanh(Cx<V> z) {
   V h = hypot(V(1) - x, y);
   V re = V(0.25) * log1p(V(4) * x / h / h);
   V im = V(0.5) * arctan2(y + y, fma(V(1) - x, V(1) + x, -(y * y)));
+  auto far = is_beyond(z, far_out<V>()), close = h < pick<V>(0x1p-50, 0x1p-400);
+  if (any(far | close)) [[unlikely]] {
+    // Next to 1, where h^2 is lost: log(2 / h) / 2.
+    re = select(close, V(0.5) * (K<V>(0.69314718055994530942) - log(h)), re);
+    // Far out: 1 / z and a quarter turn.
+    auto up = is_infinite(y), end = up | is_infinite(x);
+    h = hypot(x, y);
+    re = select(far, select(end | (x == V(0)), V(0), x / h / h), re);
+    V turn = select(is_nan(z) & ~up, quiet_nan<V>(), copysign(V(0.5) * pi_hi<V>(), y));
+    im = select(far, turn, im);
+  }
   return {copysign(re, z.re), im};
 }
 /// 2.9, 3.3 ulp.

@@ -382,6 +382,71 @@ TEST(SimdMath, complex_functions_are_close_in_norm) {
 #undef CASE
 }
 
+/// True where a part is what C gives there; where C leaves the sign open, of any sign.
+template <class T> bool same_part(T got, T want, bool any_sign) {
+  if (std::isnan(want) || std::isnan(got)) return std::isnan(want) && std::isnan(got);
+  if (any_sign) return std::abs(got) == std::abs(want);
+  return std::signbit(got) == std::signbit(want) &&
+         (got == want ||
+          std::abs(got - want) <= 8 * std::numeric_limits<T>::epsilon() * std::abs(want));
+}
+template <class T, class F, class R> void check_ends(const char* name, F f, R reference) {
+  using V = Vec<T>;
+  using L = std::numeric_limits<T>;
+  std::vector<T> parts;
+  for (T x : {T(0), T(1), T(2.5), T(1e-30), T(1e30), L::infinity()}) {
+    parts.push_back(x);
+    parts.push_back(-x);
+  }
+  parts.push_back(L::quiet_NaN());
+  for (T re : parts)
+    for (T im : parts) {
+      // One lane alone, beside usual ones: no lane depends on its neighbours.
+      Pair<T> x[V::size], y[V::size];
+      for (auto& p : x) p = {T(0.5), T(0.25)};
+      x[V::size - 1] = {re, im};
+      f(Cx<V>::load(x)).store(y);
+      complex want = reference(complex(re, im));
+      T a = T(want.real()), b = T(want.imag());
+      Pair<T> got = y[V::size - 1];
+      // The signs that C leaves open: beside a nan, and of zeros that have no angle.
+      bool none = !std::isfinite(re) && !std::isfinite(im);
+      EXPECT_TRUE(same_part(got.re, a, std::isnan(b) || (none && a == 0)) &&
+                  same_part(got.im, b, std::isnan(a) || (none && b == 0)))
+          << name << " at " << re << " + " << im << "i: " << got.re << " + " << got.im << "i, not "
+          << a << " + " << b << "i";
+      Pair<T> plain[V::size], other[V::size];
+      for (auto& p : plain) p = {T(0.5), T(0.25)};
+      f(Cx<V>::load(plain)).store(other);
+      EXPECT_EQ(to_bits(y[0].re), to_bits(other[0].re)) << name;
+      EXPECT_EQ(to_bits(y[0].im), to_bits(other[0].im)) << name;
+    }
+}
+
+TEST(SimdMath, complex_functions_have_the_values_of_c_at_zeros_infinities_and_nans) {
+#define CASE(ours, theirs)                                                            \
+  check_ends<float>(                                                                  \
+      #ours, [](auto z) { return simd::ours(z); }, [](complex z) { return theirs; }); \
+  check_ends<double>(                                                                 \
+      #ours, [](auto z) { return simd::ours(z); }, [](complex z) { return theirs; })
+  CASE(exp, std::exp(z));
+  CASE(log, std::log(z));
+  CASE(sqrt, std::sqrt(z));
+  CASE(sin, std::sin(z));
+  CASE(cos, std::cos(z));
+  CASE(tan, std::tan(z));
+  CASE(sinh, std::sinh(z));
+  CASE(cosh, std::cosh(z));
+  CASE(tanh, std::tanh(z));
+  CASE(arcsin, std::asin(z));
+  CASE(arccos, std::acos(z));
+  CASE(arctan, std::atan(z));
+  CASE(arcsinh, std::asinh(z));
+  CASE(arccosh, std::acosh(z));
+  CASE(arctanh, std::atanh(z));
+#undef CASE
+}
+
 TEST(SimdMath, complex_division_survives_the_ends) {
   using V = Vec<double>;
   Cx<V> big(V(1e300), V(1e300)), small(V(1e-300), V(-1e-300));

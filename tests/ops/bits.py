@@ -4,8 +4,20 @@ test_levels.py."""
 import json
 import sys
 
+import lazulite.core as mx
 from lazulite.core import _core
-from table import ALL, CASES, LARGE, arrays_in, bits, flat_call, ids
+from table import (
+    ALL,
+    CASES,
+    COMPLEX_UNARY,
+    LARGE,
+    arrays_in,
+    bits,
+    complex_ends,
+    dtype_of,
+    flat_call,
+    ids,
+)
 
 
 def results(entry, dtype):
@@ -18,8 +30,16 @@ def results(entry, dtype):
         return type(error).__name__
 
 
+def ends(row, dtype):
+    """The bits at zeros, infinities and nans."""
+    return bits(row.function(mx.array(complex_ends(dtype), dtype_of(dtype))))
+
+
 def everything():
-    return {ids(e): {t: results(e, t) for t in e[0].types or ALL} for e in CASES + LARGE}
+    found = {ids(e): {t: results(e, t) for t in e[0].types or ALL} for e in CASES + LARGE}
+    for row in COMPLEX_UNARY:
+        found[f"{row} at the ends"] = {t: ends(row, t) for t in ("complex64", "complex128")}
+    return found
 
 
 if __name__ == "__main__":

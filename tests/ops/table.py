@@ -101,7 +101,7 @@ class Row:
             row["signature"],
             row["doc"],
         )
-        self.elementwise = "operands" in row
+        self.elementwise, self.operands = "operands" in row, row.get("operands")
         self.types = row.get("dtypes")
         self.low, self.high = row.get("low", -2.0), row.get("high", 2.0)
         self.ulp = row.get("ulp")
@@ -268,6 +268,16 @@ ROWS = [Row(r) for r in _core._table()]
 TESTED = [r for r in ROWS if r.cases]
 CASES = [(r, c) for r in TESTED for c in r.cases]
 LARGE = [(r, c) for r in TESTED for c in r.large]  # past every limit
+
+
+COMPLEX_UNARY = [r for r in ROWS if r.operands == 1 and "complex64" in r.types]
+
+
+def complex_ends(dtype):
+    """Every pair of parts among zeros, usual, tiny and huge numbers, infinities and nan."""
+    tiny, huge = (1e-30, 1e30) if dtype == "complex64" else (1e-300, 1e300)
+    parts = [0.0, 1.0, 2.5, tiny, huge, np.inf, -0.0, -1.0, -2.5, -tiny, -huge, -np.inf, np.nan]
+    return np.array([complex(re, im) for re in parts for im in parts], dtype)
 
 
 def ids(entry):
