@@ -64,7 +64,7 @@ std::vector<Def> family_rows() {
     if (hidden) continue;
     const bool two = family.operands == 2;
     auto add = [&](const std::string& name, bool method) {
-      Def d{name + (two ? "(a, b, stream=None)" : "(a, /, *, stream=None)"), doc_of(family.row, two, name), {}, method, "", {}, "", op};
+      Def d{name + (two ? "(a, b, stream=None)" : "(a, stream=None)"), doc_of(family.row, two, name), {}, method, "", {}, "", op};
       d.arity = two ? 3 : 2;
       d.types = {type_name<Operand>(), type_name<Stream>(), type_name<array>()};
       if (two) d.types.insert(d.types.begin(), type_name<Operand>());
@@ -97,13 +97,13 @@ std::optional<Operand> optional_operand(PyObject* o, const Argument& op) {
 }
 
 const Register rows{"", {
-    def("positive(a, /, *, stream=None)", [](O a, S) { return as_array(a, a.natural(), "positive"); },
+    def("positive(a, stream=None)", [](O a, S) { return as_array(a, a.natural(), "positive"); },
         "a itself.\n\n>>> mx.positive(mx.array(-1))\narray(-1, dtype=int32)").cases({"x(2, 3)"})
         .large({"x(2, chunk + 1)"}),
-    def("real(a, /, *, stream=None)", [](A a, S s) { return real(a, s); },
+    def("real(a, stream=None)", [](A a, S s) { return real(a, s); },
         "The real part; a itself where it is real.\n\n>>> mx.real(mx.array([1 + 2j]))\narray([1], dtype=float32)").cases({"x(2, 3)"})
         .large({"x(2, chunk + 1)"}),
-    def("imag(a, /, *, stream=None)", [](A a, S s) { return imag(a, s); },
+    def("imag(a, stream=None)", [](A a, S s) { return imag(a, s); },
         "The imaginary part; zeros where a is real.\n\n>>> mx.imag(mx.array([1 + 2j]))\narray([2], dtype=float32)").cases({"x(2, 3)"})
         .large({"x(2, chunk + 1)"}),
     def("conjugate(a, stream=None)", [](A a, S s) { return conjugate(a, s); },
@@ -148,10 +148,10 @@ const Register rows{"", {
         "nan and infinities replaced; by default infinities become the largest finite numbers of the dtype.\n\n"
         ">>> mx.nan_to_num(mx.array([mx.nan, 1.0]))\narray([0, 1], dtype=float32)").cases({"x(2, 3)"})
         .large({"x(2, chunk + 1)"}),
-    def("degrees(a, /, *, stream=None)", [](O a, S s) { return degrees(a, s); },
+    def("degrees(a, stream=None)", [](O a, S s) { return degrees(a, s); },
         "Radians as degrees.\n\n>>> mx.degrees(mx.array(mx.pi))\narray(180, dtype=float32)").cases({"x(2, 3)"})
         .large({"x(2, chunk + 1)"}),
-    def("radians(a, /, *, stream=None)", [](O a, S s) { return radians(a, s); },
+    def("radians(a, stream=None)", [](O a, S s) { return radians(a, s); },
         "Degrees as radians.\n\n>>> mx.radians(mx.array(180.0))\narray(3.14159, dtype=float32)").cases({"x(2, 3)"})
         .large({"x(2, chunk + 1)"}),
     def("where(condition, x, y, /, *, stream=None)", [](O c, O x, O y, S s) { return where(c, x, y, s); },

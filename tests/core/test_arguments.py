@@ -301,3 +301,21 @@ def test_errors_of_sizes_name_the_step_whose_dtype_they_tell():
     # as bools they would fit, but not the row and column numbers
     with pytest.raises(MemoryError, match=r"^\[eye\] too large.* of int64.*; in its step \w+$"):
         mx.eye(1 << 30, 1 << 31, dtype=mx.bool_)
+
+
+def test_elementwise_functions_take_a_stream_by_position_and_operands_by_name():
+    ones = mx.ones(2)
+    for row in mx._core._table():
+        if "operands" not in row or row["module"]:
+            continue
+        function = getattr(mx, row["name"])
+        operands = {"a": ones, "b": ones} if row["operands"] == 2 else {"a": ones}
+        if "float32" not in row["dtypes"]:
+            operands = {name: o.astype(mx.bool_) for name, o in operands.items()}
+        if row["name"].endswith("_shift"):
+            operands = {name: o.astype(mx.int32) for name, o in operands.items()}
+        wanted = function(*operands.values()).tolist()
+        assert function(*operands.values(), mx.cpu).tolist() == wanted, row["name"]
+        assert function(**operands, stream=mx.cpu).tolist() == wanted, row["name"]
+    for function in (mx.isinf, mx.isfinite, mx.isposinf, mx.real, mx.imag, mx.conj, mx.degrees):
+        assert function(ones, mx.cpu).tolist() == function(a=ones).tolist()

@@ -311,3 +311,9 @@ def test_glu_gates_one_half_by_the_other():
     agree(nn.GLU(axis=0)(mx.array(x[:2])), x[:1] * sigmoid(x[1:2]))
     with pytest.raises(ValueError):
         nn.glu(mx.zeros((3,)))
+
+
+def test_activations_name_their_argument_x():
+    for name in FORMULAS:
+        a = mx.array([0.5, -0.5])
+        assert getattr(nn, name)(x=a).tolist() == getattr(nn, name)(a).tolist(), name

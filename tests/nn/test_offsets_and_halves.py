@@ -189,5 +189,5 @@ def test_the_module_of_activations_holds_them():
     from lazulite.nn import activations
 
     assert nn.activations is activations is by_path
-    assert activations.sigmoid is mx.sigmoid and activations.relu is nn.relu
+    assert activations.sigmoid is nn.sigmoid and activations.relu is nn.relu
     assert {name for name in activations.__all__} <= set(nn.__all__)

@@ -253,7 +253,15 @@ def softplus(x: mx.array) -> mx.array:
 # Squashing functions
 
 
-sigmoid = mx.sigmoid
+def sigmoid(x: mx.array) -> mx.array:
+    r""":math:`\sigma(x) = 1 / (1 + e^{-x})`.
+
+    Example:
+        >>> import lazulite.core as mx, lazulite.nn as nn
+        >>> nn.sigmoid(mx.array([0.0, 100.0]))
+        array([0.5, 1], dtype=float32)
+    """
+    return mx.sigmoid(x)
 
 
 def log_sigmoid(x: mx.array) -> mx.array:
