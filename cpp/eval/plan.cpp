@@ -31,12 +31,25 @@ bool is_immediate(const array& input, const Node& consumer) {
 }
 
 [[noreturn]] void fail_traced(const Node& node) {
-  fail(Kind::tracer, node.transform ? node.transform : "trace",
-       "an array of the traced function was read: its values are not known while it is traced; "
-       "got an attempt to evaluate it",
-       current_line(),
-       ", expected only operations on it (use where instead of if, "
-       "and return the array to read it)");
+  const char* transform = node.transform ? node.transform : "trace";
+  if (node.pins.load() > 0)
+    fail(Kind::tracer, transform,
+         "an array of the traced function was read: its values are not known while it is traced; "
+         "got an attempt to evaluate it",
+         current_line(),
+         ", expected only operations on it (use where instead of if, "
+         "and return the array to read it)");
+  fail(Kind::tracer, transform,
+       "an array escaped from a traced function and was read after it: it stood for an argument "
+       "and never gets values; got an attempt to evaluate it or what follows from it",
+       current_line(), ", expected only arrays that the function returned");
+}
+
+[[noreturn]] void fail_kept() {
+  fail(Kind::runtime, "eval",
+       "an array inside the body of a loop was read from outside: this is a fault of Lazulite, "
+       "please report it with the program; got an array that belongs to a prepared plan, expected "
+       "one that plans may claim");
 }
 
 bool fusing() {
@@ -65,6 +78,7 @@ struct Planner {
       if (state == State::traced) fail_traced(*node);
       if (state == State::claimed) {
         Run* run = node->run.load();
+        if (!run) fail_kept();
         if (run->mark == planning) return;
         run->mark = planning;
         plan.waits.emplace_back(run);

@@ -10,10 +10,12 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
     : inputs_(inputs), outputs_(outputs) {
   for (const array& a : inputs) layout_.push_back(a.slot().storage.strides);
   {
-    // Claimed for good: no other plan touches these nodes.
+    // Claimed for good, by no run that anybody could wait for: a plan that needs them fails.
     const auto claim = make_ref<Run>();
     std::lock_guard lock(plan_mutex());
     plan_ = make_plan(outputs_.data(), outputs_.size(), claim);
+    for (const Unit& unit : plan_.units)
+      for (const auto& member : unit.members) member.node->run.store(nullptr);
   }
   int count = 0;
   for (const array& a : inputs) first_[a.node().get()] = count++;

@@ -13,6 +13,23 @@ inline bool any_inexact(const Node& node) {
   return false;
 }
 
+// While it lives the leaves are those of a function that runs: who reads one is told so, and not
+// that it escaped.
+struct Leaves {
+  const ArrayList& leaves;
+  explicit Leaves(const ArrayList& l) : leaves(l) {
+    add(1);
+  }
+  ~Leaves() { add(-1); }
+  Leaves(const Leaves&) = delete;
+
+ private:
+  void add(int n) {
+    for (const array& leaf : leaves)
+      if (leaf.node()->state.load() == State::traced) leaf.node()->pins.fetch_add(n);
+  }
+};
+
 // By which values dependence is followed. `integers`: inexact ones, and integers that follow from a
 // leaf of integers (but not from inexact values).
 enum class Follow { inexact, integers, all };

@@ -43,7 +43,10 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
   for (const Spec& spec : specs) leaves.push_back(abstract_leaf(spec, transform));
   Trace trace(transform, true);
   trace.watched = options.rules || (trace.outer && trace.outer->watched);
-  const ArrayList outputs = f(leaves);
+  const ArrayList outputs = [&] {
+    const Leaves running(leaves);
+    return f(leaves);
+  }();
   const Active active(trace, leaves, outputs, transform, Follow::all);
 
   // Nodes that only carry rules are left out where nobody asks for these.

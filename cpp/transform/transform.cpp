@@ -229,7 +229,10 @@ ArrayList vmap(const Function& f, const ArrayList& inputs, const Axes& in_axes, 
   if (lanes < 0)
     fail(Kind::value, "vmap", "nothing to map over: got no array with an axis in in_axes");
   Trace trace("vmap", true);
-  const ArrayList outputs = f(leaves);
+  const ArrayList outputs = [&] {
+    const Leaves running(leaves);
+    return f(leaves);
+  }();
   ArrayList mapped;
   for (size_t i = 0; i < leaves.size(); ++i)
     if (in_axes[i] >= 0) mapped.push_back(leaves[i]);

@@ -480,3 +480,21 @@ def test_what_escapes_all_the_same_raises_wherever_it_is_used():
     ):
         with pytest.raises(mx.TracerError, match=r"^\[compile\] "):
             use()
+
+
+@pytest.mark.parametrize("transform", ["compile", "vmap"])
+def test_what_is_read_inside_is_told_from_what_escaped(transform):
+    wrap, held = getattr(mx, transform), []
+    wrap(lambda x: (held.append(x), x)[1])(mx.ones(2))
+    escaped = rf"^\[{transform}\] an array escaped from a traced function .*: .*got an attempt"
+    inside = rf"^\[{transform}\] an array of the traced function was read: .*use where"
+    for read in (lambda: held[0].tolist(), lambda: mx.eval(held[0] + 1)):
+        with pytest.raises(mx.TracerError, match=escaped):
+            read()
+        with pytest.raises(mx.TracerError, match=escaped):  # also in another trace
+            wrap(lambda x: (read(), x)[1])(mx.ones(2))
+    for read in (lambda x: x.tolist(), lambda x: bool((x + 1).sum() > 0)):
+        with pytest.raises(mx.TracerError, match=inside):
+            wrap(read)(mx.ones(2))
+    with pytest.raises(mx.TracerError, match=inside):  # of the outer one
+        wrap(lambda x: (wrap(lambda y: (x.tolist(), y)[1])(mx.ones(2)), x)[1])(mx.ones(2))

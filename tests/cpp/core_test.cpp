@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "device/cpu/pool.h"
+#include "eval/prepared.h"
 
 namespace mx = lazulite;
 using mx::array;
@@ -344,6 +345,14 @@ TEST(Plan, orders_and_predicts) {
   std::vector<array> sums;
   for (int k = 0; k < 10; ++k) sums.push_back(mx::sum(mx::arange(0.0, 100.0 + k, 1.0)));
   EXPECT_LT(mx::plan(sums, 0).peak_bytes, mx::plan(sums, 100).peak_bytes);
+}
+
+TEST(Plan, an_array_inside_a_prepared_plan_is_an_error_outside_of_it) {
+  const array x{1.0f, 2.0f}, y = mx::exp(x);
+  mx::Prepared prepared({x}, {y});
+  EXPECT_EQ(kind_of_error([&] { mx::eval(mx::Arrays{y}); }), mx::Kind::runtime);
+  EXPECT_EQ(kind_of_error([&] { mx::eval(mx::Arrays{mx::sum(y + 1)}); }), mx::Kind::runtime);
+  EXPECT_EQ(kind_of_error([&] { mx::async_eval({y}); }), mx::Kind::runtime);
 }
 
 TEST(Custom, rules_replace_those_of_the_ops) {
