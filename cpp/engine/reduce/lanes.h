@@ -178,6 +178,22 @@ void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, voi
   }
 }
 
+// a[i] = combine of a[i] and 4 elements that are `step` apart, in order.
+template <class M, class In>
+LAZULITE_INLINE void accumulate_four(typename In::accumulator* a, const typename In::memory* x,
+                                     int64_t step, int64_t n) {
+  using V = typename In::V;
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) {
+    V v = V::load(a + i);
+    for (int k = 0; k < 4; ++k) v = M::template combine<V>(v, In::load(x + i + k * step));
+    v.store(a + i);
+  }
+  for (; i < n; ++i)
+    for (int k = 0; k < 4; ++k) a[i] = M::one(a[i], In::one(x + i + k * step));
+}
+
+// Four rows of a lane at a time: its accumulators, which lie beyond L1, are read once for them.
 template <class M, class In>
 void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
              void* out) {
@@ -185,16 +201,21 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   const auto* x = static_cast<const typename In::memory*>(input);
   A* lane = static_cast<A*>(scratch);
   const int64_t live = n < reduce_lanes ? n : reduce_lanes;
-  if (stride == width) {  // no gaps: a step of all lanes is one run
-    convert<In>(lane, x, live * width);
-    for (int64_t i = live; i < n; i += reduce_lanes) {
-      const int64_t rows = n - i < reduce_lanes ? n - i : reduce_lanes;
+  // Without gaps a step of all lanes is one run.
+  const int64_t runs = stride == width ? 1 : live, run = stride == width ? live * width : width;
+  for (int64_t l = 0; l < runs; ++l) convert<In>(lane + l * width, x + l * stride, run);
+  int64_t i = live;
+  for (; i + 4 * reduce_lanes <= n; i += 4 * reduce_lanes)
+    for (int64_t l = 0; l < runs; ++l)
+      accumulate_four<M, In>(lane + l * width, x + (i + l) * stride, reduce_lanes * stride, run);
+  for (; i < n; i += reduce_lanes) {
+    const int64_t rows = n - i < reduce_lanes ? n - i : reduce_lanes;
+    if (stride == width) {
       accumulate<M, In>(lane, x + i * stride, rows * width);
+    } else {
+      for (int64_t l = 0; l < rows; ++l)
+        accumulate<M, In>(lane + l * width, x + (i + l) * stride, width);
     }
-  } else {
-    for (int64_t i = 0; i < live; ++i) convert<In>(lane + i * width, x + i * stride, width);
-    for (int64_t i = live; i < n; ++i)
-      accumulate<M, In>(lane + i % reduce_lanes * width, x + i * stride, width);
   }
   fold_lanes<M, In>(lane, live, reduce_lanes, width);
   convert<Accumulated<In>>(static_cast<A*>(out), lane, width);

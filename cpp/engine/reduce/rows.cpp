@@ -51,8 +51,41 @@ void move_run(const T* from, int64_t step, int64_t n, T* to) {
   if (step == 1) std::memcpy(to, from, size_t(n) * sizeof(T));
   else if (step == 0) std::fill(to, to + n, *from);
   else if (step == -1) std::reverse_copy(from - (n - 1), from + 1, to);
-  else
+  else {
+#pragma GCC unroll 8
     for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+  }
+}
+
+bool shares_lines(int64_t step, int64_t width) { return std::abs(step) * width <= 64; }
+
+// Elements [0, n) at distance `step` of `count` rows that begin next to each other, by tiles: each
+// line of memory is read once, however many of them fall on one set of the cache.
+template <class T>
+void move_columns(const T* x, int64_t step, int64_t n, int64_t count, T* out, int64_t pitch) {
+  alignas(64) T tile[square][square];
+  for (int64_t i = 0; i < n; i += square) {
+    const int64_t m = std::min(square, n - i);
+    for (int64_t r = 0; r < count; r += square) {
+      const int64_t rows = std::min(square, count - r);
+      if (rows == square && m == square) {  // known sizes
+        for (int64_t j = 0; j < square; ++j)
+          std::memcpy(tile[j], x + (i + j) * step + r, square * sizeof(T));
+        for (int64_t k = 0; k < square; ++k) {
+          T* y = out + (r + k) * pitch + i;
+#pragma GCC unroll 16
+          for (int64_t j = 0; j < square; ++j) y[j] = tile[j][k];
+        }
+        continue;
+      }
+      for (int64_t j = 0; j < m; ++j)
+        std::memcpy(tile[j], x + (i + j) * step + r, size_t(rows) * sizeof(T));
+      for (int64_t k = 0; k < rows; ++k) {
+        T* y = out + (r + k) * pitch + i;
+        for (int64_t j = 0; j < m; ++j) y[j] = tile[j][k];
+      }
+    }
+  }
 }
 
 struct Pair {
@@ -87,9 +120,9 @@ char* piece_room(int64_t bytes, int slot) {
 }
 
 int64_t Rows::together(int64_t piece) const {
-  // Runs of one row are read alone; across memory, neighbours share cache lines.
+  // Rows whose elements share cache lines are read alone; across memory, neighbours share them.
   const int64_t step = reduced_strides.empty() ? 0 : reduced_strides.back();
-  const int64_t bytes = step >= -1 && step <= 1 ? 32 << 10 : 128 << 10;
+  const int64_t bytes = shares_lines(step, width()) ? 32 << 10 : 128 << 10;
   return std::clamp<int64_t>(bytes / std::max<int64_t>(1, piece * std::max(width(), read_width())),
                              1, std::min(rows, most_together));
 }
@@ -157,6 +190,8 @@ void Rows::gather(int64_t row, int64_t count, int64_t from, int64_t n, char* to)
         place[d] = 0;
       }
     }
+    bool adjacent = true;
+    for (int64_t r = 1; adjacent && r < count; ++r) adjacent = base[r] == base[0] + r;
     T* out = reinterpret_cast<T*>(to);
     if (reduced.empty()) {
       for (int64_t r = 0; r < count; ++r) out[r * n] = *base[r];
@@ -174,8 +209,10 @@ void Rows::gather(int64_t row, int64_t count, int64_t from, int64_t n, char* to)
     }
     for (int64_t done = 0; done < n;) {
       const int64_t m = std::min(n - done, reduced[last] - at[last]);
-      if (count == 1 || (m >= square && step >= -1 && step <= 1)) {
+      if (count == 1 || (m >= square && shares_lines(step, width()))) {
         for (int64_t r = 0; r < count; ++r) move_run(base[r] + offset, step, m, out + r * n + done);
+      } else if (adjacent) {
+        move_columns(base[0] + offset, step, m, count, out + done, n);
       } else {
         // Squares of what neighbouring rows have in the same lines.
         for (int64_t i = 0; i < m; i += square) {
@@ -254,8 +291,8 @@ void reduce_runs(const ReduceKernel& k, const Rows& in, char* out) {
 // ---- columns
 
 void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
-  // Of accumulators: 32 lanes of them stay in cache, and rows come in runs.
-  constexpr int64_t block_bytes = 1024;
+  // Of accumulators: 32 lanes of them stay in L2, and rows come in runs of a page.
+  constexpr int64_t block_bytes = 4096;
   const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
                 outer = in.rows / inner;
   const int64_t stride = in.reduced_strides[0], rows = std::min(length, reduce_chunk);
@@ -263,8 +300,10 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   // What is converted should stay in cache meanwhile.
   if (in.converts())
     block = std::clamp<int64_t>((512 << 10) / (rows * in.read_width()) / 32 * 32, 32, block);
-  const int64_t blocks = (inner + block - 1) / block;
   const int64_t pieces = (length + reduce_chunk - 1) / reduce_chunk;
+  while (block > 128 && outer * pieces * ((inner + block - 1) / block) < cpu::num_threads())
+    block /= 2;
+  const int64_t blocks = (inner + block - 1) / block;
   const double cost =
       double(in.rows) * double(length) * double(w) * (in.converts() || k.twice ? 0.16 : 0.08);
   Ref<Buffer> buffer;
@@ -276,10 +315,9 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   const int64_t tasks = outer * pieces * blocks;
   const int64_t per = std::max<int64_t>(1, grain / (rows * std::min(block, inner)));
   cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
-    alignas(64) char stack[reduce_lanes * block_bytes];
-    char* const lanes =
-        k.twice ? piece_room((reduce_lanes + rows) * 64 * size_of(compute_type(in.type)), 1)
-                : stack;
+    char* const lanes = piece_room(
+        k.twice ? (reduce_lanes + rows) * 64 * size_of(compute_type(in.type))
+                : reduce_lanes * block * acc, 1);
     const int64_t end = std::min(tasks, (run + 1) * per);
     for (int64_t task = run * per; task < end; ++task) {
       const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
