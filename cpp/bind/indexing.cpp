@@ -4,6 +4,7 @@
 #include "bind/array_class.h"
 #include "bind/def.h"
 #include "bind/module.h"
+#include "graph/shown.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"
 
@@ -100,6 +101,59 @@ Operand value_of(PyObject* value) {
   return to_operand(value, "index");
 }
 
+// A whole number within 62 bits, or None.
+bool plain_bound(PyObject* o, int64_t none, int64_t& out) {
+  out = none;
+  if (o == Py_None) return true;
+  if (!PyLong_CheckExact(o)) return false;
+  int overflow = 0;
+  out = PyLong_AsLongLongAndOverflow(o, &overflow);
+  return !overflow && out < (int64_t(1) << 62) && out > -(int64_t(1) << 62);
+}
+
+// Numbers and slices of an array that is there: its memory, shown at once. Null for other keys, for
+// those that are wrong, and where there is nothing to show: the long way says what becomes of them.
+array shown_part(const array& a, PyObject* key) {
+  const bool many = PyTuple_CheckExact(key);
+  const Py_ssize_t items = many ? PyTuple_GET_SIZE(key) : 1;
+  if (items > a.ndim() || !shows_at_once(a)) return array();
+  const Slot& slot = a.slot();
+  const Shape& shape = slot.spec.shape;
+  const Strides& strides = slot.storage.strides;
+  Storage part{{}, slot.storage.offset, {}};
+  Spec spec{{}, slot.spec.type};
+  for (int axis = 0; axis < a.ndim(); ++axis) {
+    const int64_t n = shape[axis];
+    int64_t size = n, step = 1, start = 0;
+    if (axis < items) {
+      PyObject* item = many ? PyTuple_GET_ITEM(key, axis) : key;
+      if (PyLong_CheckExact(item)) {
+        if (!plain_bound(item, 0, start)) return array();
+        if (start < 0) start += n;
+        if (start < 0 || start >= n) return array();
+        part.offset += start * strides[axis];
+        continue;
+      }
+      if (!PySlice_Check(item)) return array();
+      auto* s = reinterpret_cast<PySliceObject*>(item);
+      int64_t stop;
+      if (!plain_bound(s->step, 1, step) || step == 0 ||
+          !plain_bound(s->start, step > 0 ? 0 : n - 1, start) ||
+          !plain_bound(s->stop, step > 0 ? n : -n - 1, stop))
+        return array();
+      Py_ssize_t from = start, to = stop;
+      size = PySlice_AdjustIndices(n, &from, &to, step);
+      start = from;
+    }
+    if (size == 0) return array();
+    part.offset += start * strides[axis];
+    part.strides.push_back(size == 1 ? strides[axis] : strides[axis] * step);
+    spec.shape.push_back(size);
+  }
+  part.buffer = slot.storage.buffer;
+  return show(std::move(spec), std::move(part));
+}
+
 struct At {
   array base;
   IndexItems items;
@@ -115,7 +169,7 @@ py::object update(const At& at, py::object value) {
 }  // namespace
 
 array get_item(const array& a, PyObject* key) {
-  // a[i] and a[i, j]: by far the most frequent
+  if (array part = shown_part(a, key)) return part;
   return index(a, read_key(key, false));
 }
 

@@ -326,10 +326,14 @@ struct Planner {
 
   // ---- readers before updaters: who reads an array that some unit would rather write over
 
-  // The array whose memory this one shares, through the views of this plan.
-  const Node* base_of(const array& a) const {
+  // What this array shares its memory with: through the views of this plan the array that they
+  // show, before it the memory itself.
+  const void* base_of(const array& a) const {
     const Node* node = a.node().get();
-    return node->mark == planning ? bases[size_t(node->uses) + a.index()] : node;
+    if (node->mark == planning) return bases[size_t(node->uses) + a.index()];
+    const bool ready = node->state.load(std::memory_order_acquire) == State::ready;
+    const Buffer* memory = ready ? a.slot().storage.buffer.get() : nullptr;
+    return memory ? static_cast<const void*>(memory) : node;
   }
   void find_readers() {
     bool any = false;
@@ -448,7 +452,10 @@ struct Planner {
     auto reader_before = [&](Frame& frame) {
       const Node& node = *units[frame.unit].members[0].node;
       if (!node.op->update || readers.empty()) return -1;
-      Readers& of = readers.at(base_of(node.inputs[0]));
+      // None: another thread has finished what this plan had found claimed.
+      const auto found = readers.find(base_of(node.inputs[0]));
+      if (found == readers.end()) return -1;
+      Readers& of = found->second;
       if (!frame.arrived) --of.updaters;
       frame.arrived = true;
       if (of.updaters > 0) return -1;
@@ -541,9 +548,35 @@ struct Planner {
     size_t next = 0;         // the first that was not considered yet
     int updaters = 0;        // on their way
   };
-  std::unordered_map<const Node*, Readers> readers;  // of arrays that are updated
-  std::vector<const Node*> bases;                    // of every value, by number
+  std::unordered_map<const void*, Readers> readers;  // of arrays that are updated
+  std::vector<const void*> bases;                    // of every value, by number
 };
+
+// The most frequent plan of all: one node whose inputs are all there.
+bool plan_one(const array& root, const Ref<Run>& claim, Plan& plan) {
+  Node& node = *root.node();
+  if (node.state.load(std::memory_order_acquire) != State::pending) return false;
+  for (const array& input : node.inputs)
+    if (!is_immediate(input, node) &&
+        input.node()->state.load(std::memory_order_acquire) != State::ready)
+      return false;
+  node.mark = planning;
+  node.unit = node.depth = node.uses = 0;
+  plan.units.resize(1);
+  Unit& unit = plan.units[0];
+  unit.members.push_back({&node, true});
+  unit.outside = int(node.inputs.size());
+  unit.fused = node.op->sort == Sort::elementwise;
+  if (!node.out.empty()) unit.domain = node.out[0].spec.shape;
+  unit.stream = node.stream;
+  for (const Slot& slot : node.out) plan.elements += double(size_of(slot.spec.shape));
+  if (node.op->slow) plan.elements = HUGE_VAL;
+  plan.roots.push_back(root.node());
+  work_done.fetch_add(1 + 2 * node.inputs.size(), std::memory_order_relaxed);
+  node.run.store(claim.get(), std::memory_order_relaxed);
+  node.state.store(State::claimed, std::memory_order_relaxed);
+  return true;
+}
 
 }  // namespace
 
@@ -579,8 +612,9 @@ int default_plan_width() {
 uint64_t planning_work() { return work_done.load(std::memory_order_relaxed); }
 
 Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width) {
-  Planner planner;
   ++planning;
+  if (Plan plan; count == 1 && claim && plan_one(roots[0], claim, plan)) return plan;
+  Planner planner;
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
   planner.group();
   if (!planner.step_by_step) planner.sink();

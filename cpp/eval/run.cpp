@@ -9,6 +9,7 @@
 #include "device/cpu/allocator.h"
 #include "device/cpu/streams.h"
 #include "eval/compare.h"
+#include "eval/few.h"
 #include "eval/plan.h"
 #include "eval/profile.h"
 #include "graph/origin.h"
@@ -184,7 +185,7 @@ void run_unit(const Unit& unit, bool& spoilt) {
   const Compared compared(unit);
   if (!unit.fused) {
     run_single(unit, spoilt);
-  } else {
+  } else if (!run_few(unit, spoilt)) {
     GroupProgram group;
     build_group(unit, group);
     for (const Storage& out : group.outputs) spoilt |= out.buffer->refs.load() > 1;
@@ -385,11 +386,13 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
   struct Finish {  // before the GIL is asked for: others wait for it
     const Ref<Run>& run;
     ~Finish() {
+      bool awaited;
       {
         std::lock_guard lock(plan_mutex());
         unlist(*run);
+        awaited = run->refs.load() > 1;  // nothing is claimed any more: nobody new will wait
       }
-      run->finish();
+      if (awaited) run->finish();
     }
   } finish{run};
   size_t at = 0;        // the first unit that has not run to its end
@@ -404,7 +407,8 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
            node.out[0].spec.type, ", expected at most ", cpu::get_memory_limit(),
            " bytes (set_memory_limit)");
     }
-    auto polled = std::chrono::steady_clock::now();
+    std::chrono::steady_clock::time_point polled;
+    if (unlocked.released || plan.units.size() >= 64) polled = std::chrono::steady_clock::now();
     while (at < plan.units.size()) {
       run->current.store(int64_t(at), std::memory_order_relaxed);
       inside = true;

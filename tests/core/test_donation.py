@@ -232,6 +232,29 @@ def test_a_view_of_what_died_is_updated_in_place():
     assert a[0, 0].item() == 5 and a.sum().item() == 250_004
 
 
+def test_who_reads_through_a_view_made_at_once_comes_before_the_update():
+    a = mx.ones((500, 500)) + 0
+    mx.eval(a)
+    total = (a[1:3] * 2).sum()
+    a[0, 0] = 5
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    mx.eval(a, total)
+    assert mx.get_peak_memory() - before < 10_000
+    assert total.item() == 2000 and a[0, 0].item() == 5
+
+
+def test_a_view_made_at_once_keeps_its_values_when_the_array_is_updated():
+    a = mx.ones((4, 4)) + 0
+    mx.eval(a)
+    rows, columns, last = a[1:3], a.T, a[3, 3]
+    a[:] = 7
+    a += 1
+    mx.eval(a)
+    assert rows.tolist() == [[1.0] * 4] * 2 and columns.tolist() == [[1.0] * 4] * 4
+    assert last.item() == 1 and a.tolist() == [[8.0] * 4] * 4
+
+
 PROGRAM = """
 import hashlib
 import numpy as np

@@ -574,3 +574,104 @@ def test_eval_computes_the_random_state():
         assert mx.plan(tree()).steps
         mx.eval(tree())
         assert not mx.plan(mx.random.state).steps
+
+
+def test_views_of_what_is_there_need_no_evaluation():
+    given = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    a = mx.array(given)
+    views = {
+        "slice": (a[1:, ::-1, 1:3], given[1:, ::-1, 1:3]),
+        "number": (a[1, 2], given[1, 2]),
+        "transpose": (a.T, given.T),
+        "reshape": (a.reshape(6, 4), given.reshape(6, 4)),
+        "broadcast": (mx.broadcast_to(a[0], (5, 3, 4)), np.broadcast_to(given[0], (5, 3, 4))),
+    }
+    for name, (ours, theirs) in views.items():
+        assert not mx.plan(ours).steps, name
+        assert np.array_equal(np.array(ours), theirs), name
+    pending = a + 1
+    assert [s.ops[0] for s in mx.plan(pending[1:]).steps] == ["add", "slice"]
+    with mx.profile() as seen:  # who looks for steps sees them
+        mx.eval(a.T)
+    assert "transpose" in str(seen)
+    wanted = np.zeros_like(given)
+    wanted[1:, 2] = 3
+    assert np.array_equal(np.array(mx.grad(lambda x: (x[1:, 2] * 3).sum())(a)), wanted)
+
+
+KEYS = (
+    0, -1, 3, np.s_[1:3, 2], np.s_[::-1], np.s_[::-2, 1:], np.s_[-2:, -3], np.s_[3:1],
+    np.s_[3:1:-1], np.s_[:, :, 1], np.s_[10:], np.s_[-10:10], np.s_[::7, ::-7], np.s_[1, 2, 3],
+    np.s_[..., 1], np.s_[None, 1], np.s_[:, None], np.s_[10:-10:-1], np.s_[: 2**70],
+    np.s_[-(2**70) :], (), np.s_[4:], np.s_[:: 2**61], np.s_[:: -(2**61)], True, np.s_[0:0, 1],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_keys_of_what_is_there_and_of_what_is_to_come(key):
+    given = np.arange(60, dtype=np.int32).reshape(4, 5, 3)[:, ::-1]
+    if key is True or key == (1, 2, 3):
+        for a in (mx.array(given), mx.array(given) + 0):
+            with pytest.raises(ValueError if key is True else IndexError):
+                a[key]
+        return
+    there, to_come = mx.array(given)[:, :], mx.array(given) + 0
+    for a in (there, to_come, mx.array(given.copy())[::-1][::-1]):
+        out = np.array(a[key])
+        assert out.shape == given[key].shape and np.array_equal(out, given[key])
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 63, 64, 65])
+def test_few_elements_give_the_bits_of_many(n):
+    rng = np.random.default_rng(n)
+    wide = {
+        "f": rng.normal(size=200).astype(np.float32),
+        "d": rng.normal(size=200),
+        "h": rng.normal(size=200).astype(np.float16),
+        "i": rng.integers(-100, 100, 200).astype(np.int8),
+        "l": rng.integers(-100, 100, 200),
+        "c": (rng.normal(size=200) + 1j).astype(np.complex64),
+        "b": rng.integers(0, 2, 200).astype(bool),
+    }
+    many = {k: mx.array(v, dtype=mx.float64 if k == "d" else None) for k, v in wide.items()}
+    few = {k: mx.array(v[:n], dtype=mx.float64 if k == "d" else None) for k, v in wide.items()}
+    one = mx.array(np.float32(1.5))
+    ops = (
+        lambda a: mx.exp(a["f"]),
+        lambda a: a["f"] + 1.5,
+        lambda a: 2 - a["d"],
+        lambda a: a["i"] * a["i"],
+        lambda a: a["f"] * one,
+        lambda a: mx.where(a["b"], a["c"], 2),
+        lambda a: a["i"] // 7,
+        lambda a: a["f"] < 0,
+        lambda a: a["l"].astype(mx.float32),
+        lambda a: a["c"] * a["c"],
+        lambda a: a["h"] + a["h"],
+        lambda a: mx.logical_not(a["b"]),
+        lambda a: a["d"].astype(mx.int8),
+        lambda a: mx.broadcast_to(one, a["f"].shape) - a["f"],
+    )
+    for k, f in enumerate(ops):
+        assert np.array(f(few)).tobytes() == np.array(f(many))[:n].tobytes(), k
+    x = mx.array(wide["f"][:n])
+    y = wide["f"][:n].copy()
+    for _ in range(5):  # written over as it dies
+        x = x * x
+        mx.eval(x)
+        y = y * y
+    assert np.array_equal(np.array(x), y)
+
+
+def test_who_waits_for_one_op_of_another_thread_gets_it():
+    for _ in range(300):
+        x = mx.ones((4, 4)) + 1
+        found = []
+        total = lambda: found.append((x + 0).sum().item())  # noqa: B023, E731
+        threads = [threading.Thread(target=total) for _ in "ab"]
+        for t in threads:
+            t.start()
+        mx.eval(x)
+        for t in threads:
+            t.join()
+        assert found == [32, 32]

@@ -1,0 +1,12 @@
+// Elementwise ops over a few elements, without a program.
+#pragma once
+#include "eval/plan.h"
+
+namespace lazulite {
+
+// Runs a group of one op over at most 64 elements, whose operands are dense, one number, or
+// constants; false: nothing was done. `spoilt` as for every unit: an input is about to be written
+// over.
+bool run_few(const Unit&, bool& spoilt);
+
+}  // namespace lazulite
