@@ -46,20 +46,46 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+PyObject* wrap_made(array made) {
+  PyArray* o = make_object(array_type);
+  if (!o) return nullptr;
+  new (&o->value) array(std::move(made));
+  o->weak_references = nullptr;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* construct(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"val", "dtype", nullptr};
   PyObject *value, *dtype = Py_None;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:array", const_cast<char**>(names), &value,
                                    &dtype))
     return nullptr;
-  return guarded([&]() -> PyObject* {
-    array made = make_array(value, to_dtype(dtype));
-    PyArray* o = make_object(type);
-    if (!o) return nullptr;
-    new (&o->value) array(std::move(made));
-    o->weak_references = nullptr;
-    return reinterpret_cast<PyObject*>(o);
-  });
+  return guarded([&] { return wrap_made(make_array(value, to_dtype(dtype))); });
+}
+
+// The same for calls array(val) and array(val, dtype), without a tuple of arguments.
+PyObject* construct_fast(PyObject* type, PyObject* const* args, size_t flagged, PyObject* names) {
+  const Py_ssize_t n = PyVectorcall_NARGS(flagged);
+  const Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+  const bool plain =
+      (n == 1 && named == 0) || (n == 2 && named == 0) ||
+      (n == 1 && named == 1 &&
+       PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "dtype") == 0);
+  if (plain)
+    return guarded([&] {
+      return wrap_made(make_array(args[0], n + named > 1 ? to_dtype(args[1]) : std::nullopt));
+    });
+  PyObject* positional = PyTuple_New(n);
+  PyObject* keywords = positional && named ? PyDict_New() : nullptr;
+  PyObject* made = nullptr;
+  bool ok = positional && (keywords || !named);
+  for (Py_ssize_t i = 0; ok && i < n; ++i) PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+  for (Py_ssize_t i = 0; ok && i < named; ++i)
+    ok = PyDict_SetItem(keywords, PyTuple_GET_ITEM(names, i), args[n + i]) == 0;
+  if (ok) made = construct(reinterpret_cast<PyTypeObject*>(type), positional, keywords);
+  Py_XDECREF(keywords);
+  Py_XDECREF(positional);
+  return made;
 }
 
 bool type_has(PyObject* o, const char* name) {
@@ -688,11 +714,7 @@ static bool stays_bounded(const array& value) {
 
 PyObject* wrap(array value) {
   if (pending_due() && !stays_bounded(value)) return nullptr;
-  PyArray* o = make_object(array_type);
-  if (!o) return nullptr;
-  new (&o->value) array(std::move(value));
-  o->weak_references = nullptr;
-  return reinterpret_cast<PyObject*>(o);
+  return wrap_made(std::move(value));
 }
 
 PyObject* make_array_type(PyObject* module) {
@@ -752,6 +774,7 @@ PyObject* make_array_type(PyObject* module) {
 #undef SLOT
   PyType_Spec spec{"lazulite.core.array", sizeof(PyArray), 0, Py_TPFLAGS_DEFAULT, slots};
   array_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  if (array_type) array_type->tp_vectorcall = construct_fast;
   if (array_type)
     PyModule_AddObject(module, "array", Py_NewRef(reinterpret_cast<PyObject*>(array_type)));
   return reinterpret_cast<PyObject*>(array_type);

@@ -7,6 +7,7 @@
 
 #include "bind/array_class.h"
 #include "bind/def.h"
+#include "bind/ndarray.h"
 #include "eval/eval.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
@@ -106,10 +107,50 @@ PyObject* to_number(const Scalar& s) {
 
 namespace {
 
+template <class T>
+PyObject* number_of(T v) {
+  if constexpr (std::is_same_v<T, bool>) return PyBool_FromLong(v);
+  else if constexpr (std::is_floating_point_v<T>) return PyFloat_FromDouble(v);
+  else if constexpr (std::is_signed_v<T>) return PyLong_FromLongLong(v);
+  else return PyLong_FromUnsignedLongLong(v);
+}
+// The last axis of the types that C has: their items straight into the list.
+template <class T>
+bool fill_list(PyObject* list, const char* data, int64_t n, int64_t step) {
+  for (int64_t i = 0; i < n; ++i) {
+    PyObject* item = number_of(*reinterpret_cast<const T*>(data + i * step));
+    if (!item) return false;
+    PyList_SET_ITEM(list, Py_ssize_t(i), item);
+  }
+  return true;
+}
+using Fill = bool (*)(PyObject*, const char*, int64_t, int64_t);
+Fill filler(Dtype type) {
+  switch (type) {
+    case bool_: return fill_list<bool>;
+    case uint8: return fill_list<uint8_t>;
+    case uint16: return fill_list<uint16_t>;
+    case uint32: return fill_list<uint32_t>;
+    case uint64: return fill_list<uint64_t>;
+    case int8: return fill_list<int8_t>;
+    case int16: return fill_list<int16_t>;
+    case int32: return fill_list<int32_t>;
+    case int64: return fill_list<int64_t>;
+    case float32: return fill_list<float>;
+    case float64: return fill_list<double>;
+    default: return nullptr;
+  }
+}
+
 PyObject* list_of(const array& a, const char* data, int axis) {
   if (axis == a.ndim()) return to_number(Scalar::read(a.dtype(), data));
   const int64_t n = a.shape()[axis], step = a.strides()[axis] * size_of(a.dtype());
   PyObject* list = PyList_New(Py_ssize_t(n));
+  if (const Fill fill = axis + 1 == a.ndim() ? filler(a.dtype()) : nullptr; list && fill) {
+    if (fill(list, data, n, step)) return list;
+    Py_DECREF(list);
+    throw PythonError{};
+  }
   for (int64_t i = 0; list && i < n; ++i) {
     PyObject* item = list_of(a, data + i * step, axis + 1);
     if (!item) {
@@ -300,6 +341,7 @@ array from_range(PyObject* o, std::optional<Dtype> dtype) {
 PyObject* to_list(const array& a) { return list_of(a, static_cast<const char*>(a.raw()), 0); }
 
 array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
+  if (const array made = from_ndarray(o)) return astype(made, kept(made.dtype(), dtype));
   if (is_array(o)) {
     const array a = unwrap(o);
     if (dtype && *dtype != a.dtype()) return astype(a, *dtype);

@@ -302,3 +302,76 @@ def test_none_among_numbers_is_a_value_error_and_a_type_error():
         for kind in (ValueError, TypeError):
             with pytest.raises(kind, match="None"):
                 mx.array(value)
+
+
+LAYOUTS = {
+    "rows": lambda a: a,
+    "columns": np.asfortranarray,
+    "strided": lambda a: a[:, ::2],
+    "reversed": lambda a: a[::-1],
+    "repeated": lambda a: np.broadcast_to(a, (3, *a.shape)),
+    "one row": lambda a: a[1:2],
+    "one column": lambda a: a[:, 1:2],
+    "a number": lambda a: a[1, 1:2].reshape(()),
+    "nothing": lambda a: a[:0],
+    "nothing wide": lambda a: a[:, :0],
+    "swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "matrix": lambda a: a.view(np.matrix),
+    "masked": np.ma.masked_array,
+    "unaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), np.uint8)[1:].view(a.dtype),
+}
+
+
+@pytest.mark.parametrize("code", "?bBhHiIlLqQefdFD")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_arrays_of_numpy_of_every_dtype_and_layout(layout, code):
+    given = LAYOUTS[layout](np.arange(12).reshape(3, 4).astype(code))
+    narrow = {"float64": "float32", "complex128": "complex64"}
+    wanted = narrow.get(given.dtype.name, given.dtype.name)
+    for made in (
+        mx.array(given),
+        mx.array(val=given),
+        mx.array(given, None),
+        mx.array(given, dtype=None),
+    ):
+        assert str(made.dtype).endswith(wanted) and made.shape == given.shape
+        assert made.tolist() == np.asarray(given).tolist()
+    kept = mx.array(given, dtype=mx.float64)
+    assert kept.dtype == mx.float64 and kept.tolist() == np.asarray(given).real.tolist()
+
+
+def test_a_copy_of_a_numpy_array_is_one():
+    given = np.ones((4, 4), np.float32)
+    made = mx.array(given)
+    given[:] = 2
+    assert made.tolist() == [[1.0] * 4] * 4
+    odd = np.array([0, 1, 2, 255], np.uint8).view(bool)
+    assert mx.array(odd).astype(mx.int32).tolist() == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: mx.array(),
+        lambda: mx.array(1, mx.float32, 2),
+        lambda: mx.array(1, type=mx.int8),
+        lambda: mx.array(dtype=mx.int8),
+        lambda: mx.array(1, val=2),
+        lambda: mx.array(1, mx.int8, dtype=mx.int8),
+    ],
+)
+def test_the_constructor_refuses_other_arguments(call):
+    with pytest.raises(TypeError):
+        call()
+    assert mx.array(val=1, dtype=mx.int8).dtype == mx.array(dtype=mx.int8, val=1).dtype == mx.int8
+
+
+@pytest.mark.parametrize("code", "?bBhHiIlLqQefdFD")
+def test_lists_of_every_dtype(code):
+    given = np.array([[0, 1, 2], [3, 250, 7]]).astype(code)
+    keep = {"d": mx.float64, "D": mx.complex128}.get(code)
+    keys = np.s_[:], np.s_[::-1, ::2], np.s_[1], np.s_[:, 1], np.s_[1, 2], np.s_[:0], np.s_[:, :0]
+    for key in keys:
+        ours, theirs = mx.array(given, dtype=keep)[key].tolist(), given[key].tolist()
+        assert ours == theirs and repr(ours) == repr(theirs)
