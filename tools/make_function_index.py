@@ -150,7 +150,7 @@ def rows(module, prefix):
 
 def members(module, prefix, names=None):
     """What a module defines in Python, or re-exports under `names`."""
-    for name, value in vars(module).items():
+    for name, value in [(n, getattr(module, n)) for n in dir(module)]:
         if name.startswith("_") or (names is not None and name not in names):
             continue
         ours = getattr(value, "__module__", None) or ""

@@ -309,11 +309,11 @@ def text():
         if not row["module"] and not row["name"].startswith("_"):
             out.append(define(row["name"], getattr(mx, row["name"]), row["types"]))
     out += ["def eval(*args: Any) -> None: ...", "def async_eval(*args: Any) -> None: ..."]
-    for name, value in sorted(vars(mx).items()):
+    for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:
         if inspect.isfunction(value) and not name.startswith("_"):
             out.append(define(name, value))
     written_already = set(re.findall(r"^class (\w+)", "\n".join(out), re.M))
-    for name, value in sorted(vars(mx).items()):
+    for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:
         if (
             inspect.isclass(value)
             and value.__module__.startswith("lazulite.core")

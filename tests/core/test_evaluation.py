@@ -291,6 +291,36 @@ def run_python(code, timeout=120, **environment):
 def test_import_is_light():
     out = run_python("import sys, lazulite.core; print('numpy' in sys.modules)")
     assert out.stdout.strip() == "False", out.stderr
+    loaded = "sorted(n for n in sys.modules if 'lazulite.core._' in n)"
+    out = run_python(f"import sys, lazulite.core; print({loaded})")
+    assert out.stdout.strip() == "['lazulite.core._core']"
+
+
+def test_names_that_are_loaded_later_are_there():
+    code = """
+import threading
+import lazulite.core as mx
+names = [n for n in dir(mx) if not n.startswith("_")]
+assert {"grad", "compile", "save", "scan", "profile", "register_tree", "exp"} <= set(names)
+found = []
+look = lambda: found.append([getattr(mx, n) for n in names])
+threads = [threading.Thread(target=look) for _ in "abcd"]
+for t in threads: t.start()
+for t in threads: t.join()
+assert len(found) == 4 and all(x is y for f in found for x, y in zip(f, found[0]))
+scope = {}
+exec("from lazulite.core import *", scope)
+assert set(names) <= set(scope) and scope["grad"] is mx.grad and scope["compile"] is mx.compile
+from lazulite.core import vmap, hessian
+try:
+    mx.nothing_of_this_name
+except AttributeError as error:
+    print(error)
+"""
+    out = run_python(code)
+    assert out.stdout.strip() == (
+        "module 'lazulite.core' has no attribute 'nothing_of_this_name'"
+    ), out.stderr
 
 
 def test_fork():

@@ -13,16 +13,38 @@ from .._version import __version__  # noqa: F401
 from . import _core
 from ._core import *  # noqa: F401,F403
 from ._core import _depends, _stop_gradient, _unpickle  # noqa: F401
-from ._compile import compile, disable_compile, enable_compile
-from ._custom import checkpoint, custom_function, hessian, jacfwd, jacrev, linearize
-from ._export import FunctionExporter, ImportedFunction, export_function, exporter, import_function
-from ._gguf import save_gguf
-from ._io import load, save, save_safetensors, savez, savez_compressed, write_text as _write_text
-from ._loops import cond, fori_loop, scan, while_loop
-from ._profile import ProfileRow, profile
-from ._transforms import grad, jvp, value_and_grad, vjp, vmap
-from ._trees import map_leaves as _map_leaves, register_tree
 from . import cuda, metal
+
+# What is written in Python is loaded when it is first asked for: without bytecode caches, reading
+# it takes longer than all of _core.
+_later = {
+    name: module
+    for module, names in {
+        "_compile": "compile disable_compile enable_compile",
+        "_custom": "checkpoint custom_function hessian jacfwd jacrev linearize",
+        "_export": "FunctionExporter ImportedFunction export_function exporter import_function",
+        "_gguf": "save_gguf",
+        "_io": "load save save_safetensors savez savez_compressed",
+        "_loops": "cond fori_loop scan while_loop",
+        "_profile": "ProfileRow profile",
+        "_transforms": "grad jvp value_and_grad vjp vmap",
+        "_trees": "register_tree",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name):
+    if name not in _later:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(__import__(f"{__name__}.{_later[name]}", fromlist=[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_later})
+
 
 # OpenBLAS, where the package scipy-openblas32 provides it; opened at the first product.
 for _path in _sys.path:
@@ -32,6 +54,11 @@ for _path in _sys.path:
         break
 del _path
 
+# Read here, so that bad values are warnings at import.
+for _name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE"):
+    if _core._environment_flag(_name):
+        _core._set_compile(False)
+_default_cache_size = _core._environment_integer("LAZULITE_COMPILE_CACHE_SIZE", 64, 1)
 _core._check_environment()
 
 random = _core.random
@@ -49,7 +76,9 @@ def stop_gradient(a: "T", /, *, stream: "Any" = None) -> "T":
     """
     if isinstance(a, array):
         return _stop_gradient(a, stream=stream)
-    return _map_leaves(
+    from ._trees import map_leaves
+
+    return map_leaves(
         lambda leaf: _stop_gradient(leaf, stream=stream) if isinstance(leaf, array) else leaf, a
     )
 
@@ -83,7 +112,9 @@ def export_to_dot(file, *args, **kwargs) -> None:
     >>> print(out.getvalue().splitlines()[0])
     digraph {
     """
-    _write_text(file, "export_to_dot", _core._export_to_dot(*args, *kwargs.values()))
+    from ._io import write_text
+
+    write_text(file, "export_to_dot", _core._export_to_dot(*args, *kwargs.values()))
 
 
 def print_graph(*args) -> None:
@@ -199,8 +230,10 @@ def get_array_buffer_size(*args) -> int:
     >>> mx.get_array_buffer_size(mx.zeros(4))
     16
     """
+    from ._trees import map_leaves
+
     found = {}
-    _map_leaves(
+    map_leaves(
         lambda leaf: found.update({id(leaf): leaf}) if isinstance(leaf, array) else None, list(args)
     )
     return _total(a.nbytes for a in found.values())
@@ -227,3 +260,6 @@ class ArrayIterator:
 
     def __next__(self):
         return next(self._iterator)
+
+
+__all__ = [_name for _name in __dir__() if not _name.startswith("_")]

@@ -7,7 +7,7 @@ import os
 from _thread import RLock
 from types import MethodType
 
-from . import _core
+from . import _core, _default_cache_size
 from ._core import array
 from ._trees import (
     Leaf,
@@ -34,13 +34,6 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-
-
-if any(
-    [_core._environment_flag(name) for name in ("LAZULITE_DISABLE_COMPILE", "MLX_DISABLE_COMPILE")]
-):
-    _core._set_compile(False)
-_default_cache_size = _core._environment_integer("LAZULITE_COMPILE_CACHE_SIZE", 64, 1)
 
 
 def disable_compile() -> None:
@@ -86,7 +79,6 @@ if hasattr(os, "register_at_fork"):  # in a child no other thread holds it
         after_in_child=lambda: _state_lock._is_owned() or _state_lock._at_fork_reinit()
     )
 _core._compile_helpers(Leaf, fill, _sorted_names, _state_lock)
-_core._wraps_functions(Transformed, "_call")
 
 _RandomState = type(_core.random.state)
 

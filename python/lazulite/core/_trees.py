@@ -51,6 +51,9 @@ class Transformed:
         return f"<{self._name} of {printed(self.__wrapped__)}>"  # type: ignore[attr-defined]
 
 
+_core._wraps_functions(Transformed, "_call")
+
+
 def printed(fun: Any) -> str:
     """How a function is named inside the repr of what a transform made of it."""
     if isinstance(fun, (Transformed, _core._Compiled)):
