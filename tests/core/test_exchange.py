@@ -375,3 +375,13 @@ def test_lists_of_every_dtype(code):
     for key in keys:
         ours, theirs = mx.array(given, dtype=keep)[key].tolist(), given[key].tolist()
         assert ours == theirs and repr(ours) == repr(theirs)
+
+
+def test_lists_of_floats_alone_are_what_lists_with_other_numbers_are():
+    values = [0.1, -0.0, 1e300, -1e300, 1e-46, float("nan"), float("inf"), 16777217.0]
+    plain, mixed = mx.array(values), mx.array([*values, 1])
+    assert plain.dtype == mixed.dtype == mx.float32
+    assert np.array(plain).tobytes() == np.array(mixed)[:-1].tobytes()
+    assert mx.array(values[:3], dtype=mx.float64).tolist() == values[:3]
+    assert mx.array((0.5, 1.5), dtype=mx.int8).tolist() == [0, 1]
+    assert mx.array([[0.5], [1.5]]).tolist() == [[0.5], [1.5]]
