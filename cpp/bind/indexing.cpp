@@ -120,8 +120,8 @@ array shown_part(const array& a, PyObject* key) {
   const Slot& slot = a.slot();
   const Shape& shape = slot.spec.shape;
   const Strides& strides = slot.storage.strides;
-  Storage part{{}, slot.storage.offset, {}};
-  Spec spec{{}, slot.spec.type};
+  Slot made{{{}, slot.spec.type}, {{}, slot.storage.offset, {}}};
+  Storage& part = made.storage;
   for (int axis = 0; axis < a.ndim(); ++axis) {
     const int64_t n = shape[axis];
     int64_t size = n, step = 1, start = 0;
@@ -148,10 +148,10 @@ array shown_part(const array& a, PyObject* key) {
     if (size == 0) return array();
     part.offset += start * strides[axis];
     part.strides.push_back(size == 1 ? strides[axis] : strides[axis] * step);
-    spec.shape.push_back(size);
+    made.spec.shape.push_back(size);
   }
   part.buffer = slot.storage.buffer;
-  return show(std::move(spec), std::move(part));
+  return show(std::move(made));
 }
 
 struct At {

@@ -248,11 +248,11 @@ bool shows_at_once(const array& base) {
          base.slot().storage.buffer;
 }
 
-array show(Spec spec, Storage storage) {
+array show(Slot&& slot) {
   auto node = new_node();
   node->seq = next_sequence();
   node->op = &shown_op;
-  node->out.emplace_back(Slot{std::move(spec), std::move(storage)});
+  node->out.emplace_back(std::move(slot));
   node->state.store(State::ready, std::memory_order_release);
   return array(std::move(node), 0);
 }

@@ -8,6 +8,6 @@ namespace lazulite {
 // thread, and nobody looks for steps or their lines. Leaves of plans that are kept
 // (eval/prepared.h) have a layout and no memory: what shows them stays a step.
 bool shows_at_once(const array& base);
-array show(Spec, Storage);  // ready; the storage is a part of some array's
+array show(Slot&&);  // ready; the storage is a part of some array's
 
 }  // namespace lazulite
