@@ -30,7 +30,8 @@ struct Instr {
   bool same_width;  // as all it reads: it may write over that
 };
 
-// A memory operand: `type` in memory, compute_type(type) in the register.
+// A memory operand. Registers hold what memory holds; a program of one half and one float32
+// that has no code converts.
 struct Port {
   uint32_t value;   // which binding
   Dtype type;
@@ -40,7 +41,7 @@ struct Port {
 
 struct Immediate {  // a register that holds one number throughout
   uint32_t reg;
-  Dtype type;       // a compute type
+  Dtype type;
   Scalar number;
 };
 
@@ -53,12 +54,6 @@ struct BlockProgram {
   int registers = 0;
   int width = 8;    // bytes of the widest element that a register holds (16 with complex128)
   double cost = 0;  // estimated nanoseconds per element
-
-  // The last instruction's result, rounded: a new register.
-  void round(Kernel kernel) {
-    const uint32_t from = code.back().out, to = uint32_t(registers++);
-    code.push_back({kernel, to, {from, from, from}, 1, true});
-  }
 };
 
 // Memory of the bound values; loads and stores index it by Port::value.

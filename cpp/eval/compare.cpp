@@ -5,7 +5,6 @@
 #include <iomanip>
 #include <map>
 
-#include "device/cpu/block.h"
 #include "device/cpu/features.h"
 #include "graph/origin.h"
 
@@ -160,19 +159,18 @@ Values run_alone(const Node& node, const Values& in) {
   for (size_t i = 0; i < in.size(); ++i) {
     const array& input = node.inputs[i];
     const Dtype type = input.dtype();
-    program.width = std::max(program.width, int(size_of(compute_type(type))));
+    program.width = std::max(program.width, int(size_of(type)));
     instr.in[i] = uint32_t(i);
     if (is_constant(input)) {
-      program.constants.push_back({uint32_t(i), compute_type(type), constant_value(input)});
+      program.constants.push_back({uint32_t(i), type, constant_value(input)});
     } else {
       program.load.push_back({uint32_t(bindings.size()), type, uint32_t(i), in[i].strides});
       bindings.push_back({bound(input.slot().spec, in[i]).data});
     }
   }
-  program.width = std::max(program.width, int(size_of(compute_type(spec.type))));
+  program.width = std::max(program.width, int(size_of(spec.type)));
   program.code.push_back(instr);
   program.registers = int(in.size()) + 1;
-  if (is_half(spec.type)) program.round(cpu::round_kernel(spec.type));
   program.store.push_back({uint32_t(bindings.size()), spec.type, uint32_t(program.registers - 1),
                            out[0].strides});
   bindings.push_back({out[0].buffer->data});

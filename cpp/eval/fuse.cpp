@@ -3,15 +3,12 @@
 #include <optional>
 #include <unordered_map>
 
-#include "device/cpu/block.h"
 #include "eval/plan.h"
 #include "graph/origin.h"
 
 namespace lazulite {
 
 namespace {
-
-int64_t width_of(Dtype type) { return size_of(compute_type(type)); }
 
 class Builder {
  public:
@@ -22,7 +19,10 @@ class Builder {
     program_.domain = unit_.domain;
     program_.width = 1;
     home_.resize(unit_.members.size());
-    for (size_t i = 0; i < unit_.members.size(); ++i) add(int(i));
+    inner_.resize(unit_.members.size(), -1);
+    for (size_t i = 1; i < unit_.members.size(); ++i) find_pair(int(i));
+    for (size_t i = 0; i < unit_.members.size(); ++i)
+      if (inner_[i] != within) add(int(i));
     for (size_t i = 0; i < unit_.members.size(); ++i) {
       if (!unit_.members[i].stored) continue;
       const Slot& slot = unit_.members[i].node->out[0];
@@ -37,23 +37,45 @@ class Builder {
     const Node& node = *unit_.members[size_t(i)].node;
     const Dtype type = node.out[0].spec.type;
     Instr instr{};
-    instr.operands = uint8_t(node.inputs.size());
     instr.same_width = true;
-    for (size_t k = 0; k < node.inputs.size(); ++k) {
-      const array& input = node.inputs[k];
-      instr.in[k] = reg_of(input, i);
-      instr.same_width &= width_of(input.dtype()) == width_of(type);
+    auto read = [&](const array& input, int by) {
+      instr.same_width &= size_of(input.dtype()) == size_of(type);
+      instr.in[instr.operands++] = reg_of(input, by);
+    };
+    if (const int inner = inner_[size_t(i)]; inner >= 0) {
+      const Node& first = *unit_.members[size_t(inner)].node;
+      const int at = node.inputs[0].node().get() == &first ? 0 : 1;
+      for (const array& input : first.inputs) read(input, inner);
+      read(node.inputs[size_t(1 - at)], i);
+      instr.run = node.op->pair(*node.op, *first.op, at, type);
+    } else {
+      for (const array& input : node.inputs) read(input, i);
+      instr.run = node.op->block(
+          *node.op, node.inputs.empty() ? type : node.inputs.back().dtype(), type);
     }
-    instr.run = node.op->block(*node.op, node.inputs.empty() ? type : node.inputs.back().dtype(),
-                               type);
-    instr.out = next(type);
+    instr.out = home_[size_t(i)] = next(type);
     program_.code.push_back(instr);
-    if (is_half(type)) program_.round(cpu::round_kernel(type));
-    home_[size_t(i)] = program_.code.back().out;
+  }
+
+  // A member that only member i reads, and that one kernel does together with it.
+  void find_pair(int i) {
+    const Node& node = *unit_.members[size_t(i)].node;
+    if (!node.op->pair) return;
+    for (int at = 0; at < 2; ++at) {
+      const Node* from = node.inputs[size_t(at)].node().get();
+      const int inner = from->depth;
+      if (!from->op->pair || inner < 0 || inner >= i || unit_.members[size_t(inner)].node != from ||
+          unit_.members[size_t(inner)].stored || inner_[size_t(inner)] != -1 ||
+          from->refs.load() != 1 || !node.op->pair(*node.op, *from->op, at, node.out[0].spec.type))
+        continue;
+      inner_[size_t(i)] = inner;
+      inner_[size_t(inner)] = within;
+      return;
+    }
   }
 
   uint32_t next(Dtype type) {
-    program_.width = std::max(program_.width, int(width_of(type)));
+    program_.width = std::max(program_.width, int(size_of(type)));
     return uint32_t(program_.registers++);
   }
 
@@ -77,7 +99,7 @@ class Builder {
     const Slot& slot = source.value->slot();
     if (source.constant)
       program_.constants.push_back(
-          {source.reg, compute_type(slot.spec.type), constant_value(*source.value)});
+          {source.reg, slot.spec.type, constant_value(*source.value)});
     else
       program_.load.push_back({uint32_t(program_.load.size()), slot.spec.type, source.reg,
                                slot.storage.strides});
@@ -113,6 +135,8 @@ class Builder {
   BlockProgram& program_;
   Sources& sources_;
   SmallVector<uint32_t, 16> home_;  // the register of each member
+  static constexpr int within = -2;
+  SmallVector<int, 16> inner_;  // the member that it does together with itself; `within` another
   std::optional<std::unordered_map<Key, size_t, Hash>> by_array_;
 };
 

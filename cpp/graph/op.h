@@ -98,8 +98,11 @@ struct Op {
   // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show
   // the last inputs, one each.
   bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
-  // sort == elementwise: the kernel for inputs of this compute type; null: not supported.
+  // sort == elementwise: the kernel for inputs of this dtype; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
+  // The kernel that does `inner` and then this op to its result, operand `at`, in one pass and to
+  // the same bits; in: inner's operands, then the other one. Null, or gives null: there is none.
+  Kernel (*pair)(const Op&, const Op& inner, int at, Dtype type) = nullptr;
   // How far results may lie apart at two instruction-set levels, in units in the last place of what
   // the op gives for absolute values; null: the same bits.
   double (*ulp)(const Node&) = nullptr;

@@ -129,7 +129,40 @@ def scalars(n):
     return [total, mx.broadcast_to(rate, (n,)) * 2, mx.broadcast_to(rate * (1 + 1j), (n,)) + 0]
 
 
+def pairs(n):
+    """Every pair of cheap ops, which one kernel may do, with the rounding between them."""
+    ops = [mx.add, mx.subtract, mx.multiply, mx.divide, mx.maximum]
+    out = []
+    for dtype in (mx.float32, mx.float16, mx.bfloat16, mx.float64, mx.complex64):
+        a, b, c = (x.astype(dtype) for x in inputs(n))
+        mx.eval(a, b, c)
+        for outer in ops:
+            for inner in ops:
+                out += [outer(inner(a, b), c), outer(c, inner(a, b)), outer(inner(a, 3), a)]
+                out += [outer(2.5, inner(a, 0.3)), outer(inner(a, b), inner(b, c))]
+                twice = inner(a, b)
+                out.append(outer(twice, twice))
+    return out
+
+
+def halves(n):
+    """Chains, heavy functions, comparisons and conversions of 16-bit floats."""
+    out = []
+    for dtype, other in ((mx.float16, mx.bfloat16), (mx.bfloat16, mx.float16)):
+        a, b, _ = (x.astype(dtype) for x in inputs(n))
+        x = a
+        for i in range(12):
+            x = mx.tanh(x * b + a) - mx.where(x > b, x * 0.5, mx.sqrt(b)) + mx.exp(-x)
+            out += [x >= a, x.astype(other), x.astype(mx.int32), mx.isnan(x)] if i % 4 == 0 else []
+        wide = mx.arange(n, dtype=mx.float64) * 1.0000001
+        out += [x, wide.astype(dtype), mx.arange(n, dtype=mx.int64).astype(dtype) + x]
+        out += [(x + 1j).astype(mx.complex64), mx.power(a, b), mx.broadcast_to(a[:1], (n,)) * b]
+    return out
+
+
 PROGRAMS = [
+    pairs,
+    halves,
     equation_of_state,
     a_long_one,
     wide,

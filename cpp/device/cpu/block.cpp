@@ -16,7 +16,6 @@ namespace lazulite::cpu {
 LAZULITE_LEVELS(const BlockKernels&, block_kernels)
 
 Kernel cast_kernel(Dtype from, Dtype to) { return block_kernels().cast[int(from)][int(to)]; }
-Kernel round_kernel(Dtype half) { return block_kernels().round[half == bfloat16]; }
 Kernel widen_kernel(Dtype half) { return block_kernels().widen[half == bfloat16]; }
 Kernel narrow_kernel(Dtype half) { return block_kernels().narrow[half == bfloat16]; }
 

@@ -56,13 +56,6 @@ void cast_odd(void* out, const void* const* in, int64_t n) {
 }
 
 template <simd::Half h>
-void round_to_half(void* out, const void* const* in, int64_t n) {
-  using V = simd::Vec<float>;
-  for (int64_t i = 0; i < n; i += V::size)
-    simd::round_half<h>(V::load(static_cast<const float*>(in[0]) + i))
-        .store(static_cast<float*>(out) + i);
-}
-template <simd::Half h>
 void widen(void* out, const void* const* in, int64_t n) {
   simd::load_half<h>(static_cast<const uint16_t*>(in[0]), static_cast<float*>(out), n);
 }
@@ -81,14 +74,50 @@ ELEMENT(int64, int64_t) ELEMENT(float16, float) ELEMENT(bfloat16, float) ELEMENT
 ELEMENT(float64, double) ELEMENT(complex64, Pair<float>) ELEMENT(complex128, Pair<double>)
 #undef ELEMENT
 
+template <int dtype>
+constexpr simd::Half half_of = dtype == int(Dtype::float16) ? simd::Half::f16 : simd::Half::bf16;
+
+// What a half is then rounded of, once.
+template <int from>
+void to_floats(void* out, const void* const* in, int64_t n) {
+  using F = typename Element<from>::t;
+  constexpr bool wide = from == int(Dtype::float64) || from == int(Dtype::complex128) ||
+                        from == int(Dtype::int64) || from == int(Dtype::uint64) ||
+                        from == int(Dtype::int32) || from == int(Dtype::uint32);
+  if constexpr (wide) cast_odd<F>(out, in, n);
+  else cast<F, float>(out, in, n);
+}
+
+// From or to a half: through floats, in pieces.
+template <int from, int to>
+void cast_halves(void* out, const void* const* in, int64_t n) {
+  using F = typename Element<from>::t;
+  using T = typename Element<to>::t;
+  constexpr int64_t piece = 256;
+  alignas(64) float floats[piece];
+  for (int64_t start = 0; start < n; start += piece) {
+    const int64_t m = n - start < piece ? n - start : piece;
+    if constexpr (is_half(Dtype(from))) {
+      simd::load_half<half_of<from>>(static_cast<const uint16_t*>(in[0]) + start, floats, m);
+    } else {
+      const void* part[1] = {static_cast<const F*>(in[0]) + start};
+      to_floats<from>(floats, part, m);
+    }
+    const void* read[1] = {floats};
+    if constexpr (is_half(Dtype(to)))
+      simd::store_half<half_of<to>>(floats, static_cast<uint16_t*>(out) + start, m);
+    else cast<float, T>(static_cast<T*>(out) + start, read, m);
+  }
+}
+
 template <int from, int to>
 constexpr Kernel pick_cast() {
   using F = typename Element<from>::t;
   using T = typename Element<to>::t;
-  constexpr bool wide = from == int(Dtype::float64) || from == int(Dtype::complex128) ||
-                        from == int(Dtype::int64) || from == int(Dtype::uint64) ||
-                        from == int(Dtype::int32) || from == int(Dtype::uint32);
-  if constexpr (is_half(Dtype(to)) && wide) return cast_odd<F>;
+  constexpr int f32 = int(Dtype::float32);
+  if constexpr (is_half(Dtype(from)) && to == f32) return widen<half_of<from>>;
+  else if constexpr (from == f32 && is_half(Dtype(to))) return narrow<half_of<to>>;
+  else if constexpr (is_half(Dtype(from)) || is_half(Dtype(to))) return cast_halves<from, to>;
   else return cast<F, T>;
 }
 
@@ -100,8 +129,6 @@ template <int... from>
 constexpr BlockKernels fill(std::integer_sequence<int, from...> all) {
   BlockKernels k{};
   (fill_row<from>(k.cast[from], all), ...);
-  k.round[0] = round_to_half<simd::Half::f16>;
-  k.round[1] = round_to_half<simd::Half::bf16>;
   k.widen[0] = widen<simd::Half::f16>;
   k.widen[1] = widen<simd::Half::bf16>;
   k.narrow[0] = narrow<simd::Half::f16>;

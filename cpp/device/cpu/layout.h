@@ -81,7 +81,10 @@ class Layout {
   }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
-  bool converts(const Port& port) const { return is_half(port.type) && !raw_copy; }
+  // A program that only moves may read halves as float32, and write float32 as halves.
+  bool converts(const Port& port) const {
+    return is_half(port.type) && program.code.empty() && !raw_copy;
+  }
 
  private:
   enum class Access : uint8_t { direct, repeated, of_row, gathered };

@@ -14,7 +14,8 @@
 namespace lazulite {
 
 struct Add {
-  static constexpr Row row{.name = "add", .doc = "a + b; `or` for bool.", .ulp = 1};
+  static constexpr Row row{
+      .name = "add", .doc = "a + b; `or` for bool.", .ulp = 1, .light = true, .pairs = true};
   template <class V> static V f(V a, V b) { return a + b; }
   template <class A> static A d0(const A& t, const A&, const A&, const A&) { return t; }
   template <class A> static A d1(const A& t, const A&, const A&, const A&) { return t; }
@@ -22,7 +23,8 @@ struct Add {
 LAZULITE_BINARY(Add, add)
 
 struct Subtract {
-  static constexpr Row row{.name = "subtract", .doc = "a - b; `xor` for bool.", .ulp = 1};
+  static constexpr Row row{
+      .name = "subtract", .doc = "a - b; `xor` for bool.", .ulp = 1, .light = true, .pairs = true};
   template <class V> static V f(V a, V b) { return a - b; }
   template <class A> static A d0(const A& t, const A&, const A&, const A&) { return t; }
   template <class A> static A d1(const A& t, const A&, const A&, const A&) { return -t; }
@@ -30,7 +32,8 @@ struct Subtract {
 LAZULITE_BINARY(Subtract, subtract)
 
 struct Multiply {
-  static constexpr Row row{.name = "multiply", .doc = "a * b; `and` for bool.", .ulp = 1};
+  static constexpr Row row{
+      .name = "multiply", .doc = "a * b; `and` for bool.", .ulp = 1, .light = true, .pairs = true};
   template <class V> static V f(V a, V b) { return a * b; }
   template <class A> static A d0(const A& t, const A&, const A& b, const A&) { return t * b; }
   template <class A> static A d1(const A& t, const A& a, const A&, const A&) { return t * a; }
@@ -44,7 +47,8 @@ struct Divide {
                            .doc = "a / b; integers become floating point first.",
                            .lo = 0.3,
                            .hi = 3,
-                           .ulp = 2};
+                           .ulp = 2,
+                           .light = true};
   template <class V> static V f(V a, V b) { return a / b; }
   template <class A> static A d0(const A& t, const A&, const A& b, const A&) { return t / b; }
   template <class A>
@@ -102,7 +106,8 @@ struct Power {
 LAZULITE_BINARY(Power, power)
 
 struct Maximum {
-  static constexpr Row row{.name = "maximum", .doc = "The larger; nan if either is.", .ulp = 0};
+  static constexpr Row row{
+      .name = "maximum", .doc = "The larger; nan if either is.", .ulp = 0, .light = true};
   template <class V> static V f(V a, V b) { return maximum(a, b); }
   template <class A>
   static A d0(const A& t, const A& a, const A& b, const A&) {
@@ -116,7 +121,8 @@ struct Maximum {
 LAZULITE_BINARY(Maximum, maximum)
 
 struct Minimum {
-  static constexpr Row row{.name = "minimum", .doc = "The smaller; nan if either is.", .ulp = 0};
+  static constexpr Row row{
+      .name = "minimum", .doc = "The smaller; nan if either is.", .ulp = 0, .light = true};
   template <class V> static V f(V a, V b) { return minimum(a, b); }
   template <class A>
   static A d0(const A& t, const A& a, const A& b, const A&) {
@@ -169,7 +175,8 @@ LAZULITE_BINARY(Logaddexp, logaddexp)
 
 #define LAZULITE_COMPARISON(Name, fn, op, text)                                              \
   struct Name {                                                                                \
-    static constexpr Row row{.name = #fn, .result = Result::boolean, .doc = text, .ulp = 0}; \
+    static constexpr Row row{                                                                  \
+        .name = #fn, .result = Result::boolean, .doc = text, .ulp = 0, .light = true};         \
     template <class V> static auto f(V a, V b) { return a op b; }                              \
   };                                                                                           \
   LAZULITE_BINARY(Name, fn)

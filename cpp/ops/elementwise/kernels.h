@@ -19,62 +19,114 @@ LAZULITE_VECTOR(int16, simd::Vec<int16_t>) LAZULITE_VECTOR(int32, simd::Vec<int3
 LAZULITE_VECTOR(int64, simd::Vec<int64_t>) LAZULITE_VECTOR(float32, simd::Vec<float>)
 LAZULITE_VECTOR(float64, simd::Vec<double>) LAZULITE_VECTOR(complex64, simd::Cx<simd::Vec<float>>)
 LAZULITE_VECTOR(complex128, simd::Cx<simd::Vec<double>>)
+
+// Halves lie in memory and in registers of 16 bits; what is computed of them are floats.
+template <simd::Half h> struct HalfVector {
+  using scalar = uint16_t;
+  static constexpr int size = simd::Vec<float>::size;
+  static simd::Vec<float> load(const uint16_t* p) { return simd::load_half<h>(p); }
+};
+LAZULITE_VECTOR(float16, HalfVector<simd::Half::f16>)
+LAZULITE_VECTOR(bfloat16, HalfVector<simd::Half::bf16>)
 #undef LAZULITE_VECTOR
+template <int dtype>
+constexpr simd::Half half_of = dtype == int(Dtype::float16) ? simd::Half::f16 : simd::Half::bf16;
 
-template <class V> inline V load_at(const void* p, int64_t i) {
-  return V::load(static_cast<const typename V::scalar*>(p) + i);
-}
+template <class V> using Loaded = decltype(V::load(nullptr));
 
-// Masks are stored as bytes of 0 and 1; a bool result computed on bytes is made one of these.
-template <bool boolean, class R> inline void store_at(void* p, int64_t i, R r) {
+// An operand that is read vector by vector: the same one again where it repeats. (By value: the
+// compiler would read the addresses anew after every store.)
+template <class V> struct Reader {
+  const typename V::scalar* at;
+  int64_t step;
+  Reader(const void* const* in, int64_t n, int operand)
+      : at(static_cast<const typename V::scalar*>(in[operand])),
+        step(n & repeats(operand) ? 0 : V::size) {}
+  LAZULITE_INLINE Loaded<V> next() {
+    const auto v = V::load(at);
+    at += step;
+    return v;
+  }
+};
+
+// Of an op on `dtype`. Masks are stored as bytes of 0 and 1; a bool result computed on bytes is
+// made one of these.
+template <int dtype, class R> inline void store_at(void* p, int64_t i, R r) {
   if constexpr (simd::is_mask<R>::value) simd::store_bool(r, static_cast<uint8_t*>(p) + i);
-  else if constexpr (boolean) simd::store_bool(r != R(0), static_cast<uint8_t*>(p) + i);
+  else if constexpr (dtype == int(Dtype::bool_))
+    simd::store_bool(r != R(0), static_cast<uint8_t*>(p) + i);
+  else if constexpr (is_half(Dtype(dtype)))
+    simd::store_half<half_of<dtype>>(r, static_cast<uint16_t*>(p) + i);
   else r.store(static_cast<typename R::scalar*>(p) + i);
-}
-
-// How far an operand moves from vector to vector: not at all where it is one that repeats.
-template <class V> inline int64_t step_of(int64_t n, int operand) {
-  return n & repeats(operand) ? 0 : V::size;
 }
 
 template <class R, int dtype> struct UnaryKernel {
   static void run(void* out, const void* const* in, int64_t n) {
     using V = typename VectorOf<dtype>::t;
+    const auto* a = static_cast<const typename V::scalar*>(in[0]);
     for (int64_t i = 0; i < n; i += V::size)
-      store_at<dtype == 0>(out, i, R::template f<V>(load_at<V>(in[0], i)));
+      store_at<dtype>(out, i, R::template f<Loaded<V>>(V::load(a + i)));
   }
 };
 
 template <class R, int dtype> struct BinaryKernel {
   static void run(void* out, const void* const* in, int64_t n) {
     using V = typename VectorOf<dtype>::t;
-    const int64_t step_a = step_of<V>(n, 0), step_b = step_of<V>(n, 1);
+    Reader<V> a(in, n, 0), b(in, n, 1);
     n = elements_of(n);
-    for (int64_t i = 0, a = 0, b = 0; i < n; i += V::size, a += step_a, b += step_b)
-      store_at<dtype == 0>(out, i, R::template f<V>(load_at<V>(in[0], a), load_at<V>(in[1], b)));
+    for (int64_t i = 0; i < n; i += V::size) {
+      const auto x = a.next(), y = b.next();
+      store_at<dtype>(out, i, R::template f<Loaded<V>>(x, y));
+    }
   }
 };
+
+// Halves of what is more than an instruction or two: through the kernel of float32, in pieces.
+template <template <class, int> class K, class R, simd::Half h, int operands>
+void through_floats(void* out, const void* const* in, int64_t n) {
+  constexpr int64_t piece = 256;
+  alignas(64) float floats[operands + 1][piece];
+  const int64_t count = elements_of(n);
+  for (int64_t start = 0; start < count; start += piece) {
+    const int64_t m = count - start < piece ? count - start : piece;
+    const void* from[operands];
+    for (int k = 0; k < operands; ++k) {
+      const bool one = n & repeats(k);
+      simd::load_half<h>(static_cast<const uint16_t*>(in[k]) + (one ? 0 : start), floats[k],
+                         one ? int64_t(simd::Vec<float>::size) : m);
+      from[k] = floats[k];
+    }
+    const int64_t flags = n - count;
+    if constexpr (R::row.result == Result::boolean) {
+      K<R, int(Dtype::float32)>::run(static_cast<uint8_t*>(out) + start, from, m | flags);
+    } else {
+      K<R, int(Dtype::float32)>::run(floats[operands], from, m | flags);
+      simd::store_half<h>(floats[operands], static_cast<uint16_t*>(out) + start, m);
+    }
+  }
+}
 
 template <int n> struct KernelTable {
   Kernel kernel[n][dtype_count];
 };
 
-template <template <class, int> class K, class R, int... d>
+template <template <class, int> class K, int operands, class R, int... d>
 constexpr void fill_kernels(Kernel* row, std::integer_sequence<int, d...>) {
   auto one = [&]<int dtype>() {
-    // Halves run as float32.
-    if constexpr (R::row.types.has(Dtype(dtype)) && !is_half(Dtype(dtype)))
-      row[dtype] = K<R, dtype>::run;
-    else row[dtype] = nullptr;
+    if constexpr (!R::row.types.has(Dtype(dtype))) row[dtype] = nullptr;
+    else if constexpr (is_half(Dtype(dtype)) && !R::row.light)
+      row[dtype] = through_floats<K, R, half_of<dtype>, operands>;
+    else row[dtype] = K<R, dtype>::run;
   };
   (one.template operator()<d>(), ...);
 }
 
-template <template <class, int> class K, class... R>
+template <template <class, int> class K, int operands, class... R>
 constexpr KernelTable<int(sizeof...(R))> kernel_table(rows<R...>) {
   KernelTable<int(sizeof...(R))> table{};
   int i = 0;
-  (fill_kernels<K, R>(table.kernel[i++], std::make_integer_sequence<int, dtype_count>{}), ...);
+  (fill_kernels<K, operands, R>(table.kernel[i++], std::make_integer_sequence<int, dtype_count>{}),
+   ...);
   return table;
 }
 

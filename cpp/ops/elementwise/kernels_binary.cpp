@@ -4,7 +4,7 @@
 
 namespace lazulite {
 namespace {
-constexpr auto table = kernel_table<BinaryKernel>(binary_rows{});
+constexpr auto table = kernel_table<BinaryKernel, 2>(binary_rows{});
 }
 const Kernel* LAZULITE_AT_LEVEL(elementwise_binary)();
 const Kernel* LAZULITE_AT_LEVEL(elementwise_binary)() { return table.kernel[0]; }

@@ -4,7 +4,7 @@
 
 namespace lazulite {
 namespace {
-constexpr auto table = kernel_table<UnaryKernel>(unary_rows{});
+constexpr auto table = kernel_table<UnaryKernel, 1>(unary_rows{});
 }
 const Kernel* LAZULITE_AT_LEVEL(elementwise_unary)();
 const Kernel* LAZULITE_AT_LEVEL(elementwise_unary)() { return table.kernel[0]; }

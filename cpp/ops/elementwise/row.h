@@ -21,6 +21,8 @@ struct Row {
   const char* doc = "";
   double lo = -2, hi = 2;       // where tests sample
   int ulp = 4;                  // accuracy in float32 and float64, against the exact value
+  bool light = false;           // an instruction or two: less than what loads and stores cost
+  bool pairs = false;           // has kernels that do it and another such op in one pass
 };
 
 // The list at the foot of a family's header: the only one there is.

@@ -14,6 +14,7 @@ namespace lazulite {
 LAZULITE_LEVELS(const Kernel*, elementwise_unary)
 LAZULITE_LEVELS(const Kernel*, elementwise_binary)
 LAZULITE_LEVELS(const Kernel*, elementwise_select)
+LAZULITE_LEVELS(const Kernel*, elementwise_pairs)
 
 namespace {
 
@@ -67,7 +68,12 @@ template <class R>
 Specs infer(const Attrs*, const Arrays& in) { return infer_row(R::row, in); }
 
 Kernel block(const Op& op, Dtype in, Dtype) {
-  return family(op).kernels()[op.row * dtype_count + int(compute_type(in))];
+  return family(op).kernels()[op.row * dtype_count + int(in)];
+}
+Kernel pair(const Op& op, const Op& inner, int at, Dtype type) {
+  if (inner.pair != pair) return nullptr;
+  return elementwise_pairs()[((op.row * binary_rows::count + inner.row) * 2 + at) * dtype_count +
+                             int(type)];
 }
 
 // Batched operands get their lanes in front; the others are repeated.
@@ -164,6 +170,7 @@ const Op& make_op(List all, int operands, const Kernel* (*kernels)()) {
                     .infer = infer<R>,
                     .vmap = vmap_elementwise,
                     .block = block};
+  if constexpr (R::row.pairs) op->pair = pair;
   if constexpr (differentiable<R>) {
     if (operands == 1) {
       if constexpr (requires(const array& a) { R::d0(a, a, a); }) {
@@ -218,7 +225,7 @@ Arrays jvp_select(const Node& node, const Arrays& t) {
       where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
 }
 Kernel block_select(const Op&, Dtype in, Dtype) {
-  return elementwise_select()[int(compute_type(in))];
+  return elementwise_select()[int(in)];
 }
 void check_select(const Attrs*, const Arrays& in) {
   check_shapes_equal("select", in, 3);

@@ -1,0 +1,66 @@
+// Two binary ops in one pass, per instruction-set level: every pair of the rows that say so, with the
+// bits of one after the other.
+#include "ops/elementwise/kernels.h"
+#include "ops/elementwise/binary.h"
+
+namespace lazulite {
+namespace {
+
+// The inner result as the outer op would read it back.
+template <int dtype, class V>
+inline V as_stored(V v) {
+  if constexpr (is_half(Dtype(dtype))) return simd::round_half<half_of<dtype>>(v);
+  else return v;
+}
+
+template <class Outer, class Inner, int at, int dtype>
+void run(void* out, const void* const* in, int64_t n) {
+  using V = typename VectorOf<dtype>::t;
+  using F = Loaded<V>;
+  Reader<V> a(in, n, 0), b(in, n, 1), c(in, n, 2);
+  n = elements_of(n);
+  for (int64_t i = 0; i < n; i += V::size) {
+    const F x = a.next(), y = b.next(), other = c.next();
+    const F inner = as_stored<dtype>(Inner::template f<F>(x, y));
+    store_at<dtype>(out, i, at == 0 ? Outer::template f<F>(inner, other)
+                                    : Outer::template f<F>(other, inner));
+  }
+}
+
+// [outer][inner][at][dtype]
+constexpr int count = binary_rows::count;
+struct PairTable {
+  Kernel kernel[count][count][2][dtype_count];
+};
+
+template <class Outer, class Inner>
+constexpr void fill_pair(Kernel (&to)[2][dtype_count]) {
+  if constexpr (Outer::row.pairs && Inner::row.pairs) {
+    auto one = [&]<int dtype>() {
+      to[0][dtype] = run<Outer, Inner, 0, dtype>;
+      to[1][dtype] = run<Outer, Inner, 1, dtype>;
+    };
+    one.template operator()<int(Dtype::float32)>();
+    one.template operator()<int(Dtype::float64)>();
+    one.template operator()<int(Dtype::float16)>();
+    one.template operator()<int(Dtype::bfloat16)>();
+  }
+}
+template <class Outer, class... Inner>
+constexpr void fill_row(Kernel (&to)[count][2][dtype_count], rows<Inner...>) {
+  int i = 0;
+  (fill_pair<Outer, Inner>(to[i++]), ...);
+}
+template <class... Outer>
+constexpr PairTable pair_table(rows<Outer...> all) {
+  PairTable table{};
+  int i = 0;
+  (fill_row<Outer>(table.kernel[i++], all), ...);
+  return table;
+}
+constexpr PairTable table = pair_table(binary_rows{});
+
+}  // namespace
+const Kernel* LAZULITE_AT_LEVEL(elementwise_pairs)();
+const Kernel* LAZULITE_AT_LEVEL(elementwise_pairs)() { return table.kernel[0][0][0]; }
+}  // namespace lazulite
