@@ -192,9 +192,8 @@ def dtype_tolerance(name, dtype):
 
 
 def measure_case(name, made, running, options):
-    """{framework: {"times": ...}} and facts of one case; None where nobody has it."""
+    """Facts of one case, and each framework's times, peak or gap."""
     exact = running["reference"].ask("prepare", name=name)
-    running["reference"].ask("drop")
     result: dict = {"room": made.room, "name": made.name, "judged": made.judged, "frameworks": {}}
     ready = []
     for who, process in running.items():
@@ -219,13 +218,14 @@ def measure_case(name, made, running, options):
     if exact.get("alias") and made.room == "functions":
         ready = []  # a view costs nothing
         result["view"] = True
-    if not options.check:
-        if options.memory:
-            for who in ready:
-                result["frameworks"][who].update(running[who].ask("peak"))
-        else:
-            take_turns(ready, running, result["frameworks"], options)
-    for who in ready:
+    if options.memory and not options.check:
+        for who in ready:
+            result["frameworks"][who].update(running[who].ask("peak"))
+    elif ready and not options.check:
+        take_turns(ready, running, result["frameworks"], options)
+        if OURS in ready and "gap" in result["frameworks"][OURS]:
+            result["failed"] = result["frameworks"][OURS]["gap"]
+    for who in running:
         running[who].ask("drop")
     return result
 

@@ -88,6 +88,26 @@ def test_a_framework_that_is_not_there_is_left_out(tmp_path):
     assert done.returncode == 0 and "without" in done.stderr, done.stderr
 
 
+def test_times_and_peaks_are_taken_and_views_left_out(tmp_path):
+    def measured(pattern, *more):
+        path = tmp_path / "results.json"
+        arguments = ["--peers", "numpy", "--only", pattern, "--json", str(path), *more]
+        done = subprocess.run(
+            [sys.executable, str(BENCH / "run.py"), *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout, json.loads(path.read_text())["cases"]
+
+    shown, cases = measured("functions: (real|tile),", "--rounds", "2", "--seconds", "0.001")
+    view, case = cases
+    assert view["view"] and "(a view)" in shown
+    for who in ("lazulite", "numpy"):
+        entry = case["frameworks"][who]
+        assert len(entry["rounds"]) == 2 and 0 < entry["least"] <= entry["median"]
+    shown, (case,) = measured("memory: 100 rows", "--memory")
+    assert case["frameworks"]["lazulite"]["peak"] == 4_000_000
+
+
 def sample(values):
     values = np.asarray(values, np.float64)
     data = base64.b64encode(values.tobytes()).decode()
