@@ -66,6 +66,8 @@ void Places::fill(int64_t from, int64_t n, int64_t* to, const char* caller) cons
   }
 }
 
+AddRun add_run(Dtype t) { return index_kernels().add[index_of(t)]; }
+
 void gather_elements(const Places& places, const void* from, int64_t bytes, void* to,
                      const char* caller) {
   const auto gather = index_kernels().gather[__builtin_ctzll(uint64_t(bytes))];

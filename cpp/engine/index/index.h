@@ -18,7 +18,12 @@ struct IndexKernels {
   void (*ramp)(int64_t step, int64_t n, int64_t* to);
   // to[i] = from[at[i]], elements of 1, 2, 4, 8 and 16 bytes
   void (*gather[5])(const void* from, const int64_t* at, int64_t n, void* to);
+  // to[i] += from[i], which do not overlap; null for halves and bool
+  void (*add[dtype_count])(void* to, const void* from, int64_t n);
 };
+
+using AddRun = void (*)(void* to, const void* from, int64_t n);
+AddRun add_run(Dtype);  // null where there is none
 
 // Positions in a source, in elements, of every index tuple in row-major order, or, `along` an axis,
 // of every element.

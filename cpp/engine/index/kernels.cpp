@@ -51,8 +51,24 @@ void gather(const void* from, const int64_t* at, int64_t n, void* to) {
   for (int64_t i = 0; i < n; ++i) y[i] = x[at[i]];
 }
 
+// Complex numbers are added part by part.
+template <class T, int parts>
+void add(void* to, const void* from, int64_t n) {
+  T* __restrict y = static_cast<T*>(to);
+  const T* __restrict x = static_cast<const T*>(from);
+  for (int64_t i = 0; i < n * parts; ++i) y[i] = T(y[i] + x[i]);
+}
+
 constexpr IndexKernels make_table() {
   IndexKernels table{};
+  table.add[int(Dtype::uint8)] = table.add[int(Dtype::int8)] = add<uint8_t, 1>;
+  table.add[int(Dtype::uint16)] = table.add[int(Dtype::int16)] = add<uint16_t, 1>;
+  table.add[int(Dtype::uint32)] = table.add[int(Dtype::int32)] = add<uint32_t, 1>;
+  table.add[int(Dtype::uint64)] = table.add[int(Dtype::int64)] = add<uint64_t, 1>;
+  table.add[int(Dtype::float32)] = add<float, 1>;
+  table.add[int(Dtype::float64)] = add<double, 1>;
+  table.add[int(Dtype::complex64)] = add<float, 2>;
+  table.add[int(Dtype::complex128)] = add<double, 2>;
   table.place[int(Dtype::int32)] = place<int32_t>;
   table.place[int(Dtype::uint32)] = place<uint32_t>;
   table.place[int(Dtype::int64)] = place<int64_t>;

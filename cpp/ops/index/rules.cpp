@@ -243,7 +243,9 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   const int64_t* position = at.begin();
   const int last = int(rest.shape.size()) - 1;
   const int64_t stride = rest.strides[0][last];
-  const int64_t columns = std::max<int64_t>(64, (rest.size + 63) / 64),
+  AddRun sum = nullptr;
+  if constexpr (mode == Write::add) sum = add_run(dtype_of<T>);
+  const int64_t columns = std::max<int64_t>(256, (rest.size + 63) / 64),
                 parts = (rest.size + columns - 1) / columns;
   const int64_t ranges = at.count < 64 ? 1 : (8 + parts - 1) / parts,
                 range = (reach + ranges - 1) / ranges;
@@ -255,7 +257,8 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
       for_runs(rest, begin, n_all, [&](int64_t a, int64_t b, int64_t n) {
         T* y = to + position[i] + a;
         const T* x = from + i * rest.size + b;
-        if (stride == 1)
+        if (sum && stride == 1) sum(y, x, n);
+        else if (stride == 1)
           for (int64_t j = 0; j < n; ++j) y[j] = written<mode>(y[j], x[j]);
         else
           for (int64_t j = 0; j < n; ++j) y[j * stride] = written<mode>(y[j * stride], x[j]);
