@@ -138,7 +138,8 @@ void chunk_state(const void* input, int64_t n, void* out) {
 #define LAZULITE_UNKNOWN_ARGUMENTS
 #endif
 template <class M, class In>
-LAZULITE_UNKNOWN_ARGUMENTS void all_columns(const void* x, int64_t n, int64_t width, void* lanes, void* out) {
+LAZULITE_UNKNOWN_ARGUMENTS void all_columns(const void* x, int64_t n, int64_t width, void* lanes,
+                                            void* out) {
   columns<M, In>(x, n, width, width, lanes, out);
 }
 
