@@ -198,6 +198,7 @@ void run_unit(const Unit& unit, bool& spoilt) {
   if (debugging_nans.load(std::memory_order_relaxed)) check_finite(unit);
   // Last first: a member that nobody stores dies when its user lets go of it.
   SmallVector<Arrays, 4> dropped;
+  dropped.reserve(unit.members.size());
   for (size_t i = unit.members.size(); i-- > 0;) {
     Node& node = *unit.members[i].node;
     const bool stored = unit.members[i].stored;

@@ -301,6 +301,20 @@ def test_rows_and_columns_meet_in_a_table(dtype, shape):
     assert np.array_equal(np.array(f[..., 3:] - c), full[..., 3:] - column)
 
 
+@pytest.mark.parametrize("n", [4, 64, 5000])
+def test_a_repeated_result_that_goes_over_an_operand_is_not_lost(n):
+    x = np.linspace(0.5, 1.5, n).astype(np.float32)
+    scalar = mx.array(0.25) + 0
+    a = mx.array(x) + 0
+    mx.eval(scalar, a)
+    wide = mx.tanh(mx.broadcast_to(scalar, (n,)))
+    shifted = a + wide
+    total = mx.sin(mx.exp(shifted) * mx.cos(shifted)) / a
+    del a, shifted
+    mx.eval(wide, total)
+    assert np.array_equal(np.array(wide), np.full(n, mx.tanh(scalar).item(), np.float32))
+
+
 if __name__ == "__main__":
     mx.set_pending_limit(0)
     print("\n".join(all_hashes()))

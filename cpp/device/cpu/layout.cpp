@@ -394,9 +394,9 @@ void Layout::place_instruction(int32_t when, uint32_t index) {
   if (out.last < 0 && out.stored < 0) give(instr.out);
 }
 
-// A single that is stored fills a block first.
+// A single that is stored fills a block before all: of its own, since nothing fills it again.
 Place Layout::in_block(uint32_t reg) {
-  const Place place{Place::block, take()};
+  const Place place{Place::block, uint32_t(blocks++)};
   filled.push_back(place);
   filled.push_back(values_[reg].place);
   return place;

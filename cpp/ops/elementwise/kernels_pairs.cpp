@@ -1,5 +1,5 @@
-// Two binary ops in one pass, per instruction-set level: every pair of the rows that say so, with the
-// bits of one after the other.
+// Two binary ops in one pass, per instruction-set level: every pair of the rows that say so, with
+// the bits of one after the other.
 #include "ops/elementwise/kernels.h"
 #include "ops/elementwise/binary.h"
 
