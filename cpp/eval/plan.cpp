@@ -565,7 +565,6 @@ bool plan_one(const array& root, const Ref<Run>& claim, Plan& plan) {
   plan.units.resize(1);
   Unit& unit = plan.units[0];
   unit.members.push_back({&node, true});
-  unit.outside = int(node.inputs.size());
   unit.fused = node.op->sort == Sort::elementwise;
   if (!node.out.empty()) unit.domain = node.out[0].spec.shape;
   unit.stream = node.stream;

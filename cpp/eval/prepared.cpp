@@ -174,7 +174,7 @@ void Prepared::build(Piece& piece) {
     if (loose_[piece.in.back()]) piece.seen.push_back(values_[piece.in.back()].strides);
   }
   piece.out = piece.makes;
-  piece.planned = plan_program(piece.program);
+  if (size_of(piece.unit->domain)) piece.planned = plan_program(piece.program);
   piece.built = true;
 }
 
