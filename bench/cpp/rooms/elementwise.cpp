@@ -57,7 +57,6 @@ void conversions(const Level& level) {
     const std::string name(name_of(h ? bfloat16 : float16));
     one(name + " to float32", block.widen[h], h ? bfloat16 : float16, 4);
     one("float32 to " + name, block.narrow[h], float32, 2);
-    one("float32 rounded to " + name, block.round[h], float32, 4);
   }
 }
 
