@@ -500,6 +500,9 @@ int From<int>::of(PyObject* o, const Argument& at) {
   fail(Kind::overflow, at.function, name, colon, "number does not fit in 32 bits: got ", v);
 }
 double From<double>::of(PyObject* o, const Argument& at) {
+  // NumPy would drop the imaginary part.
+  if (PyComplex_Check(o) || std::string_view(Py_TYPE(o)->tp_name).rfind("numpy.complex", 0) == 0)
+    wrong_kind(o, at, "a real number");
   const double v = PyFloat_AsDouble(o);
   if (v == -1.0 && PyErr_Occurred()) {
     if (PyErr_ExceptionMatches(PyExc_OverflowError) && PyLong_Check(o)) {

@@ -99,6 +99,8 @@ def _to_float(value: Any) -> Any:
         return value if tracing() else value.item()
     if isinstance(value, (str, bytes, complex)) or not hasattr(value, "__float__"):
         return _REFUSED
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy drops half of it
+        return _REFUSED
     try:
         return float(value)
     except (TypeError, ValueError):

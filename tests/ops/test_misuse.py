@@ -33,6 +33,7 @@ JUNK = [
     b"ab",
     mx.full((2,), float("nan")),
     range(3),
+    *(np.dtype(t).type(2) for t in "?BHIQbhilefdFD"),  # numbers with a dtype of their own
 ]
 ANSWERS = (TypeError, ValueError, IndexError, OverflowError, MemoryError)
 

@@ -386,7 +386,7 @@ array isfinite(const Operand& a, Stream s) {
 array round(const Operand& a, int decimals, Stream s) {
   if (decimals == 0) return rint(a, s);
   if (is_half(a.natural()))
-    return astype(round(astype(a.get(), float32, s), decimals, s), a.natural(), s);
+    return astype(round(as_array(a, float32, "round", s), decimals, s), a.natural(), s);
   if (is_integral(a.natural())) {
     if (decimals > 0) return rint(a, s);
     const array scaled = divide(a, std::pow(10.0, -decimals), s);
