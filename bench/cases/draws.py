@@ -60,26 +60,17 @@ draw(
     lambda t, n: t.rand(n),
     lambda mx, n: mx.random.uniform(shape=n),
 )
-draw(
-    "normal, 1e7 float32",
-    TEN,
-    0.0,
-    1.0,
-    lambda g, n: g.standard_normal(n, single),
-    lambda r, k, n: r.normal(k, n, single),
-    lambda t, n: t.randn(n),
-    lambda mx, n: mx.random.normal(n),
-)
-draw(
-    "normal, 1e4 float32",
-    10**4,
-    0.0,
-    1.0,
-    lambda g, n: g.standard_normal(n, single),
-    lambda r, k, n: r.normal(k, n, single),
-    lambda t, n: t.randn(n),
-    lambda mx, n: mx.random.normal(n),
-)
+for label, count in (("1e7", TEN), ("1e4", 10**4)):
+    draw(
+        f"normal, {label} float32",
+        count,
+        0.0,
+        1.0,
+        lambda g, n: g.standard_normal(n, single),
+        lambda r, k, n: r.normal(k, n, single),
+        lambda t, n: t.randn(n),
+        lambda mx, n: mx.random.normal(n),
+    )
 draw(
     "integers below 1000, 1e7 int32",
     TEN,

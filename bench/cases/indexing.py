@@ -34,20 +34,14 @@ formula(
     I(1000, MILLION),
     I(1000, MILLION),
 )
-formula(
-    room,
-    "take_along_axis of rows, 1024 x 4096 float32",
-    lambda m, x, i: m.take_along_axis(x, i, axis=1),
-    F(1024, 4096),
-    I(4096, 1024, 4096),
-)
-formula(
-    room,
-    "take_along_axis of columns, 1024 x 4096 float32",
-    lambda m, x, i: m.take_along_axis(x, i, axis=0),
-    F(1024, 4096),
-    I(1024, 1024, 4096),
-)
+for axis, label, rows in ((1, "rows", 4096), (0, "columns", 1024)):
+    formula(
+        room,
+        f"take_along_axis of {label}, 1024 x 4096 float32",
+        lambda m, x, i, axis=axis: m.take_along_axis(x, i, axis=axis),
+        F(1024, 4096),
+        I(rows, 1024, 4096),
+    )
 
 
 def window(m, x, v):

@@ -62,7 +62,7 @@ constexpr bool is_inexact(Dtype t) { return is_floating(t) || is_complex(t); }
 constexpr bool is_half(Dtype t) { return t == float16 || t == bfloat16; }
 constexpr Dtype compute_type(Dtype t) {
   return is_half(t) ? float32 : t;
-}  // halves live as float32
+}  // what halves are computed in
 constexpr Dtype real_type(Dtype t) {
   return t == complex64 ? float32 : t == complex128 ? float64 : t;
 }

@@ -140,7 +140,7 @@ class Builder {
   std::optional<std::unordered_map<Key, size_t, Hash>> by_array_;
 };
 
-// Where the results go: over an source that dies here, or to a buffer of their own.
+// Where the results go: over a source that dies here, or to a buffer of their own.
 class Results {
  public:
   Results(const Unit& unit, const Sources& sources) : sources_(sources) {

@@ -1,4 +1,5 @@
 // Ops that run one by one: constants, views, kernels.
+#include "engine/layout/copy.h"
 #include "eval/plan.h"
 #include "graph/trace.h"
 
@@ -49,15 +50,8 @@ void tidy_bools(const Spec& spec, const Storage& storage) {
 }
 
 void copy_dense(const Bound& in, const Storage& out) {
-  BlockProgram program;
-  program.domain = in.shape();
-  program.load.push_back({0, in.type(), 0, in.strides()});
-  program.store.push_back({1, in.type(), 0, out.strides});
-  program.registers = 1;
-  program.width = 16;
-  program.cost = 0.3;
-  const Binding bindings[2] = {{in.data}, {bound(*in.spec, out).data}};
-  if (size_of(in.shape())) run_program(program, bindings);
+  engine::copy(in.shape(), {in.data, in.type(), in.strides()},
+               {bound(*in.spec, out).data, in.type(), out.strides});
 }
 
 void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite,

@@ -1,5 +1,7 @@
 // What kernels of rows share: an operand as rows of its last axis.
 #pragma once
+#include <optional>
+
 #include "engine/norm/norm.h"
 #include "ops/shape/shape.h"
 
@@ -8,19 +10,17 @@ namespace lazulite {
 // Read where it lies; what is neither runs nor short is made dense before. It must not be empty.
 struct RowsOf {
   Rows rows;
-  Ref<Buffer> held;
+  std::optional<Dense> held;
 
   RowsOf(const Bound& in, int slot) {
     Shape shape = in.shape();
     Strides strides = in.strides();
     const size_t last = shape.size() - 1;
     if (shape[last] > longest_gathered_row && strides[last] != 1) {
-      held = allocate(size_of(shape) * size_of(in.type()));
-      const Storage dense{held, 0, dense_strides(shape)};
-      copy_strided(in, Bound{in.spec, &dense, static_cast<char*>(held->data)});
-      strides = dense.strides;
+      held.emplace(in);
+      strides = dense_strides(shape);
     }
-    rows.data = held ? static_cast<const char*>(held->data) : in.data;
+    rows.data = held ? held->data : in.data;
     rows.memory = rows.type = in.type();
     rows.slot = slot;
     rows.length = shape[last];

@@ -48,7 +48,7 @@ template <class V> struct Cx {
     auto real = abs(b.re) >= abs(b.im);
     V big = select(real, b.re, b.im), small = select(real, b.im, b.re);
     V r = small / big;
-    // b = 0 or both parts infinite would make r nan: let big alone decide.
+    // b = 0 or both parts infinite would make r nan: big alone decides (NumPy: nan at inf+infj).
     auto alone = (big == V(0)) | (abs(big) == V(__builtin_inff()));
     r = select(alone, flip_sign(flip_sign(V(0), small), big), r);
     V d = big + small * r;

@@ -74,6 +74,11 @@ class Stepper {
   explicit Stepper(Function graph) : graph_(std::move(graph)) {}
   // `specs`: of the inputs. As Prepared::run.
   void run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out);
+  // Whether it would run these without another plan.
+  bool fits(const std::vector<Storage>& in) const { return !prepared_ || prepared_->fits(in); }
+  void rest() {  // until the next run nothing is held but constants
+    if (prepared_) prepared_->rest();
+  }
 
  private:
   void one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in,

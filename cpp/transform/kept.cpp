@@ -2,9 +2,6 @@
 
 #include <algorithm>
 
-#include "eval/compare.h"
-#include "transform/bodies.h"
-
 namespace lazulite {
 
 namespace {
@@ -104,17 +101,7 @@ ArrayList KeptCall::operator()(const ArrayList& arguments) const {
 }
 
 void KeptCall::run(std::vector<Storage> in, SmallVector<Storage, 1>& out) const {
-  std::vector<Storage> results(specs_.size());
-  if (runs_bodies_openly()) {
-    ArrayList leaves;
-    for (size_t i = 0; i < in.size(); ++i)
-      leaves.push_back(from_storage(graph_->argument_specs()[i], in[i]));
-    const ArrayList values = (*graph_)(leaves);
-    eval(values);
-    for (size_t i = 0; i < out.size(); ++i) out[i] = values[i].slot().storage;
-    return;
-  }
-  std::unique_ptr<Prepared> plan;
+  std::unique_ptr<bodies::Stepper> plan;
   {
     std::lock_guard lock(mutex_);
     for (size_t i = idle_.size(); i-- > 0 && !plan;)
@@ -123,16 +110,14 @@ void KeptCall::run(std::vector<Storage> in, SmallVector<Storage, 1>& out) const 
         idle_.erase(idle_.begin() + ptrdiff_t(i));
       }
   }
-  if (!plan) {
-    ArrayList leaves;
-    for (size_t i = 0; i < in.size(); ++i)
-      leaves.push_back(from_storage(graph_->argument_specs()[i], {{}, 0, in[i].strides}));
-    plan = std::make_unique<Prepared>(leaves, (*graph_)(leaves));
-  }
-  plan->run(std::move(in), results);
+  if (!plan)
+    plan = std::make_unique<bodies::Stepper>(
+        [graph = graph_](const ArrayList& leaves) { return (*graph)(leaves); });
+  std::vector<Storage> results(specs_.size());
+  plan->run(graph_->argument_specs(), std::move(in), results);
   plan->rest();
   for (size_t i = 0; i < out.size(); ++i) out[i] = std::move(results[i]);
-  std::unique_ptr<Prepared> oldest;  // dies without the lock
+  std::unique_ptr<bodies::Stepper> oldest;  // dies without the lock
   std::lock_guard lock(mutex_);
   idle_.push_back(std::move(plan));
   if (idle_.size() > most_plans) {

@@ -5,8 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "eval/prepared.h"
-#include "transform/traced.h"
+#include "transform/bodies.h"
 
 namespace lazulite {
 
@@ -33,7 +32,7 @@ class KeptCall final : public OwnAttrs {
   std::vector<Spec> specs_;      // of what it makes
   std::vector<Output> outputs_;  // of the function
   mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Prepared>> idle_;  // the last used at the end
+  mutable std::vector<std::unique_ptr<bodies::Stepper>> idle_;  // the last used at the end
 };
 
 }  // namespace lazulite

@@ -507,15 +507,11 @@ def test_ties_of_integers_share_all_of_a_cotangent(find, dtype):
 def test_bool_arithmetic_has_derivatives():
     a, b = mx.array([True, False, True]), mx.array([True, True, False])
     for f, moved, grads in (
-        (lambda x, y: x + y, [True, False, True], [[True] * 3] * 2),
+        (lambda x, y: x + y, [True, True, True], [[True] * 3] * 2),
         (lambda x, y: x - y, [True, True, True], [[True] * 3] * 2),
-        (lambda x, y: x * y, [True, True, False], [[True, True, False], [True, False, True]]),
+        (lambda x, y: x * y, [True, False, False], [[True, True, False], [True, False, True]]),
     ):
         tangents = [mx.array([True, False, True]), mx.array([False, True, False])]
-        if f(mx.array(3), mx.array(2)).item() == 5:
-            moved = [True, True, True]
-        if f(mx.array(3), mx.array(2)).item() == 6:
-            moved = [True, False, False]
         assert mx.jvp(f, [a, b], tangents)[1][0].tolist() == moved
         assert [g.tolist() for g in mx.vjp(f, [a, b], [mx.ones(3, mx.bool_)])[1]] == grads
     loss = lambda t: (t["m"] - t["m"]).astype(mx.float32).sum() * t["w"]  # noqa: E731

@@ -5,17 +5,12 @@
 #include <complex>
 #include <vector>
 
-#include "device/cpu/level.h"
 #include "device/limits.h"
 #include "engine/gemm/gemm.h"
 #include "engine/layout/copy.h"
-#include "engine/random/kernels.h"
+#include "engine/random/random.h"
 
 using namespace lazulite;
-
-namespace lazulite::engine {
-LAZULITE_LEVELS(const RandomKernels&, random_kernels)
-}  // namespace lazulite::engine
 
 namespace {
 

@@ -27,7 +27,6 @@ def crash(*args, **kwargs):
 fuzzer = sys.modules["__main__"].__file__ = {fuzzer!r}
 exec(compile(open(fuzzer).read(), fuzzer, "exec"))
 """
-UNFUSED = 'if os.environ.get("LAZULITE_FUSE") == "0": '
 # fuzzer: (the fault, what its report says, a part of the short program, its most lines)
 FAULTS = {
     "programs: a value": (

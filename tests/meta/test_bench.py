@@ -3,6 +3,7 @@ breaks leaves a gap."""
 
 import argparse
 import base64
+import importlib.util
 import json
 import math
 import subprocess
@@ -18,10 +19,12 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 @pytest.fixture(scope="module")
 def run():
+    """bench/run.py under a name of its own: tests/fuzz has a run.py, too."""
+    spec = importlib.util.spec_from_file_location("bench_run", BENCH / "run.py")
+    module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(BENCH))
-    import run
-
-    yield run
+    spec.loader.exec_module(module)
+    yield module
     sys.path.remove(str(BENCH))
 
 

@@ -50,18 +50,12 @@ array plus(const array& a, const array& b) { return !a ? b : !b ? a : add(a, b);
 
 // ---- kernels
 
-// A parameter: dense, of the compute dtype.
+// A parameter, dense; null where it is not given.
 struct Parameter {
-  Ref<Buffer> held;
+  std::optional<Dense> held;
   const char* data = nullptr;
   Parameter(bool given, const Bound& in) {
-    if (!given) return;
-    data = in.data;
-    if (in.dense()) return;
-    held = allocate(size_of(in.shape()) * size_of(in.type()));
-    const Storage dense{held, 0, dense_strides(in.shape())};
-    copy_strided(in, Bound{in.spec, &dense, static_cast<char*>(held->data)});
-    data = static_cast<const char*>(held->data);
+    if (given) data = held.emplace(in).data;
   }
 };
 

@@ -49,14 +49,8 @@ void ranks_kernel(const Call& call) {
   const Shape& shape = in.shape();
   const int64_t all = size_of(shape);
   if (all == 0) return;
-  Ref<Buffer> held;
-  const bool* mask = reinterpret_cast<const bool*>(in.data);
-  if (!in.dense()) {
-    held = allocate(all);
-    const Storage dense{held, 0, dense_strides(shape)};
-    copy_strided(in, Bound{in.spec, &dense, static_cast<char*>(held->data)});
-    mask = static_cast<const bool*>(held->data);
-  }
+  const Dense dense(in);
+  const bool* mask = reinterpret_cast<const bool*>(dense.data);
   int64_t lanes = 1;
   for (int i = 0; i < r.lanes; ++i) lanes *= shape[i];
   const int64_t n = all / lanes;

@@ -273,14 +273,8 @@ void scatter_kernel(const Call& call) {
   const size_t count = s.axes.size();
   const Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
   const Bound& given = call.in[1 + count];
-  Ref<Buffer> held;
-  const char* updates = given.data;
-  if (!given.dense()) {
-    held = allocate(size_of(given.shape()) * size_of(given.type()));
-    const Storage dense{held, 0, dense_strides(given.shape())};
-    copy_strided(given, Bound{given.spec, &dense, static_cast<char*>(held->data)});
-    updates = static_cast<const char*>(held->data);
-  }
+  const Dense dense(given);
+  const char* updates = dense.data;
   const bool elements = s.along || size_of(given.shape()) == places.count;
   const Shape block = s.along ? Shape{} : other_axes(out.shape(), s.axes);
   std::optional<Positions> at;

@@ -3,16 +3,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
-#include "engine/random/kernels.h"
+#include "engine/random/random.h"
 #include "ops/random/ops.h"
 #include "ops/shape/shape.h"
-
-namespace lazulite::engine {
-LAZULITE_LEVELS(const RandomKernels&, random_kernels)
-}  // namespace lazulite::engine
 
 namespace lazulite::random {
 namespace {
@@ -20,25 +15,16 @@ namespace {
 using engine::Key;
 using engine::random_kernels;
 
-// A dense copy of an operand, or the operand where it is dense.
-const char* dense(const Bound& b, Ref<Buffer>& holder) {
-  if (b.dense()) return b.data;
-  holder = allocate(size_of(b.shape()) * size_of(b.type()));
-  Storage storage{holder, 0, dense_strides(b.shape())};
-  if (size_of(b.shape()))
-    copy_strided(b, Bound{b.spec, &storage, static_cast<char*>(holder->data)});
-  return static_cast<const char*>(holder->data);
-}
-
 // The keys of a kernel's input (..., 2), whatever its layout.
 struct Keys {
   explicit Keys(const Bound& in)
-      : count(size_of(in.shape()) / 2), words(reinterpret_cast<const uint32_t*>(dense(in, copy))) {}
+      : count(size_of(in.shape()) / 2), dense(in),
+        words(reinterpret_cast<const uint32_t*>(dense.data)) {}
   Key operator[](int64_t i) const { return {words[2 * i], words[2 * i + 1]}; }
   int64_t count;
 
  private:
-  Ref<Buffer> copy;
+  const Dense dense;
   const uint32_t* words;
 };
 
@@ -149,9 +135,8 @@ void reorder_kernel(const Call& call) {
   const Bound &order = call.in[1], &to = call.out[0];
   const int64_t total = size_of(to.shape());
   if (total == 0) return;
-  Ref<Buffer> held_x, held_order;
-  const char* from = dense(call.in[0], held_x);
-  const uint32_t* at = reinterpret_cast<const uint32_t*>(dense(order, held_order));
+  const Dense x(call.in[0]), places(order);
+  const auto* at = reinterpret_cast<const uint32_t*>(places.data);
   const int64_t n = order.shape().back(), rows = size_of(order.shape()),
                 bytes = total / rows * size_of(to.type());
   const int64_t step = std::max<int64_t>(1, 32768 / bytes);
@@ -163,7 +148,7 @@ void reorder_kernel(const Call& call) {
             fail(Kind::index, "reorder", "row out of range: got ", at[r], ", expected less than ",
                  n);
           const int64_t other = r / n * n + at[r];
-          std::memcpy(to.data + (back ? other : r) * bytes, from + (back ? r : other) * bytes,
+          std::memcpy(to.data + (back ? other : r) * bytes, x.data + (back ? r : other) * bytes,
                       size_t(bytes));
         }
       },

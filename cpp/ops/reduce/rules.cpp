@@ -5,6 +5,7 @@
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
+#include "engine/layout/copy.h"
 #include "engine/reduce/rows.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
@@ -23,20 +24,6 @@ namespace {
 
 // ---- layouts
 // -------------------------------------------------------------------------------------
-
-// A program of one load and one store: any layouts, converts between a half and its float32.
-void copy_convert(const Shape& shape, const void* from, Dtype from_type,
-                  const Strides& from_strides, void* to, Dtype to_type) {
-  BlockProgram program;
-  program.domain = shape;
-  program.load.push_back({0, from_type, 0, from_strides});
-  program.store.push_back({1, to_type, 0, dense_strides(shape)});
-  program.registers = 1;
-  program.width = 16;
-  program.cost = 0.4;
-  const Binding bindings[2] = {{const_cast<void*>(from)}, {to}};
-  run_program(program, bindings);
-}
 
 // An input, read as `type`: kept axes and reduced axes, each collapsed. It must not be empty.
 Rows rows_of(const Bound& in, const Axes& axes, Dtype type, bool truth = false) {
@@ -134,7 +121,8 @@ void reduce_kernel(const Call& call) {
     out = static_cast<char*>(wide->data);
   }
   reduce_all(k, x, out);
-  if (wide) copy_convert(to.shape(), out, float32, dense_strides(to.shape()), to.data, to.type());
+  const Strides dense = dense_strides(to.shape());
+  if (wide) engine::copy(to.shape(), {out, float32, dense}, {to.data, to.type(), dense});
   if (is_bool(to.type()))
     for (int64_t i = 0; i < results; ++i) to.data[i] = to.data[i] != 0;
 }

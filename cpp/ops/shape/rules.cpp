@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/layout/copy.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/ops.h"
@@ -10,15 +11,16 @@
 namespace lazulite {
 
 void copy_strided(const Bound& from, const Bound& to) {
-  BlockProgram program;
-  program.domain = from.shape();
-  program.load.push_back({0, from.type(), 0, from.strides()});
-  program.store.push_back({1, from.type(), 0, to.strides()});
-  program.registers = 1;
-  program.width = 16;
-  program.cost = 0.3;
-  const Binding bindings[2] = {{from.data}, {to.data}};
-  run_program(program, bindings);
+  engine::copy(from.shape(), {from.data, from.type(), from.strides()},
+               {to.data, from.type(), to.strides()});
+}
+
+Dense::Dense(const Bound& in) : data(in.data) {
+  if (in.dense()) return;
+  held_ = allocate(size_of(in.shape()) * size_of(in.type()));
+  data = static_cast<const char*>(held_->data);
+  engine::copy(in.shape(), {in.data, in.type(), in.strides()},
+               {held_->data, in.type(), dense_strides(in.shape())});
 }
 
 namespace {

@@ -54,6 +54,14 @@ std::vector<array> depends(const std::vector<array>& inputs,
 
 // Copies any layout into any other of the same shape and dtype (for kernels).
 void copy_strided(const Bound& from, const Bound& to);
+// An operand of a kernel in row-major order: where it lies, or a copy that lives as long as this.
+struct Dense {
+  explicit Dense(const Bound& in);
+  const char* data;
+
+ private:
+  Ref<Buffer> held_;
+};
 array slice_axis(const array&, int axis, int64_t start, int64_t stop, Stream s = default_stream());
 
 }  // namespace lazulite
