@@ -11,9 +11,9 @@
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
-//   scan, while_loop, fori_loop, cond               transform/loops.h
-//   Graph (compile)                                 transform/traced.h
-//   FunctionWriter, ImportedFunction                transform/exported.h
+//   scan, while_loop, fori_loop, cond               transform/control_flow/loops.h
+//   FunctionGraph (compile)                         transform/function_graph.h
+//   FunctionWriter, ImportedFunction                transform/export/exported.h
 #pragma once
 #include "eval/eval.h"
 #include "eval/profile.h"
@@ -25,7 +25,7 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
-#include "transform/exported.h"
-#include "transform/loops.h"
-#include "transform/traced.h"
+#include "transform/export/exported.h"
+#include "transform/control_flow/loops.h"
+#include "transform/function_graph.h"
 #include "transform/transform.h"

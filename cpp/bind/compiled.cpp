@@ -397,7 +397,7 @@ PyObject* Result::fill = nullptr;
 // ---- the object
 
 struct Entry {
-  Ref<const Graph> graph;
+  Ref<const FunctionGraph> graph;
   Ref<const KeptCall> kept;  // null: replayed
   Result result;
   py::object made;         // the _Entry of Python
@@ -638,9 +638,9 @@ void add_compiled(py::module_& m) {
   py::class_<PyGraph>(m, "_Graph")
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report,
                        bool rules) {
-        auto graph = make_ref<Graph>(
+        auto graph = make_ref<FunctionGraph>(
             flat(fun), specs_of(from_list(like)), "compile",
-            Graph::Options{
+            FunctionGraph::Options{
                 .fold_bytes = fold_bytes, .report = report, .sources = true, .rules = rules});
         for (const array& a : graph->sources()) note_captured(a);
         return PyGraph{std::move(graph)};

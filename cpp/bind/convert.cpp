@@ -556,8 +556,8 @@ array shareable(PyObject* self) {
     char* data =
         static_cast<char*>(slot.storage.buffer->data) + slot.storage.offset * size_of(part.type);
     if (size_of(part.shape))
-      copy_strided(Bound{&part, &slot.storage, data},
-                   Bound{&part, &own, static_cast<char*>(own.buffer->data)});
+      copy_strided(TensorView{&part, &slot.storage, data},
+                   TensorView{&part, &own, static_cast<char*>(own.buffer->data)});
     for (size_t i = 0; i < part.shape.size(); ++i)
       if (part.shape[i] != slot.spec.shape[i]) own.strides[i] = 0;
     a = from_storage(slot.spec, std::move(own));

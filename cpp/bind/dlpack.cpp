@@ -228,8 +228,8 @@ array from_dlpack(PyObject* given, std::optional<bool> copy, bool ask_for_cpu) {
     const Storage dense{buffer, 0, dense_strides(shape)};
     const Slot& slot = made.slot();
     if (size_of(shape))
-      copy_strided(Bound{&slot.spec, &slot.storage, data},
-                   Bound{&slot.spec, &dense, static_cast<char*>(buffer->data)});
+      copy_strided(TensorView{&slot.spec, &slot.storage, data},
+                   TensorView{&slot.spec, &dense, static_cast<char*>(buffer->data)});
     if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
     made = from_buffer(std::move(buffer), shape, *type);
   }

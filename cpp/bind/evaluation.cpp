@@ -87,7 +87,7 @@ std::string python_line() {
 
 // An op whose value is the level that computes it: what debug_compare must find.
 Specs infer_probe(const Attrs*, const Arrays&) { return {Spec{{}, int32}}; }
-void run_probe(const Call& call) {
+void run_probe(const KernelCall& call) {
   *reinterpret_cast<int32_t*>(call.out[0].data) = int32_t(cpu::level());
 }
 const Op probe_op{.name = "level_probe",

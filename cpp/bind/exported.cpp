@@ -5,7 +5,7 @@
 #include "bind/array_class.h"
 #include "bind/module.h"
 #include "bind/transforms.h"
-#include "transform/exported.h"
+#include "transform/export/exported.h"
 
 namespace py = pybind11;
 
@@ -29,8 +29,8 @@ py::tuple from_spec(const Spec& spec) {
 }
 
 // (arguments, steps, outputs): values by number, captured arrays as themselves.
-py::tuple describe(const Graph& graph) {
-  auto operand = [](const Graph::Operand& o) -> py::object {
+py::tuple describe(const FunctionGraph& graph) {
+  auto operand = [](const FunctionGraph::Operand& o) -> py::object {
     if (o.value >= 0) return py::int_(o.value);
     return py::reinterpret_steal<py::object>(wrap(o.captured));
   };
@@ -54,7 +54,7 @@ py::tuple describe(const Graph& graph) {
 
 void add_exported(py::module_& m) {
   m.def("_describe_graph", [](py::object fun, py::list examples) {
-    return describe(Graph(flat(fun), specs_of(from_list(examples)), "export_function"));
+    return describe(FunctionGraph(flat(fun), specs_of(from_list(examples)), "export_function"));
   });
   py::class_<FunctionWriter>(m, "_FunctionWriter")
       .def(py::init<bool, std::string>())

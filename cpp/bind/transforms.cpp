@@ -8,8 +8,8 @@
 #include "bind/module.h"
 #include "bind/transforms.h"
 #include "graph/trace.h"
-#include "transform/loops.h"
-#include "transform/traced.h"
+#include "transform/control_flow/loops.h"
+#include "transform/function_graph.h"
 
 namespace py = pybind11;
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <pybind11/pybind11.h>
 
-#include "transform/traced.h"
+#include "transform/function_graph.h"
 
 namespace lazulite::bind {
 
@@ -13,7 +13,7 @@ ArrayList from_list(const pybind11::handle& list, bool holes = false);
 Function flat(pybind11::object fun);               // takes and returns lists; to be called at once
 
 struct PyGraph {
-  Ref<const Graph> graph;
+  Ref<const FunctionGraph> graph;
 };
 
 }  // namespace lazulite::bind

@@ -138,8 +138,8 @@ std::string number(const Scalar& v, Dtype type) {
 Values run_alone(const Node& node, const Values& in) {
   Values out;
   out.resize(node.out.size());
-  if (node.op->sort != Sort::elementwise) {
-    SmallVector<Bound, 3> operands;
+  if (node.op->kind != OpKind::elementwise) {
+    SmallVector<TensorView, 3> operands;
     for (size_t i = 0; i < in.size(); ++i)
       operands.push_back(bound(node.inputs[i].slot().spec, in[i]));
     run_op(node, std::move(operands), false, out);

@@ -21,7 +21,7 @@ bool load(const array& input, int64_t n, Register& to) {
   const Spec& spec = input.slot().spec;
   const int64_t bytes = size_of(spec.type);
   if (is_half(spec.type)) return false;
-  if (input.node()->op->sort == Sort::constant) {
+  if (input.node()->op->kind == OpKind::constant) {
     constant_value(input).write(spec.type, to.bytes);
     repeat(to.bytes, bytes, 1, most);
     return true;

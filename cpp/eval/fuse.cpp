@@ -82,7 +82,7 @@ class Builder {
   // An source of member i: an earlier member, or an source from outside.
   uint32_t reg_of(const array& input, int i) {
     const Node* from = input.node().get();
-    const bool constant = from->op->sort == Sort::constant;
+    const bool constant = from->op->kind == OpKind::constant;
     if (!constant && from->depth >= 0 && from->depth < i &&
         unit_.members[size_t(from->depth)].node == from)
       return home_[size_t(from->depth)];

@@ -55,6 +55,7 @@ struct Plan {
   std::vector<Ref<Node>> roots;    // keep everything alive
   std::vector<Ref<Run>> waits;     // earlier runs that claimed what is needed here
   double elements = 0;             // about how much work
+  void count(const Node&);         // the work of a node
   PlanSummary summary() const;
   std::string text() const;        // a line per op, in order; names show it
   std::string dot() const;         // for Graphviz: fused groups as boxes
@@ -96,8 +97,9 @@ void build_program(const Unit&, BlockProgram&, Sources&);
 // One op that is not elementwise. `out` receives where its values are; a buffer that is there
 // already is written to, unless the op shows its input's memory. `overwrite`: an update may write
 // into its first input.
-void run_op(const Node&, SmallVector<Bound, 3> in, bool overwrite, SmallVector<Storage, 1>& out);
-inline Bound bound(const Spec& spec, const Storage& storage) {
+void run_op(const Node&, SmallVector<TensorView, 3> in, bool overwrite,
+            SmallVector<Storage, 1>& out);
+inline TensorView bound(const Spec& spec, const Storage& storage) {
   return {&spec, &storage,
           static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
 }
@@ -106,7 +108,7 @@ void tidy_bools(const Spec&, const Storage&);
 inline void tidy(const Spec& spec, const Storage& storage) {
   if (spec.type == bool_ && storage.buffer->foreign) tidy_bools(spec, storage);
 }
-void copy_dense(const Bound& in, const Storage& out);  // out becomes a copy in row-major order
+void copy_dense(const TensorView& in, const Storage& out);  // out becomes a copy in row-major order
 
 // The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block
 // program. Whether somebody wants the input later is the caller's to know.

@@ -41,9 +41,9 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
       piece.specs.push_back(&input.slot().spec);
     }
     for (uint32_t i = 0; i < node.out.size(); ++i) piece.out.push_back(first_[&node] + int(i));
-    if (node.op->sort == Sort::constant) fixed_[piece.out[0]] = 1;
+    if (node.op->kind == OpKind::constant) fixed_[piece.out[0]] = 1;
     bool loose = node.op->places;
-    if (node.op->sort == Sort::view)
+    if (node.op->kind == OpKind::view)
       for (int value : piece.in) loose |= bool(loose_[value]);
     for (int value : piece.out) loose_[value] = char(loose);
   }
@@ -84,7 +84,7 @@ void Prepared::plan_arena() {
     if (piece.unit->fused) continue;
     const Op& op = *piece.unit->members[0].node->op;
     if (op.update) apart[piece.in[0]] = 1;
-    if (op.sort == Sort::view || op.places) {
+    if (op.kind == OpKind::view || op.places) {
       bool any = op.places;
       for (int value : piece.makes) any |= bool(apart[value]);
       for (int value : piece.in) apart[value] |= char(any);
@@ -96,7 +96,7 @@ void Prepared::plan_arena() {
     for (int value : pieces_[p].dies) until[value] = int(p);
   for (size_t p = pieces_.size(); p-- > 0;) {
     const Piece& piece = pieces_[p];
-    if (!piece.unit->fused && piece.unit->members[0].node->op->sort == Sort::view)
+    if (!piece.unit->fused && piece.unit->members[0].node->op->kind == OpKind::view)
       for (int value : piece.in)
         for (int view : piece.makes) until[value] = std::max(until[value], until[view]);
   }
@@ -109,7 +109,7 @@ void Prepared::plan_arena() {
     const Piece& piece = pieces_[p];
     std::erase_if(taken, [&](const Block& b) { return b.until < int(p); });
     const Op& op = *piece.unit->members[0].node->op;
-    if (!piece.unit->fused && (op.sort != Sort::kernel || op.places)) continue;
+    if (!piece.unit->fused && (op.kind != OpKind::kernel || op.places)) continue;
     size_t k = 0;
     for (const auto& member : piece.unit->members)
       for (const Slot& slot : member.node->out) {
@@ -216,14 +216,14 @@ void Prepared::run_fused(Piece& piece) {
 
 void Prepared::run_single(Piece& piece) {
   const Node& node = *piece.unit->members[0].node;
-  if (node.op->sort == Sort::constant && values_[piece.out[0]].buffer) return;
-  SmallVector<Bound, 3> in;
+  if (node.op->kind == OpKind::constant && values_[piece.out[0]].buffer) return;
+  SmallVector<TensorView, 3> in;
   for (size_t i = 0; i < piece.in.size(); ++i)
     in.push_back(bound(*piece.specs[i], values_[piece.in[i]]));
   const bool overwrite = node.op->update && may_write(piece, piece.in[0]);
   SmallVector<Storage, 1> out;
   out.resize(node.out.size());
-  if (node.op->sort != Sort::constant && !overwrite)
+  if (node.op->kind != OpKind::constant && !overwrite)
     for (size_t i = 0; i < out.size(); ++i) {
       const int place = place_[piece.out[i]];
       if (place >= 0 && (*places_)[place].buffer) out[i] = (*places_)[place];

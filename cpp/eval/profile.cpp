@@ -40,7 +40,8 @@ LAZULITE_THREAD_LOCAL Profiled* innermost = nullptr;
 
 double flops_of(const Node& node) {
   if (node.op->flops) return node.op->flops(node);
-  if (node.op->sort == Sort::view || node.op->sort == Sort::constant || node.op->places) return 0;
+  if (node.op->kind == OpKind::view || node.op->kind == OpKind::constant || node.op->places)
+    return 0;
   int64_t most = 0;
   for (const Slot& slot : node.out) most = std::max(most, size_of(slot.spec.shape));
   for (const array& input : node.inputs) most = std::max(most, input.size());
@@ -66,18 +67,18 @@ ProfileEvent describe(const Unit& unit) {
     const Node& node = *member.node;
     event.flops += flops_of(node);
     for (const array& input : node.inputs) {
-      bool inside = is_constant(input) && node.op->sort == Sort::elementwise;
+      bool inside = is_constant(input) && node.op->kind == OpKind::elementwise;
       for (const auto& other : unit.members) inside |= other.node == input.node().get();
       for (const array* known : read) inside |= known->same(input);
       if (inside) continue;
       read.push_back(&input);
-      if (node.op->sort != Sort::view) event.bytes += input.nbytes();
+      if (node.op->kind != OpKind::view) event.bytes += input.nbytes();
     }
     if (!member.stored && &member != &unit.members.back()) continue;
     for (const Slot& slot : node.out) {
       result << comma << slot.spec.type << slot.spec.shape;
       comma = " ";
-      if (node.op->sort != Sort::view)
+      if (node.op->kind != OpKind::view)
         event.bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
     }
   }

@@ -99,7 +99,7 @@ struct PlanLock {
 void check_inputs(const Node& node) {
   for (const array& input : node.inputs) {
     const Node& from = *input.node();
-    if (from.op->sort == Sort::constant && node.op->sort == Sort::elementwise) continue;
+    if (from.op->kind == OpKind::constant && node.op->kind == OpKind::elementwise) continue;
     const State state = from.state.load(std::memory_order_acquire);
     if (state == State::failed) throw Inherited{from.failure};
     if (state == State::pending || (state == State::claimed && from.run.load() != node.run.load()))
@@ -115,7 +115,7 @@ void set_ready(Node& node) {
 // An op that takes its inputs: what nobody else holds is given away.
 void run_taking(const Unit& unit, bool& spoilt) {
   Node& node = *unit.members[0].node;
-  Call call{node, {}, {}, {}, {}};
+  KernelCall call{node, {}, {}, {}, {}};
   for (const array& input : node.inputs) tidy(input.slot().spec, input.slot().storage);
   for (const array& input : node.inputs) {
     const bool given = may_donate(unit, input);
@@ -133,7 +133,7 @@ void run_taking(const Unit& unit, bool& spoilt) {
 void run_single(const Unit& unit, bool& spoilt) {
   Node& node = *unit.members[0].node;
   if (node.op->takes) return run_taking(unit, spoilt);
-  SmallVector<Bound, 3> in;
+  SmallVector<TensorView, 3> in;
   for (const array& input : node.inputs)
     in.push_back(bound(input.slot().spec, input.slot().storage));
   SmallVector<Storage, 1> out;
@@ -162,7 +162,7 @@ bool is_finite(const Spec& spec, const Storage& storage) {
 // Raises where finite inputs have become a nan or an infinity.
 void check_finite(const Unit& unit) {
   const Node& node = *unit.members[0].node;
-  if (node.op->sort == Sort::view || node.op->sort == Sort::constant) return;
+  if (node.op->kind == OpKind::view || node.op->kind == OpKind::constant) return;
   for (const Slot& slot : node.out) {
     if (is_finite(slot.spec, slot.storage)) continue;
     for (const array& input : node.inputs) {
@@ -284,7 +284,7 @@ size_t too_large(const Plan& plan) {
   for (size_t u = 0; u < plan.units.size(); ++u)
     for (auto& member : plan.units[u].members) {
       const Op& op = *member.node->op;
-      if (!member.stored || op.sort == Sort::view || op.places) continue;
+      if (!member.stored || op.kind == OpKind::view || op.places) continue;
       for (const Slot& slot : member.node->out)
         if (size_of(slot.spec.shape) > limit / size_of(slot.spec.type)) return u;
     }

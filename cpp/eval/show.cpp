@@ -28,7 +28,7 @@ PlanSummary Plan::summary() const {
   // Views keep what they look at alive.
   for (size_t u = units.size(); u-- > 0;)
     for (const auto& member : units[u].members)
-      if (member.node->op->sort == Sort::view && !member.node->inputs.empty()) {
+      if (member.node->op->kind == OpKind::view && !member.node->inputs.empty()) {
         Life& view = lives[member.node];
         const size_t first = member.node->inputs.size() - member.node->out.size();
         for (size_t i = first; i < member.node->inputs.size(); ++i) {
@@ -53,7 +53,7 @@ PlanSummary Plan::summary() const {
         std::ostringstream text;
         text << slot.spec.type << slot.spec.shape;
         step.results.push_back(text.str());
-        if (node.op->sort == Sort::view) continue;
+        if (node.op->kind == OpKind::view) continue;
         const int64_t bytes = size_of(slot.spec.shape) * size_of(slot.spec.type);
         lives[member.node].bytes += bytes;
         step.bytes += bytes;
@@ -132,7 +132,7 @@ std::string spec_text(const Spec& spec) {
   return text.str();
 }
 
-bool is_number(const array& a) { return a.node()->op->sort == Sort::constant; }
+bool is_number(const array& a) { return a.node()->op->kind == OpKind::constant; }
 std::string number_text(const array& a) {
   std::ostringstream text;
   text << constant_value(a);

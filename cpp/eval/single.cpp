@@ -49,16 +49,16 @@ void tidy_bools(const Spec& spec, const Storage& storage) {
   make_bools(bytes, last - first + 1);
 }
 
-void copy_dense(const Bound& in, const Storage& out) {
+void copy_dense(const TensorView& in, const Storage& out) {
   engine::copy(in.shape(), {in.data, in.type(), in.strides()},
                {bound(*in.spec, out).data, in.type(), out.strides});
 }
 
-void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite,
+void run_op(const Node& node, SmallVector<TensorView, 3> in, bool overwrite,
             SmallVector<Storage, 1>& out) {
   const Op& op = *node.op;
-  if (op.sort == Sort::constant) return run_constant(node, out[0]);
-  if (op.sort == Sort::view) {
+  if (op.kind == OpKind::constant) return run_constant(node, out[0]);
+  if (op.kind == OpKind::view) {
     // The outputs show the last inputs.
     const size_t first = in.size() - node.out.size();
     SmallVector<Storage, 1> shown;
@@ -75,12 +75,12 @@ void run_op(const Node& node, SmallVector<Bound, 3> in, bool overwrite,
       return;
     }
   }
-  for (const Bound& b : in) tidy(*b.spec, *b.storage);
-  Call call{node, std::move(in), {}, {}, {}};
+  for (const TensorView& b : in) tidy(*b.spec, *b.storage);
+  KernelCall call{node, std::move(in), {}, {}, {}};
   if (op.places) {
     call.placed.resize(node.out.size());
     if (op.takes)  // nothing is given away
-      for (const Bound& b : call.in) call.taken.push_back(*b.storage);
+      for (const TensorView& b : call.in) call.taken.push_back(*b.storage);
     const Untraced untraced;
     op.kernel(call);
     out = std::move(call.placed);

@@ -102,10 +102,10 @@ Specs infer_constant(const Attrs* a, const Arrays&) {
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
-const Op data_op{.name = "array", .doc = "Data.", .sort = Sort::input, .infer = no_infer};
+const Op data_op{.name = "array", .doc = "Data.", .kind = OpKind::input, .infer = no_infer};
 const Op leaf_op{.name = "leaf",
                  .doc = "An argument of a transformed function.",
-                 .sort = Sort::input,
+                 .kind = OpKind::input,
                  .infer = no_infer};
 Specs infer_alias(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
 Arrays alias_vjp(const Node&, const Arrays& cotangents, const Needs&) { return {cotangents[0]}; }
@@ -113,13 +113,13 @@ Arrays alias_vmap(const Node&, const Arrays& in, const Axes& axes, Axes& out_axe
   out_axes = axes;
   return {alias_leaf(in[0])};
 }
-bool alias_view(const Node&, const Bound& in, Storage& out) {
+bool alias_view(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
 const Op alias_op{.name = "argument",
                   .doc = "An argument of a differentiated function.",
-                  .sort = Sort::view,
+                  .kind = OpKind::view,
                   .linear = true,
                   .infer = infer_alias,
                   .vjp = alias_vjp,
@@ -127,7 +127,7 @@ const Op alias_op{.name = "argument",
                   .view = alias_view};
 const Op shown_op{.name = "view",
                   .doc = "A part of an array that was there when it was asked for.",
-                  .sort = Sort::view,
+                  .kind = OpKind::view,
                   .linear = true,
                   .infer = no_infer};
 void check_constant(const Attrs* a, const Arrays& in) {
@@ -136,7 +136,7 @@ void check_constant(const Attrs* a, const Arrays& in) {
 }
 const Op constant_op{.name = "full",
                      .doc = "One number in every element.",
-                     .sort = Sort::constant,
+                     .kind = OpKind::constant,
                      .read = read_attrs<Constant>,
                      .check = check_constant,
                      .infer = infer_constant,
@@ -268,7 +268,7 @@ bool is_shown(Node& node) {
   char* const data =
       static_cast<char*>(from.storage.buffer->data) + from.storage.offset * size_of(from.spec.type);
   Storage shown;
-  if (!node.op->view(node, Bound{&from.spec, &from.storage, data}, shown)) return false;
+  if (!node.op->view(node, TensorView{&from.spec, &from.storage, data}, shown)) return false;
   node.out[0].storage = std::move(shown);
   node.inputs.clear();
   node.state.store(State::ready, std::memory_order_release);

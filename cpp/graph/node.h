@@ -46,7 +46,7 @@ struct Node : Counted {
   const T& get() const { return static_cast<const AttrsOf<T>&>(*attributes).value; }
 };
 
-struct Constant {  // attributes of sort constant; the shape is the output's
+struct Constant {  // attributes of kind constant; the shape is the output's
   Scalar value;
   Dtype type;
   Shape shape;

@@ -24,7 +24,7 @@ struct Storage {
 };
 
 // One bound operand of a running kernel.
-struct Bound {
+struct TensorView {
   const Spec* spec;
   const Storage* storage;
   char* data;          // address of element 0
@@ -36,15 +36,15 @@ struct Bound {
 
 // What a kernel sees. Outputs are allocated, dense, in row-major order, unless it is an update or
 // places them itself.
-struct Call {
+struct KernelCall {
   const Node& node;
-  SmallVector<Bound, 3> in;
-  SmallVector<Bound, 1> out;
+  SmallVector<TensorView, 3> in;
+  SmallVector<TensorView, 1> out;
   mutable SmallVector<Storage, 1> placed;  // Op::places: filled by the kernel, one per output
   mutable std::vector<Storage> taken;      // Op::takes: instead of `in`, the kernel's to keep
 };
 
-enum class Sort : uint8_t {
+enum class OpKind : uint8_t {
   input,        // data: always ready
   constant,     // one number in every element (attrs: Constant); no buffer until stored
   elementwise,  // runs in block programs; inputs and output of equal shapes
@@ -58,7 +58,7 @@ using Needs = SmallVector<bool, 4>;
 struct Op {
   const char* name;
   const char* doc = "";
-  Sort sort = Sort::kernel;
+  OpKind kind = OpKind::kernel;
   bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
   bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
   bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
@@ -95,10 +95,10 @@ struct Op {
   // The sum over lanes of what the op gives for matrices, where that costs less than all of them;
   // axes as in vmap.
   array (*sum_lanes)(const Arrays& in, const Axes& axes, Stream) = nullptr;
-  // sort == view: describes an output in its input's memory; false: it must be copied. Outputs show
+  // kind == view: describes an output in its input's memory; false: it must be copied. Outputs show
   // the last inputs, one each.
-  bool (*view)(const Node&, const Bound& in, Storage& out) = nullptr;
-  // sort == elementwise: the kernel for inputs of this dtype; null: not supported.
+  bool (*view)(const Node&, const TensorView& in, Storage& out) = nullptr;
+  // kind == elementwise: the kernel for inputs of this dtype; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
   // The kernel that does `inner` and then this op to its result, operand `at`, in one pass and to
   // the same bits; in: inner's operands, then the other one. Null, or gives null: there is none.
@@ -110,7 +110,7 @@ struct Op {
   // operand.
   double (*flops)(const Node&) = nullptr;
   // Runs on the caller, uses cpu::parallel_for inside.
-  void (*kernel)(const Call&) = nullptr;
+  void (*kernel)(const KernelCall&) = nullptr;
 };
 
 }  // namespace lazulite

@@ -12,7 +12,7 @@ struct RowsOf {
   Rows rows;
   std::optional<Dense> held;
 
-  RowsOf(const Bound& in, int slot) {
+  RowsOf(const TensorView& in, int slot) {
     Shape shape = in.shape();
     Strides strides = in.strides();
     const size_t last = shape.size() - 1;

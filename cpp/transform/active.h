@@ -43,8 +43,8 @@ struct Active {
          Follow follow) {
     for (auto& leaf : leaves) set.insert(leaf.node().get());
     auto check = [&](const Node& from) {
-      if (from.seq > trace.begin && from.op->sort != Sort::input &&
-          from.op->sort != Sort::constant && !tape.count(&from))
+      if (from.seq > trace.begin && from.op->kind != OpKind::input &&
+          from.op->kind != OpKind::constant && !tape.count(&from))
         fail(Kind::value, name, "an array that was made in another thread while the function ran: "
              "its history is not known; make it before the transform begins");
     };

@@ -10,7 +10,7 @@
 #include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
-#include "transform/traced.h"
+#include "transform/function_graph.h"
 
 namespace lazulite {
 
@@ -219,14 +219,14 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   return list;
 }
 
-bool view_custom(const Node&, const Bound& in, Storage& out) {
+bool view_custom(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
 
 const Op custom_op{.name = "custom",
                    .doc = "The results of a function that has rules of its own.",
-                   .sort = Sort::view,
+                   .kind = OpKind::view,
                    .barrier = true,
                    .passes = true,
                    .infer = infer_custom,
@@ -258,7 +258,7 @@ ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules
 
 ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {
   if (!watched()) return f(arguments);
-  const auto traced = make_ref<Graph>(f, specs_of(arguments), "checkpoint");
+  const auto traced = make_ref<FunctionGraph>(f, specs_of(arguments), "checkpoint");
   // Captured arrays (the parameters of a module) are arguments like the others.
   ArrayList all = arguments;
   const ArrayList captures = traced->captures();

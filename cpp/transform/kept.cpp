@@ -19,7 +19,9 @@ Specs infer_call(const Attrs* attributes, const Arrays&) {
   return specs;
 }
 
-void run_call(const Call& call) { call_of(call.node).run(std::move(call.taken), call.placed); }
+void run_call(const KernelCall& call) {
+  call_of(call.node).run(std::move(call.taken), call.placed);
+}
 
 const Op call_op{.name = "compiled",
                  .doc = "A call of a compiled function whose plan is kept.",
@@ -34,23 +36,23 @@ const Op call_op{.name = "compiled",
 Specs infer_result(const Attrs*, const Arrays& in) {
   return {in[0].slot().spec};
 }
-bool view_result(const Node&, const Bound& in, Storage& out) {
+bool view_result(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
 const Op result_op{.name = "result",
                    .doc = "A result of a compiled function.",
-                   .sort = Sort::view,
+                   .kind = OpKind::view,
                    .infer = infer_result,
                    .view = view_result};
 
 }  // namespace
 
-Ref<const KeptCall> KeptCall::of(const Graph& graph) {
+Ref<const KeptCall> KeptCall::of(const FunctionGraph& graph) {
   const auto& steps = graph.steps();
   if (steps.size() < fewest_steps) return {};
   double elements = 0;
-  for (const Graph::Step& step : steps) {
+  for (const FunctionGraph::Step& step : steps) {
     if (step.op->slow || step.op->evaluates || step.op->passes || !(step.stream == Stream()))
       return {};
     for (const Spec& spec : step.specs) elements += double(size_of(spec.shape));
@@ -59,11 +61,11 @@ Ref<const KeptCall> KeptCall::of(const Graph& graph) {
 
   auto call = make_ref<KeptCall>();
   call->captured_ = graph.captures();
-  const Ref<const Graph> closed = graph.closed();
+  const Ref<const FunctionGraph> closed = graph.closed();
   const size_t given = closed->arguments();
   // What it makes, each value once; arguments and captured arrays are returned as they are.
-  std::vector<Graph::Operand> made;
-  for (const Graph::Operand& o : closed->outputs()) {
+  std::vector<FunctionGraph::Operand> made;
+  for (const FunctionGraph::Operand& o : closed->outputs()) {
     if (size_t(o.value) < given) {
       call->outputs_.push_back({false, size_t(o.value)});
       continue;
@@ -75,8 +77,8 @@ Ref<const KeptCall> KeptCall::of(const Graph& graph) {
   }
   if (made.empty()) return {};
   std::vector<char> used(size_t(closed->values()), 0);
-  for (const Graph::Step& step : closed->steps())
-    for (const Graph::Operand& o : step.in) used[size_t(o.value)] = 1;
+  for (const FunctionGraph::Step& step : closed->steps())
+    for (const FunctionGraph::Operand& o : step.in) used[size_t(o.value)] = 1;
   std::vector<int64_t> from;
   for (size_t i = 0; i < given; ++i)
     if (used[i]) from.push_back(int64_t(i)), call->used_.push_back(i);

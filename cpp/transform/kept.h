@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "transform/bodies.h"
+#include "transform/control_flow/bodies.h"
 
 namespace lazulite {
 
@@ -14,7 +14,7 @@ class KeptCall final : public OwnAttrs {
   // Null where nothing is gained: few steps, large arrays (they join groups with what surrounds
   // the call, and plans cost nothing beside them), loops (which keep plans of their own), other
   // streams.
-  static Ref<const KeptCall> of(const Graph& graph);
+  static Ref<const KeptCall> of(const FunctionGraph& graph);
   ArrayList operator()(const ArrayList& arguments) const;  // records; nothing runs
 
   const std::vector<Spec>& specs() const { return specs_; }
@@ -28,7 +28,7 @@ class KeptCall final : public OwnAttrs {
   };
   ArrayList captured_;
   std::vector<size_t> used_;     // which of the arguments, then of the captured arrays
-  Ref<const Graph> graph_;       // those that are used -> what it makes
+  Ref<const FunctionGraph> graph_;       // those that are used -> what it makes
   std::vector<Spec> specs_;      // of what it makes
   std::vector<Output> outputs_;  // of the function
   mutable std::mutex mutex_;

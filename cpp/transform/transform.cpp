@@ -42,7 +42,7 @@ array as_integer(const array& a, Dtype type) {
 // Rules of arithmetic subtract and negate, which bool does not.
 Arrays as_numbers(const Node& node, const Arrays& values) {
   Arrays out = values;
-  if (node.op->sort == Sort::elementwise)
+  if (node.op->kind == OpKind::elementwise)
     for (array& a : out)
       if (a && is_bool(a.dtype())) a = astype(a, int32);
   return out;
@@ -155,7 +155,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
     // The tangent of a comparison is of the dtype that is compared.
     const Node& node = *out.node();
     const bool compares =
-        is_bool(out.dtype()) && node.op->sort == Sort::elementwise && node.inputs.size() == 2;
+        is_bool(out.dtype()) && node.op->kind == OpKind::elementwise && node.inputs.size() == 2;
     result.push_back(
         constant(0, out.shape(), compares ? node.inputs[0].dtype() : out.dtype(), node.stream));
   }

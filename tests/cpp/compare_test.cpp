@@ -26,27 +26,27 @@ std::string text_of_error(const std::function<void()>& f) {
 bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 mx::Specs like_input(const mx::Attrs*, const mx::Arrays& in) { return {in[0].slot().spec}; }
-float* data(const mx::Bound& b) { return reinterpret_cast<float*>(b.data); }
+float* data(const mx::TensorView& b) { return reinterpret_cast<float*>(b.data); }
 
 // The first input, and a little more at levels above generic.
 constexpr float little = 1e-6f, much = 1e-3f;
-void copy_and_add(const mx::Call& call, float more) {
+void copy_and_add(const mx::KernelCall& call, float more) {
   for (int64_t i = 0; i < mx::size_of(call.out[0].shape()); ++i)
     data(call.out[0])[i] =
         data(call.in[0])[i] + (i == 2 && mx::cpu::level() != mx::cpu::Level::generic ? more : 0);
 }
 double twenty_ulp(const mx::Node&) { return 20; }
-const mx::Op exact{.name = "exact", .infer = like_input, .kernel = [](const mx::Call& c) {
+const mx::Op exact{.name = "exact", .infer = like_input, .kernel = [](const mx::KernelCall& c) {
                      copy_and_add(c, little);
                    }};
-const mx::Op within{
-    .name = "within", .infer = like_input, .ulp = twenty_ulp, .kernel = [](const mx::Call& c) {
-      copy_and_add(c, little);
-    }};
-const mx::Op beyond{
-    .name = "beyond", .infer = like_input, .ulp = twenty_ulp, .kernel = [](const mx::Call& c) {
-      copy_and_add(c, much);
-    }};
+const mx::Op within{.name = "within",
+                    .infer = like_input,
+                    .ulp = twenty_ulp,
+                    .kernel = [](const mx::KernelCall& c) { copy_and_add(c, little); }};
+const mx::Op beyond{.name = "beyond",
+                    .infer = like_input,
+                    .ulp = twenty_ulp,
+                    .kernel = [](const mx::KernelCall& c) { copy_and_add(c, much); }};
 
 // An elementwise op that depends on the length of a block, which is another in a group of many
 // registers.
@@ -56,12 +56,12 @@ void add_length(void* out, const void* const* in, int64_t n) {
 }
 const mx::Op blocked{
     .name = "blocked",
-    .sort = mx::Sort::elementwise,
+    .kind = mx::OpKind::elementwise,
     .infer = like_input,
     .block = [](const mx::Op&, mx::Dtype, mx::Dtype) -> mx::Kernel { return add_length; }};
 
 // Writes to its input.
-const mx::Op spoiler{.name = "spoiler", .infer = like_input, .kernel = [](const mx::Call& c) {
+const mx::Op spoiler{.name = "spoiler", .infer = like_input, .kernel = [](const mx::KernelCall& c) {
                        copy_and_add(c, 0);
                        data(c.in[0])[1] = 100;
                      }};

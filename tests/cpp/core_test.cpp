@@ -279,7 +279,7 @@ TEST(Compile, a_graph_replays_with_the_same_bits_and_merges_equal_steps) {
     return {a / b};
   };
   const array x = ramp(777), y = ramp(777, 0.01f) + 50;
-  const mx::Graph graph(f, {x.slot().spec, y.slot().spec});
+  const mx::FunctionGraph graph(f, {x.slot().spec, y.slot().spec});
   EXPECT_EQ(graph.steps().size(), 4u);  // exp, add, multiply, divide
   EXPECT_TRUE(same_bits(graph({x, y})[0], f({x, y})[0]));
 }

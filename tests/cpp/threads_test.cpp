@@ -12,7 +12,7 @@
 
 #include "device/cpu/streams.h"
 #include "lazulite.h"
-#include "transform/traced.h"
+#include "transform/function_graph.h"
 
 namespace mx = lazulite;
 
@@ -56,7 +56,7 @@ float first(mx::array a) { return mx::slice_axis(mx::reshape(a, {-1}), 0, 0, 1).
 
 TEST(Threads, share_everything) {
   Table table(12);
-  const auto graph = mx::make_ref<const mx::Graph>(
+  const auto graph = mx::make_ref<const mx::FunctionGraph>(
       [](const List& in) { return List{mx::tanh(in[0]) * 0.5f + in[1], mx::sum(in[0] * in[1])}; },
       std::vector<mx::Spec>{{{Table::shape}, mx::float32}, {{Table::shape}, mx::float32}});
   std::vector<mx::Stream> streams;

@@ -109,7 +109,7 @@ const mx::Op plus_one{
     .name = "plus_one",
     .infer = [](const mx::Attrs*, const mx::Arrays& in) { return mx::Specs{in[0].slot().spec}; },
     .kernel =
-        [](const mx::Call& call) {
+        [](const mx::KernelCall& call) {
           const auto* x = reinterpret_cast<const float*>(call.in[0].data);
           auto* y = reinterpret_cast<float*>(call.out[0].data);
           for (int64_t i = 0; i < mx::size_of(call.out[0].shape()); ++i)

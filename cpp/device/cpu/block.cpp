@@ -25,7 +25,7 @@ constexpr int64_t group = Layout::group;
 int64_t padded(int64_t n) { return (n + group - 1) / group * group; }
 
 // A step with the addresses that it has in this thread.
-struct Bound {
+struct BoundStep {
   Kernel run;        // null: a strided move
   void* out;
   const void* in[3];
@@ -51,7 +51,7 @@ struct Room {
   int64_t bytes = 0;
   uint64_t run = 0;  // whose steps are bound
   char *half = nullptr, *tail = nullptr;
-  std::vector<Bound> steps;
+  std::vector<BoundStep> steps;
   std::vector<Moving> moving;
   std::vector<char*> at;       // where the block begins in the array of each port
   SmallVector<int64_t, 6> index;  // of the tile
@@ -115,7 +115,7 @@ struct Runner {
     for (size_t i = 0; i < layout.code.size(); ++i) bind_step(layout.code[i], room.steps[i]);
   }
 
-  void bind_step(const Step& step, Bound& bound) {
+  void bind_step(const Step& step, BoundStep& bound) {
     bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, {}, 0, &step};
     auto place = [&](Place at, const void** address) {
       switch (at.kind) {
@@ -180,7 +180,7 @@ struct Runner {
     }
   }
 
-  void gather_block(const Bound& bound, const Piece& piece, int64_t n) const {
+  void gather_block(const BoundStep& bound, const Piece& piece, int64_t n) const {
     const uint32_t k = bound.step->port;
     const Port& from = program().load[k];
     const bool half = layout.converts(from);
@@ -194,7 +194,7 @@ struct Runner {
     const void* in[1] = {to};
     widen_kernel(from.type)(bound.out, in, whole);
   }
-  void scatter_block(const Bound& bound, const Piece& piece, int64_t n) const {
+  void scatter_block(const BoundStep& bound, const Piece& piece, int64_t n) const {
     const size_t k = loads() + bound.step->port;
     const Port& to = port(k);
     const void* from = bound.in[0];
@@ -214,7 +214,7 @@ struct Runner {
 
   void run_steps(const Piece& piece, int64_t n) const {
     const int64_t whole = padded(n);
-    for (const Bound& bound : room.steps) {
+    for (const BoundStep& bound : room.steps) {
       if (bound.run) bound.run(bound.out, bound.in, whole | bound.repeated);
       else if (bound.step->kind == Step::gather) gather_block(bound, piece, n);
       else scatter_block(bound, piece, n);

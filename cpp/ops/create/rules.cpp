@@ -25,9 +25,9 @@ Specs infer_ramp(const Attrs* a, const Arrays&) {
   const Ramp& r = static_cast<const AttrsOf<Ramp>*>(a)->value;
   return {Spec{{r.count}, r.type}};
 }
-void ramp_kernel(const Call& call) {
+void ramp_kernel(const KernelCall& call) {
   const Ramp& r = call.node.get<Ramp>();
-  const Bound& out = call.out[0];
+  const TensorView& out = call.out[0];
   const bool whole = r.start.is_int() && r.step.is_int();
   constexpr int64_t chunk = grain;
   dispatch(r.type, [&]<class T>() {

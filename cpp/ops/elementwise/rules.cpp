@@ -163,7 +163,7 @@ const Op& make_op(List all, int operands, const Kernel* (*kernels)()) {
   auto* shared = new ElementwiseFamily{R::row, operands, kernels};
   auto* op = new Op{.name = R::row.name,
                     .doc = R::row.doc,
-                    .sort = Sort::elementwise,
+                    .kind = OpKind::elementwise,
                     .family = shared,
                     .row = index_in(R::row.name, all),
                     .check = operands == 1 ? check_row<R, 1> : check_row<R, 2>,
@@ -204,7 +204,7 @@ Kernel block_cast(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, 
 void check_cast(const Attrs*, const Arrays& in) { check_inputs("astype", in, 1); }
 const Op cast_op{.name = "astype",
                  .doc = "The values in another dtype.",
-                 .sort = Sort::elementwise,
+                 .kind = OpKind::elementwise,
                  .linear = true,
                  .read = read_attrs<CastTo>,
                  .check = check_cast,
@@ -235,7 +235,7 @@ void check_select(const Attrs*, const Arrays& in) {
 }
 const Op select_op{.name = "select",
                    .doc = "x where the condition holds, else y.",
-                   .sort = Sort::elementwise,
+                   .kind = OpKind::elementwise,
                    .check = check_select,
                    .infer = infer_select,
                    .vjp = vjp_select,
@@ -248,14 +248,14 @@ Arrays vmap_stop(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes
   out_axes = axes;
   return {stop_gradient(in[0])};
 }
-bool view_stop(const Node&, const Bound& in, Storage& out) {
+bool view_stop(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
 void check_stop(const Attrs*, const Arrays& in) { check_inputs("stop_gradient", in, 1); }
 const Op stop_op{.name = "stop_gradient",
                  .doc = "The same value, constant to derivatives.",
-                 .sort = Sort::view,
+                 .kind = OpKind::view,
                  .check = check_stop,
                  .infer = infer_stop,
                  .vjp = no_gradient,

@@ -48,7 +48,7 @@ void swap_bytes(char* data, int64_t bytes, int unit) {
 
 Specs infer_load(const Attrs* a, const Arrays&) { return {static_cast<const Place*>(a)->spec}; }
 
-void load_kernel(const Call& call) {
+void load_kernel(const KernelCall& call) {
   const auto& from = static_cast<const Place&>(*call.node.attributes);
   if (!from.file) fail(Kind::runtime, "load", "the array was read already");
   char* const to = call.out[0].data;

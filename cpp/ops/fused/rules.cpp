@@ -54,15 +54,15 @@ array plus(const array& a, const array& b) { return !a ? b : !b ? a : add(a, b);
 struct Parameter {
   std::optional<Dense> held;
   const char* data = nullptr;
-  Parameter(bool given, const Bound& in) {
+  Parameter(bool given, const TensorView& in) {
     if (given) data = held.emplace(in).data;
   }
 };
 
 template <bool centred>
-void norm_kernel(const Call& call) {
+void norm_kernel(const KernelCall& call) {
   const NormOf& a = call.node.get<NormOf>();
-  const Bound& x = call.in[0];
+  const TensorView& x = call.in[0];
   if (size_of(x.shape()) == 0) return;
   const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]),
       bias(a.bias, call.in[call.in.size() - 1]);
@@ -72,9 +72,9 @@ void norm_kernel(const Call& call) {
                call.out[0].data);
 }
 template <bool centred>
-void slope_kernel(const Call& call) {
+void slope_kernel(const KernelCall& call) {
   const NormSlope& a = call.node.get<NormSlope>();
-  const Bound &x = call.in[0], &ct = call.in[call.in.size() - 1];
+  const TensorView &x = call.in[0], &ct = call.in[call.in.size() - 1];
   if (size_of(x.shape()) == 0) {
     for (size_t i = 1; i < call.out.size(); ++i)
       std::memset(call.out[i].data, 0,

@@ -45,7 +45,7 @@ array slice_update(const array& a, const array& update, const array& start, cons
 
 // One part of a key: a[2, 1::3, ..., None, [0, 1]].
 struct IndexItem {
-  enum Sort : uint8_t { number, range, ellipsis, newaxis, indices } sort;
+  enum Form : uint8_t { number, range, ellipsis, newaxis, indices } form;
   int64_t at = 0;                          // number
   std::optional<int64_t> start, stop, step;  // range
   array where;  // indices: integers, or a mask over as many axes as it has

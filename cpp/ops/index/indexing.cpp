@@ -44,8 +44,8 @@ std::vector<array> nonzero(const array& mask) {
 }
 
 int axes_of(const IndexItem& item) {
-  if (item.sort == IndexItem::newaxis || item.sort == IndexItem::ellipsis) return 0;
-  return item.sort == IndexItem::indices && is_bool(item.where.dtype()) ? item.where.ndim() : 1;
+  if (item.form == IndexItem::newaxis || item.form == IndexItem::ellipsis) return 0;
+  return item.form == IndexItem::indices && is_bool(item.where.dtype()) ? item.where.ndim() : 1;
 }
 
 Key read_key(const array& a, const IndexItems& items) {
@@ -53,8 +53,8 @@ Key read_key(const array& a, const IndexItems& items) {
   bool arrays = false;
   for (auto& item : items) {
     used += axes_of(item);
-    ellipses += item.sort == IndexItem::ellipsis;
-    arrays |= item.sort == IndexItem::indices;
+    ellipses += item.form == IndexItem::ellipsis;
+    arrays |= item.form == IndexItem::indices;
   }
   if (ellipses > 1) fail(Kind::index, "index", "more than one ellipsis");
   if (used > a.ndim())
@@ -80,7 +80,7 @@ Key read_key(const array& a, const IndexItems& items) {
   int place = 0;
   for (auto& item : all) {
     ++place;
-    switch (item.sort) {
+    switch (item.form) {
       case IndexItem::newaxis: whole(1); break;
       case IndexItem::ellipsis:
         for (int left = a.ndim() - used; left > 0; --left) whole(a.shape()[axis++]);
@@ -165,7 +165,7 @@ Shape index_shape(const Key& key) {
 
 // A mask over the leading axes, alone: writing one value for all its elements needs no look at it.
 bool is_mask(const IndexItems& items) {
-  return items.size() == 1 && items[0].sort == IndexItem::indices &&
+  return items.size() == 1 && items[0].form == IndexItem::indices &&
          is_bool(items[0].where.dtype());
 }
 

@@ -43,9 +43,9 @@ void check_ranks(const Attrs* a, const Arrays& in) {
          in[0].shape(), " with ", r.lanes, " lanes and limit ", r.limit);
 }
 
-void ranks_kernel(const Call& call) {
+void ranks_kernel(const KernelCall& call) {
   const Ranks& r = call.node.get<Ranks>();
-  const Bound& in = call.in[0];
+  const TensorView& in = call.in[0];
   const Shape& shape = in.shape();
   const int64_t all = size_of(shape);
   if (all == 0) return;

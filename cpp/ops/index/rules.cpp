@@ -61,14 +61,14 @@ Specs infer_scatter(const Attrs*, const Arrays& in) { return {in[0].slot().spec}
 // -------------------------------------------------------------------------------------
 
 // The places that index arrays `call.in[first]`, ... name in a source.
-Places places_of(const Call& call, const Shape& source, const Strides& strides, const Axes& axes,
-                 bool along, size_t first) {
+Places places_of(const KernelCall& call, const Shape& source, const Strides& strides,
+                 const Axes& axes, bool along, size_t first) {
   Places out;
   out.along = along;
   out.shape = call.in[first].shape();
   out.count = size_of(out.shape);
   for (size_t k = 0; k < axes.size(); ++k) {
-    const Bound& index = call.in[first + k];
+    const TensorView& index = call.in[first + k];
     out.indices.push_back(
         {index.data, index.type(), axes[k], source[axes[k]], strides[axes[k]]});
     out.strides.push_back(index.strides());
@@ -156,9 +156,9 @@ void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
   }
 }
 
-void gather_kernel(const Call& call) {
+void gather_kernel(const KernelCall& call) {
   const Gather& g = call.node.get<Gather>();
-  const Bound &source = call.in[0], &out = call.out[0];
+  const TensorView &source = call.in[0], &out = call.out[0];
   const Places places =
       places_of(call, source.shape(), source.strides(), g.axes, g.along, 1);
   const int64_t size = size_of(out.shape());
@@ -267,12 +267,12 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
 }
 
-void scatter_kernel(const Call& call) {
+void scatter_kernel(const KernelCall& call) {
   const Scatter& s = call.node.get<Scatter>();
-  const Bound& out = call.out[0];
+  const TensorView& out = call.out[0];
   const size_t count = s.axes.size();
   const Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
-  const Bound& given = call.in[1 + count];
+  const TensorView& given = call.in[1 + count];
   const Dense dense(given);
   const char* updates = dense.data;
   const bool elements = s.along || size_of(given.shape()) == places.count;

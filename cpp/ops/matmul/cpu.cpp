@@ -19,7 +19,7 @@ MatrixView view_of(char* data, const Shape& shape, const Strides& strides) {
 }
 
 // Strides along axes of size 1 mean nothing: they are made those of a dense matrix.
-MatrixView view_of(const Bound& a) {
+MatrixView view_of(const TensorView& a) {
   MatrixView m = view_of(a.data, a.shape(), a.strides());
   if (m.rows == 1 && m.cols == 1) m.row = m.col = 1;
   else if (m.cols == 1) m.col = m.row == 1 ? m.rows : 1;
@@ -28,7 +28,7 @@ MatrixView view_of(const Bound& a) {
 }
 
 // A row-major copy in dtype `to`; axes in front that repeat are copied once. `memory` keeps it.
-MatrixView dense_copy(const Bound& a, Dtype to, Ref<Buffer>& memory) {
+MatrixView dense_copy(const TensorView& a, Dtype to, Ref<Buffer>& memory) {
   Shape shape = a.shape();
   for (size_t i = 0; i + 2 < shape.size(); ++i)
     if (a.strides()[i] == 0) shape[i] = 1;
@@ -40,8 +40,8 @@ MatrixView dense_copy(const Bound& a, Dtype to, Ref<Buffer>& memory) {
 
 }  // namespace
 
-void matmul_kernel(const Call& call) {
-  const Bound &a = call.in[0], &b = call.in[1], &to = call.out[0];
+void matmul_kernel(const KernelCall& call) {
+  const TensorView &a = call.in[0], &b = call.in[1], &to = call.out[0];
   const size_t n = to.shape().size();
   const int64_t count = size_of(to.shape()), k = a.shape().back();
   if (count == 0) return;

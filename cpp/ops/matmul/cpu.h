@@ -3,6 +3,6 @@
 
 namespace lazulite {
 
-void matmul_kernel(const Call& call);
+void matmul_kernel(const KernelCall& call);
 
 }  // namespace lazulite

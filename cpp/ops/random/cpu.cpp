@@ -17,7 +17,7 @@ using engine::random_kernels;
 
 // The keys of a kernel's input (..., 2), whatever its layout.
 struct Keys {
-  explicit Keys(const Bound& in)
+  explicit Keys(const TensorView& in)
       : count(size_of(in.shape()) / 2), dense(in),
         words(reinterpret_cast<const uint32_t*>(dense.data)) {}
   Key operator[](int64_t i) const { return {words[2 * i], words[2 * i + 1]}; }
@@ -30,8 +30,8 @@ struct Keys {
 
 // draw(key, first element of its stream, how many, where to) until the output is full.
 template <class F>
-void for_draws(const Call& call, double ns, F draw) {
-  const Bound& to = call.out[0];
+void for_draws(const KernelCall& call, double ns, F draw) {
+  const TensorView& to = call.out[0];
   const int64_t total = size_of(to.shape());
   if (total == 0) return;
   const Keys keys(call.in[0]);
@@ -51,7 +51,7 @@ void for_draws(const Call& call, double ns, F draw) {
 
 }  // namespace
 
-void bits_kernel(const Call& call) {
+void bits_kernel(const KernelCall& call) {
   const uint64_t words = call.node.get<Bits>().width / 4;
   const auto kernel = random_kernels().words;
   for_draws(call, 0.5 * double(words), [&](Key key, uint64_t first, int64_t n, char* out) {
@@ -59,7 +59,7 @@ void bits_kernel(const Call& call) {
   });
 }
 
-void uniform_kernel(const Call& call) {
+void uniform_kernel(const KernelCall& call) {
   const Uniform& bounds = call.node.get<Uniform>();
   const double low = bounds.low.real(), high = bounds.high.real();
   const Dtype type = bounds.type;
@@ -72,7 +72,7 @@ void uniform_kernel(const Call& call) {
   });
 }
 
-void normal_kernel(const Call& call) {
+void normal_kernel(const KernelCall& call) {
   const Normal& normal = call.node.get<Normal>();
   const double factor = normal.factor.real();
   const auto kernel = random_kernels().normal[index_of(normal.type)];
@@ -82,7 +82,7 @@ void normal_kernel(const Call& call) {
             });
 }
 
-void integers_kernel(const Call& call) {
+void integers_kernel(const KernelCall& call) {
   const Integers& how = call.node.get<Integers>();
   const auto kernel = random_kernels().integers[std::countr_zero(uint64_t(size_of(how.type)))];
   for_draws(call, 1.5, [&](Key key, uint64_t first, int64_t n, char* out) {
@@ -92,7 +92,7 @@ void integers_kernel(const Call& call) {
 
 // Counters 0 ... 2 num - 1 in two halves: word pairs (i, num + i), all first words, then all
 // second.
-void split_kernel(const Call& call) {
+void split_kernel(const KernelCall& call) {
   const int64_t num = call.node.get<Split>().num;
   const Keys keys(call.in[0]);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
@@ -110,7 +110,7 @@ void split_kernel(const Call& call) {
 }
 
 // Fisher-Yates from the end; the swap of element i takes the number of counter i.
-void shuffle_kernel(const Call& call) {
+void shuffle_kernel(const KernelCall& call) {
   const int64_t n = call.node.get<Shuffle>().n;
   const Keys keys(call.in[0]);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
@@ -130,9 +130,9 @@ void shuffle_kernel(const Call& call) {
       double(keys.count) * double(n) * 15);
 }
 
-void reorder_kernel(const Call& call) {
+void reorder_kernel(const KernelCall& call) {
   const bool back = call.node.get<Reorder>().back;
-  const Bound &order = call.in[1], &to = call.out[0];
+  const TensorView &order = call.in[1], &to = call.out[0];
   const int64_t total = size_of(to.shape());
   if (total == 0) return;
   const Dense x(call.in[0]), places(order);

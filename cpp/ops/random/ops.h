@@ -50,12 +50,12 @@ array key_or_next(const array& key);
 double before(double v, Dtype t);  // the number of dtype t before v
 
 // cpu.cpp
-void bits_kernel(const Call&);
-void uniform_kernel(const Call&);
-void normal_kernel(const Call&);
-void integers_kernel(const Call&);
-void split_kernel(const Call&);
-void shuffle_kernel(const Call&);
-void reorder_kernel(const Call&);
+void bits_kernel(const KernelCall&);
+void uniform_kernel(const KernelCall&);
+void normal_kernel(const KernelCall&);
+void integers_kernel(const KernelCall&);
+void split_kernel(const KernelCall&);
+void shuffle_kernel(const KernelCall&);
+void reorder_kernel(const KernelCall&);
 
 }  // namespace lazulite::random

@@ -26,7 +26,7 @@ namespace {
 // -------------------------------------------------------------------------------------
 
 // An input, read as `type`: kept axes and reduced axes, each collapsed. It must not be empty.
-Rows rows_of(const Bound& in, const Axes& axes, Dtype type, bool truth = false) {
+Rows rows_of(const TensorView& in, const Axes& axes, Dtype type, bool truth = false) {
   Rows out;
   out.data = in.data;
   out.memory = in.type();
@@ -98,14 +98,14 @@ Specs infer_reduction(const Attrs* a, const Arrays& in) {
   return out;
 }
 
-void fill_with(const Bound& out, Scalar value) {
+void fill_with(const TensorView& out, Scalar value) {
   for (int64_t i = 0; i < size_of(out.shape()); ++i)
     value.write(out.type(), out.data + i * size_of(out.type()));
 }
 
 template <const Reduction& reduction>
-void reduce_kernel(const Call& call) {
-  const Bound &in = call.in[0], &to = call.out[0];
+void reduce_kernel(const KernelCall& call) {
+  const TensorView &in = call.in[0], &to = call.out[0];
   const int64_t results = size_of(to.shape());
   if (results == 0) return;
   if (size_of(in.shape()) == 0)
@@ -148,8 +148,8 @@ int64_t reduced_length(const Node& node, const Axes& axes) {
   return n;
 }
 template <TwoPassKernel (TwoPassKernels::*table)[dtype_count]>
-void two_pass_kernel(const Call& call, const Axes& axes, double divisor) {
-  const Bound &in = call.in[0], &to = call.out[0];
+void two_pass_kernel(const KernelCall& call, const Axes& axes, double divisor) {
+  const TensorView &in = call.in[0], &to = call.out[0];
   const int64_t results = size_of(to.shape());
   if (results == 0) return;
   if (size_of(in.shape()) == 0) return fill_with(to, Scalar(0.0 / divisor));
@@ -171,11 +171,11 @@ double divisor_of(const Node& node) {
   const Variance& v = node.get<Variance>();
   return std::max(double(reduced_length(node, v.axes)) - v.ddof, 0.0);
 }
-void variance_kernel(const Call& call) {
+void variance_kernel(const KernelCall& call) {
   two_pass_kernel<&TwoPassKernels::variance>(call, call.node.get<Variance>().axes,
                                              divisor_of(call.node));
 }
-void logsumexp_kernel(const Call& call) {
+void logsumexp_kernel(const KernelCall& call) {
   two_pass_kernel<&TwoPassKernels::logsumexp>(call, call.node.get<Reduce>().axes, 1);
 }
 
@@ -455,8 +455,8 @@ Specs infer_median(const Attrs* a, const Arrays& in) {
   return {middle, middle};
 }
 
-void median_kernel(const Call& call) {
-  const Bound& in = call.in[0];
+void median_kernel(const KernelCall& call) {
+  const TensorView& in = call.in[0];
   if (size_of(call.out[0].shape()) == 0) return;
   const Rows x = rows_of(in, call.node.get<Reduce>().axes, mean_type(in.type()));
   auto run = [&]<class T>(T* low, T* high) {
@@ -511,9 +511,9 @@ Specs infer_arg(const Attrs* a, const Arrays& in) {
       Spec{without(in[0].shape(), r.axes, r.keepdims), length > int64_t(1) << 32 ? int64 : uint32}};
 }
 template <Monoid monoid>
-void arg_kernel(const Call& call) {
+void arg_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
-  const Bound& in = call.in[0];
+  const TensorView& in = call.in[0];
   const Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const auto find = reduce_kernels().find[index_of(x.type)];

@@ -27,7 +27,7 @@ extern const Op op, slope_op;
 array dot(const array& a, const array& b) { return sum(multiply(a, b), {-1}, true); }
 array slope(const array& y, const array& t) { return record(slope_op, {}, {y, t}); }
 
-void slope_kernel(const Call& call) {
+void slope_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   const RowsOf y(call.in[0], 0), t(call.in[1], 1);
   softmax_slope_rows(y.rows, t.rows, call.out[0].data);
@@ -71,7 +71,7 @@ const Op slope_op{.name = "softmax_slope",
 
 // ---- softmax
 
-void kernel(const Call& call) {
+void kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   softmax_rows(RowsOf(call.in[0], 0).rows, call.out[0].data);
 }

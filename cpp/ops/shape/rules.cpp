@@ -10,12 +10,12 @@
 
 namespace lazulite {
 
-void copy_strided(const Bound& from, const Bound& to) {
+void copy_strided(const TensorView& from, const TensorView& to) {
   engine::copy(from.shape(), {from.data, from.type(), from.strides()},
                {to.data, from.type(), to.strides()});
 }
 
-Dense::Dense(const Bound& in) : data(in.data) {
+Dense::Dense(const TensorView& in) : data(in.data) {
   if (in.dense()) return;
   held_ = allocate(size_of(in.shape()) * size_of(in.type()));
   data = static_cast<const char*>(held_->data);
@@ -25,7 +25,7 @@ Dense::Dense(const Bound& in) : data(in.data) {
 
 namespace {
 
-void copy_kernel(const Call& call) { copy_strided(call.in[0], call.out[0]); }
+void copy_kernel(const KernelCall& call) { copy_strided(call.in[0], call.out[0]); }
 
 // ---- broadcast_to
 struct BroadcastTo {
@@ -52,7 +52,7 @@ Arrays vmap_broadcast(const Node& node, const Arrays& in, const Axes& axes, Axes
   out_axes = {0};
   return {broadcast_to(reshape(x, shape), with_front(x.shape(0), to))};
 }
-bool view_broadcast(const Node& node, const Bound& in, Storage& out) {
+bool view_broadcast(const Node& node, const TensorView& in, Storage& out) {
   out.buffer = in.storage->buffer;
   out.offset = in.storage->offset;
   out.strides = broadcast_strides(in.shape(), in.strides(), node.out[0].spec.shape);
@@ -69,7 +69,7 @@ void check_broadcast(const Attrs* a, const Arrays& in) {
 }
 const Op broadcast_op{.name = "broadcast_to",
                       .doc = "Repeats an array along axes of size 1 and new ones.",
-                      .sort = Sort::view,
+                      .kind = OpKind::view,
                       .linear = true,
                       .reshapes = true,
                       .read = read_attrs<BroadcastTo>,
@@ -98,7 +98,7 @@ Arrays vmap_reshape(const Node& node, const Arrays& in, const Axes& axes, Axes& 
 }
 // Strides of the new shape over the old memory, when every new axis lies inside one run of old
 // axes.
-bool view_reshape(const Node& node, const Bound& in, Storage& out) {
+bool view_reshape(const Node& node, const TensorView& in, Storage& out) {
   const Shape& to = node.out[0].spec.shape;
   if (size_of(to) == 0) return false;
   Shape from = in.shape();
@@ -121,10 +121,10 @@ bool view_reshape(const Node& node, const Bound& in, Storage& out) {
   out = {in.storage->buffer, in.storage->offset, strides};
   return true;
 }
-void reshape_kernel(const Call& call) {
+void reshape_kernel(const KernelCall& call) {
   Storage dense{call.out[0].storage->buffer, call.out[0].storage->offset,
                 dense_strides(call.in[0].shape())};
-  copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
+  copy_strided(call.in[0], TensorView{call.in[0].spec, &dense, call.out[0].data});
 }
 void check_reshape(const Attrs* a, const Arrays& in) {
   check_inputs("reshape", in, 1);
@@ -136,7 +136,7 @@ void check_reshape(const Attrs* a, const Arrays& in) {
 }
 const Op reshape_op{.name = "reshape",
                     .doc = "The same elements, in row-major order, in another shape.",
-                    .sort = Sort::view,
+                    .kind = OpKind::view,
                     .linear = true,
                     .reshapes = true,
                     .read = read_attrs<Reshape>,
@@ -171,7 +171,7 @@ Arrays vmap_transpose(const Node& node, const Arrays& in, const Axes& axes, Axes
   out_axes = {0};
   return {transpose(batch_first(in[0], axes[0]), order)};
 }
-bool view_transpose(const Node& node, const Bound& in, Storage& out) {
+bool view_transpose(const Node& node, const TensorView& in, Storage& out) {
   out = {in.storage->buffer, in.storage->offset, {}};
   for (int axis : node.get<Transpose>().axes) out.strides.push_back(in.strides()[axis]);
   return true;
@@ -185,7 +185,7 @@ void check_transpose(const Attrs* a, const Arrays& in) {
 }
 const Op transpose_op{.name = "transpose",
                       .doc = "The axes in another order.",
-                      .sort = Sort::view,
+                      .kind = OpKind::view,
                       .linear = true,
                       .read = read_attrs<Transpose>,
                       .check = check_transpose,
@@ -216,7 +216,7 @@ Storage slice_storage(const Slice& at, const Storage& in) {
   }
   return out;
 }
-bool view_slice(const Node& node, const Bound& in, Storage& out) {
+bool view_slice(const Node& node, const TensorView& in, Storage& out) {
   out = slice_storage(node.get<Slice>(), *in.storage);
   return true;
 }
@@ -285,7 +285,7 @@ void check_slice(const Attrs* a, const Arrays& in) {
 }
 const Op slice_op{.name = "slice",
                   .doc = "Every step-th element between bounds, on each axis.",
-                  .sort = Sort::view,
+                  .kind = OpKind::view,
                   .linear = true,
                   .read = read_attrs<Slice>,
                   .check = check_slice,
@@ -311,10 +311,10 @@ Arrays vmap_update(const Node& node, const Arrays& in, const Axes& axes, Axes& o
                  {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)},
                  node.stream)};
 }
-void update_kernel(const Call& call) {
+void update_kernel(const KernelCall& call) {
   const Slice& at = call.node.get<Slice>();
   const Storage part = slice_storage(at, *call.out[0].storage);
-  const Bound to{call.in[1].spec, &part,
+  const TensorView to{call.in[1].spec, &part,
                  static_cast<char*>(part.buffer->data) + part.offset * size_of(call.in[1].type())};
   copy_strided(call.in[1], to);
 }
@@ -373,11 +373,11 @@ Arrays vmap_concatenate(const Node& node, const Arrays& in, const Axes& axes, Ax
   out_axes = {0};
   return {concatenate(parts, node.get<Concatenate>().axis + 1)};
 }
-void concatenate_kernel(const Call& call) {
+void concatenate_kernel(const KernelCall& call) {
   const int axis = call.node.get<Concatenate>().axis;
   Storage at = *call.out[0].storage;
-  for (const Bound& in : call.in) {
-    copy_strided(in, Bound{in.spec, &at,
+  for (const TensorView& in : call.in) {
+    copy_strided(in, TensorView{in.spec, &at,
                            static_cast<char*>(at.buffer->data) + at.offset * size_of(in.type())});
     at.offset += in.shape()[axis] * at.strides[axis];
   }
@@ -410,7 +410,7 @@ Arrays vmap_copy(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes
   out_axes = {0};
   return {copy(batch_first(in[0], axes[0]))};
 }
-bool view_contiguous(const Node&, const Bound& in, Storage& out) {
+bool view_contiguous(const Node&, const TensorView& in, Storage& out) {
   if (!in.dense()) return false;
   out = *in.storage;
   return true;
@@ -418,7 +418,7 @@ bool view_contiguous(const Node&, const Bound& in, Storage& out) {
 void check_one(const Attrs*, const Arrays& in) { check_inputs("contiguous", in, 1); }
 const Op contiguous_op{.name = "contiguous",
                        .doc = "The array in row-major order without gaps.",
-                       .sort = Sort::view,
+                       .kind = OpKind::view,
                        .linear = true,
                        .check = check_one,
                        .infer = infer_same,
@@ -462,21 +462,21 @@ Arrays vmap_view(const Node& node, const Arrays& in, const Axes& axes, Axes& out
   array x = batch_first(in[0], axes[0]);
   return {view(x, node.get<ViewAs>().type)};
 }
-bool view_view(const Node& node, const Bound& in, Storage& out) {
+bool view_view(const Node& node, const TensorView& in, Storage& out) {
   if (!in.dense()) return false;
   const int64_t from = size_of(in.type()), to = size_of(node.get<ViewAs>().type);
   if (in.storage->offset * from % to) return false;
   out = {in.storage->buffer, in.storage->offset * from / to, dense_strides(node.out[0].spec.shape)};
   return true;
 }
-void view_kernel(const Call& call) {
+void view_kernel(const KernelCall& call) {
   Storage dense{call.out[0].storage->buffer, 0, dense_strides(call.in[0].shape())};
-  copy_strided(call.in[0], Bound{call.in[0].spec, &dense, call.out[0].data});
+  copy_strided(call.in[0], TensorView{call.in[0].spec, &dense, call.out[0].data});
 }
 void check_view(const Attrs*, const Arrays& in) { check_inputs("view", in, 1); }
 const Op view_op{.name = "view",
                  .doc = "The same bytes as another dtype.",
-                 .sort = Sort::view,
+                 .kind = OpKind::view,
                  .read = read_attrs<ViewAs>,
                  .check = check_view,
                  .infer = infer_view,
@@ -513,7 +513,7 @@ Arrays vmap_depends(const Node& node, const Arrays& in, const Axes& axes, Axes& 
   for (size_t i = 0; i < node.out.size(); ++i) out_axes.push_back(axes[first_input(node) + i]);
   return record_all(*node.op, node.attributes, in, node.stream);
 }
-bool view_depends(const Node&, const Bound& in, Storage& out) {
+bool view_depends(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
@@ -525,7 +525,7 @@ void check_depends(const Attrs* a, const Arrays& in) {
 }
 const Op depends_op{.name = "depends",
                     .doc = "The inputs, evaluated after the dependencies.",
-                    .sort = Sort::view,
+                    .kind = OpKind::view,
                     .barrier = true,
                     .read = read_attrs<Depends>,
                     .check = check_depends,

@@ -53,10 +53,10 @@ std::vector<array> depends(const std::vector<array>& inputs,
                            const std::vector<array>& dependencies);
 
 // Copies any layout into any other of the same shape and dtype (for kernels).
-void copy_strided(const Bound& from, const Bound& to);
+void copy_strided(const TensorView& from, const TensorView& to);
 // An operand of a kernel in row-major order: where it lies, or a copy that lives as long as this.
 struct Dense {
-  explicit Dense(const Bound& in);
+  explicit Dense(const TensorView& in);
   const char* data;
 
  private:

@@ -1,4 +1,4 @@
-#include "transform/bodies.h"
+#include "transform/control_flow/bodies.h"
 
 #include "eval/compare.h"
 #include "ops/elementwise/elementwise.h"
@@ -39,18 +39,18 @@ void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList
            " from the function, expected ", init[i].dtype(), init[i].shape(), " as at the start");
 }
 
-array live(const Bound& b) { return from_storage(*b.spec, *b.storage); }
-ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
+array live(const TensorView& b) { return from_storage(*b.spec, *b.storage); }
+ArrayList live(const SmallVector<TensorView, 3>& in, size_t from, size_t count) {
   ArrayList out;
   for (size_t i = 0; i < count; ++i) out.push_back(live(in[from + i]));
   return out;
 }
 
-void write_body(const Graph& body, Tokens& out) {
+void write_body(const FunctionGraph& body, Tokens& out) {
   ArrayList none;
   body.write(out, none);
 }
-void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from) {
+void check_takes(const char* op, const FunctionGraph& graph, const Arrays& in, size_t from) {
   bool fits = graph.arguments() + from == in.size();
   for (size_t i = 0; fits && i < graph.arguments(); ++i)
     fits = graph.argument_specs()[i].type == in[from + i].dtype() &&
@@ -86,13 +86,14 @@ void Stepper::one_by_one(const std::vector<Spec>& specs, const std::vector<Stora
   for (size_t i = 0; i < out.size(); ++i) out[i] = results[i].slot().storage;
 }
 
-std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, size_t count) {
+std::vector<Storage> memory_of(const SmallVector<TensorView, 3>& in, size_t from, size_t count) {
   std::vector<Storage> out;
   for (size_t i = 0; i < count; ++i) out.push_back(*in[from + i].storage);
   return out;
 }
 
-ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes) {
+ArrayList lanes_of(const FunctionGraph& graph, const ArrayList& inputs, const Axes& in_axes,
+                   Axes& axes) {
   bool any = false;
   for (int axis : in_axes) any |= axis >= 0;
   if (!any) {
@@ -103,7 +104,7 @@ ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_a
   return vmap([&](const ArrayList& in) { return graph(in); }, inputs, in_axes, axes);
 }
 
-std::vector<char> followers(const Graph& graph, std::vector<char> from) {
+std::vector<char> followers(const FunctionGraph& graph, std::vector<char> from) {
   from.resize(graph.values(), 0);
   for (const auto& step : graph.steps())
     for (const auto& o : step.in)
@@ -128,7 +129,7 @@ bool any_integer(const Arrays& in, const Needs& needs) {
   return false;
 }
 
-ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents,
+ArrayList jvp_of(const FunctionGraph& graph, const ArrayList& primals, const ArrayList& tangents,
                  bool integers) {
   auto [values, out] =
       jvp([&](const ArrayList& in) { return graph(in); }, primals, tangents, integers);
@@ -138,19 +139,19 @@ ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& 
   return values;
 }
 
-Axes mapped_outputs(const Graph& graph, const Axes& axes, int64_t lanes) {
+Axes mapped_outputs(const FunctionGraph& graph, const Axes& axes, int64_t lanes) {
   std::vector<Spec> specs = graph.argument_specs();
   Axes at, found;
   for (size_t i = 0; i < specs.size(); ++i) {
     if (axes[i] >= 0) specs[i] = stacked(specs[i], lanes);
     at.push_back(axes[i] >= 0 ? 0 : -1);
   }
-  const Graph trial([&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); },
-                    specs, "vmap");
+  const FunctionGraph trial(
+      [&](const ArrayList& leaves) { return lanes_of(graph, leaves, at, found); }, specs, "vmap");
   return found;
 }
 
-void settle_axes(const Graph& graph, Axes& axes, size_t carries, int64_t lanes) {
+void settle_axes(const FunctionGraph& graph, Axes& axes, size_t carries, int64_t lanes) {
   for (bool changed = true; changed;) {
     changed = false;
     const Axes found = mapped_outputs(graph, axes, lanes);
@@ -175,17 +176,17 @@ ArrayList close_both(GraphRef& a, GraphRef& b) {
     for (const ArrayList* list : {&of_a, &of_b})
       for (const array& c : *list) specs.push_back(c.slot().spec);
     const int64_t own = int64_t(closed->arguments()), shift = n + x + y - own;
-    auto moved = [&](Graph::Operand o) {
+    auto moved = [&](FunctionGraph::Operand o) {
       if (o.value >= own) o.value += shift;
       else if (o.value >= n) o.value += from;
       return o;
     };
-    std::vector<Graph::Step> steps = closed->steps();
+    std::vector<FunctionGraph::Step> steps = closed->steps();
     for (auto& step : steps)
       for (auto& o : step.in) o = moved(o);
-    std::vector<Graph::Operand> outputs;
+    std::vector<FunctionGraph::Operand> outputs;
     for (const auto& o : closed->outputs()) outputs.push_back(moved(o));
-    return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(outputs));
+    return make_ref<const FunctionGraph>(std::move(specs), std::move(steps), std::move(outputs));
   };
   a = widened(a, 0);
   b = widened(b, x);

@@ -1,4 +1,4 @@
-#include "transform/traced.h"
+#include "transform/function_graph.h"
 
 #include <algorithm>
 #include <cstring>
@@ -27,7 +27,7 @@ namespace {
 bool same_data(const array& a, const array& b) {
   if (a.same(b)) return true;
   const auto is_small = [](const array& x) {
-    return x.node()->op->sort == Sort::input && x.node()->state.load() == State::ready &&
+    return x.node()->op->kind == OpKind::input && x.node()->state.load() == State::ready &&
            x.nbytes() <= 1 << 16 && is_dense(x.shape(), x.slot().storage.strides);
   };
   return a.dtype() == b.dtype() && a.shape() == b.shape() && is_small(a) && is_small(b) &&
@@ -35,8 +35,8 @@ bool same_data(const array& a, const array& b) {
 }
 }  // namespace
 
-Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* transform,
-             Options options)
+FunctionGraph::FunctionGraph(const Function& f, const std::vector<Spec>& specs,
+                             const char* transform, Options options)
     : arguments_(specs) {
   int64_t fold_bytes = options.fold_bytes;
   ArrayList leaves;
@@ -104,7 +104,7 @@ Graph::Graph(const Function& f, const std::vector<Spec>& specs, const char* tran
       continue;
     }
     if (options.fold_bytes && !active.has(node) && !node.op->barrier &&
-        node.op->sort != Sort::constant) {  // without, not even what has no bytes
+        node.op->kind != OpKind::constant) {  // without, not even what has no bytes
       int64_t bytes = 0;
       for (const Slot& slot : node.out) bytes += size_of(slot.spec.shape) * size_of(slot.spec.type);
       bool ready = true;  // what it needs is captured as well
@@ -170,7 +170,8 @@ std::vector<Spec> specs_of(const ArrayList& arrays) {
   return out;
 }
 
-Graph::Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs)
+FunctionGraph::FunctionGraph(std::vector<Spec> arguments, std::vector<Step> steps,
+                             std::vector<Operand> outputs)
     : arguments_(std::move(arguments)),
       values_(int64_t(arguments_.size())),
       steps_(std::move(steps)),
@@ -187,7 +188,7 @@ Graph::Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<O
   for (const Operand& o : outputs_) check(o);
 }
 
-ArrayList Graph::operator()(const ArrayList& arguments) const {
+ArrayList FunctionGraph::operator()(const ArrayList& arguments) const {
   std::vector<array> values(values_);
   for (size_t i = 0; i < arguments_.size(); ++i) values[i] = arguments[i];
   for (const Step& step : steps_) {
@@ -201,7 +202,7 @@ ArrayList Graph::operator()(const ArrayList& arguments) const {
   return result;
 }
 
-ArrayList Graph::captures() const {
+ArrayList FunctionGraph::captures() const {
   ArrayList found;
   std::unordered_multimap<const Node*, uint32_t> seen;
   auto add = [&](const Operand& o) {
@@ -218,7 +219,7 @@ ArrayList Graph::captures() const {
   return found;
 }
 
-Ref<const Graph> Graph::closed() const {
+Ref<const FunctionGraph> FunctionGraph::closed() const {
   const ArrayList captured = captures();
   const int64_t n = int64_t(arguments_.size()), more = int64_t(captured.size());
   std::unordered_map<const Node*, std::vector<std::pair<uint32_t, int64_t>>> places;
@@ -237,10 +238,10 @@ Ref<const Graph> Graph::closed() const {
     for (Operand& o : step.in) o = moved(o);
   std::vector<Operand> outputs;
   for (const Operand& o : outputs_) outputs.push_back(moved(o));
-  return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(outputs));
+  return make_ref<const FunctionGraph>(std::move(specs), std::move(steps), std::move(outputs));
 }
 
-Ref<const Graph> Graph::part(const std::vector<int64_t>& from,
+Ref<const FunctionGraph> FunctionGraph::part(const std::vector<int64_t>& from,
                              const std::vector<Operand>& outputs) const {
   std::vector<int64_t> number(values_, -1);
   std::vector<Spec> all(arguments_);
@@ -278,10 +279,10 @@ Ref<const Graph> Graph::part(const std::vector<int64_t>& from,
   }
   std::vector<Operand> results;
   for (const Operand& o : outputs) results.push_back(moved(o));
-  return make_ref<const Graph>(std::move(specs), std::move(steps), std::move(results));
+  return make_ref<const FunctionGraph>(std::move(specs), std::move(steps), std::move(results));
 }
 
-std::vector<Spec> Graph::output_specs() const {
+std::vector<Spec> FunctionGraph::output_specs() const {
   std::vector<Spec> all(arguments_), out;
   for (const Step& step : steps_) all.insert(all.end(), step.specs.begin(), step.specs.end());
   for (const Operand& o : outputs_)
@@ -289,7 +290,7 @@ std::vector<Spec> Graph::output_specs() const {
   return out;
 }
 
-void Graph::write(Tokens& out, ArrayList& captured) const {
+void FunctionGraph::write(Tokens& out, ArrayList& captured) const {
   // Nodes that only pass values on are left out.
   std::vector<Operand> stands(values_);
   auto resolved = [&](const Operand& o) {
@@ -357,7 +358,8 @@ void Graph::write(Tokens& out, ArrayList& captured) const {
   for (const Operand& o : outputs_) write_operand(o);
 }
 
-Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured, bool merge) {
+Ref<const FunctionGraph> FunctionGraph::read(TokenReader& in, const ArrayList& captured,
+                                             bool merge) {
   std::vector<Spec> specs;
   for (int64_t n = in.count(1 << 20); n > 0; --n) {
     const Dtype type = in.dtype();
@@ -366,7 +368,7 @@ Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured, bool me
     specs.push_back({shape, type});
   }
   // Recorded op by op: each is asked whether it fits.
-  return make_ref<const Graph>(
+  return make_ref<const FunctionGraph>(
       [&](const ArrayList& leaves) {
         ArrayList values = leaves;
         auto operand = [&]() -> array {
@@ -395,11 +397,11 @@ Ref<const Graph> Graph::read(TokenReader& in, const ArrayList& captured, bool me
       specs, "import_function", Options{.merge = merge});
 }
 
-std::string Graph::print() const {
+std::string FunctionGraph::print() const {
   std::ostringstream out;
   std::unordered_map<int64_t, const Step*> numbers;
   for (const Step& step : steps_)
-    if (step.op->sort == Sort::constant) numbers[step.first] = &step;
+    if (step.op->kind == OpKind::constant) numbers[step.first] = &step;
   auto name = [&](const Operand& o) {
     std::ostringstream text;
     if (numbers.count(o.value))
@@ -410,7 +412,7 @@ std::string Graph::print() const {
     return text.str();
   };
   for (const Step& step : steps_) {
-    if (step.op->sort == Sort::constant) continue;
+    if (step.op->kind == OpKind::constant) continue;
     out << "v" << step.first << " = " << step.op->name << "(";
     const char* comma = "";
     for (const Operand& o : step.in) {

@@ -1,8 +1,8 @@
 #include "eval/eval.h"
 #include "ops/elementwise/elementwise.h"
-#include "transform/bodies.h"
+#include "transform/control_flow/bodies.h"
 #include "transform/find_op.h"
-#include "transform/loops.h"
+#include "transform/control_flow/loops.h"
 
 namespace lazulite {
 
@@ -27,7 +27,7 @@ Specs infer_cond(const Attrs* attributes, const Arrays&) {
   return static_cast<const Branches*>(attributes)->yes->output_specs();
 }
 
-void run_cond(const Call& call) {
+void run_cond(const KernelCall& call) {
   const Branches& b = branches_of(call.node);
   ArrayList out =
       (live(call.in[0]).item<bool>() ? *b.yes : *b.no)(live(call.in, 1, call.in.size() - 1));
@@ -40,7 +40,7 @@ Arrays vjp_cond(const Node& node, const Arrays& cts, const Needs& needs) {
   const Branches& b = branches_of(node);
   const ArrayList inputs = part(as_list(node.inputs), 1, node.inputs.size() - 1);
   const bool integers = any_integer(node.inputs, needs);
-  auto way = [&](const Graph& graph) {
+  auto way = [&](const FunctionGraph& graph) {
     return [&](const ArrayList& in) {
       const ArrayList grads = vjp([&](const ArrayList& x) { return graph(x); }, in,
                                   [&](const ArrayList&) { return as_list(cts); }, integers)
@@ -67,7 +67,7 @@ Arrays jvp_cond(const Node& node, const Arrays& tangents) {
   const bool integers = any_integer(node.inputs, tangents);
   for (size_t i = 0; i < n; ++i)
     if (tangents[i + 1]) inputs.push_back(tangents[i + 1]);
-  auto way = [&](const Graph& graph) {
+  auto way = [&](const FunctionGraph& graph) {
     return [&](const ArrayList& in) {
       ArrayList moved;
       size_t at = n;
@@ -103,7 +103,7 @@ Arrays vmap_cond(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
     out_axes = Axes(n, 0);
     return out;
   }
-  auto way = [&](const Graph& graph) {
+  auto way = [&](const FunctionGraph& graph) {
     return [&](const ArrayList& x) {
       Axes found;
       ArrayList out = lanes_of(graph, x, axes, found);
@@ -117,8 +117,8 @@ Arrays vmap_cond(const Node& node, const Arrays& in, const Axes& in_axes, Axes& 
 
 AttrsRef read_cond(TokenReader& in) {
   auto b = make_ref<Branches>();
-  b->yes = Graph::read(in, {});
-  b->no = Graph::read(in, {});
+  b->yes = FunctionGraph::read(in, {});
+  b->no = FunctionGraph::read(in, {});
   return AttrsRef(b);
 }
 void check_cond(const Attrs* a, const Arrays& in) {
@@ -155,8 +155,8 @@ ArrayList cond(const array& predicate, const Function& yes, const Function& no,
     fail(Kind::value, "cond", "the predicate must be a 0-d bool: got ", predicate.dtype(),
          predicate.shape());
   const auto specs = specs_of(operands);
-  GraphRef a = make_ref<const Graph>(yes, specs, "cond");
-  GraphRef b = make_ref<const Graph>(no, specs, "cond");
+  GraphRef a = make_ref<const FunctionGraph>(yes, specs, "cond");
+  GraphRef b = make_ref<const FunctionGraph>(no, specs, "cond");
   const auto x = a->output_specs(), y = b->output_specs();
   if (x.size() != y.size())
     fail(Kind::value, "cond", "the two functions give different numbers of arrays: got ", x.size(),

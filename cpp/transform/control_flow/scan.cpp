@@ -7,9 +7,9 @@
 #include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
-#include "transform/bodies.h"
+#include "transform/control_flow/bodies.h"
 #include "transform/find_op.h"
-#include "transform/loops.h"
+#include "transform/control_flow/loops.h"
 
 namespace lazulite {
 
@@ -47,7 +47,7 @@ Specs infer_scan(const Attrs* attributes, const Arrays&) {
   return out;
 }
 
-void run_scan(const Call& call) {
+void run_scan(const KernelCall& call) {
   const Scan& s = scan_of(call.node);
   const size_t rows = call.node.out.size() - s.carries;
   std::vector<Storage> carry = memory_of(call.in, 0, s.carries), ys, out;
@@ -98,7 +98,7 @@ Ref<Scan> keeping(const Scan& plain, bool integers) {
   std::vector<Spec> specs = body->argument_specs();
   for (const Spec& spec : outputs)
     if (follows(spec.type, integers)) specs.push_back(spec);
-  const Graph joint(
+  const FunctionGraph joint(
       [&](const ArrayList& leaves) {
         auto [values, grads] =
             vjp([&](const ArrayList& in) { return (*body)(in); }, part(leaves, 0, n),
@@ -141,20 +141,20 @@ Ref<Scan> keeping(const Scan& plain, bool integers) {
       fixed[steps[s].first + int64_t(k)] = is_fixed && !is_late;
     }
   }
-  const std::vector<Graph::Operand> results(joint.outputs().begin(),
+  const std::vector<FunctionGraph::Operand> results(joint.outputs().begin(),
                                             joint.outputs().begin() + outputs.size());
-  const std::vector<Graph::Operand> grads(joint.outputs().begin() + outputs.size(),
+  const std::vector<FunctionGraph::Operand> grads(joint.outputs().begin() + outputs.size(),
                                           joint.outputs().end());
   std::vector<int64_t> kept, stack;
   std::vector<char> seen(joint.values(), 0);
-  auto need = [&](const Graph::Operand& o) {
+  auto need = [&](const FunctionGraph::Operand& o) {
     if (o.value < 0 || seen[o.value]) return;
     seen[o.value] = 1;
     const int step = step_of[o.value];
     if (step < 0) {
       if (size_t(o.value) < plain.carries) kept.push_back(o.value);
     } else if (late[o.value] || fixed[o.value] || foreign[o.value] ||
-               (steps[step].op->sort == Sort::view && !steps[step].op->barrier)) {
+               (steps[step].op->kind == OpKind::view && !steps[step].op->barrier)) {
       stack.push_back(step);
     } else {
       kept.push_back(o.value);
@@ -174,10 +174,10 @@ Ref<Scan> keeping(const Scan& plain, bool integers) {
   for (size_t i = plain.carries; i < n; ++i) there[i] = 1;
   std::erase_if(kept, [&](int64_t v) {
     const int step = step_of[v];
-    if (step < 0 || steps[step].op->sort != Sort::elementwise) return false;
+    if (step < 0 || steps[step].op->kind != OpKind::elementwise) return false;
     for (const auto& o : steps[step].in) {
       const bool number = o.value >= 0 && step_of[o.value] >= 0 &&
-                          steps[step_of[o.value]].op->sort == Sort::constant;
+                          steps[step_of[o.value]].op->kind == OpKind::constant;
       if (o.value >= 0 && !number && !there[o.value]) return false;
     }
     return true;
@@ -188,7 +188,7 @@ Ref<Scan> keeping(const Scan& plain, bool integers) {
   for (size_t i = n; i < specs.size(); ++i) backward.push_back(int64_t(i));
   for (size_t i = plain.carries; i < n; ++i) backward.push_back(int64_t(i));
   backward.insert(backward.end(), kept.begin(), kept.end());
-  std::vector<Graph::Operand> all = results;
+  std::vector<FunctionGraph::Operand> all = results;
   for (int64_t v : kept) all.push_back({v, {}});
   auto made = make_ref<Scan>(plain);
   made->body = joint.part(forward, all);
@@ -237,11 +237,11 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
   }
   const size_t inexact_carries = carried;
   std::vector<size_t> wanted_xs, wanted_constants;   // inexact inputs whose cotangents are wanted
-  std::vector<Graph::Operand> of_xs, of_constants;   // and these, in `back`
+  std::vector<FunctionGraph::Operand> of_xs, of_constants;   // and these, in `back`
   size_t at = inexact_carries;
   for (size_t i = 0; i < xs.size() + constants.size(); ++i) {
     if (!follows(inputs[s->carries + i].dtype(), integers)) continue;
-    const Graph::Operand& grad = s->back->outputs()[at++];
+    const FunctionGraph::Operand& grad = s->back->outputs()[at++];
     if (!needs[s->carries + i]) continue;
     (i < xs.size() ? wanted_xs : wanted_constants).push_back(i < xs.size() ? i : i - xs.size());
     (i < xs.size() ? of_xs : of_constants).push_back(grad);
@@ -256,7 +256,7 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
                 first_kept = first_constant + int64_t(constants.size());
   std::vector<char> from(size_t(cotangents), 1);
   const std::vector<char> late = followers(*s->back, from);
-  std::vector<const Graph::Step*> later(wanted_constants.size(), nullptr);
+  std::vector<const FunctionGraph::Step*> later(wanted_constants.size(), nullptr);
   std::vector<int64_t> emitted;  // late values that such ops take
   for (size_t i = 0; i < wanted_constants.size(); ++i) {
     for (const auto& step : s->back->steps())
@@ -268,7 +268,7 @@ Arrays vjp_scan(const Node& node, const Arrays& cts, const Needs& needs) {
       if (late[o.value] && std::find(emitted.begin(), emitted.end(), o.value) == emitted.end())
         emitted.push_back(o.value);
   }
-  std::vector<Graph::Operand> results(s->back->outputs().begin(),
+  std::vector<FunctionGraph::Operand> results(s->back->outputs().begin(),
                                       s->back->outputs().begin() + inexact_carries);
   std::vector<size_t> summed;
   for (size_t i = 0; i < wanted_constants.size(); ++i)
@@ -401,7 +401,7 @@ AttrsRef read_scan(TokenReader& in) {
   s->reverse = in.count(1) != 0;
   s->carries = size_t(in.count());
   s->xs = size_t(in.count());
-  s->body = Graph::read(in, {});
+  s->body = FunctionGraph::read(in, {});
   s->shown = s->body->outputs().size();
   return AttrsRef(s);
 }
@@ -454,7 +454,7 @@ GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& co
       if (o.value >= 0) product |= bool(heavy[o.value]), own &= !of_carry[o.value];
     for (size_t k = 0; k < step.specs.size(); ++k) heavy[step.first + int64_t(k)] = product && own;
   }
-  auto want = [&](const Graph::Operand& o) {
+  auto want = [&](const FunctionGraph::Operand& o) {
     if (o.value >= 0 && heavy[o.value]) wanted[o.value] = 1;
   };
   std::vector<Spec> specs = body->argument_specs();
@@ -467,7 +467,7 @@ GraphRef before_loop(GraphRef body, ArrayList& xs, size_t carries, ArrayList& co
   }
   for (const auto& o : body->outputs()) want(o);
   std::vector<int64_t> made;
-  std::vector<Graph::Operand> made_operands;
+  std::vector<FunctionGraph::Operand> made_operands;
   int64_t bytes = 0, before = 0;
   for (int64_t v = 0; v < body->values(); ++v)
     if (wanted[v]) {
@@ -529,7 +529,7 @@ ArrayList scan(const Function& f, const ArrayList& init, const ArrayList& slices
            x.shape(), ", expected ", length, " slices");
     specs.push_back(slice_of(x.slot().spec));
   }
-  const Graph traced(f, specs, name, hoist_all);
+  const FunctionGraph traced(f, specs, name, hoist_all);
   const auto outputs = traced.output_specs();
   if (outputs.size() < init.size())
     fail(Kind::value, name, "the function gives fewer values than it carries: got ",

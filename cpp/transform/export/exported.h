@@ -6,7 +6,7 @@
 #include <mutex>
 #include <string>
 
-#include "transform/traced.h"
+#include "transform/function_graph.h"
 
 namespace lazulite {
 
@@ -68,13 +68,13 @@ class ImportedFunction {
     std::string print() const;
   };
   bool fits(const Trace&, const ArrayList&, std::vector<int64_t>& sizes, std::string& why) const;
-  Ref<const Graph> graph(size_t trace, const std::vector<int64_t>& sizes) const;
+  Ref<const FunctionGraph> graph(size_t trace, const std::vector<int64_t>& sizes) const;
 
   std::string metadata_;
   std::vector<Trace> traces_;
   ArrayList captured_;
   mutable std::mutex mutex_;
-  mutable std::map<std::pair<size_t, std::vector<int64_t>>, Ref<const Graph>> graphs_;
+  mutable std::map<std::pair<size_t, std::vector<int64_t>>, Ref<const FunctionGraph>> graphs_;
 };
 
 // The graph of tokens whose numbers differ between traces at several sizes, as formulas of the

@@ -5,12 +5,12 @@
 
 #include "eval/prepared.h"
 #include "ops/lanes.h"
-#include "transform/traced.h"
+#include "transform/function_graph.h"
 
 namespace lazulite::bodies {
 
-using GraphRef = Ref<const Graph>;
-const Graph::Options hoist_all{
+using GraphRef = Ref<const FunctionGraph>;
+const FunctionGraph::Options hoist_all{
     .fold_bytes = INT64_MAX};  // what a body computes of captured arrays alone is computed once
 
 inline Spec slice_of(const Spec& whole) {
@@ -38,34 +38,35 @@ void check_carry(const char* name, const std::vector<Spec>& got, const ArrayList
                  size_t own = 0);
 
 // Values of a running kernel, as arrays and as memory.
-array live(const Bound& b);
-ArrayList live(const SmallVector<Bound, 3>& in, size_t from, size_t count);
-std::vector<Storage> memory_of(const SmallVector<Bound, 3>& in, size_t from, size_t count);
+array live(const TensorView& b);
+ArrayList live(const SmallVector<TensorView, 3>& in, size_t from, size_t count);
+std::vector<Storage> memory_of(const SmallVector<TensorView, 3>& in, size_t from, size_t count);
 
 // Files: a body has no captured arrays; what it takes and gives fits the op's inputs.
-void write_body(const Graph& body, Tokens& out);
-void check_takes(const char* op, const Graph& graph, const Arrays& in, size_t from);
+void write_body(const FunctionGraph& body, Tokens& out);
+void check_takes(const char* op, const FunctionGraph& graph, const Arrays& in, size_t from);
 void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted,
                  size_t count);
 
 // Two graphs of the same arguments, closed over what both capture, which is returned.
 ArrayList close_both(GraphRef& a, GraphRef& b);
 // Which values follow from given arguments: `from[i]` for argument i.
-std::vector<char> followers(const Graph& graph, std::vector<char> from);
+std::vector<char> followers(const FunctionGraph& graph, std::vector<char> from);
 // Derivatives follow inexact values, and with `integers` all (Follow, active.h).
 inline bool follows(Dtype type, bool integers) { return integers || is_inexact(type); }
 bool any_integer(const Arrays& in, const Arrays& tangents);
 bool any_integer(const Arrays& in, const Needs& needs);
 // The values of a graph, then the tangents of those that are followed.
-ArrayList jvp_of(const Graph& graph, const ArrayList& primals, const ArrayList& tangents,
+ArrayList jvp_of(const FunctionGraph& graph, const ArrayList& primals, const ArrayList& tangents,
                  bool integers);
 // The graph over lanes. Outputs as they come, their axes in `axes`.
-ArrayList lanes_of(const Graph& graph, const ArrayList& inputs, const Axes& in_axes, Axes& axes);
+ArrayList lanes_of(const FunctionGraph& graph, const ArrayList& inputs, const Axes& in_axes,
+                   Axes& axes);
 // The axes of a graph's outputs over lanes (-1: not mapped), where argument i is mapped if axes[i]
 // >= 0.
-Axes mapped_outputs(const Graph& graph, const Axes& axes, int64_t lanes);
+Axes mapped_outputs(const FunctionGraph& graph, const Axes& axes, int64_t lanes);
 // Which carries are mapped: those that begin so, or come to be so. Found by tracing until it stays.
-void settle_axes(const Graph& graph, Axes& axes, size_t carries, int64_t lanes);
+void settle_axes(const FunctionGraph& graph, Axes& axes, size_t carries, int64_t lanes);
 
 // Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in
 // memory.

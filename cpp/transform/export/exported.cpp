@@ -1,4 +1,4 @@
-#include "transform/exported.h"
+#include "transform/export/exported.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -144,7 +144,7 @@ void FunctionWriter::add(const Function& f, const ArrayList& examples, const Sig
   Trace trace;
   trace.signature = signature;
   trace.specs = specs;
-  Graph(f, specs, "export_function", {.merge = !shapeless_}).write(trace.graph, captured_);
+  FunctionGraph(f, specs, "export_function", {.merge = !shapeless_}).write(trace.graph, captured_);
   traces_.push_back(shapeless_ ? free_sizes(f, specs, std::move(trace)) : std::move(trace));
 }
 
@@ -163,7 +163,7 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
   auto traced = [&](const std::vector<Spec>& at) {
     Tokens tokens;
     ArrayList captured = captured_;
-    Graph(f, at, "export_function", {.merge = false}).write(tokens, captured);
+    FunctionGraph(f, at, "export_function", {.merge = false}).write(tokens, captured);
     if (captured.size() != captured_.size())
       fail(Kind::value, "export_function", "an array that the function makes anew in each call");
     return tokens;
@@ -246,7 +246,7 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
         TokenReader reader(trace.graph, at_sizes);
         Tokens by_formula;
         ArrayList captured = captured_;
-        Graph::read(reader, captured_, false)->write(by_formula, captured);
+        FunctionGraph::read(reader, captured_, false)->write(by_formula, captured);
         same = by_formula == traced(at);
       } catch (const std::exception&) {
       }
@@ -459,14 +459,15 @@ bool ImportedFunction::fits(const Trace& t, const ArrayList& arguments, std::vec
   return true;
 }
 
-Ref<const Graph> ImportedFunction::graph(size_t trace, const std::vector<int64_t>& sizes) const {
+Ref<const FunctionGraph> ImportedFunction::graph(size_t trace,
+                                                 const std::vector<int64_t>& sizes) const {
   const std::pair<size_t, std::vector<int64_t>> key{trace, sizes};
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     if (const auto found = graphs_.find(key); found != graphs_.end()) return found->second;
   }
   TokenReader reader(traces_[trace].graph, sizes);
-  const auto made = Graph::read(reader, captured_);
+  const auto made = FunctionGraph::read(reader, captured_);
   if (!reader.done())
     fail(Kind::format, "import_function", "the file is damaged: more than a graph");
   const std::lock_guard<std::mutex> guard(mutex_);

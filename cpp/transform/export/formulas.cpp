@@ -1,7 +1,7 @@
 // Numbers of a graph as formulas of sizes, found by tracing at several sizes.
 #include <cmath>
 
-#include "transform/exported.h"
+#include "transform/export/exported.h"
 #include "transform/find_op.h"
 
 namespace lazulite {

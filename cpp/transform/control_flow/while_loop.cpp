@@ -1,9 +1,9 @@
 #include "eval/eval.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/reduce/reduce.h"
-#include "transform/bodies.h"
+#include "transform/control_flow/bodies.h"
 #include "transform/find_op.h"
-#include "transform/loops.h"
+#include "transform/control_flow/loops.h"
 
 namespace lazulite {
 
@@ -29,7 +29,7 @@ Specs infer_while(const Attrs* attributes, const Arrays&) {
   return static_cast<const While*>(attributes)->body->output_specs();
 }
 
-void run_while(const Call& call) {
+void run_while(const KernelCall& call) {
   const While& w = while_of(call.node);
   std::vector<Storage> carry = memory_of(call.in, 0, w.carries), out(1);
   const std::vector<Storage> constants = memory_of(call.in, w.carries, call.in.size() - w.carries);
@@ -156,8 +156,8 @@ Arrays vmap_while(const Node& node, const Arrays& in, const Axes& in_axes, Axes&
 AttrsRef read_while(TokenReader& in) {
   auto w = make_ref<While>();
   w->carries = size_t(in.count());
-  w->test = Graph::read(in, {});
-  w->body = Graph::read(in, {});
+  w->test = FunctionGraph::read(in, {});
+  w->body = FunctionGraph::read(in, {});
   return AttrsRef(w);
 }
 void check_while(const Attrs* a, const Arrays& in) {
@@ -191,8 +191,8 @@ OpList while_ops() { return {&while_op}; }
 ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init,
                      const char* name, size_t counters) {
   const auto specs = specs_of(init);
-  GraphRef go = make_ref<const Graph>(test, specs, name, hoist_all);
-  GraphRef step = make_ref<const Graph>(body, specs, name, hoist_all);
+  GraphRef go = make_ref<const FunctionGraph>(test, specs, name, hoist_all);
+  GraphRef step = make_ref<const FunctionGraph>(body, specs, name, hoist_all);
   const auto tested = go->output_specs();
   if (tested.size() != 1 || !tested[0].shape.empty() || tested[0].type != bool_)
     fail(Kind::value, name, "the test must give one 0-d bool: got ",

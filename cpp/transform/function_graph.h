@@ -1,5 +1,5 @@
-// Graph: a function traced once over abstract arguments, and replayed with others. What compile,
-// checkpoint, loops and exported files are made of. Immutable; any thread may replay.
+// FunctionGraph: a function traced once over abstract arguments, and replayed with others. What
+// compile, checkpoint, loops and exported files are made of. Immutable; any thread may replay.
 #pragma once
 #include "transform/transform.h"
 
@@ -7,7 +7,7 @@ namespace lazulite {
 
 std::vector<Spec> specs_of(const ArrayList&);
 
-class Graph : public Counted {
+class FunctionGraph : public Counted {
  public:
   struct Operand {  // a value by number (arguments first, then outputs of steps), or a captured
                     // array
@@ -44,17 +44,19 @@ class Graph : public Counted {
 
   // Raises when f reads an argument. Argument i of f has specs[i]. Arrays that are older than the
   // trace are captured by reference.
-  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform, Options options);
-  Graph(const Function& f, const std::vector<Spec>& specs, const char* transform = "compile")
-      : Graph(f, specs, transform, Options()) {}
+  FunctionGraph(const Function& f, const std::vector<Spec>& specs, const char* transform,
+                Options options);
+  FunctionGraph(const Function& f, const std::vector<Spec>& specs,
+                const char* transform = "compile")
+      : FunctionGraph(f, specs, transform, Options()) {}
   // Of given parts, which are checked.
-  Graph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs);
+  FunctionGraph(std::vector<Spec> arguments, std::vector<Step> steps, std::vector<Operand> outputs);
 
   ArrayList operator()(const ArrayList& arguments) const;   // records; nothing runs
   ArrayList captures() const;                               // distinct, in order of use
-  Ref<const Graph> closed() const;                          // captures() are its last arguments
+  Ref<const FunctionGraph> closed() const;                  // captures() are its last arguments
   // The part between: values (by number) to be its arguments, and outputs that follow from them.
-  Ref<const Graph> part(const std::vector<int64_t>& from,
+  Ref<const FunctionGraph> part(const std::vector<int64_t>& from,
                         const std::vector<Operand>& outputs) const;
 
   size_t arguments() const { return arguments_.size(); }
@@ -72,7 +74,8 @@ class Graph : public Counted {
   // can hold.
   void write(Tokens& out, ArrayList& captured) const;
   // Checked; ops that do not fit raise. Arguments' sizes may be formulas of the reader's sizes.
-  static Ref<const Graph> read(TokenReader& in, const ArrayList& captured, bool merge = true);
+  static Ref<const FunctionGraph> read(TokenReader& in, const ArrayList& captured,
+                                       bool merge = true);
 
  private:
   std::vector<Spec> arguments_;
