@@ -124,99 +124,98 @@ Arrays jvp_custom(const Node& node, const Arrays& t) {
 }
 
 // In lanes: the derivative rules are mapped in turn.
+// ---- vmap: the rules of one lane become rules of all
+
+using ToAxes = std::function<Axes(const ArrayList&)>;
+ToAxes always(const Axes& axes) {
+  return [axes](const ArrayList&) { return axes; };
+}
+Axes from_zero(Axes axes) {
+  for (int& axis : axes) axis = std::max(0, axis);
+  return axes;
+}
+
+// The rule for cotangents, once for each lane. What all lanes share receives the sum of theirs.
+ArrayList back_by_lanes(const Rules& rules, const Axes& argument_axes, const Axes& result_axes,
+                        const ArrayList& primals, const ArrayList& cotangents,
+                        const ArrayList& outputs, bool integers) {
+  const size_t a = primals.size(), r = cotangents.size();
+  ArrayList all(primals);
+  Axes all_axes = argument_axes;
+  for (const ArrayList* more : {&cotangents, &outputs}) {
+    all.insert(all.end(), more->begin(), more->end());
+    if (!more->empty()) all_axes.append(result_axes.begin(), result_axes.end());
+  }
+  auto back = [&](const ArrayList& lane) {
+    const ArrayList x(lane.begin(), lane.begin() + a);
+    const ArrayList given(lane.begin() + a, lane.begin() + a + r);
+    ArrayList g = integers ? rules.vjp_integers(x, given)
+                           : rules.vjp(x, given, {lane.begin() + a + r, lane.end()});
+    for (size_t i = 0; i < g.size() && i < x.size(); ++i)
+      if (!g[i]) g[i] = zeros_like(x[i]);
+    return g;
+  };
+  auto axes_of = [&](const ArrayList& lane) {
+    Axes out = from_zero(argument_axes);
+    out.resize(lane.size(), 0);
+    return out;
+  };
+  ArrayList grads = vmap(back, all, all_axes, axes_of);
+  for (size_t i = 0; i < grads.size() && i < argument_axes.size(); ++i)
+    if (argument_axes[i] < 0) grads[i] = sum(grads[i], {0}, false);
+  return grads;
+}
+
+Rules rules_by_lanes(const Rules& rules, const Axes& argument_axes, const Axes& result_axes) {
+  Rules mapped;  // mapped once more: by the ops that a rule for vmap recorded
+  if (rules.vjp)
+    mapped.vjp = [=](const ArrayList& primals, const ArrayList& cotangents,
+                     const ArrayList& outputs) {
+      return back_by_lanes(rules, argument_axes, result_axes, primals, cotangents, outputs, false);
+    };
+  if (rules.vjp_integers)
+    mapped.vjp_integers = [=](const ArrayList& primals, const ArrayList& cotangents) {
+      return back_by_lanes(rules, argument_axes, result_axes, primals, cotangents, {}, true);
+    };
+  if (rules.jvp)
+    mapped.jvp = [=](const ArrayList& primals, const ArrayList& tangents) {
+      const size_t a = primals.size();
+      ArrayList all(primals);
+      all.insert(all.end(), tangents.begin(), tangents.end());
+      Axes all_axes = argument_axes;
+      all_axes.append(argument_axes.begin(), argument_axes.end());
+      return vmap(
+          [&](const ArrayList& lane) {
+            return rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()});
+          },
+          all, all_axes, always(from_zero(result_axes)));
+    };
+  return mapped;
+}
+
 Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const size_t n = custom_of(node).arguments;
   const auto held = rules_of(node);
   const Rules& rules = *held;
   const ArrayList arguments(in.begin(), in.begin() + n);
   const Axes argument_axes(axes.begin(), axes.begin() + n);
-  ArrayList results;
-  Axes result_axes;
+  ArrayList results(in.begin() + n, in.end());
+  out_axes = Axes(axes.begin() + n, axes.end());
   if (rules.vmap) {
-    auto [values, at] = rules.vmap(arguments, argument_axes);
-    if (values.size() != node.out.size() || at.size() != values.size())
+    std::tie(results, out_axes) = rules.vmap(arguments, argument_axes);
+    if (results.size() != node.out.size() || out_axes.size() != results.size())
       fail(Kind::value, "custom_function", "wrong number of arrays from the vmap rule: got ",
-           values.size(), ", expected ", node.out.size());
-    results = values;
-    result_axes = at;
-  } else {
-    results.assign(in.begin() + n, in.end());
-    result_axes = Axes(axes.begin() + n, axes.end());
+           results.size(), ", expected ", node.out.size());
   }
-  Rules mapped;
   if (rules.vjp || rules.jvp)  // the rules run once for each lane: so many cotangents they take,
                                // and tangents they give
     for (size_t i = 0; i < results.size(); ++i)
-      if (result_axes[i] < 0) {
+      if (out_axes[i] < 0) {
         results[i] = lane_first(results[i], -1, lane_count(in, axes));
-        result_axes[i] = 0;
+        out_axes[i] = 0;
       }
-  auto to_axes = [](const Axes& wanted) { return [wanted](const ArrayList&) { return wanted; }; };
-  auto back = [rules, argument_axes, result_axes](const ArrayList& primals,
-                                                  const ArrayList& cotangents,
-                                                  const ArrayList& outputs, bool integers) {
-    const size_t a = primals.size(), r = cotangents.size();
-    ArrayList all(primals);
-    Axes all_axes = argument_axes;
-    for (const ArrayList* more : {&cotangents, &outputs}) {
-      all.insert(all.end(), more->begin(), more->end());
-      if (!more->empty()) all_axes.append(result_axes.begin(), result_axes.end());
-    }
-    const Axes& at = argument_axes;
-    ArrayList grads = vmap(
-        [&](const ArrayList& lane) {
-          const ArrayList x(lane.begin(), lane.begin() + a);
-          const ArrayList given(lane.begin() + a, lane.begin() + a + r);
-          ArrayList g = integers ? rules.vjp_integers(x, given)
-                                 : rules.vjp(x, given, {lane.begin() + a + r, lane.end()});
-          for (size_t i = 0; i < g.size() && i < x.size(); ++i)
-            if (!g[i]) g[i] = zeros_like(x[i]);
-          return g;
-        },
-        all, all_axes, [&](const ArrayList& lane) {
-          Axes out;
-          for (size_t i = 0; i < lane.size(); ++i)
-            out.push_back(std::max(0, i < at.size() ? at[i] : 0));
-          return out;
-        });
-    // What all lanes share receives the sum of their cotangents.
-    for (size_t i = 0; i < grads.size() && i < at.size(); ++i)
-      if (at[i] < 0) grads[i] = sum(grads[i], {0}, false);
-    return grads;
-  };
-  if (rules.vjp)
-    mapped.vjp = [back](const ArrayList& primals, const ArrayList& cotangents,
-                        const ArrayList& outputs) {
-      return back(primals, cotangents, outputs, false);
-    };
-  if (rules.vjp_integers)
-    mapped.vjp_integers = [back](const ArrayList& primals, const ArrayList& cotangents) {
-      return back(primals, cotangents, {}, true);
-    };
-  if (rules.jvp) {
-    mapped.jvp = [rules, argument_axes, result_axes, to_axes](const ArrayList& primals,
-                                                              const ArrayList& tangents) {
-      const size_t a = primals.size();
-      ArrayList all(primals);
-      all.insert(all.end(), tangents.begin(), tangents.end());
-      Axes all_axes = argument_axes;
-      all_axes.append(argument_axes.begin(), argument_axes.end());
-      Axes wanted;
-      for (int axis : result_axes) wanted.push_back(std::max(0, axis));
-      return vmap(
-          [&](const ArrayList& lane) {
-            return rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()});
-          },
-          all, all_axes, to_axes(wanted));
-    };
-  }
-  if (rules.vmap)
-    mapped.vmap = nullptr;  // mapped once more: by the ops that the rule recorded
-  out_axes = result_axes;
-  const ArrayList out = pass(std::move(mapped), arguments, results);
-  Arrays list;
-  for (const array& a : out) list.push_back(a);
-  return list;
+  const ArrayList out = pass(rules_by_lanes(rules, argument_axes, out_axes), arguments, results);
+  return Arrays(out.begin(), out.end());
 }
 
 bool view_custom(const Node&, const TensorView& in, Storage& out) {

@@ -57,7 +57,7 @@ class FunctionGraph : public Counted {
   Ref<const FunctionGraph> closed() const;                  // captures() are its last arguments
   // The part between: values (by number) to be its arguments, and outputs that follow from them.
   Ref<const FunctionGraph> part(const std::vector<int64_t>& from,
-                        const std::vector<Operand>& outputs) const;
+                                const std::vector<Operand>& outputs) const;
 
   size_t arguments() const { return arguments_.size(); }
   const std::vector<Spec>& argument_specs() const { return arguments_; }
@@ -78,6 +78,7 @@ class FunctionGraph : public Counted {
                                        bool merge = true);
 
  private:
+  struct Tracer;  // tracing.cpp
   std::vector<Spec> arguments_;
   int64_t values_ = 0;
   std::vector<Step> steps_;

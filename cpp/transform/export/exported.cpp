@@ -8,6 +8,7 @@
 
 #include "eval/eval.h"
 #include "ops/shape/shape.h"
+#include "transform/export/free_sizes.h"
 
 namespace lazulite {
 
@@ -107,26 +108,6 @@ struct ByteReader {
 
 int64_t padded(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-std::string first_line(const char* text) {
-  return std::string(text).substr(0, std::string(text).find('\n'));
-}
-
-bool is_prime(int64_t n) {
-  for (int64_t k = 2; k * k <= n; ++k)
-    if (n % k == 0) return false;
-  return true;
-}
-// Distinct primes, some way from each other.
-std::vector<int64_t> primes(size_t count, int64_t from, int64_t apart) {
-  std::vector<int64_t> out;
-  for (int64_t n = from; out.size() < count; ++n)
-    if (is_prime(n)) {
-      out.push_back(n);
-      n += apart;
-    }
-  return out;
-}
-
 }  // namespace
 
 // ---- writing
@@ -145,21 +126,11 @@ void FunctionWriter::add(const Function& f, const ArrayList& examples, const Sig
   trace.signature = signature;
   trace.specs = specs;
   FunctionGraph(f, specs, "export_function", {.merge = !shapeless_}).write(trace.graph, captured_);
-  traces_.push_back(shapeless_ ? free_sizes(f, specs, std::move(trace)) : std::move(trace));
+  if (shapeless_) set_free(f, trace);
+  traces_.push_back(std::move(trace));
 }
 
-FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::vector<Spec>& specs,
-                                                 Trace trace) {
-  struct Place {
-    size_t argument;
-    size_t axis;
-    int symbol = -1;
-    std::string why;
-  };
-  std::vector<Place> places;
-  for (size_t i = 0; i < specs.size(); ++i)
-    for (size_t d = 0; d < specs[i].shape.size(); ++d) places.push_back({i, d, -1, {}});
-  auto size_at = [&](const Place& p) { return specs[p.argument].shape[p.axis]; };
+void FunctionWriter::set_free(const Function& f, Trace& trace) const {
   auto traced = [&](const std::vector<Spec>& at) {
     Tokens tokens;
     ArrayList captured = captured_;
@@ -168,92 +139,18 @@ FunctionWriter::Trace FunctionWriter::free_sizes(const Function& f, const std::v
       fail(Kind::value, "export_function", "an array that the function makes anew in each call");
     return tokens;
   };
-  // May these sizes become another one together, and the ops stay the same? A size of 1 that
-  // broadcasts may not.
-  auto may_vary = [&](const std::vector<Place*>& together, std::string& why) {
-    std::vector<Spec> at = specs;
-    for (const Place* p : together) at[p->argument].shape[p->axis] = 89;
-    try {
-      const Tokens other = traced(at);
-      bool same = other.size() == trace.graph.size();
-      for (size_t i = 0; same && i < other.size(); ++i)
-        same = other[i].kind == trace.graph[i].kind &&
-               (other[i].kind != Token::text || other[i].s == trace.graph[i].s);
-      if (!same) why = "other ops at another size";
-      return same;
-    } catch (const std::exception& e) {
-      why = first_line(e.what());
-      return false;
-    }
+  auto same = [&](const Tokens& graph, const std::vector<int64_t>& sizes, const Tokens& wanted) {
+    TokenReader reader(graph, sizes);
+    Tokens read;
+    ArrayList captured = captured_;
+    FunctionGraph::read(reader, captured_, false)->write(read, captured);
+    return read == wanted;
   };
-  int symbols = 0;
-  for (Place& p : places)
-    if (may_vary({&p}, p.why)) p.symbol = symbols++;
-  for (Place& p : places) {
-    if (p.symbol >= 0) continue;
-    std::vector<Place*> equal;  // with those of its size that cannot vary alone either
-    for (Place& other : places)
-      if (other.symbol < 0 && size_at(other) == size_at(p)) equal.push_back(&other);
-    std::string why;
-    if (equal.size() < 2 || !may_vary(equal, why)) continue;
-    for (Place* other : equal) other->symbol = symbols;
-    ++symbols;
-  }
-  for (const Place& p : places)
-    if (p.symbol < 0)
-      trace.fixed.push_back("argument " + std::to_string(p.argument) + ", axis " +
-                            std::to_string(p.axis) + ": " + p.why);
-  // All together, at the example's sizes and at two sets of primes.
-  std::vector<std::vector<int64_t>> sizes{std::vector<int64_t>(symbols), primes(symbols, 101, 60),
-                                          primes(symbols, 131, 70)};
-  for (const Place& p : places)
-    if (p.symbol >= 0) sizes[0][p.symbol] = size_at(p);
-  std::vector<Tokens> traces{trace.graph};
-  for (int t = 1; t < 3; ++t) {
-    std::vector<Spec> at = specs;
-    for (const Place& p : places)
-      if (p.symbol >= 0) at[p.argument].shape[p.axis] = sizes[t][p.symbol];
-    try {
-      traces.push_back(traced(at));
-    } catch (const std::exception& e) {
-      fail(Kind::value, "export_function",
-           "sizes that are free alone are not together: ", first_line(e.what()),
-           "; expected shapeless=False or one trace for each size (exporter)");
-    }
-  }
-  trace.graph = fit_formulas(traces, sizes);
-  // Arguments' own sizes are symbols, whatever formula was found.
-  size_t token = 1;
-  for (size_t i = 0; i < specs.size(); ++i) {
-    token += 2;  // dtype, number of axes
-    for (size_t d = 0; d < specs[i].shape.size(); ++d, ++token)
-      for (const Place& p : places)
-        if (p.argument == i && p.axis == d && p.symbol >= 0)
-          trace.graph[token] = {Token::formula, 0, {}, {}, {{1, {p.symbol}}}};
-  }
-  trace.sizes = symbols;
-  // At 0, 1 and 2 much behaves otherwise: the formulas must give what a trace gives there.
-  for (int s = 0; s < symbols; ++s) {
-    auto& excluded = trace.excluded.emplace_back();
-    for (int64_t small = 0; small <= 2; ++small) {
-      std::vector<int64_t> at_sizes = sizes[1];
-      at_sizes[s] = small;
-      std::vector<Spec> at = specs;
-      for (const Place& p : places)
-        if (p.symbol >= 0) at[p.argument].shape[p.axis] = at_sizes[p.symbol];
-      bool same = false;
-      try {
-        TokenReader reader(trace.graph, at_sizes);
-        Tokens by_formula;
-        ArrayList captured = captured_;
-        FunctionGraph::read(reader, captured_, false)->write(by_formula, captured);
-        same = by_formula == traced(at);
-      } catch (const std::exception&) {
-      }
-      if (!same) excluded.push_back(small);
-    }
-  }
-  return trace;
+  FreeSizes found = free_sizes(trace.specs, trace.graph, traced, same);
+  trace.graph = std::move(found.graph);
+  trace.fixed = std::move(found.fixed);
+  trace.sizes = found.sizes;
+  trace.excluded = std::move(found.excluded);
 }
 
 void FunctionWriter::save(const std::string& path) {

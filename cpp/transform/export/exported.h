@@ -37,7 +37,7 @@ class FunctionWriter {
     std::vector<std::vector<int64_t>>
         excluded;  // of each: small ones at which the function does something else
   };
-  Trace free_sizes(const Function& f, const std::vector<Spec>& specs, Trace fixed);
+  void set_free(const Function& f, Trace& trace) const;  // sizes, in its graph
 
   bool shapeless_;
   std::string metadata_;
