@@ -4,9 +4,9 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
-#include "ops/reduce/reduce.h"
 #include "ops/index/masks.h"
 #include "ops/lanes.h"
+#include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -48,98 +48,112 @@ int axes_of(const IndexItem& item) {
   return item.form == IndexItem::indices && is_bool(item.where.dtype()) ? item.where.ndim() : 1;
 }
 
-Key read_key(const array& a, const IndexItems& items) {
-  int used = 0, ellipses = 0;
-  bool arrays = false;
-  for (auto& item : items) {
-    used += axes_of(item);
-    ellipses += item.form == IndexItem::ellipsis;
-    arrays |= item.form == IndexItem::indices;
+class KeyReader {
+ public:
+  KeyReader(const array& a, const IndexItems& items) : a_(a), items_(items) {
+    int ellipses = 0;
+    for (const IndexItem& item : items) {
+      used_ += axes_of(item);
+      ellipses += item.form == IndexItem::ellipsis;
+      arrays_ |= item.form == IndexItem::indices;
+    }
+    if (ellipses > 1) fail(Kind::index, "index", "more than one ellipsis");
+    if (used_ > a.ndim())
+      fail(Kind::index, "index", "too many indices: got ", used_, " for an array with ", a.ndim(),
+           " axes");
+    open_ = ellipses == 0;
   }
-  if (ellipses > 1) fail(Kind::index, "index", "more than one ellipsis");
-  if (used > a.ndim())
-    fail(Kind::index, "index", "too many indices: got ", used, " for an array with ", a.ndim(),
-         " axes");
-  Key key;
-  int axis = 0;  // of a
-  int last_array = -2;  // place in the key
-  auto whole = [&](int64_t n) {
-    key.shape.push_back(n);
-    key.start.push_back(0);
-    key.stop.push_back(n);
-    key.step.push_back(1);
-  };
-  auto add_indices = [&](const array& where, int place) {
-    key.axes.push_back(int(key.shape.size()) - 1);
-    key.indices.push_back(where);
-    if (last_array >= 0 && place > last_array + 1) key.together = false;
-    last_array = place;
-  };
-  IndexItems all = items;
-  if (!ellipses) all.push_back({IndexItem::ellipsis, 0, {}, {}, {}, {}});
-  int place = 0;
-  for (auto& item : all) {
-    ++place;
+
+  Key operator()() {
+    for (const IndexItem& item : items_) {
+      ++place_;
+      read(item);
+    }
+    if (open_) read_rest();
+    return std::move(key_);
+  }
+
+ private:
+  void read(const IndexItem& item) {
     switch (item.form) {
-      case IndexItem::newaxis: whole(1); break;
-      case IndexItem::ellipsis:
-        for (int left = a.ndim() - used; left > 0; --left) whole(a.shape()[axis++]);
-        break;
-      case IndexItem::number: {
-        const int64_t n = a.shape()[axis], at = item.at < 0 ? item.at + n : item.at;
-        if (at < 0 || at >= n)
-          fail(Kind::index, "index", "index out of range: got ", item.at, " for axis ", axis,
-               " with size ", n);
-        whole(n);
-        if (arrays) {
-          add_indices(constant(at, {}, int64), place);
-        } else {
-          key.start.back() = at;
-          key.stop.back() = at + 1;
-          key.dropped.push_back(int(key.shape.size()) - 1);
-        }
-        ++axis;
-        break;
-      }
-      case IndexItem::range: {
-        const int64_t n = a.shape()[axis++], step = item.step.value_or(1);
-        if (step == 0) fail(Kind::value, "index", "slice step 0 for axis ", axis - 1);
-        auto bound = [&](std::optional<int64_t> v, int64_t none) {
-          if (!v) return none;
-          const int64_t x = *v < 0 ? (*v < -n ? -1 : *v + n) : *v;
-          return step > 0 ? std::clamp<int64_t>(x, 0, n) : std::clamp<int64_t>(x, -1, n - 1);
-        };
-        whole(n);
-        key.start.back() = bound(item.start, step > 0 ? 0 : n - 1);
-        key.stop.back() = bound(item.stop, step > 0 ? n : -1);
-        key.step.back() = step;
-        break;
-      }
-      case IndexItem::indices: {
-        if (!is_bool(item.where.dtype())) {
-          whole(a.shape()[axis++]);
-          add_indices(item.where, place);
-          break;
-        }
-        for (int d = 0; d < item.where.ndim(); ++d)
-          if (item.where.shape()[d] != a.shape()[axis + d])
-            fail(Kind::index, "index", "mask does not fit: got shape ", item.where.shape(),
-                 " at axis ", axis, " of an array of shape ", a.shape());
-        if (item.where.ndim() == 0) {  // as an axis of size 1 that is kept or not
-          whole(1);
-          add_indices(constant(0, {item.where.item<bool>() ? 1 : 0}, int64), place);
-          break;
-        }
-        for (const array& where : nonzero(item.where)) {
-          whole(a.shape()[axis++]);
-          add_indices(where, place);
-        }
-        break;
-      }
+      case IndexItem::newaxis: return whole(1);
+      case IndexItem::ellipsis: return read_rest();
+      case IndexItem::number: return read_number(item.at);
+      case IndexItem::range: return read_range(item);
+      case IndexItem::indices:
+        if (is_bool(item.where.dtype())) return read_mask(item.where);
+        whole(a_.shape()[axis_++]);
+        return add_indices(item.where);
     }
   }
-  return key;
-}
+  void whole(int64_t n) {
+    key_.shape.push_back(n);
+    key_.start.push_back(0);
+    key_.stop.push_back(n);
+    key_.step.push_back(1);
+  }
+  void read_rest() {  // the axes that no item names
+    for (int left = a_.ndim() - used_; left > 0; --left) whole(a_.shape()[axis_++]);
+  }
+  void add_indices(const array& where) {
+    key_.axes.push_back(int(key_.shape.size()) - 1);
+    key_.indices.push_back(where);
+    if (last_array_ >= 0 && place_ > last_array_ + 1) key_.together = false;
+    last_array_ = place_;
+  }
+  void read_number(int64_t given) {
+    const int64_t n = a_.shape()[axis_], at = given < 0 ? given + n : given;
+    if (at < 0 || at >= n)
+      fail(Kind::index, "index", "index out of range: got ", given, " for axis ", axis_,
+           " with size ", n);
+    ++axis_;
+    whole(n);
+    if (arrays_) return add_indices(constant(at, {}, int64));  // it takes part as they do
+    key_.start.back() = at;
+    key_.stop.back() = at + 1;
+    key_.dropped.push_back(int(key_.shape.size()) - 1);
+  }
+  void read_range(const IndexItem& item) {
+    const int64_t n = a_.shape()[axis_], step = item.step.value_or(1);
+    if (step == 0) fail(Kind::value, "index", "slice step 0 for axis ", axis_);
+    ++axis_;
+    auto bound = [&](std::optional<int64_t> v, int64_t none) {
+      if (!v) return none;
+      const int64_t x = *v < 0 ? (*v < -n ? -1 : *v + n) : *v;
+      return step > 0 ? std::clamp<int64_t>(x, 0, n) : std::clamp<int64_t>(x, -1, n - 1);
+    };
+    whole(n);
+    key_.start.back() = bound(item.start, step > 0 ? 0 : n - 1);
+    key_.stop.back() = bound(item.stop, step > 0 ? n : -1);
+    key_.step.back() = step;
+  }
+  void read_mask(const array& mask) {
+    for (int d = 0; d < mask.ndim(); ++d)
+      if (mask.shape()[d] != a_.shape()[axis_ + d])
+        fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(), " at axis ",
+             axis_, " of an array of shape ", a_.shape());
+    if (mask.ndim() == 0) {  // as an axis of size 1 that is kept or not
+      whole(1);
+      return add_indices(constant(0, {mask.item<bool>() ? 1 : 0}, int64));
+    }
+    for (const array& where : nonzero(mask)) {
+      whole(a_.shape()[axis_++]);
+      add_indices(where);
+    }
+  }
+
+  const array& a_;
+  const IndexItems& items_;
+  int used_ = 0;         // axes of a that items name
+  bool arrays_ = false;  // there are index arrays
+  bool open_;            // no ellipsis: the rest follows
+  Key key_;
+  int axis_ = 0;         // of a
+  int place_ = 0;        // in the key
+  int last_array_ = -2;  // its place
+};
+
+Key read_key(const array& a, const IndexItems& items) { return KeyReader(a, items)(); }
 
 // The order that brings gathered axes (in front) to their place in a[key], and back.
 Axes result_order(const Key& key, int gathered, int ndim, bool back) {
@@ -214,6 +228,27 @@ array fitted(array value, const Shape& shape, Stream s) {
   return broadcast_to(value, shape, s);
 }
 
+array update_at_mask(const array& a, const array& mask, array v, Write mode, Stream s) {
+  const int rest = a.ndim() - mask.ndim();
+  bool fits = rest >= 0;
+  for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
+  if (!fits)
+    fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(),
+         " for an array of shape ", a.shape());
+  Shape shape = mask.shape();
+  for (int i = 0; i < rest; ++i) shape.push_back(1);
+  const Shape element(a.shape().end() - rest, a.shape().end());
+  while (v.ndim() > rest && v.shape()[0] == 1)
+    v = reshape(v, Shape(v.shape().begin() + 1, v.shape().end()), s);
+  if (v.ndim() == rest + 1) {  // a value for each True element
+    const array each = fitted(v, with_front(v.shape()[0], element), s);
+    v = reshape(values_at_mask(mask, each, s), a.shape(), s);
+  } else {
+    v = fitted(v, element, s);
+  }
+  return where(reshape(mask, shape, s), combine(a, v, mode, s), a, s);
+}
+
 }  // namespace
 
 array index(const array& a, const IndexItems& items, Stream s) {
@@ -227,27 +262,7 @@ array index(const array& a, const IndexItems& items, Stream s) {
 array index_update(const array& a, const IndexItems& items, const Operand& value, Write mode,
                    Stream s) {
   array v = value_array(value, a.dtype(), s);
-  if (is_mask(items)) {
-    const array& mask = items[0].where;
-    const int rest = a.ndim() - mask.ndim();
-    bool fits = rest >= 0;
-    for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
-    if (!fits)
-      fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(),
-           " for an array of shape ", a.shape());
-    Shape shape = mask.shape();
-    for (int i = 0; i < rest; ++i) shape.push_back(1);
-    const Shape element(a.shape().end() - rest, a.shape().end());
-    while (v.ndim() > rest && v.shape()[0] == 1)
-      v = reshape(v, Shape(v.shape().begin() + 1, v.shape().end()), s);
-    if (v.ndim() == rest + 1) {  // a value for each True element
-      const array each = fitted(v, with_front(v.shape()[0], element), s);
-      v = reshape(values_at_mask(mask, each, s), a.shape(), s);
-    } else {
-      v = fitted(v, element, s);
-    }
-    return where(reshape(mask, shape, s), combine(a, v, mode, s), a, s);
-  }
+  if (is_mask(items)) return update_at_mask(a, items[0].where, v, mode, s);
   const Key key = read_key(a, items);
   const array base = reshape(a, key.shape, s);
   const array part = slice(base, key.start, key.stop, key.step, s);

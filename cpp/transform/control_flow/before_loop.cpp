@@ -1,5 +1,5 @@
-// What leaves the body of a scan: products of slices alone (x @ w, not of the carry) are made of all
-// slices at once, before the loop, and what nothing reads any more is not an input of the loop.
+// What leaves the body of a scan: products of slices alone (x @ w, not of the carry) are made of
+// all slices at once, before the loop, and what nothing reads any more is not an input of the loop.
 #include "transform/control_flow/scan.h"
 
 namespace lazulite::bodies {
