@@ -4,10 +4,11 @@
 //   eval, async_eval, synchronize, plan, Profile    evaluation
 //   add, exp, where, clip, astype ...               ops/elementwise
 //   reshape, transpose, slice, concatenate ...      ops/shape
-//   zeros, full, arange, linspace, eye ...          ops/create
+//   zeros, full, arange, linspace ...               ops/create
 //   sum, mean, max, argmax, softmax ...             ops/reduce
 //   index, take, gather, scatter ...                ops/index
 //   matmul, addmm, tensordot ...                    ops/matmul
+//   stack, pad, roll; eye, kron, diff; hanning ...  ops/compose: made of the others
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
@@ -17,6 +18,9 @@
 #pragma once
 #include "eval/eval.h"
 #include "eval/profile.h"
+#include "ops/compose/array.h"
+#include "ops/compose/shape.h"
+#include "ops/compose/window.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/fused/fused.h"

@@ -46,74 +46,76 @@ struct Context {
 
 template <class T>
 PyObject* object(T&& value) { return py::cast(std::forward<T>(value)).release().ptr(); }
-PyObject* none() { return Py_NewRef(Py_None); }
 PyObject* another(PyObject* d) {
   return object(new_stream(checked(wanted(d, "new_stream")).device));
 }
 
-const Register rows{
-    "",
-    {
-        def(
-            "stream(s)", [](Stream s) { return object(Context{s}); },
-            "A context manager that makes a stream (or a device's default stream) this thread's "
-            "default.\n\n"
-            ">>> with mx.stream(mx.cpu):\n...     a = mx.ones(2)"),
-        def(
-            "default_device()", [] { return object(default_device()); },
-            "The device on which arrays are computed unless told otherwise.\n\n>>> "
-            "mx.default_device()\nDevice(cpu, 0)"),
-        def(
-            "set_default_device(device)",
-            [](PyObject* d) {
+void add_rows(Functions& m) {
+  m.def("stream(s)",
+        [](Stream s) { return object(Context{s}); },
+        "A context manager that makes a stream (or a device's default stream) this thread's "
+        "default.\n\n"
+        ">>> with mx.stream(mx.cpu):\n"
+        "...     a = mx.ones(2)");
+  m.def("default_device()",
+        [] { return object(default_device()); },
+        "The device on which arrays are computed unless told otherwise.\n\n"
+        ">>> mx.default_device()\n"
+        "Device(cpu, 0)");
+  m.def("set_default_device(device)",
+        [](PyObject* d) {
               set_default_device(wanted(d, "set_default_device"));
-              return none();
             },
-            "Sets the default device. ValueError when the machine has no such device.\n\n>>> "
-            "mx.set_default_device(mx.cpu)"),
-        def(
-            "default_stream(device)",
-            [](PyObject* d) { return object(checked(wanted(d, "default_stream"))); },
-            "The default stream of a device.\n\n>>> mx.default_stream(mx.cpu)\nStream(Device(cpu, "
-            "0), 0)"),
-        def(
-            "set_default_stream(stream)",
-            [](Stream s) {
+        "Sets the default device. ValueError when the machine has no such device.\n\n"
+        ">>> mx.set_default_device(mx.cpu)");
+  m.def("default_stream(device)",
+        [](PyObject* d) { return object(checked(wanted(d, "default_stream"))); },
+        "The default stream of a device.\n\n"
+        ">>> mx.default_stream(mx.cpu)\n"
+        "Stream(Device(cpu, 0), 0)");
+  m.def("set_default_stream(stream)",
+        [](Stream s) {
               set_default_stream(s);
-              return none();
             },
-            "Makes a stream this thread's default.\n\n>>> "
-            "mx.set_default_stream(mx.default_stream(mx.cpu))"),
-        def("new_stream(device)", another,
-            "A new stream on a device.\n\n>>> mx.new_stream(mx.cpu).device\nDevice(cpu, 0)"),
-        def("new_thread_local_stream(device)", another,
-            "The same as new_stream: streams are valid in every thread.\n\n>>> "
-            "mx.new_thread_local_stream(mx.cpu).device\nDevice(cpu, 0)"),
-        def("new_thread_unsafe_stream(device)", another,
-            "The same as new_stream.\n\n>>> "
-            "mx.new_thread_unsafe_stream(mx.cpu).device\nDevice(cpu, 0)"),
-        def(
-            "clear_streams()", [] { return none(); },
-            "Does nothing: streams cost nothing until they are used.\n\n>>> mx.clear_streams()"),
-        def(
-            "synchronize(stream=None)",
-            [](Stream s) {
+        "Makes a stream this thread's default.\n\n"
+        ">>> mx.set_default_stream(mx.default_stream(mx.cpu))");
+  m.def("new_stream(device)",
+        another,
+        "A new stream on a device.\n\n"
+        ">>> mx.new_stream(mx.cpu).device\n"
+        "Device(cpu, 0)");
+  m.def("new_thread_local_stream(device)",
+        another,
+        "The same as new_stream: streams are valid in every thread.\n\n"
+        ">>> mx.new_thread_local_stream(mx.cpu).device\n"
+        "Device(cpu, 0)");
+  m.def("new_thread_unsafe_stream(device)",
+        another,
+        "The same as new_stream.\n\n"
+        ">>> mx.new_thread_unsafe_stream(mx.cpu).device\n"
+        "Device(cpu, 0)");
+  m.def("clear_streams()",
+        [] { },
+        "Does nothing: streams cost nothing until they are used.\n\n"
+        ">>> mx.clear_streams()");
+  m.def("synchronize(stream=None)",
+        [](Stream s) {
               synchronize(s);
-              return none();
             },
-            "Waits for all work queued on a stream (default: this thread's).\n\n>>> "
-            "mx.synchronize()"),
-        def(
-            "device_count(device_type)",
-            [](PyObject* d) { return object(device_count(wanted(d, "device_count").type)); },
-            "The number of devices of a type.\n\n>>> mx.device_count(mx.cpu)\n1"),
-        def(
-            "is_available(device)",
-            [](PyObject* d) { return is_available(wanted(d, "is_available").type); },
-            "True when the machine has the device.\n\n>>> mx.is_available(mx.gpu)\nFalse"),
-        def(
-            "device_info(d=None)",
-            [](PyObject* d) {
+        "Waits for all work queued on a stream (default: this thread's).\n\n"
+        ">>> mx.synchronize()");
+  m.def("device_count(device_type)",
+        [](PyObject* d) { return object(device_count(wanted(d, "device_count").type)); },
+        "The number of devices of a type.\n\n"
+        ">>> mx.device_count(mx.cpu)\n"
+        "1");
+  m.def("is_available(device)",
+        [](PyObject* d) { return is_available(wanted(d, "is_available").type); },
+        "True when the machine has the device.\n\n"
+        ">>> mx.is_available(mx.gpu)\n"
+        "False");
+  m.def("device_info(d=None)",
+        [](PyObject* d) {
               if (d != Py_None) checked(wanted(d, "device_info"));
               py::dict info;
               info["device_name"] = cpu::cpu_name();
@@ -124,10 +126,12 @@ const Register rows{
               info["l3_cache_size"] = cpu::cache_sizes().l3;
               return info.release().ptr();
             },
-            "Facts about a device: device_name, architecture (the instruction-set level in use), "
-            "cores, memory_size (bytes).\n\n"
-            ">>> mx.device_info()['cores'] >= 1\nTrue"),
-    }};
+        "Facts about a device: device_name, architecture (the instruction-set level in use), "
+        "cores, memory_size (bytes).\n\n"
+        ">>> mx.device_info()['cores'] >= 1\n"
+        "True");
+}
+const Register rows{add_rows};
 
 }  // namespace
 

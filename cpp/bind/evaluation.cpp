@@ -97,123 +97,124 @@ const Op probe_op{.name = "level_probe",
                   .kernel = run_probe};
 array level_probe() { return record(probe_op, {}, {}); }
 
-PyObject* text_object(const std::string& text) {
-  return PyUnicode_FromStringAndSize(text.data(), Py_ssize_t(text.size()));
-}
-
-int64_t bytes_of(PyObject* o, const char* op) {
-  const int64_t v = From<int64_t>::of(o, op);
+// A number of bytes.
+int64_t checked_bytes(int64_t v, const char* op) {
   if (v < 0) fail(Kind::value, op, "negative: got ", v, " bytes");
   return v;
 }
-PyObject* number(int64_t v) { return PyLong_FromLongLong(v); }
-PyObject* none() { return Py_NewRef(Py_None); }
 
-const Register rows{
-    "",
-    {
-        def(
-            "plan(*arrays, width=None)",
-            [](PyObject* args, const std::optional<int>& width) {
+void add_rows(Functions& m) {
+  m.def("plan(*arrays, width=None)",
+        [](PyObject* args, const std::optional<int>& width) {
               const std::vector<array> arrays = arrays_of(args, "plan", Values::refused);
               return py::cast(plan(arrays, width.value_or(default_plan_width()))).release().ptr();
             },
-            "What eval would do for arrays (and trees of them), in order: an object that prints, "
-            "with `steps` and the predicted\n"
-            "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the "
-            "reference's width-limited order (0: the\n"
-            "planner's own; default: the environment variable LAZULITE_BFS_MAX_WIDTH or "
-            "MLX_BFS_MAX_WIDTH).\n\n"
-            ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n0  fused {add exp*}  "
-            "float32(1,)\npredicted peak: 4 bytes"),
-        def(
-            "_print_graph(*arrays)",
-            [](PyObject* args) {
+        "What eval would do for arrays (and trees of them), in order: an object that prints, "
+        "with `steps` and the predicted\n"
+        "`peak_bytes` beyond what is alive. Nothing is computed. `width` asks for the "
+        "reference's width-limited order (0: the\n"
+        "planner's own; default: the environment variable LAZULITE_BFS_MAX_WIDTH or "
+        "MLX_BFS_MAX_WIDTH).\n\n"
+        ">>> print(mx.plan(mx.exp(mx.array([1.0]) + 1)))\n"
+        "0  fused {add exp*}  float32(1,)\n"
+        "predicted peak: 4 bytes");
+  m.def("_print_graph(*arrays)",
+        [](PyObject* args) {
               const std::vector<array> arrays = arrays_of(args, "print_graph", Values::refused);
-              return text_object(graph_text(arrays));
+              return graph_text(arrays);
             },
-            "What is pending, a line per op in order of evaluation."),
-        def(
-            "_export_to_dot(*arrays)",
-            [](PyObject* args) {
+        "What is pending, a line per op in order of evaluation.");
+  m.def("_export_to_dot(*arrays)",
+        [](PyObject* args) {
               const std::vector<array> arrays = arrays_of(args, "export_to_dot", Values::refused);
-              return text_object(graph_dot(arrays));
+              return graph_dot(arrays);
             },
-            "What is pending, in Graphviz's language."),
-        def(
-            "get_active_memory()", [] { return number(cpu::get_active_memory()); },
-            "Bytes of the arrays that are alive.\n\n>>> mx.get_active_memory() >= 0\nTrue"),
-        def(
-            "get_peak_memory()", [] { return number(cpu::get_peak_memory()); },
-            "The most bytes that were alive since the start or reset_peak_memory.\n\n>>> a = "
-            "mx.ones(3) + 1\n>>> mx.eval(a)\n>>> mx.get_peak_memory() >= 12\nTrue"),
-        def(
-            "reset_peak_memory()",
-            [] {
+        "What is pending, in Graphviz's language.");
+  m.def("get_active_memory()",
+        [] { return int64_t(cpu::get_active_memory()); },
+        "Bytes of the arrays that are alive.\n\n"
+        ">>> mx.get_active_memory() >= 0\n"
+        "True");
+  m.def("get_peak_memory()",
+        [] { return int64_t(cpu::get_peak_memory()); },
+        "The most bytes that were alive since the start or reset_peak_memory.\n\n"
+        ">>> a = mx.ones(3) + 1\n"
+        ">>> mx.eval(a)\n"
+        ">>> mx.get_peak_memory() >= 12\n"
+        "True");
+  m.def("reset_peak_memory()",
+        [] {
               cpu::reset_peak_memory();
-              return none();
             },
-            "The peak is 0 until the next allocation, which counts all that is alive.\n\n>>> "
-            "mx.reset_peak_memory()"),
-        def(
-            "get_cache_memory()", [] { return number(cpu::get_cache_memory()); },
-            "Bytes kept for later arrays.\n\n>>> mx.get_cache_memory() >= 0\nTrue"),
-        def(
-            "clear_cache()",
-            [] {
+        "The peak is 0 until the next allocation, which counts all that is alive.\n\n"
+        ">>> mx.reset_peak_memory()");
+  m.def("get_cache_memory()",
+        [] { return int64_t(cpu::get_cache_memory()); },
+        "Bytes kept for later arrays.\n\n"
+        ">>> mx.get_cache_memory() >= 0\n"
+        "True");
+  m.def("clear_cache()",
+        [] {
               cpu::clear_cache();
-              return none();
             },
-            "Gives the cache back to the system.\n\n>>> mx.clear_cache()"),
-        def(
-            "get_memory_limit()", [] { return number(cpu::get_memory_limit()); },
-            "The bound on active memory, in bytes.\n\n>>> mx.get_memory_limit() > 0\nTrue"),
-        def(
-            "set_memory_limit(limit)",
-            [](PyObject* n) {
-              return number(cpu::set_memory_limit(bytes_of(n, "set_memory_limit")));
+        "Gives the cache back to the system.\n\n"
+        ">>> mx.clear_cache()");
+  m.def("get_memory_limit()",
+        [] { return int64_t(cpu::get_memory_limit()); },
+        "The bound on active memory, in bytes.\n\n"
+        ">>> mx.get_memory_limit() > 0\n"
+        "True");
+  m.def("set_memory_limit(limit)",
+        [](int64_t n) {
+              return int64_t(cpu::set_memory_limit(checked_bytes(n, "set_memory_limit")));
             },
-            "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns the "
-            "old limit.\n\n"
-            ">>> old = mx.set_memory_limit(10**10)\n>>> mx.set_memory_limit(old)\n10000000000"),
-        def(
-            "set_cache_limit(limit)",
-            [](PyObject* n) {
-              return number(cpu::set_cache_limit(bytes_of(n, "set_cache_limit")));
+        "Bounds active memory, in bytes; what would go beyond raises MemoryError. Returns "
+        "the old limit.\n\n"
+        ">>> old = mx.set_memory_limit(10**10)\n"
+        ">>> mx.set_memory_limit(old)\n"
+        "10000000000");
+  m.def("set_cache_limit(limit)",
+        [](int64_t n) {
+              return int64_t(cpu::set_cache_limit(checked_bytes(n, "set_cache_limit")));
             },
-            "Bounds the cache, in bytes. Returns the old limit.\n\n>>> old = "
-            "mx.set_cache_limit(10**9)\n>>> mx.set_cache_limit(old)\n1000000000"),
-        def(
-            "get_pending_limit()", [] { return number(get_pending_limit()); },
-            "How many recorded operations may wait for their evaluation; 0: any number.\n\n>>> "
-            "mx.get_pending_limit()\n32768"),
-        def(
-            "set_pending_limit(limit)",
-            [](int64_t limit) { return number(set_pending_limit(limit)); },
-            "Bounds recorded operations that wait for their evaluation: beyond, what is recorded "
-            "is computed by itself, outside of "
-            "transforms. 0: no bound. Returns the old limit.\n\n>>> old = "
-            "mx.set_pending_limit(100000)\n>>> mx.set_pending_limit(old)\n100000"),
-        def(
-            "set_wired_limit(limit)",
-            [](PyObject* n) {
+        "Bounds the cache, in bytes. Returns the old limit.\n\n"
+        ">>> old = mx.set_cache_limit(10**9)\n"
+        ">>> mx.set_cache_limit(old)\n"
+        "1000000000");
+  m.def("get_pending_limit()",
+        [] { return int64_t(get_pending_limit()); },
+        "How many recorded operations may wait for their evaluation; 0: any number.\n\n"
+        ">>> mx.get_pending_limit()\n"
+        "32768");
+  m.def("set_pending_limit(limit)",
+        [](int64_t limit) { return int64_t(set_pending_limit(limit)); },
+        "Bounds recorded operations that wait for their evaluation: beyond, what is recorded "
+        "is computed by itself, outside of transforms. 0: no bound. Returns the old limit.\n\n"
+        ">>> old = mx.set_pending_limit(100000)\n"
+        ">>> mx.set_pending_limit(old)\n"
+        "100000");
+  m.def("set_wired_limit(limit)",
+        [](int64_t n) {
               static int64_t wired = 0;
-              return number(std::exchange(wired, bytes_of(n, "set_wired_limit")));
+              return int64_t(std::exchange(wired, checked_bytes(n, "set_wired_limit")));
             },
-            "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, in "
-            "bytes.\n\n>>> mx.set_wired_limit(0)\n0"),
-        def(
-            "num_threads()", [] { return number(cpu::num_threads()); },
-            "Threads that one computation may use.\n\n>>> mx.num_threads() >= 1\nTrue"),
-        def(
-            "set_num_threads(n)",
-            [](int n) {
+        "Kept for programs that set it: a CPU's memory is not wired. Returns the old limit, "
+        "in bytes.\n\n"
+        ">>> mx.set_wired_limit(0)\n"
+        "0");
+  m.def("num_threads()",
+        [] { return int64_t(cpu::num_threads()); },
+        "Threads that one computation may use.\n\n"
+        ">>> mx.num_threads() >= 1\n"
+        "True");
+  m.def("set_num_threads(n)",
+        [](int n) {
               cpu::set_num_threads(n);
-              return none();
             },
-            "Sets the number of threads, 1 to 1024. Results keep their bits.\n\n>>> "
-            "mx.set_num_threads(mx.num_threads())"),
-    }};
+        "Sets the number of threads, 1 to 1024. Results keep their bits.\n\n"
+        ">>> mx.set_num_threads(mx.num_threads())");
+}
+const Register rows{add_rows};
 
 }  // namespace
 

@@ -4,8 +4,9 @@
 #include <pybind11/pybind11.h>
 #include <structmember.h>
 
-#include <cstring>
 #include <map>
+
+#include "ops/elementwise/elementwise.h"
 
 namespace lazulite::bind {
 
@@ -26,12 +27,13 @@ struct PyFunction {
   PyObject* name;
   PyObject* module;
   bool bound_first;
+  int first, second;  // places of Def::alone, or -1
 };
 
 PyTypeObject* function_type = nullptr;
 
-std::map<std::string, std::vector<Def>>& tables() {
-  static auto* all = new std::map<std::string, std::vector<Def>>;
+std::map<std::string, Functions>& tables() {
+  static auto* all = new std::map<std::string, Functions>;
   return *all;
 }
 
@@ -90,74 +92,100 @@ std::vector<Parameter> parse(const std::string& signature, PyObject* scope) {
   return out;
 }
 
+// What a call gives to each parameter.
+struct Slots {
+  PyObject* at[most_parameters];
+  PyObject* rest = nullptr;  // the tuple of *args
+  ~Slots() { Py_XDECREF(rest); }
+};
+
+// As Python calls it: print_graph of _print_graph.
+const char* shown_name(const PyFunction* f) {
+  const char* text = PyUnicode_AsUTF8(f->name);
+  return text + (text[0] == '_');
+}
+
+// Each returns false with an error set.
+bool place_positional(const PyFunction* f, PyObject* const* args, Py_ssize_t given, Slots& slots) {
+  Py_ssize_t next = 0;
+  PyObject** slot = slots.at;
+  for (const Parameter& p : *f->parameters) {
+    *slot = nullptr;
+    if (p.variadic) {
+      slots.rest = *slot = PyTuple_New(given - next);
+      if (!slots.rest) return false;
+      for (Py_ssize_t k = 0; next < given; ++k)
+        PyTuple_SET_ITEM(slots.rest, k, Py_NewRef(args[next++]));
+    } else if (next < given && !p.keyword_only) {
+      *slot = args[next++];
+    }
+    ++slot;
+  }
+  if (next == given) return true;
+  PyErr_Format(PyExc_TypeError, "%s() takes fewer positional arguments: got %zd", shown_name(f),
+               given);
+  return false;
+}
+
+// The place of the parameter that a keyword names, or -1.
+int place_of(const PyFunction* f, PyObject* keyword) {
+  int at = 0;
+  for (const Parameter& p : *f->parameters) {
+    if (!p.positional_only && !p.variadic &&
+        (p.interned == keyword || PyUnicode_Compare(p.interned, keyword) == 0))
+      return at;
+    ++at;
+  }
+  return -1;
+}
+
+bool place_named(const PyFunction* f, PyObject* const* values, PyObject* names, Slots& slots) {
+  bool first_by_name = false;
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(names); ++k) {
+    PyObject* const name = PyTuple_GET_ITEM(names, k);
+    const int at = place_of(f, name);
+    if (at < 0 || slots.at[at]) {
+      PyErr_Format(PyExc_TypeError,
+                   at < 0 ? "%s() got an unexpected keyword argument '%U'"
+                          : "%s() got multiple values for argument '%U'",
+                   shown_name(f), name);
+      return false;
+    }
+    slots.at[at] = values[k];
+    first_by_name |= at == f->first;
+  }
+  if (!first_by_name || (slots.at[f->second] && slots.at[f->second] != Py_None)) return true;
+  PyErr_Format(PyExc_TypeError, "%s() missing argument '%s' beside '%s'", shown_name(f),
+               f->def->second.c_str(), f->def->first.c_str());
+  return false;
+}
+
+bool fill_defaults(const PyFunction* f, Slots& slots) {
+  PyObject** slot = slots.at;
+  for (const Parameter& p : *f->parameters) {
+    if (!*slot && !(*slot = p.fallback)) {
+      PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", shown_name(f),
+                   p.name.c_str());
+      return false;
+    }
+    ++slot;
+  }
+  if (f->first >= 0 && slots.at[f->second] == Py_None)
+    std::swap(slots.at[f->first], slots.at[f->second]);
+  return true;
+}
+
 PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   auto* f = reinterpret_cast<PyFunction*>(self);
-  const auto& parameters = *f->parameters;
-  auto name = [f] {  // of _print_graph and others: what Python calls print_graph
-    const char* text = PyUnicode_AsUTF8(f->name);
-    return text + (text[0] == '_');
-  };
-  Py_ssize_t given = PyVectorcall_NARGS(nargsf);
-  PyObject* slots[most_parameters];
-  for (size_t i = 0; i < parameters.size(); ++i) slots[i] = nullptr;
-  PyObject* rest = nullptr;
-  struct Drop {
-    PyObject*& o;
-    ~Drop() { Py_XDECREF(o); }
-  } drop{rest};
-  Py_ssize_t at = 0;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    if (parameters[i].variadic) {
-      rest = PyTuple_New(given - at);
-      if (!rest) return nullptr;
-      for (Py_ssize_t k = at; k < given; ++k) PyTuple_SET_ITEM(rest, k - at, Py_NewRef(args[k]));
-      at = given;
-      slots[i] = rest;
-    } else if (at < given && !parameters[i].keyword_only) {
-      slots[i] = args[at++];
-    }
-  }
-  if (at < given) {
-    PyErr_Format(PyExc_TypeError, "%s() takes fewer positional arguments: got %zd", name(), given);
+  const Py_ssize_t given = PyVectorcall_NARGS(nargsf);
+  Slots slots;
+  if (!place_positional(f, args, given, slots) ||
+      (names && !place_named(f, args + given, names, slots)) || !fill_defaults(f, slots))
     return nullptr;
-  }
-  bool by_name = false;
-  const Py_ssize_t keywords = names ? PyTuple_GET_SIZE(names) : 0;
-  for (Py_ssize_t k = 0; k < keywords; ++k) {
-    PyObject* key = PyTuple_GET_ITEM(names, k);
-    size_t i = 0;
-    for (; i < parameters.size(); ++i)
-      if (!parameters[i].positional_only && !parameters[i].variadic &&
-          (parameters[i].interned == key || PyUnicode_Compare(parameters[i].interned, key) == 0))
-        break;
-    if (i == parameters.size()) {
-      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", name(), key);
-      return nullptr;
-    }
-    if (slots[i]) {
-      PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", name(), key);
-      return nullptr;
-    }
-    slots[i] = args[given + k];
-    by_name |= parameters[i].name == f->def->keyword;
-  }
-  if (by_name)  // rare: only of functions with such a pair
-    for (size_t i = 0; i < parameters.size(); ++i)
-      if (parameters[i].name == f->def->partner && (!slots[i] || slots[i] == Py_None)) {
-        PyErr_Format(PyExc_TypeError, "%s() missing argument '%s' beside '%s'", name(),
-                     f->def->partner.c_str(), f->def->keyword.c_str());
-        return nullptr;
-      }
-  for (size_t i = 0; i < parameters.size(); ++i)
-    if (!slots[i] && !(slots[i] = parameters[i].fallback)) {
-      PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", name(),
-                   parameters[i].name.c_str());
-      return nullptr;
-    }
   try {
-    return f->def->invoke(slots);
+    return f->def->invoke(slots.at);
   } catch (...) {
-    const char* const called = name();  // _depends stands behind depends
+    const char* const called = shown_name(f);  // _depends stands behind depends
     set_error(called[0] == '_' && called[1] != '_' ? called + 1 : called);
     return nullptr;
   }
@@ -255,22 +283,49 @@ PyObject* make_function(Def* def, const char* module, bool method, PyObject* sco
   if (f->parameters->size() > most_parameters || int(f->parameters->size()) != def->arity)
     fail(Kind::runtime, "import", "signature and function differ: got ", def->signature,
          " for a function of ", def->arity, " parameters");
-  const std::string name = def->signature.substr(0, def->signature.find('('));
-  f->name =
-      PyUnicode_FromString(method && !def->rename.empty() ? def->rename.c_str() : name.c_str());
+  f->name = PyUnicode_FromString(
+      (method && !def->rename.empty() ? def->rename : def->name()).c_str());
   f->module = PyUnicode_FromString(module);
   f->bound_first = method;
+  f->first = f->second = -1;
+  for (int i = 0; i < def->arity; ++i) {
+    const std::string& parameter = (*f->parameters)[size_t(i)].name;
+    if (parameter == def->first) f->first = i;
+    if (parameter == def->second) f->second = i;
+  }
   return reinterpret_cast<PyObject*>(f);
 }
 
 }  // namespace
 
-Register::Register(const char* submodule, std::vector<Def> rows) {
-  auto& table = tables()[submodule];
-  for (auto& row : rows) table.push_back(std::move(row));
-}
+Register::Register(void (*add)(Functions& core)) { add(tables()[""]); }
 
-const std::map<std::string, std::vector<Def>>& all_functions() { return tables(); }
+const std::map<std::string, Functions>& all_functions() { return tables(); }
+
+Functions& Functions::module(const char* name) { return tables()[name]; }
+
+Def& Functions::elementwise(const Op& op, const std::string& name, std::string doc) {
+  const bool two = static_cast<const ElementwiseFamily*>(op.family)->operands == 2;
+  Def d{name + (two ? "(a, b, stream=None)" : "(a, stream=None)"), std::move(doc)};
+  d.op = &op;
+  d.arity = two ? 3 : 2;
+  d.types = {type_name<Operand>(), type_name<Stream>(), type_name<array>()};
+  if (two) {
+    d.types.insert(d.types.begin(), type_name<Operand>());
+    d.invoke = [op = &op](PyObject* const* v) {
+      const Stream s = v[2] == Py_None ? default_stream() : to_stream(v[2], {op->name, "stream"});
+      if (is_array(v[0]) && is_array(v[1])) return wrap(binary(*op, peek(v[0]), peek(v[1]), s));
+      const Operand a = to_operand(v[0], {op->name, "a"}), b = to_operand(v[1], {op->name, "b"});
+      return wrap(binary(*op, a, b, s));
+    };
+  } else {
+    d.invoke = [op = &op](PyObject* const* v) {
+      const Operand a = to_operand(v[0], {op->name, "a"});
+      return wrap(unary(*op, a, to_stream(v[1], {op->name, "stream"})));
+    };
+  }
+  return rows.emplace_back(std::move(d));
+}
 
 Names::Names(const std::string& signature)
     : function(signature.substr(signature[0] == '_', signature.find('(') - (signature[0] == '_'))) {
@@ -280,12 +335,20 @@ Names::Names(const std::string& signature)
     parameters.push_back(p.substr(0, p.find('=')));
   }
   hints.resize(parameters.size());
+  for (const std::string& name : parameters) arguments.emplace_back(function.c_str(), name.c_str());
 }
 
-Def&& Def::hint(const char* parameter, const char* text) && {
-  for (size_t i = 0; i < names->parameters.size(); ++i)
-    if (names->parameters[i] == parameter) names->hints[i] = text;
-  return std::move(*this);
+void Names::hint(const char* parameter, const char* text) {
+  for (size_t i = 0; i < parameters.size(); ++i)
+    if (parameters[i] == parameter) {
+      hints[i] = text;
+      arguments[i].hint = hints[i].c_str();
+    }
+}
+
+Def& Def::hint(const char* parameter, const char* text) {
+  names->hint(parameter, text);
+  return *this;
 }
 
 void add_functions(PyObject* module) {
@@ -297,7 +360,7 @@ void add_functions(PyObject* module) {
     PyObject_SetAttrString(reinterpret_cast<PyObject*>(array_type), name.c_str(), method);
     Py_DECREF(method);
   };
-  for (auto& [submodule, rows] : tables()) {
+  for (auto& [submodule, functions] : tables()) {
     PyObject* target = module;
     std::string path = "lazulite.core";
     const bool methods_only = submodule == "array";
@@ -306,8 +369,8 @@ void add_functions(PyObject* module) {
       target = PyModule_New(path.c_str());
       PyModule_AddObject(module, submodule.c_str(), target);
     }
-    for (auto& row : rows) {
-      const std::string name = row.signature.substr(0, row.signature.find('('));
+    for (auto& row : functions.rows) {
+      const std::string name = row.name();
       if (methods_only) {
         add_method(row, name, path.c_str());
         continue;
@@ -316,273 +379,6 @@ void add_functions(PyObject* module) {
       if (row.is_method) add_method(row, row.rename.empty() ? name : row.rename, path.c_str());
     }
   }
-}
-
-// ---- arguments and results
-// -----------------------------------------------------------------------
-std::string describe(PyObject* o) {
-  const bool text = PyUnicode_Check(o);
-  if (is_array(o)) return "array";
-  if (!text && o != Py_None && !PyBool_Check(o) && !PyLong_CheckExact(o) && !PyFloat_CheckExact(o))
-    return Py_TYPE(o)->tp_name;
-  PyObject* shown = PyObject_Repr(o);
-  const char* utf8 = shown ? PyUnicode_AsUTF8(shown) : nullptr;
-  std::string out = utf8 ? utf8 : Py_TYPE(o)->tp_name;
-  Py_XDECREF(shown);
-  PyErr_Clear();  // an int of ten thousand digits has no repr
-  if (out.size() > 60) {
-    size_t end = 57;
-    while (end && (out[end] & 0xc0) == 0x80) --end;
-    out = out.substr(0, end) + "...";
-  }
-  return text ? "str " + out : out;
-}
-
-void wrong_kind(PyObject* got, const Argument& at, const char* expected) {
-  fail(Kind::argument, at.function, at.name ? at.name : "", at.name ? ": " : "", "got ",
-       describe(got), ", expected ", expected, at.hint ? "; " : "", at.hint ? at.hint : "");
-}
-
-std::string text_of(PyObject* o, const Argument& at) {
-  if (!PyUnicode_Check(o)) wrong_kind(o, at, "a str");
-  Py_ssize_t n;
-  const char* data = PyUnicode_AsUTF8AndSize(o, &n);
-  if (!data) {  // half of a surrogate pair
-    PyErr_Clear();
-    wrong_kind(o, at, "a str of valid characters");
-  }
-  return {data, size_t(n)};
-}
-
-namespace {
-// An exception that Python code of an argument raised is the caller's, unless it only says "not of
-// this kind".
-void pass_unless_type_error() {
-  if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
-  PyErr_Clear();
-}
-
-// How numbers beyond 64 (or, of axes, 32) bits are answered depends on what they stand for.
-bool is_axis(const Argument& at) {
-  return at.name && (std::strstr(at.name, "axis") || std::strstr(at.name, "axes") ||
-                     !std::strcmp(at.name, "source") || !std::strcmp(at.name, "destination"));
-}
-bool is_size(const Argument& at) {
-  for (const char* name :
-       {"shape", "reps", "repeats", "n", "m", "num", "M", "num_samples", "pad_width", "slice_size"})
-    if (at.name && !std::strcmp(at.name, name)) return true;
-  return false;
-}
-[[noreturn]] void too_large(const Argument& at, bool negative) {
-  const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
-  if (is_axis(at))
-    fail(Kind::index, at.function, name, colon, "out of range: a number beyond 64 bits");
-  if (is_size(at) && negative) fail(Kind::value, at.function, name, colon, "negative size");
-  if (is_size(at)) fail(Kind::memory, at.function, name, colon, "too large: a size beyond 2^63");
-  fail(Kind::overflow, at.function, name, colon, "number does not fit in 64 bits");
-}
-
-int64_t from_index(PyObject* index, const Argument& at) {
-  int overflow = 0;
-  const long long v = PyLong_AsLongLongAndOverflow(index, &overflow);
-  Py_DECREF(index);
-  if (overflow) too_large(at, overflow < 0);
-  return v;
-}
-}  // namespace
-
-bool is_whole(PyObject* o) {
-  if (PyLong_Check(o)) return true;
-  if (is_array(o)) return unwrap(o).ndim() == 0 && is_integer(unwrap(o).dtype());
-  PyObject* index = PyIndex_Check(o) ? PyNumber_Index(o) : nullptr;
-  if (!index) pass_unless_type_error();
-  Py_XDECREF(index);
-  return index;
-}
-
-Items::Items(PyObject* o, const Argument& at, const char* expected, Py_ssize_t most) {
-  if (PyTuple_Check(o) || PyList_Check(o)) {
-    tuple = PySequence_Tuple(o);
-    if (!tuple) throw PythonError{};
-    return;
-  }
-  // Of others the length is asked first: what has none may have no end.
-  const bool sized = !PyUnicode_Check(o) && !PyBytes_Check(o) && !PyByteArray_Check(o) &&
-                     !PyDict_Check(o) && !PyAnySet_Check(o) && !PyType_Check(o);
-  if (!sized || PyObject_Size(o) < 0) {
-    pass_unless_type_error();
-    wrong_kind(o, at, expected);
-  }
-  PyObject* iterator = PyObject_GetIter(o);
-  if (!iterator) {
-    pass_unless_type_error();
-    wrong_kind(o, at, expected);
-  }
-  PyObject* list = PyList_New(0);
-  bool good = list != nullptr;
-  while (PyObject* item = good ? PyIter_Next(iterator) : nullptr) {
-    good = PyList_Append(list, item) == 0;
-    Py_DECREF(item);
-    if (good && PyList_GET_SIZE(list) > most) {
-      Py_DECREF(list);
-      Py_DECREF(iterator);
-      fail(Kind::value, at.function, at.name ? at.name : "", at.name ? ": " : "",
-           "too many items: got ", Py_TYPE(o)->tp_name, ", expected a list, or at most ", most);
-    }
-  }
-  Py_DECREF(iterator);
-  tuple = good && !PyErr_Occurred() ? PyList_AsTuple(list) : nullptr;
-  Py_XDECREF(list);
-  if (!tuple) throw PythonError{};
-}
-
-Operand From<Operand>::of(PyObject* o, const Argument& at) { return to_operand(o, at); }
-array From<array>::of(PyObject* o, const Argument& at) { return to_array(o, at); }
-Scalar From<Scalar>::of(PyObject* o, const Argument& at) { return to_scalar(o, at); }
-Stream From<Stream>::of(PyObject* o, const Argument& at) { return to_stream(o, at); }
-
-bool From<bool>::of(PyObject* o, const Argument&) {
-  const int truth = PyObject_IsTrue(o);
-  if (truth < 0) throw PythonError{};
-  return truth;
-}
-// An int, or what stands for one: NumPy's integers, and arrays of one integer.
-int64_t From<int64_t>::of(PyObject* o, const Argument& at) {
-  if (PyLong_Check(o)) return from_index(Py_NewRef(o), at);
-  if (is_array(o)) {
-    const array a = unwrap(o);
-    if (!is_integer(a.dtype()) || a.size() != 1) wrong_kind(o, at, "an int");
-    const Scalar v = a.item();
-    if (v.kind() == 'u') too_large(at, false);
-    return v.wrapped();
-  }
-  if (!PyIndex_Check(o)) wrong_kind(o, at, "an int");
-  PyObject* index = PyNumber_Index(o);
-  if (!index) {
-    pass_unless_type_error();
-    // NumPy's arrays of one integer with axes
-    PyObject* item = PyObject_HasAttrString(o, "__array_interface__")
-                         ? PyObject_CallMethod(o, "item", nullptr)
-                         : nullptr;
-    PyErr_Clear();
-    const bool whole = item && PyLong_Check(item) && !PyBool_Check(item);
-    if (!whole) {
-      Py_XDECREF(item);
-      wrong_kind(o, at, "an int");
-    }
-    index = item;
-  }
-  return from_index(index, at);
-}
-uint64_t From<uint64_t>::of(PyObject* o, const Argument& at) {
-  if (is_array(o) || !PyIndex_Check(o)) wrong_kind(o, at, "an int");
-  PyObject* index = PyNumber_Index(o);
-  if (!index) {
-    pass_unless_type_error();
-    wrong_kind(o, at, "an int");
-  }
-  const unsigned long long v = PyLong_AsUnsignedLongLong(index);
-  Py_DECREF(index);
-  if (v == static_cast<unsigned long long>(-1) && PyErr_Occurred()) {
-    PyErr_Clear();
-    wrong_kind(o, at, "a non-negative int below 2^64");
-  }
-  return v;
-}
-int From<int>::of(PyObject* o, const Argument& at) {
-  const int64_t v = From<int64_t>::of(o, at);
-  if (v == int(v)) return int(v);
-  const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
-  if (is_axis(at)) fail(Kind::index, at.function, name, colon, "out of range: got ", v);
-  if (is_size(at))
-    fail(v < 0 ? Kind::value : Kind::memory, at.function, name, colon,
-         v < 0 ? "negative size: got " : "too large: got ", v);
-  fail(Kind::overflow, at.function, name, colon, "number does not fit in 32 bits: got ", v);
-}
-double From<double>::of(PyObject* o, const Argument& at) {
-  // NumPy would drop the imaginary part.
-  if (PyComplex_Check(o) || std::string_view(Py_TYPE(o)->tp_name).rfind("numpy.complex", 0) == 0)
-    wrong_kind(o, at, "a real number");
-  const double v = PyFloat_AsDouble(o);
-  if (v == -1.0 && PyErr_Occurred()) {
-    if (PyErr_ExceptionMatches(PyExc_OverflowError) && PyLong_Check(o)) {
-      PyErr_Clear();
-      return to_scalar(o, at).real();  // infinite
-    }
-    pass_unless_type_error();
-    wrong_kind(o, at, "a number");
-  }
-  return v;
-}
-std::string From<std::string>::of(PyObject* o, const Argument& at) { return text_of(o, at); }
-Shape From<Shape>::of(PyObject* o, const Argument& at) {
-  constexpr const char* expected = "an int or a sequence of ints";
-  Shape out;
-  if (PyLong_Check(o)) {
-    out.push_back(From<int64_t>::of(o, at));
-    return out;
-  }
-  if (is_array(o)) {
-    const array a = unwrap(o);
-    if (!(is_integer(a.dtype()) || (a.size() == 0 && a.ndim() == 1)) || a.ndim() > 1)
-      wrong_kind(o, at, expected);
-    const char* data = static_cast<const char*>(a.raw());
-    const int64_t step = a.ndim() ? a.strides()[0] * size_of(a.dtype()) : 0;
-    for (int64_t i = 0; i < a.size(); ++i) {
-      const Scalar v = Scalar::read(a.dtype(), data + i * step);
-      if (v.kind() == 'u') too_large(at, false);
-      out.push_back(v.wrapped());
-    }
-    return out;
-  }
-  if (PyIndex_Check(o)) {  // NumPy's arrays have the slot too, but only 0-d ones are numbers
-    if (PyObject* index = PyNumber_Index(o)) {
-      out.push_back(from_index(index, at));
-      return out;
-    }
-    pass_unless_type_error();
-  }
-  const Items items(o, at, expected);
-  for (Py_ssize_t i = 0; i < items.size(); ++i) out.push_back(From<int64_t>::of(items[i], at));
-  return out;
-}
-Axes From<Axes>::of(PyObject* o, const Argument& at) {
-  Axes out;
-  for (int64_t v : From<Shape>::of(o, at)) {
-    if (v != int(v))
-      fail(Kind::index, at.function, at.name ? at.name : "axis", ": out of range: got ", v);
-    out.push_back(int(v));
-  }
-  return out;
-}
-Dtype From<Dtype>::of(PyObject* o, const Argument& at) {
-  auto t = to_dtype(o, at);
-  if (!t) wrong_kind(o, at, "a dtype");
-  return *t;
-}
-std::vector<array> From<std::vector<array>>::of(PyObject* o, const Argument& at) {
-  const Items items(o, at, "a list of arrays");
-  std::vector<array> out;
-  out.reserve(size_t(items.size()));
-  for (Py_ssize_t i = 0; i < items.size(); ++i) out.push_back(to_array(items[i], at));
-  return out;
-}
-PyObject* to_py(const std::vector<array>& arrays) {
-  PyObject* list = PyList_New(Py_ssize_t(arrays.size()));
-  for (size_t i = 0; i < arrays.size(); ++i) PyList_SET_ITEM(list, Py_ssize_t(i), wrap(arrays[i]));
-  return list;
-}
-PyObject* to_py(const ArrayTuple& arrays) {
-  PyObject* tuple = PyTuple_New(Py_ssize_t(arrays.size()));
-  for (size_t i = 0; i < arrays.size(); ++i)
-    PyTuple_SET_ITEM(tuple, Py_ssize_t(i), wrap(arrays[i]));
-  return tuple;
-}
-PyObject* to_py(const Shape& shape) {
-  PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
-  for (size_t i = 0; i < shape.size(); ++i)
-    PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
-  return tuple;
 }
 
 }  // namespace lazulite::bind

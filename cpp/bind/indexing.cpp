@@ -159,11 +159,14 @@ struct At {
   IndexItems items;
   bool keyed = false;
 };
+const IndexItems& key_of(const At& at) {
+  if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
+  return at.items;
+}
 template <Write mode>
 py::object update(const At& at, py::object value) {
-  if (!at.keyed) fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
   return py::reinterpret_steal<py::object>(
-      wrap(index_update(at.base, at.items, value_of(value.ptr()), mode)));
+      wrap(index_update(at.base, key_of(at), value_of(value.ptr()), mode)));
 }
 
 }  // namespace
@@ -194,20 +197,8 @@ void add_indexing(py::module_& m) {
       .def(
           "subtract",
           [](const At& at, py::object value) {
-            if (!at.keyed)
-              fail(Kind::value, "at", "no key: expected a.at[key] before the operation");
-            const Operand v = value_of(value.ptr());
-            const Dtype t = at.base.dtype();
-            array x;
-            if (v.is_array()) {
-              x = astype(v.get(), t);
-            } else {
-              v.scalar().check_fits(t, "at");
-              x = constant(v.scalar(), {}, t);
-            }
-            const array minus = is_bool(t) ? x : negative(x);
             return py::reinterpret_steal<py::object>(
-                wrap(index_update(at.base, at.items, minus, Write::add)));
+                wrap(index_subtract(at.base, key_of(at), value_of(value.ptr()))));
           },
           py::arg("value"),
           "subtract($self, value)\n--\n\na with value subtracted from a[key]; repeated indices "

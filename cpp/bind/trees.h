@@ -30,7 +30,7 @@ class Ancestors {
   std::vector<PyObject*> line_;
 };
 
-bool is_random_state(PyObject*);  // random.state: a list of one key (rows_random.cpp)
+bool is_random_state(PyObject*);  // random.state: a list of one key (random_state.cpp)
 // The names of the fields of an instance of a registered class (a borrowed tuple), or null.
 PyObject* record_fields(PyObject* o);
 

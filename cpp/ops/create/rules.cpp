@@ -76,12 +76,6 @@ array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stre
 void check_size(int64_t n, const char* op) {
   if (n < 0) fail(Kind::value, op, "negative size: got ", n);
 }
-// Row numbers as a column and column numbers as a row.
-array row_numbers(int64_t n, Stream s) { return reshape(ramp(0, 1, n, int64, s), {n, 1}, s); }
-array column_numbers(int64_t m, Stream s) { return ramp(0, 1, m, int64, s); }
-
-// 2 pi i / (M - 1), in double for the windows
-array angles(int64_t M, Stream s) { return ramp(0.0, 2 * M_PI / double(M - 1), M, float64, s); }
 
 }  // namespace
 
@@ -158,91 +152,6 @@ array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoi
   // The end itself, not what rounding makes of it.
   const array end = astype(constant(Scalar(to), {1}, is_complex(t) ? t : float64, s), t, s);
   return slice_update(all, end, {num - 1}, {num}, {1}, s);
-}
-
-array eye(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
-  check_size(n, "eye");
-  check_size(m, "eye");
-  check_shape({n, m}, t, "eye");
-  k = std::clamp(k, -n, m);
-  return astype(equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
-}
-array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
-  check_size(n, "tri");
-  check_size(m, "tri");
-  check_shape({n, m}, t, "tri");
-  k = std::clamp(k, -n, m);
-  return astype(greater_equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
-}
-
-namespace {
-array lower_mask(const array& a, int64_t k, const char* op, Stream s) {
-  if (a.ndim() < 2)
-    fail(Kind::value, op, "too few axes: got shape ", a.shape(), ", expected 2 or more");
-  return tri(a.shape(-2), a.shape(-1), k, bool_, s);
-}
-}  // namespace
-array tril(const array& a, int64_t k, Stream s) {
-  return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s);
-}
-array triu(const array& a, int64_t k, Stream s) {
-  return where(lower_mask(a, std::max(k, -INT64_MAX) - 1, "triu", s), zeros_like(a), a, s);
-}
-
-array diag(const array& a, int64_t k, Stream s) {
-  if (a.ndim() == 2) return diagonal(a, k, 0, 1, s);
-  if (a.ndim() != 1) fail(Kind::value, "diag", "not a vector or matrix: got shape ", a.shape());
-  const int64_t n = a.size(), side = sum_of_sizes(n, std::abs(std::max(k, -INT64_MAX)), "diag");
-  check_shape({side, side}, a.dtype(), "diag");
-  if (n == 0) return zeros({side, side}, a.dtype(), s);
-  // The flattened square holds a at every (side + 1)-th place.
-  const int64_t first = k >= 0 ? k : -k * side, step = side + 1;
-  const array flat = slice_update(zeros({side * side}, a.dtype(), s), a, {first},
-                                  {first + (n - 1) * step + 1}, {step}, s);
-  return reshape(flat, {side, side}, s);
-}
-
-std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool matrix_order,
-                            Stream s) {
-  const int n = int(arrays.size());
-  std::vector<array> out;
-  Shape full_shape;
-  full_shape.resize(size_t(n), 1);
-  for (int i = 0; i < n; ++i) {
-    Shape shape;
-    shape.resize(size_t(n), 1);
-    const int axis = !matrix_order && n > 1 && i < 2 ? 1 - i : i;
-    shape[axis] = full_shape[axis] = arrays[size_t(i)].size();
-    out.push_back(reshape(arrays[size_t(i)], shape, s));
-  }
-  if (!sparse)
-    for (auto& a : out) a = broadcast_to(a, full_shape, s);
-  return out;
-}
-
-// The windows of signal processing (Harris, 1978), symmetric; of one sample: 1.
-array hanning(int64_t M, Stream s) {
-  check_shape({std::max<int64_t>(M, 0)}, float64, "hanning");
-  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
-  return astype(subtract(0.5, multiply(cos(angles(M, s), s), 0.5, s), s), float32, s);
-}
-array hamming(int64_t M, Stream s) {
-  check_shape({std::max<int64_t>(M, 0)}, float64, "hamming");
-  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
-  return astype(subtract(0.54, multiply(cos(angles(M, s), s), 0.46, s), s), float32, s);
-}
-array blackman(int64_t M, Stream s) {
-  check_shape({std::max<int64_t>(M, 0)}, float64, "blackman");
-  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
-  const array x = angles(M, s);
-  const array y = subtract(0.42, multiply(cos(x, s), 0.5, s), s);
-  return astype(add(y, multiply(cos(multiply(x, 2, s), s), 0.08, s), s), float32, s);
-}
-array bartlett(int64_t M, Stream s) {
-  check_shape({std::max<int64_t>(M, 0)}, float64, "bartlett");
-  if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
-  const array x = ramp(0.0, 2.0 / double(M - 1), M, float64, s);
-  return astype(subtract(1, abs(subtract(x, 1, s), s), s), float32, s);
 }
 
 }  // namespace lazulite

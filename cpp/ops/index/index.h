@@ -34,8 +34,14 @@ array take_along_axis(const array& a, const array& indices, int axis, Stream s =
 array put_along_axis(const array& a, const array& indices, const Operand& values, int axis,
                      Stream s = default_stream());
 array take(const array& a, const array& indices, int axis, Stream s = default_stream());
-array take(const array& a, const array& indices,
-           Stream s = default_stream());  // of the flattened array
+// One slice; out of range is an index error at once.
+array take(const array& a, int64_t at, int axis, Stream s = default_stream());
+// The same of the flattened array; put_along_axis keeps its shape.
+array take_along_axis(const array& a, const array& indices, Stream s = default_stream());
+array put_along_axis(const array& a, const array& indices, const Operand& values,
+                     Stream s = default_stream());
+array take(const array& a, const array& indices, Stream s = default_stream());
+array take(const array& a, int64_t at, Stream s = default_stream());
 
 // Slices whose start is an array: one start for each of the axes.
 array slice(const array& a, const array& start, const Axes& axes, const Shape& size,
@@ -56,5 +62,8 @@ array index(const array& a, const IndexItems&, Stream s = default_stream());
 // a with a[key] combined with the value, which broadcasts to a[key] and takes a's dtype.
 array index_update(const array& a, const IndexItems&, const Operand& value, Write = Write::set,
                    Stream s = default_stream());
+// a with the value subtracted from a[key]; repeated indices accumulate.
+array index_subtract(const array& a, const IndexItems&, const Operand& value,
+                     Stream s = default_stream());
 
 }  // namespace lazulite

@@ -1,24 +1,13 @@
-// Functions of shape that are made of the ops in rules.cpp.
+#include "ops/compose/shape.h"
+
 #include <algorithm>
 
+#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
-
-array pad(const array& a, const Shape& low, const Shape& high, const Operand& value, Stream s) {
-  Shape shape, start, stop, step;
-  for (int i = 0; i < a.ndim(); ++i) {
-    if (low[i] < 0 || high[i] < 0)
-      fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
-    shape.push_back(sum_of_sizes(sum_of_sizes(a.shape(i), low[i], "pad"), high[i], "pad"));
-    start.push_back(low[i]);
-    stop.push_back(low[i] + a.shape(i));
-    step.push_back(1);
-  }
-  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop,
-                      step, s);
-}
 
 array expand_dims(const array& a, const Axes& axes, Stream s) {
   const int n = a.ndim() + int(axes.size());
@@ -102,11 +91,59 @@ array moveaxis(const array& a, int from, int to, Stream s) {
   return transpose(a, axes, s);
 }
 
+array moveaxis(const array& a, const Axes& from, const Axes& to, Stream s) {
+  if (from.size() != to.size())
+    fail(Kind::value, "moveaxis", "numbers of axes differ: got ", from, " and ", to);
+  if (from.size() == 1) return moveaxis(a, from[0], to[0], s);
+  normal_axes(from, a.ndim(), "moveaxis");
+  normal_axes(to, a.ndim(), "moveaxis");
+  Axes order, source;
+  order.resize(size_t(a.ndim()), -1);
+  for (size_t i = 0; i < from.size(); ++i) {
+    source.push_back(normal_axis(from[i], a.ndim(), "moveaxis"));
+    order[normal_axis(to[i], a.ndim(), "moveaxis")] = source.back();
+  }
+  int next = 0;
+  for (int& o : order)
+    if (o < 0) {
+      while (std::find(source.begin(), source.end(), next) != source.end()) ++next;
+      o = next++;
+    }
+  return transpose(a, order, s);
+}
+
 array matrix_transpose(const array& a, Stream s) {
   if (a.ndim() < 2)
     fail(Kind::value, "matrix_transpose", "too few axes: got shape ", a.shape(),
          ", expected 2 or more");
   return swapaxes(a, -1, -2, s);
+}
+
+array atleast_1d(const array& a, Stream s) { return a.ndim() >= 1 ? a : reshape(a, {1}, s); }
+array atleast_2d(const array& a, Stream s) {
+  return a.ndim() >= 2 ? a : reshape(a, {1, a.size()}, s);
+}
+array atleast_3d(const array& a, Stream s) {
+  if (a.ndim() >= 3) return a;
+  if (a.ndim() == 2) return reshape(a, {a.shape()[0], a.shape()[1], 1}, s);
+  return reshape(a, {1, a.size(), 1}, s);
+}
+
+Shape broadcast_shapes(const std::vector<Shape>& shapes) {
+  Shape common;
+  for (const Shape& shape : shapes) {
+    check_shape(shape, uint8, "broadcast_shapes");
+    common = broadcast_shapes(common, shape, "broadcast_shapes");
+  }
+  return common;
+}
+
+std::vector<array> broadcast_arrays(const std::vector<array>& arrays, Stream s) {
+  Shape shape;
+  for (const array& a : arrays) shape = broadcast_shapes(shape, a.shape(), "broadcast_arrays");
+  std::vector<array> out;
+  for (const array& a : arrays) out.push_back(broadcast_view(a, shape, s));
+  return out;
 }
 
 array stack(const std::vector<array>& arrays, int axis, Stream s) {
@@ -149,6 +186,17 @@ std::vector<array> split(const array& a, int64_t parts, int axis, Stream s) {
   return split(a, at, axis, s);
 }
 
+std::vector<array> unstack(const array& a, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "unstack");
+  const int64_t n = a.shape()[axis];
+  if (n > most_parts)
+    fail(Kind::memory, "unstack", "too many arrays: got ", n, ", expected at most ", most_parts);
+  std::vector<array> out;
+  for (int64_t i = 0; i < n; ++i)
+    out.push_back(squeeze(slice_axis(a, axis, i, i + 1, s), {axis}, s));
+  return out;
+}
+
 array repeat(const array& a, int64_t repeats, int axis, Stream s) {
   if (repeats < 0) fail(Kind::value, "repeat", "negative count: got ", repeats);
   axis = normal_axis(axis, a.ndim(), "repeat");
@@ -157,6 +205,10 @@ array repeat(const array& a, int64_t repeats, int axis, Stream s) {
   Shape flat = a.shape();
   flat[axis] = product_of_sizes(flat[axis], repeats, "repeat");
   return reshape(broadcast_to(expand_dims(a, {axis + 1}, s), shape, s), flat, s);
+}
+
+array repeat(const array& a, int64_t repeats, Stream s) {
+  return repeat(reshape(a, {a.size()}, s), repeats, 0, s);
 }
 
 array tile(const array& a, const Shape& reps, Stream s) {
@@ -208,6 +260,12 @@ array roll(const array& a, const Shape& shift, const Axes& axes, Stream s) {
   return out;
 }
 
+array roll(const array& a, const Shape& shift, Stream s) {
+  int64_t by = 0;  // modulo the size: sums of anything fit
+  for (int64_t v : shift) by = a.size() ? (by + v % a.size()) % a.size() : 0;
+  return reshape(roll(reshape(a, {a.size()}, s), {by}, {0}, s), a.shape(), s);
+}
+
 array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
   axis1 = normal_axis(axis1, a.ndim(), "diagonal");
   axis2 = normal_axis(axis2, a.ndim(), "diagonal");
@@ -236,6 +294,100 @@ array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
   step.resize(stop.size(), 1);
   step.back() = n + 1;
   return slice(x, start, stop, step, s);
+}
+
+namespace {
+
+// Whether all places that shape and strides reach lie among `size` elements.
+bool stays_inside(const Shape& shape, const Shape& strides, int64_t offset, int64_t size) {
+  int64_t low = offset, high = offset;  // the first and the last place that is looked at
+  bool fits = true;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    int64_t reach = 0;
+    fits &= !__builtin_mul_overflow(std::max<int64_t>(shape[i], 1) - 1, strides[i], &reach);
+    fits &= !__builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high);
+  }
+  return size_of(shape) == 0 || (fits && low >= 0 && high < size);
+}
+
+}  // namespace
+
+array as_strided(const array& a, const Shape& shape, const Shape& strides, int64_t offset,
+                 Stream s) {
+  if (strides.size() != shape.size())
+    fail(Kind::value, "as_strided", "shape and strides differ in length: got ", shape, " and ",
+         strides);
+  if (!stays_inside(shape, strides, offset, a.size()))
+    fail(Kind::index, "as_strided", "index out of range: got shape ", shape, ", strides ", strides,
+         " and offset ", offset, ", expected places from 0 to ", a.size() - 1);
+  array at = constant(offset, {}, int64, s);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    Shape one;
+    one.resize(shape.size(), 1);
+    one[i] = shape[i];
+    at = add(at, reshape(multiply(arange(0, shape[i], 1, int64, s), strides[i], s), one, s), s);
+  }
+  return reshape(take(reshape(a, {a.size()}, s), broadcast_to(at, shape, s), 0, s), shape, s);
+}
+
+array pad(const array& a, const Shape& low, const Shape& high, const Operand& value, Stream s) {
+  Shape shape, start, stop, step;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (low[i] < 0 || high[i] < 0)
+      fail(Kind::value, "pad", "negative width on axis ", i, ": got ", low[i], ", ", high[i]);
+    shape.push_back(sum_of_sizes(sum_of_sizes(a.shape(i), low[i], "pad"), high[i], "pad"));
+    start.push_back(low[i]);
+    stop.push_back(low[i] + a.shape(i));
+    step.push_back(1);
+  }
+  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop,
+                      step, s);
+}
+
+namespace {
+
+// Which element of an axis of size n stands at each place from -low to n + high.
+array padded_places(int64_t n, int64_t low, int64_t high, const std::string& mode, Stream s) {
+  const array at = arange(-low, n + high, 1, int64, s);
+  if (mode == "edge") return clip(at, 0, n - 1, s);
+  if (mode == "wrap") return remainder(at, n, s);
+  // Back and forth: with period 2 n, or 2 n - 2 where the ends are not repeated.
+  const bool reflect = mode == "reflect";
+  const int64_t twice = product_of_sizes(2, n, "pad");
+  const int64_t period = reflect ? std::max<int64_t>(twice - 2, 1) : twice;
+  const array folded = remainder(at, period, s);
+  const array back = subtract(reflect ? period : period - 1, folded, s);
+  return where(greater_equal(folded, n, s), back, folded, s);
+}
+
+}  // namespace
+
+array pad(const array& a, const Widths& given, const std::string& mode, const Operand& value,
+          Stream s) {
+  Widths widths = given;
+  if (widths.size() == 1) widths.assign(size_t(a.ndim()), given[0]);
+  if (int(widths.size()) != a.ndim())
+    fail(Kind::value, "pad", "widths for ", widths.size(), " axes: expected ", a.ndim());
+  Shape low, high;
+  for (auto& [l, h] : widths) {
+    if (l < 0 || h < 0) fail(Kind::value, "pad", "negative width: got ", l < 0 ? l : h);
+    low.push_back(l);
+    high.push_back(h);
+  }
+  if (mode == "constant") return pad(a, low, high, value, s);
+  if (mode != "edge" && mode != "reflect" && mode != "symmetric" && mode != "wrap")
+    fail(Kind::value, "pad", "unknown mode: got '", mode,
+         "', expected constant, edge, reflect, symmetric or wrap");
+  array out = a;
+  for (int axis = 0; axis < a.ndim(); ++axis) {
+    const int64_t n = a.shape()[axis];
+    if (low[axis] == 0 && high[axis] == 0) continue;
+    if (n == 0)
+      fail(Kind::value, "pad", "nothing to repeat along axis ", axis, ": got shape ", a.shape());
+    sum_of_sizes(sum_of_sizes(n, low[axis], "pad"), high[axis], "pad");
+    out = take(out, padded_places(n, low[axis], high[axis], mode, s), axis, s);
+  }
+  return out;
 }
 
 }  // namespace lazulite

@@ -1,0 +1,64 @@
+// The table of functions, as the tests and tools see it.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bind/def.h"
+#include "bind/module.h"
+#include "device/cpu/pool.h"
+#include "device/limits.h"
+#include "engine/reduce/kernels.h"
+#include "ops/elementwise/elementwise.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+// Every function with samples, and every elementwise row: what the table tests loop over.
+void add_op_table(py::module_& m) {
+  m.def("_table", [] {
+    py::list out;
+    for (auto& [module, functions] : all_functions())
+      for (auto& d : functions.rows) {
+        py::dict row;
+        row["module"] = module;
+        row["name"] = d.name();
+        row["signature"] = d.signature;
+        row["doc"] = d.doc;
+        py::list cases;
+        for (auto& c : d.samples) cases.append(c);
+        row["cases"] = cases;
+        py::list large;
+        for (auto& c : d.beyond) large.append(c);
+        row["large"] = large;
+        row["reference"] = d.reference;
+        row["method"] = d.is_method;
+        row["types"] = py::cast(d.types);
+        row["arity"] = d.arity;
+        row["same_bits_in_any_layout"] = d.any_layout;
+        if (d.op) {
+          const auto& family = *static_cast<const ElementwiseFamily*>(d.op->family);
+          py::list types;
+          for (int i = 0; i < dtype_count; ++i)
+            if (family.row.types.has(Dtype(i))) types.append(name_of(Dtype(i)));
+          row["operands"] = family.operands;
+          row["dtypes"] = types;
+          row["low"] = family.row.lo;
+          row["high"] = family.row.hi;
+          row["ulp"] = family.row.ulp;
+          row["differentiable"] = d.op->vjp != nullptr;
+        }
+        out.append(row);
+      }
+    return out;
+  });
+  // Where work is cut: what the cases name.
+  m.def("_limits", [] {
+    return std::map<std::string, int64_t>{
+        {"block", block_size},   {"chunk", chunk_size},   {"grain", grain},
+        {"tile", tile_columns},  {"inner", inner_block},  {"lanes", reduce_lanes},
+        {"tree", reduce_chunk}};
+  });
+  m.def("_set_least_cost", &cpu::set_least_cost);
+}
+
+}  // namespace lazulite::bind

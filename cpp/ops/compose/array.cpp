@@ -1,0 +1,128 @@
+#include "ops/compose/array.h"
+
+#include <algorithm>
+
+#include "ops/create/create.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/reduce/reduce.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+namespace {
+
+void check_size(int64_t n, const char* op) {
+  if (n < 0) fail(Kind::value, op, "negative size: got ", n);
+}
+// Row numbers as a column and column numbers as a row.
+array row_numbers(int64_t n, Stream s) { return reshape(arange(0, n, 1, int64, s), {n, 1}, s); }
+array column_numbers(int64_t m, Stream s) { return arange(0, m, 1, int64, s); }
+
+}  // namespace
+
+array eye(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
+  check_size(n, "eye");
+  check_size(m, "eye");
+  check_shape({n, m}, t, "eye");
+  k = std::clamp(k, -n, m);
+  return astype(equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
+}
+array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
+  check_size(n, "tri");
+  check_size(m, "tri");
+  check_shape({n, m}, t, "tri");
+  k = std::clamp(k, -n, m);
+  return astype(greater_equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
+}
+
+namespace {
+array lower_mask(const array& a, int64_t k, const char* op, Stream s) {
+  if (a.ndim() < 2)
+    fail(Kind::value, op, "too few axes: got shape ", a.shape(), ", expected 2 or more");
+  return tri(a.shape(-2), a.shape(-1), k, bool_, s);
+}
+}  // namespace
+array tril(const array& a, int64_t k, Stream s) {
+  return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s);
+}
+array triu(const array& a, int64_t k, Stream s) {
+  return where(lower_mask(a, std::max(k, -INT64_MAX) - 1, "triu", s), zeros_like(a), a, s);
+}
+
+array diag(const array& a, int64_t k, Stream s) {
+  if (a.ndim() == 2) return diagonal(a, k, 0, 1, s);
+  if (a.ndim() != 1) fail(Kind::value, "diag", "not a vector or matrix: got shape ", a.shape());
+  const int64_t n = a.size(), side = sum_of_sizes(n, std::abs(std::max(k, -INT64_MAX)), "diag");
+  check_shape({side, side}, a.dtype(), "diag");
+  if (n == 0) return zeros({side, side}, a.dtype(), s);
+  // The flattened square holds a at every (side + 1)-th place.
+  const int64_t first = k >= 0 ? k : -k * side, step = side + 1;
+  const array flat = slice_update(zeros({side * side}, a.dtype(), s), a, {first},
+                                  {first + (n - 1) * step + 1}, {step}, s);
+  return reshape(flat, {side, side}, s);
+}
+
+std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool matrix_order,
+                            Stream s) {
+  const int n = int(arrays.size());
+  std::vector<array> out;
+  Shape full_shape;
+  full_shape.resize(size_t(n), 1);
+  for (int i = 0; i < n; ++i) {
+    Shape shape;
+    shape.resize(size_t(n), 1);
+    const int axis = !matrix_order && n > 1 && i < 2 ? 1 - i : i;
+    shape[axis] = full_shape[axis] = arrays[size_t(i)].size();
+    out.push_back(reshape(arrays[size_t(i)], shape, s));
+  }
+  if (!sparse)
+    for (auto& a : out) a = broadcast_to(a, full_shape, s);
+  return out;
+}
+
+array trace(const array& a, int64_t offset, int axis1, int axis2, const std::optional<Dtype>& t,
+            Stream s) {
+  const array d = diagonal(a, offset, axis1, axis2, s);
+  const array total = sum(t ? astype(d, *t, s) : d, {-1}, false, s);
+  return t ? astype(total, *t, s) : total;
+}
+
+array diff(const array& given, int n, int axis, Stream s) {
+  if (n < 0) fail(Kind::value, "diff", "negative order: got ", n);
+  axis = normal_axis(axis, given.ndim(), "diff");
+  array a = given;
+  const int64_t most = a.shape()[axis] + 1;  // nothing is left then
+  for (int64_t i = 0; i < std::min<int64_t>(n, most); ++i) {
+    const int64_t size = a.shape()[axis];
+    const array high = slice_axis(a, axis, std::min<int64_t>(1, size), size, s),
+                low = slice_axis(a, axis, 0, std::max<int64_t>(size - 1, 0), s);
+    a = is_bool(a.dtype()) ? not_equal(high, low, s) : subtract(high, low, s);
+  }
+  return a;
+}
+
+// Axes of a and b in turn: (a0, 1, a1, 1) * (1, b0, 1, b1).
+array kron(const array& a, const array& b, Stream s) {
+  const int n = std::max(a.ndim(), b.ndim());
+  Shape left, right, out;
+  for (int i = 0; i < n; ++i) {
+    const int ia = i - (n - a.ndim()), ib = i - (n - b.ndim());
+    const int64_t da = ia < 0 ? 1 : a.shape()[ia], db = ib < 0 ? 1 : b.shape()[ib];
+    left.push_back(da);
+    left.push_back(1);
+    right.push_back(1);
+    right.push_back(db);
+    out.push_back(product_of_sizes(da, db, "kron"));
+  }
+  return reshape(multiply(reshape(a, left, s), reshape(b, right, s), s), out, s);
+}
+
+array vecdot(const array& a, const array& b, int axis, Stream s) {
+  if (a.ndim() == 0 || b.ndim() == 0)
+    fail(Kind::value, "vecdot", "0-d operands: got shapes ", a.shape(), " and ", b.shape());
+  if (a.shape(axis) != b.shape(axis))
+    fail(Kind::value, "vecdot", "sizes differ along axis ", axis, ": got shapes ", a.shape(),
+         " and ", b.shape());
+  return sum(multiply(conjugate(a, s), b, s), {axis}, false, s);
+}
+
+}  // namespace lazulite

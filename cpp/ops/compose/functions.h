@@ -1,0 +1,379 @@
+// Python's functions that are made of others.
+#pragma once
+#include "ops/compose/array.h"
+#include "ops/compose/shape.h"
+#include "ops/compose/window.h"
+#include "ops/functions.h"
+
+namespace lazulite::functions {
+
+using OptionalSize = const std::optional<int64_t>&;
+
+template <class F>
+OneOrMore each(Arrays_ arrays, F&& f) {
+  OneOrMore out;
+  for (A a : arrays) out.push_back(f(a));
+  return out;
+}
+inline bool matrix_order(const std::string& indexing) {
+  if (indexing != "xy" && indexing != "ij")
+    fail(Kind::value, "meshgrid", "unknown indexing: got '", indexing, "', expected 'xy' or 'ij'");
+  return indexing == "ij";
+}
+inline Shape dense_steps(const Shape& shape) {
+  const Strides strides = dense_strides(shape);
+  return Shape(strides.begin(), strides.end());
+}
+
+template <class M>
+void add_compose(M& m) {
+  // ---- axes
+  m.def(
+       "matrix_transpose(a, /, *, stream=None)", [](A a, S s) { return matrix_transpose(a, s); },
+       "The last two axes exchanged.\n\n"
+       ">>> mx.matrix_transpose(mx.ones((5, 2, 3))).shape\n"
+       "(5, 3, 2)")
+      .cases({"x(2, 3, 4)"}, "lambda a: np.swapaxes(a, -1, -2)")
+      .large({"x(3, tile + 1, inner + 1)"});
+  m.def(
+       "expand_dims(a, /, axis, *, stream=None)",
+       [](A a, const Axes& axes, S s) { return expand_dims(a, axes, s); },
+       "New axes of size 1 at the given places of the result.\n\n"
+       ">>> mx.expand_dims(mx.ones(3), 0).shape\n"
+       "(1, 3)")
+      .cases({"x(2, 3), 1", "x(2, 3), (0, -1)"})
+      .large({"x(2, chunk + 1), 1"});
+  m.def(
+       "squeeze(a, /, axis=None, *, stream=None)",
+       [](A a, OptionalAxes axes, S s) { return axes ? squeeze(a, *axes, s) : squeeze(a, s); },
+       "Without axes of size 1: the given ones (ValueError if larger), or all.\n\n"
+       ">>> mx.squeeze(mx.ones((1, 3, 1))).shape\n"
+       "(3,)")
+      .method()
+      .cases({"x(2, 1, 3, 1)", "x(2, 1, 3, 1), 1"})
+      .large({"x(2, 1, chunk + 1)"});
+  m.def(
+       "flatten(a, /, start_axis=0, end_axis=-1, *, stream=None)",
+       [](A a, int from, int to, S s) { return flatten(a, from, to, s); },
+       "Axes start_axis to end_axis made one.\n\n"
+       ">>> mx.flatten(mx.ones((2, 3, 4)), 1).shape\n"
+       "(2, 12)")
+      .method()
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1"}, "lambda a, k=0: a.reshape(a.shape[:k] + (-1,))")
+      .large({"x(tile + 1, inner + 1)"});
+  m.def(
+       "unflatten(a, /, axis, shape, *, stream=None)",
+       [](A a, int axis, const Shape& shape, S s) { return unflatten(a, axis, shape, s); },
+       "One axis made several; one size may be -1.\n\n"
+       ">>> mx.unflatten(mx.ones((2, 12)), 1, (3, -1)).shape\n"
+       "(2, 3, 4)")
+      .cases({"x(2, 12), 1, (3, -1)"},
+             "lambda a, k, n: a.reshape(a.shape[:k] + np.zeros(a.shape[k]).reshape(n).shape + "
+             "a.shape[k + 1 :])")
+      .large({"x(2, 3 * grain), 1, (3, -1)"});
+  m.def(
+       "swapaxes(a, /, axis1, axis2, *, stream=None)",
+       [](A a, int i, int j, S s) { return swapaxes(a, i, j, s); },
+       "Two axes exchanged.\n\n"
+       ">>> mx.swapaxes(mx.ones((2, 3, 4)), 0, 2).shape\n"
+       "(4, 3, 2)")
+      .method()
+      .cases({"x(2, 3, 4), 0, -1"})
+      .large({"x(3, tile + 1, inner + 1), 0, -1"});
+  m.def(
+       "moveaxis(a, /, source, destination, *, stream=None)",
+       [](A a, const Axes& from, const Axes& to, S s) { return moveaxis(a, from, to, s); },
+       "An axis (or several) moved to another place, the others in order.\n\n"
+       ">>> mx.moveaxis(mx.ones((2, 3, 4)), 0, -1).shape\n"
+       "(3, 4, 2)")
+      .method()
+      .cases({"x(2, 3, 4), 0, -1", "x(2, 3, 4), (0, 1), (2, 0)"})
+      .large({"x(3, tile + 1, inner + 1), 0, -1"});
+  m.def(
+       "atleast_1d(*arys, stream=None)",
+       [](Arrays_ all, S s) -> OneOrMore {
+         return each(all, [&](A a) { return atleast_1d(a, s); });
+       },
+       "Arrays with one axis or more.\n\n"
+       ">>> mx.atleast_1d(mx.array(1)).shape\n"
+       "(1,)")
+      .cases({"x()", "x(2)"});
+  m.def(
+       "atleast_2d(*arys, stream=None)",
+       [](Arrays_ all, S s) -> OneOrMore {
+         return each(all, [&](A a) { return atleast_2d(a, s); });
+       },
+       "Arrays with two axes or more.\n\n"
+       ">>> mx.atleast_2d(mx.ones(3)).shape\n"
+       "(1, 3)")
+      .cases({"x()", "x(2)"});
+  m.def(
+       "atleast_3d(*arys, stream=None)",
+       [](Arrays_ all, S s) -> OneOrMore {
+         return each(all, [&](A a) { return atleast_3d(a, s); });
+       },
+       "Arrays with three axes or more.\n\n"
+       ">>> mx.atleast_3d(mx.ones(3)).shape\n"
+       "(1, 3, 1)")
+      .cases({"x()", "x(2)", "x(2, 3)"});
+
+  // ---- several arrays
+  m.def(
+       "broadcast_arrays(*arrays, stream=None)",
+       [](Arrays_ arrays, S s) { return broadcast_arrays(arrays, s); },
+       "All arrays in their common shape.\n\n"
+       ">>> [a.shape for a in mx.broadcast_arrays(mx.ones((2, 1)), mx.ones(3))]\n"
+       "[(2, 3), (2, 3)]")
+      .cases({"x(2, 1), x(3)"}, "lambda *a: list(np.broadcast_arrays(*a))")
+      .large({"x(block + 1, 1), x(inner + 1)"});
+  m.def(
+      "broadcast_shapes(*shapes)",
+      [](const std::vector<Shape>& shapes) { return broadcast_shapes(shapes); },
+      "The common shape of shapes.\n\n"
+      ">>> mx.broadcast_shapes((2, 1), (3,))\n"
+      "(2, 3)");
+  m.def(
+       "stack(arrays, axis=0, *, stream=None)",
+       [](Arrays_ arrays, int axis, S s) { return stack(arrays, axis, s); },
+       "Arrays of one shape along a new axis.\n\n"
+       ">>> mx.stack([mx.ones(2), mx.zeros(2)])\n"
+       "array([[1, 1],\n"
+       "       [0, 0]], dtype=float32)")
+      .cases({"[x(2, 3), x(2, 3)]", "[x(2, 3), x(2, 3), x(2, 3)], -1"})
+      .large({"[x(block + 1, inner + 1), x(block + 1, inner + 1)], -1"})
+      .hint("axis", "arrays go in one list");
+  m.def(
+       "split(a, /, indices_or_sections, axis=0, *, stream=None)",
+       [](A a, const IntOr<Shape>& how, int axis, S s) {
+         if (auto* parts = std::get_if<int64_t>(&how)) return split(a, *parts, axis, s);
+         return split(a, std::get<Shape>(how), axis, s);
+       },
+       "A list of equal parts (ValueError when they do not divide), or of the parts between "
+       "the given places.\n\n"
+       ">>> mx.split(mx.arange(4), [1])\n"
+       "[array([0], dtype=int32), array([1, 2, 3], dtype=int32)]")
+      .method()
+      .cases({"x(4, 3), 2", "x(4, 3), [1, 2], 1"})
+      .large({"x(2 * chunk + 2, 2), 2", "x(3, grain + 1), [1, grain], 1"});
+  m.def(
+       "unstack(x, /, *, axis=0, stream=None)",
+       [](A a, int axis, S s) -> ArrayTuple { return unstack(a, axis, s); },
+       "A tuple of the slices along an axis.\n\n"
+       ">>> mx.unstack(mx.array([1, 2]))\n"
+       "(array(1, dtype=int32), array(2, dtype=int32))")
+      .cases({"x(2, 3)", "x(2, 3), axis=1"}, "lambda a, axis=0: list(np.moveaxis(a, axis, 0))")
+      .large({"x(3, chunk + 1)"});
+  m.def(
+       "meshgrid(*arrays, sparse=False, indexing='xy', stream=None)",
+       [](Arrays_ arrays, bool sparse, const std::string& indexing, S s) -> ArrayTuple {
+         return meshgrid(arrays, sparse, matrix_order(indexing), s);
+       },
+       "A tuple of coordinate arrays from vectors (other arrays are flattened); indexing "
+       "'xy' exchanges the first two axes, 'ij' keeps them.\n\n"
+       ">>> [g.shape for g in mx.meshgrid(mx.arange(2), mx.arange(3))]\n"
+       "[(3, 2), (3, 2)]")
+      .cases({"x(2), x(3)", "x(2), x(3), x(4), indexing='ij'", "x(2), x(3), sparse=True",
+              "x(2, 2), x(), x(3)"})
+      .large({"x(tile + 1), x(inner + 1)"});
+
+  // ---- elements at other places
+  m.def(
+       "repeat(array, repeats, axis=None, *, stream=None)",
+       [](A a, int64_t n, OptionalInt axis, S s) {
+         return axis ? repeat(a, n, *axis, s) : repeat(a, n, s);
+       },
+       "Every element repeated along an axis; of the flattened array by default.\n\n"
+       ">>> mx.repeat(mx.array([1, 2]), 2)\n"
+       "array([1, 1, 2, 2], dtype=int32)")
+      .cases({"x(2, 3), 2", "x(2, 3), 3, 1"})
+      .large({"x(2, grain + 1), 2", "x(block + 1, inner + 1), 3, 1"});
+  m.def(
+       "tile(a, reps, /, *, stream=None)",
+       [](A a, const Shape& reps, S s) { return tile(a, reps, s); },
+       "The array repeated as a whole along each axis.\n\n"
+       ">>> mx.tile(mx.array([1, 2]), 2)\n"
+       "array([1, 2, 1, 2], dtype=int32)")
+      .cases({"x(2, 3), 2", "x(2, 3), (2, 1, 2)"})
+      .large({"x(block + 1, 33), (2, 1, 3)"});
+  m.def(
+       "flip(a, /, axis=None, *, stream=None)",
+       [](A a, OptionalAxes axes, S s) { return flip(a, axes ? *axes : all_axes(a.ndim()), s); },
+       "Reversed along axes (all by default).\n\n"
+       ">>> mx.flip(mx.array([1, 2, 3]))\n"
+       "array([3, 2, 1], dtype=int32)")
+      .cases({"x(2, 3)", "x(2, 3), 1"})
+      .large({"x(block + 1, inner + 1)", "x(2, chunk + 1), 1"});
+  m.def(
+       "roll(a, /, shift, axis=None, *, stream=None)",
+       [](A a, const Shape& shift, OptionalAxes axes, S s) {
+         return axes ? roll(a, shift, *axes, s) : roll(a, shift, s);
+       },
+       "Elements moved along axes, around the end; of the flattened array by default.\n\n"
+       ">>> mx.roll(mx.array([1, 2, 3]), 1)\n"
+       "array([3, 1, 2], dtype=int32)")
+      .cases({"x(2, 3), 2", "x(2, 3), -1, 1", "x(2, 3), (1, 2), (0, 1)"})
+      .large({"x(chunk + 1), 2", "x(block + 1, inner + 1), (1, 2), (0, 1)"});
+  m.def(
+       "diagonal(a, offset=0, axis1=0, axis2=1, stream=None)",
+       [](A a, int64_t offset, int i, int j, S s) { return diagonal(a, offset, i, j, s); },
+       "A diagonal of the two axes, as a last axis.\n\n"
+       ">>> mx.diagonal(mx.eye(2))\n"
+       "array([1, 1], dtype=float32)")
+      .method()
+      .cases({"x(3, 4)", "x(3, 4), 1", "x(3, 4), -1", "x(2, 3, 3), 0, 2, 1"})
+      .large({"x(tile + 1, inner + 1), -1", "x(3, block + 1, block + 1), 1, 2, 1"});
+  m.def(
+       "trace(a, /, offset=0, axis1=0, axis2=1, dtype=None, *, stream=None)",
+       [](A a, int64_t offset, int i, int j, OptionalDtype t, S s) {
+         return trace(a, offset, i, j, t, s);
+       },
+       "The sum of a diagonal.\n\n"
+       ">>> mx.trace(mx.eye(3))\n"
+       "array(3, dtype=float32)")
+      .cases({"x(3, 3)", "x(2, 3, 4), 1, 1, 2"})
+      .large({"x(tile + 1, tile + 1)"});
+  m.def(
+       "as_strided(a, /, shape=None, strides=None, offset=0, *, stream=None)",
+       [](A a, OptionalShape shape, OptionalShape strides, int64_t offset, S s) {
+         const Shape to = shape.value_or(a.shape());
+         return as_strided(a, to, strides ? *strides : dense_steps(to), offset, s);
+       },
+       "Elements of the flattened array at offset + sum of index * stride (strides in "
+       "elements); out of range: IndexError.\n\n"
+       ">>> mx.as_strided(mx.arange(4), (3, 2), (1, 1))\n"
+       "array([[0, 1],\n"
+       "       [1, 2],\n"
+       "       [2, 3]], dtype=int32)")
+      .cases({"x(6), (3, 2), (1, 2)"},
+             "lambda a, n, s: np.lib.stride_tricks.as_strided(a, n, [k * a.itemsize for k in s])")
+      .large({"x(chunk + 1), (grain, 2), (2, 1)"});
+  m.def(
+       "pad(a, pad_width, mode='constant', constant_values=0, *, stream=None)",
+       [](A a, const Widths& widths, const std::string& mode, O value, S s) {
+         return pad(a, widths, mode, value, s);
+       },
+       "More elements around: pad_width is a number, (before, after), or such a pair for "
+       "each axis. Modes: constant, edge,\n"
+       "reflect, symmetric, wrap.\n\n"
+       ">>> mx.pad(mx.array([1, 2]), 1)\n"
+       "array([0, 1, 2, 0], dtype=int32)")
+      .cases({"x(2, 3), 1", "x(2, 3), ((1, 0), (2, 2)), 'edge'", "x(3, 4), 2, 'reflect'",
+              "x(3, 4), 5, 'symmetric'", "x(3, 4), 5, 'wrap'"})
+      .large({"x(block + 1, inner + 1), 1", "x(block + 1, inner + 1), 2, 'reflect'",
+              "x(chunk + 1), 5, 'wrap'"});
+
+  // ---- diagonals and triangles
+  m.def(
+       "eye(n, m=None, k=0, dtype=float32, *, stream=None)",
+       [](int64_t n, OptionalSize m, int64_t k, OptionalDtype t, S s) {
+         return eye(n, m.value_or(n), k, t.value_or(float32), s);
+       },
+       "Ones on the k-th diagonal of an n x m matrix.\n\n"
+       ">>> mx.eye(2)\n"
+       "array([[1, 0],\n"
+       "       [0, 1]], dtype=float32)")
+      .cases({"3", "3, 4, 1", "3, 2, -1"})
+      .large({"tile + 1, inner + 1, 3"});
+  m.def(
+       "identity(n, dtype=float32, *, stream=None)",
+       [](int64_t n, OptionalDtype t, S s) { return eye(n, n, 0, t.value_or(float32), s); },
+       "The identity matrix.\n\n"
+       ">>> mx.identity(1)\n"
+       "array([[1]], dtype=float32)")
+      .cases({"3"})
+      .large({"inner + 1"});
+  m.def(
+       "tri(n, m=None, k=0, dtype=None, *, stream=None)",
+       [](int64_t n, OptionalSize m, int64_t k, OptionalDtype t, S s) {
+         return tri(n, m.value_or(n), k, t.value_or(float32), s);
+       },
+       "Ones on and below the k-th diagonal.\n\n"
+       ">>> mx.tri(2)\n"
+       "array([[1, 0],\n"
+       "       [1, 1]], dtype=float32)")
+      .cases({"3", "3, 4, 1"})
+      .large({"tile + 1, inner + 1, -2"});
+  m.def(
+       "tril(x, k=0, *, stream=None)", [](A a, int64_t k, S s) { return tril(a, k, s); },
+       "The elements on and below the k-th diagonal, zeros above.\n\n"
+       ">>> mx.tril(mx.ones((2, 2)))\n"
+       "array([[1, 0],\n"
+       "       [1, 1]], dtype=float32)")
+      .cases({"x(3, 4)", "x(2, 3, 3), -1"})
+      .large({"x(tile + 1, inner + 1), 3"});
+  m.def(
+       "triu(x, k=0, *, stream=None)", [](A a, int64_t k, S s) { return triu(a, k, s); },
+       "The elements on and above the k-th diagonal, zeros below.\n\n"
+       ">>> mx.triu(mx.ones((2, 2)))\n"
+       "array([[1, 1],\n"
+       "       [0, 1]], dtype=float32)")
+      .cases({"x(3, 4)", "x(2, 3, 3), 1"})
+      .large({"x(tile + 1, inner + 1), -3"});
+  m.def(
+       "diag(a, /, k=0, *, stream=None)", [](A a, int64_t k, S s) { return diag(a, k, s); },
+       "A square with the vector a on its k-th diagonal; of a matrix, its k-th diagonal.\n\n"
+       ">>> mx.diag(mx.array([1, 2]))\n"
+       "array([[1, 0],\n"
+       "       [0, 2]], dtype=int32)")
+      .method()
+      .cases({"x(3)", "x(3), 1", "x(3), -2", "x(3, 4), 1"})
+      .large({"x(inner + 1), 1", "x(tile + 1, inner + 1)"});
+
+  // ---- differences and products
+  m.def(
+       "diff(a, /, n=1, axis=-1, *, stream=None)",
+       [](A a, int n, int axis, S s) { return diff(a, n, axis, s); },
+       "Differences of neighbours, n times.\n\n"
+       ">>> mx.diff(mx.array([1, 4, 9]))\n"
+       "array([3, 5], dtype=int32)")
+      .cases({"x(2, 5)", "x(5, 2), 2, 0"})
+      .large({"x(2, chunk + 1)"});
+  m.def(
+       "kron(a, b, *, stream=None)", [](A a, A b, S s) { return kron(a, b, s); },
+       "The Kronecker product.\n\n"
+       ">>> mx.kron(mx.array([1, 2]), mx.array([1, 10]))\n"
+       "array([1, 10, 2, 20], dtype=int32)")
+      .cases({"x(2, 2), x(3)", "x(2), x(2, 3)"})
+      .large({"x(17, 3), x(inner + 1, 5)"});
+  m.def(
+       "vecdot(a, b, /, *, axis=-1, stream=None)",
+       [](A a, A b, int axis, S s) { return vecdot(a, b, axis, s); },
+       "Sums of conj(a) * b along an axis.\n\n"
+       ">>> mx.vecdot(mx.array([1.0, 2.0]), mx.array([3.0, 4.0]))\n"
+       "array(11, dtype=float32)")
+      .cases({"x(2, 3), x(2, 3)"}, "lambda a, b: (np.conj(a) * b).sum(-1)")
+      .large({"x(3, tree + 1), x(3, tree + 1)"});
+
+  // ---- windows
+  m.def(
+       "hanning(M, *, stream=None)", [](int64_t m, S s) { return hanning(m, s); },
+       "The Hann window of M samples: 0.5 - 0.5 cos(2 pi n / (M - 1)).\n\n"
+       ">>> mx.hanning(3)\n"
+       "array([0, 1, 0], dtype=float32)")
+      .cases({"1", "8"})
+      .large({"grain + 1"});
+  m.def(
+       "hamming(M, *, stream=None)", [](int64_t m, S s) { return hamming(m, s); },
+       "The Hamming window of M samples: 0.54 - 0.46 cos(2 pi n / (M - 1)).\n\n"
+       ">>> mx.hamming(3)\n"
+       "array([0.08, 1, 0.08], dtype=float32)")
+      .cases({"1", "8"})
+      .large({"grain + 1"});
+  m.def(
+       "blackman(M, *, stream=None)", [](int64_t m, S s) { return blackman(m, s); },
+       "The Blackman window of M samples: 0.42 - 0.5 cos(2 pi n / (M - 1)) + 0.08 cos(4 pi "
+       "n / (M - 1)).\n\n"
+       ">>> mx.blackman(1)\n"
+       "array([1], dtype=float32)")
+      .cases({"1", "8"})
+      .large({"grain + 1"});
+  m.def(
+       "bartlett(M, *, stream=None)", [](int64_t m, S s) { return bartlett(m, s); },
+       "The Bartlett (triangular) window of M samples: 1 - |2 n / (M - 1) - 1|.\n\n"
+       ">>> mx.bartlett(3)\n"
+       "array([0, 1, 0], dtype=float32)")
+      .cases({"1", "8"})
+      .large({"grain + 1"});
+}
+
+}  // namespace lazulite::functions

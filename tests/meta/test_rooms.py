@@ -1,0 +1,52 @@
+"""Where things stand in cpp/: rooms of ops, what is seen of Python, rows of functions."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lazulite.core import _core
+
+CPP = Path(__file__).parents[2] / "cpp"
+ROOMS = re.findall(r"^LAZULITE_ROOM\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M)
+TABLE = {(row["module"], row["name"]): row for row in _core._table()}
+
+
+def test_the_list_of_rooms_is_that_of_the_folders():
+    assert sorted(ROOMS) == sorted(p.name for p in (CPP / "ops").iterdir() if p.is_dir())
+
+
+def test_python_is_seen_from_the_bindings_alone():
+    wrong = re.compile(r"#include [<\"](Python\.h|pybind11/|bind/)|\bPyObject\b|\bpybind11\b")
+    for path in (p for p in CPP.rglob("*") if p.suffix in (".h", ".cpp", ".inc")):
+        if path.relative_to(CPP).parts[0] != "bind":
+            found = wrong.search(path.read_text())
+            assert not found, f"{path.relative_to(CPP)}: {found[0]}"
+
+
+@pytest.mark.parametrize("room", [r for r in ROOMS if (CPP / "ops" / r / "functions.h").exists()])
+def test_a_table_of_functions_includes_headers_of_rooms_and_nothing_below(room):
+    """It is written in terms of public functions, of which a room shows another its header
+    alone."""
+    text = (CPP / "ops" / room / "functions.h").read_text()
+    assert f"void add_{room}(M& " in text
+    for included in re.findall(r'#include "([^"]+)"', text):
+        assert re.fullmatch(r"ops/(functions|(\w+)/\2|compose/\w+)\.h", included), included
+
+
+def test_the_rows_of_array_functions_stand_in_rooms():
+    """The bindings have rows of their own for objects of Python's, dtypes, devices, evaluation."""
+    for path in sorted((CPP / "bind").glob("*.cpp")):
+        for name in re.findall(r'\bm\.def\(\s*"(\w+)\(', path.read_text()):
+            row = TABLE["", name]
+            of_arrays = any("array" in t for t in row["types"])
+            assert not of_arrays or "Any" in row["types"][:-1], f"{path.name}: {row['signature']}"
+
+
+def test_lambdas_of_rows_are_short():
+    """What takes more than a few lines is a function that C++ can call, too."""
+    for room in ROOMS:
+        path = CPP / "ops" / room / "functions.h"
+        if path.exists():
+            for body in re.findall(r"\[\w*\]\([^{]*\{\n(.*?)\n +\}", path.read_text(), re.S):
+                assert body.count("\n") < 8, f"{room}: {body}"
