@@ -1,8 +1,11 @@
 // The engine's algorithms on raw memory, against plain loops.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
+#include <cstring>
+#include <random>
 #include <vector>
 
 #include "device/limits.h"
@@ -113,6 +116,94 @@ TEST(Copy, ReadsStridedReversedAndRepeatedMemoryAndWidensHalves) {
     for (int64_t j = 0; j < 3; ++j)
       for (int64_t k = 0; k < 4; ++k)
         ASSERT_EQ(to[size_t(i * 12 + j * 4 + k)], plain[size_t((699 - i) * 6 + j * 2)]);
+}
+
+// An array of a shape in memory of its own: axes in some order, steps of 1, 2, 3 or gaps between
+// rows, forwards or backwards, perhaps repeated.
+struct InMemory {
+  std::vector<uint8_t> bytes;
+  Strides strides;
+  int64_t first = 0, size = 1;
+
+  InMemory(const Shape& shape, const std::vector<int>& order, const std::vector<int>& step,
+           const std::vector<bool>& back, int gap, int repeated) {
+    strides.resize(shape.size(), 0);
+    for (size_t k = order.size(); k-- > 0;) {
+      const size_t a = size_t(order[k]);
+      if (int(a) == repeated) continue;
+      strides[a] = size * step[a];
+      size = size * step[a] * shape[a] + (k + 1 == order.size() ? gap : 0);
+      if (!back[a]) continue;
+      first += (shape[a] - 1) * strides[a];
+      strides[a] = -strides[a];
+    }
+  }
+  char* at(int64_t element, int64_t of_bytes) {
+    return reinterpret_cast<char*>(bytes.data()) + element * of_bytes;
+  }
+};
+
+void expect_copied(Dtype type, const Shape& shape, InMemory from, InMemory to) {
+  const int64_t width = size_of(type);
+  from.bytes.resize(size_t(from.size * width));
+  to.bytes.resize(size_t(to.size * width), 0xee);
+  for (size_t i = 0; i < from.bytes.size(); ++i) from.bytes[i] = uint8_t(i * 167 + i / 251);
+  std::vector<uint8_t> wanted = to.bytes;
+  for (int64_t i = 0; i < size_of(shape); ++i) {
+    int64_t rest = i, a = from.first, b = to.first;
+    for (size_t d = shape.size(); d-- > 0; rest /= shape[d]) {
+      a += rest % shape[d] * from.strides[d];
+      b += rest % shape[d] * to.strides[d];
+    }
+    std::memcpy(wanted.data() + b * width, from.at(a, width), size_t(width));
+  }
+  engine::copy(shape, {from.at(from.first, width), type, from.strides},
+               {to.at(to.first, width), type, to.strides});
+  ASSERT_TRUE(to.bytes == wanted) << name_of(type) << " " << shape << " from " << from.strides
+                                  << " to " << to.strides;
+}
+
+TEST(Copy, MovesEveryElementAndNoOtherByteWhateverTheStrides) {
+  std::mt19937 random(7);
+  auto below = [&](int n) { return int(random() % unsigned(n)); };
+  const int64_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 16, 31, 33, 64, 65, 129, 700};
+  const Dtype types[] = {uint8, float16, float32, float64, complex128};
+  for (int round = 0; round < 3000; ++round) {
+    const int axes = 1 + below(4);
+    Shape shape;
+    std::vector<int> order[2], step[2];
+    std::vector<bool> back[2];
+    for (int a = 0; a < axes; ++a) {
+      int64_t n = sizes[below(14)];
+      while (size_of(shape) * n > 60000) n = sizes[below(5)];
+      shape.push_back(n);
+    }
+    for (int k = 0; k < 2; ++k) {
+      for (int a = 0; a < axes; ++a) {
+        order[k].push_back(a);
+        step[k].push_back(below(4) ? 1 : 1 + below(3));
+        back[k].push_back(below(5) == 0);
+      }
+      if (below(2)) std::shuffle(order[k].begin(), order[k].end(), random);
+    }
+    const int repeated = below(4) ? -1 : below(axes), gap = below(2) * below(9);
+    expect_copied(types[below(5)], shape,
+                  InMemory(shape, order[0], step[0], back[0], gap, repeated),
+                  InMemory(shape, order[1], step[1], back[1], below(2) * 3, -1));
+  }
+}
+
+TEST(Copy, LargeArraysAreCutAndPutTogetherAgain) {
+  const std::vector<int> plain{0, 1, 2}, turned{2, 0, 1}, ones{1, 1, 1};
+  const std::vector<bool> on(3, false), back{false, true, false};
+  for (Dtype type : {uint8, float32, complex128})
+    for (const Shape& shape : {Shape{3, 5, 70001}, Shape{1001, 17, 5}, Shape{400001, 2, 1},
+                               Shape{2, 3, 33333}, Shape{50, 70, 90}}) {
+      expect_copied(type, shape, InMemory(shape, plain, ones, on, 1, -1),
+                    InMemory(shape, plain, ones, back, 0, -1));
+      expect_copied(type, shape, InMemory(shape, turned, ones, on, 0, -1),
+                    InMemory(shape, plain, {1, 1, 2}, on, 3, -1));
+    }
 }
 
 // Word by word, as the header of the kernels says.

@@ -1,5 +1,5 @@
 // Strided elements moved in vectors, per instruction-set level: squares of a matrix turned in
-// registers, rows reversed, every second element.
+// registers, rows reversed, every second element, rows that lie apart.
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
 #include "simd/vec.h"
@@ -98,12 +98,92 @@ void halve(void* out, const void* in, int64_t n) {
   for (; i < n; ++i) to[i] = from[2 * i];
 }
 
+// to[2 * i] = from[i]; what lies between stays.
+template <class T, bool second, int... lane>
+LAZULITE_INLINE simd::Vec<T> between(simd::Vec<T> a, simd::Vec<T> old,
+                                     std::integer_sequence<int, lane...>) {
+  constexpr int size = sizeof...(lane), from = second ? size / 2 : 0;
+  return simd::Vec<T>::from(
+      __builtin_shufflevector(a.v, old.v, (lane % 2 ? size + lane : from + lane / 2)...));
+}
+template <class T>
+void spread(void* out, const void* in, int64_t n) {
+  using V = simd::Vec<T>;
+  constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
+  T* to = static_cast<T*>(out);
+  const T* from = static_cast<const T*>(in);
+  int64_t i = 0;
+  for (; i + V::size < n; i += V::size) {  // not the last: what lies behind it may be another's
+    const V a = V::load(from + i);
+    T* at = to + 2 * i;
+    between<T, false>(a, V::load(at), lanes).store(at);
+    between<T, true>(a, V::load(at + V::size), lanes).store(at + V::size);
+  }
+  for (; i < n; ++i) to[2 * i] = from[i];
+}
+
+// Bytes of one row, two parts of which may overlap.
+template <int size>
+LAZULITE_INLINE void move_bytes(char* to, const char* from) {
+  char part[size];
+  std::memcpy(part, from, size);
+  std::memcpy(to, part, size);
+}
+template <int size>
+void short_rows(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t rows,
+                int64_t bytes) {
+  const int64_t second = bytes - size;
+  for (int64_t i = 0; i < rows; ++i, to += to_step, from += from_step) {
+    move_bytes<size>(to, from);
+    move_bytes<size>(to + second, from + second);
+  }
+}
+template <int size>
+void pick_short(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t rows,
+                int64_t bytes) {
+  if constexpr (size > 1)
+    if (bytes < size) return pick_short<size / 2>(to, to_step, from, from_step, rows, bytes);
+  short_rows<size>(to, to_step, from, from_step, rows, bytes);
+}
+// Stores are aligned. (Not memcpy: its `rep movsb` crawls on some machines where the two addresses
+// lie a few bytes apart in their pages.)
+LAZULITE_INLINE void copy_row(uint8_t* to, const uint8_t* from, int64_t bytes) {
+  using V = simd::Vec<uint8_t>;
+  constexpr int64_t size = V::size;
+  const V first = V::load(from), end = V::load(from + bytes - size);
+  int64_t k = size - int64_t(reinterpret_cast<uintptr_t>(to) % uintptr_t(size));
+  first.store(to);
+  for (; k + 4 * size <= bytes; k += 4 * size) {
+    const V a = V::load(from + k), b = V::load(from + k + size),
+            c = V::load(from + k + 2 * size), d = V::load(from + k + 3 * size);
+    a.store(to + k);
+    b.store(to + k + size);
+    c.store(to + k + 2 * size);
+    d.store(to + k + 3 * size);
+  }
+  for (; k < bytes - size; k += size) V::load(from + k).store(to + k);
+  end.store(to + bytes - size);
+}
+void copy_rows(void* out, int64_t to_step, const void* in, int64_t from_step, int64_t rows,
+               int64_t bytes) {
+  constexpr int64_t size = simd::Vec<uint8_t>::size;
+  if (bytes < 2 * size)
+    return pick_short<int(size)>(static_cast<char*>(out), to_step, static_cast<const char*>(in),
+                                 from_step, rows, bytes);
+  auto* to = static_cast<uint8_t*>(out);
+  auto* from = static_cast<const uint8_t*>(in);
+  for (int64_t i = 0; i < rows; ++i) copy_row(to + i * to_step, from + i * from_step, bytes);
+}
+
 constexpr int words = simd::Vec<uint32_t>::size;
 constexpr MoveKernels table{{turn<uint8_t, 16>, turn<uint16_t, 8>, turn<uint32_t, words>,
                              turn<uint64_t, words / 2>},
                             {reverse<uint8_t>, reverse<uint16_t>, reverse<uint32_t>,
                              reverse<uint64_t>},
-                            {halve<uint8_t>, halve<uint16_t>, halve<uint32_t>, halve<uint64_t>}};
+                            {halve<uint8_t>, halve<uint16_t>, halve<uint32_t>, halve<uint64_t>},
+                            {spread<uint8_t>, spread<uint16_t>, spread<uint32_t>,
+                             spread<uint64_t>},
+                            copy_rows};
 
 }  // namespace
 

@@ -24,6 +24,10 @@ struct MoveKernels {
                   int64_t columns);
   void (*reverse[4])(void* to, const void* from, int64_t n);  // to[i] = from[-i]
   void (*halve[4])(void* to, const void* from, int64_t n);    // to[i] = from[2 * i]
+  void (*spread[4])(void* to, const void* from, int64_t n);   // to[2 * i] = from[i]
+  // Rows of so many bytes; steps in bytes.
+  void (*rows)(void* to, int64_t to_step, const void* from, int64_t from_step, int64_t rows,
+               int64_t bytes);
 };
 
 // n times the same element.

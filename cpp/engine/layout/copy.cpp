@@ -1,11 +1,179 @@
 #include "engine/layout/copy.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "device/cpu/level.h"
+#include "device/cpu/move.h"
+#include "device/cpu/pool.h"
 #include "device/program.h"
 
-namespace lazulite::engine {
+namespace lazulite::cpu {
+LAZULITE_LEVELS(const MoveKernels&, move_kernels)
+}
 
-void copy(const Shape& shape, const Strided& from, const Strided& to) {
-  if (size_of(shape) == 0) return;
+namespace lazulite::engine {
+namespace {
+
+constexpr int64_t piece_bytes = 65536;  // of what a thread takes at a time, about
+constexpr int64_t turn_least = 8;       // rows and columns from which squares are turned by tiles
+
+// What has to move: axes in the order of the result's memory, which all run forward there.
+struct Move {
+  Shape shape;
+  SmallVector<Strides, 4> strides;  // of the result, of the source; in elements
+  int64_t bytes;                    // of an element
+  char* to;
+  const char* from;
+  int near = -1;  // an axis along which the source lies closer than along the last one
+
+  Move(const Shape& all, const Strided& source, const Strided& result)
+      : shape(all), strides{result.strides, source.strides}, bytes(size_of(result.type)),
+        to(static_cast<char*>(result.data)), from(static_cast<const char*>(source.data)) {
+    run_forward();
+    sort_axes();
+    collapse(shape, strides);
+    widen();
+    find_near();
+  }
+  int last() const { return int(shape.size()) - 1; }
+  int64_t to_step(int axis) const { return strides[0][axis]; }
+  int64_t from_step(int axis) const { return strides[1][axis]; }
+
+ private:
+  void run_forward() {
+    for (size_t a = 0; a < shape.size(); ++a) {
+      if (strides[0][a] >= 0) continue;
+      to += (shape[a] - 1) * strides[0][a] * bytes;
+      from += (shape[a] - 1) * strides[1][a] * bytes;
+      strides[0][a] = -strides[0][a];
+      strides[1][a] = -strides[1][a];
+    }
+  }
+  void sort_axes() {
+    for (size_t a = 1; a < shape.size(); ++a)
+      for (size_t k = a; k > 0 && strides[0][k - 1] < strides[0][k]; --k) {
+        std::swap(shape[k - 1], shape[k]);
+        for (Strides& s : strides) std::swap(s[k - 1], s[k]);
+      }
+  }
+  // Runs of a few elements are one wider element.
+  void widen() {
+    while (last() > 0 && to_step(last()) == 1 && from_step(last()) == 1) {
+      const int64_t n = shape.back();
+      if ((n & (n - 1)) || n * bytes > 16) return;
+      for (int a = 0; a < last(); ++a)
+        if (to_step(a) % n || from_step(a) % n) return;
+      bytes *= n;
+      shape.pop_back();
+      for (Strides& s : strides) {
+        s.pop_back();
+        for (int64_t& step : s) step /= n;
+      }
+    }
+  }
+  void find_near() {
+    const int64_t step = std::abs(from_step(last()));
+    for (int a = 0; a < last(); ++a) {
+      const int64_t other = std::abs(from_step(a));
+      if (other == 0 || other >= step) continue;
+      if (near < 0 || other < std::abs(from_step(near))) near = a;
+    }
+  }
+};
+
+template <class U>
+void move_run(U* to, int64_t to_step, const U* from, int64_t from_step, int64_t n) {
+  [[maybe_unused]] constexpr int size = __builtin_ctzll(sizeof(U));
+  const cpu::MoveKernels& k = cpu::move_kernels();
+  if (to_step == 1) {
+    if (from_step == 0) return void(std::fill_n(to, n, *from));
+    if constexpr (sizeof(U) <= 8) {
+      if (from_step == -1) return k.reverse[size](to, from, n);
+      if (from_step == 2) return k.halve[size](to, from, n);
+    }
+  } else if (to_step == 2 && from_step == 1) {
+    if constexpr (sizeof(U) <= 8) return k.spread[size](to, from, n);
+  }
+  auto by_steps = [=](auto to_by, auto from_by) {
+    for (int64_t i = 0; i < n; ++i) to[i * to_by] = from[i * from_by];
+  };
+  constexpr std::integral_constant<int64_t, 1> one;
+  if (to_step == 1) by_steps(one, from_step);
+  else if (from_step == 1) by_steps(to_step, one);
+  else by_steps(to_step, from_step);
+}
+
+struct Sixteen {
+  uint64_t half[2];
+};
+
+// Rows of the last two axes.
+void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows, int64_t n) {
+  const cpu::MoveKernels& k = cpu::move_kernels();
+  const int last = m.last();
+  const int64_t to_step = m.to_step(last), from_step = m.from_step(last);
+  const int64_t to_row = axis < 0 ? 0 : m.to_step(axis), from_row = axis < 0 ? 0 : m.from_step(axis);
+  if (to_step == 1 && from_step == 1)
+    return k.rows(to, to_row * m.bytes, from, from_row * m.bytes, rows, n * m.bytes);
+  if (m.bytes <= 8 && to_step == 1 && axis == m.near && from_row == 1)
+    return k.turn[__builtin_ctzll(uint64_t(m.bytes))](to, to_row, from, from_step, rows, n);
+  auto run = [&]<class U>() {
+    for (int64_t i = 0; i < rows; ++i)
+      move_run(reinterpret_cast<U*>(to) + i * to_row, to_step,
+               reinterpret_cast<const U*>(from) + i * from_row, from_step, n);
+  };
+  switch (m.bytes) {
+    case 1: return run.template operator()<uint8_t>();
+    case 2: return run.template operator()<uint16_t>();
+    case 4: return run.template operator()<uint32_t>();
+    case 8: return run.template operator()<uint64_t>();
+    default: return run.template operator()<Sixteen>();
+  }
+}
+
+// The domain is cut into pieces: `rows` of one axis by `columns` of the last one.
+struct Grid {
+  int axis = -1;  // of the rows; -1: there is but one
+  int64_t rows = 1, columns = 1;
+  Shape count;    // of pieces, along each axis of the shape
+  int64_t all = 1;
+
+  explicit Grid(const Move& m) {
+    const int last = m.last();
+    const int64_t piece = std::max<int64_t>(piece_bytes / m.bytes, 1);
+    axis = m.near >= 0 ? m.near : last - 1;
+    columns = std::min(m.shape[last], m.near >= 0 ? std::min<int64_t>(piece, 512) : piece);
+    if (axis >= 0) rows = std::min(m.shape[axis], std::max<int64_t>(piece / columns, 1));
+    count = m.shape;
+    count[last] = (m.shape[last] + columns - 1) / columns;
+    if (axis >= 0) count[axis] = (m.shape[axis] + rows - 1) / rows;
+    all = size_of(count);
+  }
+};
+
+void move_piece(const Move& m, const Grid& grid, int64_t piece) {
+  const int last = m.last();
+  char* to = m.to;
+  const char* from = m.from;
+  int64_t rows = 1, columns = 0;
+  for (int a = last; a >= 0; --a) {
+    int64_t at = piece % grid.count[a];
+    piece /= grid.count[a];
+    if (a == last) {
+      at *= grid.columns;
+      columns = std::min(grid.columns, m.shape[a] - at);
+    } else if (a == grid.axis) {
+      at *= grid.rows;
+      rows = std::min(grid.rows, m.shape[a] - at);
+    }
+    to += at * m.to_step(a) * m.bytes;
+    from += at * m.from_step(a) * m.bytes;
+  }
+  move_rows(m, to, from, grid.axis, rows, columns);
+}
+
+void by_program(const Shape& shape, const Strided& from, const Strided& to) {
   BlockProgram program;
   program.domain = shape;
   program.load.push_back({0, from.type, 0, from.strides});
@@ -15,6 +183,31 @@ void copy(const Shape& shape, const Strided& from, const Strided& to) {
   program.cost = 0.3;
   const Binding bindings[2] = {{from.data}, {to.data}};
   run_program(program, bindings);
+}
+
+}  // namespace
+
+void copy(const Shape& shape, const Strided& from, const Strided& to) {
+  const int64_t size = size_of(shape);
+  if (size == 0) return;
+  if (from.type != to.type) return by_program(shape, from, to);
+  const Move m(shape, from, to);
+  // Transposed in the large: the runner's squares.
+  if (m.near >= 0 && m.from_step(m.near) == 1 && m.shape[m.near] >= turn_least &&
+      m.shape[m.last()] >= turn_least && m.bytes == size_of(to.type))
+    return by_program(shape, from, to);
+  const Grid grid(m);
+  if (grid.all == 1) return move_piece(m, grid, 0);
+  // Pieces of few bytes (many axes, short runs) are taken several at a time.
+  const int64_t bytes = grid.rows * grid.columns * m.bytes,
+                together = std::max<int64_t>(piece_bytes / 2 / bytes, 1);
+  cpu::parallel_for(
+      (grid.all + together - 1) / together,
+      [&](int64_t chunk) {
+        const int64_t end = std::min(grid.all, (chunk + 1) * together);
+        for (int64_t piece = chunk * together; piece < end; ++piece) move_piece(m, grid, piece);
+      },
+      double(size) * double(size_of(to.type)) * 0.08);
 }
 
 }  // namespace lazulite::engine
