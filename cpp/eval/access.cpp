@@ -1,6 +1,7 @@
 // What of an array asks for its value.
 #include "base/fail.h"
-#include "eval/plan.h"
+#include "eval/eval.h"
+#include "eval/memory.h"
 #include "graph/node.h"
 
 namespace lazulite {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "device/cpu/features.h"
+#include "eval/execute.h"
 #include "graph/origin.h"
 
 namespace lazulite {
@@ -139,14 +140,18 @@ Values run_alone(const Node& node, const Values& in) {
   Values out;
   out.resize(node.out.size());
   if (node.op->kind != OpKind::elementwise) {
-    SmallVector<TensorView, 3> operands;
+    Values held = in;
+    bool spoilt = false;
+    StepMemory memory(spoilt);
     for (size_t i = 0; i < in.size(); ++i)
-      operands.push_back(bound(node.inputs[i].slot().spec, in[i]));
-    run_op(node, std::move(operands), false, out);
+      memory.in.push_back({&node.inputs[i].slot().spec, &held[i]});
+    for (const Slot& slot : node.out) memory.out.emplace_back(&slot.spec);
+    run_single(node, memory);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = std::move(memory.out[i].storage);
     return out;
   }
   const Spec& spec = node.out[0].spec;
-  out[0] = {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)};
+  make_storage(spec, out[0]);
   BlockProgram program;
   program.domain = spec.shape;
   SmallVector<Binding, 4> bindings;

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "eval/plan.h"
+
 namespace lazulite {
 
 namespace {
@@ -58,14 +60,13 @@ bool run_few(const Unit& unit, bool& spoilt) {
   const Kernel kernel = node.op->block(*node.op, node.inputs.back().dtype(), slot.spec.type);
   Storage storage{{}, 0, dense_strides(slot.spec.shape)};
   for (const array& a : node.inputs) {
-    const Slot& from = a.slot();
-    if (!from.storage.buffer || size_of(from.spec.type) != size_of(slot.spec.type) ||
-        from.spec.shape != slot.spec.shape || !may_donate(unit, a))
-      continue;
-    storage.buffer = from.storage.buffer;
-    storage.buffer->constant = false;
-    spoilt = true;
-    break;
+    int32_t reads = 0;
+    for (const array& other : node.inputs) reads += other.node() == a.node();
+    if (!only_holds(a, reads)) continue;  // as most are
+    if (Input input = input_of(a, reads, lets_go(unit)); write_over(input, slot.spec, storage)) {
+      spoilt = true;
+      break;
+    }
   }
   const int64_t bytes = n * size_of(slot.spec.type);
   if (!storage.buffer) storage.buffer = allocate(bytes);

@@ -140,68 +140,10 @@ class Builder {
   std::optional<std::unordered_map<Key, size_t, Hash>> by_array_;
 };
 
-// Where the results go: over a source that dies here, or to a buffer of their own.
-class Results {
- public:
-  Results(const Unit& unit, const Sources& sources) : sources_(sources) {
-    may_ = !debugging_nans.load(std::memory_order_relaxed);
-    for (const auto& member : unit.members) may_ &= member.node->pins.load() == 0;
-    taken_.resize(sources.size(), false);
-  }
-
-  Storage place(const Slot& slot) {
-    Storage storage{{}, 0, dense_strides(slot.spec.shape)};
-    if (may_ && !take(slot, false, storage)) take(slot, true, storage);
-    if (!storage.buffer)
-      storage.buffer = allocate(size_of(slot.spec.shape) * size_of(slot.spec.type));
-    return storage;
-  }
-
- private:
-  // A constant is a number to the program, but somebody may have stored it before.
-  bool take(const Slot& slot, bool constants, Storage& storage) {
-    for (size_t k = 0; k < sources_.size(); ++k) {
-      const Source& source = sources_[k];
-      const array& a = *source.value;
-      if (taken_[k] || source.constant != constants ||
-          size_of(a.dtype()) != size_of(slot.spec.type) || a.shape() != slot.spec.shape)
-        continue;
-      if (constants && a.node()->state.load(std::memory_order_acquire) != State::ready) continue;
-      taken_[k] = true;  // or never to be had
-      if (!may_donate(a, source.reads, true)) continue;
-      storage.buffer = a.slot().storage.buffer;
-      storage.buffer->constant = false;
-      return true;
-    }
-    return false;
-  }
-
-  const Sources& sources_;
-  bool may_;
-  SmallVector<bool, 8> taken_;
-};
-
 }  // namespace
 
 void build_program(const Unit& unit, BlockProgram& program, Sources& sources) {
   Builder(unit, program, sources).build();
-}
-
-void build_group(const Unit& unit, GroupProgram& out) {
-  Sources sources;
-  build_program(unit, out.program, sources);
-  for (const Source& source : sources) {
-    if (source.constant) continue;
-    const Slot& slot = source.value->slot();
-    tidy(slot.spec, slot.storage);
-    out.bindings.push_back({bound(slot.spec, slot.storage).data});
-  }
-  Results results(unit, sources);
-  for (const auto& member : unit.members) {
-    if (!member.stored) continue;
-    out.outputs.push_back(results.place(member.node->out[0]));
-    out.bindings.push_back({out.outputs.back().buffer->data});
-  }
 }
 
 }  // namespace lazulite

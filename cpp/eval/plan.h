@@ -75,13 +75,6 @@ uint64_t planning_work();
 
 std::mutex& plan_mutex();
 
-// The program of a fused group; bindings receive loads, then stores (allocated or donated).
-struct GroupProgram {
-  BlockProgram program;
-  SmallVector<Binding, 8> bindings;
-  SmallVector<Storage, 4> outputs;  // of the stored members, in order
-};
-void build_group(const Unit&, GroupProgram&);
 // What a group reads from outside, in order: constants are numbers of its program, the others are
 // loaded.
 struct Source {
@@ -91,31 +84,8 @@ struct Source {
   bool constant;
 };
 using Sources = SmallVector<Source, 8>;
-// The program alone: bindings are what it loads (whose strides it holds), then the stored members.
+// The program of a fused group: bindings are what it loads (whose strides it holds), then the
+// stored members.
 void build_program(const Unit&, BlockProgram&, Sources&);
-
-// One op that is not elementwise. `out` receives where its values are; a buffer that is there
-// already is written to, unless the op shows its input's memory. `overwrite`: an update may write
-// into its first input.
-void run_op(const Node&, SmallVector<TensorView, 3> in, bool overwrite,
-            SmallVector<Storage, 1>& out);
-inline TensorView bound(const Spec& spec, const Storage& storage) {
-  return {&spec, &storage,
-          static_cast<char*>(storage.buffer->data) + storage.offset * size_of(spec.type)};
-}
-// Before a kernel reads: others may have given shared memory of bools other bytes than 0 and 1.
-void tidy_bools(const Spec&, const Storage&);
-inline void tidy(const Spec& spec, const Storage& storage) {
-  if (spec.type == bool_ && storage.buffer->foreign) tidy_bools(spec, storage);
-}
-void copy_dense(const TensorView& in, const Storage& out);  // out becomes a copy in row-major order
-
-// The rule of donation. `reads`: how often the step reads the input; `by_element`: it is a block
-// program. Whether somebody wants the input later is the caller's to know.
-bool may_overwrite(const Spec&, const Storage&, bool by_element, int64_t reads);
-// The same for an input of a unit's nodes, which must be all that holds it; the second form knows
-// how often they read it, and that none of them is pinned.
-bool may_donate(const Unit&, const array& input);
-bool may_donate(const array& input, int64_t reads, bool by_element);
 
 }  // namespace lazulite

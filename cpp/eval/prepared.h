@@ -8,6 +8,7 @@
 #include <deque>
 #include <unordered_map>
 
+#include "eval/execute.h"
 #include "eval/plan.h"
 
 namespace lazulite {
@@ -27,25 +28,33 @@ class Prepared {
   int64_t arena_bytes() const { return arena_bytes_; }
 
  private:
+  struct Reading {
+    int value;
+    const Spec* spec;
+    int32_t reads;
+    bool dies;
+  };
+  struct Making {
+    int value;
+    const Spec* spec;
+  };
   struct Piece {
     const Unit* unit;
     bool built = false;
-    BlockProgram program;         // fused
-    std::shared_ptr<const PlannedProgram> planned;
-    SmallVector<int, 8> in, out;  // values by number: bindings, or inputs and outputs of the node
-    SmallVector<int, 8> dies;
-    SmallVector<const Spec*, 8> specs;  // of `in`
+    GroupProgram program;         // fused
+    SmallVector<Reading, 4> in;   // loads of the program, or inputs of the node
+    SmallVector<Making, 2> out;   // what it stores, in order
+    SmallVector<int, 8> dies;     // values that nothing reads after it
     SmallVector<Strides, 2> seen;  // of the loose values among `in`, when the program was built
-    SmallVector<int, 8> makes;    // values that it stores, in order: `out`
   };
   void build(Piece&);
   bool still_fits(const Piece&) const;
-  void run_fused(Piece&);
-  void run_single(Piece&);
+  void reads(Piece&, const array& input);
+  void run(Piece&);
+  void find_lives();
   void plan_arena();
   int number(const array& a) const { return first_.at(a.node().get()) + int(a.index()); }
-  bool may_write(const Piece&, int value) const;  // its memory, which dies with the piece
-  Storage take(int value, const Spec&);
+  void give_place(const Making&, Storage&);  // in the arena, or among the outputs; or none
 
   Plan plan_;
   std::vector<array> inputs_, outputs_;

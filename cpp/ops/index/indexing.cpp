@@ -368,4 +368,32 @@ array slice_update(const array& a, const array& update, const array& start, cons
   return part.same(a) ? changed : slice_update(a, changed, begin, end, step, s);
 }
 
+array index_subtract(const array& a, const IndexItems& items, const Operand& value, Stream s) {
+  const array x = value_array(value, a.dtype(), s);
+  return index_update(a, items, is_bool(a.dtype()) ? x : negative(x, s), Write::add, s);
+}
+
+array take(const array& a, int64_t at, int axis, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "take");
+  const int64_t n = a.shape()[axis], from = at < 0 ? at + n : at;
+  if (from < 0 || from >= n)
+    fail(Kind::index, "take", "index out of range: got ", at, " for axis ", axis, " with size ", n);
+  return squeeze(slice_axis(a, axis, from, from + 1, s), {axis}, s);
+}
+array take(const array& a, int64_t at, Stream s) {
+  return take(reshape(a, {a.size()}, s), at, 0, s);
+}
+
+array take_along_axis(const array& a, const array& indices, Stream s) {
+  return take_along_axis(reshape(a, {a.size()}, s), reshape(indices, {indices.size()}, s), 0, s);
+}
+array put_along_axis(const array& a, const array& indices, const Operand& values, Stream s) {
+  const bool many = values.is_array() && values.get().ndim() > 1;
+  const Operand flat =
+      many ? Operand(reshape(values.get(), {values.get().size()}, s)) : values;
+  return reshape(put_along_axis(reshape(a, {a.size()}, s), reshape(indices, {indices.size()}, s),
+                                flat, 0, s),
+                 a.shape(), s);
+}
+
 }  // namespace lazulite
