@@ -113,7 +113,8 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
   const cpu::MoveKernels& k = cpu::move_kernels();
   const int last = m.last();
   const int64_t to_step = m.to_step(last), from_step = m.from_step(last);
-  const int64_t to_row = axis < 0 ? 0 : m.to_step(axis), from_row = axis < 0 ? 0 : m.from_step(axis);
+  const int64_t to_row = axis < 0 ? 0 : m.to_step(axis),
+                from_row = axis < 0 ? 0 : m.from_step(axis);
   if (to_step == 1 && from_step == 1)
     return k.rows(to, to_row * m.bytes, from, from_row * m.bytes, rows, n * m.bytes);
   if (m.bytes <= 8 && to_step == 1 && axis == m.near && from_row == 1)
