@@ -260,6 +260,7 @@ void add_evaluation(py::module_& m) {
     return cpu::blas_status();
   });
   m.def("_level", &cpu::level_name);
+  m.def("_set_least_absorbed", &set_least_absorbed);
   m.def("_planning_work", &planning_work);
   m.def("_get_precision", &get_precision);
   m.def("_set_precision", &set_precision);

@@ -13,6 +13,9 @@
 
 namespace lazulite {
 
+struct Buffer;
+template <class T> class Ref;
+
 // n is padded to 64 elements; pointers are aligned to 64 except loads of arrays. The top bits of n
 // say which operands are one vector that repeats: kernels of several operands look at them.
 using Kernel = void (*)(void* out, const void* const* in, int64_t n);
@@ -67,5 +70,26 @@ void run_program(const BlockProgram&, const Binding* bindings);
 struct PlannedProgram;
 std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram&);
 void run_program(const PlannedProgram&, const Binding* bindings);
+
+// A program whose last store is no array: who reads that result forms it piece by piece, while the
+// rest of what the program stores is stored. Each element is formed once. Any thread; refers to
+// program and bindings.
+class Formed {
+ public:
+  Formed(const BlockProgram&, const Binding* bindings);
+  Formed(const PlannedProgram&, const Binding* bindings);
+  ~Formed();
+  Formed(const Formed&) = delete;
+  // Elements [start + i * step, start + i * step + n) of the domain, in row-major order, for each i
+  // below `runs`: one run after the other.
+  void form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to) const;
+  bool by_rows() const;     // false: it is better made as a whole, since it reads transposed arrays
+  Ref<Buffer> all() const;  // instead: the whole of it, by all threads
+  double cost() const;      // estimated nanoseconds per element
+
+ private:
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace lazulite

@@ -1,20 +1,54 @@
 #include "eval/execute.h"
 
+#include <optional>
+
 #include "graph/trace.h"
 
 namespace lazulite {
 
-void run_group(const GroupProgram& program, StepMemory& memory) {
-  const size_t loads = program.code.load.size();
-  SmallVector<Binding, 8> bindings;
-  for (size_t k = 0; k < loads; ++k) {
-    const Input& operand = memory.in[k];
-    tidy(*operand.spec, *operand.storage);
-    bindings.push_back({bound(*operand.spec, *operand.storage).data});
+namespace {
+
+// The kernel at the end of a group: its first input is formed as it is read.
+void run_absorber(const GroupProgram& program, const Binding* bindings, StepMemory& memory) {
+  const Node& node = *program.absorber;
+  const size_t loads = program.code.load.size(), stores = program.code.store.size() - 1;
+  std::optional<Formed> formed;
+  if (program.planned) formed.emplace(*program.planned, bindings);
+  else if (size_of(program.code.domain)) formed.emplace(program.code, bindings);
+  const Spec& spec = node.inputs[0].slot().spec;
+  const Storage nowhere{{}, 0, dense_strides(spec.shape)};
+  KernelCall call{node, {}, {}, {}, {}};
+  call.in.push_back({&spec, &nowhere, nullptr, formed ? &*formed : nullptr});
+  for (size_t i = 1; i < node.inputs.size(); ++i) {
+    const Input& input = memory.in[loads + i - 1];
+    tidy(*input.spec, *input.storage);
+    call.in.push_back(bound(*input.spec, *input.storage));
   }
-  place_results(memory);
-  for (const Output& result : memory.out)
-    bindings.push_back({bound(*result.spec, result.storage).data});
+  for (size_t i = stores; i < memory.out.size(); ++i) {
+    Output& output = memory.out[i];
+    if (!output.storage.buffer) make_storage(*output.spec, output.storage);
+    call.out.push_back(bound(*output.spec, output.storage));
+  }
+  node.op->kernel(call);
+}
+
+}  // namespace
+
+void run_group(const GroupProgram& program, StepMemory& memory) {
+  SmallVector<Binding, 8> bindings;
+  for (size_t k = 0; k < program.code.load.size(); ++k) {
+    const Input& input = memory.in[k];
+    tidy(*input.spec, *input.storage);
+    bindings.push_back({bound(*input.spec, *input.storage).data});
+  }
+  const size_t stores = program.code.store.size() - (program.absorber ? 1 : 0);
+  place_results(memory, stores);
+  for (size_t k = 0; k < stores; ++k)
+    bindings.push_back({bound(*memory.out[k].spec, memory.out[k].storage).data});
+  if (program.absorber) {
+    bindings.push_back({nullptr});
+    return run_absorber(program, bindings.data(), memory);
+  }
   if (size_of(program.code.domain) == 0) return;
   program.planned ? run_program(*program.planned, bindings.data())
                   : run_program(program.code, bindings.data());

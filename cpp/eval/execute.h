@@ -6,9 +6,10 @@
 namespace lazulite {
 
 // A group, whose loads and results are in the order of its program's ports. `planned`: of programs
-// that run many times.
+// that run many times. `absorber`: the kernel that the program's last store is formed for.
 struct GroupProgram {
   BlockProgram code;
+  const Node* absorber = nullptr;
   std::shared_ptr<const PlannedProgram> planned;
 };
 void run_group(const GroupProgram&, StepMemory&);

@@ -18,17 +18,16 @@ class Builder {
   void build() {
     program_.domain = unit_.domain;
     program_.width = 1;
-    home_.resize(unit_.members.size());
-    inner_.resize(unit_.members.size(), -1);
-    for (size_t i = 1; i < unit_.members.size(); ++i) find_pair(int(i));
-    for (size_t i = 0; i < unit_.members.size(); ++i)
+    const size_t count = unit_.elementwise();
+    home_.resize(count);
+    inner_.resize(count, -1);
+    for (size_t i = 1; i < count; ++i) find_pair(int(i));
+    for (size_t i = 0; i < count; ++i)
       if (inner_[i] != within) add(int(i));
-    for (size_t i = 0; i < unit_.members.size(); ++i) {
-      if (!unit_.members[i].stored) continue;
-      const Slot& slot = unit_.members[i].node->out[0];
-      program_.store.push_back({uint32_t(program_.load.size() + program_.store.size()),
-                                slot.spec.type, home_[i], dense_strides(slot.spec.shape)});
-    }
+    for (size_t i = 0; i < count; ++i)
+      if (unit_.members[i].stored) store(i);
+    if (const Node* absorber = unit_.absorber())
+      store(size_t(absorber->inputs[0].node()->depth));
     program_.cost = 0.2 * double(program_.code.size()) + 0.1 * double(program_.load.size());
   }
 
@@ -55,6 +54,12 @@ class Builder {
     }
     instr.out = home_[size_t(i)] = next(type);
     program_.code.push_back(instr);
+  }
+
+  void store(size_t i) {
+    const Slot& slot = unit_.members[i].node->out[0];
+    program_.store.push_back({uint32_t(program_.load.size() + program_.store.size()),
+                              slot.spec.type, home_[i], dense_strides(slot.spec.shape)});
   }
 
   // A member that only member i reads, and that one kernel does together with it.

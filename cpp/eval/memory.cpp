@@ -42,8 +42,9 @@ bool write_over(Input& input, const Spec& spec, Storage& out) {
   return true;
 }
 
-void place_results(StepMemory& memory) {
-  for (Output& output : memory.out) {
+void place_results(StepMemory& memory, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    Output& output = memory.out[i];
     for (size_t k = 0; k < memory.in.size() && !output.storage.buffer; ++k)
       memory.spoilt |= write_over(memory.in[k], *output.spec, output.storage);
     if (!output.storage.buffer) make_storage(*output.spec, output.storage);
@@ -79,12 +80,16 @@ void describe_group(const Unit& unit, const Sources& sources, StepMemory& memory
     constants |= source.constant;
     if (!source.constant) memory.in.push_back(input_of(*source.value, source.reads, may));
   }
+  if (const Node* absorber = unit.absorber())
+    for (size_t i = 1; i < absorber->inputs.size(); ++i)
+      memory.in.push_back(input_of(absorber->inputs[i], 1, false));
   // A constant is a number to the program, but somebody may have stored it before.
   if (constants && may)
     for (const Source& source : sources)
       if (source.constant) memory.in.push_back(input_of(*source.value, source.reads, may));
   for (const auto& member : unit.members)
-    if (member.stored) memory.out.emplace_back(&member.node->out[0].spec);
+    if (member.stored)
+      for (const Slot& slot : member.node->out) memory.out.emplace_back(&slot.spec);
 }
 
 void describe_single(const Unit& unit, StepMemory& memory) {

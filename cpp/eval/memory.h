@@ -21,8 +21,8 @@ struct Output {
 };
 
 // Fresh plans fill it from their nodes, kept plans from their values by number. A group has its
-// loads in the order of its program, then constants that somebody stored, and makes its stored
-// members; one op has its inputs and outputs.
+// loads in the order of its program, then what else its last kernel reads, then constants that
+// somebody stored; it makes its stored members in order. One op has its inputs and outputs.
 struct StepMemory {
   explicit StepMemory(bool& spoilt) : spoilt(spoilt) {}
   SmallVector<Input, 4> in;
@@ -34,8 +34,9 @@ struct StepMemory {
 bool may_overwrite(const Input&, bool by_element);
 // Puts a result of a block program over an input; false: it cannot go there.
 bool write_over(Input&, const Spec&, Storage& out);
-// All results of a block program: where they were told to go, over an input, or in new memory.
-void place_results(StepMemory&);
+// The first `count` results, of a block program: where they were told to go, over an input, or in
+// new memory.
+void place_results(StepMemory&, size_t count);
 void make_storage(const Spec&, Storage& out);  // new, dense, in row-major order
 
 // The memory of a unit of a fresh plan.

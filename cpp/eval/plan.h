@@ -35,7 +35,8 @@ struct Run : Counted {
   std::condition_variable changed;
 };
 
-// One step: a fused group of elementwise nodes, or one view, constant or kernel.
+// One step: a fused group of elementwise nodes, or one view, constant or kernel. A group may end in
+// a kernel that takes the value of a member as the group's program forms it.
 struct Unit {
   struct Member {
     Node* node;
@@ -46,8 +47,11 @@ struct Unit {
   int made = 0;                    // arrays that it reads and other units make
   int joined = -1;                 // while groups form: the unit that it became a part of
   bool fused = false;
+  bool absorbed = false;           // the last member is that kernel, which reads such a value first
   Shape domain;
   Stream stream;
+  size_t elementwise() const { return members.size() - absorbed; }  // members of the program
+  const Node* absorber() const { return absorbed ? members.back().node : nullptr; }
 };
 
 struct Plan {
@@ -70,6 +74,8 @@ struct Plan {
 // LAZULITE_BFS_MAX_WIDTH or MLX_BFS_MAX_WIDTH).
 Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim,
                int width = default_plan_width());
+// For tests: groups of at least so many elements end in a kernel. Returns what was.
+int64_t set_least_absorbed(int64_t elements);
 // How much all plans so far looked at: what planning costs, for tests, in numbers that are exact.
 uint64_t planning_work();
 
@@ -85,7 +91,7 @@ struct Source {
 };
 using Sources = SmallVector<Source, 8>;
 // The program of a fused group: bindings are what it loads (whose strides it holds), then the
-// stored members.
+// stored members, then what is formed for a kernel.
 void build_program(const Unit&, BlockProgram&, Sources&);
 
 }  // namespace lazulite

@@ -174,6 +174,12 @@ void Prepared::build(Piece& piece) {
     if (loose_[piece.in.back().value])
       piece.seen.push_back(values_[piece.in.back().value].strides);
   }
+  if (const Node* absorber = piece.program.absorber = piece.unit->absorber())
+    for (size_t i = 1; i < absorber->inputs.size(); ++i) {
+      reads(piece, absorber->inputs[i]);
+      for (Reading& in : piece.in)  // the kernel reads it all along
+        if (in.value == piece.in.back().value) in.dies = false;
+    }
   if (size_of(piece.unit->domain)) piece.program.planned = plan_program(piece.program.code);
   piece.built = true;
 }

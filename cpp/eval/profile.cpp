@@ -54,13 +54,16 @@ ProfileEvent describe(const Unit& unit) {
   const bool group = unit.fused && unit.members.size() > 1;
   for (const auto& member : unit.members) {
     const std::string attributes = text_of(member.node->attributes),
-                      space = event.name.empty() ? "" : " ";
+                      space = event.name.empty()              ? ""
+                              : member.node == unit.absorber() ? "} into "
+                                                               : " ";
     event.name += space + member.node->op->name;
     event.text +=
         space + member.node->op->name + (attributes.empty() ? "" : "(" + attributes + ")");
   }
   if (group)
-    for (std::string* text : {&event.name, &event.text}) *text = "fused {" + *text + "}";
+    for (std::string* text : {&event.name, &event.text})
+      *text = "fused {" + *text + (unit.absorbed ? "" : "}");
   const char* comma = "";
   std::vector<const array*> read;
   for (const auto& member : unit.members) {

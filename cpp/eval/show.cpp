@@ -42,6 +42,7 @@ PlanSummary Plan::summary() const {
     const Unit& unit = units[u];
     PlanStep step;
     step.fused = unit.fused;
+    step.absorbed = unit.absorbed;
     step.stream = unit.stream.id;
     for (const auto& member : unit.members) {
       const Node& node = *member.node;
@@ -84,10 +85,13 @@ PlanSummary Plan::summary() const {
 
 std::string PlanStep::print() const {
   std::string out = fused ? "fused {" : "";
-  for (size_t i = 0; i < ops.size(); ++i)
+  const size_t inside = fused ? ops.size() - absorbed : 0;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    if (absorbed && i == inside) out += "} into";
     out += (i ? " " : "") + ops[i] + (attributes[i].empty() ? "" : "(" + attributes[i] + ")") +
-           (fused && stored[i] ? "*" : "");
-  if (fused) out += "}";
+           (i < inside && stored[i] ? "*" : "");
+  }
+  if (fused && !absorbed) out += "}";
   for (auto& result : results) out += "  " + result;
   if (stream) out += "  stream " + std::to_string(stream);
   return out;

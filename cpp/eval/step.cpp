@@ -44,6 +44,7 @@ void give_results(const Unit& unit, StepMemory& memory) {
   GroupProgram program;
   Sources sources;
   build_program(unit, program.code, sources);
+  program.absorber = unit.absorber();
   describe_group(unit, sources, memory);
   run_group(program, memory);
   give_results(unit, memory);

@@ -28,6 +28,7 @@ struct TensorView {
   const Spec* spec;
   const Storage* storage;
   char* data;          // address of element 0
+  const Formed* formed = nullptr;  // instead of data: formed as it is read (Absorb::before)
   const Shape& shape() const { return spec->shape; }
   Dtype type() const { return spec->type; }
   const Strides& strides() const { return storage->strides; }
@@ -52,6 +53,12 @@ enum class OpKind : uint8_t {
   kernel,       // runs by `kernel`
 };
 
+// What of its neighbours in a program a kernel takes in.
+enum class Absorb : uint8_t {
+  nothing,
+  before,  // input 0 may be a block program, whose elements the kernel reads once each, in any order
+};
+
 struct Op;
 using Needs = SmallVector<bool, 4>;
 
@@ -70,6 +77,7 @@ struct Op {
   bool takes = false;    // the kernel gets the inputs' memory, and may write over what is its alone
   bool slow = false;     // may take long, whatever the sizes of its outputs
   bool evaluates = false;  // its kernel evaluates graphs
+  Absorb absorbs = Absorb::nothing;
   const void* family = nullptr;
   int row = -1;          // index in the family's list
 

@@ -16,7 +16,7 @@ struct RowsOf {
     Shape shape = in.shape();
     Strides strides = in.strides();
     const size_t last = shape.size() - 1;
-    if (shape[last] > longest_gathered_row && strides[last] != 1) {
+    if (!in.formed && shape[last] > longest_gathered_row && strides[last] != 1) {
       held.emplace(in);
       strides = dense_strides(shape);
     }
@@ -34,6 +34,9 @@ struct RowsOf {
     SmallVector<Strides, 4> all{rows.kept_strides};
     collapse(rows.kept, all);
     rows.kept_strides = all[0];
+    rows.formed = in.formed;
+    if (in.formed && rows.length > longest_gathered_row) rows.make_all();
+    rows.settle(false);
   }
 };
 

@@ -361,6 +361,7 @@ def check(lines):
     if isinstance(wanted, IndexError):
         return None  # what fails may be deleted or overwritten unevaluated by the others
     _core._set_least_cost(1e9)  # whatever has two chunks wakes workers
+    _core._set_least_absorbed(1)  # however small, a kernel takes what its group forms
     for way, (run, threads) in WAYS.items():
         try:
             mx.set_num_threads(threads)

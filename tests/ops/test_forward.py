@@ -242,3 +242,53 @@ def test_bits_depend_neither_on_threads_nor_on_compile(entry, all_wake):
             assert [bytes(a) for a in call(*arrays)] == wanted
         if arrays:
             assert [bytes(a) for a in mx.compile(call)(*arrays)] == wanted
+
+
+@pytest.fixture
+def all_absorb(all_wake):
+    """Kernels take what groups form, however little it is."""
+    old = _core._set_least_absorbed(1)
+    yield
+    _core._set_least_absorbed(old)
+
+
+def columns_first(a):
+    return a.T.reshape(-1).reshape(a.T.shape).T
+
+
+def every_second(a):
+    return mx.stack([a, a], -1)[..., 0]
+
+
+SOURCES = (lambda a: a, columns_first, every_second)
+
+
+@pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
+def test_operands_that_are_still_expressions_give_the_bits_of_stored_ones(entry, all_absorb):
+    row, case = entry
+    dtypes = [
+        t
+        for t in ("float32", "bfloat16", "complex128", "int8", "bool")
+        if row.types is None or t in row.types
+    ] or row.types[:1]
+    for dtype in dtypes:
+        args, kwargs = row.sampler(dtype, seed=6).arguments(case)
+        call = flat_call(row, args, kwargs)
+        arrays = arrays_in(args)
+        if not arrays or row.has_reference is False:
+            return
+        for source in SOURCES:
+            stored = [mx.where(a == a, a, a) for a in map(source, arrays)]
+            mx.eval(stored)
+            lying = [source(a) for a in arrays]
+            mx.eval(lying)
+            try:
+                mx.set_num_threads(1)
+                wanted = [bytes(a) for a in call(*stored)]
+            except REFUSED:
+                break
+            for threads in (1, 7):
+                mx.set_num_threads(threads)
+                out = call(*[mx.where(a == a, a, a) for a in lying])
+                mx.eval(out)  # at once: all that nobody holds is an expression
+                assert [bytes(a) for a in out] == wanted, (dtype, threads)

@@ -5,11 +5,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "device/cpu/layout.h"
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
 #include "device/cpu/pool.h"
+#include "device/device.h"
 #include "device/limits.h"
 
 namespace lazulite::cpu {
@@ -72,6 +74,7 @@ struct Runner {
   const Layout& layout;
   const Binding* bindings;
   Room& room;
+  bool formed = false;  // the last store goes where who reads it wants it
 
   const BlockProgram& program() const { return layout.program; }
   size_t loads() const { return program().load.size(); }
@@ -99,7 +102,7 @@ struct Runner {
     const int64_t wide = singles + layout.single_count * Layout::single_bytes;
     const int64_t half = wide + (layout.once.empty() ? 0 : layout.single_count * wide_bytes);
     const int64_t tail = half + layout.block * 2;
-    const bool has_tail = layout.has_tails();
+    const bool has_tail = layout.has_tails() || formed;
     room.run = 0;
     room.reserve(tail + (has_tail ? int64_t(ports()) * layout.register_bytes : 0) + wide_bytes);
     room.half = room.data + half;
@@ -284,14 +287,57 @@ struct Runner {
       room.at[k] = array(port(k)) + offset * size_of(port(k).type);
     }
     make_row_singles();
-    // Short programs leave as little as they can to the copies.
-    const int64_t n = piece.rows * piece.columns, main = n / group * group;
-    if (main == n || main == 0 || tiles.axis >= 0 || room.steps.size() > 16)
-      return run_block(piece, n);
+    if (tiles.axis >= 0) run_block(piece, piece.rows * piece.columns);
+    else run_row(piece.columns);
+  }
+  // Part of a row. Short programs leave as little as they can to the copies.
+  void run_row(int64_t n) const {
+    const int64_t main = n / group * group;
+    if (main == n || main == 0 || room.steps.size() > 16) return run_block({0, 1, n}, n);
     run_block({0, 1, main}, main);
     for (size_t k = 0; k < ports(); ++k)
       room.at[k] += main * column_step(k) * size_of(port(k).type);
     run_block({0, 1, n - main}, n - main);
+  }
+
+  // Elements [start, start + n) of the domain, the last store's one after the other from `to` on.
+  void form(int64_t start, int64_t n, char* to) const {
+    const size_t last = ports() - 1;
+    const int64_t width = size_of(port(last).type);
+    for (int64_t done = 0; done < n;) {
+      const int64_t at = start + done;
+      int64_t some = std::min(layout.block, n - done);
+      if (layout.tiles.columns) {
+        const int64_t row = layout.shape.back();
+        some = std::min(some, row - at % row);
+        find_row(at);
+        room.at[last] = to + done * width;
+        make_row_singles();
+        run_row(some);
+      } else {
+        if (some % group && some > group && room.steps.size() <= 16) some = some / group * group;
+        for (size_t k = 0; k < last; ++k)
+          room.at[k] = array(port(k)) + at * size_of(port(k).type);
+        room.at[last] = to + done * width;
+        run_block({at}, some);
+      }
+      done += some;
+    }
+  }
+  // The addresses of one element.
+  void find_row(int64_t at) const {
+    const int last = int(layout.shape.size()) - 1;
+    auto& index = room.index;
+    index.resize(layout.shape.size());
+    for (int a = last; a >= 0; --a) {
+      index[a] = at % layout.shape[a];
+      at /= layout.shape[a];
+    }
+    for (size_t k = 0; k + 1 < ports(); ++k) {
+      int64_t offset = 0;
+      for (int a = 0; a <= last; ++a) offset += index[a] * layout.strides[k][a];
+      room.at[k] = array(port(k)) + offset * size_of(port(k).type);
+    }
   }
 
   void run(int64_t begin, int64_t end) const {
@@ -299,19 +345,26 @@ struct Runner {
   }
 };
 
-void run_range(const Layout& layout, const Binding* bindings, uint64_t run, int64_t begin,
-               int64_t end) {
+// f(runner), ready to run in this thread. `run`: what has the same number is bound once; 0: alone.
+template <class F>
+void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, bool formed, F&& f) {
   thread_local Room room;
-  Runner runner{layout, bindings, room};
+  Runner runner{layout, bindings, room, formed};
   if (run == 0 || room.run != run) {
     runner.bind();
     room.run = run;
   }
-  runner.run(begin, end);
+  f(runner);
+}
+std::atomic<uint64_t> runs{0};
+
+void run_range(const Layout& layout, const Binding* bindings, uint64_t run, int64_t begin,
+               int64_t end) {
+  with_runner(layout, bindings, run, false,
+              [&](const Runner& runner) { runner.run(begin, end); });
 }
 
 void run_layout(const Layout& layout, const Binding* bindings) {
-  static std::atomic<uint64_t> runs{0};
   const int64_t all = layout.tiles.count ? layout.tiles.count : layout.size;
   if (all <= layout.chunk) return run_range(layout, bindings, 0, 0, all);
   const uint64_t run = ++runs;
@@ -373,6 +426,53 @@ void run_program(const PlannedProgram& planned, const Binding* bindings) {
   const auto shared = cpu::shared_memory(layout.program, bindings);
   if (layout.allows(shared)) return cpu::run_layout(layout, bindings);
   cpu::run_layout(cpu::Layout(layout.program, shared), bindings);
+}
+
+
+struct Formed::Impl {
+  std::optional<cpu::Layout> own;
+  const cpu::Layout& layout;
+  const Binding* bindings;
+  const uint64_t run = ++cpu::runs;
+
+  Impl(const BlockProgram& program, const Binding* b)
+      : own(std::in_place, program, cpu::shared_memory(program, b)), layout(*own), bindings(b) {}
+  Impl(const PlannedProgram& planned, const Binding* b)
+      : layout(fitting(planned.layout, b)), bindings(b) {}
+
+  const cpu::Layout& fitting(const cpu::Layout& planned, const Binding* b) {
+    const auto shared = cpu::shared_memory(planned.program, b);
+    if (planned.allows(shared)) return planned;
+    return own.emplace(planned.program, shared);
+  }
+};
+
+Formed::Formed(const BlockProgram& program, const Binding* bindings)
+    : impl_(std::make_unique<Impl>(program, bindings)) {}
+Formed::Formed(const PlannedProgram& planned, const Binding* bindings)
+    : impl_(std::make_unique<Impl>(planned, bindings)) {}
+Formed::~Formed() = default;
+
+bool Formed::by_rows() const { return impl_->layout.tiles.axis < 0; }
+double Formed::cost() const { return impl_->layout.program.cost; }
+
+Ref<Buffer> Formed::all() const {
+  const BlockProgram& program = impl_->layout.program;
+  const Port& last = program.store.back();
+  Ref<Buffer> buffer = allocate(size_of(program.domain) * size_of(last.type));
+  SmallVector<Binding, 8> bindings(impl_->bindings, impl_->bindings + last.value);
+  bindings.push_back({buffer->data});
+  if (size_of(program.domain)) cpu::run_layout(impl_->layout, bindings.data());
+  return buffer;
+}
+
+void Formed::form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to) const {
+  const int64_t bytes = n * size_of(impl_->layout.program.store.back().type);
+  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, true,
+                   [&](const cpu::Runner& runner) {
+                     for (int64_t i = 0; i < runs; ++i)
+                       runner.form(start + i * step, n, static_cast<char*>(to) + i * bytes);
+                   });
 }
 
 }  // namespace lazulite

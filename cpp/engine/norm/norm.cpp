@@ -22,15 +22,16 @@ void for_rows(int64_t per, double cost, F f, const R&... in) {
   constexpr size_t count = sizeof...(R);
   const int64_t rows = all[0]->rows, n = all[0]->length;
   int64_t tile = per;
+  auto is_read = [](const Rows& one) { return one.formed || !one.in_runs() || one.converts(); };
   for (const Rows* one : all)
-    if (!one->in_runs() || one->converts()) tile = std::min(tile, one->together(n));
+    if (is_read(*one)) tile = std::min(tile, one->together(n));
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
     const int64_t end = std::min(rows, (block + 1) * per);
     for (int64_t from = block * per; from < end; from += tile) {
       const int64_t some = std::min(tile, end - from);
       const char* piece[count] = {};
       for (size_t k = 0; k < count; ++k)
-        if (!all[k]->in_runs() || all[k]->converts()) piece[k] = all[k]->read(from, some, 0, n);
+        if (is_read(*all[k])) piece[k] = all[k]->read(from, some, 0, n);
       for (int64_t row = from; row < from + some; ++row) {
         const char* at[count];
         for (size_t k = 0; k < count; ++k)
@@ -43,6 +44,8 @@ void for_rows(int64_t per, double cost, F f, const R&... in) {
 
 int64_t rows_at_a_time(const Rows& x) { return std::max<int64_t>(1, grain / 2 / x.length); }
 double elements(const Rows& x) { return double(x.rows) * double(x.length); }
+// Of reading them, in nanoseconds.
+double forming(const Rows& x) { return x.formed ? elements(x) * x.formed->cost() : 0; }
 
 // parts: `count` runs of `n` numbers each; the sum, pairwise by index, in the first.
 template <class A>
@@ -64,7 +67,8 @@ void norm_forward(const Rows& x, const Norm& norm, char* out) {
   const auto run = norm_kernels().forward[index_of(x.type)][norm.wide];
   const int64_t n = x.length,
                 bytes = n * size_of(norm.wide ? compute_type(x.type) : x.type);
-  for_rows(rows_at_a_time(x), elements(x) * 0.3, [&](int64_t, int64_t row, const char* const* at) {
+  for_rows(rows_at_a_time(x), elements(x) * 0.3 + forming(x),
+           [&](int64_t, int64_t row, const char* const* at) {
     run(at[0], norm.weight, norm.bias, norm.eps, norm.centred, n, out + row * bytes);
   }, x);
 }
@@ -107,7 +111,7 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
 void softmax_rows(const Rows& x, char* out) {
   const auto run = norm_kernels().softmax[index_of(x.type)];
   const int64_t n = x.length, bytes = n * x.read_width();
-  for_rows(rows_at_a_time(x), elements(x) * double(x.read_width()) * 0.3,
+  for_rows(rows_at_a_time(x), elements(x) * double(x.read_width()) * 0.3 + forming(x),
            [&](int64_t, int64_t row, const char* const* at) { run(at[0], out + row * bytes, n); },
            x);
 }

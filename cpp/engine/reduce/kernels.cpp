@@ -7,6 +7,17 @@
 namespace lazulite {
 namespace {
 
+template <class T>
+bool same_value(const T& a, const T& b) {
+  return monoid::nan_in(a) ? monoid::nan_in(b)
+                           : !monoid::nan_in(b) && !monoid::before(a, b) && !monoid::before(b, a);
+}
+template <class In>
+bool same(const void* a, const void* b) {
+  using A = typename In::accumulator;
+  return same_value(*static_cast<const A*>(a), *static_cast<const A*>(b));
+}
+
 template <class In>
 int64_t find(const void* input, int64_t n, const void* value) {
   using V = typename In::V;
@@ -19,19 +30,14 @@ int64_t find(const void* input, int64_t n, const void* value) {
     const V v = In::load(x + i);
     if (simd::any(nan ? simd::is_nan(v) : v == all)) break;
   }
-  for (; i < n; ++i) {
-    const auto v = In::one(x + i);
-    if (nan ? monoid::nan_in(v)
-            : !monoid::nan_in(v) && !monoid::before(v, wanted) && !monoid::before(wanted, v))
-      break;
-  }
+  while (i < n && !same_value(wanted, In::one(x + i))) ++i;
   return i;
 }
 
 template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
   return {chunk<M, In>, columns<M, In>, combine<M, In>, sizeof(typename In::accumulator), false,
-          short_rows<M, In>};
+          short_rows<M, In>, take_rows<M, In>, fold_rows<M, In>};
 }
 
 template <int... d>
@@ -50,7 +56,7 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
       table.reduce[int(Monoid::all)][dtype] = reduce_kernel<monoid::All, In>();
       table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();
     }
-    table.find[dtype] = find<In>;
+    table.find[dtype] = {find<In>, same<In>};
   };
   (one.template operator()<d>(), ...);
   return table;

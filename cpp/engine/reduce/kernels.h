@@ -26,6 +26,16 @@ struct ReduceKernel {
   bool twice = false;  // a chunk is read twice: it should lie in cache
   // `count` rows of at most 32 elements, `stride` apart. May be null.
   void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, void* out) = nullptr;
+  // `columns` in steps, for what comes at most 32 rows at a time, dense: the rows are taken into the
+  // lanes, which at the end of a chunk of n rows are folded. Null where chunks are read twice.
+  void (*take)(const void* x, int64_t rows, int64_t columns, bool first, void* lanes) = nullptr;
+  void (*fold)(void* lanes, int64_t n, int64_t columns, void* out) = nullptr;
+};
+
+struct FindKernel {
+  // The first i with x[i] == *value, or the first nan if *value (an accumulator) is one; else n.
+  int64_t (*first)(const void* x, int64_t n, const void* value);
+  bool (*same)(const void* a, const void* b);  // accumulators, as `first` compares
 };
 
 // What looks at a chunk twice: its accumulators are states, which `finish` makes results of.
@@ -43,8 +53,7 @@ struct TwoPassKernels {  // null where a dtype is converted first
 
 struct ReduceKernels {
   ReduceKernel reduce[monoid_count][dtype_count];  // null where a dtype is converted first
-  // The first i with x[i] == *value, or the first nan if *value (an accumulator) is one; else n.
-  int64_t (*find[dtype_count])(const void* x, int64_t n, const void* value);
+  FindKernel find[dtype_count];
 };
 
 }  // namespace lazulite

@@ -201,7 +201,7 @@ template <class F, class In>
 constexpr TwoPassKernel two_pass() {
   using A = typename In::accumulator;
   return {{chunk_state<F, In>, columns_state<F, In>, merge_states<F, A>, sizeof(State<A>), true,
-           nullptr},
+           nullptr, nullptr, nullptr},
           F::template finish<A>};
 }
 

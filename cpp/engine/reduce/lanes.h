@@ -221,6 +221,22 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   convert<Accumulated<In>>(static_cast<A*>(out), lane, width);
 }
 
+// The same by steps: at most 32 rows at a time, without gaps.
+template <class M, class In>
+void take_rows(const void* x, int64_t rows, int64_t width, bool first, void* lanes) {
+  auto* lane = static_cast<typename In::accumulator*>(lanes);
+  const auto* from = static_cast<const typename In::memory*>(x);
+  if (first) convert<In>(lane, from, rows * width);
+  else accumulate<M, In>(lane, from, rows * width);
+}
+template <class M, class In>
+void fold_rows(void* lanes, int64_t n, int64_t width, void* out) {
+  using A = typename In::accumulator;
+  A* lane = static_cast<A*>(lanes);
+  fold_lanes<M, In>(lane, n < reduce_lanes ? n : reduce_lanes, reduce_lanes, width);
+  convert<Accumulated<In>>(static_cast<A*>(out), lane, width);
+}
+
 template <class M, class In>
 void combine(void* a, const void* b, int64_t n) {
   using A = typename In::accumulator;

@@ -156,10 +156,37 @@ const char* Rows::converted(char* raw, int64_t n) const {
 }
 
 const char* Rows::read(int64_t row, int64_t count, int64_t from, int64_t n) const {
-  if (count == 1 && in_runs() && !converts()) return this->row(row) + from * width();
+  if (count == 1 && in_runs() && !converts() && !formed) return this->row(row) + from * width();
   char* raw = room_for(count * n);
-  gather(row, count, from, n, raw);
+  formed ? form(row, count, from, n, raw) : gather(row, count, from, n, raw);
   return converted(raw, count * n);
+}
+
+void Rows::settle(bool columns) {
+  if (formed && !(formed->by_rows() && (in_runs() || (columns && in_columns())))) make_all();
+}
+void Rows::make_all() {
+  held = formed->all();
+  data = static_cast<const char*>(held->data);
+  formed = nullptr;
+}
+
+void Rows::form(int64_t row, int64_t count, int64_t from, int64_t n, char* to) const {
+  const size_t axes = kept.size();
+  if (axes <= 1) {  // rows follow each other at one distance
+    const int64_t step = axes ? kept_strides[0] : 0, start = row * step + from;
+    return step == n ? formed->form(start, 1, 0, count * n, to)
+                     : formed->form(start, count, step, n, to);
+  }
+  for (int64_t r = 0; r < count; ++r)
+    formed->form(place(row + r, axes) + from, 1, 0, n, to + r * n * width());
+}
+
+const char* Rows::form_strip(int64_t start, int64_t n, int64_t stride, int64_t columns) const {
+  char* raw = room_for(n * columns);
+  if (stride == columns) formed->form(start, 1, 0, n * columns, raw);
+  else formed->form(start, n, stride, columns, raw);
+  return converted(raw, n * columns);
 }
 
 const char* Rows::read_strip(const char* x, int64_t n, int64_t stride, int64_t columns) const {
@@ -336,6 +363,42 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   }, double(outer * pieces * inner) * 0.3);
 }
 
+// The same of columns that are formed: some rows at a time, which stay in cache with their lanes.
+void reduce_formed_columns(const ReduceKernel& k, const Rows& in, char* out) {
+  constexpr int64_t widest = 1024, rows = reduce_lanes;
+  const int64_t acc = k.bytes, length = in.length, inner = in.kept.back(), outer = in.rows / inner,
+                pieces = (length + reduce_chunk - 1) / reduce_chunk;
+  int64_t block = std::min(inner, widest);
+  while (block > 256 && outer * pieces * ((inner + block - 1) / block) < 2 * cpu::num_threads())
+    block = (block / 2 + 63) / 64 * 64;
+  const int64_t blocks = (inner + block - 1) / block, tasks = outer * pieces * blocks;
+  Ref<Buffer> buffer;
+  char* parts = out;
+  if (pieces > 1) {
+    buffer = allocate(outer * pieces * inner * acc);
+    parts = static_cast<char*>(buffer->data);
+  }
+  cpu::parallel_for(tasks, [&](int64_t task) {
+    const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
+    const int64_t columns = std::min(block, inner - b * block),
+                  n = std::min(reduce_chunk, length - p * reduce_chunk),
+                  stride = in.reduced_strides[0],
+                  start = in.place(o, in.kept.size() - 1) + p * reduce_chunk * stride + b * block;
+    char* const lanes = piece_room(reduce_lanes * columns * acc, 1);
+    for (int64_t i = 0; i < n; i += rows) {
+      const int64_t some = std::min(rows, n - i);
+      k.take(in.form_strip(start + i * stride, some, stride, columns), some, columns, i == 0,
+             lanes);
+    }
+    k.fold(lanes, n, columns, parts + ((o * pieces + p) * inner + b * block) * acc);
+  }, double(in.rows) * double(length) * (double(in.width()) * 0.1 + in.formed->cost()));
+  if (pieces == 1) return;
+  cpu::parallel_for(outer, [&](int64_t o) {
+    fold(k, parts + o * pieces * inner * acc, pieces, inner);
+    std::memcpy(out + o * inner * acc, parts + o * pieces * inner * acc, size_t(inner * acc));
+  }, double(outer * pieces * inner) * 0.3);
+}
+
 // ---- any layout
 
 // Reduces elements [from, until) of some rows into to[r * step]; more than one chunk only of few
@@ -345,7 +408,9 @@ const char* reduce_some(const ReduceKernel& k, const Rows& in, int64_t row, int6
   const int64_t piece = std::min(until - from, reduce_chunk), w = in.read_width();
   if (until - from <= reduce_chunk) {
     const char* x = in.read(row, count, from, piece);
-    for (int64_t r = 0; r < count; ++r) k.chunk(x + r * piece * w, piece, to + r * step);
+    if (k.rows && piece <= reduce_lanes && step == k.bytes) k.rows(x, piece, piece, count, to);
+    else
+      for (int64_t r = 0; r < count; ++r) k.chunk(x + r * piece * w, piece, to + r * step);
     return x;
   }
   constexpr int64_t most = 64;
@@ -372,8 +437,9 @@ int64_t rows_together(const Rows& in) {
 void reduce_pieces(const ReduceKernel& k, const Rows& in, char* out) {
   const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in),
                 tiles = (in.rows + tile - 1) / tile, acc = k.bytes;
-  const double cost =
-      double(in.rows) * double(in.length) * double(in.width()) * 0.15 + double(in.rows) * 10;
+  const double cost = double(in.rows) * double(in.length) *
+                          (double(in.width()) * 0.15 + (in.formed ? in.formed->cost() : 0)) +
+                      double(in.rows) * 10;
   if (groups == 1 || tiles >= 4 * cpu::num_threads())
     return cpu::parallel_for(tiles, [&](int64_t t) {
       const int64_t row = t * tile;
@@ -407,50 +473,54 @@ void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, 
 }
 
 void reduce_all(const ReduceKernel& k, const Rows& in, char* out) {
-  if (in.in_runs() && !in.converts()) reduce_runs(k, in, out);
+  if (in.formed) in.in_runs() ? reduce_pieces(k, in, out) : reduce_formed_columns(k, in, out);
+  else if (in.in_runs() && !in.converts()) reduce_runs(k, in, out);
   else if (in.in_columns()) reduce_columns(k, in, out);
   else reduce_pieces(k, in, out);
 }
 
-void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, bool large, char* out) {
+void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large, char* out) {
   auto put = [&](int64_t row, int64_t index) {
     if (large) reinterpret_cast<int64_t*>(out)[row] = index;
     else reinterpret_cast<uint32_t*>(out)[row] = uint32_t(index);
   };
-  if (in.in_runs() && !in.converts()) {
+  if (in.in_runs() && !in.converts() && !in.formed) {
     const int64_t per = std::max<int64_t>(1, grain / 2 / in.length);
     return cpu::parallel_for((in.rows + per - 1) / per, [&](int64_t block) {
       alignas(16) char value[largest_state];
       for (int64_t r = block * per; r < std::min(in.rows, (block + 1) * per); ++r) {
         const char* data = in.row(r);
         reduce_row(k, data, in.length, in.width(), value);
-        put(r, find(data, in.length, value));
+        put(r, find.first(data, in.length, value));
       }
     }, double(in.rows) * double(in.length) * double(in.width()) * 0.1);
   }
+  // Chunk by chunk, each read once: where the result of those so far changes, it is found there.
   const int64_t tile = rows_together(in), w = in.read_width();
   cpu::parallel_for((in.rows + tile - 1) / tile, [&](int64_t t) {
     const int64_t row = t * tile, count = std::min(tile, in.rows - row);
-    SmallVector<Cell, 64> values;
-    values.resize(size_t(count));
-    const char* x =
-        reduce_some(k, in, row, count, 0, in.length, values.begin()->bytes, sizeof(Cell));
-    SmallVector<bool, 64> found;
-    found.resize(size_t(count), false);
-    int64_t left = count;
-    for (int64_t at = 0; at < in.length && left; at += reduce_chunk) {
+    SmallVector<Cell, 64> best;
+    SmallVector<int64_t, 64> index(size_t(count), 0);
+    best.resize(size_t(count));
+    for (int64_t at = 0; at < in.length; at += reduce_chunk) {
       const int64_t n = std::min(reduce_chunk, in.length - at);
-      if (in.length > reduce_chunk) x = in.read(row, count, at, n);  // else it is there already
+      const char* x = in.read(row, count, at, n);
       for (int64_t r = 0; r < count; ++r) {
-        if (found[size_t(r)]) continue;
-        const int64_t i = find(x + r * n * w, n, values[size_t(r)].bytes);
-        if (i == n) continue;
-        put(row + r, at + i);
-        found[size_t(r)] = true;
-        --left;
+        Cell value;
+        Cell& so_far = best[size_t(r)];
+        k.chunk(x + r * n * w, n, value.bytes);
+        if (at) {
+          Cell both = so_far;
+          k.combine(both.bytes, value.bytes, 1);
+          if (find.same(both.bytes, so_far.bytes)) continue;
+        }
+        so_far = value;
+        index[size_t(r)] = at + find.first(x + r * n * w, n, value.bytes);
       }
     }
-  }, double(in.rows) * double(in.length) * double(w) * 0.25);
+    for (int64_t r = 0; r < count; ++r) put(row + r, index[size_t(r)]);
+  }, double(in.rows) * double(in.length) *
+         (double(w) * 0.25 + (in.formed ? in.formed->cost() : 0)));
 }
 
 }  // namespace lazulite

@@ -4,6 +4,8 @@
 #pragma once
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "device/device.h"
+#include "device/program.h"
 #include "engine/reduce/kernels.h"
 
 namespace lazulite {
@@ -22,26 +24,32 @@ struct Rows {
   Strides kept_strides, reduced_strides;
   int64_t rows = 1, length = 1;
   int slot = 0;            // the room: operands that are read side by side have their own
+  const Formed* formed = nullptr;  // instead of data: a program forms each element as it is read
+  Ref<Buffer> held;                // of data, where it is a copy
 
   int64_t width() const { return size_of(memory); }
   int64_t read_width() const { return size_of(type); }
   bool converts() const { return memory != type || truth; }
+  // Formed elements are read in runs, or columns of runs (`columns`): otherwise all are made before.
+  void settle(bool columns);
+  void make_all();
   bool in_runs() const {  // each row without gaps
     return reduced.size() == 1 && (reduced[0] == 1 || reduced_strides[0] == 1);
   }
   bool in_columns() const {  // neighbouring rows next to each other
     return reduced.size() == 1 && kept.size() && kept.back() > 1 && kept_strides.back() == 1;
   }
-  // Address of the first element of a row; `axes`: of the kept axes in front.
-  const char* at(int64_t index, size_t axes) const {
-    if (axes == 1) return data + index * kept_strides[0] * width();
+  // Where the first element of a row is; `axes`: of the kept axes in front.
+  int64_t place(int64_t index, size_t axes) const {
+    if (axes == 1) return index * kept_strides[0];
     int64_t offset = 0;
     for (size_t i = axes; i-- > 0;) {
       offset += index % kept[i] * kept_strides[i];
       index /= kept[i];
     }
-    return data + offset * width();
+    return offset;
   }
+  const char* at(int64_t index, size_t axes) const { return data + place(index, axes) * width(); }
   const char* row(int64_t r) const { return at(r, kept.size()); }
 
   // How many neighbouring rows are best read together, in pieces of `piece` elements.
@@ -52,8 +60,11 @@ struct Rows {
   // The same of a strip of columns: elements [column, column + width) of n rows of memory that are
   // `stride` apart, from x on.
   const char* read_strip(const char* x, int64_t n, int64_t stride, int64_t width) const;
+  // The same of formed columns, from element `start` of the domain on.
+  const char* form_strip(int64_t start, int64_t n, int64_t stride, int64_t width) const;
 
  private:
+  void form(int64_t row, int64_t count, int64_t from, int64_t n, char* to) const;
   void gather(int64_t row, int64_t count, int64_t from, int64_t n, char* to) const;
   char* room_for(int64_t n) const;
   const char* converted(char* raw, int64_t n) const;
@@ -66,9 +77,7 @@ void reduce_all(const ReduceKernel& k, const Rows& in, char* out);
 void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out);
 
 // In each row the first element that equals the row's result, or is a nan like it.
-using FindFirst = int64_t (*)(const void* x, int64_t n,
-                              const void* value);  // as ReduceKernels::find
 // Indices are uint32, or int64 where they do not fit (`large`).
-void find_all(const ReduceKernel& k, FindFirst find, const Rows& in, bool large, char* out);
+void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large, char* out);
 
 }  // namespace lazulite

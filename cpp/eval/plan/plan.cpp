@@ -88,7 +88,10 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   Planner planner(planning, step_by_step);
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
   planner.group();
-  if (!step_by_step) planner.sink();
+  if (!step_by_step) {
+    planner.sink();
+    planner.absorb();
+  }
   if (width > 0) planner.arrange_by_width(size_t(width));
   else planner.arrange(roots, count);
   for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());

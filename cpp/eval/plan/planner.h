@@ -1,5 +1,5 @@
 // How a plan is made: visit (what is pending), group (what runs in one program), sink (what is
-// formed where it is used), order. Under the plan lock.
+// formed where it is used), absorb (what is formed for a kernel), order. Under the plan lock.
 #pragma once
 #include <algorithm>
 #include <unordered_map>
@@ -26,6 +26,7 @@ class Planner {
   void visit(Node* root);
   void group();
   void sink();
+  void absorb();
   void arrange(const array* roots, size_t count);
   void arrange_by_width(size_t width);
 
@@ -59,6 +60,8 @@ class Planner {
   void sink_from(int unit, const Users& users);
   int sink_target(const Node* node, int unit, const Users& users) const;
   bool sink_cone(Node* node, int unit, const Users& users, std::vector<Node*>& cone) const;
+  // absorb
+  int absorbing_group(const Unit& unit) const;
   void place(const std::vector<int>& placed);
 
   const uint64_t planning_;

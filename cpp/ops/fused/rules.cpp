@@ -289,6 +289,7 @@ template <bool centred>
 const Op& norm_op() {
   static const Op op{.name = centred ? "layer_norm" : "rms_norm",
                      .doc = "Rows divided by their deviation, times a weight, plus a bias.",
+                     .absorbs = Absorb::before,
                      .read = read_attrs<NormOf>,
                      .check = check_norm<centred>,
                      .infer = infer_norm,

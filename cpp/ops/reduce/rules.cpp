@@ -29,6 +29,7 @@ namespace {
 Rows rows_of(const TensorView& in, const Axes& axes, Dtype type, bool truth = false) {
   Rows out;
   out.data = in.data;
+  out.formed = in.formed;
   out.memory = in.type();
   out.type = type;
   out.truth = truth && !is_bool(in.type());
@@ -110,10 +111,10 @@ void reduce_kernel(const KernelCall& call) {
   if (results == 0) return;
   if (size_of(in.shape()) == 0)
     return fill_with(to, Scalar(identities[int(reduction.monoid)]));
-  const Rows x = rows_of(in, call.node.get<Reduce>().axes, reduction.read(in.type()),
-                         reduction.truth);
+  Rows x = rows_of(in, call.node.get<Reduce>().axes, reduction.read(in.type()), reduction.truth);
   const ReduceKernel& k = reduce_kernels().reduce[int(reduction.monoid)][index_of(x.type)];
   if (!k.chunk) fail(Kind::value, call.node.op->name, "dtype not supported: got ", in.type());
+  x.settle(k.take);
   Ref<Buffer> wide;
   char* out = to.data;
   if (is_half(to.type())) {
@@ -153,8 +154,8 @@ void two_pass_kernel(const KernelCall& call, const Axes& axes, double divisor) {
   const int64_t results = size_of(to.shape());
   if (results == 0) return;
   if (size_of(in.shape()) == 0) return fill_with(to, Scalar(0.0 / divisor));
-  const Rows x =
-      rows_of(in, axes, is_half(in.type()) ? in.type() : mean_type(in.type()));
+  Rows x = rows_of(in, axes, is_half(in.type()) ? in.type() : mean_type(in.type()));
+  x.settle(false);
   const TwoPassKernel& k = (two_pass_kernels().*table)[index_of(x.type)];
   if (!k.finish) fail(Kind::value, call.node.op->name, "dtype not supported: got ", in.type());
   const Ref<Buffer> states = allocate(results * k.reduce.bytes);
@@ -305,6 +306,7 @@ constexpr Reduction of_sum{Monoid::sum, total_type}, of_mean{Monoid::sum, mean_t
 const Op sum_op{.name = "sum",
                 .doc = "Sum over axes.",
                 .linear = true,
+                .absorbs = Absorb::before,
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<sum_op, false>,
                 .infer = infer_reduction<of_sum>,
@@ -314,6 +316,7 @@ const Op sum_op{.name = "sum",
 const Op mean_sum_op{.name = "mean_sum",
                      .doc = "Sum over axes in the dtype of means: integers and halves as float32.",
                      .linear = true,
+                     .absorbs = Absorb::before,
                      .read = read_attrs<Reduce>,
                      .check = check_reduce<mean_sum_op, false>,
                      .infer = infer_reduction<of_mean>,
@@ -322,6 +325,7 @@ const Op mean_sum_op{.name = "mean_sum",
                      .kernel = reduce_kernel<of_mean>};
 const Op prod_op{.name = "prod",
                  .doc = "Product over axes.",
+                 .absorbs = Absorb::before,
                  .read = read_attrs<Reduce>,
                  .check = check_reduce<prod_op, false>,
                  .infer = infer_reduction<of_prod>,
@@ -331,6 +335,7 @@ const Op prod_op{.name = "prod",
                  .kernel = reduce_kernel<of_prod>};
 const Op max_op{.name = "max",
                 .doc = "The largest over axes.",
+                .absorbs = Absorb::before,
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<max_op, true>,
                 .infer = infer_reduction<of_max>,
@@ -340,6 +345,7 @@ const Op max_op{.name = "max",
                 .kernel = reduce_kernel<of_max>};
 const Op min_op{.name = "min",
                 .doc = "The smallest over axes.",
+                .absorbs = Absorb::before,
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<min_op, true>,
                 .infer = infer_reduction<of_min>,
@@ -349,6 +355,7 @@ const Op min_op{.name = "min",
                 .kernel = reduce_kernel<of_min>};
 const Op all_op{.name = "all",
                 .doc = "True when no element is zero.",
+                .absorbs = Absorb::before,
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<all_op, false>,
                 .infer = infer_reduction<of_all>,
@@ -356,6 +363,7 @@ const Op all_op{.name = "all",
                 .kernel = reduce_kernel<of_all>};
 const Op any_op{.name = "any",
                 .doc = "True when some element is not zero.",
+                .absorbs = Absorb::before,
                 .read = read_attrs<Reduce>,
                 .check = check_reduce<any_op, false>,
                 .infer = infer_reduction<of_any>,
@@ -364,6 +372,7 @@ const Op any_op{.name = "any",
 
 const Op count_op{.name = "count_nonzero",
                   .doc = "How many elements are not zero.",
+                  .absorbs = Absorb::before,
                   .read = read_attrs<Reduce>,
                   .check = check_reduce<count_op, false>,
                   .infer = infer_reduction<of_count>,
@@ -393,6 +402,7 @@ void check_variance(const Attrs* a, const Arrays& in) {
 }
 const Op variance_op{.name = "var",
                      .doc = "The mean of squared distances from the mean, over axes.",
+                     .absorbs = Absorb::before,
                      .read = read_attrs<Variance>,
                      .check = check_variance,
                      .infer = infer_two_pass<Variance>,
@@ -415,6 +425,7 @@ Arrays jvp_logsumexp(const Node& node, const Arrays& t) {
 }
 const Op logsumexp_op{.name = "logsumexp",
                       .doc = "log(sum(exp(x))) over axes.",
+                      .absorbs = Absorb::before,
                       .read = read_attrs<Reduce>,
                       .check = check_reduce<logsumexp_op, true>,
                       .infer = infer_two_pass<Reduce>,
@@ -514,14 +525,16 @@ template <Monoid monoid>
 void arg_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   const TensorView& in = call.in[0];
-  const Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
+  Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
+  x.settle(false);
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
-  const auto find = reduce_kernels().find[index_of(x.type)];
-  if (!k.chunk || !find) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
+  const FindKernel& find = reduce_kernels().find[index_of(x.type)];
+  if (!k.chunk || !find.first) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
   find_all(k, find, x, call.out[0].type() == int64, call.out[0].data);
 }
 const Op argmax_op{.name = "argmax",
                    .doc = "The index of the first largest element along an axis.",
+                   .absorbs = Absorb::before,
                    .read = read_attrs<Reduce>,
                    .check = check_reduce<argmax_op, true>,
                    .infer = infer_arg,
@@ -529,6 +542,7 @@ const Op argmax_op{.name = "argmax",
                    .kernel = arg_kernel<Monoid::max>};
 const Op argmin_op{.name = "argmin",
                    .doc = "The index of the first smallest element along an axis.",
+                   .absorbs = Absorb::before,
                    .read = read_attrs<Reduce>,
                    .check = check_reduce<argmin_op, true>,
                    .infer = infer_arg,

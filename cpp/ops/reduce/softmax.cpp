@@ -62,6 +62,7 @@ void check_slope(const Attrs*, const Arrays& in) {
 }
 const Op slope_op{.name = "softmax_slope",
                   .doc = "y * (t - sum(t * y)) along the last axis.",
+                  .absorbs = Absorb::before,
                   .check = check_slope,
                   .infer = infer_same,
                   .vjp = vjp_slope,
@@ -91,6 +92,7 @@ Arrays vmap(const Node& node, const Arrays& in, const Axes& batch, Axes& out_axe
 void check(const Attrs*, const Arrays& in) { check_rows("softmax", in, 1); }
 const Op op{.name = "softmax",
             .doc = "exp(x) over its sum, along the last axis.",
+            .absorbs = Absorb::before,
             .check = check,
             .infer = infer_same,
             .vjp = vjp,
