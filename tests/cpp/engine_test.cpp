@@ -8,10 +8,17 @@
 #include <random>
 #include <vector>
 
+#include "base/half.h"
+#include "device/cpu/level.h"
 #include "device/limits.h"
 #include "engine/gemm/gemm.h"
 #include "engine/layout/copy.h"
 #include "engine/random/random.h"
+#include "engine/reduce/kernels.h"
+
+namespace lazulite {
+LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
+}
 
 using namespace lazulite;
 
@@ -204,6 +211,64 @@ TEST(Copy, LargeArraysAreCutAndPutTogetherAgain) {
       expect_copied(type, shape, InMemory(shape, turned, ones, on, 0, -1),
                     InMemory(shape, plain, {1, 1, 2}, on, 3, -1));
     }
+}
+
+// The fixed tree as kernels.h says it: element i goes to lane i mod 32, lanes fold by halves.
+template <class A>
+A tree_of(const std::vector<A>& x) {
+  std::vector<A> lane(x.begin(), x.begin() + std::min<int64_t>(reduce_lanes, int64_t(x.size())));
+  for (size_t i = reduce_lanes; i < x.size(); ++i) lane[i % reduce_lanes] += x[i];
+  for (size_t half = reduce_lanes / 2; half; half /= 2) {
+    for (size_t i = half; i < lane.size(); ++i) lane[i - half] += lane[i];
+    lane.resize(std::min(lane.size(), half));
+  }
+  return lane[0];
+}
+
+// T in memory, A what is summed.
+template <class T, class A, class Widen>
+void expect_sums(Dtype type, Widen&& widen) {
+  const ReduceKernel& k = reduce_kernels().reduce[int(Monoid::sum)][index_of(type)];
+  std::mt19937 random(int(type) + 1);
+  for (int64_t n : {1, 2, 31, 32, 33, 63, 64, 65, 95, 96, 97, 127, 128, 129, 160, 257, 4095, 4096})
+    for (int64_t columns : {1, 3, 16, 17, 40}) {
+      const int64_t stride = columns + (n % 2 ? 0 : 5);
+      std::vector<T> x(size_t(n * stride));
+      for (T& v : x)
+        if constexpr (std::is_integral_v<T>)
+          v = is_half(type) ? T(random() % 0x4000) : T(random());
+        else if constexpr (requires { v.imag(); })
+          v = {typename T::value_type(random()) / 3, typename T::value_type(random()) / 7};
+        else v = T(random()) / 3;
+      std::vector<A> lanes(size_t(reduce_lanes * columns)), got(static_cast<size_t>(columns));
+      k.columns(x.data(), n, stride, columns, lanes.data(), got.data());
+      for (int64_t c = 0; c < columns; ++c) {
+        std::vector<A> one;
+        std::vector<T> dense;
+        for (int64_t i = 0; i < n; ++i) {
+          dense.push_back(x[size_t(i * stride + c)]);
+          one.push_back(widen(dense.back()));
+        }
+        const A wanted = tree_of(one);
+        A chunk;
+        k.chunk(dense.data(), n, &chunk);
+        ASSERT_EQ(std::memcmp(&got[size_t(c)], &wanted, sizeof wanted), 0)
+            << name_of(type) << " column " << c << " of " << columns << ", " << n;
+        ASSERT_EQ(std::memcmp(&chunk, &wanted, sizeof wanted), 0) << name_of(type) << " " << n;
+      }
+    }
+}
+
+TEST(Reduce, ChunksAndColumnsOfEveryDtypeAreSummedByTheFixedTree) {
+  auto same = [](auto v) { return v; };
+  expect_sums<float, float>(float32, same);
+  expect_sums<double, double>(float64, same);
+  expect_sums<std::complex<float>, std::complex<float>>(complex64, same);
+  expect_sums<std::complex<double>, std::complex<double>>(complex128, same);
+  expect_sums<uint32_t, uint32_t>(int32, same);
+  expect_sums<uint64_t, uint64_t>(uint64, same);
+  expect_sums<uint16_t, float>(float16, [](uint16_t v) { return half_to_float(v); });
+  expect_sums<uint16_t, float>(bfloat16, [](uint16_t v) { return bfloat_to_float(v); });
 }
 
 // Word by word, as the header of the kernels says.

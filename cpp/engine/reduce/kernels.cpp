@@ -40,6 +40,12 @@ constexpr ReduceKernel reduce_kernel() {
           short_rows<M, In>, take_rows<M, In>, fold_rows<M, In>};
 }
 
+template <class T>
+constexpr ReduceKernel sum_of_parts() {
+  return {chunk_of_parts<T>,  columns_of_parts<T>, combine_parts<T>,
+          2 * sizeof(T),      false,               short_rows<monoid::Sum, Complex<T>>};
+}
+
 template <int... d>
 constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
   ReduceKernels table{};
@@ -47,7 +53,11 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
     using In = typename InputOf<dtype>::t;
     constexpr Dtype t = Dtype(dtype);
     if constexpr (size_of(t) >= 4 || is_half(t)) {
-      table.reduce[int(Monoid::sum)][dtype] = reduce_kernel<monoid::Sum, In>();
+      if constexpr (t == complex64)
+        table.reduce[int(Monoid::sum)][dtype] = sum_of_parts<float>();
+      else if constexpr (t == complex128)
+        table.reduce[int(Monoid::sum)][dtype] = sum_of_parts<double>();
+      else table.reduce[int(Monoid::sum)][dtype] = reduce_kernel<monoid::Sum, In>();
       table.reduce[int(Monoid::prod)][dtype] = reduce_kernel<monoid::Prod, In>();
     }
     table.reduce[int(Monoid::max)][dtype] = reduce_kernel<monoid::Max, In>();

@@ -27,10 +27,36 @@ template <class T> struct Complex {
   LAZULITE_INLINE static V load(const memory* p) { return V::load(p); }
   static memory one(const memory* p) { return *p; }
 };
+template <class V, bool second, int... i>
+LAZULITE_INLINE V interleaved(V even, V odd, std::integer_sequence<int, i...>) {
+  constexpr int from = second ? V::size / 2 : 0;
+  return V::from(__builtin_shufflevector(even.v, odd.v, (i % 2 * V::size + i / 2 + from)...));
+}
 template <Half h> struct Short {
   using memory = uint16_t;
   using accumulator = float;
   using V = Vec<float>;
+  // All lanes: of each two registers of bfloat16 the first has the even ones, until they are put
+  // in order.
+  template <int registers>
+  LAZULITE_INLINE static void load_all(const uint16_t* p, V* r) requires(h == Half::bf16) {
+    using U = Vec<uint32_t>;
+    for (int k = 0; k < registers; k += 2, p += 2 * V::size) {
+      U both;
+      std::memcpy(&both.v, p, sizeof both.v);
+      r[k] = simd::bit_cast<float>(U::from(both.v << 16));
+      r[k + 1] = simd::bit_cast<float>(both & U(0xffff0000u));
+    }
+  }
+  template <int registers>
+  LAZULITE_INLINE static void put_in_order(V* r) requires(h == Half::bf16) {
+    constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
+    for (int k = 0; k < registers; k += 2) {
+      const V even = r[k], odd = r[k + 1];
+      r[k] = interleaved<V, false>(even, odd, lanes);
+      r[k + 1] = interleaved<V, true>(even, odd, lanes);
+    }
+  }
   LAZULITE_INLINE static V load(const uint16_t* p) { return simd::load_half<h>(p); }
   LAZULITE_INLINE static void store(V v, uint16_t* p) { simd::store_half<h>(v, p); }
   static float one(const uint16_t* p) {
@@ -120,6 +146,20 @@ LAZULITE_INLINE auto fold_all(const typename In::accumulator* lane) {
   return fold_registers<M, registers>(r);
 }
 
+template <class In, int registers>
+LAZULITE_INLINE void load_lanes(const typename In::memory* x, typename In::V* r) {
+  if constexpr (requires { In::template load_all<registers>(x, r); }) {
+    In::template load_all<registers>(x, r);
+  } else {
+    for (int k = 0; k < registers; ++k) r[k] = In::load(x + k * In::V::size);
+  }
+}
+template <class In, int registers>
+LAZULITE_INLINE void order_lanes(typename In::V* r) {
+  if constexpr (requires { In::template put_in_order<registers>(r); })
+    In::template put_in_order<registers>(r);
+}
+
 template <class M, class In>
 void chunk(const void* input, int64_t n, void* out) {
   using V = typename In::V;
@@ -134,12 +174,14 @@ void chunk(const void* input, int64_t n, void* out) {
     fold_lanes<M, In>(lane, n, lanes, 1);
     *static_cast<A*>(out) = lane[0];
   } else {
-    V r[registers];
-    for (int k = 0; k < registers; ++k) r[k] = In::load(x + k * V::size);
+    V r[registers], more[registers];
+    load_lanes<In, registers>(x, r);
     int64_t i = lanes;
-    for (; i + lanes <= n; i += lanes)
-      for (int k = 0; k < registers; ++k)
-        r[k] = M::template combine<V>(r[k], In::load(x + i + k * V::size));
+    for (; i + lanes <= n; i += lanes) {
+      load_lanes<In, registers>(x + i, more);
+      for (int k = 0; k < registers; ++k) r[k] = M::template combine<V>(r[k], more[k]);
+    }
+    order_lanes<In, registers>(r);
     if (i < n) {
       for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
       accumulate<M, In>(lane, x + i, n - i);
@@ -178,19 +220,23 @@ void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, voi
   }
 }
 
-// a[i] = combine of a[i] and 4 elements that are `step` apart, in order.
-template <class M, class In>
+// a[i] = combine of a[i] (but for the `first`) and 4 elements that are `step` apart, in order.
+template <class M, class In, bool first>
 LAZULITE_INLINE void accumulate_four(typename In::accumulator* a, const typename In::memory* x,
                                      int64_t step, int64_t n) {
   using V = typename In::V;
   int64_t i = 0;
   for (; i + V::size <= n; i += V::size) {
-    V v = V::load(a + i);
-    for (int k = 0; k < 4; ++k) v = M::template combine<V>(v, In::load(x + i + k * step));
+    V v;
+    if constexpr (first) v = In::load(x + i);
+    else v = V::load(a + i);
+    for (int k = first; k < 4; ++k) v = M::template combine<V>(v, In::load(x + i + k * step));
     v.store(a + i);
   }
-  for (; i < n; ++i)
-    for (int k = 0; k < 4; ++k) a[i] = M::one(a[i], In::one(x + i + k * step));
+  for (; i < n; ++i) {
+    if (first) a[i] = In::one(x + i);
+    for (int k = first; k < 4; ++k) a[i] = M::one(a[i], In::one(x + i + k * step));
+  }
 }
 
 // Four rows of a lane at a time: its accumulators, which lie beyond L1, are read once for them.
@@ -203,11 +249,19 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   const int64_t live = n < reduce_lanes ? n : reduce_lanes;
   // Without gaps a step of all lanes is one run.
   const int64_t runs = stride == width ? 1 : live, run = stride == width ? live * width : width;
-  for (int64_t l = 0; l < runs; ++l) convert<In>(lane + l * width, x + l * stride, run);
+  constexpr int64_t four = 4 * reduce_lanes;
+  auto rows = [&](int64_t i, int64_t l) { return x + (i + l) * stride; };
   int64_t i = live;
-  for (; i + 4 * reduce_lanes <= n; i += 4 * reduce_lanes)
+  if (n >= four) {
     for (int64_t l = 0; l < runs; ++l)
-      accumulate_four<M, In>(lane + l * width, x + (i + l) * stride, reduce_lanes * stride, run);
+      accumulate_four<M, In, true>(lane + l * width, rows(0, l), reduce_lanes * stride, run);
+    i = four;
+  } else {
+    for (int64_t l = 0; l < runs; ++l) convert<In>(lane + l * width, rows(0, l), run);
+  }
+  for (; i + four <= n; i += four)
+    for (int64_t l = 0; l < runs; ++l)
+      accumulate_four<M, In, false>(lane + l * width, rows(i, l), reduce_lanes * stride, run);
   for (; i < n; i += reduce_lanes) {
     const int64_t rows = n - i < reduce_lanes ? n - i : reduce_lanes;
     if (stride == width) {
@@ -241,6 +295,37 @@ template <class M, class In>
 void combine(void* a, const void* b, int64_t n) {
   using A = typename In::accumulator;
   accumulate<M, Accumulated<In>>(static_cast<A*>(a), static_cast<const A*>(b), n);
+}
+
+// Sums of complex numbers, part by part as they lie: twice as many lanes and columns of the real
+// dtype.
+template <class T>
+void chunk_of_parts(const void* input, int64_t n, void* out) {
+  using V = Vec<T>;
+  using Sum = monoid::Sum;
+  constexpr int lanes = 2 * int(reduce_lanes), registers = lanes / V::size;
+  if (n < reduce_lanes) return chunk<Sum, Complex<T>>(input, n, out);
+  const T* x = static_cast<const T*>(input);
+  const int64_t parts = 2 * n;
+  V r[registers];
+  for (int k = 0; k < registers; ++k) r[k] = V::load(x + k * V::size);
+  int64_t i = lanes;
+  for (; i + lanes <= parts; i += lanes)
+    for (int k = 0; k < registers; ++k) r[k] = r[k] + V::load(x + i + k * V::size);
+  alignas(64) T lane[lanes];
+  for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
+  accumulate<Sum, Plain<T>>(lane, x + i, parts - i);
+  fold_lanes<Sum, Plain<T>>(lane, reduce_lanes, reduce_lanes, 2);
+  std::memcpy(out, lane, 2 * sizeof(T));
+}
+template <class T>
+void columns_of_parts(const void* x, int64_t n, int64_t stride, int64_t width, void* scratch,
+                      void* out) {
+  columns<monoid::Sum, Plain<T>>(x, n, 2 * stride, 2 * width, scratch, out);
+}
+template <class T>
+void combine_parts(void* a, const void* b, int64_t n) {
+  combine<monoid::Sum, Plain<T>>(a, b, 2 * n);
 }
 
 // The whole tree over a contiguous row; the stack holds the sums of 2^k chunks.

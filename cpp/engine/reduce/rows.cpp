@@ -7,9 +7,15 @@
 
 #include "device/cpu/allocator.h"
 #include "device/cpu/block.h"
+#include "device/cpu/level.h"
+#include "device/cpu/move.h"
 #include "device/cpu/pool.h"
 #include "device/device.h"
 #include "device/limits.h"
+
+namespace lazulite::cpu {
+LAZULITE_LEVELS(const MoveKernels&, move_kernels)
+}
 
 namespace lazulite {
 
@@ -48,13 +54,15 @@ struct ChunkTree {
 
 template <class T>
 void move_run(const T* from, int64_t step, int64_t n, T* to) {
-  if (step == 1) std::memcpy(to, from, size_t(n) * sizeof(T));
-  else if (step == 0) std::fill(to, to + n, *from);
-  else if (step == -1) std::reverse_copy(from - (n - 1), from + 1, to);
-  else {
-#pragma GCC unroll 8
-    for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+  [[maybe_unused]] constexpr int size = __builtin_ctzll(sizeof(T));
+  if (step == 1) return void(std::memcpy(to, from, size_t(n) * sizeof(T)));
+  if (step == 0) return std::fill(to, to + n, *from);
+  if constexpr (size < 4) {
+    if (step == -1) return cpu::move_kernels().reverse[size](to, from, n);
+    if (step == 2) return cpu::move_kernels().halve[size](to, from, n);
   }
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
 }
 
 bool shares_lines(int64_t step, int64_t width) { return std::abs(step) * width <= 64; }
