@@ -1,18 +1,66 @@
 #include "engine/gemm/gemm.h"
 
 #include "device/cpu/level.h"
+#include "device/device.h"
 #include "engine/gemm/blas.h"
 #include "engine/gemm/grid.h"
 #include "engine/gemm/kernels.h"
+#include "engine/gemm/panel_product.h"
+#include "engine/layout/copy.h"
 
 namespace lazulite::engine {
 
 LAZULITE_LEVELS(const GemmKernels&, gemm_kernels)
 
-bool reads_left(const Product& p) { return !blas_for(p) || blas_reads(p.a); }
-bool reads_right(const Product& p) { return blas_for(p) ? blas_reads(p.b) : p.b.col == 1; }
+namespace {
+
+// A dense copy in float32, kept by `memory`.
+MatrixView widened(const MatrixView& m, Shape shape, Dtype from, Ref<Buffer>& memory) {
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (m.batch[i] == 0) shape[i] = 1;
+  Strides strides = m.batch;
+  shape.push_back(m.rows);
+  shape.push_back(m.cols);
+  strides.push_back(m.row);
+  strides.push_back(m.col);
+  const Strides dense = dense_strides(shape);
+  memory = allocate(size_of(shape) * size_of(float32));
+  copy(shape, {m.data, from, strides}, {memory->data, float32, dense});
+  MatrixView out{static_cast<char*>(memory->data), m.rows, m.cols, m.cols, 1, {}};
+  for (size_t i = 0; i + 2 < shape.size(); ++i) out.batch.push_back(shape[i] == 1 ? 0 : dense[i]);
+  return out;
+}
+void gemm_of_floats(const Product& halves) {
+  Product p = halves;
+  const int64_t count = size_of(p.batch) * p.m * p.n;
+  Ref<Buffer> a, b;
+  const Ref<Buffer> out = allocate(count * size_of(float32));
+  p.type = float32;
+  p.a = widened(halves.a, p.batch, halves.type, a);
+  p.b = widened(halves.b, p.batch, halves.type, b);
+  p.out = static_cast<char*>(out->data);
+  gemm(p);
+  copy({count}, {p.out, float32, {1}}, {halves.out, halves.type, {1}});
+}
+
+bool reads_all(const Product& p) { return is_half(p.type) || has_panels(p.type); }
+
+// Packing costs more than it gains (measured on AVX-512: 80^3 float32 and below).
+bool is_small(const Product& p) { return double(p.m) * double(p.n) * double(p.k) <= 1 << 19; }
+bool blas_wins(const Product& p) {
+  return is_small(p) && blas_for(p) && blas_reads(p.a) && blas_reads(p.b);
+}
+
+}  // namespace
+
+bool reads_left(const Product& p) { return reads_all(p) || !blas_for(p) || blas_reads(p.a); }
+bool reads_right(const Product& p) {
+  return reads_all(p) || (blas_for(p) ? blas_reads(p.b) : p.b.col == 1);
+}
 
 void gemm(const Product& p) {
+  if (has_panels(p.type) && !blas_wins(p)) return panel_product(p);
+  if (is_half(p.type)) return gemm_of_floats(p);
   if (const cpu::Blas* blas = blas_for(p)) return blas_gemm(*blas, p);
   const auto tile = gemm_kernels().tile[index_of(p.type)];
   const int64_t bytes = size_of(p.type);

@@ -18,8 +18,8 @@ struct MatrixView {
   bool by_columns() const { return row == 1 && col >= rows; }
 };
 
-// out[..., m, n] = a[..., m, k] b[..., k, n] of one dtype that sums are made in (no half); out is
-// dense and overlaps neither. m, n, k > 0.
+// out[..., m, n] = a[..., m, k] b[..., k, n] of one dtype; products of halves are summed in float32
+// and rounded once. out is dense and overlaps neither. m, n, k > 0.
 struct Product {
   Dtype type;
   Shape batch;

@@ -27,14 +27,14 @@ MatrixView view_of(const TensorView& a) {
   return m;
 }
 
-// A row-major copy in dtype `to`; axes in front that repeat are copied once. `memory` keeps it.
-MatrixView dense_copy(const TensorView& a, Dtype to, Ref<Buffer>& memory) {
+// A row-major copy; axes in front that repeat are copied once. `memory` keeps it.
+MatrixView dense_copy(const TensorView& a, Ref<Buffer>& memory) {
   Shape shape = a.shape();
   for (size_t i = 0; i + 2 < shape.size(); ++i)
     if (a.strides()[i] == 0) shape[i] = 1;
-  memory = allocate(size_of(shape) * size_of(to));
+  memory = allocate(size_of(shape) * size_of(a.type()));
   const Strides dense = dense_strides(shape);
-  engine::copy(shape, {a.data, a.type(), a.strides()}, {memory->data, to, dense});
+  engine::copy(shape, {a.data, a.type(), a.strides()}, {memory->data, a.type(), dense});
   return view_of(static_cast<char*>(memory->data), shape, dense);
 }
 
@@ -47,9 +47,7 @@ void matmul_kernel(const KernelCall& call) {
   if (count == 0) return;
   if (k == 0) return void(std::memset(to.data, 0, size_t(count * size_of(to.type()))));
 
-  const Dtype t = compute_type(to.type());
-  const bool half = t != to.type();  // multiplied in float32 and rounded once
-  engine::Product p{.type = t,
+  engine::Product p{.type = to.type(),
                     .batch = Shape(to.shape().begin(), to.shape().end() - 2),
                     .m = to.shape()[n - 2],
                     .n = to.shape()[n - 1],
@@ -57,15 +55,10 @@ void matmul_kernel(const KernelCall& call) {
                     .a = view_of(a),
                     .b = view_of(b),
                     .out = to.data};
-  Ref<Buffer> copy_a, copy_b, wide;
-  if (half || !reads_left(p)) p.a = dense_copy(a, t, copy_a);
-  if (half || !reads_right(p)) p.b = dense_copy(b, t, copy_b);
-  if (half) {
-    wide = allocate(count * size_of(t));
-    p.out = static_cast<char*>(wide->data);
-  }
+  Ref<Buffer> copy_a, copy_b;
+  if (!reads_left(p)) p.a = dense_copy(a, copy_a);
+  if (!reads_right(p)) p.b = dense_copy(b, copy_b);
   engine::gemm(p);
-  if (half) engine::copy({count}, {p.out, t, {1}}, {to.data, to.type(), {1}});
 }
 
 }  // namespace lazulite

@@ -1,0 +1,357 @@
+// Products of packed panels, and of a few rows, per instruction-set level.
+#include <cstring>
+#include <type_traits>
+
+#include "device/cpu/level.h"
+#include "engine/gemm/panels.h"
+#include "simd/vec.h"
+
+namespace lazulite::engine {
+namespace {
+
+using simd::Half;
+using simd::Vec;
+
+// ---- elements as they lie in memory
+
+template <class T>
+struct Plain {
+  using Memory = T;
+  using Sum = T;
+  LAZULITE_INLINE static Vec<T> load(const T* p) { return Vec<T>::load(p); }
+  LAZULITE_INLINE static T one(T x) { return x; }
+};
+template <Half h>
+struct Halves {
+  using Memory = uint16_t;
+  using Sum = float;
+  LAZULITE_INLINE static Vec<float> load(const uint16_t* p) { return simd::load_half<h>(p); }
+  LAZULITE_INLINE static float one(uint16_t x) {
+    float out;
+    simd::load_half<h>(&x, &out, 1);
+    return out;
+  }
+};
+
+// Up to a register of elements; the other lanes are zero.
+template <class E>
+LAZULITE_INLINE Vec<typename E::Sum> load_part(const typename E::Memory* p, int64_t n) {
+  typename E::Memory in[Vec<typename E::Sum>::size] = {};
+  std::memcpy(in, p, size_t(n) * sizeof(typename E::Memory));
+  return E::load(in);
+}
+
+// ---- packing
+
+// Lanes of the first (or second) halves of a and b, in turn.
+template <bool second, class T, int... lane>
+LAZULITE_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, lane...>) {
+  constexpr int L = Vec<T>::size, from = second ? L / 2 : 0;
+  return Vec<T>::from(
+      __builtin_shufflevector(a.v, b.v, ((lane % 2) * L + lane / 2 + from)...));
+}
+// Rows become columns.
+template <class T>
+LAZULITE_INLINE void turn(Vec<T> (&row)[Vec<T>::size]) {
+  constexpr int L = Vec<T>::size;
+  constexpr auto lanes = std::make_integer_sequence<int, L>{};
+  Vec<T> next[L];
+#pragma GCC unroll 4
+  for (int step = 1; step < L; step *= 2) {
+#pragma GCC unroll 16
+    for (int i = 0; i < L / 2; ++i) {
+      next[2 * i] = interleave<false>(row[i], row[i + L / 2], lanes);
+      next[2 * i + 1] = interleave<true>(row[i], row[i + L / 2], lanes);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) row[i] = next[i];
+  }
+}
+
+// Lines whose steps stand side by side: squares of them are turned. The vectors that are stored may
+// reach beyond the width, into steps that are stored after them: the last lines come first.
+template <class E>
+void pack_along(const PackCall& p) {
+  using M = typename E::Memory;
+  using T = typename E::Sum;
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  const M* from = static_cast<const M*>(p.from);
+  T* to = static_cast<T*>(p.to);
+  for (int64_t k = 0; k < p.steps; k += L) {
+    const int64_t count = p.steps - k < L ? p.steps - k : L;
+    for (int64_t first = (p.width - 1) / L * L; first >= 0; first -= L) {
+      const int64_t wide = p.width - first < L ? p.width - first : L;
+      V row[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) {
+        const M* at = from + (first + i) * p.line + k;
+        if (first + i >= p.lines) row[i] = V(T(0));
+        else row[i] = count == L ? E::load(at) : load_part<E>(at, count);
+      }
+      turn(row);
+      T* out = to + k * p.width + first;
+      if (count == L && (p.steps - k - L + 1) * p.width - first >= L) {
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) row[i].store(out + i * p.width);
+        continue;
+      }
+      T square[L][L];
+      for (int i = 0; i < L; ++i) row[i].store(square[i]);
+      for (int64_t i = 0; i < count; ++i)
+        std::memcpy(out + i * p.width, square[i], size_t(wide) * sizeof(T));
+    }
+  }
+}
+// Lines side by side.
+template <class E>
+void pack_across(const PackCall& p) {
+  using M = typename E::Memory;
+  using T = typename E::Sum;
+  constexpr int L = Vec<T>::size;
+  const M* from = static_cast<const M*>(p.from);
+  T* to = static_cast<T*>(p.to);
+  for (int64_t k = 0; k < p.steps; ++k, from += p.step, to += p.width) {
+    int64_t i = 0;
+    for (; i + L <= p.lines; i += L) E::load(from + i).store(to + i);
+    for (; i < p.lines; ++i) to[i] = E::one(from[i]);
+    for (; i < p.width; ++i) to[i] = T(0);
+  }
+}
+template <class E>
+void pack(const PackCall& p) {
+  using M = typename E::Memory;
+  using T = typename E::Sum;
+  if (p.line == 1) return pack_across<E>(p);
+  if (p.step == 1) return pack_along<E>(p);
+  const M* from = static_cast<const M*>(p.from);
+  T* to = static_cast<T*>(p.to);
+  for (int64_t k = 0; k < p.steps; ++k)
+    for (int64_t i = 0; i < p.width; ++i)
+      to[k * p.width + i] = i < p.lines ? E::one(from[i * p.line + k * p.step]) : T(0);
+}
+
+// ---- blocks of sums in registers
+
+template <class T, int rows, int vectors>
+void block_of(const BlockCall& p) {
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  V sum[rows][vectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
+  const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
+  for (int64_t k = 0; k < p.steps; ++k, a += rows, b += p.width) {
+    V y[vectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      const V x(a[i]);
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) sum[i][j] = fma(x, y[j], sum[i][j]);
+    }
+  }
+  T* out = static_cast<T*>(p.out);
+  if (p.cols == vectors * L) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) {
+        T* at = out + i * p.out_row + j * L;
+        (p.add ? V::load(at) + sum[i][j] : sum[i][j]).store(at);
+      }
+    return;
+  }
+  T part[vectors * L];
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < vectors; ++j) sum[i][j].store(part + j * L);
+    T* at = out + i * p.out_row;
+    for (int c = 0; c < p.cols; ++c) at[c] = p.add ? at[c] + part[c] : part[c];
+  }
+}
+
+template <class T>
+using Block = void (*)(const BlockCall&);
+template <class T, int rows, int vectors>
+struct Blocks {
+  template <int... r>
+  static void run(const BlockCall& p, std::integer_sequence<int, r...>) {
+    static constexpr Block<T> narrow[] = {block_of<T, r + 1, 1>...};
+    static constexpr Block<T> wide[] = {block_of<T, r + 1, vectors>...};
+    (p.cols <= Vec<T>::size ? narrow : wide)[p.rows - 1](p);
+  }
+  static void run(const BlockCall& p) { run(p, std::make_integer_sequence<int, rows>{}); }
+};
+
+// ---- a few rows
+
+template <class V>
+LAZULITE_INLINE auto total(V v) {
+  typename V::scalar x[V::size];
+  v.store(x);
+  for (int n = V::size / 2; n > 0; n /= 2)
+    for (int i = 0; i < n; ++i) x[i] += x[i + n];
+  return x[0];
+}
+
+// Each sum in two registers, of even and odd groups of steps.
+template <class E, int rows, int lines>
+LAZULITE_INLINE void dots_of(const FewCall& p, int64_t line) {
+  using M = typename E::Memory;
+  using T = typename E::Sum;
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  const T* x = static_cast<const T*>(p.x);
+  const M* y = static_cast<const M*>(p.lines) + line * p.line;
+  V sum[2][rows][lines];
+  for (int h = 0; h < 2; ++h)
+    for (int r = 0; r < rows; ++r)
+      for (int i = 0; i < lines; ++i) sum[h][r][i] = V(T(0));
+  auto add = [&](int h, int64_t k, auto&& load_x, auto&& load_y) __attribute__((always_inline)) {
+    V of_x[rows];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) of_x[r] = load_x(x + r * p.x_row + k);
+#pragma GCC unroll 4
+    for (int i = 0; i < lines; ++i) {
+      const V of_y = load_y(y + i * p.line + k);
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) sum[h][r][i] = fma(of_x[r], of_y, sum[h][r][i]);
+    }
+  };
+  auto whole_x = [](const T* at) __attribute__((always_inline)) { return V::load(at); };
+  auto whole_y = [](const M* at) __attribute__((always_inline)) { return E::load(at); };
+  int64_t k = 0;
+  for (; k + 2 * L <= p.steps; k += 2 * L) {
+    add(0, k, whole_x, whole_y);
+    add(1, k + L, whole_x, whole_y);
+  }
+  if (k + L <= p.steps) {
+    add(0, k, whole_x, whole_y);
+    k += L;
+  }
+  if (const int64_t left = p.steps - k; left > 0)
+    add(1, k, [&](const T* at) { return load_part<Plain<T>>(at, left); },
+        [&](const M* at) { return load_part<E>(at, left); });
+  T* out = static_cast<T*>(p.out);
+  for (int r = 0; r < rows; ++r)
+    for (int i = 0; i < lines; ++i)
+      out[r * p.out_row + line + i] = total(sum[0][r][i] + sum[1][r][i]);
+}
+template <class E, int rows>
+void dots_for(const FewCall& p) {
+  constexpr int lines = rows > 2 ? 2 : 4;
+  int64_t i = 0;
+  for (; i + lines <= p.count; i += lines) dots_of<E, rows, lines>(p, i);
+  for (; i < p.count; ++i) dots_of<E, rows, 1>(p, i);
+}
+
+// Some steps at a time over all lines; each sum takes its steps in order.
+template <class E, int rows, int steps>
+LAZULITE_INLINE void sweep_of(const FewCall& p, int64_t k) {
+  using M = typename E::Memory;
+  using T = typename E::Sum;
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  V x[rows][steps];
+  for (int r = 0; r < rows; ++r)
+    for (int s = 0; s < steps; ++s) x[r][s] = V(static_cast<const T*>(p.x)[r * p.x_row + k + s]);
+  const M* y = static_cast<const M*>(p.lines) + k * p.step;
+  T* out = static_cast<T*>(p.out);
+  auto add = [&](auto&& load_out, auto&& load_y, auto&& store_out) __attribute__((always_inline)) {
+    V of_y[steps];
+#pragma GCC unroll 8
+    for (int s = 0; s < steps; ++s) of_y[s] = load_y(s);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+      V sum = load_out(r);
+#pragma GCC unroll 8
+      for (int s = 0; s < steps; ++s) sum = fma(x[r][s], of_y[s], sum);
+      store_out(r, sum);
+    }
+  };
+  int64_t i = 0;
+  for (; i + L <= p.count; i += L)
+    add([&](int r) __attribute__((always_inline)) { return V::load(out + r * p.out_row + i); },
+        [&](int s) __attribute__((always_inline)) { return E::load(y + s * p.step + i); },
+        [&](int r, V v) __attribute__((always_inline)) { v.store(out + r * p.out_row + i); });
+  if (const int64_t left = p.count - i; left > 0)
+    add([&](int r) { return load_part<Plain<T>>(out + r * p.out_row + i, left); },
+        [&](int s) { return load_part<E>(y + s * p.step + i, left); },
+        [&](int r, V v) {
+          T part[L];
+          v.store(part);
+          std::memcpy(out + r * p.out_row + i, part, size_t(left) * sizeof(T));
+        });
+}
+template <class E, int rows>
+void sweep_for(const FewCall& p) {
+  constexpr int steps = rows == 1 ? 8 : 4;
+  int64_t k = 0;
+  for (; k + steps <= p.steps; k += steps) sweep_of<E, rows, steps>(p, k);
+  for (; k < p.steps; ++k) sweep_of<E, rows, 1>(p, k);
+}
+
+template <class E>
+void dots(const FewCall& p) {
+  switch (p.rows) {
+    case 1: return dots_for<E, 1>(p);
+    case 2: return dots_for<E, 2>(p);
+    case 3: return dots_for<E, 3>(p);
+    default: return dots_for<E, 4>(p);
+  }
+}
+template <class E>
+void sweep(const FewCall& p) {
+  switch (p.rows) {
+    case 1: return sweep_for<E, 1>(p);
+    case 2: return sweep_for<E, 2>(p);
+    case 3: return sweep_for<E, 3>(p);
+    default: return sweep_for<E, 4>(p);
+  }
+}
+
+template <Half h>
+void round(void* to, const void* sums, int64_t n) {
+  simd::store_half<h>(static_cast<const float*>(sums), static_cast<uint16_t*>(to), n);
+}
+
+template <class E>
+constexpr PanelKernels kernels() {
+  using T = typename E::Sum;
+#if defined(LAZULITE_SIMD_AVX512)
+  constexpr int rows = 14;
+#elif defined(LAZULITE_SIMD_AVX2)
+  constexpr int rows = 6;
+#else
+  constexpr int rows = 0;  // no fused multiply-adds: BLAS, or plain loops
+#endif
+  PanelKernels k;
+  if constexpr (rows > 0) {
+    k = {rows, 2 * Vec<T>::size, Vec<T>::size, pack<E>, Blocks<T, rows, 2>::run, dots<E>, sweep<E>};
+    if constexpr (std::is_same_v<E, Halves<Half::f16>>) k.round = round<Half::f16>;
+    if constexpr (std::is_same_v<E, Halves<Half::bf16>>) k.round = round<Half::bf16>;
+  }
+  return k;
+}
+
+constexpr PanelKernels of_f32 = kernels<Plain<float>>(), of_f64 = kernels<Plain<double>>(),
+                       of_f16 = kernels<Halves<Half::f16>>(),
+                       of_bf16 = kernels<Halves<Half::bf16>>(), none;
+
+}  // namespace
+
+const PanelKernels& LAZULITE_AT_LEVEL(panel_kernels)(Dtype type);
+const PanelKernels& LAZULITE_AT_LEVEL(panel_kernels)(Dtype type) {
+  switch (type) {
+    case Dtype::float32: return of_f32;
+    case Dtype::float64: return of_f64;
+    case Dtype::float16: return of_f16;
+    case Dtype::bfloat16: return of_bf16;
+    default: return none;
+  }
+}
+
+}  // namespace lazulite::engine

@@ -1,0 +1,258 @@
+// Products of packed panels. Every operand is read as it lies, once: both are packed (halves become
+// float32), by all threads; then blocks of panels times strips are tasks. Each sum takes its
+// products in blocks of `inner_panel` steps, in order, whatever the threads and the tasks.
+#include <algorithm>
+#include <cstring>
+
+#include "device/cpu/level.h"
+#include "device/cpu/pool.h"
+#include "device/device.h"
+#include "device/limits.h"
+#include "engine/gemm/panel_product.h"
+
+namespace lazulite::engine {
+
+LAZULITE_LEVELS(const PanelKernels&, panel_kernels, Dtype)
+
+namespace {
+
+constexpr int64_t packed_bytes = 16 << 20;     // of an operand, at a time
+constexpr double macs_per_ns = 20;             // of one thread, about
+constexpr double packed_per_ns = 1;
+
+char* memory(Ref<Buffer>& held, int64_t bytes) {
+  held = allocate(bytes);
+  return static_cast<char*>(held->data);
+}
+
+// Part i of n, of `count` parts of equal size or one more.
+int64_t part(int64_t n, int64_t count, int64_t i) { return n * i / count; }
+int64_t parts(int64_t n, int64_t each) { return (n + each - 1) / each; }
+
+// One matrix product, of one lane of the batch.
+class Multiplication {
+ public:
+  Multiplication(const Product& p, const PanelKernels& k, const char* a, const char* b, char* out)
+      : p_(p), k_(k), a_(a), b_(b), out_(out), memory_(size_of(p.type)),
+        sum_(size_of(compute_type(p.type))) {}
+
+  void operator()() const {
+    const int64_t rows = chunk(p_.m, k_.rows), cols = chunk(p_.n, k_.cols);
+    for (int64_t row = 0; row < p_.m; row += rows)
+      for (int64_t col = 0; col < p_.n; col += cols)
+        multiply(row, std::min(rows, p_.m - row), col, std::min(cols, p_.n - col));
+  }
+
+ private:
+  // So many lines, a multiple of `each`, are packed at a time.
+  int64_t chunk(int64_t lines, int64_t each) const {
+    return std::max(each, std::min(parts(lines, each), packed_bytes / (sum_ * p_.k * each)) * each);
+  }
+
+  // A window of the product: packs what it needs of both operands.
+  void multiply(int64_t row, int64_t m, int64_t col, int64_t n) const {
+    const int64_t panels = parts(m, k_.rows), strips = parts(n, k_.cols);
+    const int64_t width = (strips - 1) * k_.cols + parts(n - (strips - 1) * k_.cols, k_.lanes) * k_.lanes;
+    Ref<Buffer> held_a, held_b;
+    char *left = memory(held_a, m * p_.k * sum_), *right = memory(held_b, width * p_.k * sum_);
+    // Long lines are packed in several pieces.
+    const int64_t pieces = parts(p_.k, 4096);
+    cpu::parallel_for(
+        (panels + strips) * pieces,
+        [&](int64_t i) {
+          const int64_t line = i / pieces, from = part(p_.k, pieces, i % pieces),
+                        steps = part(p_.k, pieces, i % pieces + 1) - from;
+          if (line < strips) {
+            const int64_t at = line * k_.cols, lines = std::min<int64_t>(k_.cols, n - at),
+                          wide = std::min<int64_t>(k_.cols, width - at);
+            k_.pack({b_ + ((col + at) * p_.b.col + from * p_.b.row) * memory_,
+                     right + (at * p_.k + from * wide) * sum_, lines, wide, p_.b.col, p_.b.row,
+                     steps});
+          } else {
+            const int64_t at = part(m, panels, line - strips),
+                          lines = part(m, panels, line - strips + 1) - at;
+            k_.pack({a_ + ((row + at) * p_.a.row + from * p_.a.col) * memory_,
+                     left + (at * p_.k + from * lines) * sum_, lines, lines, p_.a.row, p_.a.col,
+                     steps});
+          }
+        },
+        double((m + width) * p_.k) / packed_per_ns);
+
+    // Smaller tasks while there are few of them.
+    int64_t tall = std::min<int64_t>(8, panels), wide = std::min<int64_t>(8, strips);
+    while (parts(panels, tall) * parts(strips, wide) < 16 && tall * wide > 1)
+      (wide >= tall ? wide : tall) = ((wide >= tall ? wide : tall) + 1) / 2;
+    const int64_t down = parts(panels, tall), across = parts(strips, wide);
+    cpu::parallel_for(
+        down * across,
+        [&](int64_t i) {
+          const int64_t d = i / across, s = i % across;
+          block(left, right, row, m, panels, part(panels, down, d), part(panels, down, d + 1), col,
+                n, width, part(strips, across, s), part(strips, across, s + 1));
+        },
+        double(m * n) * double(p_.k) / macs_per_ns + 100.0 * double(down * across));
+  }
+
+  // Panels times strips, over all steps.
+  void block(const char* left, const char* right, int64_t row, int64_t m, int64_t panels,
+             int64_t panel, int64_t last_panel, int64_t col, int64_t n, int64_t width,
+             int64_t strip, int64_t last_strip) const {
+    const int64_t top = part(m, panels, panel), rows = part(m, panels, last_panel) - top,
+                  begin = strip * k_.cols, cols = std::min(last_strip * k_.cols, n) - begin;
+    char* out = out_ + ((row + top) * p_.n + col + begin) * memory_;
+    int64_t out_row = p_.n;
+    Ref<Buffer> wide_sums;
+    char* sums = out;
+    if (k_.round) {
+      sums = memory(wide_sums, rows * cols * sum_);
+      out_row = cols;
+    }
+    const int64_t blocks = parts(p_.k, inner_panel);
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t from = part(p_.k, blocks, b), steps = part(p_.k, blocks, b + 1) - from;
+      for (int64_t s = strip; s < last_strip; ++s) {
+        const int64_t at = s * k_.cols, wide = std::min<int64_t>(k_.cols, width - at);
+        for (int64_t d = panel; d < last_panel; ++d) {
+          const int64_t first = part(m, panels, d), lines = part(m, panels, d + 1) - first;
+          k_.block({left + (first * p_.k + from * lines) * sum_,
+                    right + (at * p_.k + from * wide) * sum_,
+                    sums + ((first - top) * out_row + at - begin) * sum_, steps, wide, out_row,
+                    int(lines), int(std::min<int64_t>(k_.cols, n - at)), b > 0});
+        }
+      }
+    }
+    if (k_.round)
+      for (int64_t r = 0; r < rows; ++r)
+        k_.round(out + r * p_.n * memory_, sums + r * cols * sum_, cols);
+  }
+
+  const Product& p_;
+  const PanelKernels& k_;
+  const char *a_, *b_;
+  char* out_;
+  const int64_t memory_, sum_;  // bytes of an element
+};
+
+// A product with up to `few` rows, or columns: the other operand is read where it lies.
+class FewLines {
+ public:
+  FewLines(const Product& p, const PanelKernels& k)
+      : p_(p), k_(k), by_rows_(p.m <= few && (p.n > few || p.m <= p.n)),
+        rows_(by_rows_ ? p.m : p.n), count_(by_rows_ ? p.n : p.m),
+        line_(by_rows_ ? p.b.col : p.a.row), step_(by_rows_ ? p.b.row : p.a.col),
+        memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))) {}
+
+  bool fits() const { return rows_ <= few && (step_ == 1 || line_ == 1); }
+
+  void operator()(const char* a, const char* b, char* out) const {
+    const char *x = by_rows_ ? a : b, *lines = by_rows_ ? b : a;
+    int64_t x_row = by_rows_ ? p_.a.row : p_.b.col, x_step = by_rows_ ? p_.a.col : p_.b.row;
+    Ref<Buffer> held_x, held;
+    if (x_step != 1 || memory_ != sum_) {
+      char* dense = memory(held_x, rows_ * p_.k * sum_);
+      k_.pack({x, dense, p_.k, p_.k, x_step, x_row, rows_});
+      x = dense;
+      x_row = p_.k;
+    }
+    const bool dots = step_ == 1;
+    const int64_t splits = parts(p_.k, dots ? few_steps : sweep_steps),
+                  groups = parts(count_, dots ? 64 : 1024), each = rows_ * count_;
+    const bool direct = splits == 1 && memory_ == sum_ && (by_rows_ || rows_ == 1);
+    char* sums = direct ? out : memory(held, splits * each * sum_);
+    cpu::parallel_for(
+        splits * groups,
+        [&](int64_t i) {
+          const int64_t split = i / groups, from = part(p_.k, splits, split),
+                        first = part(count_, groups, i % groups),
+                        lines_here = part(count_, groups, i % groups + 1) - first;
+          char* to = sums + (split * each + first) * sum_;
+          if (!dots)
+            for (int64_t r = 0; r < rows_; ++r)
+              std::memset(to + r * count_ * sum_, 0, size_t(lines_here * sum_));
+          (dots ? k_.dots : k_.sweep)({x + from * sum_, lines + (first * line_ + from * step_) * memory_,
+                                       to, x_row, count_, lines_here, line_, step_,
+                                       part(p_.k, splits, split + 1) - from, int(rows_)});
+        },
+        double(count_) * double(p_.k) * double(memory_) / 10);
+    if (direct) return;
+    if (sum_ == 4) finish<float>(reinterpret_cast<float*>(sums), splits, out);
+    else finish<double>(reinterpret_cast<double*>(sums), splits, out);
+  }
+
+ private:
+  // The sums of all splits, in order, where they belong.
+  template <class T>
+  void finish(T* sums, int64_t splits, char* out) const {
+    const int64_t each = rows_ * count_;
+    for (int64_t s = 1; s < splits; ++s)
+      for (int64_t i = 0; i < each; ++i) sums[i] += sums[s * each + i];
+    Ref<Buffer> held;
+    const T* in_order = sums;
+    if (!by_rows_ && rows_ > 1) {
+      T* turned = reinterpret_cast<T*>(memory(held, each * sum_));
+      for (int64_t r = 0; r < rows_; ++r)
+        for (int64_t i = 0; i < count_; ++i) turned[i * rows_ + r] = sums[r * count_ + i];
+      in_order = turned;
+    }
+    if (k_.round) k_.round(out, in_order, each);
+    else std::memcpy(out, in_order, size_t(each * sum_));
+  }
+
+  const Product& p_;
+  const PanelKernels& k_;
+  const bool by_rows_;  // of the left operand there are few
+  const int64_t rows_, count_, line_, step_;
+  const int64_t memory_, sum_;  // bytes of an element
+};
+
+// Where the right operand repeats and the left one's lanes continue its rows, they are rows.
+Product with_lanes_as_rows(Product p) {
+  for (size_t i = p.batch.size(); i-- > 0;) {
+    if (p.batch[i] == 1) continue;
+    if (p.b.batch[i] != 0 || (p.m > 1 && p.a.batch[i] != p.m * p.a.row)) return p;
+    if (p.m == 1) p.a.row = p.a.batch[i];
+    p.m *= p.batch[i];
+    p.batch[i] = 1;
+  }
+  return p;
+}
+
+}  // namespace
+
+bool has_panels(Dtype type) { return panel_kernels(type).block != nullptr; }
+
+void panel_product(const Product& given) {
+  const Product p = with_lanes_as_rows(given);
+  const PanelKernels& k = panel_kernels(p.type);
+  const int64_t lanes = size_of(p.batch), bytes = size_of(p.type);
+  const FewLines few_lines(p, k);
+  const bool is_few = few_lines.fits();
+  auto run = [&](int64_t lane) {
+    int64_t a = 0, b = 0, rest = lane;
+    for (size_t i = p.batch.size(); i-- > 0;) {
+      a += rest % p.batch[i] * p.a.batch[i];
+      b += rest % p.batch[i] * p.b.batch[i];
+      rest /= p.batch[i];
+    }
+    const char *left = p.a.data + a * bytes, *right = p.b.data + b * bytes;
+    char* out = p.out + lane * p.m * p.n * bytes;
+    if (is_few) few_lines(left, right, out);
+    else Multiplication(p, k, left, right, out)();
+  };
+  const double work = double(p.m) * double(p.n) * double(p.k);
+  if (lanes == 1) return run(0);
+  if (lanes < 8 && work > 1e6) {  // threads share each lane
+    for (int64_t lane = 0; lane < lanes; ++lane) run(lane);
+    return;
+  }
+  const int64_t group = std::max<int64_t>(1, int64_t(65536 / work));
+  cpu::parallel_for(
+      parts(lanes, group),
+      [&](int64_t chunk) {
+        for (int64_t lane = chunk * group; lane < std::min(lanes, (chunk + 1) * group); ++lane)
+          run(lane);
+      },
+      double(lanes) * (work / macs_per_ns + 300));
+}
+
+}  // namespace lazulite::engine
