@@ -15,9 +15,9 @@ inline constexpr int64_t tile_rows = 256,
                          tile_columns = 512;  // of a product that a thread takes at a time, at most
 inline constexpr int64_t inner_block = 128;   // of the inner axis, where our own kernel multiplies
 
-inline constexpr int64_t inner_panel = 256;  // steps that a block of sums stays in registers
-inline constexpr int64_t few_steps =
-                             32768,  // steps of a product with few rows that one task takes,
-    sweep_steps = 1024;              // along lines, across them
+// Of the inner axis of a product: what a block of sums takes while it stays in registers, what is
+// packed at a time; and with few rows what one task takes along lines, and across them.
+inline constexpr int64_t inner_panel = 256, packed_steps = 4096, dot_steps = 32768,
+                         sweep_steps = 1024;
 
 }  // namespace lazulite

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -78,7 +79,9 @@ template <class T>
 void expect_products() {
   const int64_t sizes[][3] = {{1, 1, 1},  {1, 9, 5},   {7, 1, 9},  {3, 33, 4},
                               {17, 65, 5}, {tile_rows + 1, 3, 2}, {2, tile_columns + 1, 3},
-                              {5, 19, inner_block + 1}};
+                              {5, 19, inner_block + 1}, {15, 33, 2 * inner_panel + 1},
+                              {29, 7, packed_steps + 1}, {2, 3, dot_steps + 1},
+                              {1, 1030, sweep_steps + 1}, {1030, 4, 2 * sweep_steps + 1}};
   for (auto& s : sizes)
     for (Order a : {Order::rows, Order::columns, Order::spaced})
       for (Order b : {Order::rows, Order::columns, Order::spaced})
@@ -95,6 +98,35 @@ TEST(Gemm, MultipliesEveryDtypePastTheBordersOfItsTiles) {
   expect_products<double>();
   expect_products<std::complex<float>>();
   expect_products<std::complex<double>>();
+}
+
+TEST(Gemm, CutsOperandsThatAreTooLargeToBePackedAtOnce) {
+  for (Order of_b : {Order::rows, Order::columns})
+    expect_product<float>(15, 70001, 90, Order::rows, of_b);
+  expect_product<double>(50001, 9, 60, Order::columns, Order::rows);
+}
+
+TEST(Gemm, SumsHalvesInFloat32AndRoundsOnce) {
+  for (Dtype half : {float16, bfloat16})
+    for (auto [m, n, k] :
+         {std::array<int64_t, 3>{30, 70, 600}, {1, 90, 2000}, {90, 1, 2000}, {3, 5, 7}}) {
+      // Ones, and the last product 1/4: sums that are no half are rounded at the end.
+      std::vector<float> a(size_t(m * k), 1), b(size_t(k * n), 1), out(size_t(m * n));
+      for (int64_t j = 0; j < n; ++j) b[size_t((k - 1) * n + j)] = 0.25f;
+      std::vector<uint16_t> x(a.size()), y(b.size()), z(out.size());
+      engine::copy({m * k}, {a.data(), float32, {1}}, {x.data(), half, {1}});
+      engine::copy({k * n}, {b.data(), float32, {1}}, {y.data(), half, {1}});
+      engine::gemm({.type = half, .batch = {1}, .m = m, .n = n, .k = k,
+                    .a = view(x.data(), m, k, Order::rows, 1),
+                    .b = view(y.data(), k, n, Order::rows, 1),
+                    .out = reinterpret_cast<char*>(z.data())});
+      engine::copy({m * n}, {z.data(), half, {1}}, {out.data(), float32, {1}});
+      float wanted = float(k - 1) + 0.25f;
+      uint16_t rounded;
+      engine::copy({1}, {&wanted, float32, {1}}, {&rounded, half, {1}});
+      engine::copy({1}, {&rounded, half, {1}}, {&wanted, float32, {1}});
+      for (float v : out) ASSERT_EQ(v, wanted) << name_of(half) << " " << m << "x" << k << "x" << n;
+    }
 }
 
 TEST(Gemm, ReadsEveryRightOperandWhoseRowsAreContiguous) {

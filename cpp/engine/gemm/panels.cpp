@@ -52,11 +52,12 @@ class Multiplication {
   // A window of the product: packs what it needs of both operands.
   void multiply(int64_t row, int64_t m, int64_t col, int64_t n) const {
     const int64_t panels = parts(m, k_.rows), strips = parts(n, k_.cols);
-    const int64_t width = (strips - 1) * k_.cols + parts(n - (strips - 1) * k_.cols, k_.lanes) * k_.lanes;
+    const int64_t width =
+        (strips - 1) * k_.cols + parts(n - (strips - 1) * k_.cols, k_.lanes) * k_.lanes;
     Ref<Buffer> held_a, held_b;
     char *left = memory(held_a, m * p_.k * sum_), *right = memory(held_b, width * p_.k * sum_);
     // Long lines are packed in several pieces.
-    const int64_t pieces = parts(p_.k, 4096);
+    const int64_t pieces = parts(p_.k, packed_steps);
     cpu::parallel_for(
         (panels + strips) * pieces,
         [&](int64_t i) {
@@ -155,7 +156,7 @@ class FewLines {
       x_row = p_.k;
     }
     const bool dots = step_ == 1;
-    const int64_t splits = parts(p_.k, dots ? few_steps : sweep_steps),
+    const int64_t splits = parts(p_.k, dots ? dot_steps : sweep_steps),
                   groups = parts(count_, dots ? 64 : 1024), each = rows_ * count_;
     const bool direct = splits == 1 && memory_ == sum_ && (by_rows_ || rows_ == 1);
     char* sums = direct ? out : memory(held, splits * each * sum_);
@@ -169,9 +170,9 @@ class FewLines {
           if (!dots)
             for (int64_t r = 0; r < rows_; ++r)
               std::memset(to + r * count_ * sum_, 0, size_t(lines_here * sum_));
-          (dots ? k_.dots : k_.sweep)({x + from * sum_, lines + (first * line_ + from * step_) * memory_,
-                                       to, x_row, count_, lines_here, line_, step_,
-                                       part(p_.k, splits, split + 1) - from, int(rows_)});
+          (dots ? k_.dots : k_.sweep)(
+              {x + from * sum_, lines + (first * line_ + from * step_) * memory_, to, x_row, count_,
+               lines_here, line_, step_, part(p_.k, splits, split + 1) - from, int(rows_)});
         },
         double(count_) * double(p_.k) * double(memory_) / 10);
     if (direct) return;

@@ -47,7 +47,8 @@ struct PanelKernels {
   void (*block)(const BlockCall&) = nullptr;  // cols <= width: a multiple of lanes
   void (*dots)(const FewCall&) = nullptr;     // step == 1; sets out
   void (*sweep)(const FewCall&) = nullptr;    // line == 1; adds to out
-  void (*round)(void* to, const void* sums, int64_t n) = nullptr;  // memory <- sums, where they differ
+  void (*round)(void* to, const void* sums,
+                int64_t n) = nullptr;  // memory <- sums, where they differ
 };
 
 }  // namespace lazulite::engine

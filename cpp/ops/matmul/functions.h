@@ -20,7 +20,10 @@ void add_matmul(M& m) {
       .by_layout()
       .large({"x(tile + 1, inner + 1), x(inner + 1, tile + 1)",
               "x(3, block + 1), x(3, block + 1, 2)", "x(block + 1), x(block + 1, tile + 1)",
-              "x(tile + 1, tree + 1), x(tree + 1)", "x(70, 2, 33), x(33, 5)"});
+              "x(tile + 1, tree + 1), x(tree + 1)", "x(70, 2, 33), x(33, 5)",
+              "x(15, panel + 1), x(panel + 1, 160)", "x(29, packed + 1), x(packed + 1, 7)",
+              "x(2, dots + 1), x(dots + 1, 2)", "x(sweep + 1), x(sweep + 1, block + 3)",
+              "x(9, 65, 64), x(9, 64, 130)"});
   m.def(
        "addmm(c, a, b, /, alpha=1.0, beta=1.0, *, stream=None)",
        [](O c, A a, A b, double alpha, double beta, S s) { return addmm(c, a, b, alpha, beta, s); },
