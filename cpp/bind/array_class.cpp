@@ -1,16 +1,10 @@
 // The type `array`: handles in Python objects, operators in number slots.
 #include "bind/array_class.h"
 
-#include <pybind11/pybind11.h>
-#include <structmember.h>
-
-#include <mutex>
 #include <new>
-#include <vector>
 
 #include "base/sanitize.h"
-#include "bind/def.h"
-#include "eval/eval.h"
+#include "bind/array_slots.h"
 #include "eval/pending.h"
 #include "graph/trace.h"
 #include "ops/elementwise/elementwise.h"
@@ -322,194 +316,7 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
   }
 }
 
-PyObject* repr(PyObject* self) {
-  return guarded([&] { return PyUnicode_FromString(print_array(unwrap(self)).c_str()); });
-}
-
-// ---- properties
-PyObject* shape_tuple(const array& a) {
-  const Shape& shape = a.shape();
-  PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
-  for (size_t i = 0; i < shape.size(); ++i)
-    PyTuple_SET_ITEM(tuple, Py_ssize_t(i), PyLong_FromLongLong(shape[i]));
-  return tuple;
-}
-PyObject* get_shape(PyObject* self, void*) { return shape_tuple(peek(self)); }
-PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(peek(self).ndim()); }
-PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(peek(self).size()); }
-PyObject* get_dtype(PyObject* self, void*) { return from_dtype(peek(self).dtype()); }
-PyObject* get_itemsize(PyObject* self, void*) {
-  return PyLong_FromLongLong(size_of(peek(self).dtype()));
-}
-PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(peek(self).nbytes()); }
-PyObject* get_T(PyObject* self, void*) {
-  return guarded([&] { return wrap(transpose(unwrap(self))); });
-}
-PyObject* get_mT(PyObject* self, void*) {
-  return guarded([&] { return wrap(matrix_transpose(unwrap(self))); });
-}
-PyObject* get_real(PyObject* self, void*) {
-  return guarded([&] { return wrap(real(unwrap(self))); });
-}
-PyObject* get_imag(PyObject* self, void*) {
-  return guarded([&] { return wrap(imag(unwrap(self))); });
-}
-PyObject* get_priority(PyObject*, void*) { return PyFloat_FromDouble(1000.0); }
-
-PyObject* method_item(PyObject* self, PyObject*) {
-  return guarded([&] { return to_number(unwrap(self).item()); });
-}
-PyObject* method_tolist(PyObject* self, PyObject*) {
-  return guarded([&] { return to_list(unwrap(self)); });
-}
-PyObject* method_complex(PyObject* self, PyObject*) {
-  return guarded([&] {
-    const auto c = unwrap(self).item().complex();
-    return PyComplex_FromDoubles(c.real(), c.imag());
-  });
-}
-PyObject* method_copy(PyObject* self, PyObject*) { return wrap(unwrap(self)); }
-PyObject* method_array_(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"dtype", "copy", nullptr};
-  PyObject *dtype = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", const_cast<char**>(names), &dtype, &copy))
-    return nullptr;
-  PyObject* numpy = PyImport_ImportModule("numpy");
-  if (!numpy) return nullptr;
-  return guarded([&]() -> PyObject* {
-    const array a = unwrap(self);
-    // NumPy has bfloat16 only from ml_dtypes; without it the values come as float32.
-    PyObject* brain = nullptr;
-    if (a.dtype() == bfloat16) {
-      PyObject* module = PyImport_ImportModule("ml_dtypes");
-      brain = module ? PyObject_GetAttrString(module, "bfloat16") : nullptr;
-      Py_XDECREF(module);
-      PyErr_Clear();
-    }
-    PyObject* source = a.dtype() != bfloat16
-                           ? Py_NewRef(self)
-                           : wrap(brain ? lazulite::view(a, uint16) : astype(a, float32));
-    const AnsweringArray answering;
-    PyObject* memory = PyMemoryView_FromObject(source);
-    Py_DECREF(source);
-    PyObject* made = memory ? PyObject_CallMethod(numpy, "asarray", "O", memory) : nullptr;
-    Py_XDECREF(memory);
-    Py_DECREF(numpy);
-    if (made && brain) {
-      PyObject* typed = PyObject_CallMethod(made, "view", "O", brain);
-      Py_DECREF(made);
-      made = typed;
-    }
-    Py_XDECREF(brain);
-    if (made && dtype != Py_None) {
-      PyObject* cast = PyObject_CallMethod(made, "astype", "O", dtype);
-      Py_DECREF(made);
-      made = cast;
-    } else if (made && copy == Py_True) {
-      PyObject* copied = PyObject_CallMethod(made, "copy", nullptr);
-      Py_DECREF(made);
-      made = copied;
-    }
-    return made;
-  });
-}
-// Pickle: the constructor over raw bytes.
-PyObject* method_reduce(PyObject* self, PyObject*) {
-  return guarded([&]() -> PyObject* {
-    const array a = contiguous(unwrap(self));
-    PyObject* bytes =
-        PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
-    PyObject* module = PyImport_ImportModule("lazulite.core._core");
-    PyObject* build = module ? PyObject_GetAttrString(module, "_unpickle") : nullptr;
-    Py_XDECREF(module);
-    if (!build) return nullptr;
-    PyObject* shape = shape_tuple(a);
-    PyObject* out = Py_BuildValue("N(NsN)", build, bytes, name_of(a.dtype()), shape);
-    return out;
-  });
-}
-PyObject* method_format(PyObject* self, PyObject* spec) {
-  return guarded([&]() -> PyObject* {
-    text_of(spec, {"format", "format_spec"});
-    const array a = unwrap(self);
-    if (a.ndim() == 0 || (a.size() == 1 && PyUnicode_GetLength(spec) > 0)) {
-      PyObject* number = to_number(a.item());
-      PyObject* text = PyObject_Format(number, spec);
-      Py_DECREF(number);
-      return text;
-    }
-    if (PyUnicode_GetLength(spec) > 0)
-      fail(Kind::type, "format", "a format for an array of shape ", a.shape(),
-           ": expected one element");
-    return repr(self);
-  });
-}
-PyObject* method_round(PyObject* self, PyObject* args) {
-  int decimals = 0;
-  if (!PyArg_ParseTuple(args, "|i", &decimals)) return nullptr;
-  return guarded([&] { return wrap(round(unwrap(self), decimals)); });
-}
-
-PyObject* get_at(PyObject* self, void*) { return guarded([&] { return make_at(self); }); }
-PyObject* get_device(PyObject* self, void*) {
-  return guarded([&] { return from_device(peek(self).node()->stream.device); });
-}
-// None, or a tuple of two ints.
-std::optional<std::pair<int64_t, int64_t>> pair_of(PyObject* o, const Argument& at) {
-  if (o == Py_None) return std::nullopt;
-  if (!PyTuple_Check(o) || PyTuple_GET_SIZE(o) != 2) wrong_kind(o, at, "a tuple of two ints");
-  return std::pair(From<int64_t>::of(PyTuple_GET_ITEM(o, 0), at),
-                   From<int64_t>::of(PyTuple_GET_ITEM(o, 1), at));
-}
-PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"stream", "max_version", "dl_device", "copy", nullptr};
-  PyObject *stream = Py_None, *version = Py_None, *device = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", const_cast<char**>(names),
-                                   &stream, &version, &device, &copy))
-    return nullptr;
-  return guarded([&]() -> PyObject* {
-    if (stream != Py_None) {
-      PyErr_SetString(PyExc_BufferError,
-                      "[__dlpack__] stream: memory of the CPU has none: expected None");
-      return nullptr;
-    }
-    if (copy != Py_None && !PyBool_Check(copy))
-      wrong_kind(copy, {"__dlpack__", "copy"}, "True, False or None");
-    const auto place = pair_of(device, {"__dlpack__", "dl_device"});
-    if (place && *place != std::pair<int64_t, int64_t>(1, 0)) {
-      PyErr_Format(PyExc_BufferError,
-                   "[__dlpack__] dl_device: got (%lld, %lld), expected (1, 0), the CPU",
-                   static_cast<long long>(place->first), static_cast<long long>(place->second));
-      return nullptr;
-    }
-    const auto newest = pair_of(version, {"__dlpack__", "max_version"});
-    return to_dlpack(self, newest && newest->first >= 1, copy == Py_True);
-  });
-}
-PyObject* method_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", 1, 0); }
-PyObject* method_bytes(PyObject* self, PyObject*) {
-  return guarded([&] {
-    const array a = contiguous(unwrap(self));
-    return PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
-  });
-}
-PyObject* method_namespace(PyObject*, PyObject*, PyObject*) {
-  return PyImport_ImportModule("lazulite.core");
-}
-PyObject* method_getstate(PyObject* self, PyObject*) { return method_reduce(self, nullptr); }
-PyObject* method_setstate(PyObject* self, PyObject* state) {
-  PyObject *build, *arguments;
-  if (!PyArg_ParseTuple(state, "OO", &build, &arguments)) return nullptr;
-  PyObject* made = PyObject_CallObject(build, arguments);
-  if (!made) return nullptr;
-  if (is_array(made)) retarget(self, unwrap(made));
-  Py_DECREF(made);
-  Py_RETURN_NONE;
-}
-
-// ---- NumPy's protocol for its functions: what stands for an operator gives our arrays, anything
-// else (with out=, reductions, functions of one array) is NumPy's own, of arrays that show our
-// memory.
+// By the names of NumPy's functions.
 struct Operator {
   const char* name;
   binaryfunc call;
@@ -545,160 +352,15 @@ constexpr Operator operators[] = {
     {"divmod", divmod_slot},
 };
 
-PyObject* as_numpy(PyObject* o) {
-  return is_array(o) ? PyObject_CallMethod(o, "__array__", nullptr) : Py_NewRef(o);
-}
-PyObject* method_array_ufunc(PyObject*, PyObject* args, PyObject* kwargs) {
-  const Py_ssize_t n = PyTuple_GET_SIZE(args);
-  if (n < 2 || !PyUnicode_Check(PyTuple_GET_ITEM(args, 1))) {
-    PyErr_SetString(PyExc_TypeError, "__array_ufunc__(ufunc, method, *inputs, **kwargs)");
-    return nullptr;
-  }
-  PyObject *ufunc = PyTuple_GET_ITEM(args, 0), *method = PyTuple_GET_ITEM(args, 1);
-  const bool plain = (!kwargs || PyDict_GET_SIZE(kwargs) == 0) &&
-                     PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
-  if (plain && n == 4) {
-    PyObject* name = PyObject_GetAttrString(ufunc, "__name__");
-    if (!name) return nullptr;
-    binaryfunc call = nullptr;
-    for (const Operator& o : operators)
-      if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name) == 0)
-        call = o.call;
-    Py_DECREF(name);
-    if (call) return call(PyTuple_GET_ITEM(args, 2), PyTuple_GET_ITEM(args, 3));
-  }
-  namespace py = pybind11;
-  return guarded([&] {
-    auto numpy = [](py::handle o) { return py::reinterpret_steal<py::object>(as_numpy(o.ptr())); };
-    py::tuple inputs(n - 2);
-    for (Py_ssize_t i = 2; i < n; ++i) {
-      py::object one = numpy(PyTuple_GET_ITEM(args, i));
-      if (!one) throw PythonError{};
-      inputs[size_t(i - 2)] = one;
-    }
-    py::dict options;
-    if (kwargs)
-      for (auto [key, value] : py::reinterpret_borrow<py::dict>(kwargs)) {
-        if (is_array(value.ptr())) {
-          py::object one = numpy(value);
-          if (!one) throw PythonError{};
-          options[key] = one;
-          continue;
-        }
-        if (PyTuple_Check(value.ptr()))  // out=
-          for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value.ptr()); ++i)
-            if (is_array(PyTuple_GET_ITEM(value.ptr(), i)))
-              fail(Kind::type, "out",
-                   "got a Lazulite array, expected a NumPy array: x[...] = value writes to ours");
-        options[key] = value;
-      }
-    return py::handle(ufunc).attr(method)(*inputs, **options).release().ptr();
-  });
-}
-
-PyGetSetDef properties[] = {
-    {"shape", get_shape, nullptr, "Sizes of the axes.", nullptr},
-    {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
-    {"size", get_size, nullptr, "Number of elements.", nullptr},
-    {"dtype", get_dtype, nullptr, "Type of the elements.", nullptr},
-    {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
-    {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
-    {"T", get_T, nullptr, "Axes reversed.", nullptr},
-    {"mT", get_mT, nullptr, "Last two axes exchanged.", nullptr},
-    {"real", get_real, nullptr, "Real part.", nullptr},
-    {"imag", get_imag, nullptr, "Imaginary part.", nullptr},
-    {"at", get_at, nullptr,
-     "a.at[key].add(value), subtract, multiply, divide, maximum, minimum, set: a new array; "
-     "repeated\nindices accumulate.",
-     nullptr},
-    {"device", get_device, nullptr, "The device that computes it.", nullptr},
-    {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr},
-};
-PyMethodDef methods[] = {
-    {"item", method_item, METH_NOARGS,
-     "item($self, /)\n--\n\nThe only element as a Python number; ValueError otherwise."},
-    {"tolist", method_tolist, METH_NOARGS,
-     "tolist($self, /)\n--\n\nNested lists of Python numbers."},
-    {"__complex__", method_complex, METH_NOARGS, nullptr},
-    {"__copy__", method_copy, METH_NOARGS, nullptr},
-    {"__deepcopy__", method_copy, METH_O, nullptr},
-    {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_)),
-     METH_VARARGS | METH_KEYWORDS, nullptr},
-    {"__array_ufunc__",
-     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_array_ufunc)),
-     METH_VARARGS | METH_KEYWORDS, nullptr},
-    {"__reduce__", method_reduce, METH_NOARGS, nullptr},
-    {"__format__", method_format, METH_O, nullptr},
-    {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_dlpack)),
-     METH_VARARGS | METH_KEYWORDS, nullptr},
-    {"__dlpack_device__", method_dlpack_device, METH_NOARGS, nullptr},
-    {"__bytes__", method_bytes, METH_NOARGS, nullptr},
-    {"__array_namespace__",
-     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(method_namespace)),
-     METH_VARARGS | METH_KEYWORDS, nullptr},
-    {"__getstate__", method_getstate, METH_NOARGS, nullptr},
-    {"__setstate__", method_setstate, METH_O, nullptr},
-    {"__div__",
-     [](PyObject* a, PyObject* b) {
-       return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(a, b);
-     },
-     METH_O, nullptr},
-    {"__rdiv__",
-     [](PyObject* a, PyObject* b) {
-       return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(b, a);
-     },
-     METH_O, nullptr},
-    {"__round__", method_round, METH_VARARGS, nullptr},
-    {nullptr, nullptr, 0, nullptr},
-};
-PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyArray, weak_references), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr},
-};
-
 }  // namespace
 
-std::atomic<bool> any_waiting{false};
-
-namespace {
-struct Waiting {
-  std::mutex mutex;
-  std::vector<std::pair<void (*)(void*), void*>> objects;
-};
-Waiting& waiting() {
-  static auto* all = new Waiting;
-  return *all;
+binaryfunc operator_named(PyObject* name) {
+  for (const Operator& o : operators)
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name) == 0) return o.call;
+  return nullptr;
 }
-}  // namespace
-
-void release_python(void (*release)(void*), void* object) {
-  if (!Py_IsInitialized()) return;
-  if (PyGILState_Check() && !evaluating()) return release(object);
-  bool first;
-  {
-    const std::lock_guard<std::mutex> guard(waiting().mutex);
-    first = waiting().objects.empty();
-    waiting().objects.emplace_back(release, object);
-    any_waiting.store(true, std::memory_order_release);
-  }
-  // Asks Python's main thread, which needs no GIL. When its list is full, the next call here will
-  // do it.
-  if (first)
-    Py_AddPendingCall([](void*) {
-      release_waiting();
-      return 0;
-    }, nullptr);
-}
-
-void release_waiting() {
-  std::vector<std::pair<void (*)(void*), void*>> objects;
-  {
-    const std::lock_guard<std::mutex> guard(waiting().mutex);
-    objects.swap(waiting().objects);
-    any_waiting.store(false, std::memory_order_relaxed);
-  }
-  for (auto& [release, object] : objects) release(object);
+PyObject* divided(PyObject* a, PyObject* b) {
+  return binary_slot<Elementwise<Divide>, &PyNumberMethods::nb_true_divide>(a, b);
 }
 
 // Where functions give arrays to Python; false: interrupted, with the error set.
@@ -725,13 +387,13 @@ PyObject* make_array_type(PyObject* module) {
   PyType_Slot slots[] = {
       SLOT(Py_tp_new, construct),
       SLOT(Py_tp_dealloc, dealloc),
-      SLOT(Py_tp_repr, repr),
+      SLOT(Py_tp_repr, repr_array),
       SLOT(Py_tp_hash, hash),
       SLOT(Py_tp_richcompare, compare),
       SLOT(Py_tp_iter, iterate),
-      {Py_tp_getset, properties},
-      {Py_tp_methods, methods},
-      {Py_tp_members, members},
+      {Py_tp_getset, array_properties},
+      {Py_tp_methods, array_methods},
+      {Py_tp_members, array_members},
       {Py_tp_doc,
        const_cast<char*>(
            "array(val, dtype=None)\n--\n\nA lazy array: made from numbers, nested lists, NumPy "

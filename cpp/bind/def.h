@@ -161,11 +161,11 @@ std::string type_name() {
     return type_name<typename T::value_type>() + " | None";
   else if constexpr (IsIntOr<T>::value)
     return int_or(type_name<typename IsIntOr<T>::Other>());
-  else if constexpr (std::is_same_v<T, Operand>)
+  else if constexpr (std::is_same_v<T, Operand> || std::is_same_v<T, Untyped>)
     return "array | scalar";
   else if constexpr (std::is_same_v<T, array>)
     return "array";
-  else if constexpr (std::is_same_v<T, Scalar> || std::is_same_v<T, Untyped>)
+  else if constexpr (std::is_same_v<T, Scalar>)
     return "scalar";
   else if constexpr (std::is_same_v<T, Stream>)
     return "Stream | Device | DeviceType | None";
