@@ -70,46 +70,24 @@ PyObject* record_fields(PyObject* o) {
 
 void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op, Values values) {
   if (is_array(tree)) return out.push_back(peek(tree));
-  struct Task {
-    py::object object;  // held: reading a field may run Python code, which may change the container
-                        // it came from
-    size_t depth;
-    bool listed;  // in lists and tuples alone, as an argument is: no part of a dict or module
-  };
   Ancestors line(op);
-  std::vector<Task> tasks;
-  auto add = [&](PyObject* o, size_t depth, bool listed) {
-    tasks.push_back({py::reinterpret_borrow<py::object>(o), depth, listed});
-  };
-  add(tree, 0, true);
-  while (!tasks.empty()) {
-    const Task task = std::move(tasks.back());
-    tasks.pop_back();
-    PyObject* const o = task.object.ptr();
-    const size_t first = tasks.size(), below = task.depth + 1;
-    if (is_array(o)) {
-      out.push_back(peek(o));
-      continue;
-    }
+  walk_tree(tree, [&](PyObject* o, const Place& at, const auto& inside) {
+    if (is_array(o)) return out.push_back(peek(o));
     if (PyDict_Check(o)) {
-      line.enter(o, task.depth);
-      PyObject *key, *value;
-      Py_ssize_t at = 0;
-      while (PyDict_Next(o, &at, &key, &value)) add(value, below, false);
+      line.enter(o, at.depth);
+      for (const auto& entry : Entries(o)) inside(entry.second.ptr());
     } else if (PyList_Check(o) || PyTuple_Check(o)) {
-      line.enter(o, task.depth);
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
-        add(PySequence_Fast_GET_ITEM(o, i), below, task.listed);
+      line.enter(o, at.depth);
+      each_item(o, [&](PyObject* item) { inside(item, true); });
     } else if (PyObject* fields = record_fields(o)) {
-      line.enter(o, task.depth);
-      each_field(o, fields, [&](PyObject* value) { add(value, below, false); });
+      line.enter(o, at.depth);
+      each_field(o, fields, inside);
     } else if (is_random_state(o)) {
       out.push_back(random::default_key());
-    } else if (task.depth == 0 || (task.listed && PyMethod_Check(o))) {
+    } else if (at.depth == 0 || (at.listed && PyMethod_Check(o))) {
       refuse(o, op, values);
     }
-    std::reverse(tasks.begin() + Py_ssize_t(first), tasks.end());
-  }
+  });
 }
 
 std::vector<array> arrays_of(PyObject* arguments, const char* op, Values values) {
@@ -119,7 +97,67 @@ std::vector<array> arrays_of(PyObject* arguments, const char* op, Values values)
   return arrays;
 }
 
+// ---- trees made of others, for the transforms (core/_trees.py)
+namespace {
+
+constexpr size_t quick_levels = 64;  // deeper trees are mapped on a stack of their own
+// Of core/_trees.py: the class that stands for an array in a template; a branch of the class of
+// another with other items; a deep tree with f of every leaf.
+PyObject *leaf_type = nullptr, *rebuild = nullptr, *map_deep = nullptr;
+
+py::object borrowed(PyObject* o) { return py::reinterpret_borrow<py::object>(o); }
+
+// A tree of the same form with `leaf(o)` for every leaf.
+template <class Leaf>
+py::object map_tree(PyObject* o, const Leaf& leaf, size_t depth = 0) {
+  const bool dict = PyDict_Check(o), list = PyList_Check(o);
+  PyObject* const fields = dict || list || PyTuple_Check(o) ? nullptr : record_fields(o);
+  if (!dict && !list && !fields && !PyTuple_Check(o)) return leaf(o);
+  if (depth == quick_levels)
+    return borrowed(map_deep)(py::cpp_function([&](py::handle l) { return leaf(l.ptr()); }),
+                              py::handle(o));
+  if (dict) {
+    py::dict out;
+    for (const auto& [name, value] : Entries(o)) out[name] = map_tree(value.ptr(), leaf, depth + 1);
+    return out;
+  }
+  py::list items;
+  auto add = [&](PyObject* part) { items.append(map_tree(part, leaf, depth + 1)); };
+  if (fields) each_field(o, fields, add);
+  else each_item(o, add);
+  if (list) return items;
+  if (PyTuple_CheckExact(o)) return py::tuple(items);
+  return borrowed(rebuild)(py::handle(o), items);
+}
+
+py::object make_template(py::handle tree, py::list arrays) {
+  return map_tree(tree.ptr(), [&](PyObject* o) {
+    if (!is_array(o)) return borrowed(o);
+    arrays.append(py::handle(o));
+    return borrowed(leaf_type)(arrays.size() - 1);
+  });
+}
+
+py::object fill_template(py::handle tree, py::object values) {
+  return map_tree(tree.ptr(), [&](PyObject* o) {
+    if (!PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(leaf_type))) return borrowed(o);
+    return py::object(values[py::handle(o).attr("index")]);
+  });
+}
+
+}  // namespace
+
 void add_trees(py::module_& m) {
+  m.def("_tree_helpers", [](py::object leaf, py::object make, py::object deep) {
+    leaf_type = leaf.release().ptr();
+    rebuild = make.release().ptr();
+    map_deep = deep.release().ptr();
+  });
+  m.def("_template", make_template);
+  m.def("_fill", fill_template);
+  m.def("_map_leaves", [](py::function f, py::handle tree) {
+    return map_tree(tree.ptr(), [&](PyObject* o) { return py::object(f(py::handle(o))); });
+  });
   records = PyDict_New();
   if (!records) throw py::error_already_set();
   m.attr("_tree_records") = py::reinterpret_borrow<py::object>(records);

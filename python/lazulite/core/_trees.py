@@ -266,54 +266,26 @@ def leaves(
         stack += [(_join(path, key), entry(node, key), depth + 1) for key in reversed(keys)]
 
 
-# The walks of the transforms, which need no paths: the first levels by recursion, which is quicker.
+# Of the transforms, which need no paths.
 
 
-def template(tree: Any, arrays: list[Any], depth: int = 0) -> Any:
+def _map_deep(fn: Callable[[Any], Any], tree: Any) -> Any:
+    return walk(lambda _, leaf: fn(leaf), tree)
+
+
+_core._tree_helpers(Leaf, rebuild, _map_deep)
+
+
+def template(tree: Any, arrays: list[Any]) -> Any:
     """`tree` with each array replaced by a Leaf; the arrays are appended to `arrays` in order."""
-    if isinstance(tree, array):
-        arrays.append(tree)
-        return Leaf(len(arrays) - 1)
-    if depth == _quick:
-        return walk(lambda _, leaf: template(leaf, arrays), tree)
-    if isinstance(tree, dict):
-        return {key: template(value, arrays, depth + 1) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return rebuild(tree, [template(value, arrays, depth + 1) for value in tree])
-    if _records and type(tree) in _records:
-        return rebuild(
-            tree, [template(getattr(tree, key), arrays, depth + 1) for key in _records[type(tree)]]
-        )
-    return tree
+    return _core._template(tree, arrays)
 
 
-def fill(tree: Any, values: list[Any], depth: int = 0) -> Any:
+def fill(tree: Any, values: list[Any]) -> Any:
     """The inverse of template, with other values."""
-    if isinstance(tree, Leaf):
-        return values[tree.index]
-    if depth == _quick:
-        return walk(lambda _, leaf: fill(leaf, values), tree)
-    if isinstance(tree, dict):
-        return {key: fill(value, values, depth + 1) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return rebuild(tree, [fill(value, values, depth + 1) for value in tree])
-    if _records and type(tree) in _records:
-        return rebuild(
-            tree, [fill(getattr(tree, key), values, depth + 1) for key in _records[type(tree)]]
-        )
-    return tree
+    return _core._fill(tree, values)
 
 
-def map_leaves(fn: Callable[..., Any], tree: Any, depth: int = 0) -> Any:
+def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
     """`fn` of every leaf (array or not), in the same structure."""
-    if depth == _quick:
-        return walk(lambda _, leaf: fn(leaf), tree)
-    if isinstance(tree, dict):
-        return {key: map_leaves(fn, value, depth + 1) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return rebuild(tree, [map_leaves(fn, value, depth + 1) for value in tree])
-    if _records and type(tree) in _records:
-        return rebuild(
-            tree, [map_leaves(fn, getattr(tree, key), depth + 1) for key in _records[type(tree)]]
-        )
-    return fn(tree)
+    return _core._map_leaves(fn, tree)
