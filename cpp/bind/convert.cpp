@@ -1,4 +1,7 @@
 // Python objects to arrays and back: numbers, nested lists, buffers (NumPy), DLPack.
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -10,7 +13,16 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"
 
+namespace py = pybind11;
+
 namespace lazulite::bind {
+
+namespace {
+py::object owned(PyObject* o) {
+  if (!o) throw PythonError{};
+  return py::reinterpret_steal<py::object>(o);
+}
+}  // namespace
 
 bool is_number(PyObject* o) {
   if (is_operand_number(o)) return true;
@@ -246,6 +258,8 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
   return astype(from_buffer(std::move(buffer), shape, *type), kept(*type, dtype));
 }
 
+array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth);
+
 // Floats alone, by far the most frequent lists; null for others.
 array from_floats(PyObject* const* items, Py_ssize_t n) {
   for (Py_ssize_t i = 0; i < n; ++i)
@@ -283,24 +297,10 @@ bool is_sequence(PyObject* o) {
           PyObject_HasAttrString(o, "__len__"));
 }
 
-array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
-  if (depth > max_axes) fail(Kind::value, "array", "lists nested deeper than ", max_axes);
-  if (PyList_Check(o) || PyTuple_Check(o)) {
-    // No code of others runs while numbers are read: the items stay where they are.
-    PyObject* const* items = PySequence_Fast_ITEMS(o);
-    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-    bool numbers = n > 0;
-    for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_operand_number(items[i]);
-    if (numbers) return from_numbers(items, n, dtype);
-  }
-  const Items items(o, {"array", "val"}, "a sequence", Py_ssize_t(1) << 21);
-  const Py_ssize_t n = items.size();
-  if (n == 0) return constant(0, {0}, dtype.value_or(float32));
-  bool numbers = true;
-  for (Py_ssize_t i = 0; i < n && numbers; ++i) numbers = is_number(items[i]);
-  if (numbers) return from_numbers(PySequence_Fast_ITEMS(items.tuple), n, dtype);
+// The arrays of a list's items, one after the other.
+array from_parts(const Items& items, std::optional<Dtype> dtype, int depth) {
   std::vector<array> parts;
-  for (Py_ssize_t i = 0; i < n; ++i) {
+  for (Py_ssize_t i = 0; i < items.size(); ++i) {
     PyObject* item = items[i];
     if (item == Py_None) {
       PyErr_Format(element_error, "[array] val: got None at place %zd of a list, expected numbers",
@@ -317,6 +317,27 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
   return stack(parts, 0);
 }
 
+array from_sequence(PyObject* o, std::optional<Dtype> dtype, int depth) {
+  if (depth > max_axes) fail(Kind::value, "array", "lists nested deeper than ", max_axes);
+  auto all = [](PyObject* const* items, Py_ssize_t n, auto number) {
+    for (Py_ssize_t i = 0; i < n; ++i)
+      if (!number(items[i])) return false;
+    return n > 0;
+  };
+  if (PyList_Check(o) || PyTuple_Check(o)) {
+    // No code of others runs while numbers are read: the items stay where they are.
+    PyObject* const* items = PySequence_Fast_ITEMS(o);
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    if (all(items, n, [](PyObject* o) { return is_operand_number(o); }))
+      return from_numbers(items, n, dtype);
+  }
+  const Items items(o, {"array", "val"}, "a sequence", Py_ssize_t(1) << 21);
+  const Py_ssize_t n = items.size();
+  if (n == 0) return constant(0, {0}, dtype.value_or(float32));
+  PyObject* const* held = PySequence_Fast_ITEMS(items.tuple);
+  return all(held, n, is_number) ? from_numbers(held, n, dtype) : from_parts(items, dtype, depth);
+}
+
 // As arange, however long; null where the numbers are beyond it.
 array from_range(PyObject* o, std::optional<Dtype> dtype) {
   const Py_ssize_t n = PyObject_Size(o);
@@ -328,13 +349,8 @@ array from_range(PyObject* o, std::optional<Dtype> dtype) {
   Scalar ends[3] = {0, 0, 0};
   const Py_ssize_t at[3] = {0, 1, n - 1};
   for (int i = 0; i < 3; ++i) {
-    PyObject* end = PySequence_GetItem(o, at[i]);
-    if (!end) throw PythonError{};
-    struct Drop {
-      PyObject* o;
-      ~Drop() { Py_DECREF(o); }
-    } drop{end};
-    ends[i] = to_scalar(end, {"array", "val"});
+    const py::object end = owned(PySequence_GetItem(o, at[i]));
+    ends[i] = to_scalar(end.ptr(), {"array", "val"});
     if (ends[i].kind() != 'i' || ends[i].wrapped() == INT64_MAX || ends[i].wrapped() == INT64_MIN)
       return array();
   }
@@ -349,72 +365,96 @@ array from_range(PyObject* o, std::optional<Dtype> dtype) {
 
 PyObject* to_list(const array& a) { return list_of(a, static_cast<const char*>(a.raw()), 0); }
 
-array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
-  if (const array made = from_ndarray(o)) return astype(made, kept(made.dtype(), dtype));
-  if (is_array(o)) {
-    const array a = unwrap(o);
-    if (dtype && *dtype != a.dtype()) return astype(a, *dtype);
-    const bool shared = a.node()->state.load(std::memory_order_acquire) == State::ready &&
-                        a.slot().storage.buffer->foreign;
-    return shared ? own_copy(a) : a;
-  }
-  if (is_number(o)) {
-    const Scalar s = to_scalar(o, {"array", "val"});
-    const Dtype t = dtype.value_or(s.natural());
-    s.check_converts(t, "array");
-    return array(s, t);
-  }
-  if (PyRange_Check(o))
-    if (array ramp = from_range(o, dtype)) return ramp;
-  if (is_sequence(o)) return from_sequence(o, dtype, 0);
-  if (PyObject_CheckBuffer(o)) {
-    // NumPy refuses dtypes that the protocol does not know (bfloat16 of ml_dtypes): by its bytes.
-    if (PyObject_HasAttrString(o, "dtype")) {
-      PyObject* t = PyObject_GetAttrString(o, "dtype");
-      PyObject* text = t ? PyObject_Str(t) : nullptr;
-      const bool brain = text && PyUnicode_CompareWithASCIIString(text, "bfloat16") == 0;
-      Py_XDECREF(t);
-      Py_XDECREF(text);
-      if (brain) {
-        PyObject* bits = PyObject_CallMethod(o, "view", "s", "uint16");
-        if (!bits) throw PythonError{};
-        struct Drop {
-          PyObject* o;
-          ~Drop() { Py_DECREF(o); }
-        } drop{bits};
-        const array made = view(from_view(bits, uint16), bfloat16);
-        return dtype ? astype(made, *dtype) : made;
-      }
-    }
-    return from_view(o, dtype);
-  }
-  if (has_dlpack(o)) {
-    const array made = from_dlpack(o, true);
-    return astype(made, kept(made.dtype(), dtype));
-  }
+namespace {
+
+// One of ours. What others may write to is copied.
+array from_array(const array& a, std::optional<Dtype> dtype) {
+  if (dtype && *dtype != a.dtype()) return astype(a, *dtype);
+  const bool shared = a.node()->state.load(std::memory_order_acquire) == State::ready &&
+                      a.slot().storage.buffer->foreign;
+  return shared ? own_copy(a) : a;
+}
+
+array from_number(PyObject* o, std::optional<Dtype> dtype) {
+  const Scalar s = to_scalar(o, {"array", "val"});
+  const Dtype t = dtype.value_or(s.natural());
+  s.check_converts(t, "array");
+  return array(s, t);
+}
+
+// Of ml_dtypes' bfloat16, which the buffer protocol does not know and NumPy refuses to show.
+bool is_brain(PyObject* o) {
+  if (!PyObject_HasAttrString(o, "dtype")) return false;
+  const auto type = py::reinterpret_steal<py::object>(PyObject_GetAttrString(o, "dtype"));
+  const auto text =
+      py::reinterpret_steal<py::object>(type ? PyObject_Str(type.ptr()) : nullptr);
+  return text && PyUnicode_CompareWithASCIIString(text.ptr(), "bfloat16") == 0;
+}
+array from_brain(PyObject* o, std::optional<Dtype> dtype) {
+  const py::object bits = owned(PyObject_CallMethod(o, "view", "s", "uint16"));
+  const array made = view(from_view(bits.ptr(), uint16), bfloat16);
+  return dtype ? astype(made, *dtype) : made;
+}
+
+array from_array_method(PyObject* o, std::optional<Dtype> dtype) {
   if (o == Py_None || PyType_Check(o) || !PyObject_HasAttrString(o, "__array__"))
     wrong_kind(o, {"array", "val"},
                "numbers, nested lists, or an object with the buffer protocol or DLPack");
-  PyObject* made = PyObject_CallMethod(o, "__array__", nullptr);
-  if (!made) throw PythonError{};
-  struct Drop {
-    PyObject* o;
-    ~Drop() { Py_DECREF(o); }
-  } drop{made};
-  if (!is_array(made) && !PyObject_CheckBuffer(made))
-    wrong_kind(made, {"array", "__array__()"}, "an array");
-  return make_array(made, dtype);
+  const py::object made = owned(PyObject_CallMethod(o, "__array__", nullptr));
+  if (!is_array(made.ptr()) && !PyObject_CheckBuffer(made.ptr()))
+    wrong_kind(made.ptr(), {"array", "__array__()"}, "an array");
+  return make_array(made.ptr(), dtype);
+}
+
+}  // namespace
+
+array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
+  if (const array made = from_ndarray(o)) return astype(made, kept(made.dtype(), dtype));
+  if (is_array(o)) return from_array(unwrap(o), dtype);
+  if (is_number(o)) return from_number(o, dtype);
+  if (PyRange_Check(o))
+    if (array ramp = from_range(o, dtype)) return ramp;
+  if (is_sequence(o)) return from_sequence(o, dtype, 0);
+  if (PyObject_CheckBuffer(o)) return is_brain(o) ? from_brain(o, dtype) : from_view(o, dtype);
+  if (!has_dlpack(o)) return from_array_method(o, dtype);
+  const array made = from_dlpack(o, true);
+  return astype(made, kept(made.dtype(), dtype));
 }
 
 // ---- asarray: the memory of somebody else
 namespace {
+
 void release_view(Buffer* buffer) {
-  release_python([](void* owner) {
-    auto* view = static_cast<Py_buffer*>(owner);
-    PyBuffer_Release(view);
-    delete view;
-  }, buffer->owner);
+  release_python([](void* owner) { delete static_cast<Held*>(owner); }, buffer->owner);
 }
+
+// The memory of a buffer where it is as the array wants it: dtype, alignment; float64 narrows
+// unless asked for. Null: it is not.
+array share_buffer(PyObject* o, std::optional<Dtype> dtype) {
+  auto held = std::make_unique<Held>();
+  held->ok = PyObject_GetBuffer(o, &held->view, PyBUF_FULL_RO) == 0;
+  if (!held->ok) return PyErr_Clear(), array();
+  const Py_buffer& view = held->view;
+  bool swapped = false;
+  const auto type = dtype_of_format(view.format, view.itemsize, swapped);
+  if (!type || swapped || view.suboffsets || kept(*type, dtype) != *type ||
+      reinterpret_cast<uintptr_t>(view.buf) % size_t(view.itemsize))
+    return array();
+  Strides strides;
+  Shape shape;
+  for (int i = 0; i < view.ndim; ++i) {
+    if (view.strides[i] % view.itemsize || view.strides[i] < 0) return array();
+    shape.push_back(view.shape[i]);
+    strides.push_back(view.strides[i] / view.itemsize);
+  }
+  if (is_bool(*type) && !(PyBuffer_IsContiguous(&view, 'A') &&
+                          are_bools(static_cast<const uint8_t*>(view.buf), view.len)))
+    return array();
+  Storage storage{
+      foreign_buffer(view.buf, view.len, !view.readonly, held.release(), release_view), 0, strides};
+  return from_storage(Spec{shape, *type}, std::move(storage));
+}
+
 }  // namespace
 
 array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> copy) {
@@ -429,37 +469,7 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
   if (is_number(o)) refused("a number has none");
   if (copy == true || is_number(o)) return make_array(o, dtype);
   if (PyObject_CheckBuffer(o) && !PyBytes_Check(o)) {
-    auto view = std::make_unique<Py_buffer>();
-    if (PyObject_GetBuffer(o, view.get(), PyBUF_FULL_RO) == 0) {
-      bool swapped = false;
-      const auto type = dtype_of_format(view->format, view->itemsize, swapped);
-      Strides strides;
-      Shape shape;
-      bool fits = type && !swapped && !view->suboffsets;
-      for (int i = 0; fits && i < view->ndim; ++i) {
-        shape.push_back(view->shape[i]);
-        fits = view->strides[i] % view->itemsize == 0 && view->strides[i] >= 0;
-        strides.push_back(view->strides[i] / view->itemsize);
-      }
-      // The memory must be as the array wants it: dtype, alignment; float64 narrows unless asked
-      // for.
-      fits = fits && reinterpret_cast<uintptr_t>(view->buf) % size_t(view->itemsize) == 0 &&
-             kept(*type, dtype) == *type &&
-             (!type || !is_bool(*type) ||
-              (PyBuffer_IsContiguous(view.get(), 'A') &&
-               are_bools(static_cast<const uint8_t*>(view->buf), view->len)));
-      if (fits) {
-        const bool writable = !view->readonly;
-        void* data = view->buf;
-        const int64_t bytes = view->len;
-        Storage storage{foreign_buffer(data, bytes, writable, view.release(), release_view), 0,
-                        strides};
-        return from_storage(Spec{shape, *type}, std::move(storage));
-      }
-      PyBuffer_Release(view.get());
-    } else {
-      PyErr_Clear();
-    }
+    if (array shared = share_buffer(o, dtype)) return shared;
     refused("another dtype, byte order or layout");
     return make_array(o, dtype);
   }

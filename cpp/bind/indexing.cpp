@@ -14,6 +14,15 @@ namespace lazulite::bind {
 
 namespace {
 
+// NumPy's integers; its arrays have the slot, too, but only 0-d ones give a number: null for
+// others.
+py::object index_of(PyObject* o) {
+  auto number = py::reinterpret_steal<py::object>(PyIndex_Check(o) ? PyNumber_Index(o) : nullptr);
+  if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
+  PyErr_Clear();
+  return number;
+}
+
 std::optional<int64_t> bound(PyObject* o) {
   if (o == Py_None) return std::nullopt;
   if (is_array(o)) {
@@ -22,10 +31,8 @@ std::optional<int64_t> bound(PyObject* o) {
     if (a.dtype() != uint64) return array(a).item<int64_t>();
     return int64_t(std::min<uint64_t>(array(a).item<uint64_t>(), INT64_MAX));
   }
-  PyObject* number = PyIndex_Check(o) ? PyNumber_Index(o) : nullptr;
+  const py::object number = index_of(o);
   if (!number) {
-    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
-    PyErr_Clear();
     if (PyObject_HasAttrString(o, "__array__")) {  // NumPy's of one element
       const array a = to_array(o, {"index", "slice"});
       if (is_integer(a.dtype()) && a.size() == 1) return array(reshape(a, {})).item<int64_t>();
@@ -33,9 +40,15 @@ std::optional<int64_t> bound(PyObject* o) {
     wrong_kind(o, {"index", "slice"}, "an integer or None");
   }
   int overflow = 0;
-  const long long v = PyLong_AsLongLongAndOverflow(number, &overflow);
-  Py_DECREF(number);
+  const long long v = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
   return overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN + 1 : v;
+}
+
+IndexItem number_item(int64_t at) { return {IndexItem::number, at, {}, {}, {}, {}}; }
+IndexItem indices_item(const array& a) {
+  if (!is_integral(a.dtype()))
+    fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
+  return {IndexItem::indices, 0, {}, {}, {}, a};
 }
 
 IndexItem read_item(PyObject* o, bool writing) {
@@ -43,7 +56,7 @@ IndexItem read_item(PyObject* o, bool writing) {
     int overflow = 0;
     const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
     if (overflow) fail(Kind::index, "index", "index out of range: does not fit in 64 bits");
-    return {IndexItem::number, v, {}, {}, {}, {}};
+    return number_item(v);
   }
   if (PySlice_Check(o)) {
     auto* s = reinterpret_cast<PySliceObject*>(o);
@@ -55,31 +68,13 @@ IndexItem read_item(PyObject* o, bool writing) {
     if (!writing)
       fail(Kind::value, "index", "a bool as an index: got ", o == Py_True ? "True" : "False",
            ", expected an integer");
-    return {IndexItem::indices, 0, {}, {}, {}, constant(o == Py_True, {}, bool_)};
+    return indices_item(constant(o == Py_True, {}, bool_));
   }
-  if (is_array(o)) {
-    const array a = unwrap(o);
-    if (!is_integral(a.dtype()))
-      fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
-    return {IndexItem::indices, 0, {}, {}, {}, a};
-  }
-  if (PyIndex_Check(o)) {  // NumPy's integers; its arrays have the slot, too
-    if (PyObject* number = PyNumber_Index(o)) {
-      struct Drop {
-        PyObject* o;
-        ~Drop() { Py_DECREF(o); }
-      } drop{number};
-      return {IndexItem::number, *bound(number), {}, {}, {}, {}};
-    }
-    if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw PythonError{};
-    PyErr_Clear();
-  }
+  if (is_array(o)) return indices_item(unwrap(o));
+  if (const py::object number = index_of(o)) return number_item(*bound(number.ptr()));
   if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {
     const array a = make_array(o, std::nullopt);
-    if (a.size() == 0) return {IndexItem::indices, 0, {}, {}, {}, astype(a, int64)};
-    if (!is_integral(a.dtype()))
-      fail(Kind::value, "index", "indices of ", a.dtype(), ", expected integers or bool");
-    return {IndexItem::indices, 0, {}, {}, {}, a};
+    return indices_item(a.size() == 0 ? astype(a, int64) : a);
   }
   fail(Kind::value, "index", "not an index: got ", Py_TYPE(o)->tp_name,
        ", expected integers, slices, ..., None, or arrays of integers or bool");
@@ -102,13 +97,41 @@ Operand value_of(PyObject* value) {
 }
 
 // A whole number within 62 bits, or None.
-bool plain_bound(PyObject* o, int64_t none, int64_t& out) {
+inline bool plain_bound(PyObject* o, int64_t none, int64_t& out) {
   out = none;
   if (o == Py_None) return true;
   if (!PyLong_CheckExact(o)) return false;
   int overflow = 0;
   out = PyLong_AsLongLongAndOverflow(o, &overflow);
   return !overflow && out < (int64_t(1) << 62) && out > -(int64_t(1) << 62);
+}
+
+// What an item takes of an axis.
+struct Taken {
+  int64_t start = 0, step = 1, size;
+  bool number = false;  // the axis goes
+};
+// Of a number within the axis, or a slice of numbers; false: another item. Inlined: a[1] takes 70
+// ns.
+[[gnu::always_inline]] inline bool take_plain(PyObject* item, int64_t n, Taken& part) {
+  if (PyLong_CheckExact(item)) {
+    part.number = true;
+    if (!plain_bound(item, 0, part.start)) return false;
+    if (part.start < 0) part.start += n;
+    return part.start >= 0 && part.start < n;
+  }
+  if (!PySlice_Check(item)) return false;
+  auto* s = reinterpret_cast<PySliceObject*>(item);
+  if (!plain_bound(s->step, 1, part.step) || part.step == 0) return false;
+  const bool up = part.step > 0;
+  int64_t stop;
+  if (!plain_bound(s->start, up ? 0 : n - 1, part.start) ||
+      !plain_bound(s->stop, up ? n : -n - 1, stop))
+    return false;
+  Py_ssize_t from = part.start, to = stop;
+  part.size = PySlice_AdjustIndices(n, &from, &to, part.step);
+  part.start = from;
+  return true;
 }
 
 // Numbers and slices of an array that is there: its memory, shown at once. Null for other keys, for
@@ -118,39 +141,19 @@ array shown_part(const array& a, PyObject* key) {
   const Py_ssize_t items = many ? PyTuple_GET_SIZE(key) : 1;
   if (items > a.ndim() || !shows_at_once(a)) return array();
   const Slot& slot = a.slot();
-  const Shape& shape = slot.spec.shape;
-  const Strides& strides = slot.storage.strides;
   Slot made{{{}, slot.spec.type}, {{}, slot.storage.offset, {}}};
-  Storage& part = made.storage;
   for (int axis = 0; axis < a.ndim(); ++axis) {
-    const int64_t n = shape[axis];
-    int64_t size = n, step = 1, start = 0;
-    if (axis < items) {
-      PyObject* item = many ? PyTuple_GET_ITEM(key, axis) : key;
-      if (PyLong_CheckExact(item)) {
-        if (!plain_bound(item, 0, start)) return array();
-        if (start < 0) start += n;
-        if (start < 0 || start >= n) return array();
-        part.offset += start * strides[axis];
-        continue;
-      }
-      if (!PySlice_Check(item)) return array();
-      auto* s = reinterpret_cast<PySliceObject*>(item);
-      int64_t stop;
-      if (!plain_bound(s->step, 1, step) || step == 0 ||
-          !plain_bound(s->start, step > 0 ? 0 : n - 1, start) ||
-          !plain_bound(s->stop, step > 0 ? n : -n - 1, stop))
-        return array();
-      Py_ssize_t from = start, to = stop;
-      size = PySlice_AdjustIndices(n, &from, &to, step);
-      start = from;
-    }
-    if (size == 0) return array();
-    part.offset += start * strides[axis];
-    part.strides.push_back(size == 1 ? strides[axis] : strides[axis] * step);
-    made.spec.shape.push_back(size);
+    const int64_t n = slot.spec.shape[axis], stride = slot.storage.strides[axis];
+    Taken part{0, 1, n};
+    if (axis < items && !take_plain(many ? PyTuple_GET_ITEM(key, axis) : key, n, part))
+      return array();
+    if (part.size == 0) return array();
+    made.storage.offset += part.start * stride;
+    if (part.number) continue;
+    made.storage.strides.push_back(part.size == 1 ? stride : stride * part.step);
+    made.spec.shape.push_back(part.size);
   }
-  part.buffer = slot.storage.buffer;
+  made.storage.buffer = slot.storage.buffer;
   return show(std::move(made));
 }
 
