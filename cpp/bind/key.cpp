@@ -166,7 +166,8 @@ void Key::add_aliases() {
   auto same = [this](size_t i, size_t k) { tag('='), raw(int64_t(i)), raw(int64_t(k)); };
   if (held_.size() <= 8) {
     for (size_t i = 1; i < held_.size(); ++i) {
-      const size_t k = size_t(std::find(held_.begin(), held_.begin() + i, held_[i]) - held_.begin());
+      const size_t k =
+          size_t(std::find(held_.begin(), held_.begin() + i, held_[i]) - held_.begin());
       if (k < i) same(i, k);
     }
     return;

@@ -19,7 +19,8 @@ class Key {
   // `own`: cells that the function itself binds. They say nothing about it.
   explicit Key(const Cells& own) : own_(own) {}
 
-  // Arguments. Entries of dicts come in the order of _describe, which is that of their sorted names.
+  // Arguments. Entries of dicts come in the order of _describe, which is that of their sorted
+  // names.
   void add_tree(PyObject* tree);
   // State: containers in their own order; what is neither array nor constant is passed over.
   void add_held(PyObject* tree);
@@ -48,7 +49,8 @@ class Key {
     bytes.append(data, size_t(n));
   }
   void add_array(PyObject*);
-  bool add_constant(PyObject*);  // bool, int, float, complex, str, bytes, None; false: something else
+  bool add_constant(
+      PyObject*);  // bool, int, float, complex, str, bytes, None; false: something else
   void add_repr(PyObject*);
   void add_name(PyObject*);  // of a dict's entry
   template <class Inside>

@@ -56,7 +56,8 @@ enum class OpKind : uint8_t {
 // What of its neighbours in a program a kernel takes in.
 enum class Absorb : uint8_t {
   nothing,
-  before,  // input 0 may be a block program, whose elements the kernel reads once each, in any order
+  before,  // input 0 may be a block program, whose elements the kernel reads once each, in any
+           // order
 };
 
 struct Op;

@@ -1,5 +1,6 @@
-// Products of packed panels. Every operand is read as it lies, once: both are packed (halves become
-// float32), by all threads; then blocks of panels times strips are tasks. Each sum takes its
+// Products of packed panels. Operands are read as they lie: a window of the right one is packed
+// (halves become float32), then windows of the left one, by all threads; blocks of panels times
+// strips are tasks. Each sum takes its
 // products in blocks of `inner_panel` steps, in order, whatever the threads and the tasks.
 #include <algorithm>
 #include <cstring>
@@ -16,7 +17,7 @@ LAZULITE_LEVELS(const PanelKernels&, panel_kernels, Dtype)
 
 namespace {
 
-constexpr int64_t packed_bytes = 16 << 20;     // of an operand, at a time
+constexpr int64_t left_bytes = 1 << 17, right_bytes = 4 << 20;  // packed at a time, about
 constexpr double macs_per_ns = 20;             // of one thread, about
 constexpr double packed_per_ns = 1;
 
@@ -37,70 +38,88 @@ class Multiplication {
         sum_(size_of(compute_type(p.type))) {}
 
   void operator()() const {
-    const int64_t rows = chunk(p_.m, k_.rows), cols = chunk(p_.n, k_.cols);
-    for (int64_t row = 0; row < p_.m; row += rows)
-      for (int64_t col = 0; col < p_.n; col += cols)
-        multiply(row, std::min(rows, p_.m - row), col, std::min(cols, p_.n - col));
+    const int64_t cols = window(p_.n, k_.cols, right_bytes);
+    for (int64_t col = 0; col < p_.n; col += cols) {
+      const Strips strips = pack_strips(col, std::min(cols, p_.n - col));
+      const int64_t rows = window(p_.m, k_.rows, left_bytes);
+      for (int64_t row = 0; row < p_.m; row += rows)
+        multiply(row, std::min(rows, p_.m - row), strips);
+    }
   }
 
  private:
+  struct Strips {  // columns from `col` on, packed
+    int64_t col, n, count, width;  // width: with what fills the last register
+    Ref<Buffer> memory;
+  };
+  struct Panels {  // rows from `row` on, packed: `count` of about equal size
+    int64_t row, m, count;
+    Ref<Buffer> memory;
+  };
+
   // So many lines, a multiple of `each`, are packed at a time.
-  int64_t chunk(int64_t lines, int64_t each) const {
-    return std::max(each, std::min(parts(lines, each), packed_bytes / (sum_ * p_.k * each)) * each);
+  int64_t window(int64_t lines, int64_t each, int64_t bytes) const {
+    return std::max<int64_t>(1, std::min(parts(lines, each), bytes / (sum_ * p_.k * each))) * each;
   }
 
-  // A window of the product: packs what it needs of both operands.
-  void multiply(int64_t row, int64_t m, int64_t col, int64_t n) const {
-    const int64_t panels = parts(m, k_.rows), strips = parts(n, k_.cols);
-    const int64_t width =
-        (strips - 1) * k_.cols + parts(n - (strips - 1) * k_.cols, k_.lanes) * k_.lanes;
-    Ref<Buffer> held_a, held_b;
-    char *left = memory(held_a, m * p_.k * sum_), *right = memory(held_b, width * p_.k * sum_);
-    // Long lines are packed in several pieces.
+  // pack(line, from, steps) for each line, long ones in several pieces.
+  template <class F>
+  void pack_all(int64_t lines, int64_t elements, F&& pack) const {
     const int64_t pieces = parts(p_.k, packed_steps);
     cpu::parallel_for(
-        (panels + strips) * pieces,
+        lines * pieces,
         [&](int64_t i) {
-          const int64_t line = i / pieces, from = part(p_.k, pieces, i % pieces),
-                        steps = part(p_.k, pieces, i % pieces + 1) - from;
-          if (line < strips) {
-            const int64_t at = line * k_.cols, lines = std::min<int64_t>(k_.cols, n - at),
-                          wide = std::min<int64_t>(k_.cols, width - at);
-            k_.pack({b_ + ((col + at) * p_.b.col + from * p_.b.row) * memory_,
-                     right + (at * p_.k + from * wide) * sum_, lines, wide, p_.b.col, p_.b.row,
-                     steps});
-          } else {
-            const int64_t at = part(m, panels, line - strips),
-                          lines = part(m, panels, line - strips + 1) - at;
-            k_.pack({a_ + ((row + at) * p_.a.row + from * p_.a.col) * memory_,
-                     left + (at * p_.k + from * lines) * sum_, lines, lines, p_.a.row, p_.a.col,
-                     steps});
-          }
+          const int64_t from = part(p_.k, pieces, i % pieces);
+          pack(i / pieces, from, part(p_.k, pieces, i % pieces + 1) - from);
         },
-        double((m + width) * p_.k) / packed_per_ns);
+        double(elements) / packed_per_ns);
+  }
+  Strips pack_strips(int64_t col, int64_t n) const {
+    Strips s{col, n, parts(n, k_.cols), parts(n, k_.lanes) * k_.lanes, {}};
+    char* to = memory(s.memory, s.width * p_.k * sum_);
+    pack_all(s.count, s.width * p_.k, [&](int64_t strip, int64_t from, int64_t steps) {
+      const int64_t at = strip * k_.cols, wide = std::min<int64_t>(k_.cols, s.width - at);
+      k_.pack({b_ + ((col + at) * p_.b.col + from * p_.b.row) * memory_,
+               to + (at * p_.k + from * wide) * sum_, std::min<int64_t>(k_.cols, n - at), wide,
+               p_.b.col, p_.b.row, steps});
+    });
+    return s;
+  }
+  Panels pack_panels(int64_t row, int64_t m) const {
+    Panels p{row, m, parts(m, k_.rows), {}};
+    char* to = memory(p.memory, m * p_.k * sum_);
+    pack_all(p.count, m * p_.k, [&](int64_t panel, int64_t from, int64_t steps) {
+      const int64_t at = part(m, p.count, panel), lines = part(m, p.count, panel + 1) - at;
+      k_.pack({a_ + ((row + at) * p_.a.row + from * p_.a.col) * memory_,
+               to + (at * p_.k + from * lines) * sum_, lines, lines, p_.a.row, p_.a.col, steps});
+    });
+    return p;
+  }
 
+  void multiply(int64_t row, int64_t m, const Strips& right) const {
+    const Panels left = pack_panels(row, m);
     // Smaller tasks while there are few of them.
-    int64_t tall = std::min<int64_t>(8, panels), wide = std::min<int64_t>(8, strips);
-    while (parts(panels, tall) * parts(strips, wide) < 16 && tall * wide > 1)
+    int64_t tall = std::min<int64_t>(8, left.count), wide = std::min<int64_t>(8, right.count);
+    while (parts(left.count, tall) * parts(right.count, wide) < 16 && tall * wide > 1)
       (wide >= tall ? wide : tall) = ((wide >= tall ? wide : tall) + 1) / 2;
-    const int64_t down = parts(panels, tall), across = parts(strips, wide);
+    const int64_t down = parts(left.count, tall), across = parts(right.count, wide);
     cpu::parallel_for(
         down * across,
         [&](int64_t i) {
           const int64_t d = i / across, s = i % across;
-          block(left, right, row, m, panels, part(panels, down, d), part(panels, down, d + 1), col,
-                n, width, part(strips, across, s), part(strips, across, s + 1));
+          block(left, part(left.count, down, d), part(left.count, down, d + 1), right,
+                part(right.count, across, s), part(right.count, across, s + 1));
         },
-        double(m * n) * double(p_.k) / macs_per_ns + 100.0 * double(down * across));
+        double(m * right.n) * double(p_.k) / macs_per_ns + 100.0 * double(down * across));
   }
 
   // Panels times strips, over all steps.
-  void block(const char* left, const char* right, int64_t row, int64_t m, int64_t panels,
-             int64_t panel, int64_t last_panel, int64_t col, int64_t n, int64_t width,
+  void block(const Panels& left, int64_t panel, int64_t last_panel, const Strips& right,
              int64_t strip, int64_t last_strip) const {
-    const int64_t top = part(m, panels, panel), rows = part(m, panels, last_panel) - top,
-                  begin = strip * k_.cols, cols = std::min(last_strip * k_.cols, n) - begin;
-    char* out = out_ + ((row + top) * p_.n + col + begin) * memory_;
+    const int64_t top = part(left.m, left.count, panel),
+                  rows = part(left.m, left.count, last_panel) - top, begin = strip * k_.cols,
+                  cols = std::min(last_strip * k_.cols, right.n) - begin;
+    char* out = out_ + ((left.row + top) * p_.n + right.col + begin) * memory_;
     int64_t out_row = p_.n;
     Ref<Buffer> wide_sums;
     char* sums = out;
@@ -108,17 +127,20 @@ class Multiplication {
       sums = memory(wide_sums, rows * cols * sum_);
       out_row = cols;
     }
+    const char *a = static_cast<const char*>(left.memory->data),
+               *b = static_cast<const char*>(right.memory->data);
     const int64_t blocks = parts(p_.k, inner_panel);
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t from = part(p_.k, blocks, b), steps = part(p_.k, blocks, b + 1) - from;
+    for (int64_t i = 0; i < blocks; ++i) {
+      const int64_t from = part(p_.k, blocks, i), steps = part(p_.k, blocks, i + 1) - from;
       for (int64_t s = strip; s < last_strip; ++s) {
-        const int64_t at = s * k_.cols, wide = std::min<int64_t>(k_.cols, width - at);
+        const int64_t at = s * k_.cols, wide = std::min<int64_t>(k_.cols, right.width - at),
+                      here = std::min<int64_t>(k_.cols, right.n - at);
         for (int64_t d = panel; d < last_panel; ++d) {
-          const int64_t first = part(m, panels, d), lines = part(m, panels, d + 1) - first;
-          k_.block({left + (first * p_.k + from * lines) * sum_,
-                    right + (at * p_.k + from * wide) * sum_,
+          const int64_t first = part(left.m, left.count, d),
+                        lines = part(left.m, left.count, d + 1) - first;
+          k_.block({a + (first * p_.k + from * lines) * sum_, b + (at * p_.k + from * wide) * sum_,
                     sums + ((first - top) * out_row + at - begin) * sum_, steps, wide, out_row,
-                    int(lines), int(std::min<int64_t>(k_.cols, n - at)), b > 0});
+                    int(lines), int(here), i > 0});
         }
       }
     }

@@ -26,8 +26,8 @@ struct ReduceKernel {
   bool twice = false;  // a chunk is read twice: it should lie in cache
   // `count` rows of at most 32 elements, `stride` apart. May be null.
   void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, void* out) = nullptr;
-  // `columns` in steps, for what comes at most 32 rows at a time, dense: the rows are taken into the
-  // lanes, which at the end of a chunk of n rows are folded. Null where chunks are read twice.
+  // `columns` in steps, for what comes at most 32 rows at a time, dense: the rows are taken into
+  // the lanes, which at the end of a chunk of n rows are folded. Null where chunks are read twice.
   void (*take)(const void* x, int64_t rows, int64_t columns, bool first, void* lanes) = nullptr;
   void (*fold)(void* lanes, int64_t n, int64_t columns, void* out) = nullptr;
 };

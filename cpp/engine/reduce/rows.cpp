@@ -487,7 +487,8 @@ void reduce_all(const ReduceKernel& k, const Rows& in, char* out) {
   else reduce_pieces(k, in, out);
 }
 
-void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large, char* out) {
+void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,
+              char* out) {
   auto put = [&](int64_t row, int64_t index) {
     if (large) reinterpret_cast<int64_t*>(out)[row] = index;
     else reinterpret_cast<uint32_t*>(out)[row] = uint32_t(index);

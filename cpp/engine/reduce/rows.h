@@ -30,7 +30,8 @@ struct Rows {
   int64_t width() const { return size_of(memory); }
   int64_t read_width() const { return size_of(type); }
   bool converts() const { return memory != type || truth; }
-  // Formed elements are read in runs, or columns of runs (`columns`): otherwise all are made before.
+  // Formed elements are read in runs, or columns of runs (`columns`): otherwise all are made
+  // before.
   void settle(bool columns);
   void make_all();
   bool in_runs() const {  // each row without gaps

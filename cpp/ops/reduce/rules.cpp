@@ -529,7 +529,8 @@ void arg_kernel(const KernelCall& call) {
   x.settle(false);
   const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
   const FindKernel& find = reduce_kernels().find[index_of(x.type)];
-  if (!k.chunk || !find.first) fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
+  if (!k.chunk || !find.first)
+    fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
   find_all(k, find, x, call.out[0].type() == int64, call.out[0].data);
 }
 const Op argmax_op{.name = "argmax",
