@@ -17,7 +17,8 @@ LAZULITE_LEVELS(const PanelKernels&, panel_kernels, Dtype)
 
 namespace {
 
-constexpr int64_t left_bytes = 1 << 17, right_bytes = 4 << 20;  // packed at a time, about
+constexpr int64_t right_bytes = 4 << 20;  // packed at a time, about
+constexpr int64_t blocks_at_a_time = 4;
 constexpr double macs_per_ns = 20;             // of one thread, about
 constexpr double packed_per_ns = 1;
 
@@ -38,16 +39,30 @@ class Multiplication {
         sum_(size_of(compute_type(p.type))) {}
 
   void operator()() const {
-    const int64_t cols = window(p_.n, k_.cols, right_bytes);
-    for (int64_t col = 0; col < p_.n; col += cols) {
-      const Strips strips = pack_strips(col, std::min(cols, p_.n - col));
-      const int64_t rows = window(p_.m, k_.rows, left_bytes);
-      for (int64_t row = 0; row < p_.m; row += rows)
-        multiply(row, std::min(rows, p_.m - row), strips);
-    }
+    const int64_t blocks = parts(p_.k, inner_panel);
+    // Halves are rounded once: their sums are finished in one go.
+    const int64_t deep = k_.round ? blocks : std::min(blocks, blocks_at_a_time);
+    const int64_t steps = std::min(p_.k, deep * inner_panel);
+    // Little beside the arrays themselves.
+    const int64_t bytes = (p_.m * p_.k + p_.k * p_.n + p_.m * p_.n) * memory_,
+                  left_bytes = std::clamp<int64_t>(bytes / 16, 1 << 17, 1 << 20);
+    const int64_t cols = window(p_.n, k_.cols, steps, right_bytes),
+                  rows = window(p_.m, k_.rows, steps, left_bytes);
+    for (int64_t col = 0; col < p_.n; col += cols)
+      for (int64_t block = 0; block < blocks; block += deep) {
+        const Depth depth{block, std::min(blocks, block + deep), part(p_.k, blocks, block),
+                          part(p_.k, blocks, std::min(blocks, block + deep))};
+        const Strips strips = pack_strips(depth, col, std::min(cols, p_.n - col));
+        for (int64_t row = 0; row < p_.m; row += rows)
+          multiply(depth, row, std::min(rows, p_.m - row), strips);
+      }
   }
 
  private:
+  struct Depth {  // steps of the inner axis, and the blocks of sums that they are
+    int64_t block, last_block, from, until;
+    int64_t steps() const { return until - from; }
+  };
   struct Strips {  // columns from `col` on, packed
     int64_t col, n, count, width;  // width: with what fills the last register
     Ref<Buffer> memory;
@@ -58,46 +73,48 @@ class Multiplication {
   };
 
   // So many lines, a multiple of `each`, are packed at a time.
-  int64_t window(int64_t lines, int64_t each, int64_t bytes) const {
-    return std::max<int64_t>(1, std::min(parts(lines, each), bytes / (sum_ * p_.k * each))) * each;
+  int64_t window(int64_t lines, int64_t each, int64_t steps, int64_t bytes) const {
+    return std::max<int64_t>(1, std::min(parts(lines, each), bytes / (sum_ * steps * each))) * each;
   }
 
-  // pack(line, from, steps) for each line, long ones in several pieces.
+  // pack(line, from, steps) for each line, long ones in several pieces; from counts in the depth.
   template <class F>
-  void pack_all(int64_t lines, int64_t elements, F&& pack) const {
-    const int64_t pieces = parts(p_.k, packed_steps);
+  void pack_all(const Depth& depth, int64_t lines, int64_t elements, F&& pack) const {
+    const int64_t pieces = parts(depth.steps(), packed_steps);
     cpu::parallel_for(
         lines * pieces,
         [&](int64_t i) {
-          const int64_t from = part(p_.k, pieces, i % pieces);
-          pack(i / pieces, from, part(p_.k, pieces, i % pieces + 1) - from);
+          const int64_t from = part(depth.steps(), pieces, i % pieces);
+          pack(i / pieces, from, part(depth.steps(), pieces, i % pieces + 1) - from);
         },
         double(elements) / packed_per_ns);
   }
-  Strips pack_strips(int64_t col, int64_t n) const {
+  Strips pack_strips(const Depth& depth, int64_t col, int64_t n) const {
     Strips s{col, n, parts(n, k_.cols), parts(n, k_.lanes) * k_.lanes, {}};
-    char* to = memory(s.memory, s.width * p_.k * sum_);
-    pack_all(s.count, s.width * p_.k, [&](int64_t strip, int64_t from, int64_t steps) {
+    const int64_t all = depth.steps();
+    char* to = memory(s.memory, s.width * all * sum_);
+    pack_all(depth, s.count, s.width * all, [&](int64_t strip, int64_t from, int64_t steps) {
       const int64_t at = strip * k_.cols, wide = std::min<int64_t>(k_.cols, s.width - at);
-      k_.pack({b_ + ((col + at) * p_.b.col + from * p_.b.row) * memory_,
-               to + (at * p_.k + from * wide) * sum_, std::min<int64_t>(k_.cols, n - at), wide,
+      k_.pack({b_ + ((col + at) * p_.b.col + (depth.from + from) * p_.b.row) * memory_,
+               to + (at * all + from * wide) * sum_, std::min<int64_t>(k_.cols, n - at), wide,
                p_.b.col, p_.b.row, steps});
     });
     return s;
   }
-  Panels pack_panels(int64_t row, int64_t m) const {
+  Panels pack_panels(const Depth& depth, int64_t row, int64_t m) const {
     Panels p{row, m, parts(m, k_.rows), {}};
-    char* to = memory(p.memory, m * p_.k * sum_);
-    pack_all(p.count, m * p_.k, [&](int64_t panel, int64_t from, int64_t steps) {
+    const int64_t all = depth.steps();
+    char* to = memory(p.memory, m * all * sum_);
+    pack_all(depth, p.count, m * all, [&](int64_t panel, int64_t from, int64_t steps) {
       const int64_t at = part(m, p.count, panel), lines = part(m, p.count, panel + 1) - at;
-      k_.pack({a_ + ((row + at) * p_.a.row + from * p_.a.col) * memory_,
-               to + (at * p_.k + from * lines) * sum_, lines, lines, p_.a.row, p_.a.col, steps});
+      k_.pack({a_ + ((row + at) * p_.a.row + (depth.from + from) * p_.a.col) * memory_,
+               to + (at * all + from * lines) * sum_, lines, lines, p_.a.row, p_.a.col, steps});
     });
     return p;
   }
 
-  void multiply(int64_t row, int64_t m, const Strips& right) const {
-    const Panels left = pack_panels(row, m);
+  void multiply(const Depth& depth, int64_t row, int64_t m, const Strips& right) const {
+    const Panels left = pack_panels(depth, row, m);
     // Smaller tasks while there are few of them.
     int64_t tall = std::min<int64_t>(8, left.count), wide = std::min<int64_t>(8, right.count);
     while (parts(left.count, tall) * parts(right.count, wide) < 16 && tall * wide > 1)
@@ -107,15 +124,15 @@ class Multiplication {
         down * across,
         [&](int64_t i) {
           const int64_t d = i / across, s = i % across;
-          block(left, part(left.count, down, d), part(left.count, down, d + 1), right,
+          block(depth, left, part(left.count, down, d), part(left.count, down, d + 1), right,
                 part(right.count, across, s), part(right.count, across, s + 1));
         },
-        double(m * right.n) * double(p_.k) / macs_per_ns + 100.0 * double(down * across));
+        double(m * right.n) * double(depth.steps()) / macs_per_ns + 100.0 * double(down * across));
   }
 
-  // Panels times strips, over all steps.
-  void block(const Panels& left, int64_t panel, int64_t last_panel, const Strips& right,
-             int64_t strip, int64_t last_strip) const {
+  // Panels times strips, over the steps of a depth.
+  void block(const Depth& depth, const Panels& left, int64_t panel, int64_t last_panel,
+             const Strips& right, int64_t strip, int64_t last_strip) const {
     const int64_t top = part(left.m, left.count, panel),
                   rows = part(left.m, left.count, last_panel) - top, begin = strip * k_.cols,
                   cols = std::min(last_strip * k_.cols, right.n) - begin;
@@ -129,16 +146,17 @@ class Multiplication {
     }
     const char *a = static_cast<const char*>(left.memory->data),
                *b = static_cast<const char*>(right.memory->data);
-    const int64_t blocks = parts(p_.k, inner_panel);
-    for (int64_t i = 0; i < blocks; ++i) {
-      const int64_t from = part(p_.k, blocks, i), steps = part(p_.k, blocks, i + 1) - from;
+    const int64_t blocks = parts(p_.k, inner_panel), all = depth.steps();
+    for (int64_t i = depth.block; i < depth.last_block; ++i) {
+      const int64_t from = part(p_.k, blocks, i) - depth.from,
+                    steps = part(p_.k, blocks, i + 1) - depth.from - from;
       for (int64_t s = strip; s < last_strip; ++s) {
         const int64_t at = s * k_.cols, wide = std::min<int64_t>(k_.cols, right.width - at),
                       here = std::min<int64_t>(k_.cols, right.n - at);
         for (int64_t d = panel; d < last_panel; ++d) {
           const int64_t first = part(left.m, left.count, d),
                         lines = part(left.m, left.count, d + 1) - first;
-          k_.block({a + (first * p_.k + from * lines) * sum_, b + (at * p_.k + from * wide) * sum_,
+          k_.block({a + (first * all + from * lines) * sum_, b + (at * all + from * wide) * sum_,
                     sums + ((first - top) * out_row + at - begin) * sum_, steps, wide, out_row,
                     int(lines), int(here), i > 0});
         }
