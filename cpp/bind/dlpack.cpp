@@ -1,12 +1,15 @@
 // DLPack: the structures of the public ABI (version 1.0 and the older one), import and export.
-#include <Python.h>
+#include <pybind11/pybind11.h>
 
-#include <cstring>
+#include <algorithm>
+#include <memory>
 
 #include "bind/array_class.h"
 #include "eval/eval.h"
 #include "graph/trace.h"
 #include "ops/shape/shape.h"
+
+namespace py = pybind11;
 
 namespace lazulite::bind {
 
@@ -92,18 +95,38 @@ void drop_versioned(PyObject* capsule) {
   m->deleter(m);
 }
 
+// A tensor that was taken out of its capsule. Deleters of Python's libraries want the GIL.
 struct Imported {
   Managed* plain = nullptr;
   ManagedVersioned* versioned = nullptr;
+  Imported() = default;
+  Imported(const Imported&) = delete;
+  ~Imported() {
+    if (plain && plain->deleter) plain->deleter(plain);
+    if (versioned && versioned->deleter) versioned->deleter(versioned);
+  }
+  const DLTensor& tensor() const { return plain ? plain->tensor : versioned->tensor; }
+  bool writable() const { return plain || !(versioned->flags & 1); }
 };
-void release_imported(Buffer* buffer) {  // deleters of Python's libraries want the GIL
-  release_python([](void* owner) {
-    auto* imported = static_cast<Imported*>(owner);
-    if (imported->plain && imported->plain->deleter) imported->plain->deleter(imported->plain);
-    if (imported->versioned && imported->versioned->deleter)
-      imported->versioned->deleter(imported->versioned);
-    delete imported;
-  }, buffer->owner);
+void release_imported(Buffer* buffer) {
+  release_python([](void* owner) { delete static_cast<Imported*>(owner); }, buffer->owner);
+}
+
+std::unique_ptr<Imported> taken_from(PyObject* capsule) {
+  auto out = std::make_unique<Imported>();
+  if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
+    auto* tensor =
+        static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, "dltensor_versioned"));
+    if (tensor->major > 1) fail(Kind::value, "from_dlpack", "unknown version of DLPack");
+    out->versioned = tensor;
+    PyCapsule_SetName(capsule, "used_dltensor_versioned");
+  } else if (PyCapsule_IsValid(capsule, "dltensor")) {
+    out->plain = static_cast<Managed*>(PyCapsule_GetPointer(capsule, "dltensor"));
+    PyCapsule_SetName(capsule, "used_dltensor");
+  } else {
+    fail(Kind::value, "from_dlpack", "not a DLPack capsule");
+  }
+  return out;
 }
 
 }  // namespace
@@ -113,44 +136,67 @@ bool has_dlpack(PyObject* o) {
 }
 
 namespace {
-// PyTorch exports no tensor that wants a gradient: its values are asked for. A new reference.
-PyObject* values_of(PyObject* o) {
-  PyObject* wants = PyObject_GetAttrString(o, "requires_grad");
-  const bool detach = wants && PyObject_IsTrue(wants) == 1 && PyObject_HasAttrString(o, "detach");
-  Py_XDECREF(wants);
-  PyErr_Clear();
-  PyObject* values = detach ? PyObject_CallMethod(o, "detach", nullptr) : Py_NewRef(o);
-  if (!values) throw PythonError{};
-  return values;
-}
-}  // namespace
 
-namespace {
+py::object owned(PyObject* o) {
+  if (!o) throw PythonError{};
+  return py::reinterpret_steal<py::object>(o);
+}
+
+// PyTorch exports no tensor that wants a gradient: its values are asked for.
+py::object values_of(PyObject* o) {
+  const auto wants = py::reinterpret_steal<py::object>(PyObject_GetAttrString(o, "requires_grad"));
+  const bool detach =
+      wants && PyObject_IsTrue(wants.ptr()) == 1 && PyObject_HasAttrString(o, "detach");
+  PyErr_Clear();
+  return owned(detach ? PyObject_CallMethod(o, "detach", nullptr) : Py_NewRef(o));
+}
+
 // A capsule, asked for in the newest way that the object knows.
-PyObject* capsule_of(PyObject* o, std::optional<bool> copy, bool ask_for_cpu) {
-  PyObject* method = PyObject_GetAttrString(o, "__dlpack__");
-  if (!method) throw PythonError{};
-  PyObject* capsule = nullptr;
-  PyObject* none = PyTuple_New(0);
-  for (int age = copy == false || ask_for_cpu ? 0 : 1; age < 3; ++age) {
-    PyObject* options = PyDict_New();
-    auto add = [&](const char* name, PyObject* value) {
-      PyDict_SetItemString(options, name, value);
-      Py_DECREF(value);
-    };
-    if (age < 2) add("max_version", Py_BuildValue("(ii)", 1, 0));
-    if (age < 1 && ask_for_cpu) add("dl_device", Py_BuildValue("(ii)", int(device_cpu), 0));
-    if (age < 1 && copy == false) add("copy", Py_NewRef(Py_False));
-    capsule = PyObject_Call(method, none, options);
-    Py_DECREF(options);
-    if (capsule || !PyErr_ExceptionMatches(PyExc_TypeError) || age == 2) break;
+py::object capsule_of(py::handle o, std::optional<bool> copy, bool ask_for_cpu) {
+  const py::object method = owned(PyObject_GetAttrString(o.ptr(), "__dlpack__"));
+  const py::tuple none;
+  for (int age = copy == false || ask_for_cpu ? 0 : 1;; ++age) {
+    py::dict options;
+    if (age < 2) options["max_version"] = py::make_tuple(1, 0);
+    if (age < 1 && ask_for_cpu) options["dl_device"] = py::make_tuple(int(device_cpu), 0);
+    if (age < 1 && copy == false) options["copy"] = false;
+    PyObject* const capsule = PyObject_Call(method.ptr(), none.ptr(), options.ptr());
+    if (capsule || age == 2 || !PyErr_ExceptionMatches(PyExc_TypeError)) return owned(capsule);
     PyErr_Clear();
   }
-  Py_DECREF(none);
-  Py_DECREF(method);
-  if (!capsule) throw PythonError{};
-  return capsule;
 }
+
+Dtype checked_dtype(const DLTensor& tensor) {
+  if (tensor.device.type != device_cpu)
+    fail(Kind::value, "from_dlpack", "memory of another device: got device type ",
+         tensor.device.type, ", expected the CPU (1)");
+  const auto type = dtype_of_type(tensor.type);
+  if (!type)
+    fail(Kind::value, "from_dlpack", "dtype not supported: got code ", int(tensor.type.code),
+         " with ", int(tensor.type.bits), " bits");
+  return *type;
+}
+
+// Bytes from the first element to behind the last.
+int64_t extent_of(const Shape& shape, const Strides& strides, Dtype type) {
+  int64_t extent = 1;
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] > 0) extent += (shape[i] - 1) * strides[i];
+  return extent * size_of(type);
+}
+
+// In memory of ours, at once: who gave it may write to it later.
+array packed(const array& a, const char* data) {
+  const Slot& slot = a.slot();
+  auto buffer = allocate(size_of(a.shape()) * size_of(a.dtype()));
+  const Storage dense{buffer, 0, dense_strides(a.shape())};
+  if (a.size())
+    copy_strided(TensorView{&slot.spec, &slot.storage, const_cast<char*>(data)},
+                 TensorView{&slot.spec, &dense, static_cast<char*>(buffer->data)});
+  if (is_bool(a.dtype())) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
+  return from_buffer(std::move(buffer), a.shape(), a.dtype());
+}
+
 }  // namespace
 
 array from_dlpack(PyObject* given, std::optional<bool> copy, bool ask_for_cpu) {
@@ -158,82 +204,32 @@ array from_dlpack(PyObject* given, std::optional<bool> copy, bool ask_for_cpu) {
   if (!has_dlpack(given))
     fail(Kind::type, "from_dlpack", "no DLPack: got ", Py_TYPE(given)->tp_name,
          ", expected an object with __dlpack__");
-  struct Drop {
-    PyObject* o;
-    ~Drop() { Py_DECREF(o); }
-  };
-  const Drop values{values_of(given)};
-  PyObject* const o = values.o;
-  PyObject* const capsule = capsule_of(o, copy, ask_for_cpu);
-  const Drop drop{capsule};
-  auto imported = new Imported;
-  const DLTensor* tensor = nullptr;
-  bool writable = true;
-  if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
-    imported->versioned =
-        static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, "dltensor_versioned"));
-    if (imported->versioned->major > 1) {
-      delete imported;
-      fail(Kind::value, "from_dlpack", "unknown version of DLPack");
-    }
-    tensor = &imported->versioned->tensor;
-    writable = !(imported->versioned->flags & 1);
-    PyCapsule_SetName(capsule, "used_dltensor_versioned");
-  } else if (PyCapsule_IsValid(capsule, "dltensor")) {
-    imported->plain = static_cast<Managed*>(PyCapsule_GetPointer(capsule, "dltensor"));
-    tensor = &imported->plain->tensor;
-    PyCapsule_SetName(capsule, "used_dltensor");
-  } else {
-    delete imported;
-    fail(Kind::value, "from_dlpack", "not a DLPack capsule");
-  }
-  // From here on the buffer owns the tensor.
-  const auto type = dtype_of_type(tensor->type);
-  Shape shape;
-  Strides strides;
-  bool forward = true;
-  for (int i = 0; i < tensor->ndim; ++i) shape.push_back(tensor->shape[i]);
-  if (tensor->strides)
-    for (int i = 0; i < tensor->ndim; ++i) {
-      strides.push_back(tensor->strides[i]);
-      forward &= tensor->strides[i] >= 0;
-    }
-  else strides = dense_strides(shape);
-  char* data = static_cast<char*>(tensor->data) + tensor->byte_offset;
-  int64_t extent = type ? size_of(*type) : 0;
-  for (size_t i = 0; i < shape.size(); ++i)
-    extent += shape[i] > 0 && type ? (shape[i] - 1) * strides[i] * size_of(*type) : 0;
-  if (type) check_shape(shape, *type, "from_dlpack");
-  const DLType got = tensor->type;
-  const DLDevice device = tensor->device;
-  Storage storage{foreign_buffer(data, extent, writable, imported, release_imported), 0, strides};
-  if (device.type != device_cpu)
-    fail(Kind::value, "from_dlpack", "memory of another device: got device type ", device.type,
-         ", expected the CPU (1)");
-  if (!type)
-    fail(Kind::value, "from_dlpack", "dtype not supported: got code ", int(got.code), " with ",
-         int(got.bits), " bits");
-  const bool aligned = reinterpret_cast<uintptr_t>(data) % size_t(size_of(real_type(*type))) == 0;
+  const py::object o = values_of(given), capsule = capsule_of(o, copy, ask_for_cpu);
+  auto imported = taken_from(capsule.ptr());
+  const DLTensor& tensor = imported->tensor();
+  const Dtype type = checked_dtype(tensor);
+  const Shape shape(tensor.shape, tensor.shape + tensor.ndim);
+  check_shape(shape, type, "from_dlpack");
+  const Strides strides = tensor.strides
+                              ? Strides(tensor.strides, tensor.strides + tensor.ndim)
+                              : dense_strides(shape);
+  char* const data = static_cast<char*>(tensor.data) + tensor.byte_offset;
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % size_t(size_of(real_type(type))) == 0;
+  const bool forward =
+      std::all_of(strides.begin(), strides.end(), [](int64_t step) { return step >= 0; });
   const bool sound =
-      !is_bool(*type) || (is_dense(shape, strides) &&
-                          are_bools(reinterpret_cast<const uint8_t*>(data), size_of(shape)));
-  if (copy == false && !(aligned && forward && sound))
+      !is_bool(type) || (is_dense(shape, strides) &&
+                         are_bools(reinterpret_cast<const uint8_t*>(data), size_of(shape)));
+  const bool fits = aligned && forward && sound, writable = imported->writable();
+  if (copy == false && !fits)
     fail(Kind::value, "from_dlpack",
          "the memory cannot be shared: unaligned, a negative stride, or bools of other bytes than "
          "0 and 1");
-  array made = from_storage(Spec{shape, *type}, std::move(storage));
-  if (copy == true || !aligned || !forward || !sound) {
-    // Into memory of ours, at once: who gave it may write to it later.
-    auto buffer = allocate(size_of(shape) * size_of(*type));
-    const Storage dense{buffer, 0, dense_strides(shape)};
-    const Slot& slot = made.slot();
-    if (size_of(shape))
-      copy_strided(TensorView{&slot.spec, &slot.storage, data},
-                   TensorView{&slot.spec, &dense, static_cast<char*>(buffer->data)});
-    if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
-    made = from_buffer(std::move(buffer), shape, *type);
-  }
-  return made;
+  const array shared = from_storage(
+      Spec{shape, type}, Storage{foreign_buffer(data, extent_of(shape, strides, type), writable,
+                                                imported.release(), release_imported),
+                                 0, strides});
+  return copy == true || !fits ? packed(shared, data) : shared;
 }
 
 array own_copy(const array& a) {

@@ -43,6 +43,14 @@ def test_the_rows_of_array_functions_stand_in_rooms():
             assert not of_arrays or "Any" in row["types"][:-1], f"{path.name}: {row['signature']}"
 
 
+def test_parameters_are_typed_but_for_objects_of_pythons_own():
+    own = "".join(p.read_text() for p in (CPP / "bind").glob("*.cpp"))
+    for row in _core._table():
+        spread = "*" in row["signature"].replace("*,", "")
+        if "Any" in row["types"][:-1] and not spread:
+            assert f'm.def("{row["name"]}(' in own, row["signature"]
+
+
 def test_lambdas_of_rows_are_short():
     """What takes more than a few lines is a function that C++ can call, too."""
     for room in ROOMS:

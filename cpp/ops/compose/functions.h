@@ -25,9 +25,9 @@ inline Shape dense_steps(const Shape& shape) {
   return Shape(strides.begin(), strides.end());
 }
 
+// ---- axes
 template <class M>
-void add_compose(M& m) {
-  // ---- axes
+void add_axes(M& m) {
   m.def(
        "matrix_transpose(a, /, *, stream=None)", [](A a, S s) { return matrix_transpose(a, s); },
        "The last two axes exchanged.\n\n"
@@ -116,8 +116,11 @@ void add_compose(M& m) {
        ">>> mx.atleast_3d(mx.ones(3)).shape\n"
        "(1, 3, 1)")
       .cases({"x()", "x(2)", "x(2, 3)"});
+}
 
-  // ---- several arrays
+// ---- several arrays
+template <class M>
+void add_groups(M& m) {
   m.def(
        "broadcast_arrays(*arrays, stream=None)",
        [](Arrays_ arrays, S s) { return broadcast_arrays(arrays, s); },
@@ -175,8 +178,11 @@ void add_compose(M& m) {
       .cases({"x(2), x(3)", "x(2), x(3), x(4), indexing='ij'", "x(2), x(3), sparse=True",
               "x(2, 2), x(), x(3)"})
       .large({"x(tile + 1), x(inner + 1)"});
+}
 
-  // ---- elements at other places
+// ---- elements at other places
+template <class M>
+void add_places(M& m) {
   m.def(
        "repeat(array, repeats, axis=None, *, stream=None)",
        [](A a, int64_t n, OptionalInt axis, S s) {
@@ -261,8 +267,11 @@ void add_compose(M& m) {
               "x(3, 4), 5, 'symmetric'", "x(3, 4), 5, 'wrap'"})
       .large({"x(block + 1, inner + 1), 1", "x(block + 1, inner + 1), 2, 'reflect'",
               "x(chunk + 1), 5, 'wrap'"});
+}
 
-  // ---- diagonals and triangles
+// ---- diagonals and triangles
+template <class M>
+void add_matrices(M& m) {
   m.def(
        "eye(n, m=None, k=0, dtype=float32, *, stream=None)",
        [](int64_t n, OptionalSize m, int64_t k, OptionalDtype t, S s) {
@@ -318,8 +327,11 @@ void add_compose(M& m) {
       .method()
       .cases({"x(3)", "x(3), 1", "x(3), -2", "x(3, 4), 1"})
       .large({"x(inner + 1), 1", "x(tile + 1, inner + 1)"});
+}
 
-  // ---- differences and products
+// ---- differences and products
+template <class M>
+void add_products(M& m) {
   m.def(
        "diff(a, /, n=1, axis=-1, *, stream=None)",
        [](A a, int n, int axis, S s) { return diff(a, n, axis, s); },
@@ -343,8 +355,11 @@ void add_compose(M& m) {
        "array(11, dtype=float32)")
       .cases({"x(2, 3), x(2, 3)"}, "lambda a, b: (np.conj(a) * b).sum(-1)")
       .large({"x(3, tree + 1), x(3, tree + 1)"});
+}
 
-  // ---- windows
+// ---- windows
+template <class M>
+void add_windows(M& m) {
   m.def(
        "hanning(M, *, stream=None)", [](int64_t m, S s) { return hanning(m, s); },
        "The Hann window of M samples: 0.5 - 0.5 cos(2 pi n / (M - 1)).\n\n"
@@ -374,6 +389,16 @@ void add_compose(M& m) {
        "array([0, 1, 0], dtype=float32)")
       .cases({"1", "8"})
       .large({"grain + 1"});
+}
+
+template <class M>
+void add_compose(M& m) {
+  add_axes(m);
+  add_groups(m);
+  add_places(m);
+  add_matrices(m);
+  add_products(m);
+  add_windows(m);
 }
 
 }  // namespace lazulite::functions
