@@ -23,14 +23,38 @@ static constexpr int repeat_bit = 60;
 static constexpr int64_t repeats(int operand) { return int64_t(1) << (repeat_bit + operand); }
 static constexpr int64_t elements_of(int64_t n) { return n & (repeats(0) - 1); }
 
+// How a kernel of whole expressions knows what an instruction does: an op of two operands, or two
+// ops, of which `outer` takes what `inner` gives as operand `at`. Ops have numbers from 1 on.
+struct Link {
+  Kernel expression = nullptr;
+  uint8_t inner = 0, outer = 0, at = 0;
+};
+
 // Registers are virtual: each is written once, by a load, a constant or an instruction, and there
 // are as many as the group needs. The device finds places for them, by when they are read last.
 struct Instr {
-  Kernel run;
-  uint32_t out;
-  uint32_t in[3];
-  uint8_t operands;
-  bool same_width;  // as all it reads: it may write over that
+  Kernel run = nullptr;
+  uint32_t out = 0;
+  SmallVector<uint32_t, 3> in = {};
+  bool same_width = false;     // as all it reads: it may write over that
+  Link link = {};
+  const void* code = nullptr;  // of an expression: what its kernel gets behind its operands
+  int operands() const { return int(in.size()); }
+};
+
+// What a kernel of expressions does with a few vectors at a time, which stay in registers: steps on
+// three accumulators, ended by `stop`. Accumulator d becomes an array, or what an op makes of it
+// and a number, an array, or accumulator d + 1; `of_`: which is the op's first operand.
+struct Micro {
+  enum Form : uint8_t { with_number, of_number, with_array, of_array, with_next, of_next };
+  static constexpr int accumulators = 3, forms = 6, stop = 0;
+  static constexpr int load(int d) { return 1 + d; }
+  static constexpr int does(int op, Form form, int d) {
+    return 1 + accumulators + ((op - 1) * forms + form) * accumulators + d;
+  }
+  uint16_t code;
+  uint16_t operand = 0;          // an array
+  alignas(8) char number[8] = {};
 };
 
 // A memory operand. Registers hold what memory holds; a program of one half and one float32

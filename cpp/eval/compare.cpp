@@ -158,9 +158,7 @@ Values run_alone(const Node& node, const Values& in) {
   const uint32_t result = uint32_t(in.size());
   Instr instr{.run = node.op->block(*node.op, node.inputs.back().dtype(), spec.type),
               .out = result,
-              .in = {},
-              .operands = uint8_t(in.size()),
-              .same_width = false};
+              .in = SmallVector<uint32_t, 3>(in.size(), 0)};
   for (size_t i = 0; i < in.size(); ++i) {
     const array& input = node.inputs[i];
     const Dtype type = input.dtype();

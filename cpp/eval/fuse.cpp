@@ -35,11 +35,11 @@ class Builder {
   void add(int i) {
     const Node& node = *unit_.members[size_t(i)].node;
     const Dtype type = node.out[0].spec.type;
-    Instr instr{};
+    Instr instr;
     instr.same_width = true;
     auto read = [&](const array& input, int by) {
       instr.same_width &= size_of(input.dtype()) == size_of(type);
-      instr.in[instr.operands++] = reg_of(input, by);
+      instr.in.push_back(reg_of(input, by));
     };
     if (const int inner = inner_[size_t(i)]; inner >= 0) {
       const Node& first = *unit_.members[size_t(inner)].node;
@@ -47,13 +47,23 @@ class Builder {
       for (const array& input : first.inputs) read(input, inner);
       read(node.inputs[size_t(1 - at)], i);
       instr.run = node.op->pair(*node.op, *first.op, at, type);
+      instr.link = link(first, type);
+      const Link outer = link(node, type);
+      instr.link.outer = outer.inner;
+      instr.link.at = uint8_t(at);
+      if (!outer.inner) instr.link = {};
     } else {
       for (const array& input : node.inputs) read(input, i);
       instr.run = node.op->block(
           *node.op, node.inputs.empty() ? type : node.inputs.back().dtype(), type);
+      instr.link = link(node, type);
     }
     instr.out = home_[size_t(i)] = next(type);
-    program_.code.push_back(instr);
+    program_.code.push_back(std::move(instr));
+  }
+
+  static Link link(const Node& node, Dtype type) {
+    return node.op->link ? node.op->link(*node.op, type) : Link{};
   }
 
   void store(size_t i) {

@@ -56,8 +56,7 @@ enum class OpKind : uint8_t {
 // What of its neighbours in a program a kernel takes in.
 enum class Absorb : uint8_t {
   nothing,
-  before,  // input 0 may be a block program, whose elements the kernel reads once each, in any
-           // order
+  before,  // input 0 may be a block program: the kernel reads each element once, in any order
 };
 
 struct Op;
@@ -112,6 +111,9 @@ struct Op {
   // The kernel that does `inner` and then this op to its result, operand `at`, in one pass and to
   // the same bits; in: inner's operands, then the other one. Null, or gives null: there is none.
   Kernel (*pair)(const Op&, const Op& inner, int at, Dtype type) = nullptr;
+  // How the kernel of whole expressions of this dtype knows the op (`inner`). Null, or gives 0: it
+  // does not.
+  Link (*link)(const Op&, Dtype type) = nullptr;
   // How far results may lie apart at two instruction-set levels, in units in the last place of what
   // the op gives for absolute values; null: the same bits.
   double (*ulp)(const Node&) = nullptr;

@@ -318,3 +318,68 @@ def test_a_repeated_result_that_goes_over_an_operand_is_not_lost(n):
 if __name__ == "__main__":
     mx.set_pending_limit(0)
     print("\n".join(all_hashes()))
+
+
+def horner(values, x):
+    total = values[-1]
+    for v in reversed(values[:-1]):
+        total = v + x * total
+    return total
+
+
+def tree(leaves, depth, at=0):
+    """A balanced tree: more accumulators than registers have room for."""
+    if depth == 0:
+        return leaves[at % len(leaves)]
+    a, b = tree(leaves, depth - 1, 2 * at), tree(leaves, depth - 1, 2 * at + 1)
+    return (a * b, a - b, a + b)[(at + depth) % 3]
+
+
+EXPRESSIONS = {
+    "horner of numbers": lambda x, y, z: horner([0.5, -1.25, 3.0, 1e-3, 2.0], x),
+    "horner of polynomials": lambda x, y, z: horner(
+        [horner([0.1 * i, -1.0, 0.3 + i], x) for i in range(5)], y
+    ),
+    "horner of three": lambda x, y, z: horner(
+        [horner([horner([0.1 * i, 0.2 * j, 1.5], x) for i in range(4)], y) for j in range(4)], z
+    ),
+    "numbers on the left": lambda x, y, z: 2.0 - (3.0 - (x - 1.0) * y) * 0.5 - (1.0 - z),
+    "balanced": lambda x, y, z: tree([x, y, z], 6),
+    "a chain of 600": lambda x, y, z: horner([0.001 * i for i in range(300)], x * 0.5),
+    "with what others read": lambda x, y, z: (lambda a: (a * x + y) * a - (a + 2) * z)(x * y - z),
+    "with other ops between": lambda x, y, z: mx.sqrt(mx.abs(x * y - z)) * x + y * 2 - 1,
+    "broadcast": lambda x, y, z: (x * y[:1] + 2) * y - z[-1:] * x + 1,
+    "reversed": lambda x, y, z: (x[::-1] * y + 2) * z[::-1] - x,
+    "nans": lambda x, y, z: horner([1.0, 2.0, 3.0, 4.0], mx.where(x > 0.9, mx.nan, x)) * y - z,
+}
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16], ids=str)
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_expressions_in_registers_have_the_bits_of_one_op_after_the_other(name, dtype):
+    for n in (1, 1023, 1024, 5000, 70001):
+        x, y, z = (a.astype(dtype) for a in inputs(n))
+        mx.eval(x, y, z)
+        whole = EXPRESSIONS[name](x, y, z)
+        with mx.debug_compare():
+            mx.eval(whole)
+        parts = [v[k : k + 700] for k in range(0, n, 700) for v in (x, y, z)]
+        if name in ("broadcast", "reversed"):
+            continue
+        alone = [EXPRESSIONS[name](*parts[k : k + 3]) for k in range(0, len(parts), 3)]
+        assert bytes(mx.concatenate(alone)) == bytes(whole), n  # too few elements for an expression
+
+
+def test_expressions_that_are_wide_in_rows():
+    x, y, z = (mx.reshape(a, (64, 300)) for a in inputs(64 * 300))
+    column, row = x[:, :1], y[0]
+    f = lambda x, y, z: ((x * column + row) * y - z.T.reshape(64, 300) * column + 1) * row - 2
+    wanted = mx.stack(
+        [((x[i] * column[i] + row) * y[i] - z.T.reshape(64, 300)[i] * column[i] + 1) * row - 2
+         for i in range(64)]
+    )
+    assert bytes(f(x, y, z)) == bytes(wanted)
+    turned = ((x.T * 2 + 1) * x.reshape(300, 64) - y.T) * 3
+    assert bytes(turned) == bytes(
+        mx.stack([((x[:, i] * 2 + 1) * x.reshape(300, 64)[i] - y[:, i]) * 3 for i in range(300)])
+    )

@@ -30,7 +30,7 @@ int64_t padded(int64_t n) { return (n + group - 1) / group * group; }
 struct BoundStep {
   Kernel run;        // null: a strided move
   void* out;
-  const void* in[3];
+  const void** in;
   int64_t repeated;  // bits of n
   const Step* step;
 };
@@ -54,6 +54,7 @@ struct Room {
   uint64_t run = 0;  // whose steps are bound
   char *half = nullptr, *tail = nullptr;
   std::vector<BoundStep> steps;
+  std::vector<const void*> operands;
   std::vector<Moving> moving;
   std::vector<char*> at;       // where the block begins in the array of each port
   SmallVector<int64_t, 6> index;  // of the tile
@@ -115,11 +116,16 @@ struct Runner {
     room.moving.clear();
     room.at.resize(ports());
     room.steps.resize(layout.code.size());
-    for (size_t i = 0; i < layout.code.size(); ++i) bind_step(layout.code[i], room.steps[i]);
+    size_t operands = 0;
+    for (const Step& step : layout.code) operands += step.in.size() + 1;
+    room.operands.resize(operands);
+    const void** next = room.operands.data();
+    for (size_t i = 0; i < layout.code.size(); ++i) bind_step(layout.code[i], room.steps[i], next);
   }
 
-  void bind_step(const Step& step, BoundStep& bound) {
-    bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, {}, 0, &step};
+  void bind_step(const Step& step, BoundStep& bound, const void**& next) {
+    bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, next, 0, &step};
+    if (step.code) *next++ = step.code;
     auto place = [&](Place at, const void** address) {
       switch (at.kind) {
         case Place::block: *address = block_at(at.at); break;
@@ -130,10 +136,9 @@ struct Runner {
       }
     };
     place(step.out, const_cast<const void**>(&bound.out));
-    const int operands = step.kind == Step::kernel ? step.operands : step.kind == Step::scatter;
-    for (int k = 0; k < operands; ++k) {
-      place(step.in[k], &bound.in[k]);
-      if (step.in[k].kind == Place::single) bound.repeated |= repeats(k);
+    for (size_t k = 0; k < step.in.size(); ++k, ++next) {
+      place(step.in[k], next);
+      if (step.in[k].kind == Place::single) bound.repeated |= repeats(int(k));
     }
   }
 
@@ -151,7 +156,7 @@ struct Runner {
     if (!more) return;
     for (const Step& step : layout.once) {
       const void* in[3];
-      for (int k = 0; k < step.operands; ++k) in[k] = wide + step.in[k].at * wide_bytes;
+      for (size_t k = 0; k < step.in.size(); ++k) in[k] = wide + step.in[k].at * wide_bytes;
       step.run(wide + step.out.at * wide_bytes, in, group);
     }
     for (int k = 0; k < layout.single_count; ++k)
@@ -410,6 +415,7 @@ namespace lazulite {
 
 struct PlannedProgram {
   cpu::Layout layout;
+  explicit PlannedProgram(const BlockProgram& program) : layout(program) {}
 };
 
 void run_program(const BlockProgram& program, const Binding* bindings) {
@@ -417,7 +423,7 @@ void run_program(const BlockProgram& program, const Binding* bindings) {
   cpu::run_layout(cpu::Layout(program, cpu::shared_memory(program, bindings)), bindings);
 }
 std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram& program) {
-  return std::make_shared<const PlannedProgram>(PlannedProgram{cpu::Layout(program)});
+  return std::make_shared<const PlannedProgram>(program);
 }
 void run_program(const PlannedProgram& planned, const Binding* bindings) {
   const cpu::Layout& layout = planned.layout;

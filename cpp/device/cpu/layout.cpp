@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "device/cpu/block.h"
@@ -38,15 +37,15 @@ Kernel copy_kernel(int64_t bytes) {
 Step kernel_step(Kernel run, Place out, Place in) {
   Step step;
   step.run = run;
-  step.operands = 1;
   step.out = out;
-  step.in[0] = in;
+  step.in.push_back(in);
   return step;
 }
 
 }  // namespace
 
-Layout::Layout(const BlockProgram& p, const SmallVector<int, 4>& shared) : program(p) {
+Layout::Layout(const BlockProgram& p, const SmallVector<int, 4>& shared)
+    : joined_(join_expressions(p)), program(joined_ ? joined_->program : p) {
   describe_memory();
   find_values();
   find_lives(shared);
@@ -122,8 +121,8 @@ void Layout::find_values() {
   for (auto& number : program.constants) singles.push_back({make_single(number.reg), &number});
   for (size_t i = 0; i < program.code.size(); ++i) {
     const Instr& instr = program.code[i];
-    bool single = instr.operands > 0;
-    for (int k = 0; k < instr.operands; ++k) single &= values_[instr.in[k]].single;
+    bool single = instr.operands() > 0;
+    for (int k = 0; k < instr.operands(); ++k) single &= values_[instr.in[k]].single;
     if (!single) {
       order_.push_back(uint32_t(i));
       continue;
@@ -131,9 +130,8 @@ void Layout::find_values() {
     make_single(instr.out);
     Step& step = once.emplace_back();
     step.run = instr.run;
-    step.operands = instr.operands;
     step.out = values_[instr.out].place;
-    for (int k = 0; k < instr.operands; ++k) step.in[k] = values_[instr.in[k]].place;
+    for (const uint32_t in : instr.in) step.in.push_back(values_[in].place);
   }
   find_row_singles();
   // What is stored densely is computed where it belongs.
@@ -159,8 +157,8 @@ void Layout::find_row_singles() {
   for (const uint32_t i : order_) {
     const Instr& instr = program.code[i];
     bool all = true;
-    for (int k = 0; k < instr.operands; ++k) all &= repeats_in_row(instr.in[k]);
-    for (int k = 0; k < instr.operands; ++k)
+    for (int k = 0; k < instr.operands(); ++k) all &= repeats_in_row(instr.in[k]);
+    for (int k = 0; k < instr.operands(); ++k)
       if (repeats_in_row(instr.in[k])) read[instr.in[k]] |= all ? 2 : 1;
   }
   for (size_t k = 0; k < program.load.size(); ++k) {
@@ -210,21 +208,21 @@ int Layout::peak(const SmallVector<uint32_t, 16>& order) const {
   std::vector<int32_t> last(values_.size(), -1);
   for (size_t at = 0; at < order.size(); ++at) {
     const Instr& instr = program.code[order[at]];
-    for (int k = 0; k < instr.operands; ++k) last[instr.in[k]] = int32_t(at);
+    for (int k = 0; k < instr.operands(); ++k) last[instr.in[k]] = int32_t(at);
   }
   std::vector<char> alive(values_.size(), 0);
   int count = 0, most = 0;
   for (size_t at = 0; at < order.size(); ++at) {
     const Instr& instr = program.code[order[at]];
     int dying = 0;
-    for (int k = 0; k < instr.operands; ++k) {
+    for (int k = 0; k < instr.operands(); ++k) {
       const uint32_t in = instr.in[k];
       if (!needs_block(in)) continue;
       if (!alive[in]) ++count;  // a load
       alive[in] = 1;
     }
     most = std::max(most, count);
-    for (int k = 0; k < instr.operands; ++k) {
+    for (int k = 0; k < instr.operands(); ++k) {
       const uint32_t in = instr.in[k];
       if (!alive[in] || last[in] != int32_t(at)) continue;
       alive[in] = 0;
@@ -247,15 +245,16 @@ void Layout::depth_first(SmallVector<uint32_t, 16>& order) const {
   std::vector<int32_t> maker(values_.size(), -1);
   std::vector<int> need(values_.size(), 0);
   std::vector<char> read(values_.size(), 0);
-  std::vector<std::array<uint8_t, 3>> turn(program.code.size());
+  std::vector<SmallVector<uint16_t, 3>> turn(program.code.size());
   for (const auto& port : program.load) need[port.reg] = needs_block(port.reg);
   for (const uint32_t i : order_) {
     const Instr& instr = program.code[i];
-    std::array<uint8_t, 3> by_need{0, 1, 2};
-    std::stable_sort(by_need.begin(), by_need.begin() + instr.operands,
+    SmallVector<uint16_t, 3> by_need;
+    for (int k = 0; k < instr.operands(); ++k) by_need.push_back(uint16_t(k));
+    std::stable_sort(by_need.begin(), by_need.end(),
                      [&](int a, int b) { return need[instr.in[a]] > need[instr.in[b]]; });
     int most = 1;
-    for (int k = 0; k < instr.operands; ++k) {
+    for (int k = 0; k < instr.operands(); ++k) {
       most = std::max(most, need[instr.in[by_need[k]]] + k);
       read[instr.in[k]] = 1;
     }
@@ -276,7 +275,7 @@ void Layout::depth_first(SmallVector<uint32_t, 16>& order) const {
     while (!stack.empty()) {
       auto& [i, next] = stack.back();
       const Instr& instr = program.code[i];
-      if (next == instr.operands) {
+      if (next == instr.operands()) {
         order.push_back(i);
         stack.pop_back();
         continue;
@@ -295,7 +294,7 @@ void Layout::find_lives(const SmallVector<int, 4>& shared) {
   SmallVector<int32_t, 4> made;  // when the value of each store is there
   for (size_t at = 0; at < order_.size(); ++at) {
     const Instr& instr = program.code[order_[at]];
-    for (int k = 0; k < instr.operands; ++k) {
+    for (int k = 0; k < instr.operands(); ++k) {
       Value& in = values_[instr.in[k]];
       in.last = int32_t(at);
       // A load that is converted or gathered is read once, before its first use.
@@ -369,17 +368,17 @@ void Layout::place_instruction(int32_t when, uint32_t index) {
   const Instr& instr = program.code[index];
   Step step;
   step.run = instr.run;
-  step.operands = instr.operands;
-  for (int k = 0; k < instr.operands; ++k) {
+  step.code = instr.code;
+  for (int k = 0; k < instr.operands(); ++k) {
     Value& in = values_[instr.in[k]];
     if (in.port >= 0 && in.place.kind == Place::none) {
       in.place = {Place::block, take()};
       load(instr.in[k], in.place);
     }
-    step.in[k] = in.place;
+    step.in.push_back(in.place);
   }
   auto let_go = [&] {
-    for (int k = 0; k < instr.operands; ++k) {
+    for (int k = 0; k < instr.operands(); ++k) {
       const Value& in = values_[instr.in[k]];
       if (in.last == when && in.stored < when) give(instr.in[k]);
     }
@@ -425,7 +424,7 @@ void Layout::store(const Storing& storing, int32_t when) {
   Step& step = code.emplace_back();
   step.kind = Step::scatter;
   step.port = storing.store;
-  step.in[0] = from;
+  step.in.push_back(from);
 }
 
 // ---- sizes

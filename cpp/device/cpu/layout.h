@@ -14,6 +14,7 @@
 #pragma once
 #include <vector>
 
+#include "device/cpu/expressions.h"
 #include "device/program.h"
 
 namespace lazulite::cpu {
@@ -28,11 +29,11 @@ struct Place {
 struct Step {
   enum Kind : uint8_t { kernel, gather, scatter };
   Kind kind = kernel;
-  uint8_t operands = 0;
   uint32_t port = 0;      // of a gather or a scatter
   Kernel run = nullptr;
+  const void* code = nullptr;  // of an expression
   Place out;
-  Place in[3];
+  SmallVector<Place, 3> in;
 };
 
 // A register of one repeated vector: from a constant or from a load's first element.
@@ -51,6 +52,8 @@ struct Tiles {
 };
 
 class Layout {
+  const std::unique_ptr<const Joined> joined_;
+
  public:
   // shared[k]: the load whose memory store k writes over, or -1; empty where no store does.
   explicit Layout(const BlockProgram&, const SmallVector<int, 4>& shared = {});
@@ -58,7 +61,7 @@ class Layout {
   // False when a store would write over a load that is still to be read.
   bool allows(const SmallVector<int, 4>& shared) const;
 
-  const BlockProgram& program;
+  const BlockProgram& program;      // with instructions that became one
   Shape shape;                      // the domain, collapsed; where an operand is not dense
   SmallVector<Strides, 4> strides;  // of loads, then stores
   int64_t size = 0;

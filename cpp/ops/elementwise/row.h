@@ -31,6 +31,20 @@ struct rows {
   static constexpr int count = sizeof...(R);
 };
 
+// The numbers of the rows that kernels of pairs and of expressions do, from 1 on; 0: of another
+// row.
+template <class Rows> struct Linked;
+template <class... R> struct Linked<rows<R...>> {
+  static constexpr bool has[] = {R::row.pairs...};
+  static constexpr int count = (0 + ... + int(R::row.pairs));
+};
+template <class Rows>
+constexpr int linked_number(int row) {
+  int number = 0;
+  for (int i = 0; i <= row; ++i) number += Linked<Rows>::has[i];
+  return Linked<Rows>::has[row] ? number : 0;
+}
+
 #ifndef LAZULITE_LEVEL
 const Op& find_elementwise_op(const char* name);
 template <class R>

@@ -15,6 +15,7 @@ LAZULITE_LEVELS(const Kernel*, elementwise_unary)
 LAZULITE_LEVELS(const Kernel*, elementwise_binary)
 LAZULITE_LEVELS(const Kernel*, elementwise_select)
 LAZULITE_LEVELS(const Kernel*, elementwise_pairs)
+LAZULITE_LEVELS(const Kernel*, elementwise_expressions)
 
 namespace {
 
@@ -74,6 +75,12 @@ Kernel pair(const Op& op, const Op& inner, int at, Dtype type) {
   if (inner.pair != pair) return nullptr;
   return elementwise_pairs()[((op.row * binary_rows::count + inner.row) * 2 + at) * dtype_count +
                              int(type)];
+}
+
+Link link(const Op& op, Dtype type) {
+  const Kernel expression = elementwise_expressions()[int(type)];
+  if (!expression) return {};
+  return {expression, uint8_t(linked_number<binary_rows>(op.row)), 0, 0};
 }
 
 // Batched operands get their lanes in front; the others are repeated.
@@ -170,7 +177,10 @@ const Op& make_op(List all, int operands, const Kernel* (*kernels)()) {
                     .infer = infer<R>,
                     .vmap = vmap_elementwise,
                     .block = block};
-  if constexpr (R::row.pairs) op->pair = pair;
+  if constexpr (R::row.pairs) {
+    op->pair = pair;
+    op->link = link;
+  }
   if constexpr (differentiable<R>) {
     if (operands == 1) {
       if constexpr (requires(const array& a) { R::d0(a, a, a); }) {

@@ -1,0 +1,19 @@
+// Expressions: instructions whose results one other instruction reads become one with it, which
+// keeps them in vector registers. What would be written to a block and read again costs more than
+// the arithmetic.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "device/program.h"
+
+namespace lazulite::cpu {
+
+struct Joined {
+  BlockProgram program;
+  std::vector<std::unique_ptr<Micro[]>> code;  // what its instructions refer to
+};
+// Null where the program is best as it is. In proportion to its length.
+std::unique_ptr<const Joined> join_expressions(const BlockProgram&);
+
+}  // namespace lazulite::cpu
