@@ -117,8 +117,14 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
                 from_row = axis < 0 ? 0 : m.from_step(axis);
   if (to_step == 1 && from_step == 1)
     return k.rows(to, to_row * m.bytes, from, from_row * m.bytes, rows, n * m.bytes);
-  if (m.bytes <= 8 && to_step == 1 && axis == m.near && from_row == 1)
-    return k.turn[__builtin_ctzll(uint64_t(m.bytes))](to, to_row, from, from_step, rows, n);
+  const int size = __builtin_ctzll(uint64_t(m.bytes));
+  const bool repeats = from_step == 0 && n < 64;  // each element a few times
+  if (m.bytes <= 8 && to_step == 1 && from_row == 1 && (axis == m.near || repeats)) {
+    if (!repeats || n != 2 || to_row != 2)
+      return k.turn[size](to, to_row, from, from_step, rows, n);
+    k.spread[size](to, from, rows);
+    return k.spread[size](to + m.bytes, from, rows);
+  }
   auto run = [&]<class U>() {
     for (int64_t i = 0; i < rows; ++i)
       move_run(reinterpret_cast<U*>(to) + i * to_row, to_step,
@@ -153,25 +159,35 @@ struct Grid {
   }
 };
 
-void move_piece(const Move& m, const Grid& grid, int64_t piece) {
+// Pieces [begin, end) of the grid.
+void move_pieces(const Move& m, const Grid& grid, int64_t begin, int64_t end) {
   const int last = m.last();
+  auto span = [&](int a) { return a == last ? grid.columns : a == grid.axis ? grid.rows : 1; };
+  SmallVector<int64_t, 6> at;  // in pieces
+  at.resize(m.shape.size());
   char* to = m.to;
   const char* from = m.from;
-  int64_t rows = 1, columns = 0;
+  auto advance = [&](int a, int64_t pieces) {
+    at[size_t(a)] += pieces;
+    to += pieces * span(a) * m.to_step(a) * m.bytes;
+    from += pieces * span(a) * m.from_step(a) * m.bytes;
+  };
+  int64_t rest = begin;
   for (int a = last; a >= 0; --a) {
-    int64_t at = piece % grid.count[a];
-    piece /= grid.count[a];
-    if (a == last) {
-      at *= grid.columns;
-      columns = std::min(grid.columns, m.shape[a] - at);
-    } else if (a == grid.axis) {
-      at *= grid.rows;
-      rows = std::min(grid.rows, m.shape[a] - at);
-    }
-    to += at * m.to_step(a) * m.bytes;
-    from += at * m.from_step(a) * m.bytes;
+    advance(a, rest % grid.count[a]);
+    rest /= grid.count[a];
   }
-  move_rows(m, to, from, grid.axis, rows, columns);
+  for (int64_t piece = begin; piece < end; ++piece) {
+    auto size = [&](int a) {
+      return std::min(span(a), m.shape[a] - at[size_t(a)] * span(a));
+    };
+    move_rows(m, to, from, grid.axis, grid.axis < 0 ? 1 : size(grid.axis), size(last));
+    advance(last, 1);
+    for (int a = last; a > 0 && at[size_t(a)] == grid.count[a]; --a) {
+      advance(a, -grid.count[a]);
+      advance(a - 1, 1);
+    }
+  }
 }
 
 void by_program(const Shape& shape, const Strided& from, const Strided& to) {
@@ -198,15 +214,14 @@ void copy(const Shape& shape, const Strided& from, const Strided& to) {
       m.shape[m.last()] >= turn_least && m.bytes == size_of(to.type))
     return by_program(shape, from, to);
   const Grid grid(m);
-  if (grid.all == 1) return move_piece(m, grid, 0);
+  if (grid.all == 1) return move_pieces(m, grid, 0, 1);
   // Pieces of few bytes (many axes, short runs) are taken several at a time.
   const int64_t bytes = grid.rows * grid.columns * m.bytes,
                 together = std::max<int64_t>(piece_bytes / 2 / bytes, 1);
   cpu::parallel_for(
       (grid.all + together - 1) / together,
       [&](int64_t chunk) {
-        const int64_t end = std::min(grid.all, (chunk + 1) * together);
-        for (int64_t piece = chunk * together; piece < end; ++piece) move_piece(m, grid, piece);
+        move_pieces(m, grid, chunk * together, std::min(grid.all, (chunk + 1) * together));
       },
       double(size) * double(size_of(to.type)) * 0.08);
 }
