@@ -124,6 +124,16 @@ def test_bernoulli_and_categorical():
         mx.random.categorical(mx.zeros((4, 5)), shape=(7,), num_samples=2)
 
 
+@pytest.mark.parametrize("n", (0, 1, 2, 1024, 1025, 2049, 5000))
+def test_permutation_swaps_from_the_end_by_the_words_of_its_key(n):
+    words = np.array(mx.random.bits((2 * n,), key=KEY)).astype(object)
+    want = list(range(n))
+    for i in range(n - 1, 0, -1):
+        other = (words[2 * i + 1] * 2**32 + words[2 * i]) * (i + 1) >> 64
+        want[i], want[other] = want[other], want[i]
+    assert mx.random.permutation(n, key=KEY).tolist() == want
+
+
 def test_permutation():
     x = np.array(mx.random.permutation(1000, key=KEY))
     assert sorted(x) == list(range(1000)) and x.dtype == np.uint32 and list(x) != sorted(x)

@@ -109,25 +109,36 @@ void split_kernel(const KernelCall& call) {
       double(keys.count) * (double(num) * 10 + 50));
 }
 
-// Fisher-Yates from the end; the swap of element i takes the number of counter i.
+// Fisher-Yates from the end; the swap of element i takes the number of counter i. Numbers are drawn
+// many at a time, so that what they point to is on its way when it is wanted.
 void shuffle_kernel(const KernelCall& call) {
   const int64_t n = call.node.get<Shuffle>().n;
   const Keys keys(call.in[0]);
   uint32_t* out = reinterpret_cast<uint32_t*>(call.out[0].data);
   // The high 64 bits of 64 random bits times range, for range < 2^32: a number below range.
-  auto below = [](engine::Words<uint32_t> w, uint64_t range) {
-    return (w.y * range + (w.x * range >> 32)) >> 32;
+  auto below = [](const uint32_t* w, uint64_t range) {
+    return uint32_t((w[1] * range + (w[0] * range >> 32)) >> 32);
   };
+  const auto draw = random_kernels().words;
   cpu::parallel_for(
       keys.count,
       [&](int64_t lane) {
+        constexpr int64_t some = 1024;
+        uint32_t words[2 * some], other[some];
         uint32_t* to = out + lane * n;
         for (int64_t i = 0; i < n; ++i) to[i] = uint32_t(i);
-        for (int64_t i = n - 1; i > 0; --i)
-          std::swap(to[i],
-                    to[below(engine::threefry(keys[lane], uint32_t(i), 0u), uint64_t(i) + 1)]);
+        for (int64_t end = n; end > 1;) {
+          const int64_t begin = std::max<int64_t>(1, end - some), count = end - begin;
+          draw(keys[lane], uint64_t(2 * begin), 2 * count, words);
+          for (int64_t k = 0; k < count; ++k) {
+            other[k] = below(words + 2 * k, uint64_t(begin + k) + 1);
+            __builtin_prefetch(to + other[k], 1);
+          }
+          for (int64_t k = count; k-- > 0;) std::swap(to[begin + k], to[other[k]]);
+          end = begin;
+        }
       },
-      double(keys.count) * double(n) * 15);
+      double(keys.count) * double(n) * 5);
 }
 
 void reorder_kernel(const KernelCall& call) {
