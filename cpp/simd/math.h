@@ -193,23 +193,33 @@ template <FloatVec V> LAZULITE_INLINE V cosh(V x) {
 
 // ---- logarithms --------------------------------------------------------------------------------
 
+/// Lanes that are no positive normal number: rare, and looked at in a branch of their own.
+template <class V> LAZULITE_INLINE auto is_unusual(V x) {
+  using U = UintOf<V>;
+  using L = typename U::scalar;
+  const U first = bit_cast<L>(pick<V>(0x1p-126, 0x1p-1022)), end = bit_cast<L>(infinity<V>());
+  return bit_cast<L>(x) - first >= end - first;
+}
 /// x = 2^k (1 + f), sqrt(0.5) <= 1 + f < sqrt(2), for positive finite x, subnormal or not.
 template <class V> struct LogParts {
   V k, f;
 };
-template <class V> LAZULITE_INLINE LogParts<V> log_parts(V x) {
+template <class V> LAZULITE_INLINE LogParts<V> log_parts(V x, bool unusual = true) {
   using T = typename V::scalar;
   using I = IntOf<V>;
   using L = typename I::scalar;
   constexpr int bits = fraction_bits<T>;
-  auto tiny = x < pick<V>(0x1p-126, 0x1p-1022);
-  x = select(tiny, x * pick<V>(0x1p24, 0x1p54), x);
+  V scaled(0);
+  if (unusual) {
+    auto tiny = x < pick<V>(0x1p-126, 0x1p-1022);
+    x = select(tiny, x * pick<V>(0x1p24, 0x1p54), x);
+    scaled = select(tiny, pick<V>(24, 54), V(0));
+  }
   const I half_root = bit_cast<L>(K<V>(0.70710678118654752440));
   I u = bit_cast<L>(x) - half_root;
   I k = I::from(u.v >> bits);
   V m = bit_cast<T>(I::from(u.v & L((L(1) << bits) - 1)) + half_root);
-  V n = small_float<V>(k) - select(tiny, pick<V>(24, 54), V(0));
-  return {n, m - V(1)};
+  return {small_float<V>(k) - scaled, m - V(1)};
 }
 /// log(1 + f) as f + lo.
 template <class V> LAZULITE_INLINE V log_low(V f) {
@@ -231,30 +241,31 @@ template <class V> LAZULITE_INLINE V log_ends(V x, V y) {
 
 /// 0.8, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V log(V x) {
-  LogParts<V> p = log_parts(x);
+  const bool unusual = any(is_unusual(x));
+  LogParts<V> p = log_parts(x, unusual);
   V low = fma(p.k, ln2_lo<V>(), log_low(p.f));
-  return log_ends(x, fma(p.k, ln2_hi<V>(), p.f + low));
+  V y = fma(p.k, ln2_hi<V>(), p.f + low);
+  return unusual ? log_ends(x, y) : y;
 }
-/// k c + log(1 + f) (hi + lo), the last product in two parts.
+/// log(x) (hi + lo), of which 2^k gives k (k_hi + k_lo): k k_hi is exact.
 template <class V> LAZULITE_INLINE V log_in_base(V x, V k_hi, V k_lo, V hi, V lo) {
-  LogParts<V> p = log_parts(x);
-  Two<V> s = fast_sum(p.f, log_low(p.f));
-  V y = fma(s.hi, lo, s.lo * hi);
-  Two<V> t = two_product(s.hi, hi);
-  y = y + t.lo + p.k * k_lo;
-  Two<V> sum = fast_sum(p.k * k_hi, t.hi);
-  V whole = fma(p.k, k_hi, -(p.k * k_hi));
-  return log_ends(x, sum.hi + (sum.lo + (y + whole)));
+  const bool unusual = any(is_unusual(x));
+  LogParts<V> p = log_parts(x, unusual);
+  V t = p.f * hi;
+  V low = fma(log_low(p.f), hi, fma(p.f, lo, fma(p.f, hi, -t)));
+  Two<V> sum = fast_sum(p.k * k_hi, t);
+  V y = sum.hi + (sum.lo + fma(p.k, k_lo, low));
+  return unusual ? log_ends(x, y) : y;
 }
-/// 0.8, 0.8 ulp.
+/// 0.9, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V log2(V x) {
   return log_in_base<V>(x, V(1), V(0), pick<V>(0x1.715476p+0, 0x1.71547652b82fep+0),
                         pick<V>(0x1.4ae0cp-26, 0x1.777d0ffda0d24p-56));
 }
-/// 0.7, 0.7 ulp.
+/// 0.8, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V log10(V x) {
-  return log_in_base<V>(x, pick<V>(0x1.344136p-2, 0x1.34413509f79ffp-2),
-                        pick<V>(-0x1.ec10cp-27, -0x1.9dc1da994fd21p-59),
+  return log_in_base<V>(x, pick<V>(0x1.344p-2, 0x1.34413509f8p-2),
+                        pick<V>(0x1.3509f8p-18, -0x1.80433b83b532ap-44),
                         pick<V>(0x1.bcb7b2p-2, 0x1.bcb7b1526e50ep-2),
                         pick<V>(-0x1.5b235ep-27, 0x1.95355baaafad3p-57));
 }
@@ -264,12 +275,13 @@ template <FloatVec V> LAZULITE_INLINE V log1p(V x) {
   V u = V(1) + x;
   // What the sum lost, brought to the scale of 1 + f.
   V lost = select(x >= V(1), V(1) - (u - x), x - (u - V(1)));
-  LogParts<V> p = log_parts(u);
+  const bool unusual = any(is_unusual(u));
+  LogParts<V> p = log_parts(u, unusual);
   V k = min(p.k, V(100));
   V f = fma(lost, power_of_two<T>(-small_int(k)), p.f);
   V low = fma(p.k, ln2_lo<V>(), log_low(f));
   V y = copysign(fma(p.k, ln2_hi<V>(), f + low), x);
-  return log_ends(u, y);
+  return unusual ? log_ends(u, y) : y;
 }
 /// log(e^a + e^b). 1.1, 1.2 ulp.
 template <FloatVec V> LAZULITE_INLINE V logaddexp(V a, V b) {
@@ -288,7 +300,8 @@ template <class V> LAZULITE_INLINE V square(V x) { return x * x; }
 /// product with b are kept in two parts. 0.8, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   V x = abs(a);
-  LogParts<V> p = log_parts(x);
+  const bool unusual = any(is_unusual(a) | ~(abs(b) < infinity<V>()));
+  LogParts<V> p = log_parts(x, unusual);
   // log(1 + f) = 2 s + s^3 (2/3 + ...), s = f / (2 + f).
   Two<V> d = fast_sum(V(2), p.f);
   V inverse = V(1) / d.hi, sh = p.f * inverse;
@@ -303,7 +316,7 @@ template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   Two<V> k = two_product(p.k, ln2_hi<V>());
   Two<V> t = two_sum(k.hi, l.hi);
   t = fast_sum(t.hi, t.lo + (k.lo + fma(p.k, ln2_lo<V>(), l.lo)));
-  t.hi = select(x == V(0), -infinity<V>(), select(x < infinity<V>(), t.hi, x));
+  if (unusual) t.hi = select(x == V(0), -infinity<V>(), select(x < infinity<V>(), t.hi, x));
   // e^(b log x)
   V high = b * t.hi;
   V low = fma(b, t.hi, -high) + b * t.lo;
@@ -314,6 +327,7 @@ template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   Two<V> rr = fast_sum(r, fma(-n, ln2_lo<V>(), low));
   V y = fma(exp_tail(rr.hi), rr.hi * rr.hi, rr.lo);
   y = scale_exp(V(1) + (rr.hi + y), n);
+  if (!unusual) return y;
   y = select(is_nan(high), high, y);
   // Signs and the points that C fixes.
   V half = b * V(0.5);
