@@ -192,7 +192,8 @@ LAZULITE_COMPARISON(GreaterEqual, greater_equal, >=, "True where a >= b.")
 #define LAZULITE_LOGICAL(Name, fn, op, text)                                              \
   struct Name {                                                                           \
     static constexpr Row row{                                                             \
-        .name = #fn, .promote = Promote::logical, .types = bools, .doc = text, .ulp = 0}; \
+        .name = #fn, .promote = Promote::logical, .types = bools, .doc = text, .ulp = 0,  \
+        .light = true};                                                                   \
     template <class V>                                                                    \
     static V f(V a, V b) {                                                                \
       return a op b;                                                                      \
@@ -207,7 +208,8 @@ LAZULITE_LOGICAL(LogicalXor, logical_xor, ^, "True where exactly one is not zero
 #define LAZULITE_BITWISE(Name, fn, op, how, text)                                \
   struct Name {                                                                  \
     static constexpr Row row{                                                    \
-        .name = #fn, .promote = how, .types = integrals, .doc = text, .ulp = 0}; \
+        .name = #fn, .promote = how, .types = integrals, .doc = text, .ulp = 0,  \
+        .light = true};                                                          \
     template <class V>                                                           \
     static V f(V a, V b) {                                                       \
       return a op b;                                                             \

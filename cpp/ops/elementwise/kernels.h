@@ -60,24 +60,50 @@ template <int dtype, class R> inline void store_at(void* p, int64_t i, R r) {
   else r.store(static_cast<typename R::scalar*>(p) + i);
 }
 
+// Light kernels load some vectors before they store any: where the result lies a little ahead of an
+// operand in its page, each load would wait for the store before it.
+constexpr int at_once(bool light) { return light ? 4 : 1; }
+
 template <class R, int dtype> struct UnaryKernel {
+  using V = typename VectorOf<dtype>::t;
+  using T = typename V::scalar;
+  template <int many> LAZULITE_INLINE static void some(void* out, const T* a, int64_t i) {
+    decltype(R::template f<Loaded<V>>(V::load(a))) r[many];
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k) r[k] = R::template f<Loaded<V>>(V::load(a + i + k * V::size));
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k) store_at<dtype>(out, i + k * V::size, r[k]);
+  }
   static void run(void* out, const void* const* in, int64_t n) {
-    using V = typename VectorOf<dtype>::t;
-    const auto* a = static_cast<const typename V::scalar*>(in[0]);
-    for (int64_t i = 0; i < n; i += V::size)
-      store_at<dtype>(out, i, R::template f<Loaded<V>>(V::load(a + i)));
+    const T* a = static_cast<const T*>(in[0]);
+    constexpr int many = at_once(R::row.light), step = many * V::size;
+    int64_t i = 0;
+    for (; i + step <= n; i += step) some<many>(out, a, i);
+    for (; i < n; i += V::size) some<1>(out, a, i);
   }
 };
 
 template <class R, int dtype> struct BinaryKernel {
+  using V = typename VectorOf<dtype>::t;
+  template <int many>
+  LAZULITE_INLINE static void some(void* out, Reader<V>& a, Reader<V>& b, int64_t i) {
+    using F = Loaded<V>;
+    decltype(R::template f<F>(a.next(), b.next())) r[many];
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k) {
+      const F x = a.next(), y = b.next();
+      r[k] = R::template f<F>(x, y);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k) store_at<dtype>(out, i + k * V::size, r[k]);
+  }
   static void run(void* out, const void* const* in, int64_t n) {
-    using V = typename VectorOf<dtype>::t;
     Reader<V> a(in, n, 0), b(in, n, 1);
     n = elements_of(n);
-    for (int64_t i = 0; i < n; i += V::size) {
-      const auto x = a.next(), y = b.next();
-      store_at<dtype>(out, i, R::template f<Loaded<V>>(x, y));
-    }
+    constexpr int many = at_once(R::row.light), step = many * V::size;
+    int64_t i = 0;
+    for (; i + step <= n; i += step) some<many>(out, a, b, i);
+    for (; i < n; i += V::size) some<1>(out, a, b, i);
   }
 };
 

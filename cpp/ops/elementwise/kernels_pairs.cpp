@@ -14,18 +14,31 @@ inline V as_stored(V v) {
 }
 
 template <class Outer, class Inner, int at, int dtype>
-void run(void* out, const void* const* in, int64_t n) {
+struct PairKernel {
   using V = typename VectorOf<dtype>::t;
   using F = Loaded<V>;
-  Reader<V> a(in, n, 0), b(in, n, 1), c(in, n, 2);
-  n = elements_of(n);
-  for (int64_t i = 0; i < n; i += V::size) {
-    const F x = a.next(), y = b.next(), other = c.next();
-    const F inner = as_stored<dtype>(Inner::template f<F>(x, y));
-    store_at<dtype>(out, i, at == 0 ? Outer::template f<F>(inner, other)
-                                    : Outer::template f<F>(other, inner));
+  template <int many>
+  LAZULITE_INLINE static void some(void* out, Reader<V>& a, Reader<V>& b, Reader<V>& c,
+                                   int64_t i) {
+    F r[many];
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k) {
+      const F x = a.next(), y = b.next(), other = c.next();
+      const F inner = as_stored<dtype>(Inner::template f<F>(x, y));
+      r[k] = at == 0 ? Outer::template f<F>(inner, other) : Outer::template f<F>(other, inner);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k) store_at<dtype>(out, i + k * V::size, r[k]);
   }
-}
+  static void run(void* out, const void* const* in, int64_t n) {
+    Reader<V> a(in, n, 0), b(in, n, 1), c(in, n, 2);
+    n = elements_of(n);
+    constexpr int many = at_once(true), step = many * V::size;
+    int64_t i = 0;
+    for (; i + step <= n; i += step) some<many>(out, a, b, c, i);
+    for (; i < n; i += V::size) some<1>(out, a, b, c, i);
+  }
+};
 
 // [outer][inner][at][dtype]
 constexpr int count = binary_rows::count;
@@ -37,8 +50,8 @@ template <class Outer, class Inner>
 constexpr void fill_pair(Kernel (&to)[2][dtype_count]) {
   if constexpr (Outer::row.pairs && Inner::row.pairs) {
     auto one = [&]<int dtype>() {
-      to[0][dtype] = run<Outer, Inner, 0, dtype>;
-      to[1][dtype] = run<Outer, Inner, 1, dtype>;
+      to[0][dtype] = PairKernel<Outer, Inner, 0, dtype>::run;
+      to[1][dtype] = PairKernel<Outer, Inner, 1, dtype>::run;
     };
     one.template operator()<int(Dtype::float32)>();
     one.template operator()<int(Dtype::float64)>();

@@ -19,7 +19,7 @@ struct Abs {
   static constexpr Row row{.name = "abs",
                            .result = Result::real,
                            .doc = "|a|; a real number for complex ones.",
-                           .ulp = 1};
+                           .ulp = 1, .light = true};
   template <class V> static auto f(V a) { return abs(a); }
   template <class A>
   static A d0(const A& t, const A& x, const A&) {
@@ -31,7 +31,8 @@ LAZULITE_UNARY(Abs, abs)
 
 struct Negative {
   static constexpr Row row{
-      .name = "negative", .types = numbers, .doc = "-a; unsigned integers wrap.", .ulp = 0};
+      .name = "negative", .types = numbers, .doc = "-a; unsigned integers wrap.", .ulp = 0,
+      .light = true};
   template <class V> static V f(V a) { return -a; }
   template <class A> static A d0(const A& t, const A&, const A&) { return -t; }
 };
@@ -39,7 +40,8 @@ LAZULITE_UNARY(Negative, negative)
 
 struct Sign {
   static constexpr Row row{
-      .name = "sign", .doc = "-1, 0 or 1; a / |a| for complex; nan stays nan.", .ulp = 2};
+      .name = "sign", .doc = "-1, 0 or 1; a / |a| for complex; nan stays nan.", .ulp = 2,
+      .light = true};
   template <class V> static V f(V a) { return sign(a); }
   template <class A> static A d0(const A& t, const A& x, const A& y) { return sign_slope(t, x, y); }
   template <class A>
@@ -50,7 +52,7 @@ struct Sign {
 LAZULITE_UNARY(Sign, sign)
 
 struct Square {
-  static constexpr Row row{.name = "square", .doc = "a * a.", .ulp = 1};
+  static constexpr Row row{.name = "square", .doc = "a * a.", .ulp = 1, .light = true};
   template <class V> static V f(V a) { return square(a); }
   template <class A> static A d0(const A& t, const A& x, const A&) { return t * x * 2; }
 };
@@ -63,7 +65,7 @@ struct Sqrt {
                            .doc = "The square root.",
                            .lo = 0,
                            .hi = 9,
-                           .ulp = 1};
+                           .ulp = 1, .light = true};
   template <class V> static V f(V a) { return sqrt(a); }
   template <class A> static A d0(const A& t, const A&, const A& y) { return t * 0.5 / y; }
 };
@@ -89,7 +91,7 @@ struct Reciprocal {
                            .doc = "1 / a.",
                            .lo = 0.1,
                            .hi = 9,
-                           .ulp = 1};
+                           .ulp = 1, .light = true};
   template <class V> static V f(V a) { return reciprocal(a); }
   template <class A> static A d0(const A& t, const A&, const A& y) { return -(t * y * y); }
 };
@@ -341,7 +343,7 @@ struct Floor {
   static constexpr Row row{.name = "floor",
                            .types = ordered,
                            .doc = "The largest integer not above a; the dtype is kept.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static V f(V a) { return floor(a); }
   template <class A> static A d0(const A& t, const A&, const A&) { return zeros_like(t); }
 };
@@ -351,7 +353,7 @@ struct Ceil {
   static constexpr Row row{.name = "ceil",
                            .types = ordered,
                            .doc = "The smallest integer not below a; the dtype is kept.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static V f(V a) { return ceil(a); }
   template <class A> static A d0(const A& t, const A&, const A&) { return zeros_like(t); }
 };
@@ -361,7 +363,7 @@ struct Trunc {
   static constexpr Row row{.name = "trunc",
                            .types = ordered,
                            .doc = "a without its fraction; the dtype is kept.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static V f(V a) { return trunc(a); }
   template <class A> static A d0(const A& t, const A&, const A&) { return zeros_like(t); }
 };
@@ -370,7 +372,7 @@ LAZULITE_UNARY(Trunc, trunc)
 struct Rint {
   static constexpr Row row{.name = "rint",
                            .doc = "The nearest integer, halves to even; both parts of complex.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static V f(V a) { return round(a); }
   template <class A> static A d0(const A& t, const A&, const A&) { return zeros_like(t); }
 };
@@ -382,7 +384,7 @@ struct LogicalNot {
                            .types = bools,
                            .result = Result::boolean,
                            .doc = "True where a is zero.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static auto f(V a) { return a == V(0); }
 };
 LAZULITE_UNARY(LogicalNot, logical_not)
@@ -391,7 +393,7 @@ struct BitwiseInvert {
   static constexpr Row row{.name = "bitwise_invert",
                            .types = integrals,
                            .doc = "Every bit the other way; not for bool.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static V f(V a) { return ~a; }
 };
 LAZULITE_UNARY(BitwiseInvert, bitwise_invert_bits)
@@ -402,7 +404,7 @@ struct Isnan {
                            .types = inexacts,
                            .result = Result::boolean,
                            .doc = "True where a is nan.",
-                           .ulp = 0};
+                           .ulp = 0, .light = true};
   template <class V> static auto f(V a) { return is_nan(a); }
 };
 LAZULITE_UNARY(Isnan, isnan)
