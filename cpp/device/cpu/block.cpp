@@ -253,7 +253,14 @@ struct Runner {
     for (int64_t start = begin; start < end; start += layout.block) {
       for (size_t k = 0; k < ports(); ++k)
         room.at[k] = array(port(k)) + start * size_of(port(k).type);
-      run_block({start}, std::min(layout.block, end - start));
+      const int64_t n = std::min(layout.block, end - start), main = n / group * group;
+      if (main == n || main == 0 || room.steps.size() > 16) {
+        run_block({start}, n);
+        continue;
+      }
+      run_block({start}, main);
+      for (size_t k = 0; k < ports(); ++k) room.at[k] += main * size_of(port(k).type);
+      run_block({start + main}, n - main);
     }
   }
 

@@ -438,6 +438,8 @@ void Layout::choose_sizes() {
   const int64_t room = cache - std::min(single_count * single_bytes / 2, cache / 4);
   block = 8 * block_size;
   while (block > 2 * group && block * program.width * alive > room) block /= 2;
+  // One kernel on arrays where they lie: nothing to keep in that cache.
+  if (blocks == 0 && code.size() == 1 && tiles.axis < 0 && !tiles.columns) block = chunk_size;
   chunk = chunk_size;
   while (chunk > 4 * block_size && double(chunk) * program.cost > 200e3) chunk /= 2;
   chunk = std::max(chunk, block);
