@@ -363,6 +363,22 @@ def test_sums_at_repeated_places_keep_their_order_for_any_number_of_threads():
                 mx.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", ("int8", "float32", "float64", "complex128"))
+@pytest.mark.parametrize("shape", ((300, 20), (5, 1000), (70000, 3), (9, 4, 33)))
+def test_blocks_at_repeated_places_meet_in_order(dtype, shape):
+    rng = np.random.default_rng(5)
+    a = rng.integers(-9, 9, shape).astype(dtype)
+    at = rng.integers(-shape[0], shape[0], 1003)
+    values = (rng.integers(-99, 99, (1003, *shape[1:])) / 7).astype(dtype)
+    x, u = (mx.array(v, getattr(mx, dtype)) for v in (a, values))
+    want = a.copy()
+    np.add.at(want, at, values)
+    assert np.array_equal(np.array(x.at[mx.array(at)].add(u)), want)
+    last = a.copy()
+    last[at] = values
+    assert np.array_equal(np.array(x.at[mx.array(at)].set(u)), last)
+
+
 @pytest.mark.parametrize("dtype", [mx.int8, mx.int32, mx.uint32, mx.int64, mx.uint64], ids=str)
 def test_indices_of_any_layout_and_dtype(dtype):
     rng = np.random.default_rng(1)

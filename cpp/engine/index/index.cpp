@@ -1,11 +1,17 @@
 #include "engine/index/index.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/fail.h"
 #include "device/cpu/level.h"
+#include "device/cpu/move.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
+
+namespace lazulite::cpu {
+LAZULITE_LEVELS(const MoveKernels&, move_kernels)
+}
 
 namespace lazulite {
 
@@ -67,6 +73,48 @@ void Places::fill(int64_t from, int64_t n, int64_t* to, const char* caller) cons
 }
 
 AddRun add_run(Dtype t) { return index_kernels().add[index_of(t)]; }
+
+Ranges::Ranges(const int64_t* positions, int64_t count, int64_t reach, int64_t ranges) {
+  int shift = 0;
+  while ((reach - 1) >> shift >= ranges) ++shift;
+  const int64_t all = reach > 0 ? ((reach - 1) >> shift) + 1 : 1;
+  first_.resize(size_t(all) + 1, 0);
+  numbers_ = std::make_unique_for_overwrite<int64_t[]>(size_t(count));
+  for (int64_t i = 0; i < count; ++i) ++first_[size_t(positions[i] >> shift) + 1];
+  for (size_t r = 1; r < first_.size(); ++r) first_[r] += first_[r - 1];
+  std::vector<int64_t> next(first_.begin(), first_.end() - 1);
+  for (int64_t i = 0; i < count; ++i) numbers_[size_t(next[size_t(positions[i] >> shift)]++)] = i;
+}
+
+void gather_columns(const int64_t* positions, int64_t count, const void* from, int64_t step,
+                    int64_t rows, int64_t bytes, void* to) {
+  const IndexKernels& index = index_kernels();
+  const cpu::MoveKernels& move = cpu::move_kernels();
+  const int size = __builtin_ctzll(uint64_t(bytes));
+  const int64_t together = 64 / bytes;  // rows: a line of the result
+  constexpr int64_t piece = 256;        // positions whose elements stay in the first-level cache
+  const int64_t parts = (rows + together - 1) / together;
+  const auto* source = static_cast<const char*>(from);
+  auto* out = static_cast<char*>(to);
+  cpu::parallel_for(parts, [&](int64_t part) {
+    alignas(64) char found[piece * 64];
+    const int64_t row = part * together, height = std::min(together, rows - row);
+    for (int64_t i = 0; i < count; i += piece) {
+      const int64_t n = std::min(piece, count - i);
+      for (int64_t r = 0; r < height; ++r)
+        index.gather[size](source + (row + r) * step * bytes, positions + i, n,
+                           found + r * piece * bytes);
+      char* at = out + (i * rows + row) * bytes;
+      if (size < 4) {
+        move.turn[size](at, rows, found, piece, n, height);
+        continue;
+      }
+      for (int64_t k = 0; k < n; ++k)
+        for (int64_t r = 0; r < height; ++r)
+          std::memcpy(at + (k * rows + r) * bytes, found + (r * piece + k) * bytes, size_t(bytes));
+    }
+  }, double(count) * double(rows) * 1.5);
+}
 
 void gather_elements(const Places& places, const void* from, int64_t bytes, void* to,
                      const char* caller) {

@@ -1,6 +1,8 @@
 // Positions from index arrays, and elements at positions.
 #pragma once
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "base/dtype.h"
 #include "base/shape.h"
@@ -45,6 +47,25 @@ struct Places {
   // Positions [from, from + n). Raises an index error in the name of the caller.
   void fill(int64_t from, int64_t n, int64_t* to, const char* caller) const;
 };
+
+// The numbers of `count` positions below `reach`, in order, by the range that each lies in: what
+// one range gets can be written without a look at the others.
+class Ranges {
+ public:
+  Ranges(const int64_t* positions, int64_t count, int64_t reach, int64_t ranges);
+  int64_t size() const { return int64_t(first_.size()) - 1; }
+  const int64_t* begin(int64_t range) const { return numbers_.get() + first_[size_t(range)]; }
+  const int64_t* end(int64_t range) const { return begin(range + 1); }
+
+ private:
+  std::vector<int64_t> first_;
+  std::unique_ptr<int64_t[]> numbers_;
+};
+
+// to[i * rows + r] = from[positions[i] + r * step], for i below `count` and r below `rows`: the
+// source row by row, and squares turned, where its rows are what lies far apart.
+void gather_columns(const int64_t* positions, int64_t count, const void* from, int64_t step,
+                    int64_t rows, int64_t bytes, void* to);
 
 // to[i] = from[position i] for all of them.
 void gather_elements(const Places&, const void* from, int64_t bytes, void* to, const char* caller);

@@ -29,7 +29,8 @@ void add_index(M& m) {
        "array([30, 10], dtype=int32)")
       .cases({"x(2, 3), i(6, 4)", "x(2, 3), i(3, 2, 2), 1", "x(4, 3), i(4, 5), 0", "x(2, 3), 1, 0"})
       .large({"x(block + 1), i(block, grain + 1)", "x(3, block + 1), i(block, inner + 1), 1",
-              "x(block + 1, inner + 1), i(block, tile + 1), 0"});
+              "x(block + 1, inner + 1), i(block, tile + 1), 0",
+              "x(37, inner + 1), i(inner, tile + 1), 1"});
   m.def(
        "take_along_axis(a, /, indices, axis=-1, *, stream=None)",
        [](A a, A given, OptionalInt axis, S s) {

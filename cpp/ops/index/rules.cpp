@@ -175,6 +175,8 @@ void gather_kernel(const KernelCall& call) {
                     {rest_strides(source.strides(), g.axes), dense_strides(block)});
     const int last = int(rest.shape.size()) - 1;
     const int64_t run_stride = rest.strides[0][last];
+    if (last == 0 && std::abs(run_stride) > 1 && rest.size >= 8 && at.count >= 8)
+      return gather_columns(position, at.count, from, run_stride, rest.size, sizeof(T), to);
     const int64_t step = std::max<int64_t>(1, grain / rest.size);
     cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
       for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i)
@@ -247,13 +249,18 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   if constexpr (mode == Write::add) sum = add_run(dtype_of<T>);
   const int64_t columns = std::max<int64_t>(256, (rest.size + 63) / 64),
                 parts = (rest.size + columns - 1) / columns;
-  const int64_t ranges = at.count < 64 ? 1 : (8 + parts - 1) / parts,
-                range = (reach + ranges - 1) / ranges;
-  cpu::parallel_for(parts * ranges, [&](int64_t task) {
+  const Ranges ranges(position, at.count, reach, at.count < 64 ? 1 : (16 + parts - 1) / parts);
+  cpu::parallel_for(parts * ranges.size(), [&](int64_t task) {
     const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
-    const int64_t low = task / parts * range;
-    for (int64_t i = 0; i < at.count; ++i) {
-      if (uint64_t(position[i] - low) >= uint64_t(range)) continue;
+    constexpr int64_t ahead = 4;
+    const int64_t *number = ranges.begin(task / parts), *const end = ranges.end(task / parts);
+    for (; number < end; ++number) {
+      const int64_t i = *number;
+      if (number + ahead < end) {
+        const char* next = reinterpret_cast<const char*>(from + number[ahead] * rest.size + begin);
+        for (int64_t b = 0; b < std::min<int64_t>(n_all * int64_t(sizeof(T)), 1024); b += 64)
+          __builtin_prefetch(next + b);
+      }
       for_runs(rest, begin, n_all, [&](int64_t a, int64_t b, int64_t n) {
         T* y = to + position[i] + a;
         const T* x = from + i * rest.size + b;
