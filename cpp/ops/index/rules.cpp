@@ -247,9 +247,14 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   const int64_t stride = rest.strides[0][last];
   AddRun sum = nullptr;
   if constexpr (mode == Write::add) sum = add_run(dtype_of<T>);
-  const int64_t columns = std::max<int64_t>(256, (rest.size + 63) / 64),
+  // No more parts than threads want: each of them reads the updates once, as they lie.
+  const int64_t wanted = cpu::num_threads() > 1 ? 2 * cpu::num_threads() : 1;
+  const int64_t columns = std::max<int64_t>(256 / int64_t(sizeof(T)),
+                                            (rest.size + wanted - 1) / wanted),
                 parts = (rest.size + columns - 1) / columns;
-  const Ranges ranges(position, at.count, reach, at.count < 64 ? 1 : (16 + parts - 1) / parts);
+  const Ranges ranges(position, at.count, reach,
+                      at.count < 64 ? 1 : (wanted + parts - 1) / parts);
+  const bool dense = last == 0 && stride == 1;
   cpu::parallel_for(parts * ranges.size(), [&](int64_t task) {
     const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
     constexpr int64_t ahead = 4;
@@ -257,9 +262,13 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
     for (; number < end; ++number) {
       const int64_t i = *number;
       if (number + ahead < end) {
-        const char* next = reinterpret_cast<const char*>(from + number[ahead] * rest.size + begin);
-        for (int64_t b = 0; b < std::min<int64_t>(n_all * int64_t(sizeof(T)), 1024); b += 64)
-          __builtin_prefetch(next + b);
+        const int64_t next = number[ahead];
+        const char* x = reinterpret_cast<const char*>(from + next * rest.size + begin);
+        const char* y = reinterpret_cast<const char*>(to + position[next] + begin);
+        for (int64_t b = 0; b < std::min<int64_t>(n_all * int64_t(sizeof(T)), 512); b += 64) {
+          __builtin_prefetch(x + b);
+          if (dense) __builtin_prefetch(y + b, 1);
+        }
       }
       for_runs(rest, begin, n_all, [&](int64_t a, int64_t b, int64_t n) {
         T* y = to + position[i] + a;
