@@ -7,6 +7,7 @@
 #include "bind/module.h"
 #include "bind/trees.h"
 #include "device/cpu/allocator.h"
+#include "device/cpu/expressions.h"
 #include "device/cpu/features.h"
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
@@ -261,6 +262,7 @@ void add_evaluation(py::module_& m) {
   });
   m.def("_level", &cpu::level_name);
   m.def("_set_least_absorbed", &set_least_absorbed);
+  m.def("_set_least_joined", &cpu::set_least_joined);
   m.def("_planning_work", &planning_work);
   m.def("_get_precision", &get_precision);
   m.def("_set_precision", &set_precision);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "device/cpu/expressions.h"
 #include "eval/plan.h"
 #include "graph/origin.h"
 
@@ -62,8 +63,8 @@ class Builder {
     program_.code.push_back(std::move(instr));
   }
 
-  static Link link(const Node& node, Dtype type) {
-    return node.op->link ? node.op->link(*node.op, type) : Link{};
+  Link link(const Node& node, Dtype type) const {
+    return joins_ && node.op->link ? node.op->link(*node.op, type) : Link{};
   }
 
   void store(size_t i) {
@@ -149,6 +150,7 @@ class Builder {
   const Unit& unit_;
   BlockProgram& program_;
   Sources& sources_;
+  const bool joins_ = cpu::joins_expressions(size_of(unit_.domain));
   SmallVector<uint32_t, 16> home_;  // the register of each member
   static constexpr int within = -2;
   SmallVector<int, 16> inner_;  // the member that it does together with itself; `within` another

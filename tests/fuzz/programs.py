@@ -355,6 +355,8 @@ def as_function(lines):
 
 def check(lines):
     mx.set_num_threads(1)
+    _core._set_least_absorbed(1 << 62)
+    _core._set_least_joined(1 << 62)
     failure, wanted = stepped(lines)
     if failure or wanted is None:
         return failure
@@ -362,6 +364,7 @@ def check(lines):
         return None  # what fails may be deleted or overwritten unevaluated by the others
     _core._set_least_cost(1e9)  # whatever has two chunks wakes workers
     _core._set_least_absorbed(1)  # however small, a kernel takes what its group forms
+    _core._set_least_joined(1)  # and expressions stay in registers
     for way, (run, threads) in WAYS.items():
         try:
             mx.set_num_threads(threads)

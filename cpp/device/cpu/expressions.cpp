@@ -1,12 +1,13 @@
 #include "device/cpu/expressions.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace lazulite::cpu {
 
 namespace {
 
-constexpr int64_t least_elements = 1024;  // from which looking pays
+std::atomic<int64_t> least_elements{1024};  // from which looking pays
 constexpr int fewest_ops = 3;  // of an expression: pairs of ops have kernels of their own
 constexpr int most_ops = 256;             // its steps stay in the first-level cache
 constexpr size_t most_arrays = 16;        // and so do the blocks that it reads
@@ -214,8 +215,13 @@ class Joiner {
 
 }  // namespace
 
+bool joins_expressions(int64_t elements) {
+  return elements >= least_elements.load(std::memory_order_relaxed);
+}
+int64_t set_least_joined(int64_t elements) { return least_elements.exchange(elements); }
+
 std::unique_ptr<const Joined> join_expressions(const BlockProgram& program) {
-  if (program.code.size() < 2 || size_of(program.domain) < least_elements) return nullptr;
+  if (program.code.size() < 2 || !joins_expressions(size_of(program.domain))) return nullptr;
   int ops = 0;
   for (const Instr& instr : program.code)
     ops += (instr.link.inner != 0) + (instr.link.outer != 0);

@@ -15,5 +15,9 @@ struct Joined {
 };
 // Null where the program is best as it is. In proportion to its length.
 std::unique_ptr<const Joined> join_expressions(const BlockProgram&);
+// Whether programs of so many elements are looked at: for others links need not be known.
+bool joins_expressions(int64_t elements);
+// For tests: from how many elements on. Returns what was.
+int64_t set_least_joined(int64_t elements);
 
 }  // namespace lazulite::cpu
