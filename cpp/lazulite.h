@@ -11,6 +11,7 @@
 //   stack, pad, roll; eye, kron, diff; hanning ...  ops/compose: made of the others
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
+//   load_array                                      ops/files
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
 //   scan, while_loop, fori_loop, cond               transform/control_flow/loops.h
 //   FunctionGraph (compile)                         transform/function_graph.h
@@ -23,6 +24,7 @@
 #include "ops/compose/window.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/files/files.h"
 #include "ops/fused/fused.h"
 #include "ops/index/index.h"
 #include "ops/matmul/matmul.h"

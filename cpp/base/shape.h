@@ -27,14 +27,18 @@ int64_t size_of(const Shape&);                          // product; raises memor
 int64_t sum_of_sizes(int64_t, int64_t, std::string_view op);      // raises memory beyond 2^63
 int64_t product_of_sizes(int64_t, int64_t, std::string_view op);  // the same
 [[noreturn]] void refuse_shape(const Shape&, Dtype, std::string_view op);
-inline void check_shape(const Shape& shape, Dtype type, std::string_view op) {
+// Sizes that are not negative, few enough axes, bytes that fit 63 bits.
+inline bool is_shape(const Shape& shape, Dtype type) {
   int64_t bytes = size_of(type);
   bool empty = false, large = false, negative = shape.size() > size_t(max_axes);
   for (int64_t n : shape) {
     if (n > 0) large |= __builtin_mul_overflow(bytes, n, &bytes);
     else n ? negative = true : empty = true;
   }
-  if (negative || (large && !empty)) refuse_shape(shape, type, op);
+  return !negative && (!large || empty);
+}
+inline void check_shape(const Shape& shape, Dtype type, std::string_view op) {
+  if (!is_shape(shape, type)) refuse_shape(shape, type, op);
 }
 Strides dense_strides(const Shape&);                    // row-major, in elements
 bool is_dense(const Shape&, const Strides&);  // row-major without gaps (axes of size 1 are free)

@@ -7,6 +7,7 @@
 #include "bind/array_class.h"
 #include "eval/eval.h"
 #include "graph/trace.h"
+#include "ops/cpu.h"
 #include "ops/shape/shape.h"
 
 namespace py = pybind11;

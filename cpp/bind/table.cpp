@@ -45,7 +45,7 @@ void add_op_table(py::module_& m) {
           row["low"] = family.row.lo;
           row["high"] = family.row.hi;
           row["ulp"] = family.row.ulp;
-          row["differentiable"] = d.op->vjp != nullptr;
+          row["differentiable"] = bool(d.op->vjp);
         }
         out.append(row);
       }

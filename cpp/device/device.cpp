@@ -35,23 +35,37 @@ Ref<Buffer> foreign_buffer(void* data, int64_t bytes, bool writable, void* owner
   return buffer;
 }
 
+constinit std::atomic<int> device_types{Device::gpu + 1};
+
 namespace {
 LAZULITE_THREAD_LOCAL Stream current_stream;
 std::atomic<uint32_t> stream_count{1};
 
+constinit const char* names[most_devices] = {"cpu", "gpu"};
+
 void require(Device::Type type, const char* op) {
-  if (!is_available(type)) fail(Kind::value, op, "no such device: got gpu, expected cpu");
+  if (!is_available(type))
+    fail(Kind::value, op, "no such device: got ", name_of(type), ", expected cpu");
 }
 }  // namespace
 
-bool is_available(Device::Type type) { return type == Device::cpu; }
+Device::Type add_device(const char* name) {
+  const int type = device_types.load();
+  if (type == most_devices)
+    fail(Kind::value, "add_device", "too many devices: got ", name, " after ", most_devices);
+  names[type] = name;
+  device_types.store(type + 1);
+  return Device::Type(type);
+}
+bool is_available(Device::Type type) { return type != Device::gpu && type < device_types.load(); }
+const char* name_of(Device::Type type) { return names[type]; }
 Device default_device() { return {}; }
 void set_default_device(Device device) { require(device.type, "set_default_device"); }
 Stream default_stream() { return current_stream; }
 
 Stream default_stream(Device::Type type) {
   require(type, "default_stream");
-  return current_stream;
+  return current_stream.device == type ? current_stream : Stream{type};
 }
 
 void set_default_stream(Stream stream) { current_stream = stream; }

@@ -1,5 +1,6 @@
 // What a device is to the layers above: memory and block programs. Streams are values.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -25,6 +26,8 @@ Ref<Buffer> allocate(int64_t bytes);  // 64-byte aligned, 64 readable bytes behi
 Ref<Buffer> foreign_buffer(void* data, int64_t bytes, bool writable, void* owner,
                            void (*release)(Buffer*));
 
+// What devices there are: the CPU, and those that add_device makes known.
+inline constexpr int most_devices = 4;
 struct Device {
   enum Type : uint8_t { cpu, gpu };
   Type type = cpu;
@@ -39,7 +42,15 @@ struct Stream {
   bool operator==(const Stream&) const = default;
 };
 
+// A device that sees the CPU's memory and has kernels of its own for some ops (graph/op.h): what it
+// lacks raises one error, before anything is computed. Not while another thread adds one.
+Device::Type add_device(const char* name);
 bool is_available(Device::Type);
+const char* name_of(Device::Type);
+extern constinit std::atomic<int> device_types;  // that have names; gpu has one, and is not there
+inline bool only_cpu() {
+  return device_types.load(std::memory_order_relaxed) == Device::gpu + 1;
+}
 Device default_device();
 void set_default_device(Device);          // gpu where there is none: value error
 Stream default_stream();  // of this thread: set by set_default_stream or a StreamScope

@@ -7,6 +7,7 @@
 
 #include "device/cpu/features.h"
 #include "eval/execute.h"
+#include "eval/kernels.h"
 #include "graph/origin.h"
 
 namespace lazulite {
@@ -156,7 +157,7 @@ Values run_alone(const Node& node, const Values& in) {
   program.domain = spec.shape;
   SmallVector<Binding, 4> bindings;
   const uint32_t result = uint32_t(in.size());
-  Instr instr{.run = node.op->block(*node.op, node.inputs.back().dtype(), spec.type),
+  Instr instr{.run = block_kernel(node),
               .out = result,
               .in = SmallVector<uint32_t, 3>(in.size(), 0)};
   for (size_t i = 0; i < in.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "eval/kernels.h"
 #include "graph/trace.h"
 
 namespace lazulite {
@@ -29,7 +30,7 @@ void run_absorber(const GroupProgram& program, const Binding* bindings, StepMemo
     if (!output.storage.buffer) make_storage(*output.spec, output.storage);
     call.out.push_back(bound(*output.spec, output.storage));
   }
-  node.op->kernel(call);
+  run_kernel(call);
 }
 
 }  // namespace
@@ -99,7 +100,7 @@ void run_placing(const Node& node, KernelCall& call, StepMemory& memory) {
   }
   call.placed.resize(memory.out.size());
   const Untraced untraced;
-  node.op->kernel(call);
+  run_kernel(call);
   for (size_t i = 0; i < memory.out.size(); ++i)
     memory.out[i].storage = std::move(call.placed[i]);
 }
@@ -134,7 +135,7 @@ void run_single(const Node& node, StepMemory& memory) {
     if (!result.storage.buffer) make_storage(*result.spec, result.storage);
     call.out.push_back(bound(*result.spec, result.storage));
   }
-  op.kernel(call);
+  run_kernel(call);
 }
 
 }  // namespace lazulite

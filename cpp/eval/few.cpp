@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "eval/kernels.h"
 #include "eval/plan.h"
 
 namespace lazulite {
@@ -57,7 +58,7 @@ bool run_few(const Unit& unit, bool& spoilt) {
     if (!load(node.inputs[k], n, in[k])) return false;
     at[k] = in[k].bytes;
   }
-  const Kernel kernel = node.op->block(*node.op, node.inputs.back().dtype(), slot.spec.type);
+  const Kernel kernel = block_kernel(node);
   Storage storage{{}, 0, dense_strides(slot.spec.shape)};
   for (const array& a : node.inputs) {
     int32_t reads = 0;

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "device/cpu/expressions.h"
+#include "eval/kernels.h"
 #include "eval/plan.h"
 #include "graph/origin.h"
 
@@ -47,7 +48,7 @@ class Builder {
       const int at = node.inputs[0].node().get() == &first ? 0 : 1;
       for (const array& input : first.inputs) read(input, inner);
       read(node.inputs[size_t(1 - at)], i);
-      instr.run = node.op->pair(*node.op, *first.op, at, type);
+      instr.run = kernels_of(node).pair(*node.op, *first.op, at, type);
       instr.link = link(first, type);
       const Link outer = link(node, type);
       instr.link.outer = outer.inner;
@@ -55,8 +56,7 @@ class Builder {
       if (!outer.inner) instr.link = {};
     } else {
       for (const array& input : node.inputs) read(input, i);
-      instr.run = node.op->block(
-          *node.op, node.inputs.empty() ? type : node.inputs.back().dtype(), type);
+      instr.run = block_kernel(node);
       instr.link = link(node, type);
     }
     instr.out = home_[size_t(i)] = next(type);
@@ -64,7 +64,8 @@ class Builder {
   }
 
   Link link(const Node& node, Dtype type) const {
-    return joins_ && node.op->link ? node.op->link(*node.op, type) : Link{};
+    const OpKernels& kernels = kernels_of(node);
+    return joins_ && kernels.link ? kernels.link(*node.op, type) : Link{};
   }
 
   void store(size_t i) {
@@ -76,13 +77,15 @@ class Builder {
   // A member that only member i reads, and that one kernel does together with it.
   void find_pair(int i) {
     const Node& node = *unit_.members[size_t(i)].node;
-    if (!node.op->pair) return;
+    const auto pair = kernels_of(node).pair;
+    if (!pair) return;
     for (int at = 0; at < 2; ++at) {
       const Node* from = node.inputs[size_t(at)].node().get();
       const int inner = from->depth;
-      if (!from->op->pair || inner < 0 || inner >= i || unit_.members[size_t(inner)].node != from ||
-          unit_.members[size_t(inner)].stored || inner_[size_t(inner)] != -1 ||
-          from->refs.load() != 1 || !node.op->pair(*node.op, *from->op, at, node.out[0].spec.type))
+      if (inner < 0 || inner >= i || unit_.members[size_t(inner)].node != from ||
+          !kernels_of(*from).pair || unit_.members[size_t(inner)].stored ||
+          inner_[size_t(inner)] != -1 || from->refs.load() != 1 ||
+          !pair(*node.op, *from->op, at, node.out[0].spec.type))
         continue;
       inner_[size_t(i)] = inner;
       inner_[size_t(inner)] = within;

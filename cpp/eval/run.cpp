@@ -5,6 +5,7 @@
 #include "device/cpu/allocator.h"
 #include "device/cpu/streams.h"
 #include "eval/failures.h"
+#include "eval/kernels.h"
 #include "eval/runs.h"
 #include "eval/step.h"
 
@@ -27,6 +28,13 @@ void check_memory(const Plan& plan) {
           fail(Kind::memory, op.name, "out of memory: got shape ", slot.spec.shape, " of ",
                slot.spec.type, ", expected at most ", limit, " bytes (set_memory_limit)");
     }
+}
+
+// What a device lacks, the same. The CPU has all there is.
+void check_kernels(const Plan& plan) {
+  if (only_cpu()) return;
+  for (const Unit& unit : plan.units)
+    for (const auto& member : unit.members) check_kernel(*member.node);
 }
 
 // How far a run has come.
@@ -97,6 +105,7 @@ Ref<Failure> run_plan(Plan& plan, const Ref<Run>& run) {
   Progress progress;
   try {
     for (auto& earlier : plan.waits) wait_for(*earlier, background, unlocked);
+    check_kernels(plan);
     check_memory(plan);
     run_units(plan, *run, unlocked, progress);
   } catch (...) {

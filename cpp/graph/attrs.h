@@ -91,6 +91,13 @@ struct AttrsOf final : Attrs {
   }
 };
 
+// What attributes hold: a struct that names its fields, or Attrs of their own kind.
+template <class T>
+const T& value_of(const Attrs& a) {
+  if constexpr (std::is_base_of_v<Attrs, T>) return static_cast<const T&>(a);
+  else return static_cast<const AttrsOf<T>&>(a).value;
+}
+
 template <class T>
 AttrsRef attrs(T value) {
   return Ref<const Attrs>(new AttrsOf<T>(std::move(value)));

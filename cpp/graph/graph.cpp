@@ -95,8 +95,8 @@ void count_recorded() {
 }
 
 Specs no_infer(const Attrs*, const Arrays&) { return {}; }
-Specs infer_constant(const Attrs* a, const Arrays&) {
-  const auto& c = static_cast<const AttrsOf<Constant>*>(a)->value;
+Specs infer_constant(const Constant& c, const Arrays& in) {
+  check_inputs("full", in, 0);
   return {Spec{c.shape, c.type}};
 }
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
@@ -130,18 +130,11 @@ const Op shown_op{.name = "view",
                   .kind = OpKind::view,
                   .linear = true,
                   .infer = no_infer};
-void check_constant(const Attrs* a, const Arrays& in) {
-  check_inputs("full", in, 0);
-  check_sizes("full", static_cast<const AttrsOf<Constant>*>(a)->value.shape);
-}
-const Op constant_op{.name = "full",
-                     .doc = "One number in every element.",
-                     .kind = OpKind::constant,
-                     .read = read_attrs<Constant>,
-                     .check = check_constant,
-                     .infer = infer_constant,
-                     .vjp = no_gradient,
-                     .jvp = no_tangent};
+const Op constant_op = op<Constant>("full", "One number in every element.",
+                                    {.kind = OpKind::constant,
+                                     .infer = typed<infer_constant>,
+                                     .vjp = no_gradient,
+                                     .jvp = no_tangent});
 
 }  // namespace
 
@@ -277,7 +270,8 @@ bool is_shown(Node& node) {
 
 Ref<Node> make_node(const Op& op, AttrsRef&& attributes, Arrays&& in, Stream stream) {
   Specs specs = op.infer(attributes.get(), in);
-  for (const Spec& spec : specs) check_shape(spec.shape, spec.type, op.name);
+  for (const Spec& spec : specs)
+    if (!is_shape(spec.shape, spec.type)) refuse_shape(spec.shape, spec.type, op.name);
   auto node = new_node();
   node->seq = next_sequence();
   node->op = &op;
@@ -353,15 +347,8 @@ array recorded(const Node& node, uint32_t index) {
   return array(Ref<Node>(const_cast<Node*>(&node)), index);
 }
 
-void check_inputs(const char* op, const Arrays& in, size_t count) {
-  if (in.size() != count)
-    fail(Kind::value, op, "wrong number of inputs: got ", in.size(), ", expected ", count);
-}
-void check_sizes(const char* op, const Shape& shape) {
-  int64_t bytes = 16;
-  bool bad = shape.size() > size_t(max_axes);
-  for (int64_t n : shape) bad |= n < 0 || (n && __builtin_mul_overflow(bytes, n, &bytes));
-  if (bad) fail(Kind::value, op, "not a shape: got ", shape);
+void refuse_inputs(const char* op, size_t got, size_t expected) {
+  fail(Kind::value, op, "wrong number of inputs: got ", got, ", expected ", expected);
 }
 const Op& full_op() { return constant_op; }
 bool is_alias(const Node& node) { return node.op == &alias_op; }

@@ -43,8 +43,11 @@ struct Node : Counted {
 
   static void destroy(Node*);  // without recursion, however long the chain
   template <class T>
-  const T& get() const { return static_cast<const AttrsOf<T>&>(*attributes).value; }
+  const T& get() const { return value_of<T>(*attributes); }
 };
+
+template <class A>
+const A& attributes_of(const Node& node) { return node.get<A>(); }
 
 struct Constant {  // attributes of kind constant; the shape is the output's
   Scalar value;
@@ -73,9 +76,11 @@ inline const Shape& array::shape() const { return slot().spec.shape; }
 inline Dtype array::dtype() const { return slot().spec.type; }
 
 const Op& full_op();  // of constants
-// For Op::check.
-void check_inputs(const char* op, const Arrays& in, size_t count);
-void check_sizes(const char* op, const Shape&);  // not negative, within 64 bits
+// For Op::infer. Its results need no check of their sizes: record makes it.
+[[noreturn]] void refuse_inputs(const char* op, size_t got, size_t expected);
+inline void check_inputs(const char* op, const Arrays& in, size_t count) {
+  if (in.size() != count) refuse_inputs(op, in.size(), count);
+}
 bool is_alias(const Node&);
 bool is_constant(const array&);
 const Scalar& constant_value(const array&);

@@ -62,50 +62,64 @@ enum class Absorb : uint8_t {
 struct Op;
 using Needs = SmallVector<bool, 4>;
 
-struct Op {
-  const char* name;
-  const char* doc = "";
-  OpKind kind = OpKind::kernel;
-  bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
-  bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
-  bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
-  bool passes =
-      false;  // the outputs are the last inputs, whatever else its rules say: files leave it out
-  bool reshapes =
-      false;  // nothing is done where the output has the input's shape: files leave it out then
-  bool places = false;   // the kernel says where its outputs are
-  bool takes = false;    // the kernel gets the inputs' memory, and may write over what is its alone
-  bool slow = false;     // may take long, whatever the sizes of its outputs
-  bool evaluates = false;  // its kernel evaluates graphs
-  Absorb absorbs = Absorb::nothing;
-  const void* family = nullptr;
-  int row = -1;          // index in the family's list
+// ---- rules: functions that an op holds. One that reads the op's attributes takes them first, as
+// const A&, and is given as typed<f>; op<A>() refuses one that was written for others.
 
-  // For graphs from files: makes attributes of tokens (null: there are none), and raises for
-  // attributes and inputs that record's callers would not give it. Null `check`: the op cannot be
-  // in a file.
-  AttrsRef (*read)(TokenReader&) = nullptr;
-  void (*check)(const Attrs*, const Arrays& in) = nullptr;
-  // Shapes and dtypes of the outputs; raises for what does not fit.
-  Specs (*infer)(const Attrs*, const Arrays& in) = nullptr;
-  // Cotangents of inputs from cotangents of outputs (null array: zero). needs[i]: asked for.
-  Arrays (*vjp)(const Node&, const Arrays& cotangents, const Needs& needs) = nullptr;
-  // The cotangent of input 0 added to what other users of that input gave it: for ops that look at
-  // a part, so that no array of zeros is made for each. Inputs but the first have none.
-  array (*vjp_onto)(const Node&, const array& cotangent, const array& sum) = nullptr;
-  // Tangents of outputs from tangents of inputs (null array: zero).
-  Arrays (*jvp)(const Node&, const Arrays& tangents) = nullptr;
-  // Called before the node is recorded on a tape that will be walked backward: may exchange the
-  // attributes for some that keep more outputs. Returns how many outputs the caller gets.
-  size_t (*keep)(AttrsRef&, const Arrays& in) = nullptr;
-  // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
-  Arrays (*vmap)(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) = nullptr;
-  // The sum over lanes of what the op gives for matrices, where that costs less than all of them;
-  // axes as in vmap.
-  array (*sum_lanes)(const Arrays& in, const Axes& axes, Stream) = nullptr;
-  // kind == view: describes an output in its input's memory; false: it must be copied. Outputs show
-  // the last inputs, one each.
-  bool (*view)(const Node&, const TensorView& in, Storage& out) = nullptr;
+template <class A>
+inline constexpr char tag_of = 0;
+
+template <class Signature>
+struct Rule;
+template <class R, class... In>
+struct Rule<R(In...)> {
+  R (*run)(In...) = nullptr;
+  const char* tag = nullptr;  // of the attributes that it reads
+  constexpr Rule() = default;
+  constexpr Rule(R (*f)(In...), const char* of = nullptr) : run(f), tag(of) {}
+  template <class F>
+    requires std::is_convertible_v<F, R (*)(In...)>
+  constexpr Rule(F f) : run(f) {}
+  R operator()(In... in) const { return run(static_cast<In&&>(in)...); }
+  constexpr explicit operator bool() const { return run; }
+};
+
+template <class A>
+const A& attributes_of(const Node&);  // node.h
+
+namespace detail {
+template <class F, F f>
+struct Typed;
+// Specs infer(const A&, const Arrays&), or without attributes
+template <class A, Specs (*f)(const A&, const Arrays&)>
+struct Typed<Specs (*)(const A&, const Arrays&), f> {
+  static Specs run(const Attrs* a, const Arrays& in) { return f(value_of<A>(*a), in); }
+  static constexpr Rule<Specs(const Attrs*, const Arrays&)> rule{run, &tag_of<A>};
+};
+template <Specs (*f)(const Arrays&)>
+struct Typed<Specs (*)(const Arrays&), f> {
+  static Specs run(const Attrs*, const Arrays& in) { return f(in); }
+  static constexpr Rule<Specs(const Attrs*, const Arrays&)> rule{run};
+};
+// R rule(const A&, const Node&, ...)
+template <class A, class R, class... In, R (*f)(const A&, const Node&, In...)>
+struct Typed<R (*)(const A&, const Node&, In...), f> {
+  static R run(const Node& node, In... in) {
+    return f(attributes_of<A>(node), node, static_cast<In&&>(in)...);
+  }
+  static constexpr Rule<R(const Node&, In...)> rule{run, &tag_of<A>};
+};
+}  // namespace detail
+template <auto f>
+inline constexpr auto typed = detail::Typed<decltype(f), f>::rule;
+
+// ---- kernels: what a device has for an op; what is null it lacks. Filled before anything runs on
+// the device (ops/rooms.h), and never changed.
+
+struct OpKernels {
+  // Runs on the caller, uses cpu::parallel_for inside. Of a view: copies, where the memory's layout
+  // cannot show it.
+  void (*run)(const KernelCall&) = nullptr;
+  Absorb absorbs = Absorb::nothing;
   // kind == elementwise: the kernel for inputs of this dtype; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
   // The kernel that does `inner` and then this op to its result, operand `at`, in one pass and to
@@ -114,14 +128,85 @@ struct Op {
   // How the kernel of whole expressions of this dtype knows the op (`inner`). Null, or gives 0: it
   // does not.
   Link (*link)(const Op&, Dtype type) = nullptr;
+};
+
+// ---- ops
+
+struct Op {
+  const char* name = "";
+  const char* doc = "";
+  OpKind kind = OpKind::kernel;
+  bool linear = false;   // jointly, in all inexact inputs: jvp is the op itself
+  bool update = false;   // output 0 begins as a copy of input 0 (donated when it can be)
+  bool barrier = false;  // never merged with an equal node (random by state, depends, callbacks)
+  // The outputs are the last inputs, whatever else its rules say: files leave it out.
+  bool passes = false;
+  // Nothing is done where the output has the input's shape: files leave it out then.
+  bool reshapes = false;
+  bool places = false;   // the kernel says where its outputs are
+  bool takes = false;    // the kernel gets the inputs' memory, and may write over what is its alone
+  bool slow = false;     // may take long, whatever the sizes of its outputs
+  bool evaluates = false;  // its kernel evaluates graphs
+  const void* family = nullptr;
+  int row = -1;          // index in the family's list
+  mutable OpKernels on[most_devices] = {{}, {}, {}, {}};  // its kernels, by Device::Type
+
+  // Makes attributes of tokens, for graphs from files. Null: the op cannot be in one.
+  AttrsRef (*read)(TokenReader&) = nullptr;
+  // Shapes and dtypes of the outputs; raises for attributes and inputs that do not fit, whoever
+  // gave them: the one validation, of calls and files alike.
+  Rule<Specs(const Attrs*, const Arrays& in)> infer = {};
+  // Cotangents of inputs from cotangents of outputs (null array: zero). needs[i]: asked for.
+  Rule<Arrays(const Node&, const Arrays& cotangents, const Needs& needs)> vjp = {};
+  // The cotangent of input 0 added to what other users of that input gave it: for ops that look at
+  // a part, so that no array of zeros is made for each. Inputs but the first have none.
+  Rule<array(const Node&, const array& cotangent, const array& sum)> vjp_onto = {};
+  // Tangents of outputs from tangents of inputs (null array: zero).
+  Rule<Arrays(const Node&, const Arrays& tangents)> jvp = {};
+  // Called before the node is recorded on a tape that will be walked backward: may exchange the
+  // attributes for some that keep more outputs. Returns how many outputs the caller gets.
+  size_t (*keep)(AttrsRef&, const Arrays& in) = nullptr;
+  // Batched inputs: axes[i] is the batch axis of in[i], or -1. Outputs' axes are written.
+  Rule<Arrays(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes)> vmap = {};
+  // The sum over lanes of what the op gives for matrices, where that costs less than all of them;
+  // axes as in vmap.
+  array (*sum_lanes)(const Arrays& in, const Axes& axes, Stream) = nullptr;
+  // kind == view: describes an output in its input's memory; false: it must be copied. Outputs show
+  // the last inputs, one each.
+  Rule<bool(const Node&, const TensorView& in, Storage& out)> view = {};
   // How far results may lie apart at two instruction-set levels, in units in the last place of what
   // the op gives for absolute values; null: the same bits.
-  double (*ulp)(const Node&) = nullptr;
+  Rule<double(const Node&)> ulp = {};
   // Arithmetic operations of one run, for profiles; null: one for each element of the largest
   // operand.
-  double (*flops)(const Node&) = nullptr;
-  // Runs on the caller, uses cpu::parallel_for inside.
+  Rule<double(const Node&)> flops = {};
+  // The kernel of every device: for ops that evaluate graphs.
   void (*kernel)(const KernelCall&) = nullptr;
+};
+
+struct NoAttrs {};
+
+// An op with attributes A, which name their fields (or are NoAttrs, or an Attrs of their own):
+//   const Op slice_op = op<Slice>("slice", "Every step-th element.", {.infer = typed<infer>, ...});
+template <class A = NoAttrs>
+consteval Op op(const char* name, const char* doc, Op o) {
+  o.name = name;
+  o.doc = doc;
+  if constexpr (std::is_same_v<A, NoAttrs>)
+    o.read = [](TokenReader&) { return AttrsRef(); };
+  else if constexpr (requires { A::field_names; }) o.read = read_attrs<A>;
+  auto check = [](auto&... rules) {
+    for (const char* tag : {rules.tag...})
+      if (tag && tag != &tag_of<A>) throw "a rule reads the attributes of another op";
+  };
+  check(o.infer, o.vjp, o.vjp_onto, o.jvp, o.vmap, o.view, o.ulp, o.flops);
+  return o;
+}
+
+// kernels[op] = {f}: what one device has. Ops are objects of static storage.
+struct DeviceKernels {
+  Device::Type device = Device::cpu;
+  OpKernels& operator[](const Op& op) const { return op.on[device]; }
 };
 
 }  // namespace lazulite

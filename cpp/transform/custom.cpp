@@ -48,9 +48,9 @@ ArrayList pass(Rules made, const ArrayList& arguments, const ArrayList& results)
   return {out.begin(), out.end()};
 }
 
-Specs infer_custom(const Attrs* attributes, const Arrays& in) {
+Specs infer_custom(const Custom& custom, const Arrays& in) {
   Specs out;
-  for (size_t i = static_cast<const Custom*>(attributes)->arguments; i < in.size(); ++i)
+  for (size_t i = custom.arguments; i < in.size(); ++i)
     out.push_back(in[i].slot().spec);
   return out;
 }
@@ -223,16 +223,15 @@ bool view_custom(const Node&, const TensorView& in, Storage& out) {
   return true;
 }
 
-const Op custom_op{.name = "custom",
-                   .doc = "The results of a function that has rules of its own.",
-                   .kind = OpKind::view,
-                   .barrier = true,
-                   .passes = true,
-                   .infer = infer_custom,
-                   .vjp = vjp_custom,
-                   .jvp = jvp_custom,
-                   .vmap = vmap_custom,
-                   .view = view_custom};
+const Op custom_op = op<Custom>("custom", "The results of a function that has rules of its own.",
+                                {.kind = OpKind::view,
+                                 .barrier = true,
+                                 .passes = true,
+                                 .infer = typed<infer_custom>,
+                                 .vjp = vjp_custom,
+                                 .jvp = jvp_custom,
+                                 .vmap = vmap_custom,
+                                 .view = view_custom});
 
 }  // namespace
 

@@ -1,8 +1,8 @@
-// Ops by name, for graphs from files: those of the rooms in ops/, and the loops.
+// Ops by name, for graphs from files: those of the rooms, and the loops.
 #pragma once
 #include <string_view>
 
-#include "ops/ops.h"
+#include "ops/rooms.h"
 
 namespace lazulite {
 

@@ -13,9 +13,9 @@ const KeptCall& call_of(const Node& node) {
   return static_cast<const KeptCall&>(*node.attributes);
 }
 
-Specs infer_call(const Attrs* attributes, const Arrays&) {
+Specs infer_call(const KeptCall& call, const Arrays&) {
   Specs specs;
-  for (const Spec& spec : static_cast<const KeptCall*>(attributes)->specs()) specs.push_back(spec);
+  for (const Spec& spec : call.specs()) specs.push_back(spec);
   return specs;
 }
 
@@ -23,14 +23,13 @@ void run_call(const KernelCall& call) {
   call_of(call.node).run(std::move(call.taken), call.placed);
 }
 
-const Op call_op{.name = "compiled",
-                 .doc = "A call of a compiled function whose plan is kept.",
-                 .barrier = true,
-                 .places = true,
-                 .takes = true,
-                 .evaluates = true,
-                 .infer = infer_call,
-                 .kernel = run_call};
+const Op call_op = op<KeptCall>("compiled", "A call of a compiled function whose plan is kept.",
+                                {.barrier = true,
+                                 .places = true,
+                                 .takes = true,
+                                 .evaluates = true,
+                                 .infer = typed<infer_call>,
+                                 .kernel = run_call});
 
 // A result of such a call as an array of its own, whose memory can be given away when it dies.
 Specs infer_result(const Attrs*, const Arrays& in) {

@@ -57,8 +57,8 @@ void add_length(void* out, const void* const* in, int64_t n) {
 const mx::Op blocked{
     .name = "blocked",
     .kind = mx::OpKind::elementwise,
-    .infer = like_input,
-    .block = [](const mx::Op&, mx::Dtype, mx::Dtype) -> mx::Kernel { return add_length; }};
+    .on = {{.block = [](const mx::Op&, mx::Dtype, mx::Dtype) -> mx::Kernel { return add_length; }}},
+    .infer = like_input};
 
 // Writes to its input.
 const mx::Op spoiler{.name = "spoiler", .infer = like_input, .kernel = [](const mx::KernelCall& c) {

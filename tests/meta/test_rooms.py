@@ -8,12 +8,40 @@ import pytest
 from lazulite.core import _core
 
 CPP = Path(__file__).parents[2] / "cpp"
-ROOMS = re.findall(r"^LAZULITE_ROOM\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M)
+ROOMS = re.findall(
+    r"^LAZULITE_(?:ROOM|COMPOSED)\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M
+)
 TABLE = {(row["module"], row["name"]): row for row in _core._table()}
 
 
 def test_the_list_of_rooms_is_that_of_the_folders():
     assert sorted(ROOMS) == sorted(p.name for p in (CPP / "ops").iterdir() if p.is_dir())
+
+
+def test_no_other_list_names_the_rooms():
+    """But for lazulite.h, the table of contents, which has the public headers of each of them."""
+    room = "|".join(ROOMS)
+    lists = re.compile(rf"\b(?:register_)?(?:{room})(?:_ops)?\b")
+    public = CPP / "lazulite.h"
+    headers = [
+        f"ops/{r}/{h.name}"
+        for r in ROOMS
+        for h in (CPP / "ops" / r).glob("*.h")
+        if h.stem == r or not (CPP / "ops" / r / f"{r}.h").exists() and h.stem != "functions"
+    ]
+    assert sorted(re.findall(r'#include "(ops/[^"]+)"', public.read_text())) == sorted(headers)
+    for path in (p for p in CPP.rglob("*") if p.suffix in (".h", ".cpp")):
+        calls = re.findall(r"\w+(?=\()", path.read_text())
+        named = {c for c in calls if c.endswith("_ops") or c.startswith("register_")}
+        assert len([c for c in named if lists.fullmatch(c)]) <= 2, path.relative_to(CPP)
+
+
+def test_rules_name_no_device():
+    for room in ROOMS:
+        for path in (CPP / "ops" / room).glob("*.cpp"):
+            if path.name != "cpu.cpp" and not path.name.startswith("kernels"):
+                found = re.search(r'"(?:simd|device/cpu)/|"ops/cpu\.h"|\bcpu::', path.read_text())
+                assert not found, f"{path.relative_to(CPP)}: {found[0]}"
 
 
 def test_python_is_seen_from_the_bindings_alone():

@@ -30,7 +30,7 @@ void add_block(const Level& level, const std::string& name, Kernel kernel, int o
 }
 
 void functions(const Level& level) {
-  for (const Op* op : elementwise_ops()) {
+  for (const Op* op : rows_of_elementwise()) {
     const auto& family = *static_cast<const ElementwiseFamily*>(op->family);
     if (family.operands > 2) continue;
     const Row& row = family.row;

@@ -1,5 +1,6 @@
 // Absorption: a kernel that can read a value as a program forms it runs at the end of the group
 // that makes the value, if nobody else wants that: it is never stored then.
+#include "eval/kernels.h"
 #include "eval/plan/planner.h"
 
 namespace lazulite {
@@ -18,7 +19,7 @@ int64_t set_least_absorbed(int64_t elements) { return least_elements.exchange(el
 int Planner::absorbing_group(const Unit& unit) const {
   if (unit.fused || unit.members.empty()) return -1;
   const Node& node = *unit.members[0].node;
-  if (node.op->absorbs != Absorb::before || node.pins.load()) return -1;
+  if (kernels_of(node).absorbs != Absorb::before || node.pins.load()) return -1;
   ++work;
   const Node& from = *node.inputs[0].node();
   if (!pending(from) || from.pins.load() || int64_t(from.refs.load()) != from.uses + 1) return -1;

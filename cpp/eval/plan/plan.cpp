@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/env.h"
+#include "eval/kernels.h"
 #include "eval/plan/planner.h"
 #include "graph/origin.h"
 
@@ -82,6 +83,7 @@ int default_plan_width() {
 uint64_t planning_work() { return work_done.load(std::memory_order_relaxed); }
 
 Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width) {
+  ensure_kernels();
   ++planning;
   if (Plan plan; count == 1 && claim && plan_one(roots[0], claim, plan)) return plan;
   const bool step_by_step = !fusing();

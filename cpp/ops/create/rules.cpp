@@ -2,72 +2,19 @@
 #include <cmath>
 
 #include "base/convert.h"
-#include "device/cpu/pool.h"
-#include "device/limits.h"
-#include "ops/create/create.h"
+#include "ops/create/ops.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/ops.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
 namespace {
 
-// ---- ramp: start + i * step, in int64 (wrapping) or double
-// ----------------------------------------
-
-struct Ramp {
-  Scalar start, step;
-  int64_t count;
-  Dtype type;
-  LAZULITE_FIELDS(start, step, count, type)
-};
-Specs infer_ramp(const Attrs* a, const Arrays&) {
-  const Ramp& r = static_cast<const AttrsOf<Ramp>*>(a)->value;
+Specs infer_ramp(const Ramp& r, const Arrays& in) {
+  check_inputs("arange", in, 0);
   return {Spec{{r.count}, r.type}};
-}
-void ramp_kernel(const KernelCall& call) {
-  const Ramp& r = call.node.get<Ramp>();
-  const TensorView& out = call.out[0];
-  const bool whole = r.start.is_int() && r.step.is_int();
-  constexpr int64_t chunk = grain;
-  dispatch(r.type, [&]<class T>() {
-    T* to = reinterpret_cast<T*>(out.data);
-    const uint64_t start = uint64_t(r.start.wrapped()), step = uint64_t(r.step.wrapped());
-    const double from = r.start.real(), by = r.step.real();
-    cpu::parallel_for((r.count + chunk - 1) / chunk, [&](int64_t part) {
-      const int64_t end = std::min(r.count, (part + 1) * chunk);
-      for (int64_t i = part * chunk; i < end; ++i) {
-        if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-          to[i] = whole ? T(start + uint64_t(i) * step) : convert_number<T>(from + double(i) * by);
-        } else {
-          const double v =
-              whole ? double(int64_t(start + uint64_t(i) * step)) : from + double(i) * by;
-          if constexpr (std::is_same_v<T, bool>) to[i] = v != 0;
-          else if constexpr (is_complex(dtype_of<T>)) to[i] = T(typename T::value_type(v), 0);
-          else to[i] = T(v);
-        }
-      }
-    }, double(r.count));
-  });
 }
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
-void check_ramp(const Attrs* a, const Arrays& in) {
-  check_inputs("arange", in, 0);
-  check_sizes("arange", {static_cast<const AttrsOf<Ramp>*>(a)->value.count});
-}
-const Op ramp_op{.name = "arange",
-                 .doc = "Numbers at equal steps.",
-                 .read = read_attrs<Ramp>,
-                 .check = check_ramp,
-                 .infer = infer_ramp,
-                 .vjp = no_gradient,
-                 .jvp = no_tangent,
-                 .kernel = ramp_kernel};
-
-}  // namespace
-OpList create_ops() { return {&full_op(), &ramp_op}; }
-namespace {
 
 array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stream s) {
   return record(ramp_op, attrs(Ramp{start, step, count, t}), {}, s);
@@ -78,6 +25,11 @@ void check_size(int64_t n, const char* op) {
 }
 
 }  // namespace
+
+const Op ramp_op = op<Ramp>("arange", "Numbers at equal steps.",
+                            {.infer = typed<infer_ramp>, .vjp = no_gradient, .jvp = no_tangent});
+
+OpList create_ops() { return {&full_op(), &ramp_op}; }
 
 array full(const Shape& shape, const Operand& value, Dtype t, Stream s) {
   for (int64_t n : shape) check_size(n, "full");

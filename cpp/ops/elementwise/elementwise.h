@@ -47,9 +47,8 @@ array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool
 struct ElementwiseFamily {
   Row row;
   int operands;
-  const Kernel* (*kernels)();  // of the running level, by row and compute type
 };
-const std::vector<const Op*>& elementwise_ops();  // op->family is an ElementwiseFamily
+const std::vector<const Op*>& rows_of_elementwise();  // op->family is an ElementwiseFamily
 
 }  // namespace lazulite
 

@@ -57,7 +57,7 @@ inline std::string doc_of(const Row& row, bool two, const std::string& name) {
 // A function for each row of the family.
 template <class M>
 void add_family(M& m) {
-  for (const Op* op : elementwise_ops()) {
+  for (const Op* op : rows_of_elementwise()) {
     const auto& family = *static_cast<const ElementwiseFamily*>(op->family);
     bool hidden = false;
     for (const char* name : reached_by_others) hidden |= std::strcmp(name, op->name) == 0;

@@ -2,20 +2,12 @@
 // batching).
 #include <cmath>
 
-#include "device/cpu/level.h"
-#include "device/cpu/block.h"
-#include "ops/elementwise/elementwise.h"
+#include "ops/elementwise/ops.h"
 #include "ops/lanes.h"
-#include "ops/ops.h"
+#include "ops/rooms.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
-
-LAZULITE_LEVELS(const Kernel*, elementwise_unary)
-LAZULITE_LEVELS(const Kernel*, elementwise_binary)
-LAZULITE_LEVELS(const Kernel*, elementwise_select)
-LAZULITE_LEVELS(const Kernel*, elementwise_pairs)
-LAZULITE_LEVELS(const Kernel*, elementwise_expressions)
 
 namespace {
 
@@ -33,8 +25,7 @@ Dtype row_type(const Row& row, Dtype t) {
   return t;
 }
 
-void check_type(const Row& row, Dtype t) {
-  if (row.types.has(t)) return;
+[[noreturn]] void refuse_type(const Row& row, Dtype t) {
   std::ostringstream known;
   const char* comma = "";
   for (int i = 0; i < dtype_count; ++i)
@@ -43,6 +34,9 @@ void check_type(const Row& row, Dtype t) {
       comma = ", ";
     }
   fail(Kind::value, row.name, "dtype not supported: got ", t, ", expected one of ", known.str());
+}
+void check_type(const Row& row, Dtype t) {
+  if (!row.types.has(t)) refuse_type(row, t);
 }
 
 // An operand in the common dtype and shape; numbers become constants of that shape.
@@ -57,30 +51,27 @@ array fit(const Operand& a, Dtype t, const Shape& shape, const char* op, Stream 
 
 Shape shape_of(const Operand& a) { return a.is_array() ? a.get().shape() : Shape{}; }
 
-Specs infer_row(const Row& row, const Arrays& in) {
-  const Spec& first = in.back().slot().spec;
+// In a group all operands have one shape; a row's operands one dtype that it supports.
+void check_shapes_equal(const char* op, const Arrays& in, size_t count) {
+  check_inputs(op, in, count);
+  for (size_t i = 1; i < count; ++i)
+    if (in[i].shape() != in[0].shape())
+      fail(Kind::value, op, "shapes differ: got ", in[0].shape(), " and ", in[i].shape());
+}
+Specs infer_row(const Row& row, size_t operands, const Arrays& in) {
+  check_shapes_equal(row.name, in, operands);
+  const Spec& first = in[0].slot().spec;
+  if (operands == 2 && in[1].dtype() != first.type)
+    fail(Kind::value, row.name, "dtypes differ: got ", first.type, " and ", in[1].dtype());
+  check_type(row, first.type);
   const Dtype t = row.result == Result::boolean ? bool_
                   : row.result == Result::real  ? real_type(first.type)
                                                 : first.type;
   return {Spec{first.shape, t}};
 }
-
-template <class R>
-Specs infer(const Attrs*, const Arrays& in) { return infer_row(R::row, in); }
-
-Kernel block(const Op& op, Dtype in, Dtype) {
-  return family(op).kernels()[op.row * dtype_count + int(in)];
-}
-Kernel pair(const Op& op, const Op& inner, int at, Dtype type) {
-  if (inner.pair != pair) return nullptr;
-  return elementwise_pairs()[((op.row * binary_rows::count + inner.row) * 2 + at) * dtype_count +
-                             int(type)];
-}
-
-Link link(const Op& op, Dtype type) {
-  const Kernel expression = elementwise_expressions()[int(type)];
-  if (!expression) return {};
-  return {expression, uint8_t(linked_number<binary_rows>(op.row)), 0, 0};
+template <class R, int operands>
+Specs infer(const Arrays& in) {
+  return infer_row(R::row, operands, in);
 }
 
 // Batched operands get their lanes in front; the others are repeated.
@@ -130,28 +121,8 @@ Arrays jvp_binary(const Node& node, const Arrays& t) {
   return {cast_back(sum, y)};
 }
 
-// In a group all operands have one shape; a row's operands one dtype that it supports.
-void check_shapes_equal(const char* op, const Arrays& in, size_t count) {
-  check_inputs(op, in, count);
-  for (const array& a : in)
-    if (a.shape() != in[0].shape())
-      fail(Kind::value, op, "shapes differ: got ", in[0].shape(), " and ", a.shape());
-}
-template <class R, int operands>
-void check_row(const Attrs*, const Arrays& in) {
-  check_shapes_equal(R::row.name, in, operands);
-  for (const array& a : in)
-    if (a.dtype() != in[0].dtype())
-      fail(Kind::value, R::row.name, "dtypes differ: got ", in[0].dtype(), " and ", a.dtype());
-  check_type(R::row, in[0].dtype());
-}
-
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
-
-template <class R>
-constexpr bool differentiable =
-    requires(const array& a) { R::d0(a, a, a); } || requires(const array& a) { R::d0(a, a, a, a); };
 
 template <class... R>
 constexpr int index_in(const char* name, rows<R...>) {
@@ -160,70 +131,59 @@ constexpr int index_in(const char* name, rows<R...>) {
   return found;
 }
 
-std::vector<const Op*>& list() {
-  static auto* ops = new std::vector<const Op*>;
-  return *ops;
-}
+template <class R, int operands>
+constexpr ElementwiseFamily family_of{R::row, operands};
 
-template <class R, class List>
-const Op& make_op(List all, int operands, const Kernel* (*kernels)()) {
-  auto* shared = new ElementwiseFamily{R::row, operands, kernels};
-  auto* op = new Op{.name = R::row.name,
-                    .doc = R::row.doc,
-                    .kind = OpKind::elementwise,
-                    .family = shared,
-                    .row = index_in(R::row.name, all),
-                    .check = operands == 1 ? check_row<R, 1> : check_row<R, 2>,
-                    .infer = infer<R>,
-                    .vmap = vmap_elementwise,
-                    .block = block};
-  if constexpr (R::row.pairs) {
-    op->pair = pair;
-    op->link = link;
-  }
-  if constexpr (differentiable<R>) {
-    if (operands == 1) {
-      if constexpr (requires(const array& a) { R::d0(a, a, a); }) {
-        op->vjp = vjp_unary<R>;
-        op->jvp = jvp_unary<R>;
-      }
-    } else if constexpr (requires(const array& a) { R::d0(a, a, a, a); }) {
-      op->vjp = vjp_binary<R>;
-      op->jvp = jvp_binary<R>;
-    }
+template <class R, int operands>
+consteval Op make_op(int row) {
+  Op made{.kind = OpKind::elementwise,
+          .family = &family_of<R, operands>,
+          .row = row,
+          .infer = typed<infer<R, operands>>,
+          .vmap = vmap_elementwise};
+  if constexpr (operands == 1 && requires(const array& a) { R::d0(a, a, a); }) {
+    made.vjp = vjp_unary<R>;
+    made.jvp = jvp_unary<R>;
+  } else if constexpr (operands == 2 && requires(const array& a) { R::d0(a, a, a, a); }) {
+    made.vjp = vjp_binary<R>;
+    made.jvp = jvp_binary<R>;
   } else if (R::row.result == Result::boolean || R::row.promote == Promote::logical) {  // steps
-    op->vjp = no_gradient;
-    op->jvp = no_tangent;
+    made.vjp = no_gradient;
+    made.jvp = no_tangent;
   }
-  return *op;
+  return op(R::row.name, R::row.doc, made);
+}
+template <class R>
+const Op unary_op = make_op<R, 1>(index_in(R::row.name, unary_rows{}));
+template <class R>
+const Op binary_op = make_op<R, 2>(index_in(R::row.name, binary_rows{}));
+
+template <class... U, class... B>
+OpList all_rows(rows<U...>, rows<B...>) {
+  return {&unary_op<U>..., &binary_op<B>...};
 }
 
 struct CastTo {
   Dtype type;
   LAZULITE_FIELDS(type)
 };
-Specs infer_cast(const Attrs* a, const Arrays& in) {
-  return {Spec{in[0].shape(), static_cast<const AttrsOf<CastTo>*>(a)->value.type}};
+Specs infer_cast(const CastTo& to, const Arrays& in) {
+  check_inputs("astype", in, 1);
+  return {Spec{in[0].shape(), to.type}};
 }
 // Integers are steps of what is not one: their derivative is zero.
 Arrays vjp_cast(const Node& node, const Arrays& cts, const Needs&) {
   if (is_inexact(node.inputs[0].dtype()) && !is_inexact(node.out[0].spec.type)) return {array()};
   return {astype(cts[0], node.inputs[0].dtype())};
 }
-Kernel block_cast(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, out); }
-void check_cast(const Attrs*, const Arrays& in) { check_inputs("astype", in, 1); }
-const Op cast_op{.name = "astype",
-                 .doc = "The values in another dtype.",
-                 .kind = OpKind::elementwise,
-                 .linear = true,
-                 .read = read_attrs<CastTo>,
-                 .check = check_cast,
-                 .infer = infer_cast,
-                 .vjp = vjp_cast,
-                 .vmap = vmap_elementwise,
-                 .block = block_cast};
 
-Specs infer_select(const Attrs*, const Arrays& in) { return {in[1].slot().spec}; }
+Specs infer_select(const Arrays& in) {
+  check_shapes_equal("select", in, 3);
+  if (in[0].dtype() != bool_ || in[1].dtype() != in[2].dtype())
+    fail(Kind::value, "select", "dtypes do not fit: got ", in[0].dtype(), ", ", in[1].dtype(),
+         " and ", in[2].dtype());
+  return {in[1].slot().spec};
+}
 Arrays vjp_select(const Node& node, const Arrays& cts, const Needs& needs) {
   const array& c = node.inputs[0];
   return {array(), needs[1] ? where(c, cts[0], 0) : array(),
@@ -234,26 +194,11 @@ Arrays jvp_select(const Node& node, const Arrays& t) {
   return {
       where(node.inputs[0], t[1] ? Operand(t[1]) : Operand(0), t[2] ? Operand(t[2]) : Operand(0))};
 }
-Kernel block_select(const Op&, Dtype in, Dtype) {
-  return elementwise_select()[int(in)];
-}
-void check_select(const Attrs*, const Arrays& in) {
-  check_shapes_equal("select", in, 3);
-  if (in[0].dtype() != bool_ || in[1].dtype() != in[2].dtype())
-    fail(Kind::value, "select", "dtypes do not fit: got ", in[0].dtype(), ", ", in[1].dtype(),
-         " and ", in[2].dtype());
-}
-const Op select_op{.name = "select",
-                   .doc = "x where the condition holds, else y.",
-                   .kind = OpKind::elementwise,
-                   .check = check_select,
-                   .infer = infer_select,
-                   .vjp = vjp_select,
-                   .jvp = jvp_select,
-                   .vmap = vmap_elementwise,
-                   .block = block_select};
 
-Specs infer_stop(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+Specs infer_stop(const Arrays& in) {
+  check_inputs("stop_gradient", in, 1);
+  return {in[0].slot().spec};
+}
 Arrays vmap_stop(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
   out_axes = axes;
   return {stop_gradient(in[0])};
@@ -262,37 +207,41 @@ bool view_stop(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
-void check_stop(const Attrs*, const Arrays& in) { check_inputs("stop_gradient", in, 1); }
-const Op stop_op{.name = "stop_gradient",
-                 .doc = "The same value, constant to derivatives.",
-                 .kind = OpKind::view,
-                 .check = check_stop,
-                 .infer = infer_stop,
-                 .vjp = no_gradient,
-                 .jvp = no_tangent,
-                 .vmap = vmap_stop,
-                 .view = view_stop};
+const Op stop_op = op("stop_gradient", "The same value, constant to derivatives.",
+                      {.kind = OpKind::view,
+                       .infer = typed<infer_stop>,
+                       .vjp = no_gradient,
+                       .jvp = no_tangent,
+                       .vmap = vmap_stop,
+                       .view = view_stop});
 
 }  // namespace
 
-namespace {
-template <class... R>
-void collect(rows<R...> all, int operands, const Kernel* (*kernels)()) {
-  (list().push_back(&make_op<R>(all, operands, kernels)), ...);
+const Op cast_op = op<CastTo>("astype", "The values in another dtype.",
+                              {.kind = OpKind::elementwise,
+                               .linear = true,
+                               .infer = typed<infer_cast>,
+                               .vjp = vjp_cast,
+                               .vmap = vmap_elementwise});
+const Op select_op = op("select", "x where the condition holds, else y.",
+                        {.kind = OpKind::elementwise,
+                         .infer = typed<infer_select>,
+                         .vjp = vjp_select,
+                         .jvp = jvp_select,
+                         .vmap = vmap_elementwise});
+
+const OpList& rows_of_elementwise() {
+  static const auto* list = new OpList(all_rows(unary_rows{}, binary_rows{}));
+  return *list;
 }
-}  // namespace
-
-OpList value_ops() { return {&cast_op, &select_op, &stop_op}; }
-
-const std::vector<const Op*>& elementwise_ops() {
-  static const bool once = (collect(unary_rows{}, 1, elementwise_unary),
-                            collect(binary_rows{}, 2, elementwise_binary), true);
-  (void)once;
-  return list();
+OpList elementwise_ops() {
+  OpList all = rows_of_elementwise();
+  for (const Op* op : {&cast_op, &select_op, &stop_op}) all.push_back(op);
+  return all;
 }
 
 const Op& find_elementwise_op(const char* name) {
-  for (const Op* op : elementwise_ops())
+  for (const Op* op : rows_of_elementwise())
     if (std::string_view(op->name) == name) return *op;
   fail(Kind::runtime, name, "no such row");
 }
@@ -300,7 +249,6 @@ const Op& find_elementwise_op(const char* name) {
 array unary(const Op& op, const Operand& a, Stream s) {
   const Row& row = family(op).row;
   const Dtype t = row_type(row, a.natural());
-  check_type(row, t);
   return record(op, {}, {fit(a, t, shape_of(a), row.name, s)}, s);
 }
 

@@ -1,14 +1,6 @@
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstring>
-#include <exception>
-#include <mutex>
-
-#include "device/cpu/pool.h"
-#include "ops/files/files.h"
+#include "ops/files/ops.h"
 
 namespace lazulite {
 
@@ -16,68 +8,22 @@ File::~File() { close(fd); }
 
 namespace {
 
-struct Place : OwnAttrs {
-  mutable Ref<File> file;
-  int64_t offset;
-  Spec spec;
-  int swap;
-  Place(Ref<File> f, int64_t o, Spec s, int w)
-      : file(std::move(f)), offset(o), spec(std::move(s)), swap(w) {}
-  void print(std::ostream& out) const override {
-    out << "offset=" << offset << (file ? ", file=" + file->name : "");
-  }
-};
-
-void read_all(const Place& from, char* to, int64_t begin, int64_t end) {
-  while (begin < end) {
-    const ssize_t got =
-        pread(from.file->fd, to + begin, size_t(end - begin), off_t(from.offset + begin));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      fail(Kind::format, "load", "cannot read ", from.file->name, ": ", std::strerror(errno));
-    if (got == 0)
-      fail(Kind::format, "load", "the file has become shorter: ", from.file->name, ": expected ",
-           end - begin, " more bytes at ", from.offset + begin);
-    begin += got;
-  }
+Specs infer_load(const FilePlace& from, const Arrays& in) {
+  check_inputs("load", in, 0);
+  return {from.spec};
 }
-
-void swap_bytes(char* data, int64_t bytes, int unit) {
-  for (int64_t i = 0; i < bytes; i += unit) std::reverse(data + i, data + i + unit);
-}
-
-Specs infer_load(const Attrs* a, const Arrays&) { return {static_cast<const Place*>(a)->spec}; }
-
-void load_kernel(const KernelCall& call) {
-  const auto& from = static_cast<const Place&>(*call.node.attributes);
-  if (!from.file) fail(Kind::runtime, "load", "the array was read already");
-  char* const to = call.out[0].data;
-  const int64_t bytes = size_of(from.spec.shape) * size_of(from.spec.type);
-  constexpr int64_t part = int64_t(8) << 20;  // a multiple of every unit
-  cpu::parallel_for((bytes + part - 1) / part, [&](int64_t i) {
-    const int64_t begin = i * part, end = std::min(bytes, begin + part);
-    read_all(from, to, begin, end);
-    if (from.swap > 1) swap_bytes(to + begin, end - begin, from.swap);
-    if (is_bool(from.spec.type))
-      for (int64_t k = begin; k < end; ++k) to[k] = to[k] != 0;  // the file may hold any byte
-  }, double(bytes));
-  // The array has its values: unless a trace or a graph may run this again, the file is let go.
-  if (call.node.pins.load() == 0 && call.node.attributes->refs.load() == 1) from.file.reset();
-}
-
-const Op load_op{.name = "load",
-                 .doc = "Reads an array from a file.",
-                 .slow = true,
-                 .infer = infer_load,
-                 .kernel = load_kernel};
 
 }  // namespace
 
+const Op load_op = op<FilePlace>("load", "Reads an array from a file.",
+                                 {.slow = true, .infer = typed<infer_load>});
+
+OpList files_ops() { return {&load_op}; }
+
 array load_array(const Ref<File>& file, int64_t offset, const Shape& shape, Dtype type, int swap,
                  Stream s) {
-  check_sizes("load", shape);
   if (size_of(shape) == 0) return constant(0, shape, type, s);
-  return record(load_op, AttrsRef(new Place(file, offset, Spec{shape, type}, swap)), {}, s);
+  return record(load_op, AttrsRef(new FilePlace(file, offset, Spec{shape, type}, swap)), {}, s);
 }
 
 }  // namespace lazulite

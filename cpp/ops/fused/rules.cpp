@@ -5,37 +5,19 @@
 // N(g) = r (g - mean(g) - y mean(g y)); of rms_norm, where x is not centred, mean(g) is left out.
 // The derivative of <v, N(g)> by x is symmetric in v, g and the direction:
 // -r (y mean(v N(g)) + mean(g y) N(v) + mean(v y) N(g)).
-#include <cstring>
-
-#include "engine/norm/norm.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/fused/fused.h"
+#include "ops/fused/ops.h"
 #include "ops/lanes.h"
-#include "ops/norm_rows.h"
-#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
 namespace {
 
-// Inputs: x, the weight and the bias if there are some, of the compute dtype of x.
-struct NormOf {
-  Scalar eps;
-  Dtype type;  // of the result: that of x, or its compute dtype
-  bool weight, bias;
-  LAZULITE_FIELDS(eps, type, weight, bias)
-};
-// Inputs: x, the weight if there is one, the cotangent. Results: that of x, then sums over all rows
-// for the weight and the bias, where wanted, of the compute dtype.
-struct NormSlope {
-  Scalar eps;
-  bool weight, dweight, dbias;
-  LAZULITE_FIELDS(eps, weight, dweight, dbias)
-};
-
-template <bool centred> const Op& norm_op();
-template <bool centred> const Op& slope_op();
+template <bool centred>
+const Op& norm_op() { return centred ? layer_norm_op : rms_norm_op; }
+template <bool centred>
+const Op& slope_op() { return centred ? layer_norm_slope_op : rms_norm_slope_op; }
 
 Dtype wide_type(const array& x) { return compute_type(x.dtype()); }
 array wide(const array& x) { return astype(x, wide_type(x)); }
@@ -48,58 +30,9 @@ array over_rows(const array& a) {
 }
 array plus(const array& a, const array& b) { return !a ? b : !b ? a : add(a, b); }
 
-// ---- kernels
-
-// A parameter, dense; null where it is not given.
-struct Parameter {
-  std::optional<Dense> held;
-  const char* data = nullptr;
-  Parameter(bool given, const TensorView& in) {
-    if (given) data = held.emplace(in).data;
-  }
-};
-
-template <bool centred>
-void norm_kernel(const KernelCall& call) {
-  const NormOf& a = call.node.get<NormOf>();
-  const TensorView& x = call.in[0];
-  if (size_of(x.shape()) == 0) return;
-  const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]),
-      bias(a.bias, call.in[call.in.size() - 1]);
-  norm_forward(RowsOf(x, 0).rows,
-               Norm{a.eps.real(), centred, a.type != x.type(), weight.data,
-                    bias.data},
-               call.out[0].data);
-}
-template <bool centred>
-void slope_kernel(const KernelCall& call) {
-  const NormSlope& a = call.node.get<NormSlope>();
-  const TensorView &x = call.in[0], &ct = call.in[call.in.size() - 1];
-  if (size_of(x.shape()) == 0) {
-    for (size_t i = 1; i < call.out.size(); ++i)
-      std::memset(call.out[i].data, 0,
-                  size_t(size_of(call.out[i].shape()) * size_of(call.out[i].type())));
-    return;
-  }
-  const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]);
-  norm_backward(RowsOf(x, 0).rows, RowsOf(ct, 1).rows,
-                Norm{a.eps.real(), centred, ct.type() != x.type(), weight.data},
-                call.out[0].data, a.dweight ? call.out[1].data : nullptr,
-                a.dbias ? call.out[1 + a.dweight].data : nullptr);
-}
-
 // ---- shapes, checks
 
-Specs infer_norm(const Attrs* a, const Arrays& in) {
-  return {Spec{in[0].shape(), static_cast<const AttrsOf<NormOf>*>(a)->value.type}};
-}
-Specs infer_slope(const Attrs* at, const Arrays& in) {
-  const NormSlope& a = static_cast<const AttrsOf<NormSlope>*>(at)->value;
-  Specs out{in[0].slot().spec};
-  for (int i = 0; i < a.dweight + a.dbias; ++i)
-    out.push_back({{in[0].shape().back()}, wide_type(in[0])});
-  return out;
-}
+// Rows, and parameters as long as one, of the dtype that sums are made in.
 void check_rows(const char* op, const Arrays& in, size_t count, size_t parameters) {
   check_inputs(op, in, count);
   bool fits = in[0].ndim() > 0 && is_floating(in[0].dtype());
@@ -108,21 +41,24 @@ void check_rows(const char* op, const Arrays& in, size_t count, size_t parameter
   if (!fits) fail(Kind::value, op, "does not fit: got ", in[0].dtype(), in[0].shape());
 }
 template <bool centred>
-void check_norm(const Attrs* at, const Arrays& in) {
-  const NormOf& a = static_cast<const AttrsOf<NormOf>*>(at)->value;
+Specs infer_norm(const NormOf& a, const Arrays& in) {
   const size_t parameters = size_t(a.weight) + size_t(a.bias);
   check_rows(norm_op<centred>().name, in, 1 + parameters, parameters);
   if (a.type != in[0].dtype() && a.type != wide_type(in[0]))
     fail(Kind::value, norm_op<centred>().name, "does not fit: got ", in[0].dtype(), " to ", a.type);
+  return {Spec{in[0].shape(), a.type}};
 }
 template <bool centred>
-void check_slope(const Attrs* at, const Arrays& in) {
-  const NormSlope& a = static_cast<const AttrsOf<NormSlope>*>(at)->value;
+Specs infer_slope(const NormSlope& a, const Arrays& in) {
   check_rows(slope_op<centred>().name, in, 2 + size_t(a.weight), a.weight);
   const array& ct = in.back();
   if (ct.shape() != in[0].shape() ||
       (ct.dtype() != in[0].dtype() && ct.dtype() != wide_type(in[0])))
     fail(Kind::value, slope_op<centred>().name, "does not fit: got ", ct.dtype(), ct.shape());
+  Specs out{in[0].slot().spec};
+  for (int i = 0; i < a.dweight + a.dbias; ++i)
+    out.push_back({{in[0].shape().back()}, wide_type(in[0])});
+  return out;
 }
 
 // ---- derivatives
@@ -150,8 +86,7 @@ array third(const array& x, const array& g, const array& v, const Scalar& eps) {
 }
 
 template <bool centred>
-Arrays vjp_norm(const Node& node, const Arrays& cts, const Needs& needs) {
-  const NormOf& a = node.get<NormOf>();
+Arrays vjp_norm(const NormOf& a, const Node& node, const Arrays& cts, const Needs& needs) {
   Arrays in{node.inputs[0]}, out;
   if (a.weight) in.push_back(node.inputs[1]);
   in.push_back(cts[0]);
@@ -170,8 +105,7 @@ Arrays vjp_norm(const Node& node, const Arrays& cts, const Needs& needs) {
   return out;
 }
 template <bool centred>
-Arrays jvp_norm(const Node& node, const Arrays& t) {
-  const NormOf& a = node.get<NormOf>();
+Arrays jvp_norm(const NormOf& a, const Node& node, const Arrays& t) {
   const array x = wide(node.inputs[0]);
   array out;
   if (t[0]) {
@@ -187,8 +121,7 @@ Arrays jvp_norm(const Node& node, const Arrays& t) {
 }
 
 template <bool centred>
-Arrays vjp_slope(const Node& node, const Arrays& cts, const Needs& needs) {
-  const NormSlope& a = node.get<NormSlope>();
+Arrays vjp_slope(const NormSlope& a, const Node& node, const Arrays& cts, const Needs& needs) {
   const Dtype type = wide_type(node.inputs[0]);
   const array x = wide(node.inputs[0]), ct = astype(node.inputs.back(), type);
   const array weight = a.weight ? node.inputs[1] : array();
@@ -212,8 +145,7 @@ Arrays vjp_slope(const Node& node, const Arrays& cts, const Needs& needs) {
   return out;
 }
 template <bool centred>
-Arrays jvp_slope(const Node& node, const Arrays& t) {
-  const NormSlope& a = node.get<NormSlope>();
+Arrays jvp_slope(const NormSlope& a, const Node& node, const Arrays& t) {
   const Dtype type = wide_type(node.inputs[0]);
   const array x = wide(node.inputs[0]), ct = astype(node.inputs.back(), type);
   const array weight = a.weight ? node.inputs[1] : array();
@@ -247,8 +179,8 @@ array with_axes(const array& parameter, int axis, int ndim) {  // (lanes, 1 ...,
   return reshape(p, shape);
 }
 template <bool centred>
-Arrays vmap_norm(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  const NormOf& a = node.get<NormOf>();
+Arrays vmap_norm(const NormOf& a, const Node& node, const Arrays& in, const Axes& axes,
+                 Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
   Arrays args{lane_first(in[0], axes[0], lanes)};
@@ -267,8 +199,8 @@ Arrays vmap_norm(const Node& node, const Arrays& in, const Axes& axes, Axes& out
   return {astype(y, a.type)};
 }
 template <bool centred>
-Arrays vmap_slope(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  const NormSlope& a = node.get<NormSlope>();
+Arrays vmap_slope(const NormSlope& a, const Node&, const Arrays& in, const Axes& axes,
+                  Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
   const Dtype type = wide_type(in[0]);
   const array given = lane_first(in[0], axes[0], lanes), x = wide(given),
@@ -286,37 +218,30 @@ Arrays vmap_slope(const Node& node, const Arrays& in, const Axes& axes, Axes& ou
 }
 
 template <bool centred>
-const Op& norm_op() {
-  static const Op op{.name = centred ? "layer_norm" : "rms_norm",
-                     .doc = "Rows divided by their deviation, times a weight, plus a bias.",
-                     .absorbs = Absorb::before,
-                     .read = read_attrs<NormOf>,
-                     .check = check_norm<centred>,
-                     .infer = infer_norm,
-                     .vjp = vjp_norm<centred>,
-                     .jvp = jvp_norm<centred>,
-                     .vmap = vmap_norm<centred>,
-                     .kernel = norm_kernel<centred>};
-  return op;
+consteval Op make_norm(const char* name) {
+  return op<NormOf>(name, "Rows divided by their deviation, times a weight, plus a bias.",
+                    {.infer = typed<infer_norm<centred>>,
+                     .vjp = typed<vjp_norm<centred>>,
+                     .jvp = typed<jvp_norm<centred>>,
+                     .vmap = typed<vmap_norm<centred>>});
 }
 template <bool centred>
-const Op& slope_op() {
-  static const Op op{.name = centred ? "layer_norm_slope" : "rms_norm_slope",
-                      .doc = "The derivative of a normalisation, applied to a cotangent.",
-                      .read = read_attrs<NormSlope>,
-                      .check = check_slope<centred>,
-                      .infer = infer_slope,
-                      .vjp = vjp_slope<centred>,
-                      .jvp = jvp_slope<centred>,
-                      .vmap = vmap_slope<centred>,
-                      .kernel = slope_kernel<centred>};
-  return op;
+consteval Op make_slope(const char* name) {
+  return op<NormSlope>(name, "The derivative of a normalisation, applied to a cotangent.",
+                       {.infer = typed<infer_slope<centred>>,
+                        .vjp = typed<vjp_slope<centred>>,
+                        .jvp = typed<jvp_slope<centred>>,
+                        .vmap = typed<vmap_slope<centred>>});
 }
 
 }  // namespace
 
+const Op layer_norm_op = make_norm<true>("layer_norm"), rms_norm_op = make_norm<false>("rms_norm"),
+         layer_norm_slope_op = make_slope<true>("layer_norm_slope"),
+         rms_norm_slope_op = make_slope<false>("rms_norm_slope");
+
 OpList fused_ops() {
-  return {&norm_op<true>(), &norm_op<false>(), &slope_op<true>(), &slope_op<false>()};
+  return {&layer_norm_op, &rms_norm_op, &layer_norm_slope_op, &rms_norm_slope_op};
 }
 
 namespace fast {

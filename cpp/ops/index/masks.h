@@ -8,6 +8,5 @@ namespace lazulite {
 // stands elsewhere is of no use. More values than True elements are left; fewer raise a value
 // error, at once or when the mask is computed.
 array values_at_mask(const array& mask, const array& values, Stream s = default_stream());
-const Op& mask_ranks_op();
 
 }  // namespace lazulite

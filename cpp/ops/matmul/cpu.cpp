@@ -1,10 +1,10 @@
 // Products on the CPU: describes the operands to engine/gemm and copies what it does not read.
-#include "ops/matmul/cpu.h"
-
 #include <cstring>
 
 #include "engine/gemm/gemm.h"
 #include "engine/layout/copy.h"
+#include "ops/cpu.h"
+#include "ops/matmul/ops.h"
 
 namespace lazulite {
 namespace {
@@ -38,8 +38,6 @@ MatrixView dense_copy(const TensorView& a, Ref<Buffer>& memory) {
   return view_of(static_cast<char*>(memory->data), shape, dense);
 }
 
-}  // namespace
-
 void matmul_kernel(const KernelCall& call) {
   const TensorView &a = call.in[0], &b = call.in[1], &to = call.out[0];
   const size_t n = to.shape().size();
@@ -60,5 +58,9 @@ void matmul_kernel(const KernelCall& call) {
   if (!reads_right(p)) p.b = dense_copy(b, copy_b);
   engine::gemm(p);
 }
+
+}  // namespace
+
+void register_matmul(cpu::Kernels& kernels) { kernels[matmul_op] = {matmul_kernel}; }
 
 }  // namespace lazulite

@@ -1,20 +1,23 @@
-#include "ops/matmul/matmul.h"
-#include "ops/ops.h"
-
 #include <cmath>
 
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
-#include "ops/matmul/cpu.h"
+#include "ops/matmul/ops.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
 namespace {
 
-Specs infer_matmul(const Attrs*, const Arrays& in) {
-  Shape shape = in[0].shape();
-  shape.back() = in[1].shape().back();
+Specs infer_matmul(const Arrays& in) {
+  check_inputs("matmul", in, 2);
+  const Shape &a = in[0].shape(), &b = in[1].shape();
+  bool fits = a.size() >= 2 && a.size() == b.size() && in[0].dtype() == in[1].dtype();
+  for (size_t i = 0; fits && i + 2 < a.size(); ++i) fits = a[i] == b[i];
+  if (!fits || a.back() != b[b.size() - 2])
+    fail(Kind::value, "matmul", "shapes do not fit: got ", a, " and ", b);
+  Shape shape = a;
+  shape.back() = b.back();
   return {Spec{shape, in[0].dtype()}};
 }
 
@@ -60,26 +63,6 @@ double flops_matmul(const Node& node) {
 // apart.
 double ulp_matmul(const Node& node) { return double(node.inputs[0].shape().back()) + 2; }
 
-void check_matmul(const Attrs*, const Arrays& in) {
-  check_inputs("matmul", in, 2);
-  const Shape &a = in[0].shape(), &b = in[1].shape();
-  bool fits = a.size() >= 2 && a.size() == b.size() && in[0].dtype() == in[1].dtype();
-  for (size_t i = 0; fits && i + 2 < a.size(); ++i) fits = a[i] == b[i];
-  if (!fits || a.back() != b[b.size() - 2])
-    fail(Kind::value, "matmul", "shapes do not fit: got ", a, " and ", b);
-}
-const Op matmul_op{.name = "matmul",
-                   .doc = "Products of matrices over the last two axes.",
-                   .check = check_matmul,
-                   .infer = infer_matmul,
-                   .vjp = vjp_matmul,
-                   .jvp = jvp_matmul,
-                   .vmap = vmap_matmul,
-                   .sum_lanes = sum_lanes_matmul,
-                   .ulp = ulp_matmul,
-                   .flops = flops_matmul,
-                   .kernel = matmul_kernel};
-
 Shape batch_of(const array& a) { return Shape(a.shape().begin(), a.shape().end() - 2); }
 Shape with_matrix(Shape batch, int64_t rows, int64_t cols) {
   batch.push_back(rows);
@@ -94,6 +77,15 @@ Scalar factor(double v, Dtype t, bool integers) {
 }
 
 }  // namespace
+
+const Op matmul_op = op("matmul", "Products of matrices over the last two axes.",
+                        {.infer = typed<infer_matmul>,
+                         .vjp = vjp_matmul,
+                         .jvp = jvp_matmul,
+                         .vmap = vmap_matmul,
+                         .sum_lanes = sum_lanes_matmul,
+                         .ulp = ulp_matmul,
+                         .flops = flops_matmul});
 
 OpList matmul_ops() { return {&matmul_op}; }
 

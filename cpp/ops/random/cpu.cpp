@@ -3,11 +3,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "device/cpu/pool.h"
-#include "device/limits.h"
 #include "engine/random/random.h"
+#include "ops/cpu.h"
 #include "ops/random/ops.h"
-#include "ops/shape/shape.h"
 
 namespace lazulite::random {
 namespace {
@@ -48,8 +46,6 @@ void for_draws(const KernelCall& call, double ns, F draw) {
       },
       double(total) * ns);
 }
-
-}  // namespace
 
 void bits_kernel(const KernelCall& call) {
   const uint64_t words = call.node.get<Bits>().width / 4;
@@ -166,4 +162,18 @@ void reorder_kernel(const KernelCall& call) {
       double(rows) * (3 + double(bytes) * 0.1));
 }
 
+}  // namespace
 }  // namespace lazulite::random
+
+namespace lazulite {
+void register_random(cpu::Kernels& kernels) {
+  using namespace random;
+  kernels[bits_op] = {bits_kernel};
+  kernels[uniform_op] = {uniform_kernel};
+  kernels[normal_op] = {normal_kernel};
+  kernels[integers_op] = {integers_kernel};
+  kernels[split_op] = {split_kernel};
+  kernels[shuffle_op] = {shuffle_kernel};
+  kernels[reorder_op] = {reorder_kernel};
+}
+}  // namespace lazulite

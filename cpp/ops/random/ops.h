@@ -1,6 +1,6 @@
-// The random ops, their attributes and kernels: for the files of this room.
+// The random ops and their attributes: for the files of this room.
 #pragma once
-#include "graph/node.h"
+#include "ops/rooms.h"
 
 namespace lazulite::random {
 
@@ -48,14 +48,5 @@ void check_key(const array& key, const char* op);
 array key_or_next(const array& key);
 
 double before(double v, Dtype t);  // the number of dtype t before v
-
-// cpu.cpp
-void bits_kernel(const KernelCall&);
-void uniform_kernel(const KernelCall&);
-void normal_kernel(const KernelCall&);
-void integers_kernel(const KernelCall&);
-void split_kernel(const KernelCall&);
-void shuffle_kernel(const KernelCall&);
-void reorder_kernel(const KernelCall&);
 
 }  // namespace lazulite::random

@@ -2,7 +2,6 @@
 // index, so that lanes of keys are drawn as one array.
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
-#include "ops/ops.h"
 #include "ops/random/ops.h"
 
 namespace lazulite::random {
@@ -29,133 +28,82 @@ void check_keys(const char* op, const Arrays& in) {
          ", expected uint32 (..., 2)");
 }
 
-template <class T>
-const T& get(const Attrs* a) { return static_cast<const AttrsOf<T>*>(a)->value; }
-
 // ---- draws
 
-Specs infer_bits(const Attrs* a, const Arrays& in) {
-  const Bits& bits = get<Bits>(a);
-  return {of_each_key(in[0], bits.shape, bits.width == 8 ? uint64 : uint32)};
-}
-void check_bits(const Attrs* a, const Arrays& in) {
-  const Bits& bits = get<Bits>(a);
+Specs infer_bits(const Bits& bits, const Arrays& in) {
   check_keys("random_bits", in);
-  check_sizes("random_bits", bits.shape);
   if (bits.width != 4 && bits.width != 8)
     fail(Kind::value, "random_bits", "unknown width: got ", bits.width);
+  return {of_each_key(in[0], bits.shape, bits.width == 8 ? uint64 : uint32)};
 }
 
-template <class T>
-Specs infer_draw(const Attrs* a, const Arrays& in) {
-  return {of_each_key(in[0], get<T>(a).shape, get<T>(a).type)};
-}
-template <class T>
-void check_draw(const char* op, const Attrs* a, const Arrays& in, bool (*draws)(Dtype)) {
+Specs infer_draw(const char* op, const Arrays& in, const Shape& shape, Dtype type, bool drawn) {
   check_keys(op, in);
-  check_sizes(op, get<T>(a).shape);
-  if (!draws(get<T>(a).type))
-    fail(Kind::value, op, "dtype not supported: got ", get<T>(a).type);
+  if (!drawn) fail(Kind::value, op, "dtype not supported: got ", type);
+  return {of_each_key(in[0], shape, type)};
 }
-bool is_float(Dtype t) { return is_floating(t); }
-bool is_int(Dtype t) { return is_integer(t); }
+Specs infer_uniform(const Uniform& u, const Arrays& in) {
+  return infer_draw("random_uniform", in, u.shape, u.type, is_floating(u.type));
+}
+Specs infer_normal(const Normal& n, const Arrays& in) {
+  return infer_draw("random_normal", in, n.shape, n.type, is_floating(n.type));
+}
+Specs infer_integers(const Integers& i, const Arrays& in) {
+  return infer_draw("random_integers", in, i.shape, i.type, is_integer(i.type));
+}
 
 // ---- keys and orders
 
-Specs infer_split(const Attrs* a, const Arrays& in) {
-  return {of_each_key(in[0], {get<Split>(a).num, 2}, uint32)};
+Specs infer_split(const Split& split, const Arrays& in) {
+  check_keys("random_split", in);
+  return {of_each_key(in[0], {split.num, 2}, uint32)};
 }
-Specs infer_shuffle(const Attrs* a, const Arrays& in) {
-  return {of_each_key(in[0], {get<Shuffle>(a).n}, uint32)};
-}
-void check_shuffle(const Attrs* a, const Arrays& in) {
+Specs infer_shuffle(const Shuffle& shuffle, const Arrays& in) {
   check_keys("random_order", in);
-  check_sizes("random_order", {get<Shuffle>(a).n});
+  return {of_each_key(in[0], {shuffle.n}, uint32)};
 }
 
-Specs infer_reorder(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
-Arrays vjp_reorder(const Node& node, const Arrays& cts, const Needs& needs) {
-  return {needs[0] ? reorder(cts[0], node.inputs[1], !node.get<Reorder>().back) : array(), array()};
-}
-Arrays jvp_reorder(const Node& node, const Arrays& t) {
-  return {t[0] ? reorder(t[0], node.inputs[1], node.get<Reorder>().back) : array()};
-}
-Arrays vmap_reorder(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
-  const int64_t lanes = lane_count(in, axes);
-  out_axes = {0};
-  return {reorder(lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes),
-                  node.get<Reorder>().back, node.stream)};
-}
-void check_reorder(const Attrs*, const Arrays& in) {
+Specs infer_reorder(const Arrays& in) {
   check_inputs("reorder", in, 2);
   const Shape &x = in[0].shape(), &order = in[1].shape();
   if (order.empty() || x.size() < order.size() ||
       !std::equal(order.begin(), order.end(), x.begin()) || in[1].dtype() != uint32)
     fail(Kind::value, "reorder", "shapes do not fit: got ", x, " and ", order);
+  return {in[0].slot().spec};
 }
-
+Arrays vjp_reorder(const Reorder& how, const Node& node, const Arrays& cts, const Needs& needs) {
+  return {needs[0] ? reorder(cts[0], node.inputs[1], !how.back) : array(), array()};
+}
+Arrays jvp_reorder(const Reorder& how, const Node& node, const Arrays& t) {
+  return {t[0] ? reorder(t[0], node.inputs[1], how.back) : array()};
+}
+Arrays vmap_reorder(const Reorder& how, const Node& node, const Arrays& in, const Axes& axes,
+                    Axes& out_axes) {
+  const int64_t lanes = lane_count(in, axes);
+  out_axes = {0};
+  return {reorder(lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes),
+                  how.back, node.stream)};
+}
 }  // namespace
 
-const Op bits_op{.name = "random_bits",
-                 .doc = "Random bits from a key.",
-                 .read = read_attrs<Bits>,
-                 .check = check_bits,
-                 .infer = infer_bits,
-                 .vmap = vmap_keys,
-                 .kernel = bits_kernel};
-const Op uniform_op{.name = "random_uniform",
-                    .doc = "Uniform floating point numbers from a key.",
-                    .read = read_attrs<Uniform>,
-                    .check =
-                        [](const Attrs* a, const Arrays& in) {
-                          check_draw<Uniform>("random_uniform", a, in, is_float);
-                        },
-                    .infer = infer_draw<Uniform>,
-                    .vmap = vmap_keys,
-                    .kernel = uniform_kernel};
-const Op normal_op{.name = "random_normal",
-                   .doc = "Normal numbers of mean 0 from a key.",
-                   .read = read_attrs<Normal>,
-                   .check =
-                       [](const Attrs* a, const Arrays& in) {
-                         check_draw<Normal>("random_normal", a, in, is_float);
-                       },
-                   .infer = infer_draw<Normal>,
-                   .vmap = vmap_keys,
-                   .kernel = normal_kernel};
-const Op integers_op{.name = "random_integers",
-                     .doc = "Integers of an interval from a key.",
-                     .read = read_attrs<Integers>,
-                     .check =
-                         [](const Attrs* a, const Arrays& in) {
-                           check_draw<Integers>("random_integers", a, in, is_int);
-                         },
-                     .infer = infer_draw<Integers>,
-                     .vmap = vmap_keys,
-                     .kernel = integers_kernel};
-const Op split_op{.name = "random_split",
-                  .doc = "New keys from a key.",
-                  .read = read_attrs<Split>,
-                  .check = [](const Attrs*, const Arrays& in) { check_keys("random_split", in); },
-                  .infer = infer_split,
-                  .vmap = vmap_keys,
-                  .kernel = split_kernel};
-const Op shuffle_op{.name = "random_order",
-                    .doc = "0 ... n - 1 in random order.",
-                    .read = read_attrs<Shuffle>,
-                    .check = check_shuffle,
-                    .infer = infer_shuffle,
-                    .vmap = vmap_keys,
-                    .kernel = shuffle_kernel};
-const Op reorder_op{.name = "reorder",
-                    .doc = "The rows in another order.",
-                    .read = read_attrs<Reorder>,
-                    .check = check_reorder,
-                    .infer = infer_reorder,
-                    .vjp = vjp_reorder,
-                    .jvp = jvp_reorder,
-                    .vmap = vmap_reorder,
-                    .kernel = reorder_kernel};
+const Op bits_op = op<Bits>("random_bits", "Random bits from a key.",
+                            {.infer = typed<infer_bits>, .vmap = vmap_keys});
+const Op uniform_op =
+    op<Uniform>("random_uniform", "Uniform floating point numbers from a key.",
+                {.infer = typed<infer_uniform>, .vmap = vmap_keys});
+const Op normal_op = op<Normal>("random_normal", "Normal numbers of mean 0 from a key.",
+                                {.infer = typed<infer_normal>, .vmap = vmap_keys});
+const Op integers_op = op<Integers>("random_integers", "Integers of an interval from a key.",
+                                    {.infer = typed<infer_integers>, .vmap = vmap_keys});
+const Op split_op = op<Split>("random_split", "New keys from a key.",
+                              {.infer = typed<infer_split>, .vmap = vmap_keys});
+const Op shuffle_op = op<Shuffle>("random_order", "0 ... n - 1 in random order.",
+                                  {.infer = typed<infer_shuffle>, .vmap = vmap_keys});
+const Op reorder_op = op<Reorder>("reorder", "The rows in another order.",
+                                  {.infer = typed<infer_reorder>,
+                                   .vjp = typed<vjp_reorder>,
+                                   .jvp = typed<jvp_reorder>,
+                                   .vmap = typed<vmap_reorder>});
 
 array reorder(const array& x, const array& order, bool back, Stream s) {
   return record(reorder_op, attrs(Reorder{back}), {x, order}, s);

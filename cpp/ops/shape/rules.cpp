@@ -1,39 +1,30 @@
+// Views and copies: what they infer, their derivatives and batching, and how a view lies in its
+// input's memory.
 #include <algorithm>
 #include <numeric>
 
-#include "engine/layout/copy.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
-#include "ops/ops.h"
 #include "ops/reduce/reduce.h"
-#include "ops/shape/shape.h"
+#include "ops/shape/ops.h"
 
 namespace lazulite {
-
-void copy_strided(const TensorView& from, const TensorView& to) {
-  engine::copy(from.shape(), {from.data, from.type(), from.strides()},
-               {to.data, from.type(), to.strides()});
-}
-
-Dense::Dense(const TensorView& in) : data(in.data) {
-  if (in.dense()) return;
-  held_ = allocate(size_of(in.shape()) * size_of(in.type()));
-  data = static_cast<const char*>(held_->data);
-  engine::copy(in.shape(), {in.data, in.type(), in.strides()},
-               {held_->data, in.type(), dense_strides(in.shape())});
-}
-
 namespace {
-
-void copy_kernel(const KernelCall& call) { copy_strided(call.in[0], call.out[0]); }
 
 // ---- broadcast_to
 struct BroadcastTo {
   Shape shape;
   LAZULITE_FIELDS(shape)
 };
-Specs infer_broadcast(const Attrs* a, const Arrays& in) {
-  return {Spec{static_cast<const AttrsOf<BroadcastTo>*>(a)->value.shape, in[0].dtype()}};
+void check_broadcast(const Shape& from, const Shape& to) {
+  if (broadcast_shapes(from, to, "broadcast_to") != to)
+    fail(Kind::value, "broadcast_to", "does not broadcast: got ", from,
+         ", expected a shape that fits ", to);
+}
+Specs infer_broadcast(const BroadcastTo& to, const Arrays& in) {
+  check_inputs("broadcast_to", in, 1);
+  check_broadcast(in[0].shape(), to.shape);
+  return {Spec{to.shape, in[0].dtype()}};
 }
 Arrays vjp_broadcast(const Node& node, const Arrays& cts, const Needs&) {
   const Shape &from = node.inputs[0].shape(), &to = node.out[0].spec.shape;
@@ -58,35 +49,17 @@ bool view_broadcast(const Node& node, const TensorView& in, Storage& out) {
   out.strides = broadcast_strides(in.shape(), in.strides(), node.out[0].spec.shape);
   return true;
 }
-void check_broadcast(const Attrs* a, const Arrays& in) {
-  check_inputs("broadcast_to", in, 1);
-  const Shape &from = in[0].shape(), &to = static_cast<const AttrsOf<BroadcastTo>*>(a)->value.shape;
-  check_sizes("broadcast_to", to);
-  bool fits = from.size() <= to.size();
-  for (size_t i = 1; fits && i <= from.size(); ++i)
-    fits = from[from.size() - i] == 1 || from[from.size() - i] == to[to.size() - i];
-  if (!fits) fail(Kind::value, "broadcast_to", "shapes do not fit: got ", from, ", expected ", to);
-}
-const Op broadcast_op{.name = "broadcast_to",
-                      .doc = "Repeats an array along axes of size 1 and new ones.",
-                      .kind = OpKind::view,
-                      .linear = true,
-                      .reshapes = true,
-                      .read = read_attrs<BroadcastTo>,
-                      .check = check_broadcast,
-                      .infer = infer_broadcast,
-                      .vjp = vjp_broadcast,
-                      .vmap = vmap_broadcast,
-                      .view = view_broadcast,
-                      .kernel = copy_kernel};
-
 // ---- reshape
 struct Reshape {
   Shape shape;
   LAZULITE_FIELDS(shape)
 };
-Specs infer_reshape(const Attrs* a, const Arrays& in) {
-  return {Spec{static_cast<const AttrsOf<Reshape>*>(a)->value.shape, in[0].dtype()}};
+Specs infer_reshape(const Reshape& to, const Arrays& in) {
+  check_inputs("reshape", in, 1);
+  if (size_of(to.shape) != in[0].size())
+    fail(Kind::value, "reshape", "sizes differ: got an array of shape ", in[0].shape(), " (",
+         in[0].size(), " elements), expected ", to.shape);
+  return {Spec{to.shape, in[0].dtype()}};
 }
 Arrays vjp_reshape(const Node& node, const Arrays& cts, const Needs&) {
   return {reshape(cts[0], node.inputs[0].shape())};
@@ -121,108 +94,77 @@ bool view_reshape(const Node& node, const TensorView& in, Storage& out) {
   out = {in.storage->buffer, in.storage->offset, strides};
   return true;
 }
-void reshape_kernel(const KernelCall& call) {
-  Storage dense{call.out[0].storage->buffer, call.out[0].storage->offset,
-                dense_strides(call.in[0].shape())};
-  copy_strided(call.in[0], TensorView{call.in[0].spec, &dense, call.out[0].data});
-}
-void check_reshape(const Attrs* a, const Arrays& in) {
-  check_inputs("reshape", in, 1);
-  const Shape& to = static_cast<const AttrsOf<Reshape>*>(a)->value.shape;
-  check_sizes("reshape", to);
-  if (size_of(to) != in[0].size())
-    fail(Kind::value, "reshape", "another number of elements: got ", in[0].shape(), ", expected ",
-         to);
-}
-const Op reshape_op{.name = "reshape",
-                    .doc = "The same elements, in row-major order, in another shape.",
-                    .kind = OpKind::view,
-                    .linear = true,
-                    .reshapes = true,
-                    .read = read_attrs<Reshape>,
-                    .check = check_reshape,
-                    .infer = infer_reshape,
-                    .vjp = vjp_reshape,
-                    .vmap = vmap_reshape,
-                    .view = view_reshape,
-                    .kernel = reshape_kernel};
-
 // ---- transpose
 struct Transpose {
   Axes axes;
   LAZULITE_FIELDS(axes)
 };
-Specs infer_transpose(const Attrs* a, const Arrays& in) {
+Specs infer_transpose(const Transpose& to, const Arrays& in) {
+  check_inputs("transpose", in, 1);
+  const int n = in[0].ndim();
+  if (int(to.axes.size()) != n)
+    fail(Kind::value, "transpose", "wrong number of axes: got ", to.axes, " for an array with ", n,
+         " axes");
+  normal_axes(to.axes, n, "transpose");  // refuses repeated ones
   Shape shape;
-  for (int axis : static_cast<const AttrsOf<Transpose>*>(a)->value.axes)
+  for (int axis : to.axes) {
+    if (axis < 0) fail(Kind::value, "transpose", "negative axis: got ", to.axes);
     shape.push_back(in[0].shape()[axis]);
+  }
   return {Spec{shape, in[0].dtype()}};
 }
-Arrays vjp_transpose(const Node& node, const Arrays& cts, const Needs&) {
-  const Axes& axes = node.get<Transpose>().axes;
+Arrays vjp_transpose(const Transpose& to, const Node&, const Arrays& cts, const Needs&) {
+  const Axes& axes = to.axes;
   Axes back;
   back.resize(axes.size());
   for (size_t i = 0; i < axes.size(); ++i) back[axes[i]] = int(i);
   return {transpose(cts[0], back)};
 }
-Arrays vmap_transpose(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+Arrays vmap_transpose(const Transpose& to, const Node&, const Arrays& in, const Axes& axes,
+                      Axes& out_axes) {
   Axes order{0};
-  for (int axis : node.get<Transpose>().axes) order.push_back(axis + 1);
+  for (int axis : to.axes) order.push_back(axis + 1);
   out_axes = {0};
   return {transpose(batch_first(in[0], axes[0]), order)};
 }
-bool view_transpose(const Node& node, const TensorView& in, Storage& out) {
+bool view_transpose(const Transpose& to, const Node&, const TensorView& in, Storage& out) {
   out = {in.storage->buffer, in.storage->offset, {}};
-  for (int axis : node.get<Transpose>().axes) out.strides.push_back(in.strides()[axis]);
+  for (int axis : to.axes) out.strides.push_back(in.strides()[axis]);
   return true;
 }
-void check_transpose(const Attrs* a, const Arrays& in) {
-  check_inputs("transpose", in, 1);
-  Axes axes = static_cast<const AttrsOf<Transpose>*>(a)->value.axes;
-  std::sort(axes.begin(), axes.end());
-  if (!(axes == all_axes(in[0].ndim())))
-    fail(Kind::value, "transpose", "not an order of the axes: got ", axes, " for ", in[0].shape());
-}
-const Op transpose_op{.name = "transpose",
-                      .doc = "The axes in another order.",
-                      .kind = OpKind::view,
-                      .linear = true,
-                      .read = read_attrs<Transpose>,
-                      .check = check_transpose,
-                      .infer = infer_transpose,
-                      .vjp = vjp_transpose,
-                      .vmap = vmap_transpose,
-                      .view = view_transpose};
+const Op transpose_op = op<Transpose>("transpose", "The axes in another order.",
+                                      {.kind = OpKind::view,
+                                       .linear = true,
+                                       .infer = typed<infer_transpose>,
+                                       .vjp = typed<vjp_transpose>,
+                                       .vmap = typed<vmap_transpose>,
+                                       .view = typed<view_transpose>});
 
 // ---- slice and slice_update
-struct Slice {
-  Shape start, step, size;
-  LAZULITE_FIELDS(start, step, size)
-  Shape stop() const {
-    Shape out;
-    for (size_t i = 0; i < start.size(); ++i)
-      out.push_back(std::max<int64_t>(start[i] + step[i] * size[i], -1));
-    return out;
+void check_bounds(const char* op, const Slice& at, const Shape& shape) {
+  const size_t n = shape.size();
+  bool fits = at.start.size() == n && at.step.size() == n && at.size.size() == n;
+  for (size_t i = 0; fits && i < n; ++i) {
+    int64_t last = 0;
+    fits = at.size[i] == 0 ||
+           (at.start[i] >= 0 && at.start[i] < shape[i] &&
+            !__builtin_mul_overflow(at.size[i] - 1, at.step[i], &last) &&
+            !__builtin_add_overflow(last, at.start[i], &last) && last >= 0 && last < shape[i]);
   }
-};
-Specs infer_slice(const Attrs* a, const Arrays& in) {
-  return {Spec{static_cast<const AttrsOf<Slice>*>(a)->value.size, in[0].dtype()}};
+  if (!fits)
+    fail(Kind::value, op, "out of bounds: got start ", at.start, ", step ", at.step, ", size ",
+         at.size, " for shape ", shape);
 }
-Storage slice_storage(const Slice& at, const Storage& in) {
-  Storage out{in.buffer, in.offset, {}};
-  for (size_t i = 0; i < at.start.size(); ++i) {
-    if (at.size[i] > 0) out.offset += at.start[i] * in.strides[i];
-    out.strides.push_back(in.strides[i] * at.step[i]);
-  }
-  return out;
+Specs infer_slice(const Slice& at, const Arrays& in) {
+  check_inputs("slice", in, 1);
+  check_bounds("slice", at, in[0].shape());
+  return {Spec{at.size, in[0].dtype()}};
 }
-bool view_slice(const Node& node, const TensorView& in, Storage& out) {
-  out = slice_storage(node.get<Slice>(), *in.storage);
+bool view_slice(const Slice& at, const Node&, const TensorView& in, Storage& out) {
+  out = at.in(*in.storage);
   return true;
 }
-extern const Op slice_op, slice_update_op;
-Arrays vjp_slice(const Node& node, const Arrays& cts, const Needs&) {
-  const Slice& at = node.get<Slice>();
+Arrays vjp_slice(const Slice& at, const Node& node, const Arrays& cts, const Needs&) {
   return {slice_update(zeros_like(node.inputs[0]), cts[0], at.start, at.stop(), at.step)};
 }
 bool disjoint(const Slice& a, const Slice& b) {
@@ -249,8 +191,7 @@ bool still_zero(const Slice& at, const array& sum) {
   }
   return false;
 }
-array vjp_slice_onto(const Node& node, const array& ct, const array& sum) {
-  const Slice& at = node.get<Slice>();
+array vjp_slice_onto(const Slice& at, const Node& node, const array& ct, const array& sum) {
   const Shape stop = at.stop();
   return slice_update(
       sum, still_zero(at, sum) ? ct : add(slice(sum, at.start, stop, at.step), ct, node.stream),
@@ -259,93 +200,44 @@ array vjp_slice_onto(const Node& node, const array& ct, const array& sum) {
 Slice batched(const Slice& at, int64_t lanes) {
   return {with_front(0, at.start), with_front(1, at.step), with_front(lanes, at.size)};
 }
-Arrays vmap_slice(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+Arrays vmap_slice(const Slice& at, const Node& node, const Arrays& in, const Axes& axes,
+                  Axes& out_axes) {
   const array x = batch_first(in[0], axes[0]);
   out_axes = {0};
-  return {record(slice_op, attrs(batched(node.get<Slice>(), x.shape(0))), {x}, node.stream)};
+  return {record(slice_op, attrs(batched(at, x.shape(0))), {x}, node.stream)};
 }
-void check_bounds(const char* op, const Slice& at, const Shape& shape) {
-  const size_t n = shape.size();
-  bool fits = at.start.size() == n && at.step.size() == n && at.size.size() == n;
-  if (fits) check_sizes(op, at.size);
-  for (size_t i = 0; fits && i < n; ++i) {
-    int64_t last = 0;
-    fits = at.size[i] == 0 ||
-           (at.start[i] >= 0 && at.start[i] < shape[i] &&
-            !__builtin_mul_overflow(at.size[i] - 1, at.step[i], &last) &&
-            !__builtin_add_overflow(last, at.start[i], &last) && last >= 0 && last < shape[i]);
-  }
-  if (!fits)
-    fail(Kind::value, op, "out of bounds: got start ", at.start, ", step ", at.step, ", size ",
-         at.size, " for shape ", shape);
+Specs infer_update(const Slice& at, const Arrays& in) {
+  check_inputs("slice_update", in, 2);
+  check_bounds("slice_update", at, in[0].shape());
+  if (in[1].shape() != at.size || in[0].dtype() != in[1].dtype())
+    fail(Kind::value, "slice_update", "the update does not fit: got ", in[1].dtype(), in[1].shape(),
+         ", expected ", in[0].dtype(), at.size);
+  return {in[0].slot().spec};
 }
-void check_slice(const Attrs* a, const Arrays& in) {
-  check_inputs("slice", in, 1);
-  check_bounds("slice", static_cast<const AttrsOf<Slice>*>(a)->value, in[0].shape());
-}
-const Op slice_op{.name = "slice",
-                  .doc = "Every step-th element between bounds, on each axis.",
-                  .kind = OpKind::view,
-                  .linear = true,
-                  .read = read_attrs<Slice>,
-                  .check = check_slice,
-                  .infer = infer_slice,
-                  .vjp = vjp_slice,
-                  .vjp_onto = vjp_slice_onto,
-                  .vmap = vmap_slice,
-                  .view = view_slice};
-
-Specs infer_update(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
-Arrays vjp_update(const Node& node, const Arrays& cts, const Needs& needs) {
-  const Slice& at = node.get<Slice>();
+Arrays vjp_update(const Slice& at, const Node& node, const Arrays& cts, const Needs& needs) {
   Arrays out{array(), array()};
   if (needs[0])
     out[0] = slice_update(cts[0], zeros_like(node.inputs[1]), at.start, at.stop(), at.step);
   if (needs[1]) out[1] = slice(cts[0], at.start, at.stop(), at.step);
   return out;
 }
-Arrays vmap_update(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+Arrays vmap_update(const Slice& at, const Node& node, const Arrays& in, const Axes& axes,
+                   Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
   out_axes = {0};
-  return {record(slice_update_op, attrs(batched(node.get<Slice>(), lanes)),
+  return {record(slice_update_op, attrs(batched(at, lanes)),
                  {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)},
                  node.stream)};
 }
-void update_kernel(const KernelCall& call) {
-  const Slice& at = call.node.get<Slice>();
-  const Storage part = slice_storage(at, *call.out[0].storage);
-  const TensorView to{call.in[1].spec, &part,
-                 static_cast<char*>(part.buffer->data) + part.offset * size_of(call.in[1].type())};
-  copy_strided(call.in[1], to);
-}
-void check_update(const Attrs* a, const Arrays& in) {
-  check_inputs("slice_update", in, 2);
-  const Slice& at = static_cast<const AttrsOf<Slice>*>(a)->value;
-  check_bounds("slice_update", at, in[0].shape());
-  if (in[1].shape() != at.size || in[0].dtype() != in[1].dtype())
-    fail(Kind::value, "slice_update", "the update does not fit: got ", in[1].dtype(), in[1].shape(),
-         ", expected ", in[0].dtype(), at.size);
-}
-const Op slice_update_op{.name = "slice_update",
-                         .doc = "The array with a slice of it replaced.",
-                         .linear = true,
-                         .update = true,
-                         .read = read_attrs<Slice>,
-                         .check = check_update,
-                         .infer = infer_update,
-                         .vjp = vjp_update,
-                         .vmap = vmap_update,
-                         .kernel = update_kernel};
-
 // ---- concatenate
-struct Concatenate {
-  int axis;
-  LAZULITE_FIELDS(axis)
-};
-Specs infer_concatenate(const Attrs* a, const Arrays& in) {
-  const int axis = static_cast<const AttrsOf<Concatenate>*>(a)->value.axis;
+Specs infer_concatenate(const Concatenate& to, const Arrays& in) {
+  const int axis = to.axis;
+  if (in.empty() || axis < 0 || axis >= in[0].ndim())
+    fail(Kind::value, "concatenate", "no arrays, or not an axis of them: got axis ", axis);
   Spec spec = in[0].slot().spec;
   for (size_t i = 1; i < in.size(); ++i) {
+    if (in[i].dtype() != spec.type)
+      fail(Kind::value, "concatenate", "dtypes differ: got ", spec.type, " and ", in[i].dtype());
     Shape one = in[i].shape();
     if (one.size() == spec.shape.size()) one[axis] = spec.shape[axis];
     if (one != spec.shape)
@@ -355,53 +247,35 @@ Specs infer_concatenate(const Attrs* a, const Arrays& in) {
   }
   return {spec};
 }
-Arrays vjp_concatenate(const Node& node, const Arrays& cts, const Needs& needs) {
-  const int axis = node.get<Concatenate>().axis;
+Arrays vjp_concatenate(const Concatenate& to, const Node& node, const Arrays& cts,
+                       const Needs& needs) {
   Arrays out;
   int64_t at = 0;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const int64_t n = node.inputs[i].shape()[axis];
-    out.push_back(needs[i] ? slice_axis(cts[0], axis, at, at + n) : array());
+    const int64_t n = node.inputs[i].shape()[to.axis];
+    out.push_back(needs[i] ? slice_axis(cts[0], to.axis, at, at + n) : array());
     at += n;
   }
   return out;
 }
-Arrays vmap_concatenate(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+Arrays vmap_concatenate(const Concatenate& to, const Node&, const Arrays& in, const Axes& axes,
+                        Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
   std::vector<array> parts;
   for (size_t i = 0; i < in.size(); ++i) parts.push_back(lane_first(in[i], axes[i], lanes));
   out_axes = {0};
-  return {concatenate(parts, node.get<Concatenate>().axis + 1)};
+  return {concatenate(parts, to.axis + 1)};
 }
-void concatenate_kernel(const KernelCall& call) {
-  const int axis = call.node.get<Concatenate>().axis;
-  Storage at = *call.out[0].storage;
-  for (const TensorView& in : call.in) {
-    copy_strided(in, TensorView{in.spec, &at,
-                           static_cast<char*>(at.buffer->data) + at.offset * size_of(in.type())});
-    at.offset += in.shape()[axis] * at.strides[axis];
-  }
-}
-void check_concatenate(const Attrs* a, const Arrays& in) {
-  const int axis = static_cast<const AttrsOf<Concatenate>*>(a)->value.axis;
-  bool fits = !in.empty() && axis >= 0 && axis < in[0].ndim();
-  for (size_t i = 1; fits && i < in.size(); ++i)
-    fits = in[i].dtype() == in[0].dtype() && in[i].ndim() == in[0].ndim();
-  if (!fits) fail(Kind::value, "concatenate", "arrays do not fit along axis ", axis);
-}
-const Op concatenate_op{.name = "concatenate",
-                        .doc = "Arrays one after the other along an axis.",
-                        .linear = true,
-                        .read = read_attrs<Concatenate>,
-                        .check = check_concatenate,
-                        .infer = infer_concatenate,
-                        .vjp = vjp_concatenate,
-                        .vmap = vmap_concatenate,
-                        .kernel = concatenate_kernel};
-
-// ---- contiguous, view
+// ---- contiguous and copy
 Arrays vjp_same(const Node&, const Arrays& cts, const Needs&) { return {cts[0]}; }
-Specs infer_same(const Attrs*, const Arrays& in) { return {in[0].slot().spec}; }
+Specs infer_contiguous(const Arrays& in) {
+  check_inputs("contiguous", in, 1);
+  return {in[0].slot().spec};
+}
+Specs infer_copy(const Arrays& in) {
+  check_inputs("copy", in, 1);
+  return {in[0].slot().spec};
+}
 Arrays vmap_contiguous(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes) {
   out_axes = {0};
   return {contiguous(batch_first(in[0], axes[0]))};
@@ -415,34 +289,15 @@ bool view_contiguous(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
-void check_one(const Attrs*, const Arrays& in) { check_inputs("contiguous", in, 1); }
-const Op contiguous_op{.name = "contiguous",
-                       .doc = "The array in row-major order without gaps.",
-                       .kind = OpKind::view,
-                       .linear = true,
-                       .check = check_one,
-                       .infer = infer_same,
-                       .vjp = vjp_same,
-                       .vmap = vmap_contiguous,
-                       .view = view_contiguous,
-                       .kernel = copy_kernel};
 
-void check_copy(const Attrs*, const Arrays& in) { check_inputs("copy", in, 1); }
-const Op copy_op{.name = "copy",
-                 .doc = "The same in memory of its own.",
-                 .linear = true,
-                 .check = check_copy,
-                 .infer = infer_same,
-                 .vjp = vjp_same,
-                 .vmap = vmap_copy,
-                 .kernel = copy_kernel};
-
+// ---- view
 struct ViewAs {
   Dtype type;
   LAZULITE_FIELDS(type)
 };
-Specs infer_view(const Attrs* a, const Arrays& in) {
-  const Dtype to = static_cast<const AttrsOf<ViewAs>*>(a)->value.type;
+Specs infer_view(const ViewAs& as, const Arrays& in) {
+  check_inputs("view", in, 1);
+  const Dtype to = as.type;
   Shape shape = in[0].shape();
   const int64_t from_bytes = size_of(in[0].dtype()), to_bytes = size_of(to);
   if (from_bytes != to_bytes) {
@@ -457,43 +312,30 @@ Specs infer_view(const Attrs* a, const Arrays& in) {
   }
   return {Spec{shape, to}};
 }
-Arrays vmap_view(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+Arrays vmap_view(const ViewAs& as, const Node&, const Arrays& in, const Axes& axes,
+                 Axes& out_axes) {
   out_axes = {0};
-  array x = batch_first(in[0], axes[0]);
-  return {view(x, node.get<ViewAs>().type)};
+  return {view(batch_first(in[0], axes[0]), as.type)};
 }
-bool view_view(const Node& node, const TensorView& in, Storage& out) {
+bool view_view(const ViewAs& as, const Node& node, const TensorView& in, Storage& out) {
   if (!in.dense()) return false;
-  const int64_t from = size_of(in.type()), to = size_of(node.get<ViewAs>().type);
+  const int64_t from = size_of(in.type()), to = size_of(as.type);
   if (in.storage->offset * from % to) return false;
   out = {in.storage->buffer, in.storage->offset * from / to, dense_strides(node.out[0].spec.shape)};
   return true;
 }
-void view_kernel(const KernelCall& call) {
-  Storage dense{call.out[0].storage->buffer, 0, dense_strides(call.in[0].shape())};
-  copy_strided(call.in[0], TensorView{call.in[0].spec, &dense, call.out[0].data});
-}
-void check_view(const Attrs*, const Arrays& in) { check_inputs("view", in, 1); }
-const Op view_op{.name = "view",
-                 .doc = "The same bytes as another dtype.",
-                 .kind = OpKind::view,
-                 .read = read_attrs<ViewAs>,
-                 .check = check_view,
-                 .infer = infer_view,
-                 .vmap = vmap_view,
-                 .view = view_view,
-                 .kernel = view_kernel};
-
 // ---- depends: the dependencies, then the inputs, which are passed on
 struct Depends {
   int inputs;
   LAZULITE_FIELDS(inputs)
 };
 size_t first_input(const Node& node) { return node.inputs.size() - node.out.size(); }
-Specs infer_depends(const Attrs* a, const Arrays& in) {
+Specs infer_depends(const Depends& d, const Arrays& in) {
+  if (d.inputs < 0 || size_t(d.inputs) > in.size())
+    fail(Kind::value, "depends", "wrong number of inputs: got ", in.size(), ", expected ", d.inputs,
+         " or more");
   Specs out;
-  for (size_t i = in.size() - size_t(static_cast<const AttrsOf<Depends>*>(a)->value.inputs);
-       i < in.size(); ++i)
+  for (size_t i = in.size() - size_t(d.inputs); i < in.size(); ++i)
     out.push_back(in[i].slot().spec);
   return out;
 }
@@ -517,39 +359,84 @@ bool view_depends(const Node&, const TensorView& in, Storage& out) {
   out = *in.storage;
   return true;
 }
-void check_depends(const Attrs* a, const Arrays& in) {
-  const int n = static_cast<const AttrsOf<Depends>*>(a)->value.inputs;
-  if (n < 0 || size_t(n) > in.size())
-    fail(Kind::value, "depends", "wrong number of inputs: got ", in.size(), ", expected ", n,
-         " or more");
-}
-const Op depends_op{.name = "depends",
-                    .doc = "The inputs, evaluated after the dependencies.",
-                    .kind = OpKind::view,
-                    .barrier = true,
-                    .read = read_attrs<Depends>,
-                    .check = check_depends,
-                    .infer = infer_depends,
-                    .vjp = vjp_depends,
-                    .jvp = jvp_depends,
-                    .vmap = vmap_depends,
-                    .view = view_depends};
+const Op depends_op = op<Depends>("depends", "The inputs, evaluated after the dependencies.",
+                                  {.kind = OpKind::view,
+                                   .barrier = true,
+                                   .infer = typed<infer_depends>,
+                                   .vjp = vjp_depends,
+                                   .jvp = jvp_depends,
+                                   .vmap = vmap_depends,
+                                   .view = view_depends});
 
 }  // namespace
 
+const Op broadcast_op =
+    op<BroadcastTo>("broadcast_to", "Repeats an array along axes of size 1 and new ones.",
+                    {.kind = OpKind::view,
+                     .linear = true,
+                     .reshapes = true,
+                     .infer = typed<infer_broadcast>,
+                     .vjp = vjp_broadcast,
+                     .vmap = vmap_broadcast,
+                     .view = view_broadcast});
+const Op reshape_op =
+    op<Reshape>("reshape", "The same elements, in row-major order, in another shape.",
+                {.kind = OpKind::view,
+                 .linear = true,
+                 .reshapes = true,
+                 .infer = typed<infer_reshape>,
+                 .vjp = vjp_reshape,
+                 .vmap = vmap_reshape,
+                 .view = view_reshape});
+const Op slice_op = op<Slice>("slice", "Every step-th element between bounds, on each axis.",
+                              {.kind = OpKind::view,
+                               .linear = true,
+                               .infer = typed<infer_slice>,
+                               .vjp = typed<vjp_slice>,
+                               .vjp_onto = typed<vjp_slice_onto>,
+                               .vmap = typed<vmap_slice>,
+                               .view = typed<view_slice>});
+const Op slice_update_op = op<Slice>("slice_update", "The array with a slice of it replaced.",
+                                     {.linear = true,
+                                      .update = true,
+                                      .infer = typed<infer_update>,
+                                      .vjp = typed<vjp_update>,
+                                      .vmap = typed<vmap_update>});
+const Op concatenate_op =
+    op<Concatenate>("concatenate", "Arrays one after the other along an axis.",
+                    {.linear = true,
+                     .infer = typed<infer_concatenate>,
+                     .vjp = typed<vjp_concatenate>,
+                     .vmap = typed<vmap_concatenate>});
+const Op contiguous_op = op("contiguous", "The array in row-major order without gaps.",
+                            {.kind = OpKind::view,
+                             .linear = true,
+                             .infer = typed<infer_contiguous>,
+                             .vjp = vjp_same,
+                             .vmap = vmap_contiguous,
+                             .view = view_contiguous});
+const Op copy_op =
+    op("copy", "The same in memory of its own.",
+       {.linear = true, .infer = typed<infer_copy>, .vjp = vjp_same, .vmap = vmap_copy});
+const Op view_op = op<ViewAs>("view", "The same bytes as another dtype.",
+                              {.kind = OpKind::view,
+                               .infer = typed<infer_view>,
+                               .vmap = typed<vmap_view>,
+                               .view = typed<view_view>});
+
 OpList shape_ops() {
-  return {&broadcast_op,   &reshape_op,    &transpose_op, &slice_op,  &slice_update_op,
-          &concatenate_op, &contiguous_op, &copy_op,      &view_op,      &depends_op};
+  return {&broadcast_op,   &reshape_op,    &transpose_op, &slice_op, &slice_update_op,
+          &concatenate_op, &contiguous_op, &copy_op,      &view_op,  &depends_op};
 }
 
 namespace {
 array broadcast(const array& a, const Shape& shape, bool fold, Stream s) {
   if (a.shape() == shape) return a;
-  check_shape(shape, a.dtype(), "broadcast_to");
-  if (broadcast_shapes(a.shape(), shape, "broadcast_to") != shape)
-    fail(Kind::value, "broadcast_to", "does not broadcast: got ", a.shape(),
-         ", expected a shape that fits ", shape);
-  if (is_constant(a) && fold) return constant(constant_value(a), shape, a.dtype(), s);
+  if (is_constant(a) && fold) {
+    check_shape(shape, a.dtype(), "broadcast_to");
+    check_broadcast(a.shape(), shape);
+    return constant(constant_value(a), shape, a.dtype(), s);
+  }
   return record(broadcast_op, attrs(BroadcastTo{shape}), {a}, s);
 }
 }  // namespace
@@ -579,24 +466,16 @@ array reshape(const array& a, Shape shape, Stream s) {
       fail(Kind::value, "reshape", "sizes do not divide: got ", a.shape(), ", expected ", shape);
     shape[unknown] = a.size() / elements;
   }
-  if ((unknown < 0 ? elements : a.size()) != a.size())
-    fail(Kind::value, "reshape", "sizes differ: got an array of shape ", a.shape(), " (", a.size(),
-         " elements), expected ", shape);
   if (shape == a.shape()) return a;
-  if (is_constant(a)) return constant(constant_value(a), shape, a.dtype(), s);
+  if (is_constant(a) && (unknown >= 0 || elements == a.size()))
+    return constant(constant_value(a), shape, a.dtype(), s);
   return record(reshape_op, attrs(Reshape{std::move(shape)}), {a}, s);
 }
 
 array transpose(const array& a, const Axes& axes, Stream s) {
-  if (int(axes.size()) != a.ndim())
-    fail(Kind::value, "transpose", "wrong number of axes: got ", axes, " for an array with ",
-         a.ndim(), " axes");
   Axes order;
   for (int axis : axes) order.push_back(normal_axis(axis, a.ndim(), "transpose"));
-  normal_axes(order, a.ndim(), "transpose");
-  bool same = true;
-  for (int i = 0; i < a.ndim(); ++i) same &= order[i] == i;
-  if (same) return a;
+  if (order == all_axes(a.ndim())) return a;
   return record(transpose_op, attrs(Transpose{order}), {a}, s);
 }
 

@@ -28,16 +28,6 @@ array view(const array&, Dtype, Stream s = default_stream());     // the same by
 std::vector<array> depends(const std::vector<array>& inputs,
                            const std::vector<array>& dependencies);
 
-// Copies any layout into any other of the same shape and dtype (for kernels).
-void copy_strided(const TensorView& from, const TensorView& to);
-// An operand of a kernel in row-major order: where it lies, or a copy that lives as long as this.
-struct Dense {
-  explicit Dense(const TensorView& in);
-  const char* data;
-
- private:
-  Ref<Buffer> held_;
-};
 array slice_axis(const array&, int axis, int64_t start, int64_t stop, Stream s = default_stream());
 
 }  // namespace lazulite

@@ -16,7 +16,7 @@ std::vector<char> products_of_slices(const FunctionGraph& body, size_t carries) 
   const std::vector<char> of_carry = followers(body, std::vector<char>(carries, 1));
   std::vector<char> heavy(body.values(), 0);
   for (const Step& step : body.steps()) {
-    bool product = step.op->flops != nullptr, own = !step.op->barrier;
+    bool product = bool(step.op->flops), own = !step.op->barrier;
     for (const Operand& o : step.in)
       if (o.value >= 0) product |= bool(heavy[o.value]), own &= !of_carry[o.value];
     for (size_t k = 0; k < step.specs.size(); ++k) heavy[step.first + int64_t(k)] = product && own;

@@ -50,12 +50,17 @@ void write_body(const FunctionGraph& body, Tokens& out) {
   ArrayList none;
   body.write(out, none);
 }
-void check_takes(const char* op, const FunctionGraph& graph, const Arrays& in, size_t from) {
-  bool fits = graph.arguments() + from == in.size();
-  for (size_t i = 0; fits && i < graph.arguments(); ++i)
-    fits = graph.argument_specs()[i].type == in[from + i].dtype() &&
-           graph.argument_specs()[i].shape == in[from + i].shape();
+void check_takes(const char* op, const FunctionGraph& graph, const std::vector<Spec>& given) {
+  const auto& takes = graph.argument_specs();
+  bool fits = takes.size() == given.size();
+  for (size_t i = 0; fits && i < takes.size(); ++i)
+    fits = takes[i].type == given[i].type && takes[i].shape == given[i].shape;
   if (!fits) fail(Kind::value, op, "the body takes other arrays than it is given");
+}
+std::vector<Spec> specs_from(const Arrays& in, size_t from) {
+  std::vector<Spec> out;
+  for (size_t i = from; i < in.size(); ++i) out.push_back(in[i].slot().spec);
+  return out;
 }
 void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted,
                  size_t count) {

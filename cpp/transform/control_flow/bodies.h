@@ -44,7 +44,8 @@ std::vector<Storage> memory_of(const SmallVector<TensorView, 3>& in, size_t from
 
 // Files: a body has no captured arrays; what it takes and gives fits the op's inputs.
 void write_body(const FunctionGraph& body, Tokens& out);
-void check_takes(const char* op, const FunctionGraph& graph, const Arrays& in, size_t from);
+void check_takes(const char* op, const FunctionGraph& graph, const std::vector<Spec>& given);
+std::vector<Spec> specs_from(const Arrays& in, size_t from = 0);
 void check_gives(const char* op, const std::vector<Spec>& got, const std::vector<Spec>& wanted,
                  size_t count);
 

@@ -23,8 +23,14 @@ const Branches& branches_of(const Node& node) {
   return static_cast<const Branches&>(*node.attributes);
 }
 
-Specs infer_cond(const Attrs* attributes, const Arrays&) {
-  return static_cast<const Branches*>(attributes)->yes->output_specs();
+Specs infer_cond(const Branches& b, const Arrays& in) {
+  if (in.empty() || in[0].dtype() != bool_ || in[0].ndim())
+    fail(Kind::value, "cond", "the predicate must be a 0-d bool");
+  check_takes("cond", *b.yes, specs_from(in, 1));
+  check_takes("cond", *b.no, specs_from(in, 1));
+  const auto yes = b.yes->output_specs(), no = b.no->output_specs();
+  check_gives("cond", no, yes, std::max(yes.size(), no.size()));
+  return yes;
 }
 
 void run_cond(const KernelCall& call) {
@@ -121,29 +127,17 @@ AttrsRef read_cond(TokenReader& in) {
   b->no = FunctionGraph::read(in, {});
   return AttrsRef(b);
 }
-void check_cond(const Attrs* a, const Arrays& in) {
-  const Branches& b = *static_cast<const Branches*>(a);
-  if (in.empty() || in[0].dtype() != bool_ || in[0].ndim())
-    fail(Kind::value, "cond", "the predicate must be a 0-d bool");
-  check_takes("cond", *b.yes, in, 1);
-  check_takes("cond", *b.no, in, 1);
-  check_gives("cond", b.no->output_specs(), b.yes->output_specs(),
-              std::max(b.yes->outputs().size(), b.no->outputs().size()));
-}
-
-const Op cond_op{.name = "cond",
-                 .doc = "The results of one of two functions.",
-                 .barrier = true,
-                 .places = true,
-                 .slow = true,
-                 .evaluates = true,
-                 .read = read_cond,
-                 .check = check_cond,
-                 .infer = infer_cond,
-                 .vjp = vjp_cond,
-                 .jvp = jvp_cond,
-                 .vmap = vmap_cond,
-                 .kernel = run_cond};
+const Op cond_op = op<Branches>("cond", "The results of one of two functions.",
+                                {.barrier = true,
+                                 .places = true,
+                                 .slow = true,
+                                 .evaluates = true,
+                                 .read = read_cond,
+                                 .infer = typed<infer_cond>,
+                                 .vjp = vjp_cond,
+                                 .jvp = jvp_cond,
+                                 .vmap = vmap_cond,
+                                 .kernel = run_cond});
 
 }  // namespace
 

@@ -14,9 +14,21 @@ using namespace bodies;
 
 namespace {
 
-Specs infer_scan(const Attrs* attributes, const Arrays&) {
-  const Scan& s = *static_cast<const Scan*>(attributes);
+Specs infer_scan(const Scan& s, const Arrays& in) {
+  if (s.carries + s.xs > in.size())
+    fail(Kind::value, "scan", "wrong number of inputs: got ", in.size(), ", expected ",
+         s.carries + s.xs, " or more");
+  std::vector<Spec> step;  // what the body is given
+  for (size_t i = 0; i < in.size(); ++i) {
+    const bool row = i >= s.carries && i < s.carries + s.xs;
+    if (row && (in[i].ndim() == 0 || in[i].shape()[0] != s.length))
+      fail(Kind::value, "scan", "wrong number of slices: got ", in[i].shape(), ", expected ",
+           s.length);
+    step.push_back(row ? slice_of(in[i].slot().spec) : in[i].slot().spec);
+  }
   const auto specs = s.body->output_specs();
+  check_takes("scan", *s.body, step);
+  check_gives("scan", specs, s.body->argument_specs(), s.carries);
   Specs out;
   for (size_t i = 0; i < specs.size(); ++i)
     out.push_back(i < s.carries ? specs[i] : stacked(specs[i], s.length));
@@ -155,39 +167,19 @@ AttrsRef read_scan(TokenReader& in) {
   s->shown = s->body->outputs().size();
   return AttrsRef(s);
 }
-void check_scan(const Attrs* a, const Arrays& in) {
-  const Scan& s = *static_cast<const Scan*>(a);
-  if (s.carries + s.xs > in.size())
-    fail(Kind::value, "scan", "wrong number of inputs: got ", in.size(), ", expected ",
-         s.carries + s.xs, " or more");
-  Arrays one;
-  for (size_t i = 0; i < in.size(); ++i) {
-    const bool row = i >= s.carries && i < s.carries + s.xs;
-    if (row && (in[i].ndim() == 0 || in[i].shape()[0] != s.length))
-      fail(Kind::value, "scan", "wrong number of slices: got ", in[i].shape(), ", expected ",
-           s.length);
-    one.push_back(row ? constant(0, slice_of(in[i].slot().spec).shape, in[i].dtype()) : in[i]);
-  }
-  check_takes("scan", *s.body, one, 0);
-  check_gives("scan", s.body->output_specs(), s.body->argument_specs(), s.carries);
-  for (const Spec& spec : s.body->output_specs())
-    check_sizes("scan", with_front(s.length, spec.shape));
-}
-
-const Op scan_op{.name = "scan",
-                 .doc = "A loop over the slices of arrays that carries values along.",
-                 .barrier = true,
-                 .places = true,
-                 .slow = true,
-                 .evaluates = true,
-                 .read = read_scan,
-                 .check = check_scan,
-                 .infer = infer_scan,
-                 .vjp = vjp_scan,
-                 .jvp = jvp_scan,
-                 .keep = keep_scan,
-                 .vmap = vmap_scan,
-                 .kernel = run_scan};
+const Op scan_op =
+    op<Scan>("scan", "A loop over the slices of arrays that carries values along.",
+             {.barrier = true,
+              .places = true,
+              .slow = true,
+              .evaluates = true,
+              .read = read_scan,
+              .infer = typed<infer_scan>,
+              .vjp = vjp_scan,
+              .jvp = jvp_scan,
+              .keep = keep_scan,
+              .vmap = vmap_scan,
+              .kernel = run_scan});
 
 }  // namespace
 

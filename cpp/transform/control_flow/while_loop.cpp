@@ -25,8 +25,15 @@ struct While final : OwnAttrs {
 };
 const While& while_of(const Node& node) { return static_cast<const While&>(*node.attributes); }
 
-Specs infer_while(const Attrs* attributes, const Arrays&) {
-  return static_cast<const While*>(attributes)->body->output_specs();
+Specs infer_while(const While& w, const Arrays& in) {
+  const auto next = w.body->output_specs();
+  check_takes("while_loop", *w.test, specs_from(in));
+  check_takes("while_loop", *w.body, specs_from(in));
+  check_gives("while_loop", w.test->output_specs(), {Spec{{}, bool_}}, 1);
+  check_gives("while_loop", next, w.body->argument_specs(), w.carries);
+  if (w.carries == 0 || next.size() != w.carries)
+    fail(Kind::value, "while_loop", "the body gives other arrays than it should");
+  return next;
 }
 
 void run_while(const KernelCall& call) {
@@ -160,29 +167,17 @@ AttrsRef read_while(TokenReader& in) {
   w->body = FunctionGraph::read(in, {});
   return AttrsRef(w);
 }
-void check_while(const Attrs* a, const Arrays& in) {
-  const While& w = *static_cast<const While*>(a);
-  check_takes("while_loop", *w.test, in, 0);
-  check_takes("while_loop", *w.body, in, 0);
-  check_gives("while_loop", w.test->output_specs(), {Spec{{}, bool_}}, 1);
-  check_gives("while_loop", w.body->output_specs(), w.body->argument_specs(), w.carries);
-  if (w.carries == 0 || w.body->outputs().size() != w.carries)
-    fail(Kind::value, "while_loop", "the body gives other arrays than it should");
-}
-
-const Op while_op{.name = "while_loop",
-                  .doc = "A loop that goes on while its test holds.",
-                  .barrier = true,
-                  .places = true,
-                  .slow = true,
-                  .evaluates = true,
-                  .read = read_while,
-                  .check = check_while,
-                  .infer = infer_while,
-                  .vjp = vjp_while,
-                  .jvp = jvp_while,
-                  .vmap = vmap_while,
-                  .kernel = run_while};
+const Op while_op = op<While>("while_loop", "A loop that goes on while its test holds.",
+                              {.barrier = true,
+                               .places = true,
+                               .slow = true,
+                               .evaluates = true,
+                               .read = read_while,
+                               .infer = typed<infer_while>,
+                               .vjp = vjp_while,
+                               .jvp = jvp_while,
+                               .vmap = vmap_while,
+                               .kernel = run_while});
 
 }  // namespace
 
@@ -190,7 +185,7 @@ OpList while_ops() { return {&while_op}; }
 
 ArrayList while_loop(const Function& test, const Function& body, const ArrayList& init,
                      const char* name, size_t counters) {
-  const auto specs = specs_of(init);
+  const auto specs = specs_from(init);
   GraphRef go = make_ref<const FunctionGraph>(test, specs, name, hoist_all);
   GraphRef step = make_ref<const FunctionGraph>(body, specs, name, hoist_all);
   const auto tested = go->output_specs();

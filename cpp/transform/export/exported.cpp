@@ -254,7 +254,7 @@ ImportedFunction::ImportedFunction(const std::string& path) {
   for (int64_t n = reader.count(); n > 0; --n) {
     const Dtype type = reader.dtype();
     const Shape shape = Field<Shape>::read(reader);
-    check_sizes("import_function", shape);
+    if (!is_shape(shape, type)) fail(Kind::format, "import_function", "not a shape: got ", shape);
     const int64_t size = size_of(shape) * size_of(type);
     if (padded(size) > left)
       fail(Kind::format, "import_function", "the file is damaged: an array beyond its end");

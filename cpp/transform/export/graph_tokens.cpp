@@ -97,13 +97,12 @@ class Replay {
   void step() {
     const std::string& name = in_.text();
     const Op* op = find_op(name);
-    if (!op || !op->check)
+    if (!op || !op->read)
       fail(Kind::format, "import_function", "an unknown op: got ", name,
            ", written by a newer version?");
-    const AttrsRef attributes = op->read ? op->read(in_) : AttrsRef();
+    const AttrsRef attributes = op->read(in_);
     Arrays inputs;
     for (int64_t k = in_.count(1 << 20); k > 0; --k) inputs.push_back(operand());
-    op->check(attributes.get(), inputs);
     for (array& a : record_all(*op, attributes, std::move(inputs)))
       values_.push_back(std::move(a));
   }
@@ -142,7 +141,7 @@ void FunctionGraph::write(Tokens& out, ArrayList& captured) const {
     if (!written.kept[s]) continue;
     const Step& step = steps_[s];
     out.add(std::string(step.op->name));
-    if (!step.op->check || (step.attributes && !step.attributes->write(out)))
+    if (!step.op->read || (step.attributes && !step.attributes->write(out)))
       fail(Kind::value, "export_function", "an op that cannot be put into a file: got ",
            step.op->name);
     write_operands(step.in);
@@ -157,7 +156,7 @@ Ref<const FunctionGraph> FunctionGraph::read(TokenReader& in, const ArrayList& c
   for (int64_t n = in.count(1 << 20); n > 0; --n) {
     const Dtype type = in.dtype();
     const Shape shape = Field<Shape>::read(in);
-    check_sizes("import_function", shape);
+    if (!is_shape(shape, type)) fail(Kind::format, "import_function", "not a shape: got ", shape);
     specs.push_back({shape, type});
   }
   return make_ref<const FunctionGraph>(

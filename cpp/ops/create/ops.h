@@ -1,0 +1,18 @@
+// The ops of this room and their attributes: for the files of this room.
+#pragma once
+#include "ops/create/create.h"
+#include "ops/rooms.h"
+
+namespace lazulite {
+
+// start + i * step, in int64 (wrapping) or double.
+struct Ramp {
+  Scalar start, step;
+  int64_t count;
+  Dtype type;
+  LAZULITE_FIELDS(start, step, count, type)
+};
+
+extern const Op ramp_op;
+
+}  // namespace lazulite

@@ -1,0 +1,51 @@
+// Which block kernel of the running instruction-set level an elementwise op has for a dtype.
+#include "device/cpu/block.h"
+#include "device/cpu/level.h"
+#include "ops/cpu.h"
+#include "ops/elementwise/ops.h"
+
+namespace lazulite {
+
+LAZULITE_LEVELS(const Kernel*, elementwise_unary)
+LAZULITE_LEVELS(const Kernel*, elementwise_binary)
+LAZULITE_LEVELS(const Kernel*, elementwise_select)
+LAZULITE_LEVELS(const Kernel*, elementwise_pairs)
+LAZULITE_LEVELS(const Kernel*, elementwise_expressions)
+
+namespace {
+
+Kernel unary_kernel(const Op& op, Dtype in, Dtype) {
+  return elementwise_unary()[op.row * dtype_count + index_of(in)];
+}
+Kernel binary_kernel(const Op& op, Dtype in, Dtype) {
+  return elementwise_binary()[op.row * dtype_count + index_of(in)];
+}
+Kernel select_kernel(const Op&, Dtype in, Dtype) { return elementwise_select()[index_of(in)]; }
+Kernel cast_kernel(const Op&, Dtype in, Dtype out) { return cpu::cast_kernel(in, out); }
+
+Kernel pair_kernel(const Op& op, const Op& inner, int at, Dtype type) {
+  if (inner.on[Device::cpu].pair != pair_kernel) return nullptr;
+  return elementwise_pairs()[((op.row * binary_rows::count + inner.row) * 2 + at) * dtype_count +
+                             index_of(type)];
+}
+
+Link link_in_expression(const Op& op, Dtype type) {
+  const Kernel expression = elementwise_expressions()[index_of(type)];
+  if (!expression) return {};
+  return {expression, uint8_t(linked_number<binary_rows>(op.row)), 0, 0};
+}
+
+}  // namespace
+
+void register_elementwise(cpu::Kernels& kernels) {
+  for (const Op* op : rows_of_elementwise()) {
+    const auto& family = *static_cast<const ElementwiseFamily*>(op->family);
+    kernels[*op] = {.block = family.operands == 1 ? unary_kernel : binary_kernel,
+                    .pair = family.row.pairs ? pair_kernel : nullptr,
+                    .link = family.row.pairs ? link_in_expression : nullptr};
+  }
+  kernels[cast_op] = {.block = cast_kernel};
+  kernels[select_op] = {.block = select_kernel};
+}
+
+}  // namespace lazulite

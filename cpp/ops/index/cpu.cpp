@@ -1,0 +1,307 @@
+// gather and scatter on the CPU: which positions index arrays name, and what goes there.
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "engine/index/index.h"
+#include "ops/cpu.h"
+#include "ops/index/ops.h"
+
+namespace lazulite {
+namespace {
+
+// The places that index arrays `call.in[first]`, ... name in a source.
+Places places_of(const KernelCall& call, const Shape& source, const Strides& strides,
+                 const Axes& axes, bool along, size_t first) {
+  Places out;
+  out.along = along;
+  out.shape = call.in[first].shape();
+  out.count = size_of(out.shape);
+  for (size_t k = 0; k < axes.size(); ++k) {
+    const TensorView& index = call.in[first + k];
+    out.indices.push_back(
+        {index.data, index.type(), axes[k], source[axes[k]], strides[axes[k]]});
+    out.strides.push_back(index.strides());
+  }
+  if (along) {  // the other axes of the source follow the place in the result
+    Strides rest = strides;
+    rest[axes[0]] = 0;
+    out.strides.push_back(rest);
+  }
+  if (out.count) collapse(out.shape, out.strides);
+  return out;
+}
+
+// All of them at once.
+struct Positions {
+  Ref<Buffer> buffer;
+  int64_t count;
+  const int64_t* begin() const { return static_cast<const int64_t*>(buffer->data); }
+
+  Positions(const Places& places, const char* caller)
+      : buffer(allocate(std::max<int64_t>(places.count, 1) * int64_t(sizeof(int64_t)))),
+        count(places.count) {
+    auto* to = static_cast<int64_t*>(buffer->data);
+    constexpr int64_t step = grain / 2;
+    cpu::parallel_for((count + step - 1) / step, [&](int64_t chunk) {
+      const int64_t from = chunk * step;
+      places.fill(from, std::min(step, count - from), to + from, caller);
+    }, double(count) * double(places.indices.size() + places.along));
+  }
+};
+
+// The axes that are not indexed: a block of elements at every position.
+struct Rest {
+  Shape shape;
+  SmallVector<Strides, 4> strides;  // of the operands given
+  int64_t size = 1;
+  Rest(const Shape& source, const Axes& axes, std::initializer_list<Strides> operands) {
+    shape = other_axes(source, axes);
+    size = size_of(shape);
+    for (auto& s : operands) strides.push_back(s);
+    if (size) collapse(shape, strides);
+  }
+};
+
+Strides rest_strides(const Strides& strides, const Axes& axes) {
+  Strides out;
+  for (int i = 0; i < int(strides.size()); ++i)
+    if (!holds(axes, i)) out.push_back(strides[i]);
+  return out;
+}
+
+struct Wide {
+  uint64_t half[2];
+};
+template <class F>
+void with_size(int64_t bytes, F&& f) {
+  switch (bytes) {
+    case 1: return f.template operator()<uint8_t>();
+    case 2: return f.template operator()<uint16_t>();
+    case 4: return f.template operator()<uint32_t>();
+    case 8: return f.template operator()<uint64_t>();
+    default: return f.template operator()<Wide>();
+  }
+}
+
+// body(offset in operand 0, offset in operand 1) of every innermost run of the block, from element
+// `from` on, in all `count` elements; runs do not cross the innermost axis.
+template <class F>
+void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
+  const int last = int(rest.shape.size()) - 1;
+  const int64_t inner = rest.shape[last];
+  if (last == 0) return body(from * rest.strides[0][0], from * rest.strides[1][0], count);
+  while (count > 0) {
+    int64_t left = from / inner, a = from % inner * rest.strides[0][last],
+            b = from % inner * rest.strides[1][last];
+    for (int d = last - 1; d >= 0; --d) {
+      a += left % rest.shape[d] * rest.strides[0][d];
+      b += left % rest.shape[d] * rest.strides[1][d];
+      left /= rest.shape[d];
+    }
+    const int64_t n = std::min(count, inner - from % inner);
+    body(a, b, n);
+    from += n;
+    count -= n;
+  }
+}
+
+void gather_kernel(const KernelCall& call) {
+  const Gather& g = call.node.get<Gather>();
+  const TensorView &source = call.in[0], &out = call.out[0];
+  const Places places =
+      places_of(call, source.shape(), source.strides(), g.axes, g.along, 1);
+  const int64_t size = size_of(out.shape());
+  if (g.along || size == places.count)
+    return gather_elements(places, source.data, size_of(out.type()), out.data, g.caller);
+  const Positions at(places, g.caller);
+  if (size == 0) return;
+  with_size(size_of(out.type()), [&]<class T>() {
+    const T* from = reinterpret_cast<const T*>(source.data);
+    T* to = reinterpret_cast<T*>(out.data);
+    const int64_t* position = at.begin();
+    const Shape block = other_axes(source.shape(), g.axes);
+    const Rest rest(source.shape(), g.axes,
+                    {rest_strides(source.strides(), g.axes), dense_strides(block)});
+    const int last = int(rest.shape.size()) - 1;
+    const int64_t run_stride = rest.strides[0][last];
+    if (last == 0 && std::abs(run_stride) > 1 && rest.size >= 8 && at.count >= 8)
+      return gather_columns(position, at.count, from, run_stride, rest.size, sizeof(T), to);
+    const int64_t step = std::max<int64_t>(1, grain / rest.size);
+    cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
+      for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i)
+        for_runs(rest, 0, rest.size, [&](int64_t a, int64_t b, int64_t n) {
+          const T* x = from + position[i] + a;
+          T* y = to + i * rest.size + b;
+          if (run_stride == 1) std::memcpy(y, x, size_t(n) * sizeof(T));
+          else
+            for (int64_t j = 0; j < n; ++j) y[j] = x[j * run_stride];
+        });
+    }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
+  });
+}
+
+template <Write mode, class T>
+inline T written(T old, T value) {
+  if constexpr (mode == Write::set) return value;
+  else if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (mode == Write::add || mode == Write::maximum) return old || value;
+    else return old && value;
+  } else if constexpr (mode == Write::add) return T(old + value);
+  else if constexpr (mode == Write::multiply) return T(old * value);
+  else if constexpr (mode == Write::divide) {
+    if constexpr (std::is_integral_v<T>)
+      return value == 0 ? T(0) : value == T(-1) ? T(0 - old) : T(old / value);
+    else return T(old / value);
+  } else {
+    constexpr bool larger = mode == Write::maximum;
+    if constexpr (std::is_integral_v<T>)
+      return larger ? std::max(old, value) : std::min(old, value);
+    else if constexpr (std::is_floating_point_v<T>)
+      return old != old       ? old
+             : value != value ? value
+             : larger         ? (value > old ? value : old)
+                              : (value < old ? value : old);
+    else {
+      if (old != old) return old;
+      if (value != value) return value;
+      const bool before =
+          old.real() < value.real() || (old.real() == value.real() && old.imag() < value.imag());
+      return before == larger ? value : old;
+    }
+  }
+}
+
+// Elements in order, on one thread: what is repeated meets in the order of the indices.
+template <Write mode, class T>
+void scatter_elements(const Places& places, const char* updates, char* out, const char* caller) {
+  const T* from = reinterpret_cast<const T*>(updates);
+  T* to = reinterpret_cast<T*>(out);
+  alignas(64) int64_t position[Places::piece];
+  for (int64_t begin = 0; begin < places.count; begin += Places::piece) {
+    const int64_t n = std::min(Places::piece, places.count - begin);
+    places.fill(begin, n, position, caller);
+    const T* x = from + begin;
+    for (int64_t i = 0; i < n; ++i) to[position[i]] = written<mode>(to[position[i]], x[i]);
+  }
+}
+// Blocks: threads divide the block of each position and the places where blocks go, never the order
+// of what meets at one place.
+template <Write mode, class T>
+void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, char* out,
+                    int64_t reach) {
+  const T* from = reinterpret_cast<const T*>(updates);
+  T* to = reinterpret_cast<T*>(out);
+  const int64_t* position = at.begin();
+  const int last = int(rest.shape.size()) - 1;
+  const int64_t stride = rest.strides[0][last];
+  AddRun sum = nullptr;
+  if constexpr (mode == Write::add) sum = add_run(dtype_of<T>);
+  // No more parts than threads want: each of them reads the updates once, as they lie.
+  const int64_t wanted = cpu::num_threads() > 1 ? 2 * cpu::num_threads() : 1;
+  const int64_t columns = std::max<int64_t>(256 / int64_t(sizeof(T)),
+                                            (rest.size + wanted - 1) / wanted),
+                parts = (rest.size + columns - 1) / columns;
+  const Ranges ranges(position, at.count, reach,
+                      at.count < 64 ? 1 : (wanted + parts - 1) / parts);
+  const bool dense = last == 0 && stride == 1;
+  cpu::parallel_for(parts * ranges.size(), [&](int64_t task) {
+    const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
+    constexpr int64_t ahead = 4;
+    const int64_t *number = ranges.begin(task / parts), *const end = ranges.end(task / parts);
+    for (; number < end; ++number) {
+      const int64_t i = *number;
+      if (number + ahead < end) {
+        const int64_t next = number[ahead];
+        const char* x = reinterpret_cast<const char*>(from + next * rest.size + begin);
+        const char* y = reinterpret_cast<const char*>(to + position[next] + begin);
+        for (int64_t b = 0; b < std::min<int64_t>(n_all * int64_t(sizeof(T)), 512); b += 64) {
+          __builtin_prefetch(x + b);
+          if (dense) __builtin_prefetch(y + b, 1);
+        }
+      }
+      for_runs(rest, begin, n_all, [&](int64_t a, int64_t b, int64_t n) {
+        T* y = to + position[i] + a;
+        const T* x = from + i * rest.size + b;
+        if (sum && stride == 1) sum(y, x, n);
+        else if (stride == 1)
+          for (int64_t j = 0; j < n; ++j) y[j] = written<mode>(y[j], x[j]);
+        else
+          for (int64_t j = 0; j < n; ++j) y[j * stride] = written<mode>(y[j * stride], x[j]);
+      });
+    }
+  }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
+}
+
+void scatter_kernel(const KernelCall& call) {
+  const Scatter& s = call.node.get<Scatter>();
+  const TensorView& out = call.out[0];
+  const size_t count = s.axes.size();
+  const Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
+  const TensorView& given = call.in[1 + count];
+  const Dense dense(given);
+  const char* updates = dense.data;
+  const bool elements = s.along || size_of(given.shape()) == places.count;
+  const Shape block = s.along ? Shape{} : other_axes(out.shape(), s.axes);
+  std::optional<Positions> at;
+  std::optional<Rest> rest;
+  if (!elements) {
+    at.emplace(places, s.caller);
+    if (size_of(given.shape()) == 0) return;
+    rest.emplace(out.shape(), s.axes,
+                 std::initializer_list<Strides>{rest_strides(out.strides(), s.axes),
+                                                dense_strides(block)});
+  }
+  auto run = [&]<Write mode, class T>() {
+    if (elements) scatter_elements<mode, T>(places, updates, out.data, s.caller);
+    else scatter_blocks<mode, T>(*at, *rest, updates, out.data, size_of(out.shape()));
+  };
+  if (s.mode == Write::set)
+    return with_size(size_of(out.type()),
+                     [&]<class T>() { run.template operator()<Write::set, T>(); });
+  dispatch(out.type(), [&]<class T>() {
+    if constexpr (!is_half(dtype_of<T>)) {
+      switch (s.mode) {
+        case Write::add: return run.template operator()<Write::add, T>();
+        case Write::multiply: return run.template operator()<Write::multiply, T>();
+        case Write::divide: return run.template operator()<Write::divide, T>();
+        case Write::maximum: return run.template operator()<Write::maximum, T>();
+        default: return run.template operator()<Write::minimum, T>();
+      }
+    }
+  });
+}
+
+void ranks_kernel(const KernelCall& call) {
+  const Ranks& r = call.node.get<Ranks>();
+  const TensorView& in = call.in[0];
+  const Shape& shape = in.shape();
+  const int64_t all = size_of(shape);
+  if (all == 0) return;
+  const Dense dense(in);
+  const bool* mask = reinterpret_cast<const bool*>(dense.data);
+  int64_t lanes = 1;
+  for (int i = 0; i < r.lanes; ++i) lanes *= shape[i];
+  const int64_t n = all / lanes;
+  auto* out = reinterpret_cast<int64_t*>(call.out[0].data);
+  cpu::parallel_for(lanes, [&](int64_t lane) {
+    const bool* from = mask + lane * n;
+    int64_t* to = out + lane * n;
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      to[i] = from[i] ? count : 0;
+      count += from[i];
+    }
+    if (count > r.limit) fail_with_few_values(r.limit, count);
+  }, double(all));
+}
+
+}  // namespace
+
+void register_index(cpu::Kernels& kernels) {
+  kernels[gather_op] = {gather_kernel};
+  kernels[scatter_op] = {scatter_kernel};
+  kernels[mask_ranks_op] = {ranks_kernel};
+}
+
+}  // namespace lazulite
