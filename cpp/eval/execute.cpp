@@ -96,7 +96,6 @@ void run_placing(const Node& node, KernelCall& call, StepMemory& memory) {
       Storage& storage = *memory.in[i].storage;
       call.taken.push_back(given[i] ? std::move(storage) : storage);
     }
-    call.in.clear();
   }
   call.placed.resize(memory.out.size());
   const Untraced untraced;
@@ -127,7 +126,7 @@ void run_single(const Node& node, StepMemory& memory) {
   KernelCall call{node, {}, {}, {}, {}};
   for (const Input& operand : memory.in) {
     tidy(*operand.spec, *operand.storage);
-    call.in.push_back(bound(*operand.spec, *operand.storage));
+    if (!op.takes) call.in.push_back(bound(*operand.spec, *operand.storage));
   }
   if (op.places) return run_placing(node, call, memory);
   if (op.update) begin_update(call, memory);
