@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bind/def.h"
+#include "ops/compose/shape.h"
 #include "ops/elementwise/elementwise.h"
 
 namespace lazulite::bind {

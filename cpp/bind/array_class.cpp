@@ -305,7 +305,7 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
     return -1;
   }
   try {
-    array result = set_item(unwrap(self), key, value, Write::set);
+    array result = set_item(unwrap(self), key, value);
     before_change(peek(self));
     retarget(self, std::move(result));
     if (pending_due()) bound_pending(unwrap(self));

@@ -10,7 +10,6 @@
 
 #include "graph/array.h"
 #include "graph/node.h"
-#include "ops/index/index.h"
 
 namespace lazulite::bind {
 
@@ -128,7 +127,7 @@ void set_precision(int);
 
 // a[key], a[key] = value and at[key]
 array get_item(const array&, PyObject* key);
-array set_item(const array&, PyObject* key, PyObject* value, Write mode);
+array set_item(const array&, PyObject* key, PyObject* value);
 PyObject* make_at(PyObject* array);
 
 PyObject* make_array_type(PyObject* module);

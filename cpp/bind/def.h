@@ -10,8 +10,14 @@
 #include <vector>
 
 #include "bind/array_class.h"
-#include "ops/compose/shape.h"
 #include "ops/functions.h"
+
+namespace lazulite {
+struct Widths;  // ops/compose/shape.h
+struct Trees;   // eval/trees.h
+struct Facts;   // device/facts.h
+struct PlanSummary;
+}  // namespace lazulite
 
 namespace lazulite::bind {
 
@@ -91,6 +97,8 @@ LAZULITE_FROM(NoneOnly)
 LAZULITE_FROM(Size)
 LAZULITE_FROM(Untyped)
 LAZULITE_FROM(Widths)
+LAZULITE_FROM(Trees)
+LAZULITE_FROM(Device)
 LAZULITE_FROM(std::vector<array>)
 LAZULITE_FROM(std::vector<Shape>)
 #undef LAZULITE_FROM
@@ -143,6 +151,10 @@ requires std::is_integral_v<T> PyObject* to_py(T v) {
   return std::is_same_v<T, bool> ? PyBool_FromLong(v) : PyLong_FromLongLong(v);
 }
 PyObject* to_py(const std::string&);
+PyObject* to_py(const Device&);
+PyObject* to_py(const Stream&);
+PyObject* to_py(const Facts&);
+PyObject* to_py(const PlanSummary&);
 inline PyObject* to_py(Dtype t) { return from_dtype(t); }
 
 // ---- how stubs name the types
@@ -169,6 +181,8 @@ std::string type_name() {
     return "scalar";
   else if constexpr (std::is_same_v<T, Stream>)
     return "Stream | Device | DeviceType | None";
+  else if constexpr (std::is_same_v<T, Device>)
+    return "Device | DeviceType";
   else if constexpr (std::is_same_v<T, bool>)
     return "bool";
   else if constexpr (std::is_integral_v<T>)
@@ -202,6 +216,14 @@ std::string result_name() {
     return "tuple[array, ...]";
   else if constexpr (std::is_same_v<R, Shape>)
     return "tuple[int, ...]";
+  else if constexpr (std::is_same_v<R, Device>)
+    return "Device";
+  else if constexpr (std::is_same_v<R, Stream>)
+    return "Stream";
+  else if constexpr (std::is_same_v<R, Facts>)
+    return "dict[str, int | str]";
+  else if constexpr (std::is_same_v<R, PlanSummary>)
+    return "Plan";
   else
     return type_name<R>();
 }

@@ -5,7 +5,7 @@
 #include "bind/array_class.h"
 #include "bind/def.h"
 #include "bind/module.h"
-#include "device/cpu/features.h"
+#include "device/facts.h"
 #include "eval/eval.h"
 
 namespace py = pybind11;
@@ -15,127 +15,43 @@ namespace lazulite::bind {
 namespace {
 
 std::string type_name(Device::Type t) { return t == Device::cpu ? "cpu" : "gpu"; }
-std::string show(const Device& d) {
-  return "Device(" + type_name(d.type) + ", " + std::to_string(d.index) + ")";
-}
-std::string show(const Stream& s) {
-  return "Stream(" + show(Device{s.device, 0}) + ", " + std::to_string(s.id) + ")";
-}
-
 std::optional<Device> as_device(py::handle o) {
   if (py::isinstance<Device>(o)) return o.cast<Device>();
   if (py::isinstance<Device::Type>(o)) return Device{o.cast<Device::Type>(), 0};
   return std::nullopt;
 }
-Device wanted(py::handle o, const char* op) {
-  auto d = as_device(o);
-  if (!d)
-    fail(Kind::type, op, "not a device: got ", Py_TYPE(o.ptr())->tp_name,
-         ", expected mx.cpu or a Device");
-  return *d;
-}
-Stream checked(const Device& d) {
-  if (!is_available(d.type))
-    fail(Kind::value, "stream", "no such device on this machine: got ", show(d), ", expected cpu");
-  return default_stream(d.type);
-}
-
 struct Context {
   Stream stream, before{};
 };
 
-template <class T>
-PyObject* object(T&& value) { return py::cast(std::forward<T>(value)).release().ptr(); }
-PyObject* another(PyObject* d) {
-  return object(new_stream(checked(wanted(d, "new_stream")).device));
-}
-
-void add_rows(Functions& m) {
-  m.def("stream(s)",
-        [](Stream s) { return object(Context{s}); },
-        "A context manager that makes a stream (or a device's default stream) this thread's "
-        "default.\n\n"
-        ">>> with mx.stream(mx.cpu):\n"
-        "...     a = mx.ones(2)");
-  m.def("default_device()",
-        [] { return object(default_device()); },
-        "The device on which arrays are computed unless told otherwise.\n\n"
-        ">>> mx.default_device()\n"
-        "Device(cpu, 0)");
-  m.def("set_default_device(device)",
-        [](PyObject* d) {
-              set_default_device(wanted(d, "set_default_device"));
-            },
-        "Sets the default device. ValueError when the machine has no such device.\n\n"
-        ">>> mx.set_default_device(mx.cpu)");
-  m.def("default_stream(device)",
-        [](PyObject* d) { return object(checked(wanted(d, "default_stream"))); },
-        "The default stream of a device.\n\n"
-        ">>> mx.default_stream(mx.cpu)\n"
-        "Stream(Device(cpu, 0), 0)");
-  m.def("set_default_stream(stream)",
-        [](Stream s) {
-              set_default_stream(s);
-            },
-        "Makes a stream this thread's default.\n\n"
-        ">>> mx.set_default_stream(mx.default_stream(mx.cpu))");
-  m.def("new_stream(device)",
-        another,
-        "A new stream on a device.\n\n"
-        ">>> mx.new_stream(mx.cpu).device\n"
-        "Device(cpu, 0)");
-  m.def("new_thread_local_stream(device)",
-        another,
-        "The same as new_stream: streams are valid in every thread.\n\n"
-        ">>> mx.new_thread_local_stream(mx.cpu).device\n"
-        "Device(cpu, 0)");
-  m.def("new_thread_unsafe_stream(device)",
-        another,
-        "The same as new_stream.\n\n"
-        ">>> mx.new_thread_unsafe_stream(mx.cpu).device\n"
-        "Device(cpu, 0)");
-  m.def("clear_streams()",
-        [] { },
-        "Does nothing: streams cost nothing until they are used.\n\n"
-        ">>> mx.clear_streams()");
-  m.def("synchronize(stream=None)",
-        [](Stream s) {
-              synchronize(s);
-            },
-        "Waits for all work queued on a stream (default: this thread's).\n\n"
-        ">>> mx.synchronize()");
-  m.def("device_count(device_type)",
-        [](PyObject* d) { return object(device_count(wanted(d, "device_count").type)); },
-        "The number of devices of a type.\n\n"
-        ">>> mx.device_count(mx.cpu)\n"
-        "1");
-  m.def("is_available(device)",
-        [](PyObject* d) { return is_available(wanted(d, "is_available").type); },
-        "True when the machine has the device.\n\n"
-        ">>> mx.is_available(mx.gpu)\n"
-        "False");
-  m.def("device_info(d=None)",
-        [](PyObject* d) {
-              if (d != Py_None) checked(wanted(d, "device_info"));
-              py::dict info;
-              info["device_name"] = cpu::cpu_name();
-              info["architecture"] = cpu::level_name();
-              info["cores"] = cpu::usable_cores();
-              info["memory_size"] = cpu::usable_memory();
-              info["l2_cache_size"] = cpu::cache_sizes().l2;
-              info["l3_cache_size"] = cpu::cache_sizes().l3;
-              return info.release().ptr();
-            },
-        "Facts about a device: device_name, architecture (the instruction-set level in use), "
-        "cores, memory_size (bytes).\n\n"
-        ">>> mx.device_info()['cores'] >= 1\n"
-        "True");
-}
-const Register rows{add_rows};
+const Register rows{[](Functions& m) {
+  m.def(
+      "stream(s)", [](Stream s) { return py::cast(Context{s}).release().ptr(); },
+      "A context manager that makes a stream (or a device's default stream) this thread's "
+      "default.\n\n"
+      ">>> with mx.stream(mx.cpu):\n"
+      "...     a = mx.ones(2)");
+}};
 
 }  // namespace
 
 PyObject* from_device(Device::Type t) { return py::cast(Device{t, 0}).release().ptr(); }
+
+Device From<Device>::of(PyObject* o, const Argument& at) {
+  const auto d = as_device(o);
+  if (!d)
+    fail(Kind::type, at.function, "not a device: got ", Py_TYPE(o)->tp_name,
+         ", expected mx.cpu or a Device");
+  return *d;
+}
+PyObject* to_py(const Device& d) { return py::cast(d).release().ptr(); }
+PyObject* to_py(const Stream& s) { return py::cast(s).release().ptr(); }
+PyObject* to_py(const Facts& facts) {
+  py::dict out;
+  for (const auto& [name, fact] : facts)
+    std::visit([&out, key = name](const auto& value) { out[key] = value; }, fact);
+  return out.release().ptr();
+}
 
 Stream to_stream(PyObject* o, const Argument& at) {
   if (o == Py_None) return default_stream();
@@ -145,7 +61,7 @@ Stream to_stream(PyObject* o, const Argument& at) {
       fail(Kind::value, "stream", "no such device on this machine: got ", show(s));
     return s;
   }
-  if (auto d = as_device(o)) return checked(*d);
+  if (auto d = as_device(o)) return stream_of(*d);
   wrong_kind(o, at, "a Stream, a Device or None");
 }
 

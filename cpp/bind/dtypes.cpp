@@ -112,48 +112,50 @@ bool is_kind(Dtype d, PyObject* kind) {
 }
 
 void add_rows(Functions& m) {
-  m.def("issubdtype(arg1, arg2)",
-        [](PyObject* a, PyObject* b) { return is_subtype(a, b); },
-        "True when the dtype or category arg1 belongs to arg2.\n\n"
-        ">>> mx.issubdtype(mx.float16, mx.floating)\n"
-        "True");
-  m.def("isdtype(dtype, kind)",
-        [](PyObject* t, PyObject* kind) {
-              const Dtype d = wanted(t, "isdtype");
-              if (!PyTuple_Check(kind)) return is_kind(d, kind);
-              for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kind); ++i)
-                if (is_kind(d, PyTuple_GET_ITEM(kind, i))) return true;
-              return false;
-            },
-        "True when the dtype is of the kind named as in the array API standard ('integral', "
-        "'real floating', ...), of a\n"
-        "category or dtype, or of one of a tuple of these.\n\n"
-        ">>> mx.isdtype(mx.int8, 'integral')\n"
-        "True");
-  m.def("can_cast(from_, to)",
-        [](PyObject* from, PyObject* to) {
-              return can_cast(is_array(from) ? peek(from).dtype() : wanted(from, "can_cast"),
-                              wanted(to, "can_cast"));
-            },
-        "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n"
-        ">>> mx.can_cast(mx.int32, mx.float16)\n"
-        "True");
-  m.def("result_type(*arrays_and_dtypes)",
-        [](PyObject* all) {
-              const Py_ssize_t n = PyTuple_GET_SIZE(all);
-              if (n == 0)
-                fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
-              Dtype t = bool_;
-              for (Py_ssize_t i = 0; i < n; ++i) {
-                PyObject* o = PyTuple_GET_ITEM(all, i);
-                const Dtype d = is_array(o) ? peek(o).dtype() : wanted(o, "result_type");
-                t = i ? promote(t, d) : d;
-              }
-              return t;
-            },
-        "The dtype in which arrays and dtypes meet.\n\n"
-        ">>> mx.result_type(mx.float16, mx.bfloat16)\n"
-        "lazulite.core.float32");
+  m.def(
+      "issubdtype(arg1, arg2)", [](PyObject* a, PyObject* b) { return is_subtype(a, b); },
+      "True when the dtype or category arg1 belongs to arg2.\n\n"
+      ">>> mx.issubdtype(mx.float16, mx.floating)\n"
+      "True");
+  m.def(
+      "isdtype(dtype, kind)",
+      [](PyObject* t, PyObject* kind) {
+        const Dtype d = wanted(t, "isdtype");
+        if (!PyTuple_Check(kind)) return is_kind(d, kind);
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kind); ++i)
+          if (is_kind(d, PyTuple_GET_ITEM(kind, i))) return true;
+        return false;
+      },
+      "True when the dtype is of the kind named as in the array API standard ('integral', "
+      "'real floating', ...), of a\n"
+      "category or dtype, or of one of a tuple of these.\n\n"
+      ">>> mx.isdtype(mx.int8, 'integral')\n"
+      "True");
+  m.def(
+      "can_cast(from_, to)",
+      [](PyObject* from, PyObject* to) {
+        return can_cast(is_array(from) ? peek(from).dtype() : wanted(from, "can_cast"),
+                        wanted(to, "can_cast"));
+      },
+      "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n"
+      ">>> mx.can_cast(mx.int32, mx.float16)\n"
+      "True");
+  m.def(
+      "result_type(*arrays_and_dtypes)",
+      [](PyObject* all) {
+        const Py_ssize_t n = PyTuple_GET_SIZE(all);
+        if (n == 0) fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
+        Dtype t = bool_;
+        for (Py_ssize_t i = 0; i < n; ++i) {
+          PyObject* o = PyTuple_GET_ITEM(all, i);
+          const Dtype d = is_array(o) ? peek(o).dtype() : wanted(o, "result_type");
+          t = i ? promote(t, d) : d;
+        }
+        return t;
+      },
+      "The dtype in which arrays and dtypes meet.\n\n"
+      ">>> mx.result_type(mx.float16, mx.bfloat16)\n"
+      "lazulite.core.float32");
 }
 const Register rows{add_rows};
 

@@ -6,6 +6,7 @@
 #include "bind/module.h"
 #include "graph/shown.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
 #include "ops/shape/shape.h"
 
 namespace py = pybind11;
@@ -179,8 +180,8 @@ array get_item(const array& a, PyObject* key) {
   return index(a, read_key(key, false));
 }
 
-array set_item(const array& a, PyObject* key, PyObject* value, Write mode) {
-  return index_update(a, read_key(key, true), value_of(value), mode);
+array set_item(const array& a, PyObject* key, PyObject* value) {
+  return index_update(a, read_key(key, true), value_of(value));
 }
 
 PyObject* make_at(PyObject* a) { return py::cast(At{unwrap(a), {}, false}).release().ptr(); }

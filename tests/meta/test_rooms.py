@@ -11,6 +11,8 @@ CPP = Path(__file__).parents[2] / "cpp"
 ROOMS = re.findall(
     r"^LAZULITE_(?:ROOM|COMPOSED)\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M
 )
+TABLES = sorted(CPP.rglob("functions.h"))
+ROOMS = re.findall(r"^LAZULITE_ROOM\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M)
 TABLE = {(row["module"], row["name"]): row for row in _core._table()}
 
 
@@ -62,27 +64,21 @@ def test_a_table_of_functions_includes_headers_of_rooms_and_nothing_below(room):
         assert re.fullmatch(r"ops/(functions|(\w+)/\2|compose/\w+)\.h", included), included
 
 
-def test_the_rows_of_array_functions_stand_in_rooms():
-    """The bindings have rows of their own for objects of Python's, dtypes, devices, evaluation."""
+def test_rows_stand_in_rooms_but_for_objects_of_pythons_own():
+    """The bindings have rows of such objects alone, and no other row takes one."""
+    own = set()
     for path in sorted((CPP / "bind").glob("*.cpp")):
-        for name in re.findall(r'\bm\.def\(\s*"(\w+)\(', path.read_text()):
-            row = TABLE["", name]
-            of_arrays = any("array" in t for t in row["types"])
-            assert not of_arrays or "Any" in row["types"][:-1], f"{path.name}: {row['signature']}"
-
-
-def test_parameters_are_typed_but_for_objects_of_pythons_own():
-    own = "".join(p.read_text() for p in (CPP / "bind").glob("*.cpp"))
-    for row in _core._table():
-        spread = "*" in row["signature"].replace("*,", "")
-        if "Any" in row["types"][:-1] and not spread:
-            assert f'm.def("{row["name"]}(' in own, row["signature"]
+        own |= set(re.findall(r'\bm\.def\(\s*"(\w+)\(', path.read_text()))
+    for row in TABLE.values():
+        if row["module"] == "" and row["name"] in own:
+            assert "Any" in row["types"], row["signature"]
+        else:
+            spread = re.search(r"\*\w", row["signature"])
+            assert "Any" not in row["types"][:-1] or spread, row["signature"]
 
 
 def test_lambdas_of_rows_are_short():
     """What takes more than a few lines is a function that C++ can call, too."""
-    for room in ROOMS:
-        path = CPP / "ops" / room / "functions.h"
-        if path.exists():
-            for body in re.findall(r"\[\w*\]\([^{]*\{\n(.*?)\n +\}", path.read_text(), re.S):
-                assert body.count("\n") < 8, f"{room}: {body}"
+    for path in TABLES:
+        for body in re.findall(r"\[\w*\]\([^{]*\{\n(.*?)\n +\}", path.read_text(), re.S):
+            assert body.count("\n") < 8, f"{path.relative_to(CPP)}: {body}"
