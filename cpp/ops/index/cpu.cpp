@@ -197,13 +197,14 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   const int64_t stride = rest.strides[0][last];
   AddRun sum = nullptr;
   if constexpr (mode == Write::add) sum = add_run(dtype_of<T>);
-  // No more parts than threads want: each of them reads the updates once, as they lie.
-  const int64_t wanted = cpu::num_threads() > 1 ? 2 * cpu::num_threads() : 1;
-  const int64_t columns = std::max<int64_t>(256 / int64_t(sizeof(T)),
-                                            (rest.size + wanted - 1) / wanted),
+  // Parts of rows as long as a page. Ranges are for many threads: one that reads the updates in
+  // order is as fast as two or three that skip some.
+  const int64_t threads = cpu::num_threads();
+  const int64_t columns = std::max<int64_t>(4096 / int64_t(sizeof(T)),
+                                            (rest.size + 2 * threads - 1) / (2 * threads)),
                 parts = (rest.size + columns - 1) / columns;
-  const Ranges ranges(position, at.count, reach,
-                      at.count < 64 ? 1 : (wanted + parts - 1) / parts);
+  const bool many = at.count >= 64 && threads >= 4;
+  const Ranges ranges(position, at.count, reach, many ? (threads + parts - 1) / parts : 1);
   const bool dense = last == 0 && stride == 1;
   cpu::parallel_for(parts * ranges.size(), [&](int64_t task) {
     const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
