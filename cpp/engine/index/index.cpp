@@ -101,9 +101,13 @@ void gather_columns(const int64_t* positions, int64_t count, const void* from, i
     const int64_t row = part * together, height = std::min(together, rows - row);
     for (int64_t i = 0; i < count; i += piece) {
       const int64_t n = std::min(piece, count - i);
-      for (int64_t r = 0; r < height; ++r)
-        index.gather[size](source + (row + r) * step * bytes, positions + i, n,
-                           found + r * piece * bytes);
+      for (int64_t r = 0; r < height; ++r) {
+        const char* x = source + (row + r) * step * bytes;
+        if (row + r + 1 < rows)  // nothing else fetches what lies scattered in the next row
+          for (int64_t k = 0; k < n; ++k)
+            __builtin_prefetch(x + (step + positions[i + k]) * bytes);
+        index.gather[size](x, positions + i, n, found + r * piece * bytes);
+      }
       char* at = out + (i * rows + row) * bytes;
       if (size < 4) {
         move.turn[size](at, rows, found, piece, n, height);
