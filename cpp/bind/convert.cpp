@@ -9,7 +9,6 @@
 #include "bind/def.h"
 #include "bind/ndarray.h"
 #include "eval/eval.h"
-#include "ops/cpu.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"

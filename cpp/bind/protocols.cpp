@@ -8,6 +8,7 @@
 #include "bind/array_slots.h"
 #include "bind/def.h"
 #include "eval/eval.h"
+#include "ops/cpu.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"
 
