@@ -7,7 +7,7 @@
 
 #include "device/cpu/features.h"
 #include "eval/execute.h"
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "graph/origin.h"
 
 namespace lazulite {

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "graph/trace.h"
 
 namespace lazulite {

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "eval/plan.h"
 
 namespace lazulite {

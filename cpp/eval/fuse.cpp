@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "device/cpu/expressions.h"
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "eval/plan.h"
 #include "graph/origin.h"
 

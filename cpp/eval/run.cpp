@@ -5,7 +5,7 @@
 #include "device/cpu/allocator.h"
 #include "device/cpu/streams.h"
 #include "eval/failures.h"
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "eval/runs.h"
 #include "eval/step.h"
 

@@ -1,6 +1,6 @@
 #include "ops/rooms.h"
 
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "ops/cpu.h"
 
 #define LAZULITE_COMPOSED(room)

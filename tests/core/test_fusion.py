@@ -1,6 +1,7 @@
 """Groups of any size: the same bits as op by op, on any number of threads, at each level."""
 
 import os
+import random
 import subprocess
 import sys
 
@@ -335,7 +336,27 @@ def tree(leaves, depth, at=0):
     return (a * b, a - b, a + b)[(at + depth) % 3]
 
 
+def any_tree(seed, arrays):
+    """Sums, differences and products of arrays and of arrays of one number, in any places."""
+    pick = random.Random(seed)
+
+    def make(depth):
+        if depth == 0 or pick.random() < 0.15:
+            if pick.random() < 0.4:
+                return mx.full(arrays[0].shape, pick.choice([0.5, -1.25, 3.0]), arrays[0].dtype)
+            return pick.choice(arrays)
+        a, b = make(depth - 1), make(depth - 1)
+        return pick.choice([lambda: a + b, lambda: a - b, lambda: a * b])()
+
+    return make(5)
+
+
 EXPRESSIONS = {
+    **{
+        f"any tree, {seed}": lambda x, y, z, seed=seed: any_tree(seed, [x, y, z])
+        for seed in range(12)
+    },
+    "numbers of numbers": lambda x, y, z: (mx.full(x.shape, 0.5, x.dtype) * 2 + x) * y - z,
     "horner of numbers": lambda x, y, z: horner([0.5, -1.25, 3.0, 1e-3, 2.0], x),
     "horner of polynomials": lambda x, y, z: horner(
         [horner([0.1 * i, -1.0, 0.3 + i], x) for i in range(5)], y

@@ -93,6 +93,7 @@ class Joiner {
     if (!instr.link.inner || values_[instr.out].uniform) return false;
     for (const uint32_t in : instr.in)
       if (!values_[in].number && !values_[in].array) return false;
+    if (values_[instr.in[0]].number && values_[instr.in[1]].number) return false;
     tree.linked = true;
     tree.ops = 1 + (instr.link.outer != 0);
     for (const uint32_t in : instr.in) tree.arrays += values_[in].array;

@@ -1,6 +1,6 @@
 // Absorption: a kernel that can read a value as a program forms it runs at the end of the group
 // that makes the value, if nobody else wants that: it is never stored then.
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "eval/plan/planner.h"
 
 namespace lazulite {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/env.h"
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 #include "eval/plan/planner.h"
 #include "graph/origin.h"
 

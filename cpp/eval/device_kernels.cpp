@@ -1,4 +1,4 @@
-#include "eval/kernels.h"
+#include "eval/device_kernels.h"
 
 namespace lazulite {
 
