@@ -12,7 +12,6 @@ ROOMS = re.findall(
     r"^LAZULITE_(?:ROOM|COMPOSED)\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M
 )
 TABLES = sorted(CPP.rglob("functions.h"))
-ROOMS = re.findall(r"^LAZULITE_ROOM\((\w+)\)", (CPP / "ops" / "rooms.inc").read_text(), re.M)
 TABLE = {(row["module"], row["name"]): row for row in _core._table()}
 
 

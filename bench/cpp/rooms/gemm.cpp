@@ -1,12 +1,28 @@
-// One tile of a product, as a thread takes it.
+// One tile of a product by plain loops, and one block of sums of packed panels.
 #include "engine/gemm/kernels.h"
+#include "engine/gemm/panels.h"
 
 #include "device/limits.h"
 #include "kernels.h"
 
 namespace lazulite {
 
-namespace engine { LAZULITE_EACH_LEVEL(const GemmKernels&, gemm_kernels) }
+namespace engine {
+LAZULITE_EACH_LEVEL(const GemmKernels&, gemm_kernels)
+
+const PanelKernels& panel_kernels_generic(Dtype);
+#if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
+const PanelKernels& panel_kernels_avx2(Dtype);
+const PanelKernels& panel_kernels_avx512(Dtype);
+#endif
+const PanelKernels& panel_kernels_at([[maybe_unused]] const bench::Level& level, Dtype type) {
+#if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
+  if (std::string_view(level.name) == "avx512") return panel_kernels_avx512(type);
+  if (std::string_view(level.name) == "avx2") return panel_kernels_avx2(type);
+#endif
+  return panel_kernels_generic(type);
+}
+}  // namespace engine
 
 namespace bench {
 namespace {
@@ -34,7 +50,24 @@ void products(const Level& level) {
     }
 }
 
-const Room room(products);
+void panels(const Level& level) {
+  for (Dtype t : {float32, float64}) {
+    const engine::PanelKernels& kernels = engine::panel_kernels_at(level, t);
+    if (!kernels.block) continue;
+    add(level, "gemm/block of packed panels/" + std::string(name_of(t)), [=](Amount& amount) {
+      const int64_t m = kernels.rows, n = kernels.cols, k = inner_panel;
+      amount = {m * n, (m * k + k * n + m * n) * size_of(t), 2.0 * double(m * n * k), t};
+      Memory a(m * k * size_of(t)), b(k * n * size_of(t));
+      a.fill(t, m * k, -1, 1);
+      b.fill(t, k * n, -1, 1);
+      return [=, a = std::move(a), b = std::move(b), out = Memory(m * n * size_of(t))] {
+        kernels.block({a.get(), b.get(), out.get(), k, n, n, int(m), int(n), false});
+      };
+    });
+  }
+}
+
+const Room room(products), room_of_panels(panels);
 
 }  // namespace
 }  // namespace bench

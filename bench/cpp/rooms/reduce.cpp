@@ -42,7 +42,7 @@ void reductions(const Level& level) {
       add_pieces(level, names[m], kernels.reduce[m][int(t)], t);
     add_pieces(level, "variance", twice.variance[int(t)].reduce, t);
     add_pieces(level, "logsumexp", twice.logsumexp[int(t)].reduce, t);
-    if (auto find = kernels.find[int(t)])
+    if (auto find = kernels.find[int(t)].first)
       add(level, "reduce/find in a chunk/" + std::string(name_of(t)), [=](Amount& amount) {
         const int64_t n = reduce_chunk;
         amount = {n, n * size_of(t)};

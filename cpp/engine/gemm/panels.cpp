@@ -18,7 +18,7 @@ LAZULITE_LEVELS(const PanelKernels&, panel_kernels, Dtype)
 namespace {
 
 constexpr int64_t right_bytes = 4 << 20;  // packed at a time, about
-constexpr int64_t blocks_at_a_time = 4;
+constexpr int64_t blocks_at_a_time = 2;
 constexpr double macs_per_ns = 20;             // of one thread, about
 constexpr double packed_per_ns = 1;
 
@@ -45,7 +45,7 @@ class Multiplication {
     const int64_t steps = std::min(p_.k, deep * inner_panel);
     // Little beside the arrays themselves.
     const int64_t bytes = (p_.m * p_.k + p_.k * p_.n + p_.m * p_.n) * memory_,
-                  left_bytes = std::clamp<int64_t>(bytes / 16, 1 << 17, 1 << 20);
+                  left_bytes = std::clamp<int64_t>(bytes / 16, 1 << 16, 1 << 20);
     const int64_t cols = window(p_.n, k_.cols, steps, right_bytes),
                   rows = window(p_.m, k_.rows, steps, left_bytes);
     for (int64_t col = 0; col < p_.n; col += cols)
