@@ -1,6 +1,7 @@
 // The contract of an op: facts that graph, eval and transform ask for. They never name an op.
 #pragma once
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "device/program.h"
@@ -65,17 +66,20 @@ using Needs = SmallVector<bool, 4>;
 // ---- rules: functions that an op holds. One that reads the op's attributes takes them first, as
 // const A&, and is given as typed<f>; op<A>() refuses one that was written for others.
 
+// A type by name: the addresses of two things are no constants to UndefinedBehaviorSanitizer.
 template <class A>
-inline constexpr char tag_of = 0;
+constexpr std::string_view name_of_type() {
+  return __PRETTY_FUNCTION__;
+}
 
 template <class Signature>
 struct Rule;
 template <class R, class... In>
 struct Rule<R(In...)> {
   R (*run)(In...) = nullptr;
-  const char* tag = nullptr;  // of the attributes that it reads
+  std::string_view attributes;  // the type that it reads; empty: none
   constexpr Rule() = default;
-  constexpr Rule(R (*f)(In...), const char* of = nullptr) : run(f), tag(of) {}
+  constexpr Rule(R (*f)(In...), std::string_view of = {}) : run(f), attributes(of) {}
   template <class F>
     requires std::is_convertible_v<F, R (*)(In...)>
   constexpr Rule(F f) : run(f) {}
@@ -93,7 +97,7 @@ struct Typed;
 template <class A, Specs (*f)(const A&, const Arrays&)>
 struct Typed<Specs (*)(const A&, const Arrays&), f> {
   static Specs run(const Attrs* a, const Arrays& in) { return f(value_of<A>(*a), in); }
-  static constexpr Rule<Specs(const Attrs*, const Arrays&)> rule{run, &tag_of<A>};
+  static constexpr Rule<Specs(const Attrs*, const Arrays&)> rule{run, name_of_type<A>()};
 };
 template <Specs (*f)(const Arrays&)>
 struct Typed<Specs (*)(const Arrays&), f> {
@@ -106,7 +110,7 @@ struct Typed<R (*)(const A&, const Node&, In...), f> {
   static R run(const Node& node, In... in) {
     return f(attributes_of<A>(node), node, static_cast<In&&>(in)...);
   }
-  static constexpr Rule<R(const Node&, In...)> rule{run, &tag_of<A>};
+  static constexpr Rule<R(const Node&, In...)> rule{run, name_of_type<A>()};
 };
 }  // namespace detail
 template <auto f>
@@ -196,8 +200,9 @@ consteval Op op(const char* name, const char* doc, Op o) {
     o.read = [](TokenReader&) { return AttrsRef(); };
   else if constexpr (requires { A::field_names; }) o.read = read_attrs<A>;
   auto check = [](auto&... rules) {
-    for (const char* tag : {rules.tag...})
-      if (tag && tag != &tag_of<A>) throw "a rule reads the attributes of another op";
+    for (const std::string_view read : {rules.attributes...})
+      if (!read.empty() && read != name_of_type<A>())
+        throw "a rule reads the attributes of another op";
   };
   check(o.infer, o.vjp, o.vjp_onto, o.jvp, o.vmap, o.view, o.ulp, o.flops);
   return o;
