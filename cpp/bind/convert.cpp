@@ -8,6 +8,7 @@
 #include "bind/array_class.h"
 #include "bind/def.h"
 #include "bind/ndarray.h"
+#include "bind/owned.h"
 #include "eval/eval.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
@@ -16,13 +17,6 @@
 namespace py = pybind11;
 
 namespace lazulite::bind {
-
-namespace {
-py::object owned(PyObject* o) {
-  if (!o) throw PythonError{};
-  return py::reinterpret_steal<py::object>(o);
-}
-}  // namespace
 
 bool is_number(PyObject* o) {
   if (is_operand_number(o)) return true;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bind/array_class.h"
+#include "bind/owned.h"
 #include "eval/eval.h"
 #include "graph/trace.h"
 #include "ops/cpu.h"
@@ -137,11 +138,6 @@ bool has_dlpack(PyObject* o) {
 }
 
 namespace {
-
-py::object owned(PyObject* o) {
-  if (!o) throw PythonError{};
-  return py::reinterpret_steal<py::object>(o);
-}
 
 // PyTorch exports no tensor that wants a gradient: its values are asked for.
 py::object values_of(PyObject* o) {

@@ -7,6 +7,7 @@
 
 #include "bind/array_slots.h"
 #include "bind/def.h"
+#include "bind/owned.h"
 #include "eval/eval.h"
 #include "ops/cpu.h"
 #include "ops/elementwise/elementwise.h"
@@ -17,10 +18,6 @@ namespace py = pybind11;
 namespace lazulite::bind {
 
 namespace {
-py::object owned(PyObject* o) {
-  if (!o) throw PythonError{};
-  return py::reinterpret_steal<py::object>(o);
-}
 // NumPy has bfloat16 only from ml_dtypes; null without it.
 py::object numpy_bfloat16() {
   const auto module = py::reinterpret_steal<py::object>(PyImport_ImportModule("ml_dtypes"));

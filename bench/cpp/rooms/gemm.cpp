@@ -9,19 +9,7 @@ namespace lazulite {
 
 namespace engine {
 LAZULITE_EACH_LEVEL(const GemmKernels&, gemm_kernels)
-
-const PanelKernels& panel_kernels_generic(Dtype);
-#if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
-const PanelKernels& panel_kernels_avx2(Dtype);
-const PanelKernels& panel_kernels_avx512(Dtype);
-#endif
-const PanelKernels& panel_kernels_at([[maybe_unused]] const bench::Level& level, Dtype type) {
-#if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
-  if (std::string_view(level.name) == "avx512") return panel_kernels_avx512(type);
-  if (std::string_view(level.name) == "avx2") return panel_kernels_avx2(type);
-#endif
-  return panel_kernels_generic(type);
-}
+LAZULITE_EACH_LEVEL(const PanelTable&, panel_kernels)
 }  // namespace engine
 
 namespace bench {
@@ -52,7 +40,7 @@ void products(const Level& level) {
 
 void panels(const Level& level) {
   for (Dtype t : {float32, float64}) {
-    const engine::PanelKernels& kernels = engine::panel_kernels_at(level, t);
+    const engine::PanelKernels& kernels = engine::panel_kernels_at(level).of[int(t)];
     if (!kernels.block) continue;
     add(level, "gemm/block of packed panels/" + std::string(name_of(t)), [=](Amount& amount) {
       const int64_t m = kernels.rows, n = kernels.cols, k = inner_panel;

@@ -2,46 +2,20 @@
 // registers, rows reversed, every second element, rows that lie apart.
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
-#include "simd/vec.h"
+#include "simd/turn.h"
 
 namespace lazulite::cpu {
 namespace {
 
-// A row of a square of L x L elements: a native register, or less where L rows would not fit the
-// registers.
-template <class T, int L>
-struct Row {
-  typedef T raw __attribute__((vector_size(L * sizeof(T))));
-  raw v;
-
-  // Lanes of the first (or second) halves of a and b, in turn.
-  template <bool second, int... lane>
-  LAZULITE_INLINE static Row interleave(Row a, Row b, std::integer_sequence<int, lane...>) {
-    constexpr int from = second ? L / 2 : 0;
-    Row r;
-    r.v = __builtin_shufflevector(a.v, b.v, ((lane % 2) * L + lane / 2 + from)...);
-    return r;
-  }
-};
-
-// After log2(L) shuffles of row i with row i + L / 2 the rows are the columns.
+// A square of L x L elements; its rows are native registers, or less where L of those would not
+// fit.
 template <class T, int L>
 void turn_square(T* to, int64_t to_step, const T* from, int64_t from_step) {
-  using R = Row<T, L>;
-  constexpr auto lanes = std::make_integer_sequence<int, L>{};
-  R row[L], next[L];
-  for (int i = 0; i < L; ++i) std::memcpy(&row[i].v, from + i * from_step, sizeof row[i].v);
-#pragma GCC unroll 4
-  for (int step = 1; step < L; step *= 2) {
-#pragma GCC unroll 16
-    for (int i = 0; i < L / 2; ++i) {
-      next[2 * i] = R::template interleave<false>(row[i], row[i + L / 2], lanes);
-      next[2 * i + 1] = R::template interleave<true>(row[i], row[i + L / 2], lanes);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) row[i] = next[i];
-  }
-  for (int i = 0; i < L; ++i) std::memcpy(to + i * to_step, &row[i].v, sizeof row[i].v);
+  typedef T Row __attribute__((vector_size(L * sizeof(T))));
+  Row row[L];
+  for (int i = 0; i < L; ++i) std::memcpy(&row[i], from + i * from_step, sizeof(Row));
+  simd::turn(row);
+  for (int i = 0; i < L; ++i) std::memcpy(to + i * to_step, &row[i], sizeof(Row));
 }
 
 template <class T, int size>

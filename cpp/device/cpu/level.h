@@ -11,24 +11,20 @@
 #ifndef LAZULITE_LEVEL
 #include "device/cpu/features.h"
 #if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
-#define LAZULITE_LEVELS(type, name, ...)                                \
-  type name##_generic(__VA_ARGS__);                                     \
-  type name##_avx2(__VA_ARGS__);                                        \
-  type name##_avx512(__VA_ARGS__);                                      \
-  template <class... A>                                                 \
-  type name(A... a) {                                                   \
-    switch (cpu::level()) {                                             \
-      case cpu::Level::avx512: return name##_avx512(a...);              \
-      case cpu::Level::avx2: return name##_avx2(a...);                  \
-      default: return name##_generic(a...);                             \
-    }                                                                   \
+#define LAZULITE_LEVELS(type, name)                     \
+  type name##_generic();                                \
+  type name##_avx2();                                   \
+  type name##_avx512();                                 \
+  inline type name() {                                  \
+    switch (cpu::level()) {                             \
+      case cpu::Level::avx512: return name##_avx512();  \
+      case cpu::Level::avx2: return name##_avx2();      \
+      default: return name##_generic();                 \
+    }                                                   \
   }
 #else
-#define LAZULITE_LEVELS(type, name, ...) \
-  type name##_generic(__VA_ARGS__);      \
-  template <class... A>                  \
-  type name(A... a) {                    \
-    return name##_generic(a...);         \
-  }
+#define LAZULITE_LEVELS(type, name) \
+  type name##_generic();            \
+  inline type name() { return name##_generic(); }
 #endif
 #endif

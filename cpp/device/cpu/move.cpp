@@ -3,11 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "device/cpu/level.h"
-
 namespace lazulite::cpu {
-
-LAZULITE_LEVELS(const MoveKernels&, move_kernels)
 
 namespace {
 

@@ -1,6 +1,7 @@
 // Runs of strided arrays, moved to and from contiguous blocks.
 #pragma once
 #include "base/shape.h"
+#include "device/cpu/level.h"
 
 namespace lazulite::cpu {
 
@@ -29,6 +30,10 @@ struct MoveKernels {
   void (*rows)(void* to, int64_t to_step, const void* from, int64_t from_step, int64_t rows,
                int64_t bytes);
 };
+
+#ifdef LAZULITE_LEVELS  // not in units of one level
+LAZULITE_LEVELS(const MoveKernels&, move_kernels)
+#endif
 
 // n times the same element.
 void fill(int64_t bytes, void* block, const void* element, int64_t n);

@@ -1,5 +1,5 @@
-// Products of stacks of matrices in memory, on a fixed grid of tiles: which tiles there are, and so
-// the bits of a result, follow from sizes, dtype and instruction-set level, never from threads.
+// Products of stacks of matrices in memory. The bits of a result follow from sizes, layouts, dtype
+// and instruction-set level, never from threads.
 #pragma once
 #include "base/dtype.h"
 #include "base/shape.h"

@@ -4,7 +4,7 @@
 
 #include "device/cpu/level.h"
 #include "engine/gemm/panels.h"
-#include "simd/vec.h"
+#include "simd/turn.h"
 
 namespace lazulite::engine {
 namespace {
@@ -43,31 +43,6 @@ LAZULITE_INLINE Vec<typename E::Sum> load_part(const typename E::Memory* p, int6
 
 // ---- packing
 
-// Lanes of the first (or second) halves of a and b, in turn.
-template <bool second, class T, int... lane>
-LAZULITE_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, lane...>) {
-  constexpr int L = Vec<T>::size, from = second ? L / 2 : 0;
-  return Vec<T>::from(
-      __builtin_shufflevector(a.v, b.v, ((lane % 2) * L + lane / 2 + from)...));
-}
-// Rows become columns.
-template <class T>
-LAZULITE_INLINE void turn(Vec<T> (&row)[Vec<T>::size]) {
-  constexpr int L = Vec<T>::size;
-  constexpr auto lanes = std::make_integer_sequence<int, L>{};
-  Vec<T> next[L];
-#pragma GCC unroll 4
-  for (int step = 1; step < L; step *= 2) {
-#pragma GCC unroll 16
-    for (int i = 0; i < L / 2; ++i) {
-      next[2 * i] = interleave<false>(row[i], row[i + L / 2], lanes);
-      next[2 * i + 1] = interleave<true>(row[i], row[i + L / 2], lanes);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) row[i] = next[i];
-  }
-}
-
 // Lines whose steps stand side by side: squares of them are turned. The vectors that are stored may
 // reach beyond the width, into steps that are stored after them: the last lines come first.
 template <class E>
@@ -82,22 +57,22 @@ void pack_along(const PackCall& p) {
     const int64_t count = p.steps - k < L ? p.steps - k : L;
     for (int64_t first = (p.width - 1) / L * L; first >= 0; first -= L) {
       const int64_t wide = p.width - first < L ? p.width - first : L;
-      V row[L];
+      typename V::raw row[L];
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i) {
         const M* at = from + (first + i) * p.line + k;
-        if (first + i >= p.lines) row[i] = V(T(0));
-        else row[i] = count == L ? E::load(at) : load_part<E>(at, count);
+        if (first + i >= p.lines) row[i] = V(T(0)).v;
+        else row[i] = (count == L ? E::load(at) : load_part<E>(at, count)).v;
       }
-      turn(row);
+      simd::turn(row);
       T* out = to + k * p.width + first;
       if (count == L && (p.steps - k - L + 1) * p.width - first >= L) {
 #pragma GCC unroll 16
-        for (int i = 0; i < L; ++i) row[i].store(out + i * p.width);
+        for (int i = 0; i < L; ++i) V::from(row[i]).store(out + i * p.width);
         continue;
       }
       T square[L][L];
-      for (int i = 0; i < L; ++i) row[i].store(square[i]);
+      for (int i = 0; i < L; ++i) V::from(row[i]).store(square[i]);
       for (int64_t i = 0; i < count; ++i)
         std::memcpy(out + i * p.width, square[i], size_t(wide) * sizeof(T));
     }
@@ -337,21 +312,19 @@ constexpr PanelKernels kernels() {
   return k;
 }
 
-constexpr PanelKernels of_f32 = kernels<Plain<float>>(), of_f64 = kernels<Plain<double>>(),
-                       of_f16 = kernels<Halves<Half::f16>>(),
-                       of_bf16 = kernels<Halves<Half::bf16>>(), none;
+constexpr PanelTable make_table() {
+  PanelTable table;
+  table.of[int(Dtype::float32)] = kernels<Plain<float>>();
+  table.of[int(Dtype::float64)] = kernels<Plain<double>>();
+  table.of[int(Dtype::float16)] = kernels<Halves<Half::f16>>();
+  table.of[int(Dtype::bfloat16)] = kernels<Halves<Half::bf16>>();
+  return table;
+}
+constexpr PanelTable table = make_table();
 
 }  // namespace
 
-const PanelKernels& LAZULITE_AT_LEVEL(panel_kernels)(Dtype type);
-const PanelKernels& LAZULITE_AT_LEVEL(panel_kernels)(Dtype type) {
-  switch (type) {
-    case Dtype::float32: return of_f32;
-    case Dtype::float64: return of_f64;
-    case Dtype::float16: return of_f16;
-    case Dtype::bfloat16: return of_bf16;
-    default: return none;
-  }
-}
+const PanelTable& LAZULITE_AT_LEVEL(panel_kernels)();
+const PanelTable& LAZULITE_AT_LEVEL(panel_kernels)() { return table; }
 
 }  // namespace lazulite::engine

@@ -1,7 +1,7 @@
 // Products of packed panels. Operands are read as they lie: a window of the right one is packed
 // (halves become float32), then windows of the left one, by all threads; blocks of panels times
-// strips are tasks. Each sum takes its
-// products in blocks of `inner_panel` steps, in order, whatever the threads and the tasks.
+// strips are tasks. Each sum takes its products in blocks of `inner_panel` steps, in order,
+// whatever the threads and the tasks.
 #include <algorithm>
 #include <cstring>
 
@@ -13,14 +13,14 @@
 
 namespace lazulite::engine {
 
-LAZULITE_LEVELS(const PanelKernels&, panel_kernels, Dtype)
+LAZULITE_LEVELS(const PanelTable&, panel_kernels)
 
 namespace {
 
 constexpr int64_t right_bytes = 4 << 20;  // packed at a time, about
-constexpr int64_t blocks_at_a_time = 2;
-constexpr double macs_per_ns = 20;             // of one thread, about
-constexpr double packed_per_ns = 1;
+constexpr int64_t blocks_at_a_time = 2;   // of sums, along the inner axis
+constexpr double macs_per_ns = 20;        // of one thread, about
+constexpr double packed_per_ns = 1;       // elements
 
 char* memory(Ref<Buffer>& held, int64_t bytes) {
   held = allocate(bytes);
@@ -260,11 +260,11 @@ Product with_lanes_as_rows(Product p) {
 
 }  // namespace
 
-bool has_panels(Dtype type) { return panel_kernels(type).block != nullptr; }
+bool has_panels(Dtype type) { return panel_kernels().of[index_of(type)].block != nullptr; }
 
 void panel_product(const Product& given) {
   const Product p = with_lanes_as_rows(given);
-  const PanelKernels& k = panel_kernels(p.type);
+  const PanelKernels& k = panel_kernels().of[index_of(p.type)];
   const int64_t lanes = size_of(p.batch), bytes = size_of(p.type);
   const FewLines few_lines(p, k);
   const bool is_few = few_lines.fits();

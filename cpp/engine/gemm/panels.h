@@ -47,8 +47,11 @@ struct PanelKernels {
   void (*block)(const BlockCall&) = nullptr;  // cols <= width: a multiple of lanes
   void (*dots)(const FewCall&) = nullptr;     // step == 1; sets out
   void (*sweep)(const FewCall&) = nullptr;    // line == 1; adds to out
-  void (*round)(void* to, const void* sums,
-                int64_t n) = nullptr;  // memory <- sums, where they differ
+  // Elements of memory from sums, where these are of another dtype.
+  void (*round)(void* to, const void* sums, int64_t n) = nullptr;
+};
+struct PanelTable {
+  PanelKernels of[dtype_count];
 };
 
 }  // namespace lazulite::engine

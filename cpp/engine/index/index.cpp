@@ -9,10 +9,6 @@
 #include "device/cpu/pool.h"
 #include "device/limits.h"
 
-namespace lazulite::cpu {
-LAZULITE_LEVELS(const MoveKernels&, move_kernels)
-}
-
 namespace lazulite {
 
 LAZULITE_LEVELS(const IndexKernels&, index_kernels)

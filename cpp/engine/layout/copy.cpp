@@ -8,10 +8,6 @@
 #include "device/cpu/pool.h"
 #include "device/program.h"
 
-namespace lazulite::cpu {
-LAZULITE_LEVELS(const MoveKernels&, move_kernels)
-}
-
 namespace lazulite::engine {
 namespace {
 

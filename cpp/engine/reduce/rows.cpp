@@ -13,10 +13,6 @@
 #include "device/device.h"
 #include "device/limits.h"
 
-namespace lazulite::cpu {
-LAZULITE_LEVELS(const MoveKernels&, move_kernels)
-}
-
 namespace lazulite {
 
 namespace {
