@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -48,6 +49,35 @@ engine::MatrixView view(void* data, int64_t rows, int64_t cols, Order order, int
   return m;
 }
 
+// How often each element was said to be finished, with the value that it had then.
+template <class T>
+struct Heard {
+  int64_t cols;
+  const T* out;
+  std::vector<std::atomic<int>> times;
+  std::vector<T> values;
+
+  Heard(int64_t rows, int64_t n, const T* from)
+      : cols(n), out(from), times(size_t(rows * n)), values(size_t(rows * n)) {}
+  engine::Finished finished() {
+    return {[](void* self, int64_t row, int64_t rows, int64_t col, int64_t columns) {
+              Heard& h = *static_cast<Heard*>(self);
+              for (int64_t r = row; r < row + rows; ++r)
+                for (int64_t c = col; c < col + columns; ++c) {
+                  ++h.times[size_t(r * h.cols + c)];
+                  h.values[size_t(r * h.cols + c)] = h.out[r * h.cols + c];
+                }
+            },
+            this};
+  }
+  void expect_each_once_and_last() const {
+    for (size_t i = 0; i < times.size(); ++i) {
+      ASSERT_EQ(times[i], 1);
+      ASSERT_EQ(values[i], out[i]);
+    }
+  }
+};
+
 template <class T>
 void expect_product(int64_t m, int64_t n, int64_t k, Order of_a, Order of_b) {
   const int64_t lanes = 2;
@@ -62,7 +92,10 @@ void expect_product(int64_t m, int64_t n, int64_t k, Order of_a, Order of_b) {
                     .b = view(b.data(), k, n, of_b, 1),
                     .out = reinterpret_cast<char*>(out.data())};
   if (!engine::reads_left(p) || !engine::reads_right(p)) return;  // callers copy such operands
+  Heard<T> heard(lanes * m, n, out.data());
+  p.finished = heard.finished();
   engine::gemm(p);
+  heard.expect_each_once_and_last();
   for (int64_t lane = 0; lane < lanes; ++lane)
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) {
@@ -116,10 +149,12 @@ TEST(Gemm, SumsHalvesInFloat32AndRoundsOnce) {
       std::vector<uint16_t> x(a.size()), y(b.size()), z(out.size());
       engine::copy({m * k}, {a.data(), float32, {1}}, {x.data(), half, {1}});
       engine::copy({k * n}, {b.data(), float32, {1}}, {y.data(), half, {1}});
+      Heard<uint16_t> heard(m, n, z.data());
       engine::gemm({.type = half, .batch = {1}, .m = m, .n = n, .k = k,
                     .a = view(x.data(), m, k, Order::rows, 1),
                     .b = view(y.data(), k, n, Order::rows, 1),
-                    .out = reinterpret_cast<char*>(z.data())});
+                    .out = reinterpret_cast<char*>(z.data()), .finished = heard.finished()});
+      heard.expect_each_once_and_last();
       engine::copy({m * n}, {z.data(), half, {1}}, {out.data(), float32, {1}});
       float wanted = float(k - 1) + 0.25f;
       uint16_t rounded;

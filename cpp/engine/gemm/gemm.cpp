@@ -2,6 +2,7 @@
 
 #include "device/cpu/level.h"
 #include "device/device.h"
+#include "device/limits.h"
 #include "engine/gemm/blas.h"
 #include "engine/gemm/grid.h"
 #include "engine/gemm/kernels.h"
@@ -39,8 +40,10 @@ void gemm_of_floats(const Product& halves) {
   p.a = widened(halves.a, p.batch, halves.type, a);
   p.b = widened(halves.b, p.batch, halves.type, b);
   p.out = static_cast<char*>(out->data);
+  p.finished = {};
   gemm(p);
   copy({count}, {p.out, float32, {1}}, {halves.out, halves.type, {1}});
+  finish_rows(halves, 0, size_of(p.batch) * p.m);
 }
 
 bool reads_all(const Product& p) { return is_half(p.type) || has_panels(p.type); }
@@ -56,6 +59,21 @@ bool blas_wins(const Product& p) {
 bool reads_left(const Product& p) { return reads_all(p) || !blas_for(p) || blas_reads(p.a); }
 bool reads_right(const Product& p) {
   return reads_all(p) || (blas_for(p) ? blas_reads(p.b) : p.b.col == 1);
+}
+
+void finish_rows(const Product& p, int64_t row, int64_t rows) {
+  if (!p.finished.call) return;
+  // Parts of a row where rows are long, some rows where they are short.
+  const int64_t across = (p.n + grain - 1) / grain, each = std::max<int64_t>(1, grain / p.n),
+                down = (rows + each - 1) / each;
+  cpu::parallel_for(
+      down * across,
+      [&](int64_t i) {
+        const int64_t first = i / across * each, col = p.n * (i % across) / across;
+        p.finished(row + first, std::min(each, rows - first), col,
+                   p.n * (i % across + 1) / across - col);
+      },
+      double(rows) * double(p.n));
 }
 
 void gemm(const Product& p) {

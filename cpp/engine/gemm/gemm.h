@@ -18,6 +18,19 @@ struct MatrixView {
   bool by_columns() const { return row == 1 && col >= rows; }
 };
 
+// Told of each piece of the result when its last values are written, rounded as they stay: by the
+// task that wrote them, so from several threads at once. Rows are counted over all matrices of the
+// stack (the result is one dense matrix of batch * m rows); the pieces cover it, each element once,
+// and follow from sizes, layouts, dtype and level alone.
+struct Finished {
+  void (*call)(void* context, int64_t row, int64_t rows, int64_t col, int64_t cols) = nullptr;
+  void* context = nullptr;
+
+  void operator()(int64_t row, int64_t rows, int64_t col, int64_t cols) const {
+    if (call) call(context, row, rows, col, cols);
+  }
+};
+
 // out[..., m, n] = a[..., m, k] b[..., k, n] of one dtype; products of halves are summed in float32
 // and rounded once. out is dense and overlaps neither. m, n, k > 0.
 struct Product {
@@ -26,7 +39,11 @@ struct Product {
   int64_t m, n, k;
   MatrixView a, b;
   char* out;
+  Finished finished = {};
 };
+
+// p.finished for rows from `row` on, whole, in pieces on all threads: for what one task wrote.
+void finish_rows(const Product& p, int64_t row, int64_t rows);
 
 // Whether gemm() multiplies an operand in its layout as it stands; if not, it wants a dense copy.
 bool reads_left(const Product& p);

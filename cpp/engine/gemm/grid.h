@@ -38,7 +38,7 @@ struct Tile {
   int64_t row, rows, col, cols;
 };
 
-// body(tile) for each tile, on all threads.
+// body(tile) for each tile, which finishes it, on all threads.
 template <class F>
 void for_tiles(const Product& p, double macs_per_ns, F&& body) {
   const int64_t lanes = size_of(p.batch);
@@ -64,8 +64,11 @@ void for_tiles(const Product& p, double macs_per_ns, F&& body) {
   cpu::parallel_for(
       (tiles + group - 1) / group,
       [&](int64_t chunk) {
-        for (int64_t t = chunk * group; t < std::min(tiles, (chunk + 1) * group); ++t)
-          body(tile_at(t));
+        for (int64_t t = chunk * group; t < std::min(tiles, (chunk + 1) * group); ++t) {
+          const Tile tile = tile_at(t);
+          body(tile);
+          p.finished(t / each * p.m + tile.row, tile.rows, tile.col, tile.cols);
+        }
       },
       double(tiles) * (work / macs_per_ns + 150));
 }

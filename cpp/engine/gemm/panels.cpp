@@ -34,8 +34,10 @@ int64_t parts(int64_t n, int64_t each) { return (n + each - 1) / each; }
 // One matrix product, of one lane of the batch.
 class Multiplication {
  public:
-  Multiplication(const Product& p, const PanelKernels& k, const char* a, const char* b, char* out)
-      : p_(p), k_(k), a_(a), b_(b), out_(out), memory_(size_of(p.type)),
+  Multiplication(const Product& p, const PanelKernels& k, const char* a, const char* b,
+                 int64_t lane)
+      : p_(p), k_(k), a_(a), b_(b), first_row_(lane * p.m),
+        out_(p.out + first_row_ * p.n * size_of(p.type)), memory_(size_of(p.type)),
         sum_(size_of(compute_type(p.type))) {}
 
   void operator()() const {
@@ -165,11 +167,14 @@ class Multiplication {
     if (k_.round)
       for (int64_t r = 0; r < rows; ++r)
         k_.round(out + r * p_.n * memory_, sums + r * cols * sum_, cols);
+    if (depth.last_block == blocks)
+      p_.finished(first_row_ + left.row + top, rows, right.col + begin, cols);
   }
 
   const Product& p_;
   const PanelKernels& k_;
   const char *a_, *b_;
+  const int64_t first_row_;  // in the stack
   char* out_;
   const int64_t memory_, sum_;  // bytes of an element
 };
@@ -276,9 +281,9 @@ void panel_product(const Product& given) {
       rest /= p.batch[i];
     }
     const char *left = p.a.data + a * bytes, *right = p.b.data + b * bytes;
-    char* out = p.out + lane * p.m * p.n * bytes;
-    if (is_few) few_lines(left, right, out);
-    else Multiplication(p, k, left, right, out)();
+    if (!is_few) return Multiplication(p, k, left, right, lane)();
+    few_lines(left, right, p.out + lane * p.m * p.n * bytes);
+    finish_rows(p, lane * p.m, p.m);
   };
   const double work = double(p.m) * double(p.n) * double(p.k);
   if (lanes == 1) return run(0);
