@@ -221,15 +221,14 @@ template <class V> LAZULITE_INLINE LogParts<V> log_parts(V x, bool unusual = tru
   V m = bit_cast<T>(I::from(u.v & L((L(1) << bits) - 1)) + half_root);
   return {small_float<V>(k) - scaled, m - V(1)};
 }
-/// log(1 + f) as f + lo.
-template <class V> LAZULITE_INLINE V log_low(V f) {
+/// (log(1 + f) - f) by + rest.
+template <class V> LAZULITE_INLINE V log_low(V f, V rest, double by = 1) {
   if constexpr (is_f32<V>) {
-    V f2 = f * f;
-    return fma(f * f2, log_tail(f), V(-0.5) * f2);
+    return fma(fma(log_tail(f, by), f, K<V>(-0.5 * by)), f * f, rest);
   } else {
     V s = f / (V(2) + f), z = s * s;
     V half = V(0.5) * f * f;
-    return s * fma(z, atanh_tail(z), half) - half;
+    return fma(fma(s, fma(z, atanh_tail(z), half), -half), K<V>(by), rest);
   }
 }
 /// The values at 0 (-inf), below it (nan), inf and nan.
@@ -243,29 +242,30 @@ template <class V> LAZULITE_INLINE V log_ends(V x, V y) {
 template <FloatVec V> LAZULITE_INLINE V log(V x) {
   const bool unusual = any(is_unusual(x));
   LogParts<V> p = log_parts(x, unusual);
-  V low = fma(p.k, ln2_lo<V>(), log_low(p.f));
+  V low = log_low(p.f, p.k * ln2_lo<V>());
   V y = fma(p.k, ln2_hi<V>(), p.f + low);
   return unusual ? log_ends(x, y) : y;
 }
-/// log(x) (hi + lo), of which 2^k gives k (k_hi + k_lo): k k_hi is exact.
-template <class V> LAZULITE_INLINE V log_in_base(V x, V k_hi, V k_lo, V hi, V lo) {
+/// log(x) by, of which 2^k gives k by_two; both in two parts.
+template <class V>
+LAZULITE_INLINE V log_in_base(V x, V two_hi, V two_lo, double by, V hi, V lo) {
   const bool unusual = any(is_unusual(x));
   LogParts<V> p = log_parts(x, unusual);
   V t = p.f * hi;
-  V low = fma(log_low(p.f), hi, fma(p.f, lo, fma(p.f, hi, -t)));
-  Two<V> sum = fast_sum(p.k * k_hi, t);
-  V y = sum.hi + (sum.lo + fma(p.k, k_lo, low));
+  V rest = fma(p.k, two_lo, fma(p.f, lo, fma(p.f, hi, -t)));
+  V y = fma(p.k, two_hi, t + log_low(p.f, rest, by));
   return unusual ? log_ends(x, y) : y;
 }
-/// 0.9, 0.8 ulp.
+/// 0.9, 0.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V log2(V x) {
-  return log_in_base<V>(x, V(1), V(0), pick<V>(0x1.715476p+0, 0x1.71547652b82fep+0),
+  return log_in_base<V>(x, V(1), V(0), 1.4426950408889634074,
+                        pick<V>(0x1.715476p+0, 0x1.71547652b82fep+0),
                         pick<V>(0x1.4ae0cp-26, 0x1.777d0ffda0d24p-56));
 }
-/// 0.8, 0.8 ulp.
+/// 0.9, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V log10(V x) {
-  return log_in_base<V>(x, pick<V>(0x1.344p-2, 0x1.34413509f8p-2),
-                        pick<V>(0x1.3509f8p-18, -0x1.80433b83b532ap-44),
+  return log_in_base<V>(x, pick<V>(0x1.344136p-2, 0x1.34413509f79ffp-2),
+                        pick<V>(-0x1.ec10cp-27, -0x1.9dc1da994fd21p-59), 0.43429448190325182765,
                         pick<V>(0x1.bcb7b2p-2, 0x1.bcb7b1526e50ep-2),
                         pick<V>(-0x1.5b235ep-27, 0x1.95355baaafad3p-57));
 }
@@ -279,7 +279,7 @@ template <FloatVec V> LAZULITE_INLINE V log1p(V x) {
   LogParts<V> p = log_parts(u, unusual);
   V k = min(p.k, V(100));
   V f = fma(lost, power_of_two<T>(-small_int(k)), p.f);
-  V low = fma(p.k, ln2_lo<V>(), log_low(f));
+  V low = log_low(f, p.k * ln2_lo<V>());
   V y = copysign(fma(p.k, ln2_hi<V>(), f + low), x);
   return unusual ? log_ends(u, y) : y;
 }
@@ -296,12 +296,65 @@ template <FloatVec V> LAZULITE_INLINE V reciprocal(V x) { return V(1) / x; }
 template <FloatVec V> LAZULITE_INLINE V rsqrt(V x) { return V(1) / sqrt(x); }
 template <class V> LAZULITE_INLINE V square(V x) { return x * x; }
 
-/// a^b as in C: a^0 = 1^b = 1, a negative base needs an integral exponent. The logarithm and its
-/// product with b are kept in two parts. 0.8, 0.8 ulp.
-template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
-  V x = abs(a);
-  const bool unusual = any(is_unusual(a) | ~(abs(b) < infinity<V>()));
-  LogParts<V> p = log_parts(x, unusual);
+/// Floats as doubles, half a register in each.
+struct Doubles {
+  Vec<double> low, high;
+};
+#if defined(LAZULITE_SIMD_AVX512)
+LAZULITE_INLINE Doubles widen(Vec<float> a) {
+  return {Vec<double>::from(_mm512_maskz_cvtps_pd(every8, _mm512_castps512_ps256(a.v))),
+          Vec<double>::from(
+              _mm512_maskz_cvtps_pd(every8, _mm512_maskz_extractf32x8_ps(every8, a.v, 1)))};
+}
+LAZULITE_INLINE Vec<float> narrow(Doubles a) {
+  const __m512 low = _mm512_castps256_ps512(_mm512_maskz_cvtpd_ps(every8, a.low.v));
+  return Vec<float>::from(_mm512_maskz_insertf32x8(
+      every16, low, _mm512_maskz_cvtpd_ps(every8, a.high.v), 1));
+}
+#else
+typedef float half_of_floats __attribute__((vector_size(register_bytes / 2)));
+template <int from, int... i>
+LAZULITE_INLINE Vec<double> widen_half(Vec<float> a, std::integer_sequence<int, i...>) {
+  const half_of_floats half = __builtin_shufflevector(a.v, a.v, (from + i)...);
+  return Vec<double>::from(__builtin_convertvector(half, Vec<double>::raw));
+}
+LAZULITE_INLINE Doubles widen(Vec<float> a) {
+  constexpr int size = Vec<double>::size;
+  constexpr auto lanes = std::make_integer_sequence<int, size>{};
+  return {widen_half<0>(a, lanes), widen_half<size>(a, lanes)};
+}
+template <int... i>
+LAZULITE_INLINE Vec<float> narrow(Doubles a, std::integer_sequence<int, i...>) {
+  const half_of_floats low = __builtin_convertvector(a.low.v, half_of_floats),
+                       high = __builtin_convertvector(a.high.v, half_of_floats);
+  return Vec<float>::from(__builtin_shufflevector(low, high, i...));
+}
+LAZULITE_INLINE Vec<float> narrow(Doubles a) {
+  return narrow(a, std::make_integer_sequence<int, Vec<float>::size>{});
+}
+#endif
+
+/// |a|^b as 2^t, t = b log2 |a| in doubles; p: the parts of a logarithm, `ends` what a base that is
+/// 0, infinite or nan adds to it (0 for others).
+LAZULITE_INLINE Vec<float> power_by_doubles(LogParts<Vec<float>> p, Vec<float> ends, Vec<float> b) {
+  const Doubles k = widen(p.k + ends), f = widen(p.f), by = widen(b);
+  Doubles n, part;
+  auto half = [](Vec<double> k, Vec<double> f, Vec<double> by, Vec<double>& n, Vec<double>& part) {
+    using D = Vec<double>;
+    // Past these ends the result is inf or 0. The order of the operands lets a nan through.
+    const D t = min(D(129), max(D(-152), by * fma(f, log2_over(f), k)));
+    n = rint(t);
+    part = t - n;
+  };
+  half(k.low, f.low, by.low, n.low, part.low);
+  half(k.high, f.high, by.high, n.high, part.high);
+  const Vec<float> r = narrow(part);
+  return scale_exp(fma(exp2_tail(r), r, Vec<float>(1)), narrow(n));
+}
+/// The same of doubles: the logarithm and its product with b are kept in two parts.
+LAZULITE_INLINE Vec<double> power_in_parts(LogParts<Vec<double>> p, Vec<double> x, bool unusual,
+                                           Vec<double> b) {
+  using V = Vec<double>;
   // log(1 + f) = 2 s + s^3 (2/3 + ...), s = f / (2 + f).
   Two<V> d = fast_sum(V(2), p.f);
   V inverse = V(1) / d.hi, sh = p.f * inverse;
@@ -327,8 +380,23 @@ template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
   Two<V> rr = fast_sum(r, fma(-n, ln2_lo<V>(), low));
   V y = fma(exp_tail(rr.hi), rr.hi * rr.hi, rr.lo);
   y = scale_exp(V(1) + (rr.hi + y), n);
+  return unusual ? select(is_nan(high), high, y) : y;
+}
+
+/// a^b as in C: a^0 = 1^b = 1, a negative base needs an integral exponent. 1.0, 0.9 ulp.
+template <FloatVec V> LAZULITE_INLINE V power(V a, V b) {
+  V x = abs(a);
+  const bool unusual = any(is_unusual(a) | ~(abs(b) < infinity<V>()));
+  LogParts<V> p = log_parts(x, unusual);
+  V y;
+  if constexpr (is_f32<V>) {
+    V ends(0);
+    if (unusual) ends = select(x == V(0), -infinity<V>(), select(x < infinity<V>(), ends, x));
+    y = power_by_doubles(p, ends, b);
+  } else {
+    y = power_in_parts(p, x, unusual, b);
+  }
   if (!unusual) return y;
-  y = select(is_nan(high), high, y);
   // Signs and the points that C fixes.
   V half = b * V(0.5);
   auto integral = rint(b) == b, odd = integral & (rint(half) != half);
@@ -577,11 +645,28 @@ template <FloatVec V> LAZULITE_INLINE V arccosh(V x) {
   y = log1p(select(big, x, y)) + select(big, K<V>(0.69314718055994530942), V(0));
   return select(x < V(1), quiet_nan<V>(), y);
 }
-/// 1.9, 1.9 ulp.
+/// Half the logarithm of (1 + |x|) / (1 - |x|) = 2^k (1 + s) / (1 - s), |s| < 0.2006, where k is
+/// the difference of the bits as numbers, about. 1.6, 1.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V arctanh(V x) {
-  V a = abs(x);
-  V y = V(0.5) * log1p((a + a) / (V(1) - a));
-  return select(a > V(1), quiet_nan<V>(), copysign(y, x));
+  using T = typename V::scalar;
+  using I = IntOf<V>;
+  using L = typename I::scalar;
+  V a = abs(x), above = V(1) + a, below = V(1) - a;
+  constexpr int bits = fraction_bits<T>;
+  I k = bit_cast<L>(above) - bit_cast<L>(below) + I(L(1) << (bits - 1));
+  k = I::from(k.v >> bits);
+  V scale = power_of_two<T>(k);
+  V sum = V(1) + scale, difference = V(1) - scale;
+  // s = (a sum + difference) / (a difference + sum); near 1 of what is left to 1, which is exact.
+  auto near = k > I(1);
+  V of = select(near, -below, a);
+  V s = fma(of, sum, select(near, V(2), difference)) / fma(of, difference, select(near, V(2), sum));
+  V z = s * s;
+  V half = small_float<V>(k) * V(0.5);
+  V low = fma(atanh_rest(z), z * s, half * ln2_lo<V>());
+  V y = fma(half, ln2_hi<V>(), s + low);
+  y = select(a < V(1), y, select(a == V(1), infinity<V>(), quiet_nan<V>()));
+  return copysign(y, x);
 }
 
 // ---- the error function ------------------------------------------------------------------------
@@ -599,18 +684,16 @@ template <class V> LAZULITE_INLINE V erfc_positive(V a) {
 }
 /// 1.0, 1.1 ulp.
 template <FloatVec V> LAZULITE_INLINE V erf(V x) {
-  V a = min(pick<V>(4, 6), abs(x));
-  V z = a * a;
-  V near = fma(erf_small(z), a, a);
+  V a = min(pick<V>(4, 6), abs(x));  // a nan passes, here and below
+  V near = fma(erf_small(a * a), a, a);
   V far;
   if constexpr (is_f32<V>) {
-    V c = max(a, V(0.9));
-    far = V(1) - exp(-(c * erfc_log(c)));
+    V c = max(V(0.9f), a), t = c * erfc_log2(c), n = rint(t), r = n - t;
+    far = V(1) - scale_exp(fma(exp2_tail(r), r, V(1)), -n);
   } else {
     far = V(1) - erfc_positive(a);
   }
-  V y = select(a < V(1), near, far);
-  return copysign(select(is_nan(x), x, y), x);
+  return copysign(select(a < V(1), near, far), x);
 }
 /// 3.3, 4.2 ulp.
 template <FloatVec V> LAZULITE_INLINE V erfc(V x) {
