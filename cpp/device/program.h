@@ -95,9 +95,11 @@ struct PlannedProgram;
 std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram&);
 void run_program(const PlannedProgram&, const Binding* bindings);
 
+// A program that others run piece by piece; refers to program and bindings.
+struct InPieces;
+
 // A program whose last store is no array: who reads that result forms it piece by piece, while the
-// rest of what the program stores is stored. Each element is formed once. Any thread; refers to
-// program and bindings.
+// rest of what the program stores is stored. Each element is formed once. Any thread.
 class Formed {
  public:
   Formed(const BlockProgram&, const Binding* bindings);
@@ -112,8 +114,26 @@ class Formed {
   double cost() const;      // estimated nanoseconds per element
 
  private:
-  struct Impl;
-  const std::unique_ptr<Impl> impl_;
+  const std::unique_ptr<InPieces> pieces_;
+};
+
+// The inverse: a program that reads what a kernel makes, run on each piece as soon as that is
+// final, while it is in cache. Each element once, or none at all. Any thread.
+class After {
+ public:
+  After(const BlockProgram&, const Binding* bindings);
+  After(const PlannedProgram&, const Binding* bindings);
+  ~After();
+  After(const After&) = delete;
+  // Elements as Formed::form has them.
+  void run(int64_t start, int64_t runs, int64_t step, int64_t n) const;
+  bool by_rows() const;  // false: it is better run as a whole
+  bool ran() const;      // a piece of it, at least
+  void run_all() const;
+  double cost() const;   // estimated nanoseconds per element
+
+ private:
+  const std::unique_ptr<InPieces> pieces_;
 };
 
 }  // namespace lazulite

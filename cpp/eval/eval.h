@@ -23,7 +23,7 @@ struct PlanStep {
   std::vector<std::string> attributes;  // of each: "axes=(0), keepdims=false"; may be empty
   std::vector<bool> stored;          // which of them are written to memory
   bool fused = false;
-  bool absorbed = false;             // the last op takes what the group forms, which is not stored
+  size_t before = 0, after = 0;      // of a fused group: ops [before, after) are kernels
   std::vector<std::string> results;  // dtype and shape of what is left: "float32(2, 3)"
   uint32_t stream = 0;
   int64_t bytes = 0;                 // allocated when it runs

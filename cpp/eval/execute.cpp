@@ -3,57 +3,141 @@
 #include <optional>
 
 #include "eval/device_kernels.h"
+#include "eval/plan.h"
 #include "graph/trace.h"
 
 namespace lazulite {
 
 namespace {
 
-// The kernel at the end of a group: its first input is formed as it is read.
-void run_absorber(const GroupProgram& program, const Binding* bindings, StepMemory& memory) {
-  const Node& node = *program.absorber;
-  const size_t loads = program.code.load.size(), stores = program.code.store.size() - 1;
-  std::optional<Formed> formed;
-  if (program.planned) formed.emplace(*program.planned, bindings);
-  else if (size_of(program.code.domain)) formed.emplace(program.code, bindings);
-  const Spec& spec = node.inputs[0].slot().spec;
-  const Storage nowhere{{}, 0, dense_strides(spec.shape)};
-  KernelCall call{node, {}, {}, {}, {}};
-  call.in.push_back({&spec, &nowhere, nullptr, formed ? &*formed : nullptr});
-  for (size_t i = 1; i < node.inputs.size(); ++i) {
-    const Input& input = memory.in[loads + i - 1];
+using Bindings = SmallVector<Binding, 8>;
+
+// A group on its memory: its program, or what runs around its kernels.
+class GroupRun {
+ public:
+  GroupRun(const GroupProgram& program, StepMemory& memory)
+      : program_(program), unit_(*program.unit), memory_(memory) {}
+
+  void run() {
+    const BlockProgram& code = program_.before.code;
+    const size_t loads = code.load.size();
+    made_ = code.store.size() - unit_.forms();
+    for (size_t k = 0; k < loads; ++k) load(memory_.in[k], bindings_);
+    place_results(memory_, 0, made_, 0, memory_.kernels);
+    for (size_t k = 0; k < made_; ++k) store(memory_.out[k], bindings_);
+    if (unit_.kernel >= 0) return run_kernels();
+    if (size_of(code.domain) == 0) return;
+    const Program& program = program_.before;
+    program.planned ? run_program(*program.planned, bindings_.data())
+                    : run_program(program.code, bindings_.data());
+  }
+
+ private:
+  static void load(const Input& input, Bindings& to) {
     tidy(*input.spec, *input.storage);
-    call.in.push_back(bound(*input.spec, *input.storage));
+    to.push_back({bound(*input.spec, *input.storage).data});
   }
-  for (size_t i = stores; i < memory.out.size(); ++i) {
-    Output& output = memory.out[i];
-    if (!output.storage.buffer) make_storage(*output.spec, output.storage);
-    call.out.push_back(bound(*output.spec, output.storage));
+  static void store(const Output& output, Bindings& to) {
+    to.push_back({bound(*output.spec, output.storage).data});
   }
-  run_kernel(call);
-}
+  template <class T>
+  static void make(std::optional<T>& pieces, const Program& program, const Bindings& bindings) {
+    if (program.planned) pieces.emplace(*program.planned, bindings.data());
+    else if (size_of(program.code.domain)) pieces.emplace(program.code, bindings.data());
+  }
+
+  void run_kernels() {
+    std::optional<Formed> formed;
+    std::optional<After> after;
+    if (unit_.forms()) {
+      bindings_.push_back({nullptr});
+      make(formed, program_.before, bindings_);
+    }
+    std::vector<KernelCall> calls;
+    size_t next = memory_.kernels;
+    for (size_t m = unit_.before(); m < unit_.after(); ++m)
+      describe(unit_.members[m], formed ? &*formed : nullptr, next, calls);
+    if (calls.size() > 1) return kernels_of(calls[0].node).together(calls.data(), calls.size());
+    if (unit_.goes_on()) {
+      bind_behind();
+      make(after, *program_.behind, behind_);
+      if (after && after->by_rows()) calls[0].after = &*after;
+    }
+    run_kernel(calls[0]);
+    if (after && !after->ran()) after->run_all();
+  }
+
+  void describe(const Unit::Member& member, const Formed* formed, size_t& next,
+                std::vector<KernelCall>& calls) {
+    const Node& node = *member.node;
+    KernelCall& call = calls.emplace_back(KernelCall{node, {}, {}, {}, {}});
+    size_t i = 0;
+    if (unit_.forms()) {
+      const Spec& spec = node.inputs[i++].slot().spec;
+      nowhere_.strides = dense_strides(spec.shape);
+      call.in.push_back({&spec, &nowhere_, nullptr, formed});
+    }
+    for (; i < node.inputs.size(); ++i) {
+      const Input& input = memory_.in[next++];
+      tidy(*input.spec, *input.storage);
+      call.in.push_back(bound(*input.spec, *input.storage));
+    }
+    if (!member.stored) share_place(value_.emplace(&node.out[0].spec));
+    for (size_t k = 0; k < node.out.size(); ++k) {
+      Output& output = member.stored ? memory_.out[made_++] : *value_;
+      if (!output.storage.buffer) make_storage(*output.spec, output.storage);
+      call.out.push_back(bound(*output.spec, output.storage));
+    }
+  }
+
+  // What only the program behind reads lies where a result of that program goes.
+  void share_place(Output& value) {
+    const int64_t width = size_of(value.spec->type);
+    for (size_t k = made_; k < memory_.out.size(); ++k) {
+      Output& result = memory_.out[k];
+      if (size_of(result.spec->type) != width) continue;
+      if (!result.storage.buffer) make_storage(*result.spec, result.storage);
+      value.storage = result.storage;
+      return;
+    }
+  }
+
+  void bind_behind() {
+    size_t next = memory_.behind;
+    Output& value = value_ ? *value_ : memory_.out[made_ - 1];
+    const size_t loads = program_.behind->code.load.size();
+    for (size_t k = 0; k < loads; ++k)
+      if (k == program_.value) store(value, behind_);
+      else load(memory_.in[next++], behind_);
+    place_results(memory_, made_, memory_.out.size(), memory_.behind, memory_.in.size());
+    for (size_t k = made_; k < memory_.out.size(); ++k) store(memory_.out[k], behind_);
+  }
+
+  const GroupProgram& program_;
+  const Unit& unit_;
+  StepMemory& memory_;
+  Bindings bindings_, behind_;
+  size_t made_ = 0;  // results that have their place
+  Storage nowhere_;
+  std::optional<Output> value_;  // what the kernel makes, where nobody else reads it
+};
 
 }  // namespace
 
-void run_group(const GroupProgram& program, StepMemory& memory) {
-  SmallVector<Binding, 8> bindings;
-  for (size_t k = 0; k < program.code.load.size(); ++k) {
-    const Input& input = memory.in[k];
-    tidy(*input.spec, *input.storage);
-    bindings.push_back({bound(*input.spec, *input.storage).data});
+void build_group(const Unit& unit, GroupProgram& program, Sources& before, Sources& behind) {
+  program.unit = &unit;
+  if (unit.before()) build_program(unit, 0, unit.before(), program.before.code, before);
+  if (!unit.goes_on()) return;
+  program.behind = std::make_unique<Program>();
+  build_program(unit, unit.after(), unit.members.size(), program.behind->code, behind);
+  const Node* kernel = unit.members[unit.before()].node;
+  for (const Source& source : behind) {
+    if (source.value->node().get() == kernel) return;
+    program.value += !source.constant;
   }
-  const size_t stores = program.code.store.size() - (program.absorber ? 1 : 0);
-  place_results(memory, stores);
-  for (size_t k = 0; k < stores; ++k)
-    bindings.push_back({bound(*memory.out[k].spec, memory.out[k].storage).data});
-  if (program.absorber) {
-    bindings.push_back({nullptr});
-    return run_absorber(program, bindings.data(), memory);
-  }
-  if (size_of(program.code.domain) == 0) return;
-  program.planned ? run_program(*program.planned, bindings.data())
-                  : run_program(program.code, bindings.data());
 }
+
+void run_group(const GroupProgram& program, StepMemory& memory) { GroupRun(program, memory).run(); }
 
 namespace {
 

@@ -5,13 +5,25 @@
 
 namespace lazulite {
 
-// A group, whose loads and results are in the order of its program's ports. `planned`: of programs
-// that run many times. `absorber`: the kernel that the program's last store is formed for.
-struct GroupProgram {
+struct Unit;
+struct Source;
+
+// The program of elementwise members, whose loads and results are in the order of its ports.
+// `planned`: of programs that run many times.
+struct Program {
   BlockProgram code;
-  const Node* absorber = nullptr;
   std::shared_ptr<const PlannedProgram> planned;
 };
+// A group, with its kernels. What is formed for them is the last store of `before`; load `value` of
+// `behind` is what the kernel makes.
+struct GroupProgram {
+  const Unit* unit = nullptr;
+  Program before;
+  std::unique_ptr<Program> behind;
+  size_t value = 0;
+};
+void build_group(const Unit&, GroupProgram&, SmallVector<Source, 8>& before,
+                 SmallVector<Source, 8>& behind);
 void run_group(const GroupProgram&, StepMemory&);
 
 // One op that is not elementwise: a constant, a view, a kernel. Results that were given a place go

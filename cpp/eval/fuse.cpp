@@ -14,22 +14,21 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Unit& unit, BlockProgram& program, Sources& sources)
-      : unit_(unit), program_(program), sources_(sources) {}
+  Builder(const Unit& unit, size_t from, size_t to, BlockProgram& program, Sources& sources)
+      : unit_(unit), from_(int(from)), to_(to), program_(program), sources_(sources) {}
 
   void build() {
-    program_.domain = unit_.domain;
+    program_.domain = unit_.members[size_t(from_)].node->out[0].spec.shape;
     program_.width = 1;
-    const size_t count = unit_.elementwise();
-    home_.resize(count);
-    inner_.resize(count, -1);
-    for (size_t i = 1; i < count; ++i) find_pair(int(i));
-    for (size_t i = 0; i < count; ++i)
+    home_.resize(to_);
+    inner_.resize(to_, -1);
+    for (size_t i = size_t(from_) + 1; i < to_; ++i) find_pair(int(i));
+    for (size_t i = size_t(from_); i < to_; ++i)
       if (inner_[i] != within) add(int(i));
-    for (size_t i = 0; i < count; ++i)
+    for (size_t i = size_t(from_); i < to_; ++i)
       if (unit_.members[i].stored) store(i);
-    if (const Node* absorber = unit_.absorber())
-      store(size_t(absorber->inputs[0].node()->depth));
+    if (unit_.forms() && to_ == unit_.before())
+      store(size_t(unit_.members[to_].node->inputs[0].node()->depth));
     program_.cost = 0.2 * double(program_.code.size()) + 0.1 * double(program_.load.size());
   }
 
@@ -82,7 +81,7 @@ class Builder {
     for (int at = 0; at < 2; ++at) {
       const Node* from = node.inputs[size_t(at)].node().get();
       const int inner = from->depth;
-      if (inner < 0 || inner >= i || unit_.members[size_t(inner)].node != from ||
+      if (inner < from_ || inner >= i || unit_.members[size_t(inner)].node != from ||
           !kernels_of(*from).pair || unit_.members[size_t(inner)].stored ||
           inner_[size_t(inner)] != -1 || from->refs.load() != 1 ||
           !pair(*node.op, *from->op, at, node.out[0].spec.type))
@@ -98,11 +97,11 @@ class Builder {
     return uint32_t(program_.registers++);
   }
 
-  // An source of member i: an earlier member, or an source from outside.
+  // What member i reads: an earlier member, or a source from outside.
   uint32_t reg_of(const array& input, int i) {
     const Node* from = input.node().get();
     const bool constant = from->op->kind == OpKind::constant;
-    if (!constant && from->depth >= 0 && from->depth < i &&
+    if (!constant && from->depth >= from_ && from->depth < i &&
         unit_.members[size_t(from->depth)].node == from)
       return home_[size_t(from->depth)];
     size_t at = find(input);
@@ -121,7 +120,12 @@ class Builder {
           {source.reg, slot.spec.type, constant_value(*source.value)});
     else
       program_.load.push_back({uint32_t(program_.load.size()), slot.spec.type, source.reg,
-                               slot.storage.strides});
+                               made_here(*source.value) ? dense_strides(slot.spec.shape)
+                                                        : slot.storage.strides});
+  }
+
+  bool made_here(const array& value) const {  // by the kernel before the program
+    return unit_.kernel >= 0 && value.node().get() == unit_.members[size_t(unit_.kernel)].node;
   }
 
   // A few sources are looked through, many are found by hash.
@@ -151,9 +155,12 @@ class Builder {
   };
 
   const Unit& unit_;
+  const int from_;
+  const size_t to_;
   BlockProgram& program_;
   Sources& sources_;
-  const bool joins_ = cpu::joins_expressions(size_of(unit_.domain));
+  const bool joins_ =
+      cpu::joins_expressions(size_of(unit_.members[size_t(from_)].node->out[0].spec.shape));
   SmallVector<uint32_t, 16> home_;  // the register of each member
   static constexpr int within = -2;
   SmallVector<int, 16> inner_;  // the member that it does together with itself; `within` another
@@ -162,8 +169,9 @@ class Builder {
 
 }  // namespace
 
-void build_program(const Unit& unit, BlockProgram& program, Sources& sources) {
-  Builder(unit, program, sources).build();
+void build_program(const Unit& unit, size_t from, size_t to, BlockProgram& program,
+                   Sources& sources) {
+  Builder(unit, from, to, program, sources).build();
 }
 
 }  // namespace lazulite

@@ -42,10 +42,10 @@ bool write_over(Input& input, const Spec& spec, Storage& out) {
   return true;
 }
 
-void place_results(StepMemory& memory, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
+void place_results(StepMemory& memory, size_t from, size_t to, size_t first, size_t last) {
+  for (size_t i = from; i < to; ++i) {
     Output& output = memory.out[i];
-    for (size_t k = 0; k < memory.in.size() && !output.storage.buffer; ++k)
+    for (size_t k = first; k < last && !output.storage.buffer; ++k)
       memory.spoilt |= write_over(memory.in[k], *output.spec, output.storage);
     if (!output.storage.buffer) make_storage(*output.spec, output.storage);
   }
@@ -73,20 +73,37 @@ Input input_of(const array& input, int32_t reads, bool lets_go) {
   return {&slot.spec, &slot.storage, reads, there && lets_go && only_holds(input, reads)};
 }
 
-void describe_group(const Unit& unit, const Sources& sources, StepMemory& memory) {
-  const bool may = lets_go(unit);
+namespace {
+
+// `made`: by the kernel before the program.
+void describe_program(const Sources& sources, const Node* made, bool may, StepMemory& memory) {
   bool constants = false;
   for (const Source& source : sources) {
     constants |= source.constant;
-    if (!source.constant) memory.in.push_back(input_of(*source.value, source.reads, may));
+    if (!source.constant && source.value->node().get() != made)
+      memory.in.push_back(input_of(*source.value, source.reads, may));
   }
-  if (const Node* absorber = unit.absorber())
-    for (size_t i = 1; i < absorber->inputs.size(); ++i)
-      memory.in.push_back(input_of(absorber->inputs[i], 1, false));
   // A constant is a number to the program, but somebody may have stored it before.
   if (constants && may)
     for (const Source& source : sources)
       if (source.constant) memory.in.push_back(input_of(*source.value, source.reads, may));
+}
+
+}  // namespace
+
+void describe_group(const Unit& unit, const Sources& before, const Sources& behind,
+                    StepMemory& memory) {
+  const bool may = lets_go(unit);
+  describe_program(before, nullptr, may, memory);
+  memory.kernels = memory.in.size();
+  for (size_t m = unit.before(); m < unit.after(); ++m) {
+    const Arrays& inputs = unit.members[m].node->inputs;
+    for (size_t i = unit.forms(); i < inputs.size(); ++i)
+      memory.in.push_back(input_of(inputs[i], 1, false));
+  }
+  memory.behind = memory.in.size();
+  if (unit.goes_on())
+    describe_program(behind, unit.members[unit.before()].node, may, memory);
   for (const auto& member : unit.members)
     if (member.stored)
       for (const Slot& slot : member.node->out) memory.out.emplace_back(&slot.spec);

@@ -20,12 +20,14 @@ struct Output {
   Storage storage;  // where it goes: a place that it is given, or none yet
 };
 
-// Fresh plans fill it from their nodes, kept plans from their values by number. A group has its
-// loads in the order of its program, then what else its last kernel reads, then constants that
-// somebody stored; it makes its stored members in order. One op has its inputs and outputs.
+// Fresh plans fill it from their nodes, kept plans from their values by number. A group has the
+// loads of its program in order, then constants that somebody stored; then what its kernels read
+// (but for what is formed for them); then the loads of the program behind (but for what the kernel
+// makes), and constants. It makes its stored members in order. One op has its inputs and outputs.
 struct StepMemory {
   explicit StepMemory(bool& spoilt) : spoilt(spoilt) {}
   SmallVector<Input, 4> in;
+  size_t kernels = 0, behind = 0;  // of a group around kernels: where those of `in` begin
   SmallVector<Output, 2> out;
   bool& spoilt;  // set as soon as an input may have been written over: the step cannot run again
 };
@@ -34,13 +36,14 @@ struct StepMemory {
 bool may_overwrite(const Input&, bool by_element);
 // Puts a result of a block program over an input; false: it cannot go there.
 bool write_over(Input&, const Spec&, Storage& out);
-// The first `count` results, of a block program: where they were told to go, over an input, or in
-// new memory.
-void place_results(StepMemory&, size_t count);
+// Results [from, to), of a block program: where they were told to go, over one of the inputs
+// [first, last), or in new memory.
+void place_results(StepMemory&, size_t from, size_t to, size_t first, size_t last);
 void make_storage(const Spec&, Storage& out);  // new, dense, in row-major order
 
 // The memory of a unit of a fresh plan.
-void describe_group(const Unit&, const SmallVector<Source, 8>&, StepMemory&);
+void describe_group(const Unit&, const SmallVector<Source, 8>& before,
+                    const SmallVector<Source, 8>& behind, StepMemory&);
 void describe_single(const Unit&, StepMemory&);
 // Whether the inputs of a unit may be given away at all: no trace asks for them later.
 bool lets_go(const Unit&);

@@ -35,8 +35,9 @@ struct Run : Counted {
   std::condition_variable changed;
 };
 
-// One step: a fused group of elementwise nodes, or one view, constant or kernel. A group may end in
-// a kernel that takes the value of a member as the group's program forms it.
+// One step: a fused group of elementwise nodes, or one view, constant or kernel. A group may
+// surround kernels: members before them form what the kernels read first, members behind one take
+// what it makes.
 struct Unit {
   struct Member {
     Node* node;
@@ -47,11 +48,15 @@ struct Unit {
   int made = 0;                    // arrays that it reads and other units make
   int joined = -1;                 // while groups form: the unit that it became a part of
   bool fused = false;
-  bool absorbed = false;           // the last member is that kernel, which reads such a value first
-  Shape domain;
+  int kernel = -1, kernels = 0;    // of a fused unit: its first member that is one, and how many
+  bool needed = false;             // while groups form: a unit of the same depth needs it
+  Shape domain;                    // of a group
   Stream stream;
-  size_t elementwise() const { return members.size() - absorbed; }  // members of the program
-  const Node* absorber() const { return absorbed ? members.back().node : nullptr; }
+  // Members [0, before()) and [after(), members.size()) are programs, those between kernels.
+  size_t before() const { return kernel < 0 ? members.size() : size_t(kernel); }
+  size_t after() const { return before() + size_t(kernels); }
+  bool forms() const { return kernel > 0; }  // the kernels' first input
+  bool goes_on() const { return after() < members.size(); }
 };
 
 struct Plan {
@@ -90,8 +95,10 @@ struct Source {
   bool constant;
 };
 using Sources = SmallVector<Source, 8>;
-// The program of a fused group: bindings are what it loads (whose strides it holds), then the
-// stored members, then what is formed for a kernel.
-void build_program(const Unit&, BlockProgram&, Sources&);
+// The program of members [from, to) of a fused unit: bindings are what it loads (whose strides it
+// holds), then the stored members, then what is formed for a kernel.
+void build_program(const Unit&, size_t from, size_t to, BlockProgram&, Sources&);
+// "fused {exp add} into sum", "matmul into fused {add}": the members in the words given for them.
+std::string sentence(const std::vector<std::string>& words, size_t before, size_t after);
 
 }  // namespace lazulite

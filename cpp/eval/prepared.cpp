@@ -157,30 +157,44 @@ void Prepared::give_place(const Making& out, Storage& storage) {
   }
 }
 
-// The program of a fused piece holds the strides of what it loads.
+// The programs of a fused piece hold the strides of what they load.
 void Prepared::build(Piece& piece) {
-  Sources sources;
-  for (const auto& member : piece.unit->members)
+  Sources before, behind;
+  const Unit& unit = *piece.unit;
+  for (const auto& member : unit.members)
     for (const array& input : member.node->inputs)
       if (first_.count(input.node().get()))
         input.node()->out[input.index()].storage.strides = values_[number(input)].strides;
   piece.program = {};
   piece.in.clear();
   piece.seen.clear();
-  build_program(*piece.unit, piece.program.code, sources);
-  for (const Source& source : sources) {
-    if (source.constant) continue;
-    reads(piece, *source.value);
-    if (loose_[piece.in.back().value])
-      piece.seen.push_back(values_[piece.in.back().value].strides);
-  }
-  if (const Node* absorber = piece.program.absorber = piece.unit->absorber())
-    for (size_t i = 1; i < absorber->inputs.size(); ++i) {
-      reads(piece, absorber->inputs[i]);
-      for (Reading& in : piece.in)  // the kernel reads it all along
-        if (in.value == piece.in.back().value) in.dies = false;
+  build_group(unit, piece.program, before, behind);
+  for (const Source& source : before)
+    if (!source.constant) reads(piece, *source.value);
+  piece.kernels = piece.in.size();
+  for (size_t m = unit.before(); m < unit.after(); ++m) {
+    const Arrays& inputs = unit.members[m].node->inputs;
+    for (size_t i = unit.forms(); i < inputs.size(); ++i) {
+      reads(piece, inputs[i]);
+      piece.in.back().dies = false;
     }
-  if (size_of(piece.unit->domain)) piece.program.planned = plan_program(piece.program.code);
+  }
+  piece.behind = piece.in.size();
+  for (const Source& source : behind)
+    if (!source.constant && source.value->node().get() != unit.members[unit.before()].node)
+      reads(piece, *source.value);
+  // What two parts read, neither writes over: they run side by side.
+  if (unit.kernel >= 0)
+    for (Reading& in : piece.in)
+      for (const Reading& other : piece.in)
+        if (&in != &other && in.value == other.value) in.dies = false;
+  for (const Reading& in : piece.in)
+    if (loose_[in.value]) piece.seen.push_back(values_[in.value].strides);
+  auto plan = [](Program& program) {
+    if (size_of(program.code.domain)) program.planned = plan_program(program.code);
+  };
+  if (unit.before()) plan(piece.program.before);
+  if (piece.program.behind) plan(*piece.program.behind);
   piece.built = true;
 }
 
@@ -203,6 +217,8 @@ void Prepared::run(Piece& piece) {
   StepMemory memory(spoilt);
   for (const Reading& in : piece.in)
     memory.in.push_back({in.spec, &values_[in.value], in.reads, in.dies});
+  memory.kernels = piece.kernels;
+  memory.behind = piece.behind;
   for (const Making& out : piece.out) {
     Output& output = memory.out.emplace_back(out.spec);
     if (!constant) give_place(out, output.storage);

@@ -42,10 +42,11 @@ class Prepared {
     const Unit* unit;
     bool built = false;
     GroupProgram program;         // fused
-    SmallVector<Reading, 4> in;   // loads of the program, or inputs of the node
+    SmallVector<Reading, 4> in;   // as StepMemory has them
+    size_t kernels = 0, behind = 0;
     SmallVector<Making, 2> out;   // what it stores, in order
     SmallVector<int, 8> dies;     // values that nothing reads after it
-    SmallVector<Strides, 2> seen;  // of the loose values among `in`, when the program was built
+    SmallVector<Strides, 2> seen;  // of the loose values among `in`, when programs were built
   };
   void build(Piece&);
   bool still_fits(const Piece&) const;

@@ -51,19 +51,15 @@ double flops_of(const Node& node) {
 ProfileEvent describe(const Unit& unit) {
   ProfileEvent event{};
   std::ostringstream result;
-  const bool group = unit.fused && unit.members.size() > 1;
+  std::vector<std::string> names, texts;
   for (const auto& member : unit.members) {
-    const std::string attributes = text_of(member.node->attributes),
-                      space = event.name.empty()              ? ""
-                              : member.node == unit.absorber() ? "} into "
-                                                               : " ";
-    event.name += space + member.node->op->name;
-    event.text +=
-        space + member.node->op->name + (attributes.empty() ? "" : "(" + attributes + ")");
+    const std::string attributes = text_of(member.node->attributes);
+    names.push_back(member.node->op->name);
+    texts.push_back(names.back() + (attributes.empty() ? "" : "(" + attributes + ")"));
   }
-  if (group)
-    for (std::string* text : {&event.name, &event.text})
-      *text = "fused {" + *text + (unit.absorbed ? "" : "}");
+  const bool group = unit.fused && unit.members.size() > 1;
+  event.name = group ? sentence(names, unit.before(), unit.after()) : names[0];
+  event.text = group ? sentence(texts, unit.before(), unit.after()) : texts[0];
   const char* comma = "";
   std::vector<const array*> read;
   for (const auto& member : unit.members) {
@@ -77,7 +73,7 @@ ProfileEvent describe(const Unit& unit) {
       read.push_back(&input);
       if (node.op->kind != OpKind::view) event.bytes += input.nbytes();
     }
-    if (!member.stored && &member != &unit.members.back()) continue;
+    if (!member.stored) continue;
     for (const Slot& slot : node.out) {
       result << comma << slot.spec.type << slot.spec.shape;
       comma = " ";

@@ -42,14 +42,15 @@ PlanSummary Plan::summary() const {
     const Unit& unit = units[u];
     PlanStep step;
     step.fused = unit.fused;
-    step.absorbed = unit.absorbed;
+    step.before = unit.before();
+    step.after = unit.after();
     step.stream = unit.stream.id;
     for (const auto& member : unit.members) {
       const Node& node = *member.node;
       step.ops.push_back(node.op->name);
       step.attributes.push_back(text_of(node.attributes));
       step.stored.push_back(!unit.fused || member.stored);
-      if (&member != &unit.members.back() && !member.stored) continue;
+      if (!step.stored.back()) continue;
       for (const Slot& slot : node.out) {
         std::ostringstream text;
         text << slot.spec.type << slot.spec.shape;
@@ -71,7 +72,8 @@ PlanSummary Plan::summary() const {
           continue;
         life.counted = int64_t(u);
         dying += life.bytes;
-        const bool takes = unit.fused || member.node->op->update;
+        const bool takes = unit.fused ? member.node->op->kind == OpKind::elementwise
+                                      : member.node->op->update;
         if (takes && life.bytes == step.bytes && donated == 0) donated = life.bytes;
       }
     step.bytes -= donated;
@@ -83,15 +85,28 @@ PlanSummary Plan::summary() const {
   return out;
 }
 
+std::string sentence(const std::vector<std::string>& words, size_t before, size_t after) {
+  std::string out;
+  auto add = [&](size_t from, size_t to, const char* begin, const char* end) {
+    if (from == to) return;
+    out += out.empty() ? begin : std::string(" into ") + begin;
+    for (size_t i = from; i < to; ++i) out += (i > from ? " " : "") + words[i];
+    out += end;
+  };
+  add(0, before, "fused {", "}");
+  add(before, after, "", "");
+  add(after, words.size(), "fused {", "}");
+  return out;
+}
+
 std::string PlanStep::print() const {
-  std::string out = fused ? "fused {" : "";
-  const size_t inside = fused ? ops.size() - absorbed : 0;
+  std::vector<std::string> words;
   for (size_t i = 0; i < ops.size(); ++i) {
-    if (absorbed && i == inside) out += "} into";
-    out += (i ? " " : "") + ops[i] + (attributes[i].empty() ? "" : "(" + attributes[i] + ")") +
-           (i < inside && stored[i] ? "*" : "");
+    const bool inside = i < before || after < ops.size();
+    words.push_back(ops[i] + (attributes[i].empty() ? "" : "(" + attributes[i] + ")") +
+                    (fused && inside && stored[i] ? "*" : ""));
   }
-  if (fused && !absorbed) out += "}";
+  std::string out = fused ? sentence(words, before, after) : words[0];
   for (auto& result : results) out += "  " + result;
   if (stream) out += "  stream " + std::to_string(stream);
   return out;

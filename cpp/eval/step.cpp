@@ -42,10 +42,9 @@ void give_results(const Unit& unit, StepMemory& memory) {
 [[gnu::noinline]] void run_program_of(const Unit& unit, bool& spoilt) {
   StepMemory memory(spoilt);
   GroupProgram program;
-  Sources sources;
-  build_program(unit, program.code, sources);
-  program.absorber = unit.absorber();
-  describe_group(unit, sources, memory);
+  Sources before, behind;
+  build_group(unit, program, before, behind);
+  describe_group(unit, before, behind, memory);
   run_group(program, memory);
   give_results(unit, memory);
 }

@@ -44,6 +44,7 @@ struct KernelCall {
   SmallVector<TensorView, 1> out;
   mutable SmallVector<Storage, 1> placed;  // Op::places: filled by the kernel, one per output
   mutable std::vector<Storage> taken;      // Op::takes: instead of `in`, the kernel's to keep
+  const After* after = nullptr;            // what to run on finished pieces of output 0, or never
 };
 
 enum class OpKind : uint8_t {
@@ -58,7 +59,10 @@ enum class OpKind : uint8_t {
 enum class Absorb : uint8_t {
   nothing,
   before,  // input 0 may be a block program: the kernel reads each element once, in any order
+  after,   // output 0 is told piece by piece, each once, as soon as it is final (After)
+  both,
 };
+constexpr bool absorbs(Absorb has, Absorb what) { return int(has) & int(what); }
 
 struct Op;
 using Needs = SmallVector<bool, 4>;
@@ -124,6 +128,10 @@ struct OpKernels {
   // cannot show it.
   void (*run)(const KernelCall&) = nullptr;
   Absorb absorbs = Absorb::nothing;
+  // Kernels of several nodes that read one array, their input 0, in one pass: `together` runs them,
+  // where `joins` says of each two that it can. `joins` is asked of nodes with one `together` only.
+  void (*together)(const KernelCall* calls, size_t count) = nullptr;
+  bool (*joins)(const Node&, const Node&) = nullptr;
   // kind == elementwise: the kernel for inputs of this dtype; null: not supported.
   Kernel (*block)(const Op&, Dtype input, Dtype output) = nullptr;
   // The kernel that does `inner` and then this op to its result, operand `at`, in one pass and to

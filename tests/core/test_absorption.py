@@ -216,6 +216,184 @@ def test_gradients_are_those_of_stored_operands():
         _core._set_least_absorbed(least)
 
 
+# ---- what goes on from a kernel's result
+
+HEADS = {
+    "matmul": lambda x: x @ normal(x.shape[-1], x.shape[-1], seed=3),
+    "softmax": lambda x: mx.softmax(x, axis=-1),
+    "softmax of columns": lambda x: mx.softmax(x, axis=0),
+    "layer_norm": lambda x: mx.fast.layer_norm(x, x[0], None, 1e-5),
+    "rms_norm": lambda x: mx.fast.rms_norm(x, None, 1e-5),
+    "take": lambda x: mx.take(x, mx.arange(x.shape[0]) // 2, axis=0),
+    "take_along_axis": lambda x: mx.take_along_axis(
+        x, mx.argsort(x, axis=-1) if hasattr(mx, "argsort") else (x > 0).astype(mx.int32), axis=-1
+    ),
+    "normal": lambda x: mx.random.normal(x.shape, key=mx.random.key(3)),
+    "uniform": lambda x: mx.random.uniform(shape=x.shape, key=mx.random.key(3)),
+    "arange": lambda x: mx.arange(x.size, dtype=mx.float32) * 0.5,
+}
+
+
+def chains(v, row, whole):
+    """Ways to go on: with a row, an array, both and a half."""
+    yield mx.maximum(v + row, 0)
+    yield mx.exp(v * 0.1) * whole - v
+    yield (v * 2 + row).astype(mx.float16)
+    y = v * row
+    yield y
+    yield mx.tanh(y) + y
+
+
+@pytest.mark.parametrize("shape", [(300, 257), (64, 64), (7, 4099), (4100, 3)])
+@pytest.mark.parametrize("name", HEADS)
+def test_what_goes_on_has_the_bits_of_what_begins_with_the_stored_result(name, shape):
+    x = normal(*shape)
+    v = HEADS[name](x)
+    row, whole = normal(v.shape[-1], seed=1), normal(*v.shape, seed=2)
+    mx.eval(x, v, row, whole)
+    wanted = [bytes(v)] + [bytes(a) for a in chains(v, row, whole)]
+    for layout in (lambda a: a, lambda a: mx.contiguous(a.T).T, lambda a: a[::-1][::-1]):
+        w = layout(whole)
+        mx.eval(w)
+        for threads in (1, 2, 7):
+            mx.set_num_threads(threads)
+            v = HEADS[name](x)
+            ends = list(chains(v, row, w))
+            mx.eval(ends)  # one group behind the kernel
+            assert [bytes(v)] + [bytes(a) for a in ends] == wanted
+            for k in range(len(wanted) - 1):  # one at a time, and the result goes with it
+                assert bytes(list(chains(HEADS[name](x), row, w))[k]) == wanted[k + 1], (k, threads)
+
+
+def test_a_product_goes_on_in_its_step_and_the_result_lies_where_it_lay():
+    x, w, b = normal(256, 512), normal(512, 384, seed=1), normal(384, seed=2)
+    y = mx.maximum(x @ w + b, 0)
+    assert "matmul into fused {add maximum*}  float32(256, 384)" in steps(y)
+    mx.eval(x, w, b)
+
+    def peak(a):
+        mx.reset_peak_memory()
+        before = mx.get_active_memory()
+        mx.eval(a)
+        return mx.get_peak_memory() - before
+
+    assert peak(y) < peak(x @ w) + y.nbytes / 2
+
+
+def test_what_the_kernel_reads_is_not_written_over_by_what_goes_on():
+    a, w = np.random.default_rng(0).standard_normal((2, 300, 300)).astype(np.float32)
+
+    def residual(f):
+        x = mx.array(a) + 0
+        mx.eval(x)
+        y = f(x) + x
+        del x
+        return y
+
+    for f in (lambda x: x @ mx.array(w), lambda x: mx.softmax(x, axis=0), lambda x: x[::-1] @ x.T):
+        x = mx.array(a)
+        v = f(x)
+        mx.eval(v)
+        wanted = bytes(v + x)
+        assert bytes(residual(f)) == wanted
+        assert bytes(mx.compile(lambda x: f(x * 1) + x * 1)(mx.array(a))) == wanted
+
+
+def test_what_dies_at_the_kernel_is_not_kept_for_results_without_a_place():
+    x = normal(500, 1000)
+    mx.eval(x)
+    big = x * 2
+    mx.eval(big)
+    rows = mx.softmax(big, axis=-1)
+    narrow = (rows + 1).astype(mx.float16)
+    del big, rows
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(narrow)
+    assert mx.get_peak_memory() - before <= 1.1 * x.nbytes
+
+
+def test_groups_that_read_two_kernels_each_wait_for_none_of_them():
+    x, w = normal(64, 64), normal(64, 64, seed=1)
+    first, second = x @ w, w @ x
+    ends = [first * second, first - second, mx.tanh(first), mx.exp(second * 0.1)]
+    other = mx.sum(ends[0], axis=0) + mx.sum(ends[1], axis=1)
+    mx.eval(ends, other)
+    first, second = x @ w, w @ x
+    mx.eval(first, second)
+    product, difference = first * second, first - second
+    mx.eval(product, difference)
+    assert [bytes(e) for e in ends[:2]] == [bytes(product), bytes(difference)]
+    assert bytes(other) == bytes(mx.sum(product, axis=0) + mx.sum(difference, axis=1))
+
+
+def test_one_of_two_products_goes_on_in_a_gated_layer():
+    x, w, u = normal(64, 64), normal(64, 64, seed=1), normal(64, 64, seed=2)
+    gated = mx.sigmoid(x @ w) * (x @ u)
+    assert sum("into fused" in step for step in steps(gated)) == 1
+    first, second = x @ w, x @ u
+    mx.eval(first, second)
+    first = mx.sigmoid(first)
+    mx.eval(first)
+    assert bytes(gated) == bytes(first * second)
+
+
+def test_a_kernel_has_a_group_before_and_one_behind():
+    x, y = normal(300, 500), normal(500, seed=1)
+    step = "fused {multiply} into softmax into fused {multiply add*}  float32(300, 500)"
+    planned = steps(mx.softmax(x * y, axis=-1) * 3 + y)  # in an assert pytest holds what is inside
+    assert step in planned
+    z = x * y
+    mx.eval(z)
+    z = mx.softmax(z, axis=-1)
+    mx.eval(z)
+    assert bytes(mx.softmax(x * y, axis=-1) * 3 + y) == bytes(z * 3 + y)
+
+
+def test_loops_and_compiled_calls_go_on_too():
+    w, b = normal(40, 40, seed=1), normal(40, seed=2)
+
+    def body(x, add):
+        v = x @ w
+        x = mx.tanh(v * 0.1 + b) + add
+        return x, (x, v)
+
+    adds = normal(6, 30, 40, seed=3)
+    last, (states, products) = mx.scan(body, normal(30, 40), adds)
+    x, wanted = normal(30, 40), []
+    step = mx.compile(lambda x, add: body(x, add)[0])
+    compiled = normal(30, 40)
+    for k in range(6):
+        compiled = step(compiled, adds[k])
+        v = x @ w
+        mx.eval(v)
+        x = v * 0.1 + b
+        mx.eval(x)
+        x = mx.tanh(x) + adds[k]
+        mx.eval(x)
+        wanted.append((bytes(x), bytes(v)))
+    assert [(bytes(s), bytes(p)) for s, p in zip(states, products)] == wanted
+    assert bytes(last) == bytes(compiled) == wanted[-1][0]
+
+
+def test_debug_compare_and_profile_see_what_goes_on():
+    x, w, b = normal(100, 200), normal(200, 150, seed=1), normal(150, seed=2)
+    with mx.debug_compare():
+        mx.eval(mx.tanh(x @ w + b), mx.softmax(x * 2, axis=-1) * x)
+    with mx.profile() as seen:
+        mx.eval(mx.tanh(x @ w + b))
+    assert "matmul into fused {add tanh}" in {row.name for row in seen.rows()}
+
+
+def test_an_index_that_is_wrong_fails_all_that_goes_on():
+    x = normal(100, 30)
+    y = mx.take(x, mx.array([0, 5, 200]), axis=0) * 2 + 1
+    with pytest.raises(IndexError):
+        mx.eval(y)
+    with pytest.raises(IndexError):
+        y.tolist()
+
+
 PROGRAM = """
 import hashlib
 import numpy as np
@@ -223,6 +401,8 @@ import lazulite.core as mx
 x = mx.array(np.random.default_rng(0).standard_normal((300, 1000)).astype(np.float32))
 y = x[:, ::-1]
 out = [f(x * y - 0.5, axis=a) for f in (mx.sum, mx.max, mx.var, mx.argmin) for a in (0, 1)]
+out += [mx.softmax(x * y, axis=a) * y + x for a in (0, 1)]
+out += [mx.tanh(x.T @ x[:, k:] + x[0, k:]) for k in (0, 1)]
 print(hashlib.sha256(b"".join(map(bytes, out))).hexdigest())
 """
 

@@ -131,11 +131,15 @@ def within(characters, make):
 
 
 def attempt(run):
-    """What went wrong, or None, of what must not raise."""
+    """What went wrong, or None, of what must not raise. However small, kernels run with the groups
+    beside them."""
+    least = _core._set_least_absorbed(1)
     try:
         return run()
     except Exception as error:  # of ours, since the plain program ran
         return common.raised(error, "the program")
+    finally:
+        _core._set_least_absorbed(least)
 
 
 def simplify(lines):

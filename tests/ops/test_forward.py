@@ -292,3 +292,54 @@ def test_operands_that_are_still_expressions_give_the_bits_of_stored_ones(entry,
                 out = call(*[mx.where(a == a, a, a) for a in lying])
                 mx.eval(out)  # at once: all that nobody holds is an expression
                 assert [bytes(a) for a in out] == wanted, (dtype, threads)
+
+
+def go_on(v, row, whole):
+    """Elementwise ops on a result, with a row, a number and an array of its shape beside it."""
+    y = mx.where(v == v, v, whole) + row
+    z = mx.where(y == v, whole, y * 2)
+    return [z] + ([z.astype(mx.bfloat16)] if mx.issubdtype(v.dtype, mx.floating) else [])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["alone", "with the result"])
+@pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
+def test_what_goes_on_from_a_result_has_the_bits_of_what_begins_with_it(entry, kept, all_absorb):
+    row, case = entry
+    dtypes = [
+        t
+        for t in ("float32", "bfloat16", "complex128", "int8", "bool")
+        if row.types is None or t in row.types
+    ] or row.types[:1]
+    for dtype in dtypes:
+        args, kwargs = row.sampler(dtype, seed=8).arguments(case)
+        call = flat_call(row, args, kwargs)
+        arrays = arrays_in(args)
+        try:
+            mx.set_num_threads(1)
+            stored = call(*arrays)
+            mx.eval(stored)
+        except REFUSED:
+            continue
+        beside = [
+            (mx.full(v.shape[-1:], 3).astype(v.dtype), mx.full(v.shape, 1).astype(v.dtype))
+            for v in stored
+        ]
+        mx.eval(beside)
+
+        def program(*arrays):
+            values = call(*arrays)
+            ends = [go_on(v, *others) for v, others in zip(values, beside)]
+            return [a for end in ends for a in end] + (values if kept else [])
+
+        ends = [go_on(v, *others) for v, others in zip(stored, beside)]
+        wanted = [bytes(a) for end in ends for a in end]
+        wanted += [bytes(a) for a in stored] if kept else []
+        for threads in (1, 7):
+            mx.set_num_threads(threads)
+            out = program(*arrays)
+            mx.eval(out)
+            assert [bytes(a) for a in out] == wanted, (dtype, threads)
+        if arrays:
+            out = mx.compile(program)(*arrays)
+            mx.eval(out)
+            assert [bytes(a) for a in out] == wanted, (dtype, "compiled")

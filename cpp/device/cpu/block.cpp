@@ -75,7 +75,7 @@ struct Runner {
   const Layout& layout;
   const Binding* bindings;
   Room& room;
-  bool formed = false;  // the last store goes where who reads it wants it
+  bool pieces = false;  // which begin and end anywhere
 
   const BlockProgram& program() const { return layout.program; }
   size_t loads() const { return program().load.size(); }
@@ -103,7 +103,7 @@ struct Runner {
     const int64_t wide = singles + layout.single_count * Layout::single_bytes;
     const int64_t half = wide + (layout.once.empty() ? 0 : layout.single_count * wide_bytes);
     const int64_t tail = half + layout.block * 2;
-    const bool has_tail = layout.has_tails() || formed;
+    const bool has_tail = layout.has_tails() || pieces;
     room.run = 0;
     room.reserve(tail + (has_tail ? int64_t(ports()) * layout.register_bytes : 0) + wide_bytes);
     room.half = room.data + half;
@@ -312,9 +312,10 @@ struct Runner {
     run_block({0, 1, n - main}, n - main);
   }
 
-  // Elements [start, start + n) of the domain, the last store's one after the other from `to` on.
-  void form(int64_t start, int64_t n, char* to) const {
-    const size_t last = ports() - 1;
+  // Elements [start, start + n) of the domain; the last store's one after the other from `to` on,
+  // where that is given.
+  void run_piece(int64_t start, int64_t n, char* to) const {
+    const size_t last = ports() - 1, arrays = to ? last : ports();
     const int64_t width = size_of(port(last).type);
     for (int64_t done = 0; done < n;) {
       const int64_t at = start + done;
@@ -322,22 +323,22 @@ struct Runner {
       if (layout.tiles.columns) {
         const int64_t row = layout.shape.back();
         some = std::min(some, row - at % row);
-        find_row(at);
-        room.at[last] = to + done * width;
+        find_row(at, arrays);
+        if (to) room.at[last] = to + done * width;
         make_row_singles();
         run_row(some);
       } else {
         if (some % group && some > group && room.steps.size() <= 16) some = some / group * group;
-        for (size_t k = 0; k < last; ++k)
+        for (size_t k = 0; k < arrays; ++k)
           room.at[k] = array(port(k)) + at * size_of(port(k).type);
-        room.at[last] = to + done * width;
+        if (to) room.at[last] = to + done * width;
         run_block({at}, some);
       }
       done += some;
     }
   }
-  // The addresses of one element.
-  void find_row(int64_t at) const {
+  // The addresses of one element in that many arrays.
+  void find_row(int64_t at, size_t arrays) const {
     const int last = int(layout.shape.size()) - 1;
     auto& index = room.index;
     index.resize(layout.shape.size());
@@ -345,7 +346,7 @@ struct Runner {
       index[a] = at % layout.shape[a];
       at /= layout.shape[a];
     }
-    for (size_t k = 0; k + 1 < ports(); ++k) {
+    for (size_t k = 0; k < arrays; ++k) {
       int64_t offset = 0;
       for (int a = 0; a <= last; ++a) offset += index[a] * layout.strides[k][a];
       room.at[k] = array(port(k)) + offset * size_of(port(k).type);
@@ -358,10 +359,13 @@ struct Runner {
 };
 
 // f(runner), ready to run in this thread. `run`: what has the same number is bound once; 0: alone.
+// `use`: programs that take turns in one thread have rooms of their own.
+enum class Use { whole, formed, after };
 template <class F>
-void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, bool formed, F&& f) {
-  thread_local Room room;
-  Runner runner{layout, bindings, room, formed};
+void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, Use use, F&& f) {
+  thread_local const std::unique_ptr<Room[]> rooms(new Room[3]);  // memory of threads is scarce
+  Room& room = rooms[int(use)];
+  Runner runner{layout, bindings, room, use != Use::whole};
   if (run == 0 || room.run != run) {
     runner.bind();
     room.run = run;
@@ -372,7 +376,7 @@ std::atomic<uint64_t> runs{0};
 
 void run_range(const Layout& layout, const Binding* bindings, uint64_t run, int64_t begin,
                int64_t end) {
-  with_runner(layout, bindings, run, false,
+  with_runner(layout, bindings, run, Use::whole,
               [&](const Runner& runner) { runner.run(begin, end); });
 }
 
@@ -441,16 +445,16 @@ void run_program(const PlannedProgram& planned, const Binding* bindings) {
   cpu::run_layout(cpu::Layout(layout.program, shared), bindings);
 }
 
-
-struct Formed::Impl {
+struct InPieces {
   std::optional<cpu::Layout> own;
   const cpu::Layout& layout;
   const Binding* bindings;
   const uint64_t run = ++cpu::runs;
+  std::atomic<bool> ran{false};
 
-  Impl(const BlockProgram& program, const Binding* b)
+  InPieces(const BlockProgram& program, const Binding* b)
       : own(std::in_place, program, cpu::shared_memory(program, b)), layout(*own), bindings(b) {}
-  Impl(const PlannedProgram& planned, const Binding* b)
+  InPieces(const PlannedProgram& planned, const Binding* b)
       : layout(fitting(planned.layout, b)), bindings(b) {}
 
   const cpu::Layout& fitting(const cpu::Layout& planned, const Binding* b) {
@@ -458,33 +462,60 @@ struct Formed::Impl {
     if (planned.allows(shared)) return planned;
     return own.emplace(planned.program, shared);
   }
+  bool by_rows() const { return layout.tiles.axis < 0; }
 };
 
 Formed::Formed(const BlockProgram& program, const Binding* bindings)
-    : impl_(std::make_unique<Impl>(program, bindings)) {}
+    : pieces_(std::make_unique<InPieces>(program, bindings)) {}
 Formed::Formed(const PlannedProgram& planned, const Binding* bindings)
-    : impl_(std::make_unique<Impl>(planned, bindings)) {}
+    : pieces_(std::make_unique<InPieces>(planned, bindings)) {}
 Formed::~Formed() = default;
 
-bool Formed::by_rows() const { return impl_->layout.tiles.axis < 0; }
-double Formed::cost() const { return impl_->layout.program.cost; }
+bool Formed::by_rows() const { return pieces_->by_rows(); }
+double Formed::cost() const { return pieces_->layout.program.cost; }
 
 Ref<Buffer> Formed::all() const {
-  const BlockProgram& program = impl_->layout.program;
+  const BlockProgram& program = pieces_->layout.program;
   const Port& last = program.store.back();
   Ref<Buffer> buffer = allocate(size_of(program.domain) * size_of(last.type));
-  SmallVector<Binding, 8> bindings(impl_->bindings, impl_->bindings + last.value);
+  SmallVector<Binding, 8> bindings(pieces_->bindings, pieces_->bindings + last.value);
   bindings.push_back({buffer->data});
-  if (size_of(program.domain)) cpu::run_layout(impl_->layout, bindings.data());
+  if (size_of(program.domain)) cpu::run_layout(pieces_->layout, bindings.data());
   return buffer;
 }
 
 void Formed::form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to) const {
-  const int64_t bytes = n * size_of(impl_->layout.program.store.back().type);
-  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, true,
+  const int64_t bytes = n * size_of(pieces_->layout.program.store.back().type);
+  cpu::with_runner(pieces_->layout, pieces_->bindings, pieces_->run, cpu::Use::formed,
                    [&](const cpu::Runner& runner) {
                      for (int64_t i = 0; i < runs; ++i)
-                       runner.form(start + i * step, n, static_cast<char*>(to) + i * bytes);
+                       runner.run_piece(start + i * step, n, static_cast<char*>(to) + i * bytes);
+                   });
+}
+
+After::After(const BlockProgram& program, const Binding* bindings)
+    : pieces_(std::make_unique<InPieces>(program, bindings)) {}
+After::After(const PlannedProgram& planned, const Binding* bindings)
+    : pieces_(std::make_unique<InPieces>(planned, bindings)) {}
+After::~After() = default;
+
+bool After::by_rows() const { return pieces_->by_rows(); }
+double After::cost() const { return pieces_->layout.program.cost; }
+bool After::ran() const { return pieces_->ran.load(std::memory_order_relaxed); }
+void After::run_all() const {
+  if (pieces_->layout.size) cpu::run_layout(pieces_->layout, pieces_->bindings);
+}
+
+void After::run(int64_t start, int64_t runs, int64_t step, int64_t n) const {
+  if (!ran()) pieces_->ran.store(true, std::memory_order_relaxed);
+  if (n == step) {
+    n *= runs;
+    runs = 1;
+  }
+  cpu::with_runner(pieces_->layout, pieces_->bindings, pieces_->run, cpu::Use::after,
+                   [&](const cpu::Runner& runner) {
+                     for (int64_t i = 0; i < runs; ++i)
+                       runner.run_piece(start + i * step, n, nullptr);
                    });
 }
 

@@ -117,7 +117,7 @@ void gather_columns(const int64_t* positions, int64_t count, const void* from, i
 }
 
 void gather_elements(const Places& places, const void* from, int64_t bytes, void* to,
-                     const char* caller) {
+                     const char* caller, const After* after) {
   const auto gather = index_kernels().gather[__builtin_ctzll(uint64_t(bytes))];
   constexpr int64_t step = grain;
   cpu::parallel_for((places.count + step - 1) / step, [&](int64_t chunk) {
@@ -127,6 +127,7 @@ void gather_elements(const Places& places, const void* from, int64_t bytes, void
       const int64_t n = std::min(Places::piece, end - i);
       places.fill(i, n, at, caller);
       gather(from, at, n, static_cast<char*>(to) + i * bytes);
+      if (after) after->run(i, 1, 0, n);
     }
   }, double(places.count) * 1.5);
 }

@@ -6,6 +6,7 @@
 
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "device/program.h"
 
 namespace lazulite {
 
@@ -67,7 +68,8 @@ class Ranges {
 void gather_columns(const int64_t* positions, int64_t count, const void* from, int64_t step,
                     int64_t rows, int64_t bytes, void* to);
 
-// to[i] = from[position i] for all of them.
-void gather_elements(const Places&, const void* from, int64_t bytes, void* to, const char* caller);
+// to[i] = from[position i] for all of them; `after` is told of pieces.
+void gather_elements(const Places&, const void* from, int64_t bytes, void* to, const char* caller,
+                     const After* after = nullptr);
 
 }  // namespace lazulite

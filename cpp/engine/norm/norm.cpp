@@ -15,9 +15,10 @@ LAZULITE_LEVELS(const NormKernels&, norm_kernels)
 namespace {
 
 // f(block, row, x...) for every row of operands of the same rows, where each lies contiguous;
-// `per` rows are a block, which one thread works on in order.
+// `per` rows are a block, which one thread works on in order. `after`: what goes on from the rows
+// that f makes.
 template <class F, class... R>
-void for_rows(int64_t per, double cost, F f, const R&... in) {
+void for_rows(int64_t per, double cost, const After* after, F f, const R&... in) {
   const Rows* const all[] = {&in...};
   constexpr size_t count = sizeof...(R);
   const int64_t rows = all[0]->rows, n = all[0]->length;
@@ -32,14 +33,17 @@ void for_rows(int64_t per, double cost, F f, const R&... in) {
       const char* piece[count] = {};
       for (size_t k = 0; k < count; ++k)
         if (is_read(*all[k])) piece[k] = all[k]->read(from, some, 0, n);
-      for (int64_t row = from; row < from + some; ++row) {
+      for (int64_t row = from, told = from; row < from + some; ++row) {
         const char* at[count];
         for (size_t k = 0; k < count; ++k)
           at[k] = piece[k] ? piece[k] + (row - from) * n * all[k]->read_width() : all[k]->row(row);
         f(block, row, at);
+        if (!after || ((row + 1 - told) * n < piece_after && row + 1 < from + some)) continue;
+        after->run(told * n, 1, 0, (row + 1 - told) * n);
+        told = row + 1;
       }
     }
-  }, cost);
+  }, cost + (after ? double(rows) * double(n) * after->cost() : 0));
 }
 
 int64_t rows_at_a_time(const Rows& x) { return std::max<int64_t>(1, grain / 2 / x.length); }
@@ -63,11 +67,11 @@ void add_pairwise(A* parts, int64_t count, int64_t n) {
 
 }  // namespace
 
-void norm_forward(const Rows& x, const Norm& norm, char* out) {
+void norm_forward(const Rows& x, const Norm& norm, char* out, const After* after) {
   const auto run = norm_kernels().forward[index_of(x.type)][norm.wide];
   const int64_t n = x.length,
                 bytes = n * size_of(norm.wide ? compute_type(x.type) : x.type);
-  for_rows(rows_at_a_time(x), elements(x) * 0.3 + forming(x),
+  for_rows(rows_at_a_time(x), elements(x) * 0.3 + forming(x), after,
            [&](int64_t, int64_t row, const char* const* at) {
     run(at[0], norm.weight, norm.bias, norm.eps, norm.centred, n, out + row * bytes);
   }, x);
@@ -79,7 +83,7 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
   const Dtype wide = compute_type(x.type);
   const int64_t n = x.length, bytes = n * x.read_width(), sums = n * size_of(wide);
   if (!dweight && !dbias)
-    return for_rows(rows_at_a_time(x), elements(x) * 0.5,
+    return for_rows(rows_at_a_time(x), elements(x) * 0.5, nullptr,
                     [&](int64_t, int64_t row, const char* const* at) {
                       run(at[0], norm.weight, at[1], norm.eps, norm.centred, n, dx + row * bytes,
                           nullptr, nullptr);
@@ -89,7 +93,8 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
   const Ref<Buffer> parts = allocate(blocks * sums * ((dweight != nullptr) + (dbias != nullptr)));
   char* const weights = static_cast<char*>(parts->data);
   char* const biases = dweight ? weights + blocks * sums : weights;
-  for_rows(per, elements(x) * 0.6, [&](int64_t block, int64_t row, const char* const* at) {
+  for_rows(per, elements(x) * 0.6, nullptr, [&](int64_t block, int64_t row,
+                                               const char* const* at) {
     char* const w = dweight ? weights + block * sums : nullptr;
     char* const b = dbias ? biases + block * sums : nullptr;
     if (row == block * per) {
@@ -108,20 +113,21 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
   total(biases, dbias);
 }
 
-void softmax_rows(const Rows& x, char* out) {
+void softmax_rows(const Rows& x, char* out, const After* after) {
   const auto run = norm_kernels().softmax[index_of(x.type)];
   const int64_t n = x.length, bytes = n * x.read_width();
-  for_rows(rows_at_a_time(x), elements(x) * double(x.read_width()) * 0.3 + forming(x),
+  for_rows(rows_at_a_time(x), elements(x) * double(x.read_width()) * 0.3 + forming(x), after,
            [&](int64_t, int64_t row, const char* const* at) { run(at[0], out + row * bytes, n); },
            x);
 }
 
-void softmax_slope_rows(const Rows& y, const Rows& t, char* out) {
+void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* after) {
   const auto run = norm_kernels().softmax_slope[index_of(y.type)];
   const int64_t n = y.length, bytes = n * y.read_width();
-  for_rows(rows_at_a_time(y), elements(y) * 0.3, [&](int64_t, int64_t row, const char* const* at) {
-    run(at[0], at[1], out + row * bytes, n);
-  }, y, t);
+  for_rows(rows_at_a_time(y), elements(y) * 0.3, after,
+           [&](int64_t, int64_t row, const char* const* at) {
+             run(at[0], at[1], out + row * bytes, n);
+           }, y, t);
 }
 
 }  // namespace lazulite

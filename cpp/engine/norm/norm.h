@@ -31,11 +31,12 @@ struct Norm {
 // Rows that do not lie as runs must have at most this many elements: longer ones are copied before.
 inline constexpr int64_t longest_gathered_row = 64 << 10;
 
-void norm_forward(const Rows& x, const Norm&, char* out);
+// `after`: told of rows as they are there.
+void norm_forward(const Rows& x, const Norm&, char* out, const After* after = nullptr);
 // dweight and dbias (each may be null) are sums over fixed blocks of rows, then pairwise by index.
 void norm_backward(const Rows& x, const Rows& ct, const Norm&, char* dx, char* dweight,
                    char* dbias);
-void softmax_rows(const Rows& x, char* out);
-void softmax_slope_rows(const Rows& y, const Rows& t, char* out);
+void softmax_rows(const Rows& x, char* out, const After* after = nullptr);
+void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* after = nullptr);
 
 }  // namespace lazulite

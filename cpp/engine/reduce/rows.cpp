@@ -290,7 +290,7 @@ void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t columns) {
 
 constexpr int64_t group = 8 * reduce_chunk;  // a power of two of chunks: a whole subtree
 
-void reduce_runs(const ReduceKernel& k, const Rows& in, char* out) {
+void reduce_runs(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
   const int64_t w = in.width(), acc = k.bytes, length = in.length, rows = in.rows;
   const double cost =
       double(rows) * double(length) * double(w) * (k.twice ? 0.1 : 0.05) + double(rows) * 10;
@@ -314,14 +314,16 @@ void reduce_runs(const ReduceKernel& k, const Rows& in, char* out) {
     const int64_t end = std::min(rows, (block + 1) * per);
     const int64_t begin = block * per;
     if (k.rows && length <= reduce_lanes && in.kept.size() == 1)
-      return k.rows(in.row(begin), length, in.kept_strides[0], end - begin, out + begin * acc);
-    for (int64_t r = begin; r < end; ++r) reduce_row(k, in.row(r), length, w, out + r * acc);
+      k.rows(in.row(begin), length, in.kept_strides[0], end - begin, out + begin * acc);
+    else
+      for (int64_t r = begin; r < end; ++r) reduce_row(k, in.row(r), length, w, out + r * acc);
+    if (after) after->run(begin, 1, 0, end - begin);
   }, cost);
 }
 
 // ---- columns
 
-void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
+void reduce_columns(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
   // Of accumulators: 32 lanes of them stay in L2, and rows come in runs of a page.
   constexpr int64_t block_bytes = 4096;
   const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
@@ -358,6 +360,7 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
       char* to = parts + ((o * pieces + p) * inner + b * block) * acc;
       const char* strip = in.converts() ? in.read_strip(x, n, stride, columns) : x;
       k.columns(strip, n, in.converts() ? columns : stride, columns, lanes, to);
+      if (after && pieces == 1) after->run(o * inner + b * block, 1, 0, columns);
     }
   }, cost);
   if (pieces == 1) return;
@@ -368,7 +371,7 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
 }
 
 // The same of columns that are formed: some rows at a time, which stay in cache with their lanes.
-void reduce_formed_columns(const ReduceKernel& k, const Rows& in, char* out) {
+void reduce_formed_columns(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
   constexpr int64_t widest = 1024, rows = reduce_lanes;
   const int64_t acc = k.bytes, length = in.length, inner = in.kept.back(), outer = in.rows / inner,
                 pieces = (length + reduce_chunk - 1) / reduce_chunk;
@@ -395,6 +398,7 @@ void reduce_formed_columns(const ReduceKernel& k, const Rows& in, char* out) {
              lanes);
     }
     k.fold(lanes, n, columns, parts + ((o * pieces + p) * inner + b * block) * acc);
+    if (after && pieces == 1) after->run(o * inner + b * block, 1, 0, columns);
   }, double(in.rows) * double(length) * (double(in.width()) * 0.1 + in.formed->cost()));
   if (pieces == 1) return;
   cpu::parallel_for(outer, [&](int64_t o) {
@@ -438,7 +442,7 @@ int64_t rows_together(const Rows& in) {
   return in.length > reduce_chunk ? std::min<int64_t>(count, 64) : count;
 }
 
-void reduce_pieces(const ReduceKernel& k, const Rows& in, char* out) {
+void reduce_pieces(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
   const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in),
                 tiles = (in.rows + tile - 1) / tile, acc = k.bytes;
   const double cost = double(in.rows) * double(in.length) *
@@ -446,8 +450,9 @@ void reduce_pieces(const ReduceKernel& k, const Rows& in, char* out) {
                       double(in.rows) * 10;
   if (groups == 1 || tiles >= 4 * cpu::num_threads())
     return cpu::parallel_for(tiles, [&](int64_t t) {
-      const int64_t row = t * tile;
-      reduce_some(k, in, row, std::min(tile, in.rows - row), 0, in.length, out + row * acc, acc);
+      const int64_t row = t * tile, count = std::min(tile, in.rows - row);
+      reduce_some(k, in, row, count, 0, in.length, out + row * acc, acc);
+      if (after) after->run(row, 1, 0, count);
     }, cost);
   const Ref<Buffer> parts = allocate(in.rows * groups * acc);
   char* part = static_cast<char*>(parts->data);
@@ -476,11 +481,12 @@ void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, 
   tree.finish(k, out);
 }
 
-void reduce_all(const ReduceKernel& k, const Rows& in, char* out) {
-  if (in.formed) in.in_runs() ? reduce_pieces(k, in, out) : reduce_formed_columns(k, in, out);
-  else if (in.in_runs() && !in.converts()) reduce_runs(k, in, out);
-  else if (in.in_columns()) reduce_columns(k, in, out);
-  else reduce_pieces(k, in, out);
+void reduce_all(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
+  if (in.formed)
+    in.in_runs() ? reduce_pieces(k, in, out, after) : reduce_formed_columns(k, in, out, after);
+  else if (in.in_runs() && !in.converts()) reduce_runs(k, in, out, after);
+  else if (in.in_columns()) reduce_columns(k, in, out, after);
+  else reduce_pieces(k, in, out, after);
 }
 
 void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,

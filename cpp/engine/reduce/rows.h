@@ -71,8 +71,11 @@ struct Rows {
   const char* converted(char* raw, int64_t n) const;
 };
 
-// The fixed tree for every row: accumulators one after the other.
-void reduce_all(const ReduceKernel& k, const Rows& in, char* out);
+// Elements that `after` is best told of at a time: they are in the first-level cache still.
+inline constexpr int64_t piece_after = 2048;
+
+// The fixed tree for every row: accumulators one after the other. `after` may be told of them.
+void reduce_all(const ReduceKernel& k, const Rows& in, char* out, const After* after = nullptr);
 
 // One row of contiguous elements.
 void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out);

@@ -123,16 +123,6 @@ void Planner::fill_units() {
   }
   units = std::move(filled);
   scattered_ = false;
-  for (Unit& unit : units) {
-    if (!unit.absorbed) continue;
-    // The kernel stands behind all members of its program.
-    auto& members = unit.members;
-    const auto kernel = std::find_if(members.begin(), members.end(), [](const auto& member) {
-      return member.node->op->kind != OpKind::elementwise;
-    });
-    std::rotate(kernel, kernel + 1, members.end());
-    for (size_t i = 0; i < members.size(); ++i) members[i].node->depth = int(i);
-  }
 }
 
 // Members where they belong, and which of them are stored.

@@ -1,5 +1,5 @@
 // How a plan is made: visit (what is pending), group (what runs in one program), sink (what is
-// formed where it is used), absorb (what is formed for a kernel), order. Under the plan lock.
+// formed where it is used), absorb (what runs around a kernel), order. Under the plan lock.
 #pragma once
 #include <algorithm>
 #include <unordered_map>
@@ -61,7 +61,14 @@ class Planner {
   int sink_target(const Node* node, int unit, const Users& users) const;
   bool sink_cone(Node* node, int unit, const Users& users, std::vector<Node*>& cone) const;
   // absorb
-  int absorbing_group(const Unit& unit) const;
+  bool is_kernel(const Unit& unit) const;
+  int group_before(const Unit& unit) const;
+  int kernel_before(int group) const;
+  bool may_go_on(const Unit& unit, const Node& kernel, const Unit& group) const;
+  bool keeps_more(const Node& kernel, const Unit& group) const;
+  void append(int unit, int to);
+  void close_gaps();
+  // order
   void place(const std::vector<int>& placed);
 
   const uint64_t planning_;

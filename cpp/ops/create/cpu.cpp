@@ -30,12 +30,13 @@ void ramp_kernel(const KernelCall& call) {
           else to[i] = T(v);
         }
       }
+      if (call.after) call.after->run(part * chunk, 1, 0, end - part * chunk);
     }, double(r.count));
   });
 }
 
 }  // namespace
 
-void register_create(cpu::Kernels& kernels) { kernels[ramp_op] = {ramp_kernel}; }
+void register_create(cpu::Kernels& kernels) { kernels[ramp_op] = {ramp_kernel, Absorb::after}; }
 
 }  // namespace lazulite

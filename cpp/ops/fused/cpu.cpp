@@ -26,7 +26,7 @@ void norm_kernel(const KernelCall& call) {
   norm_forward(RowsOf(x, 0).rows,
                Norm{a.eps.real(), centred, a.type != x.type(), weight.data,
                     bias.data},
-               call.out[0].data);
+               call.out[0].data, call.after);
 }
 template <bool centred>
 void slope_kernel(const KernelCall& call) {
@@ -48,8 +48,8 @@ void slope_kernel(const KernelCall& call) {
 }  // namespace
 
 void register_fused(cpu::Kernels& kernels) {
-  kernels[layer_norm_op] = {norm_kernel<true>, Absorb::before};
-  kernels[rms_norm_op] = {norm_kernel<false>, Absorb::before};
+  kernels[layer_norm_op] = {norm_kernel<true>, Absorb::both};
+  kernels[rms_norm_op] = {norm_kernel<false>, Absorb::both};
   kernels[layer_norm_slope_op] = {slope_kernel<true>};
   kernels[rms_norm_slope_op] = {slope_kernel<false>};
 }

@@ -113,7 +113,8 @@ void gather_kernel(const KernelCall& call) {
       places_of(call, source.shape(), source.strides(), g.axes, g.along, 1);
   const int64_t size = size_of(out.shape());
   if (g.along || size == places.count)
-    return gather_elements(places, source.data, size_of(out.type()), out.data, g.caller);
+    return gather_elements(places, source.data, size_of(out.type()), out.data, g.caller,
+                           call.after);
   const Positions at(places, g.caller);
   if (size == 0) return;
   with_size(size_of(out.type()), [&]<class T>() {
@@ -128,8 +129,11 @@ void gather_kernel(const KernelCall& call) {
     if (last == 0 && std::abs(run_stride) > 1 && rest.size >= 8 && at.count >= 8)
       return gather_columns(position, at.count, from, run_stride, rest.size, sizeof(T), to);
     const int64_t step = std::max<int64_t>(1, grain / rest.size);
+    const int64_t some = std::max<int64_t>(1, piece_after / rest.size);
     cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
-      for (int64_t i = chunk * step; i < std::min(at.count, (chunk + 1) * step); ++i)
+      const int64_t end = std::min(at.count, (chunk + 1) * step);
+      int64_t told = chunk * step;
+      for (int64_t i = told; i < end; ++i) {
         for_runs(rest, 0, rest.size, [&](int64_t a, int64_t b, int64_t n) {
           const T* x = from + position[i] + a;
           T* y = to + i * rest.size + b;
@@ -137,6 +141,10 @@ void gather_kernel(const KernelCall& call) {
           else
             for (int64_t j = 0; j < n; ++j) y[j] = x[j * run_stride];
         });
+        if (!call.after || (i + 1 - told < some && i + 1 < end)) continue;
+        call.after->run(told * rest.size, 1, 0, (i + 1 - told) * rest.size);
+        told = i + 1;
+      }
     }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
   });
 }
@@ -300,7 +308,7 @@ void ranks_kernel(const KernelCall& call) {
 }  // namespace
 
 void register_index(cpu::Kernels& kernels) {
-  kernels[gather_op] = {gather_kernel};
+  kernels[gather_op] = {gather_kernel, Absorb::after};
   kernels[scatter_op] = {scatter_kernel};
   kernels[mask_ranks_op] = {ranks_kernel};
 }

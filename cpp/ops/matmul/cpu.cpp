@@ -38,6 +38,16 @@ MatrixView dense_copy(const TensorView& a, Ref<Buffer>& memory) {
   return view_of(static_cast<char*>(memory->data), shape, dense);
 }
 
+// What goes on from the product, told of its pieces.
+struct GoesOn {
+  const After& after;
+  int64_t n;  // columns of the result
+  static void run(void* self, int64_t row, int64_t rows, int64_t col, int64_t cols) {
+    const auto& [after, n] = *static_cast<const GoesOn*>(self);
+    after.run(row * n + col, rows, n, cols);
+  }
+};
+
 void matmul_kernel(const KernelCall& call) {
   const TensorView &a = call.in[0], &b = call.in[1], &to = call.out[0];
   const size_t n = to.shape().size();
@@ -56,11 +66,13 @@ void matmul_kernel(const KernelCall& call) {
   Ref<Buffer> copy_a, copy_b;
   if (!reads_left(p)) p.a = dense_copy(a, copy_a);
   if (!reads_right(p)) p.b = dense_copy(b, copy_b);
+  std::optional<GoesOn> goes_on;
+  if (call.after) p.finished = {GoesOn::run, &goes_on.emplace(GoesOn{*call.after, p.n})};
   engine::gemm(p);
 }
 
 }  // namespace
 
-void register_matmul(cpu::Kernels& kernels) { kernels[matmul_op] = {matmul_kernel}; }
+void register_matmul(cpu::Kernels& kernels) { kernels[matmul_op] = {matmul_kernel, Absorb::after}; }
 
 }  // namespace lazulite

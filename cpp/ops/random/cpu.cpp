@@ -41,6 +41,7 @@ void for_draws(const KernelCall& call, double ns, F draw) {
         for (int64_t at = chunk * grain; at < end;) {
           const int64_t first = at % each, n = std::min(end - at, each - first);
           draw(keys[at / each], uint64_t(first), n, to.data + at * bytes);
+          if (call.after) call.after->run(at, 1, 0, n);
           at += n;
         }
       },
@@ -168,10 +169,10 @@ void reorder_kernel(const KernelCall& call) {
 namespace lazulite {
 void register_random(cpu::Kernels& kernels) {
   using namespace random;
-  kernels[bits_op] = {bits_kernel};
-  kernels[uniform_op] = {uniform_kernel};
-  kernels[normal_op] = {normal_kernel};
-  kernels[integers_op] = {integers_kernel};
+  kernels[bits_op] = {bits_kernel, Absorb::after};
+  kernels[uniform_op] = {uniform_kernel, Absorb::after};
+  kernels[normal_op] = {normal_kernel, Absorb::after};
+  kernels[integers_op] = {integers_kernel, Absorb::after};
   kernels[split_op] = {split_kernel};
   kernels[shuffle_op] = {shuffle_kernel};
   kernels[reorder_op] = {reorder_kernel};

@@ -61,7 +61,7 @@ void reduce_kernel(const KernelCall& call) {
     wide = allocate(results * k.bytes);
     out = static_cast<char*>(wide->data);
   }
-  reduce_all(k, x, out);
+  reduce_all(k, x, out, wide || is_bool(to.type()) ? nullptr : call.after);
   const Strides dense = dense_strides(to.shape());
   if (wide) engine::copy(to.shape(), {out, float32, dense}, {to.data, to.type(), dense});
   if (is_bool(to.type()))
@@ -88,6 +88,7 @@ void two_pass_kernel(const KernelCall& call, const Axes& axes, double divisor) {
     const int64_t from = part * step;
     k.finish(state + from * k.reduce.bytes, std::min(step, results - from), divisor,
              to.data + from * size_of(to.type()));
+    if (call.after) call.after->run(from, 1, 0, std::min(step, results - from));
   }, double(results) * 2);
 }
 void variance_kernel(const KernelCall& call) {
@@ -155,25 +156,25 @@ void arg_kernel(const KernelCall& call) {
 
 void softmax_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
-  softmax_rows(RowsOf(call.in[0], 0).rows, call.out[0].data);
+  softmax_rows(RowsOf(call.in[0], 0).rows, call.out[0].data, call.after);
 }
 void softmax_slope_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   const RowsOf y(call.in[0], 0), t(call.in[1], 1);
-  softmax_slope_rows(y.rows, t.rows, call.out[0].data);
+  softmax_slope_rows(y.rows, t.rows, call.out[0].data, call.after);
 }
 
 }  // namespace
 
 void register_reduce(cpu::Kernels& kernels) {
-  for (const Op* op : reductions()) kernels[*op] = {reduce_kernel, Absorb::before};
-  kernels[variance_op] = {variance_kernel, Absorb::before};
-  kernels[logsumexp_op] = {logsumexp_kernel, Absorb::before};
+  for (const Op* op : reductions()) kernels[*op] = {reduce_kernel, Absorb::both};
+  kernels[variance_op] = {variance_kernel, Absorb::both};
+  kernels[logsumexp_op] = {logsumexp_kernel, Absorb::both};
   kernels[median_op] = {median_kernel};
   kernels[argmax_op] = {arg_kernel<Monoid::max>, Absorb::before};
   kernels[argmin_op] = {arg_kernel<Monoid::min>, Absorb::before};
-  kernels[softmax_op] = {softmax_kernel, Absorb::before};
-  kernels[softmax_slope_op] = {softmax_slope_kernel, Absorb::before};
+  kernels[softmax_op] = {softmax_kernel, Absorb::both};
+  kernels[softmax_slope_op] = {softmax_slope_kernel, Absorb::both};
 }
 
 }  // namespace lazulite
