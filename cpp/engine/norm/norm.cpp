@@ -46,7 +46,11 @@ void for_rows(int64_t per, double cost, const After* after, F f, const R&... in)
   }, cost + (after ? double(rows) * double(n) * after->cost() : 0));
 }
 
-int64_t rows_at_a_time(const Rows& x) { return std::max<int64_t>(1, grain / 2 / x.length); }
+int64_t rows_at_a_time(const Rows& x, const After* after = nullptr) {
+  const int64_t all = x.rows * x.length,
+                elements = after ? std::clamp(all / 16, grain / 2, piece_after) : grain / 2;
+  return std::max<int64_t>(1, elements / x.length);
+}
 double elements(const Rows& x) { return double(x.rows) * double(x.length); }
 // Of reading them, in nanoseconds.
 double forming(const Rows& x) { return x.formed ? elements(x) * x.formed->cost() : 0; }
@@ -71,7 +75,7 @@ void norm_forward(const Rows& x, const Norm& norm, char* out, const After* after
   const auto run = norm_kernels().forward[index_of(x.type)][norm.wide];
   const int64_t n = x.length,
                 bytes = n * size_of(norm.wide ? compute_type(x.type) : x.type);
-  for_rows(rows_at_a_time(x), elements(x) * 0.3 + forming(x), after,
+  for_rows(rows_at_a_time(x, after), elements(x) * 0.3 + forming(x), after,
            [&](int64_t, int64_t row, const char* const* at) {
     run(at[0], norm.weight, norm.bias, norm.eps, norm.centred, n, out + row * bytes);
   }, x);
@@ -116,7 +120,7 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
 void softmax_rows(const Rows& x, char* out, const After* after) {
   const auto run = norm_kernels().softmax[index_of(x.type)];
   const int64_t n = x.length, bytes = n * x.read_width();
-  for_rows(rows_at_a_time(x), elements(x) * double(x.read_width()) * 0.3 + forming(x), after,
+  for_rows(rows_at_a_time(x, after), elements(x) * double(x.read_width()) * 0.3 + forming(x), after,
            [&](int64_t, int64_t row, const char* const* at) { run(at[0], out + row * bytes, n); },
            x);
 }
@@ -124,7 +128,7 @@ void softmax_rows(const Rows& x, char* out, const After* after) {
 void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* after) {
   const auto run = norm_kernels().softmax_slope[index_of(y.type)];
   const int64_t n = y.length, bytes = n * y.read_width();
-  for_rows(rows_at_a_time(y), elements(y) * 0.3, after,
+  for_rows(rows_at_a_time(y, after), elements(y) * 0.3, after,
            [&](int64_t, int64_t row, const char* const* at) {
              run(at[0], at[1], out + row * bytes, n);
            }, y, t);

@@ -71,8 +71,9 @@ struct Rows {
   const char* converted(char* raw, int64_t n) const;
 };
 
-// Elements that `after` is best told of at a time: they are in the first-level cache still.
-inline constexpr int64_t piece_after = 2048;
+// Elements that `after` is best told of at a time: in the second-level cache still, and long enough
+// runs for what fetches memory ahead (2,048 elements at a time cost layer_norm half its speed).
+inline constexpr int64_t piece_after = 32768;
 
 // The fixed tree for every row: accumulators one after the other. `after` may be told of them.
 void reduce_all(const ReduceKernel& k, const Rows& in, char* out, const After* after = nullptr);

@@ -1,5 +1,8 @@
 // Products on the CPU: describes the operands to engine/gemm and copies what it does not read.
+#include <atomic>
 #include <cstring>
+#include <optional>
+#include <vector>
 
 #include "engine/gemm/gemm.h"
 #include "engine/layout/copy.h"
@@ -38,14 +41,35 @@ MatrixView dense_copy(const TensorView& a, Ref<Buffer>& memory) {
   return view_of(static_cast<char*>(memory->data), shape, dense);
 }
 
-// What goes on from the product, told of its pieces.
-struct GoesOn {
-  const After& after;
-  int64_t n;  // columns of the result
+// What goes on from the product, told of its pieces: of whole rows as soon as the last piece of
+// them is there, since short parts of rows cost more than they save; of long rows piece by piece.
+class GoesOn {
+ public:
+  GoesOn(const After& after, int64_t rows, int64_t n)
+      : after_(after), n_(n), there_(n <= longest_ ? size_t(rows) : 0) {}
   static void run(void* self, int64_t row, int64_t rows, int64_t col, int64_t cols) {
-    const auto& [after, n] = *static_cast<const GoesOn*>(self);
-    after.run(row * n + col, rows, n, cols);
+    static_cast<GoesOn*>(self)->add(row, rows, col, cols);
   }
+
+ private:
+  void add(int64_t row, int64_t rows, int64_t col, int64_t cols) {
+    if (cols == n_ || there_.empty()) return after_.run(row * n_ + col, rows, n_, cols);
+    int64_t done = 0;  // rows before `r` that are whole, and not told yet
+    for (int64_t r = row; r <= row + rows; ++r) {
+      if (r < row + rows &&
+          there_[size_t(r)].fetch_add(int32_t(cols), std::memory_order_acq_rel) + cols == n_) {
+        ++done;
+        continue;
+      }
+      if (done) after_.run((r - done) * n_, 1, 0, done * n_);
+      done = 0;
+    }
+  }
+
+  static constexpr int64_t longest_ = 4096;
+  const After& after_;
+  const int64_t n_;                          // columns of the result
+  std::vector<std::atomic<int32_t>> there_;  // how many of each row
 };
 
 void matmul_kernel(const KernelCall& call) {
@@ -67,7 +91,7 @@ void matmul_kernel(const KernelCall& call) {
   if (!reads_left(p)) p.a = dense_copy(a, copy_a);
   if (!reads_right(p)) p.b = dense_copy(b, copy_b);
   std::optional<GoesOn> goes_on;
-  if (call.after) p.finished = {GoesOn::run, &goes_on.emplace(GoesOn{*call.after, p.n})};
+  if (call.after) p.finished = {GoesOn::run, &goes_on.emplace(*call.after, count / p.n, p.n)};
   engine::gemm(p);
 }
 
