@@ -114,11 +114,40 @@ void expect_products() {
                               {17, 65, 5}, {tile_rows + 1, 3, 2}, {2, tile_columns + 1, 3},
                               {5, 19, inner_block + 1}, {15, 33, 2 * inner_panel + 1},
                               {29, 7, packed_steps + 1}, {2, 3, dot_steps + 1},
-                              {1, 1030, sweep_steps + 1}, {1030, 4, 2 * sweep_steps + 1}};
+                              {1, 1030, sweep_steps + 1}, {1030, 4, 2 * sweep_steps + 1},
+                              {3, 33, sweep_steps + 3}, {2, 64, 9}, {4, 16, 5}, {1, 50, 3},
+                              {90, 33, 70}, {40, 150, 90}, {14, 96, 300}, {150, 32, 300}};
   for (auto& s : sizes)
     for (Order a : {Order::rows, Order::columns, Order::spaced})
       for (Order b : {Order::rows, Order::columns, Order::spaced})
         expect_product<T>(s[0], s[1], s[2], a, b);
+}
+
+// Row i of the left operand is u[i] times a row of its own, column j of the right one v[j] times a
+// column: every sum is u[i] v[j] times one number.
+void expect_large_product(int64_t m, int64_t n, int64_t k, Order of_a, Order of_b) {
+  const auto u = numbers<float>(m, 1), v = numbers<float>(n, 2), x = numbers<float>(k, 3);
+  auto y = x;
+  for (size_t s = 0; s < y.size(); s += 7) y[s] += 3;
+  std::vector<float> a(size_t(m * k)), b(size_t(k * n)), out(size_t(m * n), 7);
+  engine::Product p{.type = float32, .batch = {}, .m = m, .n = n, .k = k,
+                    .a = view(a.data(), m, k, of_a, 1), .b = view(b.data(), k, n, of_b, 1),
+                    .out = reinterpret_cast<char*>(out.data())};
+  p.a.batch = p.b.batch = {};
+  float sum = 0;
+  for (int64_t s = 0; s < k; ++s) {
+    for (int64_t i = 0; i < m; ++i)
+      a[size_t(i * p.a.row + s * p.a.col)] = u[size_t(i)] * x[size_t(s)];
+    for (int64_t j = 0; j < n; ++j)
+      b[size_t(s * p.b.row + j * p.b.col)] = v[size_t(j)] * y[size_t(s)];
+    sum += x[size_t(s)] * y[size_t(s)];
+  }
+  ASSERT_NE(sum, 0);
+  engine::gemm(p);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      ASSERT_EQ(out[size_t(i * n + j)], u[size_t(i)] * v[size_t(j)] * sum)
+          << m << "x" << k << "x" << n << " at " << i << ", " << j;
 }
 
 }  // namespace
@@ -137,6 +166,17 @@ TEST(Gemm, CutsOperandsThatAreTooLargeToBePackedAtOnce) {
   for (Order of_b : {Order::rows, Order::columns})
     expect_product<float>(15, 70001, 90, Order::rows, of_b);
   expect_product<double>(50001, 9, 60, Order::columns, Order::rows);
+}
+
+TEST(Gemm, CutsWhatIsPackedForAllTasksWhereItIsTooLarge) {
+  const int64_t panel = inner_panel;
+  const int64_t sizes[][3] = {{2100, 2070, 3 * panel}, {1090, 2100, 2 * panel + 3},
+                              {1400, 1300, 5 * panel}, {90, 80, 9 * panel},
+                              {190, 170, 16 * panel + 1}};
+  for (auto& s : sizes)
+    for (Order of_a : {Order::rows, Order::columns})
+      for (Order of_b : {Order::rows, Order::columns})
+        expect_large_product(s[0], s[1], s[2], of_a, of_b);
 }
 
 TEST(Gemm, SumsHalvesInFloat32AndRoundsOnce) {

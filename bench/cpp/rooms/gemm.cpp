@@ -49,7 +49,7 @@ void panels(const Level& level) {
       a.fill(t, m * k, -1, 1);
       b.fill(t, k * n, -1, 1);
       return [=, a = std::move(a), b = std::move(b), out = Memory(m * n * size_of(t))] {
-        kernels.block({a.get(), b.get(), out.get(), k, n, n, int(m), int(n), false});
+        kernels.block({a.get(), b.get(), out.get(), k, m, n, n, int(m), int(n), false});
       };
     });
   }

@@ -3,108 +3,10 @@
 #include <type_traits>
 
 #include "device/cpu/level.h"
-#include "engine/gemm/panels.h"
-#include "simd/turn.h"
+#include "engine/gemm/pack.h"
 
 namespace lazulite::engine {
 namespace {
-
-using simd::Half;
-using simd::Vec;
-
-// ---- elements as they lie in memory
-
-template <class T>
-struct Plain {
-  using Memory = T;
-  using Sum = T;
-  LAZULITE_INLINE static Vec<T> load(const T* p) { return Vec<T>::load(p); }
-  LAZULITE_INLINE static T one(T x) { return x; }
-};
-template <Half h>
-struct Halves {
-  using Memory = uint16_t;
-  using Sum = float;
-  LAZULITE_INLINE static Vec<float> load(const uint16_t* p) { return simd::load_half<h>(p); }
-  LAZULITE_INLINE static float one(uint16_t x) {
-    float out;
-    simd::load_half<h>(&x, &out, 1);
-    return out;
-  }
-};
-
-// Up to a register of elements; the other lanes are zero.
-template <class E>
-LAZULITE_INLINE Vec<typename E::Sum> load_part(const typename E::Memory* p, int64_t n) {
-  typename E::Memory in[Vec<typename E::Sum>::size] = {};
-  std::memcpy(in, p, size_t(n) * sizeof(typename E::Memory));
-  return E::load(in);
-}
-
-// ---- packing
-
-// Lines whose steps stand side by side: squares of them are turned. The vectors that are stored may
-// reach beyond the width, into steps that are stored after them: the last lines come first.
-template <class E>
-void pack_along(const PackCall& p) {
-  using M = typename E::Memory;
-  using T = typename E::Sum;
-  using V = Vec<T>;
-  constexpr int L = V::size;
-  const M* from = static_cast<const M*>(p.from);
-  T* to = static_cast<T*>(p.to);
-  for (int64_t k = 0; k < p.steps; k += L) {
-    const int64_t count = p.steps - k < L ? p.steps - k : L;
-    for (int64_t first = (p.width - 1) / L * L; first >= 0; first -= L) {
-      const int64_t wide = p.width - first < L ? p.width - first : L;
-      typename V::raw row[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) {
-        const M* at = from + (first + i) * p.line + k;
-        if (first + i >= p.lines) row[i] = V(T(0)).v;
-        else row[i] = (count == L ? E::load(at) : load_part<E>(at, count)).v;
-      }
-      simd::turn(row);
-      T* out = to + k * p.width + first;
-      if (count == L && (p.steps - k - L + 1) * p.width - first >= L) {
-#pragma GCC unroll 16
-        for (int i = 0; i < L; ++i) V::from(row[i]).store(out + i * p.width);
-        continue;
-      }
-      T square[L][L];
-      for (int i = 0; i < L; ++i) V::from(row[i]).store(square[i]);
-      for (int64_t i = 0; i < count; ++i)
-        std::memcpy(out + i * p.width, square[i], size_t(wide) * sizeof(T));
-    }
-  }
-}
-// Lines side by side.
-template <class E>
-void pack_across(const PackCall& p) {
-  using M = typename E::Memory;
-  using T = typename E::Sum;
-  constexpr int L = Vec<T>::size;
-  const M* from = static_cast<const M*>(p.from);
-  T* to = static_cast<T*>(p.to);
-  for (int64_t k = 0; k < p.steps; ++k, from += p.step, to += p.width) {
-    int64_t i = 0;
-    for (; i + L <= p.lines; i += L) E::load(from + i).store(to + i);
-    for (; i < p.lines; ++i) to[i] = E::one(from[i]);
-    for (; i < p.width; ++i) to[i] = T(0);
-  }
-}
-template <class E>
-void pack(const PackCall& p) {
-  using M = typename E::Memory;
-  using T = typename E::Sum;
-  if (p.line == 1) return pack_across<E>(p);
-  if (p.step == 1) return pack_along<E>(p);
-  const M* from = static_cast<const M*>(p.from);
-  T* to = static_cast<T*>(p.to);
-  for (int64_t k = 0; k < p.steps; ++k)
-    for (int64_t i = 0; i < p.width; ++i)
-      to[k * p.width + i] = i < p.lines ? E::one(from[i * p.line + k * p.step]) : T(0);
-}
 
 // ---- blocks of sums in registers
 
@@ -118,7 +20,7 @@ void block_of(const BlockCall& p) {
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
   const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
-  for (int64_t k = 0; k < p.steps; ++k, a += rows, b += p.width) {
+  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
     V y[vectors];
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
@@ -162,15 +64,6 @@ struct Blocks {
 };
 
 // ---- a few rows
-
-template <class V>
-LAZULITE_INLINE auto total(V v) {
-  typename V::scalar x[V::size];
-  v.store(x);
-  for (int n = V::size / 2; n > 0; n /= 2)
-    for (int i = 0; i < n; ++i) x[i] += x[i + n];
-  return x[0];
-}
 
 // Each sum in two registers, of even and odd groups of steps.
 template <class E, int rows, int lines>
@@ -261,8 +154,46 @@ LAZULITE_INLINE void sweep_of(const FewCall& p, int64_t k) {
           std::memcpy(out + r * p.out_row + i, part, size_t(left) * sizeof(T));
         });
 }
+// All steps at a time over lines that fit `vectors` registers, if there are so many; the last one
+// reads lines again that others have read, so that none is read beyond the last line.
+template <class E, int rows, int vectors>
+void narrow_sweep_of(const FewCall& p) {
+  using M = typename E::Memory;
+  using T = typename E::Sum;
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  const M* y = static_cast<const M*>(p.lines);
+  const T* x = static_cast<const T*>(p.x);
+  T* out = static_cast<T*>(p.out);
+  const int64_t last = p.count - L;
+  V sum[rows][vectors];
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v)
+      sum[r][v] = V::load(out + r * p.out_row + (v + 1 < vectors ? v * L : last));
+  for (int64_t k = 0; k < p.steps; ++k, y += p.step) {
+    V of_y[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) of_y[v] = E::load(y + (v + 1 < vectors ? v * L : last));
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+      const V of_x(x[r * p.x_row + k]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(of_x, of_y[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v)
+      sum[r][v].store(out + r * p.out_row + (v + 1 < vectors ? v * L : last));
+}
 template <class E, int rows>
 void sweep_for(const FewCall& p) {
+  constexpr int L = Vec<typename E::Sum>::size;
+  if (p.count >= L && p.count <= 4 * L) switch ((p.count + L - 1) / L) {
+      case 1: return narrow_sweep_of<E, rows, 1>(p);
+      case 2: return narrow_sweep_of<E, rows, 2>(p);
+      case 3: return narrow_sweep_of<E, rows, 3>(p);
+      default: return narrow_sweep_of<E, rows, 4>(p);
+    }
   constexpr int steps = rows == 1 ? 8 : 4;
   int64_t k = 0;
   for (; k + steps <= p.steps; k += steps) sweep_of<E, rows, steps>(p, k);
@@ -288,6 +219,25 @@ void sweep(const FewCall& p) {
   }
 }
 
+template <class T>
+void add_all(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) {
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  const T* from = static_cast<const T*>(sums);
+  T* out = static_cast<T*>(to);
+  int64_t i = 0;
+  for (; i + L <= n; i += L) {
+    V sum = V::load(from + i);
+    for (int64_t s = 1; s < count; ++s) sum = sum + V::load(from + s * stride + i);
+    sum.store(out + i);
+  }
+  for (; i < n; ++i) {
+    T sum = from[i];
+    for (int64_t s = 1; s < count; ++s) sum += from[s * stride + i];
+    out[i] = sum;
+  }
+}
+
 template <Half h>
 void round(void* to, const void* sums, int64_t n) {
   simd::store_half<h>(static_cast<const float*>(sums), static_cast<uint16_t*>(to), n);
@@ -305,7 +255,15 @@ constexpr PanelKernels kernels() {
 #endif
   PanelKernels k;
   if constexpr (rows > 0) {
-    k = {rows, 2 * Vec<T>::size, Vec<T>::size, pack<E>, Blocks<T, rows, 2>::run, dots<E>, sweep<E>};
+    k = {.rows = rows,
+         .cols = 2 * Vec<T>::size,
+         .lanes = Vec<T>::size,
+         .pack = pack<E>,
+         .block = Blocks<T, rows, 2>::run,
+         .widen = pack<E>,
+         .dots = dots<E>,
+         .sweep = sweep<E>,
+         .total = add_all<T>};
     if constexpr (std::is_same_v<E, Halves<Half::f16>>) k.round = round<Half::f16>;
     if constexpr (std::is_same_v<E, Halves<Half::bf16>>) k.round = round<Half::bf16>;
   }

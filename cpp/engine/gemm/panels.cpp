@@ -1,15 +1,15 @@
-// Products of packed panels. Operands are read as they lie: a window of the right one is packed
-// (halves become float32), then windows of the left one, by all threads; blocks of panels times
-// strips are tasks. Each sum takes its products in blocks of `inner_panel` steps, in order,
-// whatever the threads and the tasks.
+// Products of packed panels. Operands are read as they lie. The one with fewer lines is packed
+// first, as far as it fits the caches, by all threads (halves become float32); then each task packs
+// its own lines of the other one, a block of the inner axis at a time, and multiplies them by all
+// that is packed. Each sum takes its products in blocks of the inner axis, in order, whatever the
+// threads and the tasks; a long inner axis of a small product is split at fixed points instead, and
+// the splits' sums are added in order.
 #include <algorithm>
-#include <cstring>
 
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
-#include "device/device.h"
 #include "device/limits.h"
-#include "engine/gemm/panel_product.h"
+#include "engine/gemm/few_lines.h"
 
 namespace lazulite::engine {
 
@@ -17,238 +17,238 @@ LAZULITE_LEVELS(const PanelTable&, panel_kernels)
 
 namespace {
 
-constexpr int64_t right_bytes = 4 << 20;  // packed at a time, about
-constexpr int64_t blocks_at_a_time = 2;   // of sums, along the inner axis
-constexpr double macs_per_ns = 20;        // of one thread, about
-constexpr double packed_per_ns = 1;       // elements
+constexpr int64_t shared_bytes = 4 << 20;  // packed at a time, about
+constexpr int64_t blocks_at_a_time = 2;    // of the inner axis, at least
+constexpr int64_t tasks_at_least = 16;     // of a product whose sizes allow it
+constexpr int64_t rounded_at_once = 1024;  // lines whose sums one task keeps until they are rounded
+constexpr int64_t split_size = 1 << 15, split_blocks = 8, splits_at_most = 16;
+constexpr double macs_per_ns = 20;  // of one thread, about
+constexpr double packed_per_ns = 1;  // elements
 
-char* memory(Ref<Buffer>& held, int64_t bytes) {
-  held = allocate(bytes);
-  return static_cast<char*>(held->data);
-}
+struct Part {  // lines of an operand, or blocks of the inner axis
+  int64_t first, count;
+};
 
-// Part i of n, of `count` parts of equal size or one more.
-int64_t part(int64_t n, int64_t count, int64_t i) { return n * i / count; }
-int64_t parts(int64_t n, int64_t each) { return (n + each - 1) / each; }
+// How lines are cut into pieces for the kernel: rows evenly, columns into whole strips.
+struct Cut {
+  int64_t lines, count, each, fill;
+
+  Cut(int64_t of_lines, int64_t of_each, int64_t of_fill)
+      : lines(of_lines), count(parts(lines, of_each)), each(of_each), fill(of_fill) {}
+  int64_t begin(int64_t i) const {
+    return fill ? std::min(lines, i * each) : part(lines, count, i);
+  }
+  int64_t size(int64_t i) const { return begin(i + 1) - begin(i); }
+  // With what fills the last register.
+  int64_t width(int64_t i) const { return wide(size(i)); }
+  int64_t wide(int64_t n) const { return fill ? parts(n, fill) * fill : n; }
+};
+
+struct Operand {
+  const char* data;
+  int64_t line, step;  // strides in elements
+  int64_t each, fill;  // as those of Cut
+
+  Cut cut(int64_t lines) const { return {lines, each, fill}; }
+};
+
+// Lines packed over some groups of steps: piece after piece, group after group.
+struct Packed {
+  Cut cut;
+  int64_t from, groups;
+  Ref<Buffer> memory;
+
+  int64_t at(int64_t piece, int64_t group) const {
+    return cut.begin(piece) * groups + (group - from) * cut.width(piece);
+  }
+};
 
 // One matrix product, of one lane of the batch.
 class Multiplication {
  public:
   Multiplication(const Product& p, const PanelKernels& k, const char* a, const char* b,
                  int64_t lane)
-      : p_(p), k_(k), a_(a), b_(b), first_row_(lane * p.m),
-        out_(p.out + first_row_ * p.n * size_of(p.type)), memory_(size_of(p.type)),
-        sum_(size_of(compute_type(p.type))) {}
+      : p_(p), k_(k), left_{a, p.a.row, p.a.col, k.rows, 0},
+        right_{b, p.b.col, p.b.row, k.cols, k.lanes}, first_row_(lane * p.m),
+        out_(p.out + first_row_ * p.n * size_of(p.type)),
+        memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))),
+        groups_(parts(p.k, k.group)), blocks_(parts(groups_, inner_panel)) {}
 
   void operator()() const {
-    const int64_t blocks = parts(p_.k, inner_panel);
+    if (p_.m * p_.n <= split_size && blocks_ >= split_blocks) return by_splits();
+    const bool by_rows = p_.m >= p_.n;
+    const Operand& shared = by_rows ? right_ : left_;
+    const int64_t lines = by_rows ? p_.n : p_.m, own = by_rows ? p_.m : p_.n;
     // Halves are rounded once: their sums are finished in one go.
-    const int64_t deep = k_.round ? blocks : std::min(blocks, blocks_at_a_time);
-    const int64_t steps = std::min(p_.k, deep * inner_panel);
-    // Little beside the arrays themselves.
-    const int64_t bytes = (p_.m * p_.k + p_.k * p_.n + p_.m * p_.n) * memory_,
-                  left_bytes = std::clamp<int64_t>(bytes / 16, 1 << 16, 1 << 20);
-    const int64_t cols = window(p_.n, k_.cols, steps, right_bytes),
-                  rows = window(p_.m, k_.rows, steps, left_bytes);
-    for (int64_t col = 0; col < p_.n; col += cols)
-      for (int64_t block = 0; block < blocks; block += deep) {
-        const Depth depth{block, std::min(blocks, block + deep), part(p_.k, blocks, block),
-                          part(p_.k, blocks, std::min(blocks, block + deep))};
-        const Strips strips = pack_strips(depth, col, std::min(cols, p_.n - col));
-        for (int64_t row = 0; row < p_.m; row += rows)
-          multiply(depth, row, std::min(rows, p_.m - row), strips);
+    const int64_t fits = shared_bytes / (sum_ * inner_panel * lines),
+                  deep = k_.round ? blocks_
+                                  : std::min(blocks_, std::max(blocks_at_a_time, fits));
+    const int64_t each_bytes = sum_ * std::min(groups_, deep * inner_panel) * shared.each;
+    int64_t window = shared.each *
+                     std::max<int64_t>(1, std::min(parts(lines, shared.each),
+                                                   shared_bytes / each_bytes));
+    if (k_.round) window = std::min(window, parts(rounded_at_once, shared.each) * shared.each);
+    const Cut cut = (by_rows ? left_ : right_).cut(own);
+    const int64_t tasks = tasks_of(cut, by_rows ? 2 : 1);
+    for (int64_t line = 0; line < lines; line += window)
+      for (int64_t block = 0; block < blocks_; block += deep) {
+        const Part here{line, std::min(window, lines - line)},
+            depth{block, std::min(deep, blocks_ - block)};
+        const Packed packed = pack(shared, here, depth);
+        cpu::parallel_for(
+            tasks,
+            [&](int64_t t) {
+              const Part mine = task(cut, tasks, t);
+              if (by_rows) finish(mine, here, depth, nullptr, &packed);
+              else finish(here, mine, depth, &packed, nullptr);
+            },
+            double(here.count * own) * double(start(block + depth.count) - start(block)) *
+                    k_.group / macs_per_ns +
+                100.0 * double(tasks));
       }
   }
 
  private:
-  struct Depth {  // steps of the inner axis, and the blocks of sums that they are
-    int64_t block, last_block, from, until;
-    int64_t steps() const { return until - from; }
-  };
-  struct Strips {  // columns from `col` on, packed
-    int64_t col, n, count, width;  // width: with what fills the last register
-    Ref<Buffer> memory;
-  };
-  struct Panels {  // rows from `row` on, packed: `count` of about equal size
-    int64_t row, m, count;
-    Ref<Buffer> memory;
-  };
-
-  // So many lines, a multiple of `each`, are packed at a time.
-  int64_t window(int64_t lines, int64_t each, int64_t steps, int64_t bytes) const {
-    return std::max<int64_t>(1, std::min(parts(lines, each), bytes / (sum_ * steps * each))) * each;
+  int64_t start(int64_t block) const { return part(groups_, blocks_, block); }
+  int64_t steps(int64_t from, int64_t groups) const {
+    return std::min(p_.k, (from + groups) * k_.group) - from * k_.group;
   }
 
-  // pack(line, from, steps) for each line, long ones in several pieces; from counts in the depth.
-  template <class F>
-  void pack_all(const Depth& depth, int64_t lines, int64_t elements, F&& pack) const {
-    const int64_t pieces = parts(depth.steps(), packed_steps);
+  // Tasks of about equal size and a number that threads share evenly; each of `least` pieces.
+  static int64_t tasks_of(const Cut& cut, int64_t least) {
+    const int64_t small = parts(cut.count, least), large = parts(cut.count, 8);
+    return std::min(small, parts(large, tasks_at_least) * tasks_at_least);
+  }
+  static Part task(const Cut& cut, int64_t tasks, int64_t t) {
+    auto begin = [&](int64_t i) {
+      return cut.fill ? cut.begin(part(cut.count, tasks, i)) : part(cut.lines, tasks, i);
+    };
+    return {begin(t), begin(t + 1) - begin(t)};
+  }
+
+  void pack_piece(const Operand& o, const Cut& cut, int64_t first, int64_t piece, int64_t from,
+                  int64_t groups, char* to) const {
+    const int64_t at = (first + cut.begin(piece)) * o.line + from * k_.group * o.step;
+    k_.pack({o.data + at * memory_, to, cut.size(piece), cut.width(piece), o.line, o.step,
+             steps(from, groups)});
+  }
+  Packed pack(const Operand& o, const Part& lines, const Part& depth) const {
+    const int64_t from = start(depth.first), groups = start(depth.first + depth.count) - from;
+    Packed out{o.cut(lines.count), from, groups, {}};
+    char* to = memory(out.memory, out.cut.wide(lines.count) * groups * sum_);
+    const int64_t slices = parts(groups, packed_steps);
     cpu::parallel_for(
-        lines * pieces,
+        out.cut.count * slices,
         [&](int64_t i) {
-          const int64_t from = part(depth.steps(), pieces, i % pieces);
-          pack(i / pieces, from, part(depth.steps(), pieces, i % pieces + 1) - from);
+          const int64_t piece = i / slices, begin = from + part(groups, slices, i % slices),
+                        end = from + part(groups, slices, i % slices + 1);
+          pack_piece(o, out.cut, lines.first, piece, begin, end - begin,
+                     to + out.at(piece, begin) * sum_);
         },
-        double(elements) / packed_per_ns);
-  }
-  Strips pack_strips(const Depth& depth, int64_t col, int64_t n) const {
-    Strips s{col, n, parts(n, k_.cols), parts(n, k_.lanes) * k_.lanes, {}};
-    const int64_t all = depth.steps();
-    char* to = memory(s.memory, s.width * all * sum_);
-    pack_all(depth, s.count, s.width * all, [&](int64_t strip, int64_t from, int64_t steps) {
-      const int64_t at = strip * k_.cols, wide = std::min<int64_t>(k_.cols, s.width - at);
-      k_.pack({b_ + ((col + at) * p_.b.col + (depth.from + from) * p_.b.row) * memory_,
-               to + (at * all + from * wide) * sum_, std::min<int64_t>(k_.cols, n - at), wide,
-               p_.b.col, p_.b.row, steps});
-    });
-    return s;
-  }
-  Panels pack_panels(const Depth& depth, int64_t row, int64_t m) const {
-    Panels p{row, m, parts(m, k_.rows), {}};
-    const int64_t all = depth.steps();
-    char* to = memory(p.memory, m * all * sum_);
-    pack_all(depth, p.count, m * all, [&](int64_t panel, int64_t from, int64_t steps) {
-      const int64_t at = part(m, p.count, panel), lines = part(m, p.count, panel + 1) - at;
-      k_.pack({a_ + ((row + at) * p_.a.row + (depth.from + from) * p_.a.col) * memory_,
-               to + (at * all + from * lines) * sum_, lines, lines, p_.a.row, p_.a.col, steps});
-    });
-    return p;
+        double(lines.count * groups) / packed_per_ns);
+    return out;
   }
 
-  void multiply(const Depth& depth, int64_t row, int64_t m, const Strips& right) const {
-    const Panels left = pack_panels(depth, row, m);
-    // Smaller tasks while there are few of them.
-    int64_t tall = std::min<int64_t>(8, left.count), wide = std::min<int64_t>(8, right.count);
-    while (parts(left.count, tall) * parts(right.count, wide) < 16 && tall * wide > 1)
-      (wide >= tall ? wide : tall) = ((wide >= tall ? wide : tall) + 1) / 2;
-    const int64_t down = parts(left.count, tall), across = parts(right.count, wide);
-    cpu::parallel_for(
-        down * across,
-        [&](int64_t i) {
-          const int64_t d = i / across, s = i % across;
-          block(depth, left, part(left.count, down, d), part(left.count, down, d + 1), right,
-                part(right.count, across, s), part(right.count, across, s + 1));
-        },
-        double(m * right.n) * double(depth.steps()) / macs_per_ns + 100.0 * double(down * across));
-  }
-
-  // Panels times strips, over the steps of a depth.
-  void block(const Depth& depth, const Panels& left, int64_t panel, int64_t last_panel,
-             const Strips& right, int64_t strip, int64_t last_strip) const {
-    const int64_t top = part(left.m, left.count, panel),
-                  rows = part(left.m, left.count, last_panel) - top, begin = strip * k_.cols,
-                  cols = std::min(last_strip * k_.cols, right.n) - begin;
-    char* out = out_ + ((left.row + top) * p_.n + right.col + begin) * memory_;
-    int64_t out_row = p_.n;
-    Ref<Buffer> wide_sums;
-    char* sums = out;
-    if (k_.round) {
-      sums = memory(wide_sums, rows * cols * sum_);
-      out_row = cols;
-    }
-    const char *a = static_cast<const char*>(left.memory->data),
-               *b = static_cast<const char*>(right.memory->data);
-    const int64_t blocks = parts(p_.k, inner_panel), all = depth.steps();
-    for (int64_t i = depth.block; i < depth.last_block; ++i) {
-      const int64_t from = part(p_.k, blocks, i) - depth.from,
-                    steps = part(p_.k, blocks, i + 1) - depth.from - from;
-      for (int64_t s = strip; s < last_strip; ++s) {
-        const int64_t at = s * k_.cols, wide = std::min<int64_t>(k_.cols, right.width - at),
-                      here = std::min<int64_t>(k_.cols, right.n - at);
-        for (int64_t d = panel; d < last_panel; ++d) {
-          const int64_t first = part(left.m, left.count, d),
-                        lines = part(left.m, left.count, d + 1) - first;
-          k_.block({a + (first * all + from * lines) * sum_, b + (at * all + from * wide) * sum_,
-                    sums + ((first - top) * out_row + at - begin) * sum_, steps, wide, out_row,
-                    int(lines), int(here), i > 0});
+  // Rows times columns, over blocks of the inner axis; the first one sets the sums. What is not
+  // packed yet is, a block at a time, or read as it lies where it is read once, lines side by side.
+  void multiply(const Part& rows, const Part& cols, const Part& depth, int64_t first_block,
+                const Packed* left, const Packed* right, char* sums, int64_t out_row) const {
+    const Cut down = left_.cut(rows.count), across = right_.cut(cols.count);
+    const bool as_it_lies = k_.group == 1 && memory_ == sum_;
+    const bool plain_left = !left && as_it_lies && left_.line == 1 && across.count == 1,
+               plain_right = !right && as_it_lies && right_.line == 1 && down.count == 1;
+    Ref<Buffer> own_left, own_right;
+    const int64_t step_bytes = inner_panel * sum_;
+    char *mine_left = left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
+         *mine_right = right ? nullptr : memory(own_right, right_.each * step_bytes);
+    for (int64_t i = depth.first; i < depth.first + depth.count; ++i) {
+      const int64_t from = start(i), groups = start(i + 1) - from;
+      if (mine_left)
+        for (int64_t d = 0; d < down.count; ++d)
+          pack_piece(left_, down, rows.first, d, from, groups,
+                     mine_left + down.begin(d) * groups * sum_);
+      for (int64_t s = 0; s < across.count; ++s) {
+        const char* b = mine_right;
+        int64_t b_step = across.width(s);
+        if (right) {
+          b = static_cast<const char*>(right->memory->data) + right->at(s, from) * sum_;
+        } else if (plain_right && across.size(s) == b_step) {
+          b = right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_;
+          b_step = right_.step;
+        } else {
+          pack_piece(right_, across, cols.first, s, from, groups, mine_right);
+        }
+        for (int64_t d = 0; d < down.count; ++d) {
+          const char* a;
+          int64_t a_step = down.size(d);
+          if (left) {
+            a = static_cast<const char*>(left->memory->data) + left->at(d, from) * sum_;
+          } else if (plain_left) {
+            a = left_.data + (rows.first + down.begin(d) + from * left_.step) * sum_;
+            a_step = left_.step;
+          } else {
+            a = mine_left + down.begin(d) * groups * sum_;
+          }
+          k_.block({a, b, sums + (down.begin(d) * out_row + across.begin(s)) * sum_, groups, a_step,
+                    b_step, out_row, int(down.size(d)), int(across.size(s)), i > first_block});
         }
       }
     }
-    if (k_.round)
-      for (int64_t r = 0; r < rows; ++r)
-        k_.round(out + r * p_.n * memory_, sums + r * cols * sum_, cols);
-    if (depth.last_block == blocks)
-      p_.finished(first_row_ + left.row + top, rows, right.col + begin, cols);
+  }
+
+  // The same into the result, rounded where that is left to do.
+  void finish(const Part& rows, const Part& cols, const Part& depth, const Packed* left,
+              const Packed* right) const {
+    char* out = out_ + (rows.first * p_.n + cols.first) * memory_;
+    if (!k_.round) {
+      multiply(rows, cols, depth, 0, left, right, out, p_.n);
+      if (depth.first + depth.count < blocks_) return;
+    } else {
+      Ref<Buffer> held;
+      char* sums = memory(held, rows.count * cols.count * sum_);
+      multiply(rows, cols, depth, 0, left, right, sums, cols.count);
+      for (int64_t r = 0; r < rows.count; ++r)
+        k_.round(out + r * p_.n * memory_, sums + r * cols.count * sum_, cols.count);
+    }
+    p_.finished(first_row_ + rows.first, rows.count, cols.first, cols.count);
+  }
+
+  // Each task takes some blocks of the inner axis, for all sums.
+  void by_splits() const {
+    const int64_t splits = std::min(splits_at_most, blocks_ / 2), each = p_.m * p_.n;
+    Ref<Buffer> held;
+    char* sums = memory(held, splits * each * sum_);
+    const double work = double(each) * double(p_.k) / macs_per_ns;
+    cpu::parallel_for(
+        splits,
+        [&](int64_t s) {
+          const int64_t first = part(blocks_, splits, s);
+          const Part depth{first, part(blocks_, splits, s + 1) - first};
+          multiply({0, p_.m}, {0, p_.n}, depth, first, nullptr, nullptr, sums + s * each * sum_,
+                   p_.n);
+        },
+        work);
+    const int64_t tall = std::max<int64_t>(1, 2048 / p_.n), tasks = parts(p_.m, tall);
+    cpu::parallel_for(
+        tasks,
+        [&](int64_t t) {
+          const int64_t row = part(p_.m, tasks, t), rows = part(p_.m, tasks, t + 1) - row,
+                        n = rows * p_.n;
+          char *from = sums + row * p_.n * sum_, *out = out_ + row * p_.n * memory_;
+          k_.total(k_.round ? from : out, from, splits, each, n);
+          if (k_.round) k_.round(out, from, n);
+          p_.finished(first_row_ + row, rows, 0, p_.n);
+        },
+        double(splits * each) / packed_per_ns);
   }
 
   const Product& p_;
   const PanelKernels& k_;
-  const char *a_, *b_;
+  const Operand left_, right_;
   const int64_t first_row_;  // in the stack
   char* out_;
-  const int64_t memory_, sum_;  // bytes of an element
-};
-
-// A product with up to `few` rows, or columns: the other operand is read where it lies.
-class FewLines {
- public:
-  FewLines(const Product& p, const PanelKernels& k)
-      : p_(p), k_(k), by_rows_(p.m <= few && (p.n > few || p.m <= p.n)),
-        rows_(by_rows_ ? p.m : p.n), count_(by_rows_ ? p.n : p.m),
-        line_(by_rows_ ? p.b.col : p.a.row), step_(by_rows_ ? p.b.row : p.a.col),
-        memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))) {}
-
-  bool fits() const { return rows_ <= few && (step_ == 1 || line_ == 1); }
-
-  void operator()(const char* a, const char* b, char* out) const {
-    const char *x = by_rows_ ? a : b, *lines = by_rows_ ? b : a;
-    int64_t x_row = by_rows_ ? p_.a.row : p_.b.col, x_step = by_rows_ ? p_.a.col : p_.b.row;
-    Ref<Buffer> held_x, held;
-    if (x_step != 1 || memory_ != sum_) {
-      char* dense = memory(held_x, rows_ * p_.k * sum_);
-      k_.pack({x, dense, p_.k, p_.k, x_step, x_row, rows_});
-      x = dense;
-      x_row = p_.k;
-    }
-    const bool dots = step_ == 1;
-    const int64_t splits = parts(p_.k, dots ? dot_steps : sweep_steps),
-                  groups = parts(count_, dots ? 64 : 1024), each = rows_ * count_;
-    const bool direct = splits == 1 && memory_ == sum_ && (by_rows_ || rows_ == 1);
-    char* sums = direct ? out : memory(held, splits * each * sum_);
-    cpu::parallel_for(
-        splits * groups,
-        [&](int64_t i) {
-          const int64_t split = i / groups, from = part(p_.k, splits, split),
-                        first = part(count_, groups, i % groups),
-                        lines_here = part(count_, groups, i % groups + 1) - first;
-          char* to = sums + (split * each + first) * sum_;
-          if (!dots)
-            for (int64_t r = 0; r < rows_; ++r)
-              std::memset(to + r * count_ * sum_, 0, size_t(lines_here * sum_));
-          (dots ? k_.dots : k_.sweep)(
-              {x + from * sum_, lines + (first * line_ + from * step_) * memory_, to, x_row, count_,
-               lines_here, line_, step_, part(p_.k, splits, split + 1) - from, int(rows_)});
-        },
-        double(count_) * double(p_.k) * double(memory_) / 10);
-    if (direct) return;
-    if (sum_ == 4) finish<float>(reinterpret_cast<float*>(sums), splits, out);
-    else finish<double>(reinterpret_cast<double*>(sums), splits, out);
-  }
-
- private:
-  // The sums of all splits, in order, where they belong.
-  template <class T>
-  void finish(T* sums, int64_t splits, char* out) const {
-    const int64_t each = rows_ * count_;
-    for (int64_t s = 1; s < splits; ++s)
-      for (int64_t i = 0; i < each; ++i) sums[i] += sums[s * each + i];
-    Ref<Buffer> held;
-    const T* in_order = sums;
-    if (!by_rows_ && rows_ > 1) {
-      T* turned = reinterpret_cast<T*>(memory(held, each * sum_));
-      for (int64_t r = 0; r < rows_; ++r)
-        for (int64_t i = 0; i < count_; ++i) turned[i * rows_ + r] = sums[r * count_ + i];
-      in_order = turned;
-    }
-    if (k_.round) k_.round(out, in_order, each);
-    else std::memcpy(out, in_order, size_t(each * sum_));
-  }
-
-  const Product& p_;
-  const PanelKernels& k_;
-  const bool by_rows_;  // of the left operand there are few
-  const int64_t rows_, count_, line_, step_;
-  const int64_t memory_, sum_;  // bytes of an element
+  const int64_t memory_, sum_;  // bytes of an element, of a sum and of what is packed
+  const int64_t groups_, blocks_;  // of the inner axis
 };
 
 // Where the right operand repeats and the left one's lanes continue its rows, they are rows.

@@ -1,6 +1,6 @@
 // What each instruction-set level provides to products of packed panels, and to those with a few
-// rows. Sums are made with fused multiply-adds, in the order of the inner axis: they depend on it
-// alone, never on how rows and columns are cut.
+// rows. Sums are made with fused multiply-adds (or dot products of pairs), in the order of the
+// inner axis: they depend on it alone, never on how rows and columns are cut.
 #pragma once
 #include <cstdint>
 
@@ -9,27 +9,31 @@
 namespace lazulite::engine {
 
 // Lines of an operand (rows of the left one, columns of the right one), packed: the values of all
-// lines at step 0 of the inner axis, then at step 1 ...
+// lines at step 0 of the inner axis, then at step 1 ... Where the kernels take steps in groups
+// (PanelKernels::group), a value is a group; steps that the last one lacks are zeros.
 struct PackCall {
   const void* from;     // of the memory's dtype
-  void* to;             // of the dtype of the sums
+  void* to;             // values as wide as sums
   int64_t lines, width; // lines beyond those that there are, up to the width, are zeros
   int64_t line, step;   // strides in `from`, in elements
   int64_t steps;
 };
 
-// out[rows x cols] = or += a panel of `rows` lines times a strip of `width` lines.
+// out[rows x cols] = or += a panel of lines times a strip of lines, both packed or as they lie with
+// their lines side by side. cols <= width of the strip, a multiple of lanes.
 struct BlockCall {
   const void *a, *b;
   void* out;
-  int64_t steps, width, out_row;
+  int64_t steps;  // groups of them
+  int64_t a_step, b_step, out_row;  // in values
   int rows, cols;
   bool add;
 };
 
 // out[r][i] (+)= sum over steps of x[r][step] * line i at that step, for up to `few` rows r.
 struct FewCall {
-  const void* x;  // of the dtype of the sums; row r begins at x + r * x_row
+  const void* x;      // of the dtype of the sums, or of memory's where `dots` takes groups; row r
+                      // begins at x + r * x_row
   const void* lines;  // of the memory's dtype
   void* out;          // of the dtype of the sums
   int64_t x_row, out_row;
@@ -42,11 +46,15 @@ constexpr int few = 4;
 
 // For one dtype in memory. Null where the level has none.
 struct PanelKernels {
-  int rows = 0, cols = 0, lanes = 0;          // of the largest block, and of a register
+  int rows = 0, cols = 0, lanes = 0;  // of the largest block, and of a register
+  int group = 1;                      // steps that pack, block and dots take as one
   void (*pack)(const PackCall&) = nullptr;
-  void (*block)(const BlockCall&) = nullptr;  // cols <= width: a multiple of lanes
+  void (*block)(const BlockCall&) = nullptr;
+  void (*widen)(const PackCall&) = nullptr;   // pack, each step a value
   void (*dots)(const FewCall&) = nullptr;     // step == 1; sets out
   void (*sweep)(const FewCall&) = nullptr;    // line == 1; adds to out
+  // to[i] = sums[i] + sums[stride + i] + ... of `count` of them, in order. `to` may be `sums`.
+  void (*total)(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) = nullptr;
   // Elements of memory from sums, where these are of another dtype.
   void (*round)(void* to, const void* sums, int64_t n) = nullptr;
 };
