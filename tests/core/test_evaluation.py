@@ -362,7 +362,7 @@ for y in (mx.exp(x), mx.tanh(x).sum(0), mx.softmax(x, -1), mx.erf(x).mean(), mx.
 print(mx.device_info()["architecture"], h.hexdigest())
 """
     levels = {}
-    for level in ("generic", "avx2", "avx512"):
+    for level in ("generic", "avx2", "avx512", "avx512_bf16"):
         out = run_python(code, LAZULITE_ISA=level)
         if out.returncode == 0:
             name, digest = out.stdout.split()

@@ -20,12 +20,12 @@ enum class Level : uint8_t { generic, avx2, avx512 };
 struct Features {
   Level level = Level::generic;
   bool vnni = false;  // AVX-512 VNNI
-  bool bf16 = false;  // AVX-512 BF16
+  bool bf16 = false;  // AVX-512 BF16, where it is worth it
   bool fp16 = false;  // AVX-512 FP16
   bool amx = false;   // AMX tiles with int8 and bf16, and the system's permission to use them
 };
 
-// The level in use. LAZULITE_ISA=generic|avx2|avx512|amx forces one; a name that is unknown, or a
+// The level in use. LAZULITE_ISA=generic|avx2|avx512|avx512_bf16|amx forces one; a name that is unknown, or a
 // level that the machine lacks, raises an Error that names what the machine has.
 const Features& features();
 // While one lives, its thread computes at the generic level, without OpenBLAS and alone: what the
@@ -38,7 +38,7 @@ struct GenericLevel {
   const bool before = at_generic_level;
 };
 inline Level level() { return at_generic_level ? Level::generic : features().level; }
-const char* level_name();  // "generic", "avx2", "avx512", "amx"
+const char* level_name();  // "generic", "avx2", "avx512", "avx512_bf16", "amx"
 
 std::string cpu_name();
 

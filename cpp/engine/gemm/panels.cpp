@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "device/cpu/level.h"
+#include "device/cpu/partial.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
 #include "engine/gemm/few_lines.h"
@@ -14,6 +15,7 @@
 namespace lazulite::engine {
 
 LAZULITE_LEVELS(const PanelTable&, panel_kernels)
+LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
 
 namespace {
 
@@ -265,11 +267,11 @@ Product with_lanes_as_rows(Product p) {
 
 }  // namespace
 
-bool has_panels(Dtype type) { return panel_kernels().of[index_of(type)].block != nullptr; }
+bool has_panels(Dtype type) { return panel_kernels_filled().of[index_of(type)].block != nullptr; }
 
 void panel_product(const Product& given) {
   const Product p = with_lanes_as_rows(given);
-  const PanelKernels& k = panel_kernels().of[index_of(p.type)];
+  const PanelKernels& k = panel_kernels_filled().of[index_of(p.type)];
   const int64_t lanes = size_of(p.batch), bytes = size_of(p.type);
   const FewLines few_lines(p, k);
   const bool is_few = few_lines.fits();
