@@ -102,7 +102,7 @@ Features detect() { return {}; }
 bool bf16_is_fast() {
 #if LAZULITE_X86
   const Registers vendor = cpuid(0);
-  return vendor.b == 0x68747541 && vendor.d == 0x69746e65 && vendor.c == 0x444d4163;  // AuthenticAMD
+  return vendor.b == 0x68747541 && vendor.d == 0x69746e65 && vendor.c == 0x444d4163;  // "Auth" ...
 #else
   return false;
 #endif

@@ -25,8 +25,8 @@ struct Features {
   bool amx = false;   // AMX tiles with int8 and bf16, and the system's permission to use them
 };
 
-// The level in use. LAZULITE_ISA=generic|avx2|avx512|avx512_bf16|amx forces one; a name that is unknown, or a
-// level that the machine lacks, raises an Error that names what the machine has.
+// The level in use. LAZULITE_ISA=generic|avx2|avx512|avx512_bf16|amx forces one; a name that is
+// unknown, or a level that the machine lacks, raises an Error that names what the machine has.
 const Features& features();
 // While one lives, its thread computes at the generic level, without OpenBLAS and alone: what the
 // other levels are compared with.
