@@ -24,7 +24,8 @@ void check_environment() {
   lazulite::cpu::features();
   lazulite::cpu::num_threads();
   lazulite::default_plan_width();
-  for (const char* name : {"LAZULITE_DEBUG_VMAP", "LAZULITE_FUSE", "LAZULITE_DONATE"})
+  for (const char* name : {"LAZULITE_DEBUG_VMAP", "LAZULITE_FUSE", "LAZULITE_DONATE",
+                           "LAZULITE_MACHINE_CODE"})
     env::flag(name);
   lazulite::get_pending_limit();
   if (env::text("LAZULITE_OPENBLAS").value_or("none") != "none") lazulite::cpu::blas();

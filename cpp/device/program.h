@@ -28,6 +28,8 @@ static constexpr int64_t elements_of(int64_t n) { return n & (repeats(0) - 1); }
 struct Link {
   Kernel expression = nullptr;
   uint8_t inner = 0, outer = 0, at = 0;
+  uint8_t opcodes[2] = {};   // of inner and outer: a vector instruction of x86, or 0
+  Dtype type = Dtype::bool_;
 };
 
 // Registers are virtual: each is written once, by a load, a constant or an instruction, and there
@@ -42,19 +44,23 @@ struct Instr {
   int operands() const { return int(in.size()); }
 };
 
-// What a kernel of expressions does with a few vectors at a time, which stay in registers: steps on
-// three accumulators, ended by `stop`. Accumulator d becomes an array, or what an op makes of it
-// and a number, an array, or accumulator d + 1; `of_`: which is the op's first operand.
+// What a kernel of expressions does with a few vectors at a time, which stay in registers: steps,
+// ended by `stop`. A step makes accumulator `to` of two operands: accumulators by number, an array,
+// a number. Before the steps stands one that says how many arrays and how many steps there are.
 struct Micro {
-  enum Form : uint8_t { with_number, of_number, with_array, of_array, with_next, of_next };
-  static constexpr int accumulators = 3, forms = 6, stop = 0;
-  static constexpr int load(int d) { return 1 + d; }
-  static constexpr int does(int op, Form form, int d) {
-    return 1 + accumulators + ((op - 1) * forms + form) * accumulators + d;
+  static constexpr int accumulators = 3, array = 3, number = 4, operands = 5;
+  static constexpr int most_arrays = 16, stop = 0;
+  static constexpr int does(int op, int a, int b, int to) {
+    return 1 + (((op - 1) * operands + a) * operands + b) * accumulators + to;
   }
-  uint16_t code;
-  uint16_t operand = 0;          // an array
-  alignas(8) char number[8] = {};
+  // Machine code of steps: `bytes` of each array, a whole number of the kernel's groups.
+  using Run = void (*)(void* out, const void* const* in, int64_t bytes, const Micro* before);
+  static constexpr int op(int code) {
+    return (code - 1) / (operands * operands * accumulators) + 1;
+  }
+  uint16_t code = stop;
+  uint16_t arrays[2] = {};  // which, of operands that are arrays
+  alignas(8) char value[8] = {};  // the number; before the steps: machine code that does them
 };
 
 // A memory operand. Registers hold what memory holds; a program of one half and one float32

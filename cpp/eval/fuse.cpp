@@ -51,6 +51,7 @@ class Builder {
       instr.link = link(first, type);
       const Link outer = link(node, type);
       instr.link.outer = outer.inner;
+      instr.link.opcodes[1] = outer.opcodes[0];
       instr.link.at = uint8_t(at);
       if (!outer.inner) instr.link = {};
     } else {

@@ -28,6 +28,7 @@ BAD = {
     "LAZULITE_DEBUG_VMAP": ["y?"],
     "LAZULITE_FUSE": ["perhaps"],
     "LAZULITE_DONATE": ["3"],
+    "LAZULITE_MACHINE_CODE": ["never"],
     "LAZULITE_PENDING_LIMIT": ["all", "-1"],
 }
 GOOD = {
@@ -42,6 +43,7 @@ GOOD = {
     "LAZULITE_DEBUG_VMAP": "on",
     "LAZULITE_FUSE": "0",
     "LAZULITE_DONATE": "OFF",
+    "LAZULITE_MACHINE_CODE": "no",
     "LAZULITE_PENDING_LIMIT": "100",
 }
 

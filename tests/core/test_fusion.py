@@ -1,9 +1,11 @@
 """Groups of any size: the same bits as op by op, on any number of threads, at each level."""
 
+import math
 import os
 import random
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -351,7 +353,33 @@ def any_tree(seed, arrays):
     return make(5)
 
 
+def any_net(seed, arrays):
+    """Sums, differences and products in a row, of what came before: much of it is read often."""
+    pick, values = random.Random(seed), list(arrays)
+    for _ in range(pick.randrange(6, 40)):
+        a, b = pick.choice(values[-5:]), pick.choice([*values[-3:], *arrays, 0.75])
+        values.append(pick.choice([lambda: a + b, lambda: a - b, lambda: b - a, lambda: a * b])())
+        values[-1] = values[-1] * 0.5
+    return values[-1]
+
+
+def steps_of_a_chain(x, y):
+    for _ in range(5):
+        x = (x * y + 0.5) * x - y
+    return x
+
+
 EXPRESSIONS = {
+    **{
+        f"any net, {seed}": lambda x, y, z, seed=seed: any_net(seed, [x, y, z])
+        for seed in range(24)
+    },
+    "a chain whose links are read twice": lambda x, y, z: steps_of_a_chain(x, y) - z,
+    "squares of squares": lambda x, y, z: (lambda a: (lambda b: b * b - a)(a * a + y))(x - z),
+    "read by three": lambda x, y, z: (lambda a: (a + x) * (a - y) * (z - a))(x * y + 1),
+    "read in two branches": lambda x, y, z: (
+        lambda a, b: ((a * x + b) * y - (b * z - a)) * (a - b)
+    )(x * y - 1, y * z + x),
     **{
         f"any tree, {seed}": lambda x, y, z, seed=seed: any_tree(seed, [x, y, z])
         for seed in range(12)
@@ -384,11 +412,87 @@ def test_expressions_in_registers_have_the_bits_of_one_op_after_the_other(name, 
         whole = EXPRESSIONS[name](x, y, z)
         with mx.debug_compare():
             mx.eval(whole)
-        least = _core._set_least_joined(1 << 62)
+        least, coded = _core._set_least_joined(1 << 62), _core._set_least_coded(math.inf)
         try:
             assert bytes(EXPRESSIONS[name](x, y, z)) == bytes(whole), n
+            _core._set_least_joined(least)
+            assert bytes(EXPRESSIONS[name](x, y, z)) == bytes(whole), f"step by step, {n}"
+            _core._set_least_coded(0)
+            assert bytes(EXPRESSIONS[name](x, y, z)) == bytes(whole), f"machine code, {n}"
         finally:
             _core._set_least_joined(least)
+            _core._set_least_coded(coded)
+
+
+CODE_WRITTEN = """
+import lazulite.core as mx
+from lazulite.core import _core
+_core._set_least_coded(0)
+x, y = mx.linspace(-1, 1, 5000), mx.linspace(0, 3, 5000)
+out = []
+for type in (mx.float32, mx.float64):
+    a, b = x.astype(type), y.astype(type)
+    for i in range(700):  # more than are kept
+        a = (a * b + 0.5) * a - b if i % 2 else (b - a * 0.25) * b + a
+        if i % 7 == 0:
+            mx.eval(a)
+            a = a * 0.01
+    for i in range(1, 40):
+        p = a
+        for k in range(i):
+            p = (p * b - 0.5) if (i >> k % 5) & 1 else (b - p) * a
+        out.append(bytes(mx.clip(p, -1, 1)).hex())
+import hashlib
+print(hashlib.sha256("".join(out).encode()).hexdigest(), _core._kept_code())
+"""
+
+
+def test_machine_code_has_the_bits_of_steps_at_each_level_and_is_bounded():
+    def run(**environment):
+        done = subprocess.run(
+            [sys.executable, "-c", CODE_WRITTEN],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, **environment},
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        bits, kept = done.stdout.split()
+        return bits, int(kept)
+
+    here, kept = run()
+    assert kept <= 512
+    assert bool(kept) == (_core._level() in ("avx2", "avx512"))
+    levels = ("generic", "avx2", "avx512")
+    for level in levels[: levels.index(_core._level()) + 1]:
+        assert run(LAZULITE_ISA=level)[0] == here, level
+        assert run(LAZULITE_ISA=level, LAZULITE_MACHINE_CODE="0") == (here, 0), level
+
+
+def test_threads_share_machine_code():
+    """What one thread lets go of another may run."""
+    wanted, failures = {}, []
+
+    def work(k):
+        x = mx.linspace(0, 1, 3000 + k)
+        for i in range(60):
+            y = x
+            for j in range(3 + i % 13):
+                y = (y * x + 0.5) * y - x if (i + j) % 3 else (x - y) * 0.5 + x
+            got = bytes(y)
+            if wanted.setdefault((k % 2, i), got) != got:
+                failures.append((k, i))
+
+    coded = _core._set_least_coded(0)
+    try:
+        threads = [threading.Thread(target=work, args=(k % 2,)) for k in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        _core._set_least_coded(coded)
+    assert not failures
 
 
 def test_expressions_that_are_wide_in_rows():

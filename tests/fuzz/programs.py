@@ -379,6 +379,7 @@ def check(lines):
     _core._set_least_cost(1e9)  # whatever has two chunks wakes workers
     _core._set_least_absorbed(1)  # however small, a kernel takes what its group forms
     _core._set_least_joined(1)  # and expressions stay in registers
+    _core._set_least_coded(0)  # as machine code
     for way, (run, threads) in WAYS.items():
         try:
             mx.set_num_threads(threads)
@@ -446,6 +447,7 @@ VARIANTS = [
     ({"LAZULITE_ISA": "generic", "LAZULITE_OPENBLAS": "none"}, {"LAZULITE_OPENBLAS": "none"}),
     {"LAZULITE_FUSE": "0"},
     {"LAZULITE_DONATE": "0"},
+    {"LAZULITE_MACHINE_CODE": "0"},
 ]
 
 if __name__ == "__main__":

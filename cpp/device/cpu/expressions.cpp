@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 namespace lazulite::cpu {
 
@@ -10,7 +11,8 @@ namespace {
 std::atomic<int64_t> least_elements{1024};  // from which looking pays
 constexpr int fewest_ops = 3;  // of an expression: pairs of ops have kernels of their own
 constexpr int most_ops = 256;             // its steps stay in the first-level cache
-constexpr size_t most_arrays = 16;        // and so do the blocks that it reads
+constexpr size_t most_arrays = Micro::most_arrays;  // and so do the blocks that it reads
+constexpr size_t most_open = 8;  // values that a tree reads and others may read too
 
 class Joiner {
  public:
@@ -40,14 +42,23 @@ class Joiner {
     int32_t uses = 0;
     bool array = false;    // elements one after the other, when the expression runs
     bool uniform = false;  // one number throughout
+    int8_t held = 0;       // the accumulator that keeps it
+  };
+  // A value that a tree reads, of those that others may read too.
+  struct Open {
+    uint32_t reg;
+    int32_t reads;
   };
   struct Tree {             // an instruction with those that it takes in
     bool linked = false;    // it can be part of an expression
     bool inside = false;    // of another one
     int joins = 0;          // how many others it takes in
+    int inner = 1;          // accumulators, but for those of what it holds
     int need = 1;           // accumulators
     int ops = 1;
-    size_t arrays = 0;
+    SmallVector<uint32_t, 4> arrays;  // that it reads, each once
+    SmallVector<Open, 2> open;
+    SmallVector<uint32_t, 1> held;  // what is made before all else and read often, in order
   };
 
   void describe() {
@@ -79,11 +90,34 @@ class Joiner {
     for (auto& port : program_.store) values_[port.reg].uses += 2;
   }
 
-  // The expression that an operand may be: what makes it, for this instruction alone.
-  int32_t inner_of(uint32_t reg) const {
+  // The tree that makes an operand, if it can be part of this expression.
+  Tree* maker_of(uint32_t reg, const Instr& user) {
     const Value& value = values_[reg];
-    if (value.maker < 0 || value.uses != 1 || !trees_[size_t(value.maker)].linked) return -1;
-    return trees_[size_t(value.maker)].inside ? value.maker : -1;
+    if (value.maker < 0 || !trees_[size_t(value.maker)].linked ||
+        program_.code[size_t(value.maker)].link.expression != user.link.expression)
+      return nullptr;
+    return &trees_[size_t(value.maker)];
+  }
+  // The tree of an operand becomes a part; false: it would be too much.
+  static bool add(Tree& tree, uint32_t reg, Tree& other) {
+    auto arrays = tree.arrays;
+    arrays.erase(std::find(arrays.begin(), arrays.end(), reg));
+    for (const uint32_t array : other.arrays) include(arrays, array);
+    if (tree.ops + other.ops > most_ops || arrays.size() > most_arrays) return false;
+    tree.arrays = arrays;
+    other.inside = true;
+    tree.ops += other.ops;
+    ++tree.joins;
+    return true;
+  }
+  static void include(SmallVector<uint32_t, 4>& arrays, uint32_t reg) {
+    if (std::find(arrays.begin(), arrays.end(), reg) == arrays.end()) arrays.push_back(reg);
+  }
+  static int both(int a, int b) { return a == b ? a + 1 : std::max(a, b); }
+  static void read(Tree& tree, uint32_t reg, int32_t reads) {
+    for (Open& open : tree.open)
+      if (open.reg == reg) return void(open.reads += reads);
+    if (tree.open.size() < most_open) tree.open.push_back({reg, reads});
   }
 
   // Takes in what it can; true where that is something.
@@ -96,121 +130,166 @@ class Joiner {
     if (values_[instr.in[0]].number && values_[instr.in[1]].number) return false;
     tree.linked = true;
     tree.ops = 1 + (instr.link.outer != 0);
-    for (const uint32_t in : instr.in) tree.arrays += values_[in].array;
-    auto take = [&](int k) {  // how many accumulators the operand needs: 0, memory or a number
-      const Value& value = values_[instr.in[size_t(k)]];
-      if (value.maker < 0 || value.uses != 1) return 0;
-      Tree& other = trees_[size_t(value.maker)];
-      if (!other.linked || tree.ops + other.ops > most_ops ||
-          tree.arrays + other.arrays > most_arrays ||
-          program_.code[size_t(value.maker)].link.expression != instr.link.expression)
-        return 0;
-      other.inside = true;
-      tree.ops += other.ops;
-      tree.arrays += other.arrays - 1;
-      ++tree.joins;
-      return other.need;
-    };
-    auto leave = [&](int k) {
-      Tree& other = trees_[size_t(values_[instr.in[size_t(k)]].maker)];
-      other.inside = false;
-      --tree.joins;
-      tree.ops -= other.ops;
-      tree.arrays -= other.arrays - 1;
-    };
-    auto both = [](int a, int b) { return a == b ? std::max(a, 0) + 1 : std::max(a, b); };
-    int a = take(0), b = take(1);
-    if (both(a, b) > Micro::accumulators) leave(1), b = 0;
-    tree.need = both(a, b);
-    if (!instr.link.outer) return tree.joins;
-    const int c = take(2);
-    if (both(tree.need, c) > Micro::accumulators) leave(2);
-    else tree.need = c ? both(tree.need, c) : tree.need;
+    opcodes_.of[instr.link.inner] = instr.link.opcodes[0];
+    if (instr.link.outer) opcodes_.of[instr.link.outer] = instr.link.opcodes[1];
+    for (const uint32_t in : instr.in)
+      if (values_[in].array) include(tree.arrays, in);
+    take_operands(instr, tree);
+    for (const uint32_t in : instr.in) {
+      const Tree* other = maker_of(in, instr);
+      if (!other) continue;
+      if (values_[in].uses > 1) read(tree, in, 1);
+      else if (other->inside)
+        for (const Open& open : other->open) read(tree, open.reg, open.reads);
+    }
+    hold(instr, tree);
     return tree.joins;
+  }
+
+  // Operands that nobody else reads, as far as accumulators reach.
+  void take_operands(const Instr& instr, Tree& tree) {
+    // How many accumulators both need then; the operand needs none where it stays in memory.
+    auto take = [&](int need, size_t k) {
+      const uint32_t reg = instr.in[k];
+      Tree* other = maker_of(reg, instr);
+      if (!other || values_[reg].uses > 1 || both(need, other->need) > Micro::accumulators ||
+          !add(tree, reg, *other))
+        return need;
+      return both(need, other->need);
+    };
+    tree.inner = std::max(take(take(0, 0), 1), 1);
+    if (instr.link.outer) tree.inner = take(tree.inner, 2);
+    tree.need = tree.inner;
+  }
+
+  // Values that are read more than once, but here alone, are made first and kept in accumulators.
+  void hold(const Instr& instr, Tree& tree) {
+    for (size_t k = 0; k < tree.open.size();) {
+      const auto [reg, reads] = tree.open[k];
+      if (reads != values_[reg].uses) {
+        ++k;
+        continue;
+      }
+      tree.open[k] = tree.open.back();
+      tree.open.pop_back();
+      k = 0;
+      Tree& value = *maker_of(reg, instr);
+      auto held = tree.held;
+      held.push_back(reg);
+      std::sort(held.begin(), held.end(), [&](uint32_t a, uint32_t b) {
+        return values_[a].maker < values_[b].maker;
+      });
+      int need = int(held.size()) + tree.inner;
+      for (size_t n = 0; n < held.size(); ++n)
+        need = std::max(need, int(n) + trees_[size_t(values_[held[n]].maker)].need);
+      if (need > Micro::accumulators || !add(tree, reg, value)) continue;
+      tree.held = held;
+      tree.need = need;
+      for (const Open& open : value.open) read(tree, open.reg, open.reads);
+    }
   }
 
   // ---- writing
 
+  // Where an operand is when the step runs: an accumulator, or nothing that needs one; `tree`: to
+  // be made by an instruction, `inner`: by the first op of two.
   struct Operand {
-    enum Kind : uint8_t { number, array, tree, inner } kind;
+    enum Kind : uint8_t { memory, held, tree, inner } kind;
     uint32_t reg;
   };
   Operand operand(uint32_t reg) const {
-    if (values_[reg].number) return {Operand::number, reg};
-    return {inner_of(reg) >= 0 ? Operand::tree : Operand::array, reg};
+    const Value& value = values_[reg];
+    if (value.maker < 0 || !trees_[size_t(value.maker)].inside) return {Operand::memory, reg};
+    return {value.uses == 1 ? Operand::tree : Operand::held, reg};
   }
 
   void write(size_t i, Joined& out) {
     const Instr& root = program_.code[i];
     Instr instr = root;
-    instr.link = {};
+    instr.link = {.type = root.link.type};
     instr.in.clear();
     instr.run = root.link.expression;
-    micro_.clear();
+    micro_.assign(1, {});
     arrays_ = &instr.in;
-    emit(i, 0);
-    micro_.push_back({Micro::stop});
+    emit(i, 0, 0);
+    micro_.push_back({});
+    micro_[0].arrays[0] = uint16_t(instr.in.size());
+    micro_[0].arrays[1] = uint16_t(micro_.size() - 2);
     auto code = std::make_unique<Micro[]>(micro_.size());
     std::copy(micro_.begin(), micro_.end(), code.get());
+    if (auto compiled = machine_code(micro_.data(), micro_.size() - 1, root.link.type, opcodes_,
+                                     double(size_of(program_.domain)) * double(micro_.size()))) {
+      const auto run = compiled->run();
+      std::memcpy(code[0].value, &run, sizeof run);
+      out.machine_code.push_back(std::move(compiled));
+    }
     instr.code = code.get();
     out.code.push_back(std::move(code));
     out.program.code.push_back(std::move(instr));
   }
 
-  void emit(size_t i, int d) {
+  // Accumulator `to` becomes what the instruction makes; those from `free` on may be used.
+  void emit(size_t i, int to, int free) {
     const Instr& instr = program_.code[i];
     const Link& link = instr.link;
+    for (const uint32_t reg : trees_[i].held) {
+      emit(size_t(values_[reg].maker), free, free);
+      values_[reg].held = int8_t(free++);
+    }
     const Operand a = operand(instr.in[0]), b = operand(instr.in[1]);
-    if (!link.outer) return emit(link.inner, a, b, i, d);
+    if (!link.outer) return emit(link.inner, a, b, i, to, free);
     const Operand both{Operand::inner, 0}, c = operand(instr.in[2]);
-    if (link.at == 0) emit(link.outer, both, c, i, d);
-    else emit(link.outer, c, both, i, d);
+    if (link.at == 0) emit(link.outer, both, c, i, to, free);
+    else emit(link.outer, c, both, i, to, free);
   }
-  void emit(const Operand& o, size_t i, int d) {
-    if (o.kind == Operand::tree) return emit(size_t(values_[o.reg].maker), d);
-    if (o.kind == Operand::array) return step(Micro::load(d), o);
+  void emit(const Operand& o, size_t i, int to) {
+    if (o.kind == Operand::tree) return emit(size_t(values_[o.reg].maker), to, to);
     const Instr& instr = program_.code[i];
-    emit(instr.link.inner, operand(instr.in[0]), operand(instr.in[1]), i, d);
+    emit(instr.link.inner, operand(instr.in[0]), operand(instr.in[1]), i, to, to);
   }
   int need(const Operand& o, size_t i) const {
     if (o.kind == Operand::tree) return trees_[size_t(values_[o.reg].maker)].need;
     if (o.kind != Operand::inner) return 0;
     const Instr& instr = program_.code[i];
-    const int a = need(operand(instr.in[0]), i), b = need(operand(instr.in[1]), i);
-    return a == b ? a + 1 : std::max(a, b);
+    return both(need(operand(instr.in[0]), i), need(operand(instr.in[1]), i));
   }
-  // Accumulator d becomes op(a, b); i: the instruction, for its inner op.
-  void emit(int op, const Operand& a, const Operand& b, size_t i, int d) {
-    const int of_a = need(a, i), of_b = need(b, i);
-    if (of_a && of_b) {
-      const bool first = of_a >= of_b;  // what needs more goes first
-      emit(first ? a : b, i, d);
-      emit(first ? b : a, i, d + 1);
-      return step(Micro::does(op, first ? Micro::with_next : Micro::of_next, d), a);
+  // i: the instruction, for its inner op.
+  void emit(int op, const Operand& a, const Operand& b, size_t i, int to, int free) {
+    const int of_a = need(a, i), of_b = need(b, i), other = free + (of_a && of_b);
+    int at_a = free, at_b = free;
+    // What needs more goes first.
+    if (of_a && of_a >= of_b) {
+      emit(a, i, free);
+      if (of_b) emit(b, i, at_b = other);
+    } else if (of_b) {
+      emit(b, i, free);
+      if (of_a) emit(a, i, at_a = other);
     }
-    const bool left = of_b == 0 && (of_a > 0 || a.kind == Operand::array);  // a is in registers
-    emit(left ? a : b, i, d);
-    const Operand& other = left ? b : a;
-    const bool number = other.kind == Operand::number;
-    step(Micro::does(op, left ? (number ? Micro::with_number : Micro::with_array)
-                              : (number ? Micro::of_number : Micro::of_array), d), other);
-  }
-  void step(int code, const Operand& o) {
-    Micro micro{uint16_t(code)};
-    if (o.kind == Operand::number) values_[o.reg].number->number.write(
-        values_[o.reg].number->type, micro.number);
-    if (o.kind == Operand::array) {
-      const auto at = std::find(arrays_->begin(), arrays_->end(), o.reg);
-      micro.operand = uint16_t(at - arrays_->begin());
-      if (at == arrays_->end()) arrays_->push_back(o.reg);
-    }
+    Micro micro;
+    const int first = place(a, at_a, micro, 0), second = place(b, at_b, micro, 1);
+    micro.code = uint16_t(Micro::does(op, first, second, to));
     micro_.push_back(micro);
+  }
+  // How a step reads an operand that is in accumulator `at` if it was made.
+  int place(const Operand& o, int at, Micro& micro, int k) {
+    if (o.kind == Operand::tree || o.kind == Operand::inner) return at;
+    const Value& value = values_[o.reg];
+    if (o.kind == Operand::held) return value.held;
+    if (value.number) {
+      value.number->number.write(value.number->type, micro.value);
+      return Micro::number;
+    }
+    const auto found = std::find(arrays_->begin(), arrays_->end(), o.reg);
+    micro.arrays[k] = uint16_t(found - arrays_->begin());
+    if (found == arrays_->end()) arrays_->push_back(o.reg);
+    return Micro::array;
   }
 
   const BlockProgram& program_;
   std::vector<Value> values_;
   std::vector<Tree> trees_;
   std::vector<Micro> micro_;
+  Opcodes opcodes_;
   SmallVector<uint32_t, 3>* arrays_ = nullptr;
 };
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "device/cpu/machine_code.h"
 #include "device/program.h"
 
 namespace lazulite::cpu {
@@ -12,6 +13,7 @@ namespace lazulite::cpu {
 struct Joined {
   BlockProgram program;
   std::vector<std::unique_ptr<Micro[]>> code;  // what its instructions refer to
+  std::vector<std::shared_ptr<const MachineCode>> machine_code;
 };
 // Null where the program is best as it is. In proportion to its length.
 std::unique_ptr<const Joined> join_expressions(const BlockProgram&);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "device/cpu/block.h"
+#include "device/cpu/features.h"
 #include "device/limits.h"
 
 namespace lazulite::cpu {
@@ -369,6 +370,7 @@ void Layout::place_instruction(int32_t when, uint32_t index) {
   Step step;
   step.run = instr.run;
   step.code = instr.code;
+  step.type = instr.link.type;
   for (int k = 0; k < instr.operands(); ++k) {
     Value& in = values_[instr.in[k]];
     if (in.port >= 0 && in.place.kind == Place::none) {
@@ -440,6 +442,9 @@ void Layout::choose_sizes() {
   while (block > 2 * group && block * program.width * alive > room) block /= 2;
   // One kernel on arrays where they lie: nothing to keep in that cache.
   if (blocks == 0 && code.size() == 1 && tiles.axis < 0 && !tiles.columns) block = chunk_size;
+  const int64_t bytes = size * program.width * int64_t(program.load.size() + program.store.size());
+  ahead = tiles.axis < 0 && !tiles.columns && program.cost >= 2 && code.size() >= 4 &&
+          bytes > 4 * cache_sizes().l2;
   chunk = chunk_size;
   while (chunk > 4 * block_size && double(chunk) * program.cost > 200e3) chunk /= 2;
   chunk = std::max(chunk, block);

@@ -14,8 +14,12 @@
 namespace lazulite {
 
 struct Add {
-  static constexpr Row row{
-      .name = "add", .doc = "a + b; `or` for bool.", .ulp = 1, .light = true, .pairs = true};
+  static constexpr Row row{.name = "add",
+                           .doc = "a + b; `or` for bool.",
+                           .ulp = 1,
+                           .light = true,
+                           .pairs = true,
+                           .opcode = 0x58};
   template <class V> static V f(V a, V b) { return a + b; }
   template <class A> static A d0(const A& t, const A&, const A&, const A&) { return t; }
   template <class A> static A d1(const A& t, const A&, const A&, const A&) { return t; }
@@ -23,8 +27,12 @@ struct Add {
 LAZULITE_BINARY(Add, add)
 
 struct Subtract {
-  static constexpr Row row{
-      .name = "subtract", .doc = "a - b; `xor` for bool.", .ulp = 1, .light = true, .pairs = true};
+  static constexpr Row row{.name = "subtract",
+                           .doc = "a - b; `xor` for bool.",
+                           .ulp = 1,
+                           .light = true,
+                           .pairs = true,
+                           .opcode = 0x5c};
   template <class V> static V f(V a, V b) { return a - b; }
   template <class A> static A d0(const A& t, const A&, const A&, const A&) { return t; }
   template <class A> static A d1(const A& t, const A&, const A&, const A&) { return -t; }
@@ -32,8 +40,12 @@ struct Subtract {
 LAZULITE_BINARY(Subtract, subtract)
 
 struct Multiply {
-  static constexpr Row row{
-      .name = "multiply", .doc = "a * b; `and` for bool.", .ulp = 1, .light = true, .pairs = true};
+  static constexpr Row row{.name = "multiply",
+                           .doc = "a * b; `and` for bool.",
+                           .ulp = 1,
+                           .light = true,
+                           .pairs = true,
+                           .opcode = 0x59};
   template <class V> static V f(V a, V b) { return a * b; }
   template <class A> static A d0(const A& t, const A&, const A& b, const A&) { return t * b; }
   template <class A> static A d1(const A& t, const A& a, const A&, const A&) { return t * a; }

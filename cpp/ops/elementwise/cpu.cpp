@@ -32,7 +32,11 @@ Kernel pair_kernel(const Op& op, const Op& inner, int at, Dtype type) {
 Link link_in_expression(const Op& op, Dtype type) {
   const Kernel expression = elementwise_expressions()[index_of(type)];
   if (!expression) return {};
-  return {expression, uint8_t(linked_number<binary_rows>(op.row)), 0, 0};
+  const auto& family = *static_cast<const ElementwiseFamily*>(op.family);
+  Link link{expression, uint8_t(linked_number<binary_rows>(op.row))};
+  link.opcodes[0] = family.row.opcode;
+  link.type = type;
+  return link;
 }
 
 }  // namespace
