@@ -87,6 +87,7 @@ struct BlockProgram {
   int registers = 0;
   int width = 8;    // bytes of the widest element that a register holds (16 with complex128)
   double cost = 0;  // estimated nanoseconds per element
+  double runs = 1;  // about how often it will run
 };
 
 // Memory of the bound values; loads and stores index it by Port::value.

@@ -191,7 +191,9 @@ void Prepared::build(Piece& piece) {
   for (const Reading& in : piece.in)
     if (loose_[in.value]) piece.seen.push_back(values_[in.value].strides);
   auto plan = [](Program& program) {
-    if (size_of(program.code.domain)) program.planned = plan_program(program.code);
+    if (size_of(program.code.domain) == 0) return;
+    program.code.runs = 1000;
+    program.planned = plan_program(program.code);
   };
   if (unit.before()) plan(piece.program.before);
   if (piece.program.behind) plan(*piece.program.behind);

@@ -13,7 +13,7 @@ import bits
 from lazulite.core import _core
 from table import CASES, LARGE, ids
 
-LEVELS = ("generic", "avx2", "avx512", "avx512_bf16")
+LEVELS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
 
 
 def lower_levels():

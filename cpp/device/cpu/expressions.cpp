@@ -218,7 +218,8 @@ class Joiner {
     auto code = std::make_unique<Micro[]>(micro_.size());
     std::copy(micro_.begin(), micro_.end(), code.get());
     if (auto compiled = machine_code(micro_.data(), micro_.size() - 1, root.link.type, opcodes_,
-                                     double(size_of(program_.domain)) * double(micro_.size()))) {
+                                     program_.runs * double(size_of(program_.domain)) *
+                                         double(micro_.size()))) {
       const auto run = compiled->run();
       std::memcpy(code[0].value, &run, sizeof run);
       out.machine_code.push_back(std::move(compiled));
