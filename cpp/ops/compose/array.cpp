@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/compose/shape.h"
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/reduce/reduce.h"
@@ -13,9 +14,6 @@ namespace {
 void check_size(int64_t n, const char* op) {
   if (n < 0) fail(Kind::value, op, "negative size: got ", n);
 }
-// Row numbers as a column and column numbers as a row.
-array row_numbers(int64_t n, Stream s) { return reshape(arange(0, n, 1, int64, s), {n, 1}, s); }
-array column_numbers(int64_t m, Stream s) { return arange(0, m, 1, int64, s); }
 
 }  // namespace
 
@@ -23,15 +21,13 @@ array eye(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
   check_size(n, "eye");
   check_size(m, "eye");
   check_shape({n, m}, t, "eye");
-  k = std::clamp(k, -n, m);
-  return astype(equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
+  return band(n, m, k, k, t, s);
 }
 array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
   check_size(n, "tri");
   check_size(m, "tri");
   check_shape({n, m}, t, "tri");
-  k = std::clamp(k, -n, m);
-  return astype(greater_equal(add(row_numbers(n, s), k, s), column_numbers(m, s), s), t, s);
+  return band(n, m, -n, k, t, s);
 }
 
 namespace {
@@ -100,8 +96,11 @@ array diff(const array& given, int n, int axis, Stream s) {
   return a;
 }
 
-// Axes of a and b in turn: (a0, 1, a1, 1) * (1, b0, 1, b1).
+// Axes of a and b in turn: (a0, 1, a1, 1) * (1, b0, 1, b1). Short rows of b would be all that is
+// read at a time: the rows of both are then made as long as those of the result, where that is
+// little beside it.
 array kron(const array& a, const array& b, Stream s) {
+  constexpr int64_t short_row = 128;
   const int n = std::max(a.ndim(), b.ndim());
   Shape left, right, out;
   for (int i = 0; i < n; ++i) {
@@ -113,7 +112,22 @@ array kron(const array& a, const array& b, Stream s) {
     right.push_back(db);
     out.push_back(product_of_sizes(da, db, "kron"));
   }
-  return reshape(multiply(reshape(a, left, s), reshape(b, right, s), s), out, s);
+  array x = a, y = b;
+  if (n > 0) {
+    const int64_t da = left[size_t(2 * n - 2)], db = right.back();
+    if (db < short_row && b.size() / std::max<int64_t>(db, 1) >= 8 &&
+        a.size() / std::max<int64_t>(da, 1) >= 8) {
+      x = repeat(x, db, -1, s);
+      Shape reps;
+      reps.resize(size_t(b.ndim()), 1);
+      reps.back() = da;
+      y = tile(y, reps, s);
+      left[size_t(2 * n - 2)] = right.back() = out.back();
+      left.pop_back();
+      right.erase(right.end() - 2);
+    }
+  }
+  return reshape(multiply(reshape(x, left, s), reshape(y, right, s), s), out, s);
 }
 
 array vecdot(const array& a, const array& b, int axis, Stream s) {

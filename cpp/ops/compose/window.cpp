@@ -14,7 +14,7 @@ template <class F>
 array window(const char* op, int64_t M, double end, Stream s, F&& of) {
   check_shape({std::max<int64_t>(M, 0)}, float64, op);
   if (M <= 1) return ones({std::max<int64_t>(M, 0)}, float32, s);
-  const array at = multiply(arange(0, M, 1, float64, s), end / double(M - 1), s);
+  const array at = ramp(0.0, end / double(M - 1), M, float64, s);
   return astype(of(at), float32, s);
 }
 

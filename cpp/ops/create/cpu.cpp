@@ -1,42 +1,49 @@
-// Ramps on the CPU.
+// Ramps and bands on the CPU.
 #include <algorithm>
 
-#include "base/convert.h"
+#include "device/cpu/level.h"
+#include "engine/create/create.h"
 #include "ops/cpu.h"
 #include "ops/create/ops.h"
 
 namespace lazulite {
+LAZULITE_LEVELS(const CreateKernels&, create_kernels)
 namespace {
 
 void ramp_kernel(const KernelCall& call) {
   const Ramp& r = call.node.get<Ramp>();
-  const TensorView& out = call.out[0];
-  const bool whole = r.start.is_int() && r.step.is_int();
-  constexpr int64_t chunk = grain;
-  dispatch(r.type, [&]<class T>() {
-    T* to = reinterpret_cast<T*>(out.data);
-    const uint64_t start = uint64_t(r.start.wrapped()), step = uint64_t(r.step.wrapped());
-    const double from = r.start.real(), by = r.step.real();
-    cpu::parallel_for((r.count + chunk - 1) / chunk, [&](int64_t part) {
-      const int64_t end = std::min(r.count, (part + 1) * chunk);
-      for (int64_t i = part * chunk; i < end; ++i) {
-        if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-          to[i] = whole ? T(start + uint64_t(i) * step) : convert_number<T>(from + double(i) * by);
-        } else {
-          const double v =
-              whole ? double(int64_t(start + uint64_t(i) * step)) : from + double(i) * by;
-          if constexpr (std::is_same_v<T, bool>) to[i] = v != 0;
-          else if constexpr (is_complex(dtype_of<T>)) to[i] = T(typename T::value_type(v), 0);
-          else to[i] = T(v);
-        }
-      }
-      if (call.after) call.after->run(part * chunk, 1, 0, end - part * chunk);
-    }, double(r.count));
-  });
+  const RampSteps steps{r.start.is_int() && r.step.is_int(), r.start.wrapped(), r.step.wrapped(),
+                        r.start.real(), r.step.real()};
+  const auto run = create_kernels().ramp[index_of(r.type)];
+  char* const to = call.out[0].data;
+  cpu::parallel_for((r.count + grain - 1) / grain, [&](int64_t part) {
+    const int64_t begin = part * grain, n = std::min(grain, r.count - begin);
+    run(steps, begin, n, to + begin * size_of(r.type));
+    if (call.after) call.after->run(begin, 1, 0, n);
+  }, double(r.count) * 0.3);
+}
+
+void band_kernel(const KernelCall& call) {
+  const Band& b = call.node.get<Band>();
+  if (b.rows == 0 || b.columns == 0) return;
+  alignas(16) char one[16];
+  Scalar(1).write(b.type, one);
+  const BandShape shape{b.columns, b.low, b.high};
+  const int64_t bytes = size_of(b.type), some = std::max<int64_t>(1, grain / b.columns);
+  const auto run = create_kernels().band[__builtin_ctzll(uint64_t(bytes))];
+  char* const to = call.out[0].data;
+  cpu::parallel_for((b.rows + some - 1) / some, [&](int64_t part) {
+    const int64_t begin = part * some, end = std::min(b.rows, begin + some);
+    run(shape, one, begin, end, to + begin * b.columns * bytes);
+    if (call.after) call.after->run(begin * b.columns, 1, 0, (end - begin) * b.columns);
+  }, double(b.rows) * (double(b.columns * bytes) * 0.04 + 10));
 }
 
 }  // namespace
 
-void register_create(cpu::Kernels& kernels) { kernels[ramp_op] = {ramp_kernel, Absorb::after}; }
+void register_create(cpu::Kernels& kernels) {
+  kernels[ramp_op] = {ramp_kernel, Absorb::after};
+  kernels[band_op] = {band_kernel, Absorb::after};
+}
 
 }  // namespace lazulite

@@ -16,6 +16,12 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Dtype,
              Stream s = default_stream());
 array arange(const Scalar& start, const Scalar& stop, const Scalar& step,
              Stream s = default_stream());
+// `count` numbers: start, start + step, ...
+array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype,
+           Stream s = default_stream());
+// A matrix that is 1 where low <= column - row <= high, else 0.
+array band(int64_t rows, int64_t columns, int64_t low, int64_t high, Dtype,
+           Stream s = default_stream());
 array linspace(const Scalar& start, const Scalar& stop, int64_t num = 50, bool endpoint = true,
                Dtype = float32, Stream s = default_stream());
 

@@ -13,6 +13,13 @@ struct Ramp {
   LAZULITE_FIELDS(start, step, count, type)
 };
 
-extern const Op ramp_op;
+// One where low <= column - row <= high, else zero; the bounds lie between -rows and columns.
+struct Band {
+  int64_t rows, columns, low, high;
+  Dtype type;
+  LAZULITE_FIELDS(rows, columns, low, high, type)
+};
+
+extern const Op ramp_op, band_op;
 
 }  // namespace lazulite

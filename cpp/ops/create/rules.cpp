@@ -16,8 +16,15 @@ Specs infer_ramp(const Ramp& r, const Arrays& in) {
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
-array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stream s) {
-  return record(ramp_op, attrs(Ramp{start, step, count, t}), {}, s);
+Specs infer_band(const Band& b, const Arrays& in) {
+  check_inputs("band", in, 0);
+  if (b.rows < 0 || b.columns < 0)
+    fail(Kind::value, "band", "negative size: got ", b.rows, " x ", b.columns);
+  for (int64_t bound : {b.low, b.high})
+    if (bound < -b.rows || bound > b.columns)
+      fail(Kind::value, "band", "bound outside: got ", bound, ", expected ", -b.rows, " to ",
+           b.columns);
+  return {Spec{{b.rows, b.columns}, b.type}};
 }
 
 void check_size(int64_t n, const char* op) {
@@ -29,7 +36,18 @@ void check_size(int64_t n, const char* op) {
 const Op ramp_op = op<Ramp>("arange", "Numbers at equal steps.",
                             {.infer = typed<infer_ramp>, .vjp = no_gradient, .jvp = no_tangent});
 
-OpList create_ops() { return {&full_op(), &ramp_op}; }
+const Op band_op = op<Band>("band", "Ones between two diagonals, zeros elsewhere.",
+                            {.infer = typed<infer_band>, .vjp = no_gradient, .jvp = no_tangent});
+
+OpList create_ops() { return {&full_op(), &ramp_op, &band_op}; }
+
+array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stream s) {
+  return record(ramp_op, attrs(Ramp{start, step, count, t}), {}, s);
+}
+array band(int64_t rows, int64_t columns, int64_t low, int64_t high, Dtype t, Stream s) {
+  return record(band_op, attrs(Band{rows, columns, std::clamp(low, -rows, columns),
+                                    std::clamp(high, -rows, columns), t}), {}, s);
+}
 
 array full(const Shape& shape, const Operand& value, Dtype t, Stream s) {
   for (int64_t n : shape) check_size(n, "full");
