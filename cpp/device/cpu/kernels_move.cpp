@@ -64,11 +64,20 @@ void halve(void* out, const void* in, int64_t n) {
   using V = simd::Vec<T>;
   T* to = static_cast<T*>(out);
   const T* from = static_cast<const T*>(in);
+  auto vector = [&](int64_t i) {
+    return even(V::load(from + 2 * i), V::load(from + 2 * i + V::size),
+                std::make_integer_sequence<int, V::size>{});
+  };
   int64_t i = 0;
-  for (; i + V::size < n; i += V::size)  // not the last: an element behind it may be no memory
-    even(V::load(from + 2 * i), V::load(from + 2 * i + V::size),
-         std::make_integer_sequence<int, V::size>{})
-        .store(to + i);
+  for (; i + 4 * V::size < n; i += 4 * V::size) {  // an element behind the last may be no memory
+    const V a = vector(i), b = vector(i + V::size), c = vector(i + 2 * V::size),
+            d = vector(i + 3 * V::size);
+    a.store(to + i);
+    b.store(to + i + V::size);
+    c.store(to + i + 2 * V::size);
+    d.store(to + i + 3 * V::size);
+  }
+  for (; i + V::size < n; i += V::size) vector(i).store(to + i);
   for (; i < n; ++i) to[i] = from[2 * i];
 }
 
@@ -94,6 +103,25 @@ void spread(void* out, const void* in, int64_t n) {
     between<T, true>(a, V::load(at + V::size), lanes).store(at + V::size);
   }
   for (; i < n; ++i) to[2 * i] = from[i];
+}
+
+// to[i * times + k] = from[i * step]: whole registers, of which the next ones write over the ends.
+template <class T>
+void repeat(void* out, const void* in, int64_t step, int64_t n, int64_t times) {
+  using V = simd::Vec<T>;
+  T* to = static_cast<T*>(out);
+  const T* from = static_cast<const T*>(in);
+  const int64_t registers = (times + V::size - 1) / V::size * V::size;
+  int64_t i = 0;
+  if (registers == V::size)
+    for (; i * times + V::size <= n * times; ++i) V(from[i * step]).store(to + i * times);
+  else
+    for (; i * times + registers <= n * times; ++i) {
+      const V v(from[i * step]);
+      for (int64_t k = 0; k < times; k += V::size) v.store(to + i * times + k);
+    }
+  for (; i < n; ++i)
+    for (int64_t k = 0; k < times; ++k) to[i * times + k] = from[i * step];
 }
 
 // Bytes of one row, two parts of which may overlap.
@@ -157,6 +185,8 @@ constexpr MoveKernels table{{turn<uint8_t, 16>, turn<uint16_t, 8>, turn<uint32_t
                             {halve<uint8_t>, halve<uint16_t>, halve<uint32_t>, halve<uint64_t>},
                             {spread<uint8_t>, spread<uint16_t>, spread<uint32_t>,
                              spread<uint64_t>},
+                            {repeat<uint8_t>, repeat<uint16_t>, repeat<uint32_t>,
+                             repeat<uint64_t>},
                             copy_rows};
 
 }  // namespace

@@ -93,7 +93,7 @@ void Layout::describe_views() {
   if (tiles.axis >= 0) {
     for (Access& access : access_)
       if (access == Access::direct) access = Access::gathered;
-  } else if (rows && row >= 2 * group) {
+  } else if (rows && row >= (row % group ? 8 : 2) * group) {  // their ends cost more than copies
     tiles.columns = row;
     for (size_t k = 0; k < strides.size(); ++k)
       if (access_[k] == Access::gathered && strides[k][last] == 1) access_[k] = Access::direct;

@@ -17,6 +17,9 @@ struct Mover {
   static void move(U* block, U* memory, const Shape& shape, const Strides& strides, int64_t start,
                    int64_t n) {
     const int last = int(shape.size()) - 1;
+    if constexpr (load && sizeof(U) <= 8)
+      if (last > 0 && is_simple(shape, strides))
+        return load_matrices(block, memory, shape, strides, start, n);
     SmallVector<int64_t, 6> index;
     index.resize(shape.size());
     int64_t offset = 0, rest = start;
@@ -39,6 +42,70 @@ struct Mover {
         ++index[a - 1];
       }
     }
+  }
+
+  // The last two axes are rows that are all the same, elements that are repeated, or one run: they
+  // need no walk from row to row, however short rows are.
+  static bool is_simple(const Shape& shape, const Strides& strides) {
+    const size_t last = shape.size() - 1;
+    return (strides[last] == 1 && (strides[last - 1] == 0 || strides[last - 1] == shape[last])) ||
+           (strides[last] == 0 && shape[last] < 256);
+  }
+  static void load_matrices(U* block, const U* memory, const Shape& shape, const Strides& strides,
+                            int64_t start, int64_t n) {
+    const int last = int(shape.size()) - 1;
+    const int64_t columns = shape[last], size = shape[last - 1] * columns;
+    SmallVector<int64_t, 6> index;
+    index.resize(shape.size());
+    int64_t rest = start / size, offset = 0;
+    for (int a = last - 2; a >= 0; --a) {
+      index[a] = rest % shape[a];
+      rest /= shape[a];
+      offset += index[a] * strides[a];
+    }
+    for (int64_t first = start % size; n > 0; first = 0) {
+      const int64_t m = std::min(n, size - first);
+      if (strides[last] == 0)
+        load_repeated(block, memory + offset, strides[last - 1], columns, first, m);
+      else if (strides[last - 1] == 0) load_periods(block, memory + offset, columns, first, m);
+      else std::memcpy(block, memory + offset + first, size_t(m) * sizeof(U));
+      block += m;
+      n -= m;
+      for (int a = last - 2; a >= 0; --a) {
+        offset += strides[a];
+        if (++index[a] < shape[a]) break;
+        offset -= index[a] * strides[a];
+        index[a] = 0;
+      }
+    }
+  }
+  // Elements [first, first + m) of row after row, all the same: what is there is doubled.
+  static void load_periods(U* block, const U* row, int64_t columns, int64_t first, int64_t m) {
+    first %= columns;
+    int64_t done = std::min(m, columns - first);
+    std::memcpy(block, row + first, size_t(done) * sizeof(U));
+    const int64_t more = std::min(m - done, first);
+    std::memcpy(block + done, row, size_t(more) * sizeof(U));
+    for (done += more; done < m;) {
+      const int64_t some = std::min(done, m - done);
+      std::memcpy(block + done, block, size_t(some) * sizeof(U));
+      done += some;
+    }
+  }
+  static void load_repeated(U* block, const U* from, int64_t step, int64_t columns, int64_t first,
+                            int64_t m) {
+    const int64_t skipped = first % columns;
+    from += first / columns * step;
+    if (skipped) {
+      const int64_t some = std::min(m, columns - skipped);
+      std::fill(block, block + some, *from);
+      block += some;
+      m -= some;
+      from += step;
+    }
+    const int64_t rows = m / columns;
+    move_kernels().repeat[size_index<U>](block, from, step, rows, columns);
+    std::fill(block + rows * columns, block + m, rows * columns < m ? from[rows * step] : U{});
   }
 
   template <bool load>

@@ -160,10 +160,31 @@ LAZULITE_INLINE void order_lanes(typename In::V* r) {
     In::template put_in_order<registers>(r);
 }
 
+// Whether one element decides the result, and whether one of these does.
+template <class M>
+constexpr bool is_decided = std::is_same_v<M, monoid::Any> || std::is_same_v<M, monoid::All>;
+template <class M, class V>
+LAZULITE_INLINE bool decides(V v) {
+  if constexpr (std::is_same_v<M, monoid::Any>) return simd::any(v != V(0));
+  else return simd::any(v == V(0));
+}
+
 template <class M, class In>
 void chunk(const void* input, int64_t n, void* out) {
   using V = typename In::V;
   using A = typename In::accumulator;
+  if constexpr (is_decided<M>) {  // what nothing has decided says nothing: the rest is the result
+    constexpr int64_t step = 8 * V::size;
+    constexpr A neutral = std::is_same_v<M, monoid::All>;
+    const auto* from = static_cast<const typename In::memory*>(input);
+    for (; n >= step; from += step, n -= step) {
+      V v = In::load(from);
+      for (int k = 1; k < 8; ++k) v = M::template combine<V>(v, In::load(from + k * V::size));
+      if (decides<M>(v)) return void(*static_cast<A*>(out) = !neutral);
+    }
+    if (n == 0) return void(*static_cast<A*>(out) = neutral);
+    input = from;
+  }
   // Bytes in registers of 64: integers combine to the same bits in any order.
   constexpr int lanes = V::size > reduce_lanes ? V::size : int(reduce_lanes);
   constexpr int registers = lanes / V::size;
@@ -191,6 +212,60 @@ void chunk(const void* input, int64_t n, void* out) {
   }
 }
 
+// Of two vectors side by side, rows of n elements: all first halves, or all second ones.
+template <int n, bool second, class T, int... i>
+LAZULITE_INLINE Vec<T> halves(Vec<T> a, Vec<T> b, std::integer_sequence<int, i...>) {
+  return Vec<T>::from(__builtin_shufflevector(
+      a.v, b.v, (i / (n / 2) * n + i % (n / 2) + (second ? n / 2 : 0))...));
+}
+template <int n, bool second, class V>
+LAZULITE_INLINE V halves(V a, V b) {
+  if constexpr (simd::is_complex<V>::value)
+    return {halves<n, second>(a.re, b.re), halves<n, second>(a.im, b.im)};
+  else return halves<n, second>(a, b, std::make_integer_sequence<int, V::size>{});
+}
+// Vector j of rows of `length` elements without gaps, a power of two, folded to n each.
+template <class M, class In, int length, int n, int j>
+LAZULITE_INLINE typename In::V fold_rows_to(const typename In::memory* x) {
+  using V = typename In::V;
+  if constexpr (n == length) {
+    return In::load(x + j * V::size);
+  } else if constexpr (n >= V::size) {
+    constexpr int vectors = n / V::size, low = j / vectors * 2 * vectors + j % vectors;
+    return M::template combine<V>(fold_rows_to<M, In, length, 2 * n, low>(x),
+                                  fold_rows_to<M, In, length, 2 * n, low + vectors>(x));
+  } else {
+    const V a = fold_rows_to<M, In, length, 2 * n, 2 * j>(x),
+            b = fold_rows_to<M, In, length, 2 * n, 2 * j + 1>(x);
+    return M::template combine<V>(halves<2 * n, false>(a, b), halves<2 * n, true>(a, b));
+  }
+}
+// As many of `count` such rows as fill registers; returns how many.
+template <class M, class In, int length>
+LAZULITE_INLINE int64_t dense_rows(const typename In::memory* x, int64_t count,
+                                   typename In::accumulator* out) {
+  constexpr int size = In::V::size;
+  int64_t row = 0;
+  for (; row + size <= count; row += size)
+    fold_rows_to<M, In, length, 1, 0>(x + row * length).store(out + row);
+  return row;
+}
+template <class M, class In>
+int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
+                   typename In::accumulator* out) {
+  if constexpr (sizeof(typename In::accumulator) >= 4) {
+    if (n != stride) return 0;
+    switch (n) {
+      case 2: return dense_rows<M, In, 2>(x, count, out);
+      case 4: return dense_rows<M, In, 4>(x, count, out);
+      case 8: return dense_rows<M, In, 8>(x, count, out);
+      case 16: return dense_rows<M, In, 16>(x, count, out);
+      case 32: return dense_rows<M, In, 32>(x, count, out);
+    }
+  }
+  return 0;
+}
+
 // `count` rows of at most 32 elements, `stride` apart: as many side by side as a register holds.
 template <class M, class In>
 void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
@@ -199,7 +274,7 @@ void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, voi
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
   alignas(64) A lane[reduce_lanes * V::size];
-  for (int64_t row = 0; row < count; row += V::size) {
+  for (int64_t row = dense_rows<M, In>(x, n, stride, count, out); row < count; row += V::size) {
     const int64_t some = count - row < V::size ? count - row : V::size;
     for (int64_t r = 0; r < V::size; ++r) {
       const auto* from = x + (row + (r < some ? r : 0)) * stride;

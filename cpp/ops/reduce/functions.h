@@ -24,7 +24,7 @@ void reduction(M& m, const std::string& name, Reduction f, const char* doc) {
        [f](A a, OptionalAxes axes, bool keep, S s) { return f(a, given(axes, a), keep, s); }, doc)
       .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"})
       .large({"x(2, 9 * tree + 1), 1", "x(tree + 1, 3), 0", "x(3, block + 1, 17), (0, 1)",
-              "x(2, tree + 1, 33), 1"});
+              "x(2, tree + 1, 33), 1", "x(tree + 1, 8), 1"});
 }
 inline std::string of_method(const std::string& doc, const std::string& name) {
   return doc + " out= is there for NumPy: None only. See mx." + name + ".";
