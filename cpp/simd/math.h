@@ -300,19 +300,24 @@ template <class V> LAZULITE_INLINE V square(V x) { return x * x; }
 struct Doubles {
   Vec<double> low, high;
 };
-#if defined(LAZULITE_SIMD_AVX512)
-LAZULITE_INLINE Doubles widen(Vec<float> a) {
-  return {Vec<double>::from(_mm512_maskz_cvtps_pd(every8, _mm512_castps512_ps256(a.v))),
-          Vec<double>::from(
-              _mm512_maskz_cvtps_pd(every8, _mm512_maskz_extractf32x8_ps(every8, a.v, 1)))};
+typedef float half_of_floats __attribute__((vector_size(register_bytes / 2)));
+template <int... i>
+LAZULITE_INLINE Vec<float> narrow(Doubles a, std::integer_sequence<int, i...>) {
+  const half_of_floats low = __builtin_convertvector(a.low.v, half_of_floats),
+                       high = __builtin_convertvector(a.high.v, half_of_floats);
+  return Vec<float>::from(__builtin_shufflevector(low, high, i...));
 }
 LAZULITE_INLINE Vec<float> narrow(Doubles a) {
-  const __m512 low = _mm512_castps256_ps512(_mm512_maskz_cvtpd_ps(every8, a.low.v));
-  return Vec<float>::from(_mm512_maskz_insertf32x8(
-      every16, low, _mm512_maskz_cvtpd_ps(every8, a.high.v), 1));
+  return narrow(a, std::make_integer_sequence<int, Vec<float>::size>{});
+}
+#if defined(LAZULITE_SIMD_AVX512)
+LAZULITE_INLINE Doubles widen(Vec<float> a) {
+  const __m256 low = _mm512_maskz_extractf32x8_ps(every8, a.v, 0),
+               high = _mm512_maskz_extractf32x8_ps(every8, a.v, 1);
+  return {Vec<double>::from(_mm512_maskz_cvtps_pd(every8, low)),
+          Vec<double>::from(_mm512_maskz_cvtps_pd(every8, high))};
 }
 #else
-typedef float half_of_floats __attribute__((vector_size(register_bytes / 2)));
 template <int from, int... i>
 LAZULITE_INLINE Vec<double> widen_half(Vec<float> a, std::integer_sequence<int, i...>) {
   const half_of_floats half = __builtin_shufflevector(a.v, a.v, (from + i)...);
@@ -322,15 +327,6 @@ LAZULITE_INLINE Doubles widen(Vec<float> a) {
   constexpr int size = Vec<double>::size;
   constexpr auto lanes = std::make_integer_sequence<int, size>{};
   return {widen_half<0>(a, lanes), widen_half<size>(a, lanes)};
-}
-template <int... i>
-LAZULITE_INLINE Vec<float> narrow(Doubles a, std::integer_sequence<int, i...>) {
-  const half_of_floats low = __builtin_convertvector(a.low.v, half_of_floats),
-                       high = __builtin_convertvector(a.high.v, half_of_floats);
-  return Vec<float>::from(__builtin_shufflevector(low, high, i...));
-}
-LAZULITE_INLINE Vec<float> narrow(Doubles a) {
-  return narrow(a, std::make_integer_sequence<int, Vec<float>::size>{});
 }
 #endif
 
@@ -735,6 +731,11 @@ template <IntegerVec V> LAZULITE_INLINE V sign(V x) {
   V positive = select(x > V(0), V(1), V(0));
   if constexpr (is_signed_vec<V>::value) return select(x < V(0), V(-1), positive);
   return positive;
+}
+
+template <FloatVec V> LAZULITE_INLINE V nan_to_num(V x) {
+  const V most = pick<V>(0x1.fffffep+127, 0x1.fffffffffffffp+1023);
+  return select(is_nan(x), V(0), min(max(x, -most), most));
 }
 
 /// C's fmod of what the quotient does not resolve, lane by lane.

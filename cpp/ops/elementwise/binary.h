@@ -119,7 +119,8 @@ LAZULITE_BINARY(Power, power)
 
 struct Maximum {
   static constexpr Row row{
-      .name = "maximum", .doc = "The larger; nan if either is.", .ulp = 0, .light = true};
+      .name = "maximum", .doc = "The larger; nan if either is.", .ulp = 0, .light = true,
+      .bounds = true};
   template <class V> static V f(V a, V b) { return maximum(a, b); }
   template <class A>
   static A d0(const A& t, const A& a, const A& b, const A&) {
@@ -134,7 +135,8 @@ LAZULITE_BINARY(Maximum, maximum)
 
 struct Minimum {
   static constexpr Row row{
-      .name = "minimum", .doc = "The smaller; nan if either is.", .ulp = 0, .light = true};
+      .name = "minimum", .doc = "The smaller; nan if either is.", .ulp = 0, .light = true,
+      .bounds = true};
   template <class V> static V f(V a, V b) { return minimum(a, b); }
   template <class A>
   static A d0(const A& t, const A& a, const A& b, const A&) {

@@ -45,7 +45,7 @@ void register_elementwise(cpu::Kernels& kernels) {
   for (const Op* op : rows_of_elementwise()) {
     const auto& family = *static_cast<const ElementwiseFamily*>(op->family);
     kernels[*op] = {.block = family.operands == 1 ? unary_kernel : binary_kernel,
-                    .pair = family.row.pairs ? pair_kernel : nullptr,
+                    .pair = family.row.pairs || family.row.bounds ? pair_kernel : nullptr,
                     .link = family.row.pairs ? link_in_expression : nullptr};
   }
   kernels[cast_op] = {.block = cast_kernel};

@@ -9,7 +9,7 @@ namespace lazulite::functions {
 
 // Rows that are reached through functions below, and second names of others.
 inline constexpr const char* reached_by_others[] = {"rint", "real", "imag", "conjugate",
-                                                    "bitwise_invert"};
+                                                    "bitwise_invert", "nan_to_num"};
 struct Alias {
   const char *op, *name;
 };

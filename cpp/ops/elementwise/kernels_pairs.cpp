@@ -48,7 +48,8 @@ struct PairTable {
 
 template <class Outer, class Inner>
 constexpr void fill_pair(Kernel (&to)[2][dtype_count]) {
-  if constexpr (Outer::row.pairs && Inner::row.pairs) {
+  if constexpr ((Outer::row.pairs && Inner::row.pairs) ||
+                (Outer::row.bounds && Inner::row.bounds)) {
     auto one = [&]<int dtype>() {
       to[0][dtype] = PairKernel<Outer, Inner, 0, dtype>::run;
       to[1][dtype] = PairKernel<Outer, Inner, 1, dtype>::run;

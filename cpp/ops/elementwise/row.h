@@ -23,6 +23,7 @@ struct Row {
   int ulp = 4;                  // accuracy in float32 and float64, against the exact value
   bool light = false;           // an instruction or two: less than what loads and stores cost
   bool pairs = false;           // has kernels that do it and another such op in one pass
+  bool bounds = false;          // the same of those that keep one of their operands
   uint8_t opcode = 0;           // of x86, of packed floats: the vector instruction that does it
 };
 

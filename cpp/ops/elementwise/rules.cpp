@@ -338,6 +338,7 @@ array isinf(const Operand& a, Stream s) {
 array isposinf(const Operand& a, Stream s) { return equal(a, INFINITY, s); }
 array isneginf(const Operand& a, Stream s) { return equal(a, -INFINITY, s); }
 array isfinite(const Operand& a, Stream s) {
+  if (is_inexact(a.natural()) && !is_complex(a.natural())) return less(abs(a, s), INFINITY, s);
   return logical_not(logical_or(isnan(a, s), isinf(a, s), s), s);
 }
 
@@ -365,6 +366,8 @@ array nan_to_num(const Operand& a, double nan, std::optional<double> posinf,
                  std::optional<double> neginf, Stream s) {
   const array x = as_array(a, a.natural(), "nan_to_num", s);
   if (is_integral(x.dtype())) return x;
+  if (nan == 0 && !std::signbit(nan) && !posinf && !neginf && NanToNum::row.types.has(x.dtype()))
+    return finite_numbers(x, s);
   if (is_complex(x.dtype())) {
     const array re = nan_to_num(real(x, s), nan, posinf, neginf, s),
                 im = nan_to_num(imag(x, s), nan, posinf, neginf, s);
@@ -382,11 +385,12 @@ array radians(const Operand& a, Stream s) { return multiply(a, 0.017453292519943
 
 array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool equal_nan,
               Stream s) {
-  const array near = less_equal(abs(subtract(multiply(a, 1.0, s), b, s), s),
-                                add(multiply(abs(b, s), rtol, s), atol, s), s);
-  // Infinities are near only to themselves.
-  array out = logical_or(logical_and(near, logical_and(isfinite(a, s), isfinite(b, s), s), s),
-                         equal(a, b, s), s);
+  // Integers become floating point first. Infinities are near only to themselves: their distance
+  // less what is allowed is infinite or no number.
+  const Operand x = is_inexact(result_type({&a, &b})) ? a : Operand(multiply(a, 1.0, s));
+  const array distance = abs(subtract(x, b, s), s),
+              allowed = add(multiply(abs(b, s), rtol, s), atol, s);
+  const array out = logical_or(less_equal(subtract(distance, allowed, s), 0, s), equal(a, b, s), s);
   return equal_nan ? logical_or(out, logical_and(isnan(a, s), isnan(b, s), s), s) : out;
 }
 

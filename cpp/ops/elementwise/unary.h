@@ -409,6 +409,19 @@ struct Isnan {
 };
 LAZULITE_UNARY(Isnan, isnan)
 
+struct NanToNum {
+  static constexpr Row row{.name = "nan_to_num",
+                           .types = only(float32) | only(float64),
+                           .doc = "0 for nan, the largest finite numbers for infinities.",
+                           .ulp = 0, .light = true};
+  template <class V> static V f(V a) { return nan_to_num(a); }
+  template <class A>
+  static A d0(const A& t, const A& x, const A&) {
+    return where(isfinite(x), t, 0);
+  }
+};
+LAZULITE_UNARY(NanToNum, finite_numbers)
+
 struct Real {
   static constexpr Row row{.name = "real",
                            .types = complexes,
@@ -451,6 +464,6 @@ LAZULITE_UNARY(Conjugate, conjugate_complex)
 using unary_rows = rows<Abs, Negative, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Expm1, Log, Log2,
                         Log10, Log1p, Sin, Cos, Tan, Arcsin, Arccos, Arctan, Sinh, Cosh, Tanh,
                         Arcsinh, Arccosh, Arctanh, Erf, Erfinv, Sigmoid, Floor, Ceil, Trunc, Rint,
-                        LogicalNot, BitwiseInvert, Isnan, Real, Imag, Conjugate>;
+                        LogicalNot, BitwiseInvert, Isnan, NanToNum, Real, Imag, Conjugate>;
 
 }  // namespace lazulite
