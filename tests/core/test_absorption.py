@@ -394,6 +394,115 @@ def test_an_index_that_is_wrong_fails_all_that_goes_on():
         y.tolist()
 
 
+# ---- kernels that read one array
+
+
+TOGETHER = {
+    "mean and var": (mx.mean, mx.var),
+    "max and sum": (mx.max, mx.sum),
+    "all of them": (mx.sum, mx.max, mx.min, mx.prod, mx.var, mx.logsumexp, mx.mean, mx.sum),
+    "truth": (mx.any, mx.all, mx.count_nonzero),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES + [(3, 200000)])
+@pytest.mark.parametrize("name", TOGETHER)
+def test_several_reductions_of_one_array_have_the_bits_of_each_alone(name, shape):
+    x, y = normal(*shape), normal(*shape[-1:], seed=1)
+    stored = expression(x, y)
+    mx.eval(stored)
+    for axis in (None, *range(len(shape))):
+        mx.set_num_threads(1)
+        wanted = [bytes(f(stored, axis=axis)) for f in TOGETHER[name]]
+        for threads in (1, 2, 7):
+            mx.set_num_threads(threads)
+            formed = expression(x, y)
+            both = [[f(a, axis=axis) for f in TOGETHER[name]] for a in (stored, formed)]
+            del formed
+            mx.eval(both)
+            assert [[bytes(a) for a in out] for out in both] == [wanted, wanted], (axis, threads)
+
+
+@pytest.mark.parametrize(
+    "dtype", [mx.float16, mx.bfloat16, mx.float64, mx.int16, mx.bool_, mx.complex64]
+)
+def test_several_reductions_join_in_every_dtype_and_layout(dtype):
+    x = (normal(40, 700) * 5).astype(dtype)
+    functions = [mx.sum, mx.mean, mx.prod, mx.any, mx.max]
+    if not mx.issubdtype(dtype, mx.complexfloating):
+        functions += [mx.var, mx.logsumexp]
+    for layout in (lambda a: a, lambda a: a.T, lambda a: a[:, ::-2]):
+        a = layout(x)
+        for axis in (None, 0, 1):
+            out = [f(a, axis=axis) for f in functions]
+            mx.eval(out)
+            assert [bytes(v) for v in out] == [bytes(f(a, axis=axis)) for f in functions]
+
+
+def test_an_expression_is_formed_once_for_all_that_reduce_it():
+    x, y = normal(300, 1000), normal(300, 1000, seed=1)
+    mx.eval(x, y)
+    a = x * y
+    out = [mx.mean(a, axis=1), mx.var(a, axis=1), mx.max(a, axis=1)]
+    del a
+    planned = steps(*out)
+    assert planned[0].startswith("fused {multiply} into mean_sum(")
+    assert " var(" in planned[0] and " max(" in planned[0] and len(planned) == 2
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(out)
+    assert mx.get_peak_memory() - before < 200_000
+
+
+def test_reductions_over_other_axes_or_of_other_depth_do_not_join():
+    x = normal(64, 64)
+    a, b = mx.sum(x, axis=0), mx.max(x, axis=1)
+    assert len(steps(a, b)) == 2
+    centred = mx.sum(mx.square(x - mx.mean(x, axis=1, keepdims=True)), axis=1)
+    stored = x - mx.mean(x, axis=1, keepdims=True)
+    mx.eval(stored)
+    stored = mx.square(stored)
+    mx.eval(stored)
+    assert bytes(centred) == bytes(mx.sum(stored, axis=1))
+
+
+def test_norms_written_by_hand_have_the_same_bits_lazily_compiled_and_in_loops():
+    x, g = normal(120, 333), normal(333, seed=1)
+
+    def layer_norm(x, stop=lambda *a: None):
+        m, v = mx.mean(x, axis=1, keepdims=True), mx.var(x, axis=1, keepdims=True)
+        stop(m)
+        stop(v)
+        return (x - m) * mx.rsqrt(v + 1e-5) * g
+
+    def softmax(x, stop=lambda *a: None):
+        top = mx.max(x, axis=1, keepdims=True)
+        stop(top)
+        e = mx.exp(x - top)
+        stop(e)
+        s = mx.sum(e, axis=1, keepdims=True)
+        stop(s)
+        return e / s
+
+    for f in (layer_norm, softmax):
+        wanted = bytes(f(x, mx.eval))
+        assert bytes(f(x)) == bytes(mx.compile(f)(x)) == wanted
+        assert bytes(mx.compile(f)(x[:40])) == bytes(f(x[:40], mx.eval))
+        many = mx.stack([x[:20], x[20:40]])
+        _, out = mx.scan(lambda c, v: (c, f(v)), mx.zeros(1), many)
+        assert [bytes(v) for v in out] == [bytes(f(v, mx.eval)) for v in many]
+
+
+def test_debug_compare_and_profile_see_kernels_that_join():
+    x = normal(100, 200)
+    with mx.debug_compare():
+        mx.eval(mx.mean(x, axis=1), mx.var(x, axis=1), mx.max(x * 2, axis=0), mx.sum(x, axis=0))
+    out = mx.max(x, axis=1), mx.var(x, axis=1)
+    with mx.profile() as seen:
+        mx.eval(out)
+    assert {row.name for row in seen.rows()} == {"max var"}
+
+
 PROGRAM = """
 import hashlib
 import numpy as np

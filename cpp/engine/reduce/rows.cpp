@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "device/cpu/allocator.h"
@@ -290,33 +291,77 @@ void fold(const ReduceKernel& k, char* parts, int64_t n, int64_t columns) {
 
 constexpr int64_t group = 8 * reduce_chunk;  // a power of two of chunks: a whole subtree
 
-void reduce_runs(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
-  const int64_t w = in.width(), acc = k.bytes, length = in.length, rows = in.rows;
-  const double cost =
-      double(rows) * double(length) * double(w) * (k.twice ? 0.1 : 0.05) + double(rows) * 10;
-  const int64_t groups = (length + group - 1) / group;
-  if (groups > 1 && rows < 4 * cpu::num_threads()) {
-    Ref<Buffer> parts = allocate(rows * groups * acc);
-    char* part = static_cast<char*>(parts->data);
-    cpu::parallel_for(rows * groups, [&](int64_t i) {
-      const int64_t g = i % groups;
-      reduce_row(k, in.row(i / groups) + g * group * w, std::min(group, length - g * group), w,
-                 part + i * acc);
-    }, cost);
-    for (int64_t r = 0; r < rows; ++r) {
-      fold(k, part + r * groups * acc, groups, 1);
-      std::memcpy(out + r * acc, part + r * groups * acc, size_t(acc));
-    }
+// A run of elements through all kernels, chunk by chunk; at(t): where the result of the t-th goes.
+template <class At>
+void reduce_run(const Reductions& all, const char* x, int64_t n, int64_t width, At&& at) {
+  if (n <= reduce_chunk) {
+    for (size_t t = 0; t < all.size(); ++t) all[t].k->chunk(x, n, at(t));
     return;
   }
+  ChunkTree one;
+  std::unique_ptr<ChunkTree[]> several;
+  if (all.size() > 1) several.reset(new ChunkTree[all.size()]);
+  ChunkTree* const trees = several ? several.get() : &one;
+  for (int64_t i = 0; i < n; i += reduce_chunk)
+    for (size_t t = 0; t < all.size(); ++t) {
+      alignas(16) char value[largest_state];
+      all[t].k->chunk(x + i * width, std::min(reduce_chunk, n - i), value);
+      trees[t].add(*all[t].k, value);
+    }
+  for (size_t t = 0; t < all.size(); ++t) trees[t].finish(*all[t].k, at(t));
+}
+
+// Of each reduction `groups` values for each row, which are folded at the end.
+struct Parts {
+  const Reductions& all;
+  const int64_t rows, groups;
+  SmallVector<Ref<Buffer>, 2> memory;
+
+  Parts(const Reductions& all, int64_t rows, int64_t groups)
+      : all(all), rows(rows), groups(groups) {
+    for (const Reducing& one : all) memory.push_back(allocate(rows * groups * one.k->bytes));
+  }
+  char* at(size_t t, int64_t row, int64_t g) const {
+    return static_cast<char*>(memory[t]->data) + (row * groups + g) * all[t].k->bytes;
+  }
+  void fold_all() const {
+    for (size_t t = 0; t < all.size(); ++t)
+      for (int64_t r = 0; r < rows; ++r) {
+        fold(*all[t].k, at(t, r, 0), groups, 1);
+        std::memcpy(all[t].out + r * all[t].k->bytes, at(t, r, 0), size_t(all[t].k->bytes));
+      }
+  }
+};
+
+void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
+  const int64_t w = in.width(), length = in.length, rows = in.rows;
+  double cost = 0;
+  for (const Reducing& one : all)
+    cost += double(rows) * double(length) * double(w) * (one.k->twice ? 0.1 : 0.05) +
+            double(rows) * 10;
+  const int64_t groups = (length + group - 1) / group;
+  if (groups > 1 && rows < 4 * cpu::num_threads()) {
+    const Parts parts(all, rows, groups);
+    cpu::parallel_for(rows * groups, [&](int64_t i) {
+      const int64_t row = i / groups, g = i % groups;
+      reduce_run(all, in.row(row) + g * group * w, std::min(group, length - g * group), w,
+                 [&](size_t t) { return parts.at(t, row, g); });
+    }, cost);
+    return parts.fold_all();
+  }
   const int64_t per = std::max<int64_t>(1, grain / length);
+  const bool next_to_each_other = length <= reduce_lanes && in.kept.size() == 1;
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
-    const int64_t end = std::min(rows, (block + 1) * per);
-    const int64_t begin = block * per;
-    if (k.rows && length <= reduce_lanes && in.kept.size() == 1)
-      k.rows(in.row(begin), length, in.kept_strides[0], end - begin, out + begin * acc);
-    else
-      for (int64_t r = begin; r < end; ++r) reduce_row(k, in.row(r), length, w, out + r * acc);
+    const int64_t begin = block * per, end = std::min(rows, begin + per);
+    Reductions alone;
+    for (const auto& [k, out] : all) {
+      if (!k->rows || !next_to_each_other) alone.push_back({k, out});
+      else
+        k->rows(in.row(begin), length, in.kept_strides[0], end - begin, out + begin * k->bytes);
+    }
+    for (int64_t r = begin; r < end && alone.size(); ++r)
+      reduce_run(alone, in.row(r), length, w,
+                 [&](size_t t) { return alone[t].out + r * alone[t].k->bytes; });
     if (after) after->run(begin, 1, 0, end - begin);
   }, cost);
 }
@@ -371,19 +416,22 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out, const Afte
 }
 
 // The same of columns that are formed: some rows at a time, which stay in cache with their lanes.
-void reduce_formed_columns(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
+void reduce_formed_columns(const Reductions& all, const Rows& in, const After* after) {
   constexpr int64_t widest = 1024, rows = reduce_lanes;
-  const int64_t acc = k.bytes, length = in.length, inner = in.kept.back(), outer = in.rows / inner,
+  const int64_t length = in.length, inner = in.kept.back(), outer = in.rows / inner,
                 pieces = (length + reduce_chunk - 1) / reduce_chunk;
-  int64_t block = std::min(inner, widest);
+  int64_t block = std::min(inner, widest), lane_bytes = 0;
   while (block > 256 && outer * pieces * ((inner + block - 1) / block) < 2 * cpu::num_threads())
     block = (block / 2 + 63) / 64 * 64;
   const int64_t blocks = (inner + block - 1) / block, tasks = outer * pieces * blocks;
-  Ref<Buffer> buffer;
-  char* parts = out;
-  if (pieces > 1) {
-    buffer = allocate(outer * pieces * inner * acc);
-    parts = static_cast<char*>(buffer->data);
+  for (const Reducing& one : all) lane_bytes += reduce_lanes * block * one.k->bytes;
+  SmallVector<Ref<Buffer>, 2> buffers;
+  SmallVector<char*, 2> parts;
+  for (const auto& [k, out] : all) {
+    parts.push_back(out);
+    if (pieces == 1) continue;
+    buffers.push_back(allocate(outer * pieces * inner * k->bytes));
+    parts.back() = static_cast<char*>(buffers.back()->data);
   }
   cpu::parallel_for(tasks, [&](int64_t task) {
     const int64_t b = task % blocks, p = task / blocks % pieces, o = task / blocks / pieces;
@@ -391,102 +439,117 @@ void reduce_formed_columns(const ReduceKernel& k, const Rows& in, char* out, con
                   n = std::min(reduce_chunk, length - p * reduce_chunk),
                   stride = in.reduced_strides[0],
                   start = in.place(o, in.kept.size() - 1) + p * reduce_chunk * stride + b * block;
-    char* const lanes = piece_room(reduce_lanes * columns * acc, 1);
+    char* const room = piece_room(lane_bytes, 1);
     for (int64_t i = 0; i < n; i += rows) {
       const int64_t some = std::min(rows, n - i);
-      k.take(in.form_strip(start + i * stride, some, stride, columns), some, columns, i == 0,
-             lanes);
+      const char* strip = in.form_strip(start + i * stride, some, stride, columns);
+      char* lanes = room;
+      for (const auto& [k, out] : all) {
+        k->take(strip, some, columns, i == 0, lanes);
+        lanes += reduce_lanes * block * k->bytes;
+      }
     }
-    k.fold(lanes, n, columns, parts + ((o * pieces + p) * inner + b * block) * acc);
+    char* lanes = room;
+    for (size_t t = 0; t < all.size(); ++t) {
+      const ReduceKernel& k = *all[t].k;
+      k.fold(lanes, n, columns, parts[t] + ((o * pieces + p) * inner + b * block) * k.bytes);
+      lanes += reduce_lanes * block * k.bytes;
+    }
     if (after && pieces == 1) after->run(o * inner + b * block, 1, 0, columns);
-  }, double(in.rows) * double(length) * (double(in.width()) * 0.1 + in.formed->cost()));
+  }, double(in.rows) * double(length) *
+         (double(in.width()) * 0.1 * double(all.size()) + in.formed->cost()));
   if (pieces == 1) return;
   cpu::parallel_for(outer, [&](int64_t o) {
-    fold(k, parts + o * pieces * inner * acc, pieces, inner);
-    std::memcpy(out + o * inner * acc, parts + o * pieces * inner * acc, size_t(inner * acc));
-  }, double(outer * pieces * inner) * 0.3);
+    for (size_t t = 0; t < all.size(); ++t) {
+      const int64_t acc = all[t].k->bytes;
+      fold(*all[t].k, parts[t] + o * pieces * inner * acc, pieces, inner);
+      std::memcpy(all[t].out + o * inner * acc, parts[t] + o * pieces * inner * acc,
+                  size_t(inner * acc));
+    }
+  }, double(outer * pieces * inner) * 0.3 * double(all.size()));
 }
 
 // ---- any layout
 
-// Reduces elements [from, until) of some rows into to[r * step]; more than one chunk only of few
-// rows. Returns where the last chunk was read.
-const char* reduce_some(const ReduceKernel& k, const Rows& in, int64_t row, int64_t count,
-                        int64_t from, int64_t until, char* to, int64_t step) {
+constexpr int64_t most_trees = 64;
+
+// Reduces elements [from, until) of some rows; at(t, r): where the t-th reduction of row `row + r`
+// goes. More than one chunk only of as many rows as there are trees for.
+template <class At>
+void reduce_some(const Reductions& all, const Rows& in, int64_t row, int64_t count, int64_t from,
+                 int64_t until, bool next_to_each_other, At&& at) {
   const int64_t piece = std::min(until - from, reduce_chunk), w = in.read_width();
   if (until - from <= reduce_chunk) {
     const char* x = in.read(row, count, from, piece);
-    if (k.rows && piece <= reduce_lanes && step == k.bytes) k.rows(x, piece, piece, count, to);
-    else
-      for (int64_t r = 0; r < count; ++r) k.chunk(x + r * piece * w, piece, to + r * step);
-    return x;
-  }
-  constexpr int64_t most = 64;
-  ChunkTree trees[most];
-  const char* x = nullptr;
-  for (int64_t at = from; at < until; at += reduce_chunk) {
-    const int64_t n = std::min(reduce_chunk, until - at);
-    x = in.read(row, count, at, n);
-    for (int64_t r = 0; r < count; ++r) {
-      alignas(16) char value[largest_state];
-      k.chunk(x + r * n * w, n, value);
-      trees[r].add(k, value);
+    for (size_t t = 0; t < all.size(); ++t) {
+      const ReduceKernel& k = *all[t].k;
+      if (k.rows && piece <= reduce_lanes && next_to_each_other)
+        k.rows(x, piece, piece, count, at(t, 0));
+      else
+        for (int64_t r = 0; r < count; ++r) k.chunk(x + r * piece * w, piece, at(t, r));
     }
+    return;
   }
-  for (int64_t r = 0; r < count; ++r) trees[r].finish(k, to + r * step);
-  return x;
+  ChunkTree trees[most_trees];
+  for (int64_t i = from; i < until; i += reduce_chunk) {
+    const int64_t n = std::min(reduce_chunk, until - i);
+    const char* x = in.read(row, count, i, n);
+    for (int64_t r = 0; r < count; ++r)
+      for (size_t t = 0; t < all.size(); ++t) {
+        alignas(16) char value[largest_state];
+        all[t].k->chunk(x + r * n * w, n, value);
+        trees[int64_t(t) * count + r].add(*all[t].k, value);
+      }
+  }
+  for (size_t t = 0; t < all.size(); ++t)
+    for (int64_t r = 0; r < count; ++r)
+      trees[int64_t(t) * count + r].finish(*all[t].k, at(t, r));
 }
 
-int64_t rows_together(const Rows& in) {
+int64_t rows_together(const Rows& in, size_t reductions = 1) {
   const int64_t count = in.together(std::min(in.length, reduce_chunk));
-  return in.length > reduce_chunk ? std::min<int64_t>(count, 64) : count;
+  return in.length > reduce_chunk ? std::min<int64_t>(count, most_trees / int64_t(reductions))
+                                  : count;
 }
 
-void reduce_pieces(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
-  const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in),
-                tiles = (in.rows + tile - 1) / tile, acc = k.bytes;
+void reduce_pieces(const Reductions& all, const Rows& in, const After* after) {
+  const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in, all.size()),
+                tiles = (in.rows + tile - 1) / tile;
   const double cost = double(in.rows) * double(in.length) *
-                          (double(in.width()) * 0.15 + (in.formed ? in.formed->cost() : 0)) +
+                          (double(in.width()) * 0.15 * double(all.size()) +
+                           (in.formed ? in.formed->cost() : 0)) +
                       double(in.rows) * 10;
   if (groups == 1 || tiles >= 4 * cpu::num_threads())
-    return cpu::parallel_for(tiles, [&](int64_t t) {
-      const int64_t row = t * tile, count = std::min(tile, in.rows - row);
-      reduce_some(k, in, row, count, 0, in.length, out + row * acc, acc);
+    return cpu::parallel_for(tiles, [&](int64_t tile_index) {
+      const int64_t row = tile_index * tile, count = std::min(tile, in.rows - row);
+      reduce_some(all, in, row, count, 0, in.length, true, [&](size_t t, int64_t r) {
+        return all[t].out + (row + r) * all[t].k->bytes;
+      });
       if (after) after->run(row, 1, 0, count);
     }, cost);
-  const Ref<Buffer> parts = allocate(in.rows * groups * acc);
-  char* part = static_cast<char*>(parts->data);
+  const Parts parts(all, in.rows, groups);
   cpu::parallel_for(tiles * groups, [&](int64_t i) {
     const int64_t row = i / groups * tile, g = i % groups;
-    reduce_some(k, in, row, std::min(tile, in.rows - row), g * group,
-                std::min(in.length, (g + 1) * group), part + (row * groups + g) * acc,
-                groups * acc);
+    reduce_some(all, in, row, std::min(tile, in.rows - row), g * group,
+                std::min(in.length, (g + 1) * group), false,
+                [&](size_t t, int64_t r) { return parts.at(t, row + r, g); });
   }, cost);
-  for (int64_t r = 0; r < in.rows; ++r) {
-    fold(k, part + r * groups * acc, groups, 1);
-    std::memcpy(out + r * acc, part + r * groups * acc, size_t(acc));
-  }
+  parts.fold_all();
 }
 
 }  // namespace
 
 void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out) {
-  if (n <= reduce_chunk) return k.chunk(x, n, out);
-  ChunkTree tree;
-  for (int64_t at = 0; at < n; at += reduce_chunk) {
-    alignas(16) char value[largest_state];
-    k.chunk(x + at * width, std::min(reduce_chunk, n - at), value);
-    tree.add(k, value);
-  }
-  tree.finish(k, out);
+  reduce_run({{&k, out}}, x, n, width, [&](size_t) { return out; });
 }
 
-void reduce_all(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
+void reduce_all(const Reductions& all, const Rows& in, const After* after) {
   if (in.formed)
-    in.in_runs() ? reduce_pieces(k, in, out, after) : reduce_formed_columns(k, in, out, after);
-  else if (in.in_runs() && !in.converts()) reduce_runs(k, in, out, after);
-  else if (in.in_columns()) reduce_columns(k, in, out, after);
-  else reduce_pieces(k, in, out, after);
+    in.in_runs() ? reduce_pieces(all, in, after) : reduce_formed_columns(all, in, after);
+  else if (in.in_runs() && !in.converts()) reduce_runs(all, in, after);
+  else if (!in.in_columns()) reduce_pieces(all, in, after);
+  else
+    for (const auto& [k, out] : all) reduce_columns(*k, in, out, after);
 }
 
 void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,

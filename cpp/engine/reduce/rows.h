@@ -75,8 +75,15 @@ struct Rows {
 // runs for what fetches memory ahead (2,048 elements at a time cost layer_norm half its speed).
 inline constexpr int64_t piece_after = 32768;
 
-// The fixed tree for every row: accumulators one after the other. `after` may be told of them.
-void reduce_all(const ReduceKernel& k, const Rows& in, char* out, const After* after = nullptr);
+// The fixed tree for every row: accumulators one after the other.
+struct Reducing {
+  const ReduceKernel* k;
+  char* out;
+};
+using Reductions = SmallVector<Reducing, 2>;
+// Several of the same rows in one pass, where these come in pieces: each piece goes through all
+// kernels while it is in cache (64 at most). `after` may be told of what a single one makes.
+void reduce_all(const Reductions&, const Rows& in, const After* after = nullptr);
 
 // One row of contiguous elements.
 void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out);

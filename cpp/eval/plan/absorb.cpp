@@ -1,6 +1,7 @@
 // Absorption: a kernel runs in one step with the groups beside it. The group before forms, piece by
 // piece, what the kernel reads first, and nobody else wants that: it is never stored. The group
-// behind runs on each piece of the result as soon as that is final, while it is in cache.
+// behind runs on each piece of the result as soon as that is final, while it is in cache. Kernels
+// that read one array join: each piece of it, read or formed, goes through all of them.
 //
 // No unit can come to depend on itself. What a unit needs lies lower, where units lie by depth, and
 // of one depth those with a group behind their kernel above the others: before, the kernel comes
@@ -15,6 +16,7 @@ namespace {
 
 // Elements from which it pays: below, what is formed for the kernel costs more than what is stored.
 std::atomic<int64_t> least_elements{1024};
+constexpr int most_joined = 32;
 
 int64_t bytes_of(const Node& node) {
   int64_t bytes = 0;
@@ -39,24 +41,63 @@ bool Planner::is_kernel(const Unit& unit) const {
          unit.members[0].node->op->kind == OpKind::kernel;
 }
 
+// ---- together
+
+// Units of one depth do not depend on each other.
+bool Planner::may_join(const Unit& first, const Unit& unit) const {
+  const Node &a = *first.members[0].node, &b = *unit.members[0].node;
+  const OpKernels &of_a = kernels_of(a), &of_b = kernels_of(b);
+  return first.depth == unit.depth && first.stream == unit.stream && first.kernels < most_joined &&
+         of_a.together == of_b.together && a.inputs[0].same(b.inputs[0]) && of_a.joins(a, b);
+}
+
+bool Planner::join_kernels() {
+  std::unordered_map<const Node*, SmallVector<int, 2>> readers;
+  bool any = false;
+  for (size_t u = 0; u < units.size(); ++u) {
+    if (!is_kernel(units[u])) continue;
+    const Node& node = *units[u].members[0].node;
+    if (!kernels_of(node).together || node.inputs[0].size() < least_elements.load()) continue;
+    auto& known = readers[node.inputs[0].node().get()];
+    const auto first = std::find_if(known.begin(), known.end(), [&](int other) {
+      ++work;
+      return may_join(units[size_t(other)], units[u]);
+    });
+    if (first == known.end()) {
+      known.push_back(int(u));
+      continue;
+    }
+    any = true;
+    Unit& unit = units[size_t(*first)];
+    unit.fused = true;
+    unit.kernel = 0;
+    unit.kernels = std::max(unit.kernels, 1) + 1;
+    append(int(u), *first);
+  }
+  return any;
+}
+
 // ---- before
 
-// The group at whose end a kernel can run; -1: there is none.
+// The group at whose end a kernel, or several that joined, can run; -1: there is none.
 int Planner::group_before(const Unit& unit) const {
-  if (!is_kernel(unit)) return -1;
-  const Node& node = *unit.members[0].node;
-  if (!absorbs(kernels_of(node).absorbs, Absorb::before) || node.pins.load()) return -1;
+  for (const auto& member : unit.members)
+    if (!absorbs(kernels_of(*member.node).absorbs, Absorb::before) || member.node->pins.load())
+      return -1;
   ++work;
-  const Node& from = *node.inputs[0].node();
-  if (!pending(from) || from.pins.load() || int64_t(from.refs.load()) != from.uses + 1) return -1;
+  const Node& from = *unit.members[0].node->inputs[0].node();
+  if (!pending(from) || from.pins.load() ||
+      int64_t(from.refs.load()) != from.uses + int64_t(unit.members.size()))
+    return -1;
   const Unit& group = units[size_t(from.unit)];
   if (!group.fused || group.kernel >= 0 || !(group.stream == unit.stream) ||
       from.op->kind != OpKind::elementwise || size_of(group.domain) < least_elements.load())
     return -1;
-  for (size_t i = 1; i < node.inputs.size(); ++i) {
-    const int other = unit_of(node.inputs[i], node);
-    if (other >= 0 && units[size_t(other)].depth >= group.depth) return -1;
-  }
+  for (const auto& member : unit.members)
+    for (size_t i = 1; i < member.node->inputs.size(); ++i) {
+      const int other = unit_of(member.node->inputs[i], *member.node);
+      if (other >= 0 && units[size_t(other)].depth >= group.depth) return -1;
+    }
   return from.unit;
 }
 
@@ -142,15 +183,16 @@ void Planner::append(int unit, int to) {
 }
 
 void Planner::absorb() {
-  bool any = false, kernels = false;
+  bool any = join_kernels(), kernels = false;
   for (size_t u = 0; u < units.size(); ++u) {
-    const int group = group_before(units[u]);
+    const bool joined = units[u].kernel == 0;
     kernels |= is_kernel(units[u]);
+    const int group = joined || is_kernel(units[u]) ? group_before(units[u]) : -1;
     if (group < 0) continue;
     any = true;
     Unit& unit = units[size_t(group)];
     unit.kernel = int(unit.members.size());
-    unit.kernels = 1;
+    unit.kernels = int(units[u].members.size());
     append(int(u), group);
   }
   for (size_t u = 0; kernels && u < units.size(); ++u) {

@@ -62,6 +62,8 @@ class Planner {
   bool sink_cone(Node* node, int unit, const Users& users, std::vector<Node*>& cone) const;
   // absorb
   bool is_kernel(const Unit& unit) const;
+  bool join_kernels();
+  bool may_join(const Unit& first, const Unit& unit) const;
   int group_before(const Unit& unit) const;
   int kernel_before(int group) const;
   bool may_go_on(const Unit& unit, const Node& kernel, const Unit& group) const;

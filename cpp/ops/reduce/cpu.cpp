@@ -44,59 +44,114 @@ void fill_with(const TensorView& out, Scalar value) {
     value.write(out.type(), out.data + i * size_of(out.type()));
 }
 
-void reduce_kernel(const KernelCall& call) {
-  const auto& reduction = *static_cast<const Reduction*>(call.node.op->family);
-  const TensorView &in = call.in[0], &to = call.out[0];
-  const int64_t results = size_of(to.shape());
-  if (results == 0) return;
-  if (size_of(in.shape()) == 0)
-    return fill_with(to, Scalar(identities[int(reduction.monoid)]));
-  Rows x = rows_of(in, call.node.get<Reduce>().axes, reduction.read(in.type()), reduction.truth);
-  const ReduceKernel& k = reduce_kernels().reduce[int(reduction.monoid)][index_of(x.type)];
-  if (!k.chunk) fail(Kind::value, call.node.op->name, "dtype not supported: got ", in.type());
-  x.settle(k.take);
-  Ref<Buffer> wide;
-  char* out = to.data;
-  if (is_half(to.type())) {
-    wide = allocate(results * k.bytes);
-    out = static_cast<char*>(wide->data);
+// How a node reads its input: reductions by a monoid, and those that look at chunks twice, whose
+// accumulators are states.
+struct Reads {
+  const Axes* axes;
+  Dtype type;
+  bool truth = false;
+  const ReduceKernel* k = nullptr;        // null: no kernel for the dtype
+  const TwoPassKernel* states = nullptr;  // where it looks twice
+};
+Reads reads_of(const Node& node) {
+  const Dtype in = node.inputs[0].dtype();
+  if (const auto* reduction = static_cast<const Reduction*>(node.op->family)) {
+    Reads out{&node.get<Reduce>().axes, reduction->read(in), reduction->truth && !is_bool(in)};
+    const ReduceKernel& k =
+        reduce_kernels().reduce[int(reduction->monoid)][index_of(out.type)];
+    if (k.chunk) out.k = &k;
+    return out;
   }
-  reduce_all(k, x, out, wide || is_bool(to.type()) ? nullptr : call.after);
-  const Strides dense = dense_strides(to.shape());
-  if (wide) engine::copy(to.shape(), {out, float32, dense}, {to.data, to.type(), dense});
-  if (is_bool(to.type()))
-    for (int64_t i = 0; i < results; ++i) to.data[i] = to.data[i] != 0;
+  const bool variance = node.op == &variance_op;
+  Reads out{variance ? &node.get<Variance>().axes : &node.get<Reduce>().axes,
+            is_half(in) ? in : mean_type(in)};
+  const auto& table =
+      variance ? two_pass_kernels().variance : two_pass_kernels().logsumexp;
+  out.states = &table[index_of(out.type)];
+  if (out.states->finish) out.k = &out.states->reduce;
+  return out;
 }
+double scale_of(const Node& node) { return node.op == &variance_op ? divisor_of(node) : 1; }
 
-// ---- variance and logsumexp: chunks are looked at twice
+// Where accumulators go, and how results are made of them.
+class Results {
+ public:
+  Results(const KernelCall& call, const Reads& reads) : call_(call), reads_(reads) {
+    const TensorView& to = call.out[0];
+    if (!reads.k)
+      fail(Kind::value, call.node.op->name, "dtype not supported: got ", call.in[0].type());
+    if (reads.states || is_half(to.type())) wide_ = allocate(count() * reads.k->bytes);
+  }
+  Reducing reducing() const { return {reads_.k, accumulators()}; }
+  // What goes on from accumulators, where they are the results.
+  const After* after() const {
+    return wide_ || is_bool(call_.out[0].type()) ? nullptr : call_.after;
+  }
+  void finish() const {
+    const TensorView& to = call_.out[0];
+    if (reads_.states) return finish_states();
+    const Strides dense = dense_strides(to.shape());
+    if (wide_)
+      engine::copy(to.shape(), {accumulators(), float32, dense}, {to.data, to.type(), dense});
+    if (is_bool(to.type()))
+      for (int64_t i = 0; i < count(); ++i) to.data[i] = to.data[i] != 0;
+  }
 
-template <TwoPassKernel (TwoPassKernels::*table)[dtype_count]>
-void two_pass_kernel(const KernelCall& call, const Axes& axes, double divisor) {
-  const TensorView &in = call.in[0], &to = call.out[0];
-  const int64_t results = size_of(to.shape());
-  if (results == 0) return;
-  if (size_of(in.shape()) == 0) return fill_with(to, Scalar(0.0 / divisor));
-  Rows x = rows_of(in, axes, is_half(in.type()) ? in.type() : mean_type(in.type()));
-  x.settle(false);
-  const TwoPassKernel& k = (two_pass_kernels().*table)[index_of(x.type)];
-  if (!k.finish) fail(Kind::value, call.node.op->name, "dtype not supported: got ", in.type());
-  const Ref<Buffer> states = allocate(results * k.reduce.bytes);
-  char* state = static_cast<char*>(states->data);
-  reduce_all(k.reduce, x, state);
-  constexpr int64_t step = grain;
-  cpu::parallel_for((results + step - 1) / step, [&](int64_t part) {
-    const int64_t from = part * step;
-    k.finish(state + from * k.reduce.bytes, std::min(step, results - from), divisor,
-             to.data + from * size_of(to.type()));
-    if (call.after) call.after->run(from, 1, 0, std::min(step, results - from));
-  }, double(results) * 2);
+ private:
+  int64_t count() const { return size_of(call_.out[0].shape()); }
+  char* accumulators() const {
+    return wide_ ? static_cast<char*>(wide_->data) : call_.out[0].data;
+  }
+  void finish_states() const {
+    const TensorView& to = call_.out[0];
+    const double divisor = scale_of(call_.node);
+    constexpr int64_t step = grain;
+    cpu::parallel_for((count() + step - 1) / step, [&](int64_t part) {
+      const int64_t from = part * step, n = std::min(step, count() - from);
+      reads_.states->finish(accumulators() + from * reads_.k->bytes, n, divisor,
+                            to.data + from * size_of(to.type()));
+      if (call_.after) call_.after->run(from, 1, 0, n);
+    }, double(count()) * 2);
+  }
+
+  const KernelCall& call_;
+  const Reads reads_;
+  Ref<Buffer> wide_;
+};
+
+// One node, or several that read the same rows of one array: in one pass.
+void reduce_together(const KernelCall* calls, size_t count) {
+  const TensorView& in = calls[0].in[0];
+  if (size_of(calls[0].out[0].shape()) == 0) return;
+  if (size_of(in.shape()) == 0) {
+    for (size_t i = 0; i < count; ++i) {
+      const Node& node = calls[i].node;
+      const auto* reduction = static_cast<const Reduction*>(node.op->family);
+      fill_with(calls[i].out[0], reduction ? Scalar(identities[int(reduction->monoid)])
+                                           : Scalar(0.0 / scale_of(node)));
+    }
+    return;
+  }
+  std::vector<Results> results;
+  Reductions all;
+  bool columns = true;
+  results.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    results.emplace_back(calls[i], reads_of(calls[i].node));
+    all.push_back(results.back().reducing());
+    columns &= all.back().k->take != nullptr;
+  }
+  const Reads reads = reads_of(calls[0].node);
+  Rows x = rows_of(in, *reads.axes, reads.type, reads.truth);
+  x.settle(columns);
+  reduce_all(all, x, count == 1 ? results[0].after() : nullptr);
+  for (const Results& one : results) one.finish();
 }
-void variance_kernel(const KernelCall& call) {
-  two_pass_kernel<&TwoPassKernels::variance>(call, call.node.get<Variance>().axes,
-                                             divisor_of(call.node));
-}
-void logsumexp_kernel(const KernelCall& call) {
-  two_pass_kernel<&TwoPassKernels::logsumexp>(call, call.node.get<Reduce>().axes, 1);
+void reduce_kernel(const KernelCall& call) { reduce_together(&call, 1); }
+
+bool reduce_joins(const Node& a, const Node& b) {
+  const Reads x = reads_of(a), y = reads_of(b);
+  return x.k && y.k && *x.axes == *y.axes && x.type == y.type && x.truth == y.truth;
 }
 
 // ---- median: the two elements in the middle
@@ -167,9 +222,9 @@ void softmax_slope_kernel(const KernelCall& call) {
 }  // namespace
 
 void register_reduce(cpu::Kernels& kernels) {
-  for (const Op* op : reductions()) kernels[*op] = {reduce_kernel, Absorb::both};
-  kernels[variance_op] = {variance_kernel, Absorb::both};
-  kernels[logsumexp_op] = {logsumexp_kernel, Absorb::both};
+  const OpKernels reducing{reduce_kernel, Absorb::both, reduce_together, reduce_joins};
+  for (const Op* op : reductions()) kernels[*op] = reducing;
+  kernels[variance_op] = kernels[logsumexp_op] = reducing;
   kernels[median_op] = {median_kernel};
   kernels[argmax_op] = {arg_kernel<Monoid::max>, Absorb::before};
   kernels[argmin_op] = {arg_kernel<Monoid::min>, Absorb::before};
