@@ -17,7 +17,7 @@ inline constexpr int64_t inner_block = 128;   // of the inner axis, where our ow
 
 // Of the inner axis of a product: what a block of sums takes while it stays in registers, what is
 // packed at a time; and with few rows what one task takes along lines, and across them.
-inline constexpr int64_t inner_panel = 256, packed_steps = 4096, dot_steps = 32768,
+inline constexpr int64_t inner_panel = 384, packed_steps = 4096, dot_steps = 32768,
                          sweep_steps = 1024;
 
 }  // namespace lazulite

@@ -48,8 +48,12 @@ void gemm_of_floats(const Product& halves) {
 
 bool reads_all(const Product& p) { return is_half(p.type) || has_panels(p.type); }
 
-// Packing costs more than it gains (measured on AVX-512: 80^3 float32 and below).
-bool is_small(const Product& p) { return double(p.m) * double(p.n) * double(p.k) <= 1 << 19; }
+// Packing costs more than it gains (measured on AVX-512: 80^3 float32 and below), and a strip of
+// few columns mostly fills up a register. Tiles are small enough for kernels that do not pack.
+bool is_small(const Product& p) {
+  return double(p.m) * double(p.n) * double(p.k) <= 1 << 19 ||
+         (p.n > few && p.n <= 12 && p.k <= 2048);
+}
 bool blas_wins(const Product& p) {
   return is_small(p) && blas_for(p) && blas_reads(p.a) && blas_reads(p.b);
 }

@@ -16,7 +16,7 @@ struct Grid {
     tile_n = std::min(tile_n, n);
     count(m, n);
     // Smaller tiles while there are few of them with much work in each.
-    while (batch * across_m * across_n < 32 && double(tile_m) * double(tile_n) * double(k) > 2e6) {
+    while (batch * across_m * across_n < 32 && double(tile_m) * double(tile_n) * double(k) > 1e6) {
       if (tile_n > 128 && tile_n >= tile_m) tile_n = (tile_n + 1) / 2;
       else if (tile_m > 64) tile_m = (tile_m + 1) / 2;
       else if (tile_n > 128) tile_n = (tile_n + 1) / 2;

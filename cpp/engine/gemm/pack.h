@@ -69,6 +69,11 @@ void pack_along(const PackCall& p) {
     const int64_t count = steps - k < L ? steps - k : L, left = p.steps - k * G;
     for (int64_t first = (p.width - 1) / L * L; first >= 0; first -= L) {
       const int64_t wide = p.width - first < L ? p.width - first : L;
+      T* out = to + k * p.width + first;
+      // So many steps may be stored whole; of the others `wide` lines.
+      const int64_t behind = (steps - k) * p.width - first - L,
+                    room = behind < 0 ? 0 : behind / p.width + 1,
+                    whole = room < count ? room : count;
       typename V::raw row[L];
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i) {
@@ -77,15 +82,16 @@ void pack_along(const PackCall& p) {
         else row[i] = (left >= L * G ? E::load(at) : load_part<E>(at, left)).v;
       }
       simd::turn(row);
-      T* out = to + k * p.width + first;
-      if (count == L && (steps - k - L + 1) * p.width - first >= L) {
+      if (whole == L) {
 #pragma GCC unroll 16
         for (int i = 0; i < L; ++i) V::from(row[i]).store(out + i * p.width);
         continue;
       }
       T square[L][L];
       for (int i = 0; i < L; ++i) V::from(row[i]).store(square[i]);
-      for (int64_t i = 0; i < count; ++i)
+      int64_t i = 0;
+      for (; i < whole; ++i) V::load(square[i]).store(out + i * p.width);
+      for (; i < count; ++i)
         std::memcpy(out + i * p.width, square[i], size_t(wide) * sizeof(T));
     }
   }

@@ -74,7 +74,7 @@ class Multiplication {
         right_{b, p.b.col, p.b.row, k.cols, k.lanes}, first_row_(lane * p.m),
         out_(p.out + first_row_ * p.n * size_of(p.type)),
         memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))),
-        groups_(parts(p.k, k.group)), blocks_(parts(groups_, inner_panel)) {}
+        groups_(parts(p.k, k.group)), blocks_(parts(groups_, block_groups())) {}
 
   void operator()() const {
     if (p_.m * p_.n <= split_size && blocks_ >= split_blocks) return by_splits();
@@ -82,10 +82,10 @@ class Multiplication {
     const Operand& shared = by_rows ? right_ : left_;
     const int64_t lines = by_rows ? p_.n : p_.m, own = by_rows ? p_.m : p_.n;
     // Halves are rounded once: their sums are finished in one go.
-    const int64_t fits = shared_bytes / (sum_ * inner_panel * lines),
+    const int64_t fits = shared_bytes / (sum_ * block_groups() * lines),
                   deep = k_.round ? blocks_
                                   : std::min(blocks_, std::max(blocks_at_a_time, fits));
-    const int64_t each_bytes = sum_ * std::min(groups_, deep * inner_panel) * shared.each;
+    const int64_t each_bytes = sum_ * std::min(groups_, deep * block_groups()) * shared.each;
     int64_t window = shared.each *
                      std::max<int64_t>(1, std::min(parts(lines, shared.each),
                                                    shared_bytes / each_bytes));
@@ -111,6 +111,8 @@ class Multiplication {
   }
 
  private:
+  // A strip of so many stays in the second-level cache beside its panel, and mostly in the first.
+  int64_t block_groups() const { return sum_ == 4 ? inner_panel : inner_panel * 2 / 3; }
   int64_t start(int64_t block) const { return part(groups_, blocks_, block); }
   int64_t steps(int64_t from, int64_t groups) const {
     return std::min(p_.k, (from + groups) * k_.group) - from * k_.group;
@@ -160,7 +162,7 @@ class Multiplication {
     const bool plain_left = !left && as_it_lies && left_.line == 1 && across.count == 1,
                plain_right = !right && as_it_lies && right_.line == 1 && down.count == 1;
     Ref<Buffer> own_left, own_right;
-    const int64_t step_bytes = inner_panel * sum_;
+    const int64_t step_bytes = block_groups() * sum_;
     char *mine_left = left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
          *mine_right = right ? nullptr : memory(own_right, right_.each * step_bytes);
     for (int64_t i = depth.first; i < depth.first + depth.count; ++i) {
