@@ -42,12 +42,19 @@ void block_of(const BlockCall& p) {
       }
     return;
   }
-  T part[vectors * L];
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < vectors; ++j) sum[i][j].store(part + j * L);
-    T* at = out + i * p.out_row;
-    for (int c = 0; c < p.cols; ++c) at[c] = p.add ? at[c] + part[c] : part[c];
-  }
+  const int64_t last = p.cols - (vectors - 1) * L;
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) {
+      T *at = out + i * p.out_row + j * L, part[L];
+      if (j + 1 < vectors) {
+        (p.add ? V::load(at) + sum[i][j] : sum[i][j]).store(at);
+        continue;
+      }
+      (p.add ? load_part<Plain<T>>(at, last) + sum[i][j] : sum[i][j]).store(part);
+      store_part<L>(part, at, last);
+    }
 }
 
 template <class T>
@@ -151,7 +158,7 @@ LAZULITE_INLINE void sweep_of(const FewCall& p, int64_t k) {
         [&](int r, V v) {
           T part[L];
           v.store(part);
-          std::memcpy(out + r * p.out_row + i, part, size_t(left) * sizeof(T));
+          store_part<L>(part, out + r * p.out_row + i, left);
         });
 }
 // All steps at a time over lines that fit `vectors` registers, if there are so many; the last one

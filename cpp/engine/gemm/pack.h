@@ -35,11 +35,42 @@ struct Halves {
   }
 };
 
+// n elements of T to or from an array of `size`, of which the others are zeros.
+template <int size, class T>
+LAZULITE_INLINE void copy_part(const T* from, T* to, int64_t n) {
+#if defined(LAZULITE_SIMD_AVX512)
+  if constexpr (sizeof(T) * size == 64) {
+    const __mmask32 there = __mmask32((uint64_t{1} << (uint64_t(n) * sizeof(T) / 2)) - 1);
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(there, from));
+    return;
+  }
+  if constexpr (sizeof(T) * size == 32) {
+    const __mmask16 there = __mmask16((1u << (uint64_t(n) * sizeof(T) / 2)) - 1);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_maskz_loadu_epi16(there, from));
+    return;
+  }
+#endif
+  for (int i = 0; i < size; ++i) to[i] = T(0);
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+template <int size, class T>
+LAZULITE_INLINE void store_part(const T* from, T* to, int64_t n) {
+#if defined(LAZULITE_SIMD_AVX512)
+  if constexpr (sizeof(T) * size == 64) {
+    const __mmask32 there = __mmask32((uint64_t{1} << (uint64_t(n) * sizeof(T) / 2)) - 1);
+    _mm512_mask_storeu_epi16(to, there, _mm512_loadu_si512(from));
+    return;
+  }
+#endif
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+
 // Up to a register of elements; the others are zeros.
 template <class E>
 LAZULITE_INLINE Vec<typename E::Sum> load_part(const typename E::Memory* p, int64_t n) {
-  typename E::Memory in[Vec<typename E::Sum>::size * E::group] = {};
-  std::memcpy(in, p, size_t(n) * sizeof(typename E::Memory));
+  constexpr int size = Vec<typename E::Sum>::size * E::group;
+  typename E::Memory in[size];
+  copy_part<size>(p, in, n);
   return E::load(in);
 }
 
@@ -92,7 +123,7 @@ void pack_along(const PackCall& p) {
       int64_t i = 0;
       for (; i < whole; ++i) V::load(square[i]).store(out + i * p.width);
       for (; i < count; ++i)
-        std::memcpy(out + i * p.width, square[i], size_t(wide) * sizeof(T));
+        store_part<L>(square[i], out + i * p.width, wide);
     }
   }
 }

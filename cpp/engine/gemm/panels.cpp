@@ -23,7 +23,7 @@ constexpr int64_t shared_bytes = 4 << 20;  // packed at a time, about
 constexpr int64_t blocks_at_a_time = 2;    // of the inner axis, at least
 constexpr int64_t tasks_at_least = 16;     // of a product whose sizes allow it
 constexpr int64_t rounded_at_once = 1024;  // lines whose sums one task keeps until they are rounded
-constexpr int64_t split_size = 1 << 15, split_blocks = 8, splits_at_most = 16;
+constexpr int64_t split_size = 1 << 15, split_blocks = 8;  // few sums, of so many blocks, are split
 constexpr double macs_per_ns = 20;  // of one thread, about
 constexpr double packed_per_ns = 1;  // elements
 
@@ -74,10 +74,11 @@ class Multiplication {
         right_{b, p.b.col, p.b.row, k.cols, k.lanes}, first_row_(lane * p.m),
         out_(p.out + first_row_ * p.n * size_of(p.type)),
         memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))),
-        groups_(parts(p.k, k.group)), blocks_(parts(groups_, block_groups())) {}
+        groups_(parts(p.k, k.group)), splits_(splits(p, parts(groups_, block_groups()))),
+        blocks_(parts(parts(groups_, block_groups()), splits_) * splits_) {}
 
   void operator()() const {
-    if (p_.m * p_.n <= split_size && blocks_ >= split_blocks) return by_splits();
+    if (splits_ > 1) return by_splits();
     const bool by_rows = p_.m >= p_.n;
     const Operand& shared = by_rows ? right_ : left_;
     const int64_t lines = by_rows ? p_.n : p_.m, own = by_rows ? p_.m : p_.n;
@@ -112,6 +113,10 @@ class Multiplication {
 
  private:
   // A strip of so many stays in the second-level cache beside its panel, and mostly in the first.
+  static int64_t splits(const Product& p, int64_t blocks) {
+    if (p.m * p.n > split_size || blocks < split_blocks) return 1;
+    return blocks < 2 * split_blocks ? split_blocks : 2 * split_blocks;
+  }
   int64_t block_groups() const { return sum_ == 4 ? inner_panel : inner_panel * 2 / 3; }
   int64_t start(int64_t block) const { return part(groups_, blocks_, block); }
   int64_t steps(int64_t from, int64_t groups) const {
@@ -219,17 +224,15 @@ class Multiplication {
 
   // Each task takes some blocks of the inner axis, for all sums.
   void by_splits() const {
-    const int64_t splits = std::min(splits_at_most, blocks_ / 2), each = p_.m * p_.n;
+    const int64_t each = p_.m * p_.n, deep = blocks_ / splits_;
     Ref<Buffer> held;
-    char* sums = memory(held, splits * each * sum_);
+    char* sums = memory(held, splits_ * each * sum_);
     const double work = double(each) * double(p_.k) / macs_per_ns;
     cpu::parallel_for(
-        splits,
+        splits_,
         [&](int64_t s) {
-          const int64_t first = part(blocks_, splits, s);
-          const Part depth{first, part(blocks_, splits, s + 1) - first};
-          multiply({0, p_.m}, {0, p_.n}, depth, first, nullptr, nullptr, sums + s * each * sum_,
-                   p_.n);
+          multiply({0, p_.m}, {0, p_.n}, {s * deep, deep}, s * deep, nullptr, nullptr,
+                   sums + s * each * sum_, p_.n);
         },
         work);
     const int64_t tall = std::max<int64_t>(1, 2048 / p_.n), tasks = parts(p_.m, tall);
@@ -239,11 +242,11 @@ class Multiplication {
           const int64_t row = part(p_.m, tasks, t), rows = part(p_.m, tasks, t + 1) - row,
                         n = rows * p_.n;
           char *from = sums + row * p_.n * sum_, *out = out_ + row * p_.n * memory_;
-          k_.total(k_.round ? from : out, from, splits, each, n);
+          k_.total(k_.round ? from : out, from, splits_, each, n);
           if (k_.round) k_.round(out, from, n);
           p_.finished(first_row_ + row, rows, 0, p_.n);
         },
-        double(splits * each) / packed_per_ns);
+        double(splits_ * each) / packed_per_ns);
   }
 
   const Product& p_;
@@ -252,7 +255,7 @@ class Multiplication {
   const int64_t first_row_;  // in the stack
   char* out_;
   const int64_t memory_, sum_;  // bytes of an element, of a sum and of what is packed
-  const int64_t groups_, blocks_;  // of the inner axis
+  const int64_t groups_, splits_, blocks_;  // of the inner axis
 };
 
 // Where the right operand repeats and the left one's lanes continue its rows, they are rows.
@@ -291,7 +294,7 @@ void panel_product(const Product& given) {
   };
   const double work = double(p.m) * double(p.n) * double(p.k);
   if (lanes == 1) return run(0);
-  if (lanes < 8 && work > 1e6) {  // threads share each lane
+  if (lanes < 8 && work > (is_few ? 1e5 : 1e6)) {  // threads share each lane
     for (int64_t lane = 0; lane < lanes; ++lane) run(lane);
     return;
   }
