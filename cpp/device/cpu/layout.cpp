@@ -438,7 +438,10 @@ void Layout::choose_sizes() {
   const int64_t alive = blocks + int64_t(program.load.size() + program.store.size());
   const int64_t cache = first_level_cache();
   const int64_t room = cache - std::min(single_count * single_bytes / 2, cache / 4);
-  block = 8 * block_size;
+  // No larger than what the calls are worth: while one step of a block fetches nothing, memory
+  // rests. (Rows are not cut for that, nor squares made smaller.)
+  const bool far = size * program.width > int64_t{4} << 20;
+  block = (tiles.axis >= 0 || tiles.columns ? 8 : far ? 1 : 2) * block_size;
   while (block > 2 * group && block * program.width * alive > room) block /= 2;
   // One kernel on arrays where they lie: nothing to keep in that cache.
   if (blocks == 0 && code.size() == 1 && tiles.axis < 0 && !tiles.columns) block = chunk_size;
