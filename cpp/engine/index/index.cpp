@@ -127,8 +127,8 @@ void gather_elements(const Places& places, const void* from, int64_t bytes, void
       const int64_t n = std::min(Places::piece, end - i);
       places.fill(i, n, at, caller);
       gather(from, at, n, static_cast<char*>(to) + i * bytes);
-      if (after) after->run(i, 1, 0, n);
     }
+    if (after) after->run(chunk * step, 1, 0, end - chunk * step);
   }, double(places.count) * 1.5);
 }
 

@@ -333,6 +333,9 @@ struct Parts {
   }
 };
 
+// Results that `after` is told of at a time, at least: fewer cost more than another look at them.
+constexpr int64_t least_after = 2048;
+
 void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
   const int64_t w = in.width(), length = in.length, rows = in.rows;
   double cost = 0;
@@ -362,13 +365,13 @@ void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
     for (int64_t r = begin; r < end && alone.size(); ++r)
       reduce_run(alone, in.row(r), length, w,
                  [&](size_t t) { return alone[t].out + r * alone[t].k->bytes; });
-    if (after) after->run(begin, 1, 0, end - begin);
+    if (after && per >= least_after) after->run(begin, 1, 0, end - begin);
   }, cost);
 }
 
 // ---- columns
 
-void reduce_columns(const ReduceKernel& k, const Rows& in, char* out, const After* after) {
+void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   // Of accumulators: 32 lanes of them stay in L2, and rows come in runs of a page.
   constexpr int64_t block_bytes = 4096;
   const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
@@ -405,7 +408,6 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out, const Afte
       char* to = parts + ((o * pieces + p) * inner + b * block) * acc;
       const char* strip = in.converts() ? in.read_strip(x, n, stride, columns) : x;
       k.columns(strip, n, in.converts() ? columns : stride, columns, lanes, to);
-      if (after && pieces == 1) after->run(o * inner + b * block, 1, 0, columns);
     }
   }, cost);
   if (pieces == 1) return;
@@ -416,7 +418,7 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out, const Afte
 }
 
 // The same of columns that are formed: some rows at a time, which stay in cache with their lanes.
-void reduce_formed_columns(const Reductions& all, const Rows& in, const After* after) {
+void reduce_formed_columns(const Reductions& all, const Rows& in) {
   constexpr int64_t widest = 1024, rows = reduce_lanes;
   const int64_t length = in.length, inner = in.kept.back(), outer = in.rows / inner,
                 pieces = (length + reduce_chunk - 1) / reduce_chunk;
@@ -455,7 +457,6 @@ void reduce_formed_columns(const Reductions& all, const Rows& in, const After* a
       k.fold(lanes, n, columns, parts[t] + ((o * pieces + p) * inner + b * block) * k.bytes);
       lanes += reduce_lanes * block * k.bytes;
     }
-    if (after && pieces == 1) after->run(o * inner + b * block, 1, 0, columns);
   }, double(in.rows) * double(length) *
          (double(in.width()) * 0.1 * double(all.size()) + in.formed->cost()));
   if (pieces == 1) return;
@@ -512,7 +513,7 @@ int64_t rows_together(const Rows& in, size_t reductions = 1) {
                                   : count;
 }
 
-void reduce_pieces(const Reductions& all, const Rows& in, const After* after) {
+void reduce_pieces(const Reductions& all, const Rows& in) {
   const int64_t groups = (in.length + group - 1) / group, tile = rows_together(in, all.size()),
                 tiles = (in.rows + tile - 1) / tile;
   const double cost = double(in.rows) * double(in.length) *
@@ -525,7 +526,6 @@ void reduce_pieces(const Reductions& all, const Rows& in, const After* after) {
       reduce_some(all, in, row, count, 0, in.length, true, [&](size_t t, int64_t r) {
         return all[t].out + (row + r) * all[t].k->bytes;
       });
-      if (after) after->run(row, 1, 0, count);
     }, cost);
   const Parts parts(all, in.rows, groups);
   cpu::parallel_for(tiles * groups, [&](int64_t i) {
@@ -545,11 +545,11 @@ void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, 
 
 void reduce_all(const Reductions& all, const Rows& in, const After* after) {
   if (in.formed)
-    in.in_runs() ? reduce_pieces(all, in, after) : reduce_formed_columns(all, in, after);
+    in.in_runs() ? reduce_pieces(all, in) : reduce_formed_columns(all, in);
   else if (in.in_runs() && !in.converts()) reduce_runs(all, in, after);
-  else if (!in.in_columns()) reduce_pieces(all, in, after);
+  else if (!in.in_columns()) reduce_pieces(all, in);
   else
-    for (const auto& [k, out] : all) reduce_columns(*k, in, out, after);
+    for (const auto& [k, out] : all) reduce_columns(*k, in, out);
 }
 
 void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,

@@ -82,7 +82,8 @@ struct Reducing {
 };
 using Reductions = SmallVector<Reducing, 2>;
 // Several of the same rows in one pass, where these come in pieces: each piece goes through all
-// kernels while it is in cache (64 at most). `after` may be told of what a single one makes.
+// kernels while it is in cache (64 at most). `after` is told of what a single one makes of short
+// rows.
 void reduce_all(const Reductions&, const Rows& in, const After* after = nullptr);
 
 // One row of contiguous elements.
