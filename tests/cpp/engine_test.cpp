@@ -116,7 +116,8 @@ void expect_products() {
                               {29, 7, packed_steps + 1}, {2, 3, dot_steps + 1},
                               {1, 1030, sweep_steps + 1}, {1030, 4, 2 * sweep_steps + 1},
                               {3, 33, sweep_steps + 3}, {2, 64, 9}, {4, 16, 5}, {1, 50, 3},
-                              {90, 33, 70}, {40, 150, 90}, {14, 96, 300}, {150, 32, 300}};
+                              {90, 33, 70}, {40, 150, 90}, {14, 96, 300}, {150, 32, 300},
+                              {1030, 33, 9}, {1030, 67, 2 * inner_panel + 1}};
   for (auto& s : sizes)
     for (Order a : {Order::rows, Order::columns, Order::spaced})
       for (Order b : {Order::rows, Order::columns, Order::spaced})
@@ -232,7 +233,7 @@ TEST(Gemm, MultipliesHalvesInAnyLayout) {
   const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 1}, {4, 70, 33}, {70, 3, 65}, {33, 1, 131},
                               {15, 17, 2}, {17, 35, 63}, {30, 50, 2 * inner_panel + 1},
                               {29, 65, 4 * inner_panel + 3}, {150, 90, 35}, {90, 1100, 9},
-                              {1100, 90, 8}, {20, 18, 20 * inner_panel + 1},
+                              {1100, 90, 8}, {1100, 33, 9}, {20, 18, 20 * inner_panel + 1},
                               {7, 5, packed_steps + 1}, {1, 3, dot_steps + 1}};
   for (Dtype half : {float16, bfloat16})
     for (auto& s : sizes)

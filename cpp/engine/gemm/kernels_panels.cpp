@@ -19,6 +19,9 @@ void block_of(const BlockCall& p) {
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < vectors; ++j)
+      __builtin_prefetch(static_cast<T*>(p.out) + i * p.out_row + j * L, 1);
   const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
   for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
     V y[vectors];

@@ -11,6 +11,7 @@
 #include "device/cpu/pool.h"
 #include "device/limits.h"
 #include "engine/gemm/few_lines.h"
+#include "engine/layout/copy.h"
 
 namespace lazulite::engine {
 
@@ -65,13 +66,18 @@ struct Packed {
   }
 };
 
-// One matrix product, of one lane of the batch.
+// One matrix product, of one lane of the batch. Columns that would leave much of their last
+// register empty are taken as rows, and rows as columns: sums are then turned as they are written.
 class Multiplication {
  public:
   Multiplication(const Product& p, const PanelKernels& k, const char* a, const char* b,
                  int64_t lane)
-      : p_(p), k_(k), left_{a, p.a.row, p.a.col, k.rows, 0},
-        right_{b, p.b.col, p.b.row, k.cols, k.lanes}, first_row_(lane * p.m),
+      : p_(p), k_(k), turned_(turns(p, k)), m_(turned_ ? p.n : p.m), n_(turned_ ? p.m : p.n),
+        left_(turned_ ? Operand{b, p.b.col, p.b.row, k.rows, 0}
+                      : Operand{a, p.a.row, p.a.col, k.rows, 0}),
+        right_(turned_ ? Operand{a, p.a.row, p.a.col, k.cols, k.lanes}
+                       : Operand{b, p.b.col, p.b.row, k.cols, k.lanes}),
+        first_row_(lane * p.m),
         out_(p.out + first_row_ * p.n * size_of(p.type)),
         memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))),
         groups_(parts(p.k, k.group)), splits_(splits(p, parts(groups_, block_groups()))),
@@ -79,18 +85,20 @@ class Multiplication {
 
   void operator()() const {
     if (splits_ > 1) return by_splits();
-    const bool by_rows = p_.m >= p_.n;
+    const bool by_rows = m_ >= n_;
     const Operand& shared = by_rows ? right_ : left_;
-    const int64_t lines = by_rows ? p_.n : p_.m, own = by_rows ? p_.m : p_.n;
-    // Halves are rounded once: their sums are finished in one go.
+    const int64_t lines = by_rows ? n_ : m_, own = by_rows ? m_ : n_;
+    // Halves are rounded once: their sums are finished in one go, as are those that are turned.
     const int64_t fits = shared_bytes / (sum_ * block_groups() * lines),
-                  deep = k_.round ? blocks_
-                                  : std::min(blocks_, std::max(blocks_at_a_time, fits));
+                  deep = k_.round || turned_
+                             ? blocks_
+                             : std::min(blocks_, std::max(blocks_at_a_time, fits));
     const int64_t each_bytes = sum_ * std::min(groups_, deep * block_groups()) * shared.each;
     int64_t window = shared.each *
                      std::max<int64_t>(1, std::min(parts(lines, shared.each),
                                                    shared_bytes / each_bytes));
-    if (k_.round) window = std::min(window, parts(rounded_at_once, shared.each) * shared.each);
+    if (k_.round || turned_)
+      window = std::min(window, parts(rounded_at_once, shared.each) * shared.each);
     const Cut cut = (by_rows ? left_ : right_).cut(own);
     const int64_t tasks = tasks_of(cut, by_rows ? 2 : 1);
     for (int64_t line = 0; line < lines; line += window)
@@ -113,6 +121,10 @@ class Multiplication {
 
  private:
   // A strip of so many stays in the second-level cache beside its panel, and mostly in the first.
+  static bool turns(const Product& p, const PanelKernels& k) {
+    return p.n < p.m && p.n <= 4 * k.cols && 5 * parts(p.n, k.lanes) * k.lanes > 6 * p.n &&
+           p.m * p.n > split_size;
+  }
   static int64_t splits(const Product& p, int64_t blocks) {
     if (p.m * p.n > split_size || blocks < split_blocks) return 1;
     return blocks < 2 * split_blocks ? split_blocks : 2 * split_blocks;
@@ -209,6 +221,14 @@ class Multiplication {
   void finish(const Part& rows, const Part& cols, const Part& depth, const Packed* left,
               const Packed* right) const {
     char* out = out_ + (rows.first * p_.n + cols.first) * memory_;
+    if (turned_) {
+      Ref<Buffer> held;
+      char* sums = memory(held, rows.count * cols.count * sum_);
+      multiply(rows, cols, depth, 0, left, right, sums, cols.count);
+      copy({cols.count, rows.count}, {sums, compute_type(p_.type), {1, cols.count}},
+           {out_ + (cols.first * p_.n + rows.first) * memory_, p_.type, {p_.n, 1}});
+      return p_.finished(first_row_ + cols.first, cols.count, rows.first, rows.count);
+    }
     if (!k_.round) {
       multiply(rows, cols, depth, 0, left, right, out, p_.n);
       if (depth.first + depth.count < blocks_) return;
@@ -251,6 +271,8 @@ class Multiplication {
 
   const Product& p_;
   const PanelKernels& k_;
+  const bool turned_;
+  const int64_t m_, n_;  // as the kernels see it
   const Operand left_, right_;
   const int64_t first_row_;  // in the stack
   char* out_;
