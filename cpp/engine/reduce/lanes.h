@@ -3,6 +3,7 @@
 #pragma once
 #include "engine/reduce/kernels.h"
 #include "engine/reduce/monoid.h"
+#include "simd/turn.h"
 
 namespace lazulite {
 namespace {
@@ -266,6 +267,35 @@ int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int6
   return 0;
 }
 
+// Rows from `row` on of any length, turned in registers, as long as what is read behind a row lies
+// in others; returns where it stopped.
+template <class M, class In>
+int64_t turned_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
+                    int64_t row, typename In::accumulator* out) {
+  using V = typename In::V;
+  if constexpr (!simd::is_complex<V>::value && sizeof(typename In::accumulator) >= 4) {
+    constexpr int L = V::size;
+    const int64_t end = (count - 1) * stride + n, read = (n + L - 1) / L * L;
+    V lane[reduce_lanes];
+    for (; stride > 0 && row + L <= count && (row + L - 1) * stride + read <= end; row += L) {
+      for (int64_t k = 0; k < n; k += L) {
+        typename V::raw square[L];
+        for (int r = 0; r < L; ++r) square[r] = In::load(x + (row + r) * stride + k).v;
+        simd::turn(square);
+        for (int r = 0; r < L; ++r) lane[k + r] = V::from(square[r]);
+      }
+      int64_t live = n;
+      for (int64_t half = reduce_lanes / 2; half; half /= 2) {
+        for (int64_t k = 0; k < live - half; ++k)
+          lane[k] = M::template combine<V>(lane[k], lane[k + half]);
+        live = live < half ? live : half;
+      }
+      lane[0].store(out + row);
+    }
+  }
+  return row;
+}
+
 // `count` rows of at most 32 elements, `stride` apart: as many side by side as a register holds.
 template <class M, class In>
 void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
@@ -274,7 +304,9 @@ void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, voi
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
   alignas(64) A lane[reduce_lanes * V::size];
-  for (int64_t row = dense_rows<M, In>(x, n, stride, count, out); row < count; row += V::size) {
+  int64_t row = dense_rows<M, In>(x, n, stride, count, out);
+  row = turned_rows<M, In>(x, n, stride, count, row, out);
+  for (; row < count; row += V::size) {
     const int64_t some = count - row < V::size ? count - row : V::size;
     for (int64_t r = 0; r < V::size; ++r) {
       const auto* from = x + (row + (r < some ? r : 0)) * stride;
