@@ -298,9 +298,12 @@ def test_a_slice_takes_bounds_of_one_element():
 def test_errors_of_sizes_name_the_step_whose_dtype_they_tell():
     with pytest.raises(MemoryError, match=r"^\[eye\] too large.* of float32.*2\^63 bytes$"):
         mx.eye(1 << 31)
-    # as bools they would fit, but not the row and column numbers
-    with pytest.raises(MemoryError, match=r"^\[eye\] too large.* of int64.*; in its step \w+$"):
-        mx.eye(1 << 30, 1 << 31, dtype=mx.bool_)
+    # as bools they would fit, but not what is compared
+    large = mx.broadcast_to(mx.array(1, mx.int8), (1 << 30, 1 << 31))
+    with pytest.raises(
+        MemoryError, match=r"^\[isclose\] too large.* of float32.*; in its step \w+$"
+    ):
+        mx.isclose(large, large)
 
 
 def test_elementwise_functions_take_a_stream_by_position_and_operands_by_name():

@@ -316,7 +316,7 @@ def multiplies(lines):
 
 def plainly(lines):
     if os.environ.get("LAZULITE_OPENBLAS") == "none" and multiplies(lines):
-        return []  # sums of products may differ between levels
+        return {}  # sums of products may differ between levels
     scope = dict(SCOPE)
     for line in lines:
         exec(line, scope)
