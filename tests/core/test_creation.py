@@ -63,3 +63,16 @@ def test_a_band_in_a_compiled_function_is_made_once_for_each_shape():
 def test_large_bands_are_made_by_threads():
     assert np.array_equal(mx.tri(700, 1100, 5), np.tri(700, 1100, 5, np.float32))
     assert np.array_equal(mx.eye(1100, 700, -3), np.eye(1100, 700, -3, np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["bool", *NUMBERS])
+def test_one_value_in_every_place_of_every_dtype(dtype):
+    t = mx.bool_ if dtype == "bool" else getattr(mx, dtype)
+    for value in (0, 1, 85, -1 if dtype[0] in "ifc" else 1, 2.5 - 1j if dtype[0] == "c" else 3):
+        for n in (0, 1, 63, 64, 65, 1025, 70001):
+            got = np.asarray(mx.full((n,), value, t))
+            assert got.tobytes() == np.full(n, value).astype(dtype).tobytes()
+    a = mx.zeros((3, 1000), t) + mx.broadcast_to(mx.array(1, t), (3, 1000))
+    one, both = mx.ones((3, 1000), t), a
+    mx.eval(one, both)
+    assert np.array_equal(one, both)

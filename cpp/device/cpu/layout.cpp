@@ -35,6 +35,28 @@ Kernel copy_kernel(int64_t bytes) {
   }
 }
 
+// One vector again and again.
+template <int64_t bytes>
+void fill_elements(void* out, const void* const* in, int64_t n) {
+  struct Line {
+    char bytes_[64];
+  } line;
+  std::memcpy(&line, in[0], sizeof line);
+  const int64_t all = elements_of(n) * bytes;
+  if (std::all_of(line.bytes_, line.bytes_ + bytes, [&](char c) { return c == line.bytes_[0]; }))
+    return void(std::memset(out, line.bytes_[0], size_t(all)));
+  for (int64_t i = 0; i < all; i += 64) std::memcpy(static_cast<char*>(out) + i, &line, 64);
+}
+Kernel fill_kernel(int64_t bytes) {
+  switch (bytes) {
+    case 1: return fill_elements<1>;
+    case 2: return fill_elements<2>;
+    case 4: return fill_elements<4>;
+    case 8: return fill_elements<8>;
+    default: return fill_elements<16>;
+  }
+}
+
 Step kernel_step(Kernel run, Place out, Place in) {
   Step step;
   step.run = run;
@@ -416,6 +438,10 @@ void Layout::store(const Storing& storing, int32_t when) {
     }
     value.place = {Place::block, take()};
     load(port.reg, value.place);
+  }
+  if (direct && value.single && !converts(port)) {
+    code.push_back(kernel_step(fill_kernel(size_of(port.type)), to, value.place));
+    return;
   }
   const Place from = value.single ? in_block(port.reg) : value.place;
   if (direct) {
