@@ -224,11 +224,15 @@ struct Call {
   PyObject *self, *args, *kwargs;
   State& s = state_of(self);
   Key key{s.own};
-  size_t closure = 0;  // where it begins in the key
+  size_t given = 0, closure = 0;  // where what is given ends in the key, and where this begins
 
+  void add_given(Key& to) const {
+    to.add_tree(args);
+    if (kwargs && PyDict_GET_SIZE(kwargs)) to.add_tree(kwargs);
+  }
   void make_key() {
-    key.add_tree(args);
-    if (kwargs && PyDict_GET_SIZE(kwargs)) key.add_tree(kwargs);
+    add_given(key);
+    given = key.bytes.size();
     key.tag('S');
     if (s.inputs) key.add_held(s.inputs.ptr());
     key.add_aliases();
@@ -247,6 +251,7 @@ struct Call {
     py::object made = py::reinterpret_borrow<py::object>(self).attr("_trace")(
         py::handle(args),
         kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()));
+    check_same(*made.attr("graph").cast<PyGraph&>().graph);
     if (note_own(cells)) {
       key.drop_closure(closure);
       key.add_closure(s.fun.ptr());
@@ -254,6 +259,20 @@ struct Call {
     EntryRef entry = insert(s, key, std::move(made));
     entry->traced = entry->looked = now;
     return entry;
+  }
+
+  // What was traced is what the key is of: other threads may change containers in between.
+  void check_same(const FunctionGraph& graph) const {
+    Key again{s.own};
+    add_given(again);
+    const auto& specs = graph.argument_specs();  // the last is of the random state
+    bool same = again.bytes.size() == given && !key.bytes.compare(0, given, again.bytes) &&
+                specs.size() == key.arrays.size() + 1;
+    for (size_t i = 0; same && i < key.arrays.size(); ++i) {
+      const Spec& spec = key.arrays[i].slot().spec;
+      same = specs[i].type == spec.type && specs[i].shape == spec.shape;
+    }
+    if (!same) fail(Kind::value, "compile", "arguments or state that change while they are read");
   }
 
   // Cells that the function bound while it was traced: a counter of traces, say. An array there

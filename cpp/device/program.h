@@ -46,7 +46,7 @@ struct Instr {
 
 // What a kernel of expressions does with a few vectors at a time, which stay in registers: steps,
 // ended by `stop`. A step makes accumulator `to` of two operands: accumulators by number, an array,
-// a number. Before the steps stands one that says how many arrays and how many steps there are.
+// a number. Before the steps stands one that says how many arrays there are.
 struct Micro {
   static constexpr int accumulators = 3, array = 3, number = 4, operands = 5;
   static constexpr int most_arrays = 16, stop = 0;

@@ -366,6 +366,31 @@ print("fine")
     assert out.stdout.split() == ["fine"], (out.returncode, out.stdout, out.stderr[-3000:])
 
 
+def test_a_list_that_changes_between_its_key_and_its_trace_is_refused():
+    """What describes the arguments runs Python code: another thread may change them there."""
+    from lazulite.core import _compile
+
+    calls, items = [], [mx.ones(2) * k for k in range(5)]
+    f = mx.compile(lambda x, scale=1: [v * 2 for v in x])
+    describe = _compile._describe
+
+    def changing(tree, arguments, depth=0):
+        if not calls and isinstance(tree, tuple):
+            calls.append(True)
+            items.clear()
+        return describe(tree, arguments, depth)
+
+    _compile._describe = changing
+    try:
+        with pytest.raises(ValueError, match=r"^\[compile\] arguments .* change while they are read"):
+            f(items)
+    finally:
+        _compile._describe = describe
+    assert f(items) == []  # nothing of it was kept
+    items.extend(mx.ones(2) * k for k in range(5))
+    assert [a.tolist() for a in f(items)] == [[2.0 * k] * 2 for k in range(5)]
+
+
 def test_ctrl_c_ends_a_read_by_numpy():
     """NumPy drops the errors of the buffer protocol: the first Ctrl-C was lost there."""
     code = """

@@ -222,64 +222,12 @@ struct Runner {
 
   void run_steps(const Piece& piece, int64_t n) const {
     const int64_t whole = padded(n);
-    Ahead ahead(*this, n);
     for (const BoundStep& bound : room.steps) {
-      if (ahead.fits(bound)) ahead.run(bound, whole);
-      else if (bound.run) bound.run(bound.out, bound.in, whole | bound.repeated);
+      if (bound.run) bound.run(bound.out, bound.in, whole | bound.repeated);
       else if (bound.step->kind == Step::gather) gather_block(bound, piece, n);
       else scatter_block(bound, piece, n);
     }
   }
-
-  // While long expressions run, the caches take in what the next block reads and writes: a few
-  // lines between parts of the block, since more at a time would wait for each other.
-  struct Ahead {
-    static constexpr int64_t part = 2 * group, long_enough = 32;  // elements, steps
-    Ahead(const Runner& r, int64_t n) : runner(r) {
-      if (!r.layout.ahead) return;
-      for (const BoundStep& bound : r.room.steps) points += fits(bound) * ((n + part - 1) / part);
-      if (!points) return;
-      elements = n;
-      int64_t lines = 0;
-      for (size_t k = 0; k < r.ports(); ++k) lines += lines_of(k);
-      at_once = (lines + points - 1) / points;
-    }
-    bool fits(const BoundStep& bound) const {
-      return runner.layout.ahead && bound.step->code &&
-             static_cast<const Micro*>(bound.step->code)->arrays[1] >= long_enough;
-    }
-    int64_t lines_of(size_t k) const {
-      return runner.layout.in_place(k) ? elements * size_of(runner.port(k).type) / 64 : 0;
-    }
-    void run(const BoundStep& bound, int64_t n) {
-      const int64_t count = static_cast<const Micro*>(bound.step->code)->arrays[0];
-      const int64_t width = size_of(bound.step->type);
-      const void* in[1 + Micro::most_arrays] = {bound.in[0]};
-      for (int64_t at = 0; at < n; at += part) {
-        fetch();
-        for (int64_t k = 1; k <= count; ++k)
-          in[k] = static_cast<const char*>(bound.in[k]) + at * width;
-        bound.run(static_cast<char*>(bound.out) + at * width, in, std::min(part, n - at));
-      }
-    }
-    void fetch() {
-      for (int64_t left = at_once; left > 0 && port < runner.ports();) {
-        if (line == lines_of(port)) {
-          ++port;
-          line = 0;
-          continue;
-        }
-        const char* next = runner.room.at[port] + elements * size_of(runner.port(port).type);
-        port < runner.loads() ? __builtin_prefetch(next + 64 * line)
-                              : __builtin_prefetch(next + 64 * line, 1);
-        ++line;
-        --left;
-      }
-    }
-    const Runner& runner;
-    int64_t points = 0, at_once = 0, elements = 0, line = 0;
-    size_t port = 0;
-  };
   void run_block(const Piece& piece, int64_t n) const {
     if (n % group) return run_tail(piece, n);
     for (const Moving& moving : room.moving) *moving.address = room.at[moving.port];

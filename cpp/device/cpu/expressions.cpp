@@ -206,7 +206,7 @@ class Joiner {
   void write(size_t i, Joined& out) {
     const Instr& root = program_.code[i];
     Instr instr = root;
-    instr.link = {.type = root.link.type};
+    instr.link = {};
     instr.in.clear();
     instr.run = root.link.expression;
     micro_.assign(1, {});
@@ -214,7 +214,6 @@ class Joiner {
     emit(i, 0, 0);
     micro_.push_back({});
     micro_[0].arrays[0] = uint16_t(instr.in.size());
-    micro_[0].arrays[1] = uint16_t(micro_.size() - 2);
     auto code = std::make_unique<Micro[]>(micro_.size());
     std::copy(micro_.begin(), micro_.end(), code.get());
     if (auto compiled = machine_code(micro_.data(), micro_.size() - 1, root.link.type, opcodes_,

@@ -31,8 +31,7 @@ struct Step {
   Kind kind = kernel;
   uint32_t port = 0;      // of a gather or a scatter
   Kernel run = nullptr;
-  const void* code = nullptr;  // of an expression, which has one type
-  Dtype type = Dtype::bool_;
+  const void* code = nullptr;  // of an expression
   Place out;
   SmallVector<Place, 3> in;
 };
@@ -67,7 +66,6 @@ class Layout {
   SmallVector<Strides, 4> strides;  // of loads, then stores
   int64_t size = 0;
   bool raw_copy = false;            // nothing but moving: halves are not converted
-  bool ahead = false;               // the next block is fetched while one runs
 
   SmallVector<Step, 8> once, code;  // `once`: of single registers
   SmallVector<Single, 4> singles;
