@@ -220,18 +220,20 @@ def all_wake():
     mx.set_num_threads(threads)
 
 
+FAMILIES = ("float32", "bfloat16", "complex128", "int8", "bool")
+
+
+def calls(entry, dtypes, seed):
+    """A case in those of the dtypes that its function takes: dtype, call, its arrays."""
+    row, case = entry
+    for dtype in [t for t in dtypes if row.types is None or t in row.types] or row.types[:1]:
+        args, kwargs = row.sampler(dtype, seed=seed).arguments(case)
+        yield dtype, flat_call(row, args, kwargs), arrays_in(args)
+
+
 @pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
 def test_bits_depend_neither_on_threads_nor_on_compile(entry, all_wake):
-    row, case = entry
-    dtypes = [
-        t
-        for t in ("float32", "bfloat16", "complex64", "int32")
-        if row.types is None or t in row.types
-    ] or row.types[:1]
-    for dtype in dtypes:
-        args, kwargs = row.sampler(dtype, seed=5).arguments(case)
-        call = flat_call(row, args, kwargs)
-        arrays = arrays_in(args)
+    for _, call, arrays in calls(entry, ("float32", "bfloat16", "complex64", "int32"), seed=5):
         try:
             mx.set_num_threads(1)
             wanted = [bytes(a) for a in call(*arrays)]
@@ -265,17 +267,8 @@ SOURCES = (lambda a: a, columns_first, every_second)
 
 @pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
 def test_operands_that_are_still_expressions_give_the_bits_of_stored_ones(entry, all_absorb):
-    row, case = entry
-    dtypes = [
-        t
-        for t in ("float32", "bfloat16", "complex128", "int8", "bool")
-        if row.types is None or t in row.types
-    ] or row.types[:1]
-    for dtype in dtypes:
-        args, kwargs = row.sampler(dtype, seed=6).arguments(case)
-        call = flat_call(row, args, kwargs)
-        arrays = arrays_in(args)
-        if not arrays or row.has_reference is False:
+    for dtype, call, arrays in calls(entry, FAMILIES, seed=6):
+        if not arrays or entry[0].has_reference is False:
             return
         for source in SOURCES:
             stored = [mx.where(a == a, a, a) for a in map(source, arrays)]
@@ -304,16 +297,7 @@ def go_on(v, row, whole):
 @pytest.mark.parametrize("kept", [False, True], ids=["alone", "with the result"])
 @pytest.mark.parametrize("entry", CASES + LARGE, ids=ids)
 def test_what_goes_on_from_a_result_has_the_bits_of_what_begins_with_it(entry, kept, all_absorb):
-    row, case = entry
-    dtypes = [
-        t
-        for t in ("float32", "bfloat16", "complex128", "int8", "bool")
-        if row.types is None or t in row.types
-    ] or row.types[:1]
-    for dtype in dtypes:
-        args, kwargs = row.sampler(dtype, seed=8).arguments(case)
-        call = flat_call(row, args, kwargs)
-        arrays = arrays_in(args)
+    for dtype, call, arrays in calls(entry, FAMILIES, seed=8):
         try:
             mx.set_num_threads(1)
             stored = call(*arrays)

@@ -135,10 +135,11 @@ Features choose() {
   // Permission for AMX is asked for only if tiles may be used: it costs every thread 8 KB of state.
   const bool below_amx = !name.empty() && name != "amx";
   if (has.amx && !below_amx) has.amx = request_amx();
-  Features chosen = has;
-  if (!bf16_is_fast()) chosen.bf16 = false;
-  if (name.empty()) return chosen;
+  Features usual = has;
+  if (!bf16_is_fast()) usual.bf16 = false;
+  if (name.empty()) return usual;
 
+  Features chosen = usual;
   chosen.amx = false;
   if (name == "generic") {
     chosen = Features{};
@@ -157,7 +158,7 @@ Features choose() {
   }
   if (chosen.level <= has.level && chosen.bf16 <= has.bf16 && chosen.amx <= has.amx) return chosen;
   env::complain("LAZULITE_ISA", "what this machine has: one of " + names_up_to(has));
-  return has;
+  return usual;
 }
 
 std::string first_line(const std::string& path) {

@@ -12,7 +12,7 @@ namespace lazulite::cpu {
 
 namespace {
 
-constexpr int64_t line_run = 512;  // bytes
+constexpr int64_t line_run = 512;  // bytes of each array that a long expression takes at a time
 
 int64_t first_level_cache() {
   static const int64_t bytes = [] {

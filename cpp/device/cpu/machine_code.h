@@ -26,7 +26,7 @@ class MachineCode {
   size_t bytes_ = 0;
 };
 
-// What instruction each op of the steps is, by its number: 0 where it is none (Link::opcode).
+// What instruction each op of the steps is, by its number: 0 where it is none (Link::opcodes).
 struct Opcodes {
   uint8_t of[8] = {};
 };
