@@ -55,6 +55,11 @@ struct Micro {
   }
   // Machine code of steps: `bytes` of each array, a whole number of the kernel's groups.
   using Run = void (*)(void* out, const void* const* in, int64_t bytes, const Micro* before);
+  static constexpr int to(int code) { return (code - 1) % accumulators; }
+  static constexpr int second(int code) { return (code - 1) / accumulators % operands; }
+  static constexpr int first(int code) {
+    return (code - 1) / (operands * accumulators) % operands;
+  }
   static constexpr int op(int code) {
     return (code - 1) / (operands * operands * accumulators) + 1;
   }
@@ -102,45 +107,41 @@ struct PlannedProgram;
 std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram&);
 void run_program(const PlannedProgram&, const Binding* bindings);
 
-// A program that others run piece by piece; refers to program and bindings.
-struct InPieces;
+// A program that others run piece by piece; refers to program and bindings. Any thread.
+class InPieces {
+ public:
+  InPieces(const BlockProgram&, const Binding* bindings);
+  InPieces(const PlannedProgram&, const Binding* bindings);
+  InPieces(const InPieces&) = delete;
+  bool by_rows() const;  // false: it is better run as a whole, since it reads transposed arrays
+  double cost() const;   // estimated nanoseconds per element
+
+ protected:
+  ~InPieces();
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+};
 
 // A program whose last store is no array: who reads that result forms it piece by piece, while the
-// rest of what the program stores is stored. Each element is formed once. Any thread.
-class Formed {
+// rest of what the program stores is stored. Each element is formed once.
+class Formed : public InPieces {
  public:
-  Formed(const BlockProgram&, const Binding* bindings);
-  Formed(const PlannedProgram&, const Binding* bindings);
-  ~Formed();
-  Formed(const Formed&) = delete;
+  using InPieces::InPieces;
   // Elements [start + i * step, start + i * step + n) of the domain, in row-major order, for each i
   // below `runs`: one run after the other.
   void form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to) const;
-  bool by_rows() const;     // false: it is better made as a whole, since it reads transposed arrays
   Ref<Buffer> all() const;  // instead: the whole of it, by all threads
-  double cost() const;      // estimated nanoseconds per element
-
- private:
-  const std::unique_ptr<InPieces> pieces_;
 };
 
 // The inverse: a program that reads what a kernel makes, run on each piece as soon as that is
-// final, while it is in cache. Each element once, or none at all. Any thread.
-class After {
+// final, while it is in cache. Each element once, or none at all.
+class After : public InPieces {
  public:
-  After(const BlockProgram&, const Binding* bindings);
-  After(const PlannedProgram&, const Binding* bindings);
-  ~After();
-  After(const After&) = delete;
+  using InPieces::InPieces;
   // Elements as Formed::form has them.
   void run(int64_t start, int64_t runs, int64_t step, int64_t n) const;
-  bool by_rows() const;  // false: it is better run as a whole
   bool ran() const;      // a piece of it, at least
   void run_all() const;
-  double cost() const;   // estimated nanoseconds per element
-
- private:
-  const std::unique_ptr<InPieces> pieces_;
 };
 
 }  // namespace lazulite

@@ -445,16 +445,16 @@ void run_program(const PlannedProgram& planned, const Binding* bindings) {
   cpu::run_layout(cpu::Layout(layout.program, shared), bindings);
 }
 
-struct InPieces {
+struct InPieces::Impl {
   std::optional<cpu::Layout> own;
   const cpu::Layout& layout;
   const Binding* bindings;
   const uint64_t run = ++cpu::runs;
   std::atomic<bool> ran{false};
 
-  InPieces(const BlockProgram& program, const Binding* b)
+  Impl(const BlockProgram& program, const Binding* b)
       : own(std::in_place, program, cpu::shared_memory(program, b)), layout(*own), bindings(b) {}
-  InPieces(const PlannedProgram& planned, const Binding* b)
+  Impl(const PlannedProgram& planned, const Binding* b)
       : layout(fitting(planned.layout, b)), bindings(b) {}
 
   const cpu::Layout& fitting(const cpu::Layout& planned, const Binding* b) {
@@ -462,57 +462,48 @@ struct InPieces {
     if (planned.allows(shared)) return planned;
     return own.emplace(planned.program, shared);
   }
-  bool by_rows() const { return layout.tiles.axis < 0; }
 };
 
-Formed::Formed(const BlockProgram& program, const Binding* bindings)
-    : pieces_(std::make_unique<InPieces>(program, bindings)) {}
-Formed::Formed(const PlannedProgram& planned, const Binding* bindings)
-    : pieces_(std::make_unique<InPieces>(planned, bindings)) {}
-Formed::~Formed() = default;
+InPieces::InPieces(const BlockProgram& program, const Binding* bindings)
+    : impl_(std::make_unique<Impl>(program, bindings)) {}
+InPieces::InPieces(const PlannedProgram& planned, const Binding* bindings)
+    : impl_(std::make_unique<Impl>(planned, bindings)) {}
+InPieces::~InPieces() = default;
 
-bool Formed::by_rows() const { return pieces_->by_rows(); }
-double Formed::cost() const { return pieces_->layout.program.cost; }
+bool InPieces::by_rows() const { return impl_->layout.tiles.axis < 0; }
+double InPieces::cost() const { return impl_->layout.program.cost; }
 
 Ref<Buffer> Formed::all() const {
-  const BlockProgram& program = pieces_->layout.program;
+  const BlockProgram& program = impl_->layout.program;
   const Port& last = program.store.back();
   Ref<Buffer> buffer = allocate(size_of(program.domain) * size_of(last.type));
-  SmallVector<Binding, 8> bindings(pieces_->bindings, pieces_->bindings + last.value);
+  SmallVector<Binding, 8> bindings(impl_->bindings, impl_->bindings + last.value);
   bindings.push_back({buffer->data});
-  if (size_of(program.domain)) cpu::run_layout(pieces_->layout, bindings.data());
+  if (size_of(program.domain)) cpu::run_layout(impl_->layout, bindings.data());
   return buffer;
 }
 
 void Formed::form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to) const {
-  const int64_t bytes = n * size_of(pieces_->layout.program.store.back().type);
-  cpu::with_runner(pieces_->layout, pieces_->bindings, pieces_->run, cpu::Use::formed,
+  const int64_t bytes = n * size_of(impl_->layout.program.store.back().type);
+  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, cpu::Use::formed,
                    [&](const cpu::Runner& runner) {
                      for (int64_t i = 0; i < runs; ++i)
                        runner.run_piece(start + i * step, n, static_cast<char*>(to) + i * bytes);
                    });
 }
 
-After::After(const BlockProgram& program, const Binding* bindings)
-    : pieces_(std::make_unique<InPieces>(program, bindings)) {}
-After::After(const PlannedProgram& planned, const Binding* bindings)
-    : pieces_(std::make_unique<InPieces>(planned, bindings)) {}
-After::~After() = default;
-
-bool After::by_rows() const { return pieces_->by_rows(); }
-double After::cost() const { return pieces_->layout.program.cost; }
-bool After::ran() const { return pieces_->ran.load(std::memory_order_relaxed); }
+bool After::ran() const { return impl_->ran.load(std::memory_order_relaxed); }
 void After::run_all() const {
-  if (pieces_->layout.size) cpu::run_layout(pieces_->layout, pieces_->bindings);
+  if (impl_->layout.size) cpu::run_layout(impl_->layout, impl_->bindings);
 }
 
 void After::run(int64_t start, int64_t runs, int64_t step, int64_t n) const {
-  if (!ran()) pieces_->ran.store(true, std::memory_order_relaxed);
+  if (!ran()) impl_->ran.store(true, std::memory_order_relaxed);
   if (n == step) {
     n *= runs;
     runs = 1;
   }
-  cpu::with_runner(pieces_->layout, pieces_->bindings, pieces_->run, cpu::Use::after,
+  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, cpu::Use::after,
                    [&](const cpu::Runner& runner) {
                      for (int64_t i = 0; i < runs; ++i)
                        runner.run_piece(start + i * step, n, nullptr);

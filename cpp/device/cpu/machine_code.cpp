@@ -75,9 +75,8 @@ class Writer {
   int at(int accumulator, int v) const { return accumulator * unroll_ + v; }
 
   void step(const Micro& micro, int k, const Opcodes& opcodes) {
-    constexpr int some = Micro::accumulators, kinds = Micro::operands;
-    const int rest = micro.code - 1, to = rest % some, second = rest / some % kinds,
-              first = rest / (some * kinds) % kinds;
+    const int to = Micro::to(micro.code), first = Micro::first(micro.code),
+              second = Micro::second(micro.code);
     const Vex op{opcodes.of[Micro::op(micro.code)], 1, 0, false};
     if (first == Micro::number || second == Micro::number) broadcast(k);
     if (first == Micro::array) {

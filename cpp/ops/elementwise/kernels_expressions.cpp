@@ -34,13 +34,10 @@ template <class V, int unroll> struct Machine {
   }
 
   template <int code> LAZULITE_INLINE void step(const Micro& micro) {
-    constexpr int rest = code - 1, to = rest % Micro::accumulators,
-                  second = rest / Micro::accumulators % Micro::operands,
-                  first = rest / (Micro::accumulators * Micro::operands) % Micro::operands,
-                  op = rest / (Micro::accumulators * Micro::operands * Micro::operands) + 1;
+    constexpr int to = Micro::to(code), first = Micro::first(code), second = Micro::second(code);
     constexpr bool same = first == Micro::number && second == Micro::number;
     if constexpr (code > Micro::stop && code < codes && !same) {
-      using R = typename NthLinked<op, binary_rows>::t;
+      using R = typename NthLinked<Micro::op(code), binary_rows>::t;
       V number{};
       if constexpr (first == Micro::number || second == Micro::number) {
         T value;
