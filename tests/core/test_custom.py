@@ -205,7 +205,7 @@ def peak_of_training(act, splits):
     """Peak bytes of value and gradients of 24 layers act(x @ w), with nested checkpoints."""
     keys = mx.random.split(mx.random.key(0), 24)
     ws = [mx.random.normal((32, 32), key=k) * 0.1 for k in keys]
-    x = mx.random.normal((2048, 32))
+    x = mx.random.normal((8192, 32))
     mx.eval(ws, x)
 
     def block(x, *ws):
