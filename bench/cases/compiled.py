@@ -76,6 +76,24 @@ def cached_large(api):
     return Work(api.compiled(ten_ops(api.lib), *args), args)
 
 
+@case("compile", "eight chains side by side, 32 x 64 float32")
+def chains(api):
+    m = api.lib
+    x = api.data("float32", 32, 64)
+    weights = [api.data("float32", 64, 64, seed=k) for k in range(8)]
+
+    def f(x, *weights):
+        total = 0
+        for w in weights:
+            y = x
+            for _ in range(3):
+                y = m.softmax(y @ w, axis=-1)
+            total = total + y
+        return total
+
+    return Work(api.compiled(f, x, *weights), [x, *weights])
+
+
 @case("compile", "cached call with 1000 entries")
 def full_cache(api):
     x = api.data("float32", 4, 4)

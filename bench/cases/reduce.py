@@ -48,6 +48,21 @@ formula(
 formula("reduce", "sum of rows of 8, 1e6 x 8 float32", lambda m, x: m.sum(x, axis=1), F(10**6, 8))
 formula("reduce", "mean of rows, 1024 x 4096 float32", lambda m, x: m.mean(x, axis=1), F(*MIDDLE))
 formula("reduce", "std of rows, 1024 x 4096 float32", lambda m, x: m.std(x, axis=1), F(*MIDDLE))
+
+
+def distances(m, x, y):
+    d = m.abs(x - y)
+    return d / m.sum(d, axis=1).reshape((-1, 1))
+
+
+formula(
+    "reduce",
+    "distances of 4096 numbers by their sums, float32",
+    distances,
+    F(4096, 1),
+    F(1, 4096),
+    tolerance=1e-4,
+)
 formula("reduce", "var of 1e7 float32", lambda m, x: m.var(x), F(10**7))
 formula(
     "reduce",

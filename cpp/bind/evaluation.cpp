@@ -148,6 +148,7 @@ void add_evaluation(py::module_& m) {
   });
   m.def("_level", &cpu::level_name);
   m.def("_set_least_absorbed", &set_least_absorbed);
+  m.def("_set_least_formed_again", &set_least_formed_again);
   m.def("_set_least_joined", &cpu::set_least_joined);
   m.def("_set_least_coded", &cpu::set_least_coded);
   m.def("_kept_code", &cpu::kept_machine_code);

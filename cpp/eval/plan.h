@@ -81,6 +81,8 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim,
                int width = default_plan_width());
 // For tests: groups of at least so many elements end in a kernel. Returns what was.
 int64_t set_least_absorbed(int64_t elements);
+// For tests: values of so many bytes may be formed again in each group that reads them.
+int64_t set_least_formed_again(int64_t bytes);
 // How much all plans so far looked at: what planning costs, for tests, in numbers that are exact.
 uint64_t planning_work();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/cpu/pool.h"
 #include "eval/profile.h"
 
 namespace lazulite {
@@ -17,6 +18,7 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
     for (const Unit& unit : plan_.units)
       for (const auto& member : unit.members) member.node->run.store(nullptr);
   }
+  waves_ = arrange_waves(plan_.units);
   int count = 0;
   for (const array& a : inputs) first_[a.node().get()] = count++;
   for (const Unit& unit : plan_.units)
@@ -28,9 +30,13 @@ Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& o
   place_.assign(count, -1);
   fixed_.assign(count, 0);
   loose_.assign(count, 0);
+  std::vector<int> wave_of;
+  for (size_t w = 0; w < waves_.size(); ++w)
+    wave_of.resize(wave_of.size() + waves_[w].units, int(w));
   for (const Unit& unit : plan_.units) {
     Piece& piece = pieces_.emplace_back();
     piece.unit = &unit;
+    piece.wave = wave_of[pieces_.size() - 1];
     for (const auto& member : unit.members)
       if (member.stored)
         for (uint32_t i = 0; i < member.node->out.size(); ++i)
@@ -58,6 +64,8 @@ void Prepared::reads(Piece& piece, const array& input) {
 void Prepared::find_lives() {
   // The last piece that reads a value lets go of it; results stay.
   std::vector<char> read(values_.size(), 0);
+  std::vector<size_t> last(values_.size(), pieces_.size());
+  shared_.assign(values_.size(), 0);
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const int value = number(outputs_[i]);
     results_.push_back(value);
@@ -70,8 +78,11 @@ void Prepared::find_lives() {
         const auto found = first_.find(input.node().get());
         if (found == first_.end()) continue;
         const int value = found->second + int(input.index());
+        if (last[value] < pieces_.size() && last[value] != p)
+          shared_[value] |= char(pieces_[last[value]].wave == pieces_[p].wave);
         if (read[value] || fixed_[value]) continue;
         read[value] = 1;
+        last[value] = p;
         pieces_[p].dies.push_back(value);
       }
   for (Piece& piece : pieces_) {
@@ -104,10 +115,10 @@ void Prepared::plan_arena() {
       for (const Reading& in : piece.in) apart[in.value] |= char(any);
     }
   }
-  // A value lives from the piece that makes it to the last one that reads it, or a view of it.
+  // A value lives from the wave that makes it to the last one that reads it, or a view of it.
   std::vector<int> until(values_.size(), -1);
-  for (size_t p = 0; p < pieces_.size(); ++p)
-    for (int value : pieces_[p].dies) until[value] = int(p);
+  for (const Piece& piece : pieces_)
+    for (int value : piece.dies) until[value] = piece.wave;
   for (size_t p = pieces_.size(); p-- > 0;) {
     const Piece& piece = pieces_[p];
     if (!piece.unit->fused && piece.unit->members[0].node->op->kind == OpKind::view)
@@ -120,9 +131,8 @@ void Prepared::plan_arena() {
     int until;
   };
   std::vector<Block> taken;  // in order of place
-  for (size_t p = 0; p < pieces_.size(); ++p) {
-    const Piece& piece = pieces_[p];
-    std::erase_if(taken, [&](const Block& b) { return b.until < int(p); });
+  for (const Piece& piece : pieces_) {
+    std::erase_if(taken, [&](const Block& b) { return b.until < piece.wave; });
     const Op& op = *piece.unit->members[0].node->op;
     if (!piece.unit->fused && (op.kind != OpKind::kernel || op.places)) continue;
     for (const Making& out : piece.out) {
@@ -183,11 +193,13 @@ void Prepared::build(Piece& piece) {
   for (const Source& source : behind)
     if (!source.constant && source.value->node().get() != unit.members[unit.before()].node)
       reads(piece, *source.value);
-  // What two parts read, neither writes over: they run side by side.
+  // What two parts read, neither writes over: they run side by side. So do pieces.
   if (unit.kernel >= 0)
     for (Reading& in : piece.in)
       for (const Reading& other : piece.in)
         if (&in != &other && in.value == other.value) in.dies = false;
+  for (Reading& in : piece.in)
+    if (shared_[in.value]) in.dies = false;
   for (const Reading& in : piece.in)
     if (loose_[in.value]) piece.seen.push_back(values_[in.value].strides);
   auto plan = [](Program& program) {
@@ -209,12 +221,17 @@ bool Prepared::still_fits(const Piece& piece) const {
   return true;
 }
 
+bool Prepared::needs_program(const Piece& piece) const {
+  return piece.unit->fused && (!piece.built || !still_fits(piece));
+}
+
 void Prepared::run(Piece& piece) {
   const Unit& unit = *piece.unit;
+  const Profiled profiled(unit);
   const Node& node = *unit.members[0].node;
   const bool constant = node.op->kind == OpKind::constant;
   if (constant && values_[piece.out[0].value].buffer) return;
-  if (unit.fused && (!piece.built || !still_fits(piece))) build(piece);
+  if (needs_program(piece)) build(piece);
   bool spoilt = false;
   StepMemory memory(spoilt);
   for (const Reading& in : piece.in)
@@ -230,13 +247,33 @@ void Prepared::run(Piece& piece) {
     values_[piece.out[i].value] = std::move(memory.out[i].storage);
 }
 
+void Prepared::run(size_t first, const Wave& wave) {
+  // A profile's steps are parts of the step around them, on its thread.
+  const bool beside = wave.units > 1 && !profiling.load(std::memory_order_relaxed);
+  if (beside) {
+    // What pieces share is made, or changed, before they begin.
+    for (size_t p = first; p < first + wave.units; ++p) {
+      Piece& piece = pieces_[p];
+      if (needs_program(piece)) build(piece);
+      for (const Reading& in : piece.in) tidy(*in.spec, values_[in.value]);
+    }
+    if (!arena_ && arena_bytes_) arena_ = allocate(arena_bytes_);
+    cpu::parallel_for(int64_t(wave.units), [&](int64_t i) { run(pieces_[first + size_t(i)]); },
+                      wave.ahead);
+  } else {
+    for (size_t p = first; p < first + wave.units; ++p) run(pieces_[p]);
+  }
+  for (size_t p = first; p < first + wave.units; ++p)
+    for (int value : pieces_[p].dies) values_[value].buffer = {};
+}
+
 void Prepared::run(std::vector<Storage> inputs, std::vector<Storage>& outputs) {
   places_ = &outputs;
   for (size_t i = 0; i < inputs.size(); ++i) values_[i] = std::move(inputs[i]);
-  for (Piece& piece : pieces_) {
-    const Profiled profiled(*piece.unit);
-    run(piece);
-    for (int value : piece.dies) values_[value].buffer = {};
+  size_t first = 0;
+  for (const Wave& wave : waves_) {
+    run(first, wave);
+    first += wave.units;
   }
   for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = values_[results_[i]];
   for (size_t i = 0; i < values_.size(); ++i)

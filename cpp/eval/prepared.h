@@ -10,6 +10,7 @@
 
 #include "eval/execute.h"
 #include "eval/plan.h"
+#include "eval/waves.h"
 
 namespace lazulite {
 
@@ -40,6 +41,7 @@ class Prepared {
   };
   struct Piece {
     const Unit* unit;
+    int wave;
     bool built = false;
     GroupProgram program;         // fused
     SmallVector<Reading, 4> in;   // as StepMemory has them
@@ -51,7 +53,9 @@ class Prepared {
   void build(Piece&);
   bool still_fits(const Piece&) const;
   void reads(Piece&, const array& input);
+  bool needs_program(const Piece&) const;
   void run(Piece&);
+  void run(size_t first, const Wave&);
   void find_lives();
   void plan_arena();
   int number(const array& a) const { return first_.at(a.node().get()) + int(a.index()); }
@@ -61,10 +65,12 @@ class Prepared {
   std::vector<array> inputs_, outputs_;
   std::unordered_map<const Node*, int> first_;  // the number of each node's first value
   std::vector<Strides> layout_;         // of the inputs
+  std::vector<Wave> waves_;
   std::deque<Piece> pieces_;            // stay where they are
   std::vector<int> results_;            // the value of each output
   std::vector<int> place_;              // the output whose place a value may use, or -1
   std::vector<char> fixed_;             // constants stay
+  std::vector<char> shared_;            // pieces of the wave where a value dies read it together
   std::vector<char>
       loose_;  // a kernel says where these lie, or they are views of such: at each run anew
   std::vector<int64_t> arena_at_;       // where a value lies in the arena, in bytes, or -1

@@ -157,6 +157,7 @@ struct Op {
   bool reshapes = false;
   bool places = false;   // the kernel says where its outputs are
   bool takes = false;    // the kernel gets the inputs' memory, and may write over what is its alone
+  bool light = false;    // elementwise, and an instruction or two
   bool slow = false;     // may take long, whatever the sizes of its outputs
   bool evaluates = false;  // its kernel evaluates graphs
   const void* family = nullptr;

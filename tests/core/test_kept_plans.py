@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
+from lazulite.core import _core
 
 
 def body(a, b, c):
@@ -162,3 +163,75 @@ def test_debugging_aids_look_inside():
         mx.eval(f(mx.zeros((3,))))
     with mx.debug_compare():
         assert np.allclose(np.asarray(f(mx.full((3,), 2.0))), 2.0)
+
+
+def lattice(seed):
+    """A function of three 16x16 arrays whose many small steps mostly need nothing of each other."""
+    rng = np.random.default_rng(seed)
+    steps = []
+    for k in range(40):
+        kind = rng.choice(["matmul", "sum", "softmax", "take", "update", "group", "view", "most"])
+        steps.append((kind, *(int(i) for i in rng.integers(0, 3 + k, 2))))
+
+    def f(*args):
+        values = list(args)
+        for kind, i, j in steps:
+            a, b = values[i], values[j]
+            if kind == "matmul":
+                out = a @ b * 0.1
+            elif kind == "sum":
+                out = a - b.sum(axis=1, keepdims=True) / 16
+            elif kind == "softmax":
+                out = mx.softmax(a - b, axis=0)
+            elif kind == "take":
+                out = mx.take(a, mx.array([3, 1, 2, 0] * 4), axis=0) + b
+            elif kind == "update":
+                out = mx.tanh(a)
+                out[2:5] = b[1:4]
+            elif kind == "view":
+                out = a.T[::-1]
+            elif kind == "most":
+                out = a * mx.logsumexp(b, axis=1, keepdims=True)
+            else:
+                out = mx.sin(a) * b + 0.5
+            values.append(out)
+        return values[-12:]
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_small_steps_that_run_side_by_side_change_no_bit(seed):
+    f = lattice(seed)
+    args = [mx.random.normal((16, 16), key=mx.random.key(seed * 3 + k)) for k in range(3)]
+    expected = [np.asarray(x).tobytes() for x in f(*args)]
+    compiled = mx.compile(f)
+    threads = mx.num_threads()
+    _core._set_least_cost(1e9)  # wakes workers for whatever has two parts
+    try:
+        for n in (1, 2, 7):
+            mx.set_num_threads(n)
+            for _ in range(5):
+                got = compiled(*(a * 1 for a in args))
+                assert [np.asarray(x).tobytes() for x in got] == expected
+    finally:
+        mx.set_num_threads(threads)
+        _core._set_least_cost(0)
+
+
+def test_of_errors_side_by_side_the_first_is_raised():
+    table = mx.arange(10)
+    f = mx.compile(lambda i, j: (mx.take(table, i), mx.take_along_axis(table, j, axis=0)))
+    good, bad = mx.array([1, 2]), mx.array([30, 100])
+    threads = mx.num_threads()
+    _core._set_least_cost(1e9)
+    try:
+        mx.set_num_threads(3)
+        mx.eval(f(good, good))
+        for _ in range(20):
+            with pytest.raises(IndexError, match=r"\[take\]"):
+                mx.eval(f(bad, bad))
+            assert [x.tolist() for x in f(good, good)] == [[1, 2], [1, 2]]
+    finally:
+        mx.set_num_threads(threads)
+        _core._set_least_cost(0)

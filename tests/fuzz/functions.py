@@ -133,13 +133,14 @@ def within(characters, make):
 def attempt(run):
     """What went wrong, or None, of what must not raise. However small, kernels run with the groups
     beside them."""
-    least = _core._set_least_absorbed(1)
+    least, again = _core._set_least_absorbed(1), _core._set_least_formed_again(1)
     try:
         return run()
     except Exception as error:  # of ours, since the plain program ran
         return common.raised(error, "the program")
     finally:
         _core._set_least_absorbed(least)
+        _core._set_least_formed_again(again)
 
 
 def simplify(lines):

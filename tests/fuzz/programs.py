@@ -370,6 +370,7 @@ def as_function(lines):
 def check(lines):
     mx.set_num_threads(1)
     _core._set_least_absorbed(1 << 62)
+    _core._set_least_formed_again(1 << 62)
     _core._set_least_joined(1 << 62)
     failure, wanted = stepped(lines)
     if failure or wanted is None:
@@ -378,6 +379,7 @@ def check(lines):
         return None  # what fails may be deleted or overwritten unevaluated by the others
     _core._set_least_cost(1e9)  # whatever has two chunks wakes workers
     _core._set_least_absorbed(1)  # however small, a kernel takes what its group forms
+    _core._set_least_formed_again(1)  # and what follows from little is never stored
     _core._set_least_joined(1)  # and expressions stay in registers
     _core._set_least_coded(0)  # as machine code
     for way, (run, threads) in WAYS.items():

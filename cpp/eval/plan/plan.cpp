@@ -91,6 +91,7 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
   planner.group();
   if (!step_by_step) {
+    planner.form_again(roots, count);
     planner.sink();
     planner.absorb();
   }

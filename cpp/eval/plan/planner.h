@@ -1,5 +1,6 @@
-// How a plan is made: visit (what is pending), group (what runs in one program), sink (what is
-// formed where it is used), absorb (what runs around a kernel), order. Under the plan lock.
+// How a plan is made: visit (what is pending), group (what runs in one program), again (what is
+// formed twice), sink (what is formed where it is used), absorb (what runs around a kernel), order.
+// Under the plan lock.
 #pragma once
 #include <algorithm>
 #include <unordered_map>
@@ -25,6 +26,7 @@ class Planner {
 
   void visit(Node* root);
   void group();
+  void form_again(const array* roots, size_t count);
   void sink();
   void absorb();
   void arrange(const array* roots, size_t count);
@@ -55,6 +57,13 @@ class Planner {
   int begin_unit(const Node& node, int depth);
   void fill_units();
   void settle();
+  // again
+  static bool is_small(const array& input, int64_t size);  // beside so many elements
+  bool follows_from_little(const Node& node, int64_t size, int& ops) const;
+  array copy_before(const Node* user, const array& value, int64_t size);
+  void leave_out_unread(const array* roots, size_t count);
+  void move_to(int unit, Node* node, int64_t size);
+  void form_where_read(Node* node, const SmallVector<Node*, 4>& readers);
   // sink
   Users find_users() const;
   void sink_from(int unit, const Users& users);
@@ -75,6 +84,7 @@ class Planner {
 
   const uint64_t planning_;
   const bool step_by_step_;  // every node a unit of its own
+  std::unordered_map<const Node*, std::vector<Node*>> copies_;  // that go before a node
   bool scattered_ = false;   // members went to other units: fill_units
 };
 

@@ -137,6 +137,7 @@ constexpr ElementwiseFamily family_of{R::row, operands};
 template <class R, int operands>
 consteval Op make_op(int row) {
   Op made{.kind = OpKind::elementwise,
+          .light = R::row.light,
           .family = &family_of<R, operands>,
           .row = row,
           .infer = typed<infer<R, operands>>,
@@ -220,11 +221,13 @@ const Op stop_op = op("stop_gradient", "The same value, constant to derivatives.
 const Op cast_op = op<CastTo>("astype", "The values in another dtype.",
                               {.kind = OpKind::elementwise,
                                .linear = true,
+                               .light = true,
                                .infer = typed<infer_cast>,
                                .vjp = vjp_cast,
                                .vmap = vmap_elementwise});
 const Op select_op = op("select", "x where the condition holds, else y.",
                         {.kind = OpKind::elementwise,
+                         .light = true,
                          .infer = typed<infer_select>,
                          .vjp = vjp_select,
                          .jvp = jvp_select,
