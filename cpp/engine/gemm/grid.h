@@ -8,6 +8,9 @@
 
 namespace lazulite::engine {
 
+// Sums of products: some 8 us of one thread. Two of them are worth sharing.
+constexpr double smallest_tile = 3e5;
+
 struct Grid {
   int64_t tile_m = tile_rows, tile_n = tile_columns, across_m, across_n;
 
@@ -16,10 +19,12 @@ struct Grid {
     tile_n = std::min(tile_n, n);
     count(m, n);
     // Smaller tiles while there are few of them with much work in each.
-    while (batch * across_m * across_n < 32 && double(tile_m) * double(tile_n) * double(k) > 1e6) {
+    while (batch * across_m * across_n < 32 &&
+           double(tile_m) * double(tile_n) * double(k) > smallest_tile) {
       if (tile_n > 128 && tile_n >= tile_m) tile_n = (tile_n + 1) / 2;
       else if (tile_m > 64) tile_m = (tile_m + 1) / 2;
-      else if (tile_n > 128) tile_n = (tile_n + 1) / 2;
+      else if (tile_n > 32) tile_n = (tile_n + 1) / 2;
+      else if (tile_m > 16) tile_m = (tile_m + 1) / 2;
       else break;
       count(m, n);
     }
