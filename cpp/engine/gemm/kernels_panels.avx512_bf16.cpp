@@ -5,6 +5,7 @@
 
 #include "device/cpu/level.h"
 #include "engine/gemm/pack.h"
+#include "engine/gemm/sum_block.h"
 
 namespace lazulite::engine {
 namespace {
@@ -59,51 +60,24 @@ void pack_pairs(const PackCall& p) {
 }
 
 template <int rows, int vectors>
-void block_of_pairs(const BlockCall& p) {
-  using V = Vec<float>;
-  V sum[rows][vectors];
+struct BlockOfPairs {
+  static void run(const BlockCall& p) {
+    using V = Vec<float>;
+    V sum[rows][vectors];
+    sum_steps<float>(p, sum, add_pairs);
+    float* out = static_cast<float*>(p.out);
+    const __mmask16 last = __mmask16((1u << (p.cols - (vectors - 1) * L)) - 1);
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i)
+    for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) sum[i][j] = V(0.0f);
-  for (int i = 0; i < rows; ++i)
-    for (int j = 0; j < vectors; ++j)
-      __builtin_prefetch(static_cast<float*>(p.out) + i * p.out_row + j * L, 1);
-  const float *a = static_cast<const float*>(p.a), *b = static_cast<const float*>(p.b);
-  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
-    V y[vectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
-      const V x(a[i]);
-#pragma GCC unroll 4
-      for (int j = 0; j < vectors; ++j) sum[i][j] = add_pairs(sum[i][j], x, y[j]);
-    }
+      for (int j = 0; j < vectors; ++j) {
+        float* at = out + i * p.out_row + j * L;
+        const __mmask16 here = j + 1 < vectors ? 0xffff : last;
+        V v = sum[i][j];
+        if (p.add) v = V::from(_mm512_maskz_loadu_ps(here, at)) + v;
+        _mm512_mask_storeu_ps(at, here, v.v);
+      }
   }
-  float* out = static_cast<float*>(p.out);
-  const __mmask16 last = __mmask16((1u << (p.cols - (vectors - 1) * L)) - 1);
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) {
-      float* at = out + i * p.out_row + j * L;
-      const __mmask16 here = j + 1 < vectors ? 0xffff : last;
-      V v = sum[i][j];
-      if (p.add) v = V::from(_mm512_maskz_loadu_ps(here, at)) + v;
-      _mm512_mask_storeu_ps(at, here, v.v);
-    }
-}
-
-template <int rows, int vectors>
-struct BlocksOfPairs {
-  template <int... r>
-  static void run(const BlockCall& p, std::integer_sequence<int, r...>) {
-    static constexpr void (*narrow[])(const BlockCall&) = {block_of_pairs<r + 1, 1>...};
-    static constexpr void (*wide[])(const BlockCall&) = {block_of_pairs<r + 1, vectors>...};
-    (p.cols <= L ? narrow : wide)[p.rows - 1](p);
-  }
-  static void run(const BlockCall& p) { run(p, std::make_integer_sequence<int, rows>{}); }
 };
 
 // Each sum in two registers, of even and odd vectors of steps.
@@ -170,7 +144,7 @@ void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
   PanelKernels& k = table.of[int(Dtype::bfloat16)];
   k.group = Pairs::group;
   k.pack = pack_pairs;
-  k.block = BlocksOfPairs<14, 2>::run;
+  k.block = Blocks<BlockOfPairs, L, 14, 2>::run;
   k.dots = dots_of_halves;
 }
 

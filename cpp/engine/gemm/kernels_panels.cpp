@@ -4,6 +4,7 @@
 
 #include "device/cpu/level.h"
 #include "engine/gemm/pack.h"
+#include "engine/gemm/sum_block.h"
 
 namespace lazulite::engine {
 namespace {
@@ -15,25 +16,7 @@ void block_of(const BlockCall& p) {
   using V = Vec<T>;
   constexpr int L = V::size;
   V sum[rows][vectors];
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
-  for (int i = 0; i < rows; ++i)
-    for (int j = 0; j < vectors; ++j)
-      __builtin_prefetch(static_cast<T*>(p.out) + i * p.out_row + j * L, 1);
-  const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
-  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
-    V y[vectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
-      const V x(a[i]);
-#pragma GCC unroll 4
-      for (int j = 0; j < vectors; ++j) sum[i][j] = fma(x, y[j], sum[i][j]);
-    }
-  }
+  sum_steps<T>(p, sum, [](V s, V x, V y) __attribute__((always_inline)) { return fma(x, y, s); });
   T* out = static_cast<T*>(p.out);
   if (p.cols == vectors * L) {
 #pragma GCC unroll 16
@@ -61,16 +44,11 @@ void block_of(const BlockCall& p) {
 }
 
 template <class T>
-using Block = void (*)(const BlockCall&);
-template <class T, int rows, int vectors>
-struct Blocks {
-  template <int... r>
-  static void run(const BlockCall& p, std::integer_sequence<int, r...>) {
-    static constexpr Block<T> narrow[] = {block_of<T, r + 1, 1>...};
-    static constexpr Block<T> wide[] = {block_of<T, r + 1, vectors>...};
-    (p.cols <= Vec<T>::size ? narrow : wide)[p.rows - 1](p);
-  }
-  static void run(const BlockCall& p) { run(p, std::make_integer_sequence<int, rows>{}); }
+struct BlockOf {
+  template <int rows, int vectors>
+  struct Kernel {
+    static void run(const BlockCall& p) { block_of<T, rows, vectors>(p); }
+  };
 };
 
 // ---- a few rows
@@ -269,7 +247,7 @@ constexpr PanelKernels kernels() {
          .cols = 2 * Vec<T>::size,
          .lanes = Vec<T>::size,
          .pack = pack<E>,
-         .block = Blocks<T, rows, 2>::run,
+         .block = Blocks<BlockOf<T>::template Kernel, Vec<T>::size, rows, 2>::run,
          .widen = pack<E>,
          .dots = dots<E>,
          .sweep = sweep<E>,

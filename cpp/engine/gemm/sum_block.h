@@ -1,0 +1,55 @@
+// Blocks of sums in registers: what the kernels of panels share. As simd/vec.h: units of one
+// instruction-set level, internal linkage.
+#pragma once
+#include <utility>
+
+#include "engine/gemm/panels.h"
+#include "simd/vec.h"
+
+namespace lazulite::engine {
+namespace {
+
+using simd::Vec;
+
+// sum[i][j] of all steps: `add(sum, x, y)` with element i of a group of `a`, in every lane, and
+// vector j of a group of `b`.
+template <class T, int rows, int vectors, class Add>
+LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors], Add&& add) {
+  using V = Vec<T>;
+  constexpr int L = V::size;
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < vectors; ++j)
+      __builtin_prefetch(static_cast<T*>(p.out) + i * p.out_row + j * L, 1);
+  const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
+  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
+    V y[vectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      const V x(a[i]);
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) sum[i][j] = add(sum[i][j], x, y[j]);
+    }
+  }
+}
+
+// The block of a call among those of 1 to `rows` rows, and of one register for each row or all of
+// `vectors`: Kernel<rows, vectors>::run.
+template <template <int, int> class Kernel, int lanes, int rows, int vectors>
+struct Blocks {
+  template <int... r>
+  static void run(const BlockCall& p, std::integer_sequence<int, r...>) {
+    static constexpr void (*narrow[])(const BlockCall&) = {Kernel<r + 1, 1>::run...};
+    static constexpr void (*wide[])(const BlockCall&) = {Kernel<r + 1, vectors>::run...};
+    (p.cols <= lanes ? narrow : wide)[p.rows - 1](p);
+  }
+  static void run(const BlockCall& p) { run(p, std::make_integer_sequence<int, rows>{}); }
+};
+
+}  // namespace
+}  // namespace lazulite::engine
