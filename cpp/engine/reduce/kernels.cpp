@@ -25,11 +25,17 @@ int64_t find(const void* input, int64_t n, const void* value) {
   const auto wanted = *static_cast<const typename In::accumulator*>(value);
   const bool nan = monoid::nan_in(wanted);
   const V all(wanted);
+  auto equals = [&](int64_t at) __attribute__((always_inline)) {
+    const V v = In::load(x + at);
+    return nan ? simd::is_nan(v) : v == all;
+  };
   int64_t i = 0;
-  for (; i + V::size <= n; i += V::size) {
-    const V v = In::load(x + i);
-    if (simd::any(nan ? simd::is_nan(v) : v == all)) break;
+  for (constexpr int64_t step = 4 * V::size; i + step <= n; i += step) {
+    const auto first = equals(i) | equals(i + V::size),
+               second = equals(i + 2 * V::size) | equals(i + 3 * V::size);
+    if (simd::any(first | second)) break;
   }
+  while (i + V::size <= n && !simd::any(equals(i))) i += V::size;
   while (i < n && !same_value(wanted, In::one(x + i))) ++i;
   return i;
 }
