@@ -5,12 +5,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <mutex>
 #include <random>
 #include <thread>
 
+#include "device/cpu/pool.h"
 #include "device/cpu/streams.h"
+#include "eval/prepared.h"
 #include "lazulite.h"
 #include "transform/function_graph.h"
 
@@ -140,6 +143,41 @@ void chain_in_streams(int count) {
   EXPECT_EQ(first(shared), float(threads * steps));
   EXPECT_LE(mx::cpu::stream_threads(), mx::cpu::most_stream_threads);
   for (const mx::Stream& s : streams) mx::synchronize(s);
+}
+
+// Kept plans whose small units run side by side, in several threads at once. Values that several
+// units read die in their wave, and groups would like to write over them.
+TEST(Threads, units_of_kept_plans_run_side_by_side) {
+  const mx::array a = mx::full({16, 16}, 0.25f, mx::float32), w = mx::full({16, 16}, 0.5f);
+  mx::eval(mx::Arrays{a, w});
+  const auto body = [](const List& in) {
+    List level{in[0] * 1.0f, in[0] + 1.0f, mx::tanh(in[0]), mx::matmul(in[0], in[1])};
+    for (int k = 0; k < 4; ++k) {
+      List next;
+      for (size_t i = 0; i < level.size(); ++i) {
+        const mx::array &x = level[i], &y = level[(i + 1) % level.size()];
+        next.push_back(k % 2 ? mx::matmul(x, y) * 0.01f : mx::tanh(x + y) - mx::sum(x, {1}, true));
+      }
+      level = next;
+    }
+    return level;
+  };
+  List expected = body({a, w});
+  mx::eval(expected);
+  mx::cpu::set_least_cost(1e9);
+  const auto end = std::chrono::steady_clock::now() + stress_time() / 4;
+  together(3, [&](int) {
+    const mx::array x = mx::from_storage({{16, 16}, mx::float32}, {{}, 0, {16, 1}}),
+                    y = mx::from_storage({{16, 16}, mx::float32}, {{}, 0, {16, 1}});
+    mx::Prepared plan({x, y}, body({x, y}));
+    while (std::chrono::steady_clock::now() < end) {
+      std::vector<mx::Storage> out(expected.size());
+      plan.run({a.slot().storage, w.slot().storage}, out);
+      for (size_t i = 0; i < out.size(); ++i)
+        ASSERT_EQ(std::memcmp(out[i].buffer->data, expected[i].raw(), 16 * 16 * 4), 0);
+    }
+  });
+  mx::cpu::set_least_cost(0);
 }
 
 TEST(Threads, background_work_never_waits_in_a_circle) {
