@@ -7,6 +7,15 @@
 namespace lazulite::cpu {
 namespace {
 
+template <class T>
+LAZULITE_INLINE void move_one(T* to, const T* from) { std::memcpy(to, from, sizeof(T)); }
+template <class T>
+LAZULITE_INLINE T one(const T* from) {
+  T x;
+  std::memcpy(&x, from, sizeof(T));
+  return x;
+}
+
 // A square of L x L elements; its rows are native registers, or less where L of those would not
 // fit.
 template <class T, int L>
@@ -29,10 +38,10 @@ void turn(void* out, int64_t to_step, const void* in, int64_t from_step, int64_t
     for (; k + size <= columns; k += size)
       turn_square<T, size>(to + i * to_step + k, to_step, from + k * from_step + i, from_step);
     for (; k < columns; ++k)
-      for (int64_t j = i; j < i + size; ++j) to[j * to_step + k] = from[k * from_step + j];
+      for (int64_t j = i; j < i + size; ++j) move_one(to + j * to_step + k, from + k * from_step + j);
   }
   for (; i < rows; ++i)
-    for (int64_t k = 0; k < columns; ++k) to[i * to_step + k] = from[k * from_step + i];
+    for (int64_t k = 0; k < columns; ++k) move_one(to + i * to_step + k, from + k * from_step + i);
 }
 
 // to[i] = from[-i]
@@ -50,7 +59,7 @@ void reverse(void* out, const void* in, int64_t n) {
   for (; i + V::size <= n; i += V::size)
     backwards(V::load(from - i - (V::size - 1)), std::make_integer_sequence<int, V::size>{})
         .store(to + i);
-  for (; i < n; ++i) to[i] = from[-i];
+  for (; i < n; ++i) move_one(to + i, from - i);
 }
 
 // to[i] = from[2 * i]
@@ -78,7 +87,7 @@ void halve(void* out, const void* in, int64_t n) {
     d.store(to + i + 3 * V::size);
   }
   for (; i + V::size < n; i += V::size) vector(i).store(to + i);
-  for (; i < n; ++i) to[i] = from[2 * i];
+  for (; i < n; ++i) move_one(to + i, from + 2 * i);
 }
 
 // to[2 * i] = from[i]; what lies between stays.
@@ -102,7 +111,7 @@ void spread(void* out, const void* in, int64_t n) {
     between<T, false>(a, V::load(at), lanes).store(at);
     between<T, true>(a, V::load(at + V::size), lanes).store(at + V::size);
   }
-  for (; i < n; ++i) to[2 * i] = from[i];
+  for (; i < n; ++i) move_one(to + 2 * i, from + i);
 }
 
 // to[i * times + k] = from[i * step]: whole registers, of which the next ones write over the ends.
@@ -114,14 +123,14 @@ void repeat(void* out, const void* in, int64_t step, int64_t n, int64_t times) {
   const int64_t registers = (times + V::size - 1) / V::size * V::size;
   int64_t i = 0;
   if (registers == V::size)
-    for (; i * times + V::size <= n * times; ++i) V(from[i * step]).store(to + i * times);
+    for (; i * times + V::size <= n * times; ++i) V(one(from + i * step)).store(to + i * times);
   else
     for (; i * times + registers <= n * times; ++i) {
-      const V v(from[i * step]);
+      const V v(one(from + i * step));
       for (int64_t k = 0; k < times; k += V::size) v.store(to + i * times + k);
     }
   for (; i < n; ++i)
-    for (int64_t k = 0; k < times; ++k) to[i * times + k] = from[i * step];
+    for (int64_t k = 0; k < times; ++k) move_one(to + i * times + k, from + i * step);
 }
 
 // Bytes of one row, two parts of which may overlap.

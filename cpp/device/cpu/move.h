@@ -18,7 +18,13 @@ void gather_tile(int64_t bytes, void* block, const void* memory, int64_t rows, i
 void scatter_tile(int64_t bytes, const void* block, void* memory, int64_t rows, int64_t columns,
                   int64_t row_step, int64_t column_step);
 
-// Of elements of 1, 2, 4 and 8 bytes, at each instruction-set level.
+// Elements at any address: neighbours that move as one wider element lie where they lie.
+template <class T>
+struct [[gnu::packed, gnu::may_alias]] Anywhere {
+  T value;
+};
+
+// Of elements of 1, 2, 4 and 8 bytes, at any address, at each instruction-set level.
 struct MoveKernels {
   // to[i * to_step + k] = from[k * from_step + i], for i below `rows` and k below `columns`.
   void (*turn[4])(void* to, int64_t to_step, const void* from, int64_t from_step, int64_t rows,

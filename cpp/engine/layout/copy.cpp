@@ -126,12 +126,18 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
       move_run(reinterpret_cast<U*>(to) + i * to_row, to_step,
                reinterpret_cast<const U*>(from) + i * from_row, from_step, n);
   };
+  // Neighbours that move as one element may lie anywhere.
+  const bool aligned =
+      (reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % size_t(m.bytes) == 0;
+  auto with = [&]<class U>() {
+    aligned ? run.template operator()<U>() : run.template operator()<cpu::Anywhere<U>>();
+  };
   switch (m.bytes) {
-    case 1: return run.template operator()<uint8_t>();
-    case 2: return run.template operator()<uint16_t>();
-    case 4: return run.template operator()<uint32_t>();
-    case 8: return run.template operator()<uint64_t>();
-    default: return run.template operator()<Sixteen>();
+    case 1: return with.template operator()<uint8_t>();
+    case 2: return with.template operator()<uint16_t>();
+    case 4: return with.template operator()<uint32_t>();
+    case 8: return with.template operator()<uint64_t>();
+    default: return with.template operator()<Sixteen>();
   }
 }
 
