@@ -118,6 +118,8 @@ class Numpy(Api):
             softmax=self._softmax,
             relu=lambda x: np.maximum(x, 0),
             put_along_axis=self._put_along_axis,
+            cummax=lambda x, axis: np.maximum.accumulate(x, axis),
+            logcumsumexp=lambda x, axis: np.logaddexp.accumulate(x, axis),
             **more,
         )
 
@@ -264,6 +266,8 @@ class Jax(Api):
             jax.nn,
             jax.scipy.special,
             rsqrt=jax.lax.rsqrt,
+            cummax=jax.lax.cummax,
+            logcumsumexp=jax.lax.cumlogsumexp,
         )
 
     def versions(self):
@@ -342,6 +346,8 @@ class Torch(Api):
             take_along_axis=lambda x, i, axis: torch.take_along_dim(x, i.long(), axis),
             maximum=self._with_numbers(torch.maximum),
             minimum=self._with_numbers(torch.minimum),
+            cummax=lambda x, axis: torch.cummax(x, axis)[0],
+            logcumsumexp=lambda x, axis: torch.logcumsumexp(x, axis),
         )
 
     def _extreme(self, whole, along):

@@ -6,6 +6,7 @@
 //   reshape, transpose, slice, concatenate ...      ops/shape
 //   zeros, full, arange, linspace ...               ops/create
 //   sum, mean, max, argmax, softmax ...             ops/reduce
+//   cumsum, cumprod, cummax, logcumsumexp ...       ops/cumulative
 //   index, take, gather, scatter ...                ops/index
 //   matmul, addmm, tensordot ...                    ops/matmul
 //   stack, pad, roll; eye, kron, diff; hanning ...  ops/compose: made of the others
@@ -23,6 +24,7 @@
 #include "ops/compose/shape.h"
 #include "ops/compose/window.h"
 #include "ops/create/create.h"
+#include "ops/cumulative/cumulative.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/files/files.h"
 #include "ops/fused/fused.h"

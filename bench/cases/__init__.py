@@ -77,6 +77,7 @@ ROOMS = (
     "dispatch",
     "elementwise",
     "reduce",
+    "cumulative",
     "norms",
     "products",
     "indexing",

@@ -216,6 +216,45 @@ def _put_along_axis(a, i, v, axis):
     return out
 
 
+def _scan(f, least=None, widened=False):
+    """NumPy's f.accumulate along an axis, from either end, with or without the element itself."""
+
+    def nothing(dtype):
+        if f.identity is not None:
+            return f.identity
+        if dtype.kind in "iu":
+            return getattr(np.iinfo(dtype), "min" if least < 0 else "max")
+        return {"b": least > 0, "c": complex(least, least)}.get(dtype.kind, least)
+
+    def scan(a, axis=None, reverse=False, inclusive=True, include_initial=False):
+        a, axis = (a.ravel(), 0) if axis is None else (a, axis)
+        if a.dtype == bool and f is np.add or widened and a.dtype.kind in "bui":
+            if a.dtype.itemsize < 4:
+                a = a.astype(np.uint32 if a.dtype.kind == "u" else np.int32)
+        a = np.flip(a, axis) if reverse else a
+        out = f.accumulate(a, axis, a.dtype)
+        if f is np.multiply and a.dtype.kind == "c":  # beyond complex64 nothing comes back
+            out[np.maximum.accumulate(np.abs(out), axis) > 1e37] = np.inf
+        first = np.full_like(out.sum(axis, keepdims=True), nothing(a.dtype), dtype=out.dtype)
+        if include_initial or not inclusive:
+            out = np.concatenate([first, out], axis)
+        if not (include_initial or inclusive):
+            out = np.take(out, range(a.shape[axis]), axis)
+        return np.flip(out, axis) if reverse else out
+
+    return scan
+
+
+_cumsum, _cumulative_sum = _scan(np.add), _scan(np.add, widened=True)
+_cumprod, _cumulative_prod = _scan(np.multiply), _scan(np.multiply, widened=True)
+_cummax, _cummin = _scan(np.maximum, -np.inf), _scan(np.minimum, np.inf)
+
+
+def _logcumsumexp(a, axis=None, **options):
+    with np.errstate(divide="ignore"):
+        return np.log(_cumsum(np.exp(a), axis, **options))
+
+
 def _window(shape, start, axes, size):
     key = [slice(0, n) for n in size]
     for s, a in zip(np.ravel(start), axes):
