@@ -8,6 +8,7 @@
 //   sum, mean, max, argmax, softmax ...             ops/reduce
 //   cumsum, cumprod, cummax, logcumsumexp ...       ops/cumulative
 //   index, take, gather, scatter ...                ops/index
+//   sort, argsort, topk, searchsorted ...           ops/sort
 //   matmul, addmm, tensordot ...                    ops/matmul
 //   stack, pad, roll; eye, kron, diff; hanning ...  ops/compose: made of the others
 //   random::key, random::uniform, normal ...        ops/random
@@ -33,6 +34,7 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
+#include "ops/sort/sort.h"
 #include "transform/export/exported.h"
 #include "transform/control_flow/loops.h"
 #include "transform/function_graph.h"

@@ -81,6 +81,7 @@ ROOMS = (
     "norms",
     "products",
     "indexing",
+    "sort",
     "draws",
     "compiled",
     "training",

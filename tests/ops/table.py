@@ -301,6 +301,39 @@ def _identity(n):
     return np.eye(n)
 
 
+def _stable_parts(a, kth, axis=-1):
+    """What is below the kth element, its equals, what is above: the indices, each in order."""
+    if axis is None:
+        return _stable_parts(a.reshape(-1), kth, 0)
+    pivot = np.take(np.sort(a, axis), [kth], axis)
+    side = np.zeros(a.shape, int) + np.where(a == pivot, 1, np.where(a < pivot, 0, 2))
+    if a.dtype.kind == "c":
+        side = np.argsort(np.argsort(a, axis, kind="stable"), axis)
+    return np.argsort(side, axis, kind="stable")
+
+
+def _stable_argpartition(a, kth, axis=-1):
+    return _stable_parts(a, kth, axis)
+
+
+def _stable_partition(a, kth, axis=-1):
+    where = _stable_parts(a, kth, axis)
+    return a.reshape(-1)[where] if axis is None else np.take_along_axis(a, where, axis)
+
+
+def _largest(a, k, axis=-1):
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    n = a.shape[axis]
+    return np.take(np.sort(a, axis), np.arange(n - k, n), axis)
+
+
+def _search_rows(ordered, values, side="left"):
+    if ordered.ndim == 1:
+        return np.searchsorted(ordered, values, side)
+    return np.stack([np.searchsorted(s, v, side) for s, v in zip(ordered, values)])
+
+
 # ---- loops over the table ------------------------------------------------------------------------
 
 ROWS = [Row(r) for r in _core._table()]

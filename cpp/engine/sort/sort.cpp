@@ -1,0 +1,555 @@
+#include "engine/sort/sort.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+#include "device/cpu/level.h"
+#include "device/cpu/move.h"
+#include "device/cpu/pool.h"
+#include "device/device.h"
+#include "device/limits.h"
+#include "engine/sort/kernels.h"
+
+namespace lazulite {
+
+LAZULITE_LEVELS(const SortKernels&, sort_kernels)
+
+namespace {
+
+// Memory for n values, not filled; of few on the stack.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t n) {
+    if (n * int64_t(sizeof(T)) > int64_t(sizeof near_))
+      held_ = allocate(n * int64_t(sizeof(T)));
+  }
+  T* data() { return held_ ? static_cast<T*>(held_->data) : reinterpret_cast<T*>(near_); }
+
+ private:
+  Ref<Buffer> held_;
+  alignas(64) char near_[2048];
+};
+
+// Chunks of n elements, body(from, count).
+template <class F>
+void chunks(int64_t n, double ns, F&& body) {
+  constexpr int64_t step = grain * 4;
+  if (n <= step) return body(int64_t(0), n);
+  cpu::parallel_for((n + step - 1) / step, [&](int64_t c) {
+    body(c * step, std::min(step, n - c * step));
+  }, double(n) * ns);
+}
+
+// ---- keys of one line
+
+template <class K>
+constexpr int width_of = sizeof(K) == 8;
+inline bool has_wide_keys(Dtype t) { return size_of(t) == 8; }
+
+template <class K>
+void encode(Dtype t, const void* from, int64_t n, bool descending, bool zeros, K* keys) {
+  const auto run = sort_kernels().encode[index_of(t)];
+  chunks(n, 0.3, [&](int64_t at, int64_t count) {
+    run(static_cast<const char*>(from) + at * size_of(t), count, descending ? -1 : 0, zeros,
+        keys + at);
+  });
+}
+template <class K>
+void decode(Dtype t, const K* keys, int64_t n, bool descending, void* to) {
+  const auto run = sort_kernels().decode[index_of(t)];
+  chunks(n, 0.3, [&](int64_t at, int64_t count) {
+    run(keys + at, count, descending ? -1 : 0, static_cast<char*>(to) + at * size_of(t));
+  });
+}
+
+// Many keys are split, on all threads, until there are some parts for each; a sorted sequence is
+// the same however it came about.
+template <class K>
+void sort_keys(K* keys, int64_t n) {
+  const auto& k = sort_kernels().keys[width_of<K>];
+  constexpr int64_t least = 1 << 15;
+  const double ns = sizeof(K) * (n < 4096 ? 0.6 : 1.2);
+  if (n < 2 * least || cpu::num_threads() == 1) return k.sort(keys, n);
+  struct Part {
+    int64_t from, n, below = 0;
+  };
+  std::vector<Part> parts{{0, n}}, next;
+  const size_t wanted = size_t(cpu::num_threads()) * 4;
+  bool grows = true;
+  while (grows && parts.size() < wanted) {
+    grows = false;
+    cpu::parallel_for(int64_t(parts.size()), [&](int64_t i) {
+      Part& part = parts[size_t(i)];
+      part.below = 0;
+      if (part.n < 2 * least) return;
+      K sample[63];
+      for (int64_t s = 0; s < 63; ++s)
+        sample[s] = keys[part.from + int64_t((unsigned __int128)(part.n) *
+                                             (uint64_t(s + 1) * 0x9e3779b97f4a7c15u) >> 64)];
+      std::sort(sample, sample + 63);
+      part.below = k.split(keys + part.from, part.n, int64_t(sample[31]));
+    }, double(n) * 0.5);
+    next.clear();
+    for (const Part& part : parts) {
+      if (part.below > 0 && part.below < part.n) {
+        next.push_back({part.from, part.below});
+        next.push_back({part.from + part.below, part.n - part.below});
+        grows = true;
+      } else {
+        next.push_back(part);
+      }
+    }
+    parts.swap(next);
+  }
+  cpu::parallel_for(int64_t(parts.size()), [&](int64_t i) {
+    k.sort(keys + parts[size_t(i)].from, parts[size_t(i)].n);
+  }, double(n) * ns);
+}
+
+// ---- complex numbers: compared part by part
+
+struct ComplexKey {
+  int64_t re, im, at;
+  int nans;
+  bool operator<(const ComplexKey& o) const {
+    if (nans != o.nans) return nans < o.nans;
+    if (re != o.re) return re < o.re;
+    if (im != o.im) return im < o.im;
+    return at < o.at;
+  }
+  bool equals(const ComplexKey& o) const { return nans == o.nans && re == o.re && im == o.im; }
+};
+std::vector<ComplexKey> complex_keys(Dtype t, const void* from, int64_t n, bool descending) {
+  std::vector<ComplexKey> out(static_cast<size_t>(n));
+  const auto put = [&](const auto* keys) {
+    const auto nan = t == complex64 ? int64_t(0x7fc00000) : int64_t(0x7ff8000000000000);
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t re = int64_t(keys[2 * i]), im = int64_t(keys[2 * i + 1]);
+      const int nans = (re == nan) * 2 + (im == nan);
+      out[size_t(i)] = descending ? ComplexKey{~re, ~im, i, -nans} : ComplexKey{re, im, i, nans};
+    }
+  };
+  if (t == complex64) {
+    Scratch<int32_t> keys(2 * n);
+    encode(float32, from, 2 * n, false, true, keys.data());
+    put(keys.data());
+  } else {
+    Scratch<int64_t> keys(2 * n);
+    encode(float64, from, 2 * n, false, true, keys.data());
+    put(keys.data());
+  }
+  return out;
+}
+std::vector<ComplexKey> sorted_complex(Dtype t, const void* from, int64_t n, bool descending) {
+  auto keys = complex_keys(t, from, n, descending);
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+void take_complex(Dtype t, const void* from, const std::vector<ComplexKey>& keys, size_t first,
+                  size_t count, void* to) {
+  const size_t bytes = size_t(size_of(t));
+  for (size_t i = 0; i < count; ++i)
+    std::memcpy(static_cast<char*>(to) + i * bytes,
+                static_cast<const char*>(from) + size_t(keys[first + i].at) * bytes, bytes);
+}
+
+// ---- one line: sorted
+
+// Few different keys are counted.
+template <class T>
+void sort_by_counting(const T* from, int64_t n, int lowest, int different, bool descending, T* to) {
+  std::vector<int64_t> counts(size_t(different) * 4, 0);
+  int64_t* c = counts.data();
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4)  // apart, since equal neighbours would wait for each other
+    for (int k = 0; k < 4; ++k) ++c[k * different + (int(from[i + k]) - lowest)];
+  for (; i < n; ++i) ++c[int(from[i]) - lowest];
+  T* at = to;
+  for (int k = 0; k < different; ++k) {
+    const int v = descending ? different - 1 - k : k;
+    const int64_t count =
+        c[v] + c[v + different] + c[v + 2 * different] + c[v + 3 * different];
+    std::fill_n(at, count, T(v + lowest));
+    at += count;
+  }
+}
+
+constexpr int64_t count_bytes_from = 128, count_shorts_from = 1 << 17;
+
+void sort_line(Dtype t, const void* from, int64_t n, bool descending, void* to) {
+  if (is_complex(t))
+    return take_complex(t, from, sorted_complex(t, from, n, descending), 0, size_t(n), to);
+  if (size_of(t) == 8) {
+    auto* keys = static_cast<int64_t*>(to);
+    encode(t, from, n, descending, false, keys);
+    sort_keys(keys, n);
+    return decode(t, keys, n, descending, to);
+  }
+  if (size_of(t) == 4) {
+    auto* keys = static_cast<int32_t*>(to);
+    encode(t, from, n, descending, false, keys);
+    sort_keys(keys, n);
+    return decode(t, keys, n, descending, to);
+  }
+  if (size_of(t) == 1 && n >= count_bytes_from) {
+    if (t == int8)
+      return sort_by_counting(static_cast<const int8_t*>(from), n, -128, 256, descending,
+                              static_cast<int8_t*>(to));
+    return sort_by_counting(static_cast<const uint8_t*>(from), n, 0, 256, descending,
+                            static_cast<uint8_t*>(to));
+  }
+  Scratch<int32_t> room(n);
+  int32_t* keys = room.data();
+  encode(t, from, n, descending, false, keys);
+  if (n >= count_shorts_from) {
+    const int lowest = t == uint16 && !descending ? 0 : t == uint16 ? -65536 : -32768;
+    Scratch<int32_t> sorted(n);
+    sort_by_counting<int32_t>(keys, n, lowest, 65536, false, sorted.data());
+    return decode(t, sorted.data(), n, descending, to);
+  }
+  sort_keys(keys, n);
+  decode(t, keys, n, descending, to);
+}
+
+// ---- one line: its order
+
+// Pairs of the upper halves of keys and their numbers are sorted; where these are equal, the lower
+// halves decide.
+void settle_low_halves(const int64_t* keys, int64_t n, int64_t* pairs) {
+  for (int64_t i = 0; i < n;) {
+    int64_t end = i + 1;
+    while (end < n && (pairs[end] ^ pairs[i]) >> 32 == 0) ++end;
+    if (const int64_t count = end - i; count > 1) {
+      const int64_t top = pairs[i] & ~int64_t(0xffffffff);
+      bool differ = false;
+      for (int64_t k = i; k < end; ++k) {
+        const uint64_t number = uint32_t(pairs[k]), low = uint32_t(keys[number]) ^ 0x80000000u;
+        pairs[k] = int64_t(low << 32 | number);
+        differ |= (pairs[k] ^ pairs[i]) >> 32 != 0;
+      }
+      if (count == 2) {
+        if (pairs[i + 1] < pairs[i]) std::swap(pairs[i], pairs[i + 1]);
+      } else if (differ) {
+        sort_keys(pairs + i, count);
+      }
+      for (int64_t k = i; k < end; ++k) pairs[k] = top | int64_t(uint32_t(pairs[k]));
+    }
+    i = end;
+  }
+}
+
+template <class I>
+void write_numbers(const int64_t* pairs, int64_t n, I* to) {
+  if constexpr (sizeof(I) == 4) {
+    chunks(n, 0.3, [&](int64_t at, int64_t count) {
+      sort_kernels().numbers(pairs + at, count, to + at);
+    });
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] = I(uint32_t(pairs[i]));
+  }
+}
+
+// The order of lines whose numbers have more than 32 bits.
+template <class K, class I>
+void order_of_many(const K* keys, int64_t n, I* to) {
+  std::iota(to, to + n, I(0));
+  std::stable_sort(to, to + n, [keys](I a, I b) { return keys[a] < keys[b]; });
+}
+
+template <class I>
+void argsort_line(Dtype t, const void* from, int64_t n, bool descending, I* to) {
+  const SortKernels& k = sort_kernels();
+  if (is_complex(t)) {
+    const auto keys = sorted_complex(t, from, n, descending);
+    for (int64_t i = 0; i < n; ++i) to[i] = I(keys[size_t(i)].at);
+    return;
+  }
+  const bool many = n > int64_t(1) << 32;
+  if (has_wide_keys(t)) {
+    Scratch<int64_t> room(n);
+    int64_t* keys = room.data();
+    encode(t, from, n, descending, true, keys);
+    if (many) return order_of_many(keys, n, to);
+    Scratch<int64_t> pairs(n);
+    chunks(n, 0.4, [&](int64_t at, int64_t count) {
+      k.number_high(keys + at, count, at, pairs.data() + at);
+    });
+    sort_keys(pairs.data(), n);
+    settle_low_halves(keys, n, pairs.data());
+    return write_numbers(pairs.data(), n, to);
+  }
+  Scratch<int32_t> room(n);
+  int32_t* keys = room.data();
+  encode(t, from, n, descending, true, keys);
+  if (many) return order_of_many(keys, n, to);
+  if (size_of(t) == 1 && n >= count_bytes_from) {
+    int64_t next[513] = {};
+    for (int64_t i = 0; i < n; ++i) ++next[keys[i] + 256 + 1];
+    for (int v = 0; v < 512; ++v) next[v + 1] += next[v];
+    for (int64_t i = 0; i < n; ++i) to[next[keys[i] + 256]++] = I(i);
+    return;
+  }
+  const int bits = size_of(t) == 1 ? 9 : 17;  // of a key: unsigned ones in reverse have a sign
+  if constexpr (sizeof(I) == 4)
+    if (size_of(t) <= 2 && n <= int64_t(1) << (32 - bits)) {
+      k.number_short(keys, n, 32 - bits, keys);
+      sort_keys(keys, n);
+      return k.numbers_short(keys, n, 32 - bits, to);
+    }
+  Scratch<int64_t> pairs(n);
+  chunks(n, 0.4, [&](int64_t at, int64_t count) {
+    k.number(keys + at, count, at, pairs.data() + at);
+  });
+  sort_keys(pairs.data(), n);
+  write_numbers(pairs.data(), n, to);
+}
+
+// ---- one line: parts
+
+// value(i) of each element, those below the pivot first, then its equals, then the others.
+template <class K, class T, class F>
+void write_parts(const K* keys, int64_t n, K pivot, T* to, F&& value) {
+  int64_t below = 0, equal = 0;
+  sort_kernels().keys[width_of<K>].count(keys, n, int64_t(pivot), &below, &equal);
+  int64_t low = 0, middle = below, high = below + equal;
+  for (int64_t i = 0; i < n; ++i) {
+    const bool less = keys[i] < pivot, more = keys[i] > pivot;
+    const int64_t at = less ? low : more ? high : middle;
+    low += less;
+    high += more;
+    middle += !less && !more;
+    to[at] = value(i);
+  }
+}
+template <class K, class T, class F>
+void part_by_keys(Dtype t, const void* from, int64_t n, int64_t kth, T* to, F&& value) {
+  Scratch<K> room(n), copy(n);
+  encode(t, from, n, false, true, room.data());
+  std::memcpy(copy.data(), room.data(), size_t(n) * sizeof(K));
+  const K pivot = K(sort_kernels().keys[width_of<K>].select(copy.data(), n, kth));
+  write_parts(room.data(), n, pivot, to, value);
+}
+template <class T, class F>
+void part_line(Dtype t, const void* from, int64_t n, int64_t kth, T* to, F&& value) {
+  if (has_wide_keys(t)) part_by_keys<int64_t>(t, from, n, kth, to, value);
+  else part_by_keys<int32_t>(t, from, n, kth, to, value);
+}
+void partition_line(Dtype t, const void* from, int64_t n, int64_t kth, void* to) {
+  if (is_complex(t))
+    return take_complex(t, from, sorted_complex(t, from, n, false), 0, size_t(n), to);
+  auto of = [&]<class T>() {
+    const T* x = static_cast<const T*>(from);
+    part_line(t, from, n, kth, static_cast<T*>(to), [x](int64_t i) { return x[i]; });
+  };
+  switch (size_of(t)) {
+    case 1: return of.template operator()<uint8_t>();
+    case 2: return of.template operator()<uint16_t>();
+    case 4: return of.template operator()<uint32_t>();
+    default: return of.template operator()<uint64_t>();
+  }
+}
+template <class I>
+void argpartition_line(Dtype t, const void* from, int64_t n, int64_t kth, I* to) {
+  if (is_complex(t)) return argsort_line(t, from, n, false, to);
+  part_line(t, from, n, kth, to, [](int64_t i) { return I(i); });
+}
+
+template <class K>
+void largest(Dtype t, const void* from, int64_t n, int64_t count, void* to) {
+  Scratch<K> room(n);
+  K* keys = room.data();
+  encode(t, from, n, false, false, keys);
+  if (count < n) sort_kernels().keys[width_of<K>].select(keys, n, n - count);
+  sort_keys(keys + n - count, count);
+  decode(t, keys + n - count, count, false, to);
+}
+void topk_line(Dtype t, const void* from, int64_t n, int64_t count, void* to) {
+  if (is_complex(t))
+    return take_complex(t, from, sorted_complex(t, from, n, false), size_t(n - count),
+                        size_t(count), to);
+  if (has_wide_keys(t)) largest<int64_t>(t, from, n, count, to);
+  else largest<int32_t>(t, from, n, count, to);
+}
+
+// ---- all lines
+
+// body(line, result): both dense. Lines whose elements lie apart are read in blocks of neighbours,
+// each a line of the cache wide, and so are results written; no array is turned as a whole.
+template <class F>
+void for_lines(const Lines& lines, int64_t result_bytes, void* to, double ns, F&& body) {
+  const int64_t bytes = size_of(lines.type), n = lines.length, m = lines.result_length;
+  const size_t axes = lines.kept.size();
+  const int64_t inner = axes ? lines.kept[axes - 1] : 1;
+  const int64_t inner_stride = axes ? lines.kept_strides[axes - 1] : 0;
+  const int64_t count = size_of(lines.kept);
+  const bool gathers = lines.step != 1 && n > 1, scatters = lines.to_step != 1 && m > 1;
+  const int64_t per =
+      gathers || scatters ? std::min<int64_t>(inner, std::max<int64_t>(64 / bytes, 4)) : 1;
+  const int64_t blocks_of_row = (inner + per - 1) / per, blocks = count / inner * blocks_of_row;
+  const cpu::MoveKernels& move = cpu::move_kernels();
+  const int size = __builtin_ctzll(uint64_t(bytes)),
+            to_size = __builtin_ctzll(uint64_t(result_bytes));
+
+  auto run = [&](int64_t block, char* gathered, char* results) {
+    int64_t row = block / blocks_of_row;
+    const int64_t first = block % blocks_of_row * per, wide = std::min(per, inner - first);
+    // Where the block begins, in the array and in the result: lines before it along the axes in
+    // front of the axis take `to_step * m` each.
+    const int64_t line = row * inner + first;
+    int64_t at = first * inner_stride;
+    for (size_t d = axes; d-- > 1;) {
+      at += row % lines.kept[d - 1] * lines.kept_strides[d - 1];
+      row /= lines.kept[d - 1];
+    }
+    const char* from = static_cast<const char*>(lines.from) + at * bytes;
+    char* out = static_cast<char*>(to) +
+                (line / lines.to_step * lines.to_step * m + line % lines.to_step) * result_bytes;
+    if (gathers && inner_stride == 1 && size < 4) {
+      move.turn[size](gathered, n, from, lines.step, wide, n);
+    } else if (gathers) {
+      for (int64_t j = 0; j < wide; ++j)
+        cpu::gather(bytes, gathered + j * n * bytes, from + j * inner_stride * bytes, {n},
+                    {lines.step}, 0, n);
+    }
+    for (int64_t j = 0; j < wide; ++j)
+      body(gathers ? gathered + j * n * bytes : from + j * inner_stride * bytes,
+           scatters ? results + j * m * result_bytes
+                    : out + j * (lines.to_step == 1 ? m : 1) * result_bytes);
+    if (!scatters) return;
+    // A block may not cross what lies behind the axis: it is part of the innermost kept axis.
+    if (to_size < 4) {
+      move.turn[to_size](out, lines.to_step, results, m, m, wide);
+    } else {
+      for (int64_t j = 0; j < wide; ++j)
+        cpu::scatter(result_bytes, results + j * m * result_bytes, out + j * result_bytes, {m},
+                     {lines.to_step}, 0, m);
+    }
+  };
+  const double cost = double(count) * double(n) * ns;
+  auto some = [&](int64_t from, int64_t end) {
+    Scratch<char> gathered(gathers ? per * n * bytes : 0);
+    Scratch<char> results(scatters ? per * m * result_bytes : 0);
+    for (int64_t block = from; block < end; ++block) run(block, gathered.data(), results.data());
+  };
+  // A few long lines are worked on by all threads together, one after the other.
+  const bool long_ones = n >= 1 << 17 && blocks < 4 * cpu::num_threads();
+  const int64_t step = std::max<int64_t>(1, grain / 2 / (per * n));
+  if (long_ones || blocks <= step) return some(0, blocks);
+  cpu::parallel_for((blocks + step - 1) / step, [&](int64_t c) {
+    some(c * step, std::min(blocks, (c + 1) * step));
+  }, cost);
+}
+
+double cost_of(const Lines& lines, double each) {
+  int digits = 4;
+  while (digits < 40 && int64_t(1) << digits < lines.length) ++digits;
+  return each * digits;
+}
+
+}  // namespace
+
+Lines lines_of(const void* from, Dtype type, const Shape& shape, const Strides& strides, int axis,
+               int64_t result_length) {
+  Lines out{type, from, shape[axis], strides[axis], {}, {}, 1, result_length};
+  for (int d = 0; d < int(shape.size()); ++d) {
+    if (d == axis) continue;
+    out.kept.push_back(shape[d]);
+    out.kept_strides.push_back(strides[d]);
+    if (d > axis) out.to_step *= shape[d];
+  }
+  return out;
+}
+
+void sort_lines(const Lines& lines, bool descending, void* to) {
+  for_lines(lines, size_of(lines.type), to, cost_of(lines, 0.3), [&](const void* x, void* y) {
+    sort_line(lines.type, x, lines.length, descending, y);
+  });
+}
+void argsort_lines(const Lines& lines, bool descending, bool wide, void* to) {
+  for_lines(lines, wide ? 8 : 4, to, cost_of(lines, 0.7), [&](const void* x, void* y) {
+    if (wide) argsort_line(lines.type, x, lines.length, descending, static_cast<int64_t*>(y));
+    else argsort_line(lines.type, x, lines.length, descending, static_cast<uint32_t*>(y));
+  });
+}
+void partition_lines(const Lines& lines, int64_t kth, void* to) {
+  for_lines(lines, size_of(lines.type), to, 4, [&](const void* x, void* y) {
+    partition_line(lines.type, x, lines.length, kth, y);
+  });
+}
+void argpartition_lines(const Lines& lines, int64_t kth, bool wide, void* to) {
+  for_lines(lines, wide ? 8 : 4, to, 4, [&](const void* x, void* y) {
+    if (wide) argpartition_line(lines.type, x, lines.length, kth, static_cast<int64_t*>(y));
+    else argpartition_line(lines.type, x, lines.length, kth, static_cast<uint32_t*>(y));
+  });
+}
+void topk_lines(const Lines& lines, void* to) {
+  for_lines(lines, size_of(lines.type), to, 1.5, [&](const void* x, void* y) {
+    topk_line(lines.type, x, lines.length, lines.result_length, y);
+  });
+}
+
+namespace {
+
+template <class I>
+void search_complex(Dtype t, const void* sorted, int64_t n, const void* values, int64_t count,
+                    bool right, I* to) {
+  auto keys = complex_keys(t, sorted, n, false);
+  auto wanted = complex_keys(t, values, count, false);
+  for (auto& k : keys) k.at = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    ComplexKey& v = wanted[size_t(i)];
+    v.at = right ? 1 : 0;
+    to[i] = I(std::lower_bound(keys.begin(), keys.end(), v) - keys.begin());
+  }
+}
+
+template <class K, class I>
+void search_keys(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* values,
+                 int64_t count, bool right, I* to) {
+  Scratch<K> room(rows * n);
+  encode(t, sorted, rows * n, false, true, room.data());
+  constexpr int64_t step = 2048;
+  const int64_t steps = (count + step - 1) / step;
+  const SortKernels& k = sort_kernels();
+  cpu::parallel_for(rows * steps, [&](int64_t task) {
+    const int64_t row = task / steps, from = task % steps * step,
+                  some = std::min(step, count - from), at = row * count + from;
+    K wanted[step];
+    int64_t found[step];
+    k.encode[index_of(t)](static_cast<const char*>(values) + at * size_of(t), some, 0, true,
+                          wanted);
+    k.keys[width_of<K>].search(room.data() + row * n, n, wanted, some, right, found);
+    for (int64_t i = 0; i < some; ++i) to[at + i] = I(found[i]);
+  }, double(rows) * double(count) * 8);
+}
+
+template <class I>
+void search(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* values,
+            int64_t count, bool right, I* to) {
+  const int64_t bytes = size_of(t);
+  if (is_complex(t)) {
+    for (int64_t r = 0; r < rows; ++r)
+      search_complex(t, static_cast<const char*>(sorted) + r * n * bytes, n,
+                     static_cast<const char*>(values) + r * count * bytes, count, right,
+                     to + r * count);
+  } else if (has_wide_keys(t)) {
+    search_keys<int64_t>(t, sorted, rows, n, values, count, right, to);
+  } else {
+    search_keys<int32_t>(t, sorted, rows, n, values, count, right, to);
+  }
+}
+
+}  // namespace
+
+void search_rows(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* values,
+                 int64_t count, bool right, bool wide, void* to) {
+  if (wide) search(t, sorted, rows, n, values, count, right, static_cast<int64_t*>(to));
+  else search(t, sorted, rows, n, values, count, right, static_cast<uint32_t*>(to));
+}
+
+}  // namespace lazulite

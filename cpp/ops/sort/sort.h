@@ -1,0 +1,33 @@
+// Elements in order, their order, their largest, and where values belong among them.
+//
+// NaN comes last (first in descending order); complex numbers are ordered by their real parts, then
+// by their imaginary ones. Indices are uint32 (int64 of axes longer than 2^32).
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "graph/node.h"
+
+namespace lazulite {
+
+array sort(const array& a, int axis = -1, bool descending = false, Stream s = default_stream());
+// The stable order; -0.0 equals 0.0.
+array argsort(const array& a, int axis = -1, bool descending = false, Stream s = default_stream());
+
+// What is below the element that would stand at kth, its equals, what is above, each in their
+// order. kth counts from the end when negative.
+array partition(const array& a, int64_t kth, int axis = -1, Stream s = default_stream());
+array argpartition(const array& a, int64_t kth, int axis = -1, Stream s = default_stream());
+
+// The k largest, ascending.
+array topk(const array& a, int64_t k, int axis = -1, Stream s = default_stream());
+
+// How many of the ascending elements (of the last axis) are below each value, or below or equal
+// (`right`). Axes before the last are those of the values, too.
+array searchsorted(const array& sorted, const Operand& values, bool right,
+                   Stream s = default_stream());
+
+// The order by the last key, then by the one before it, ... along an axis; stable.
+array lexsort(const std::vector<array>& keys, int axis = -1, Stream s = default_stream());
+
+}  // namespace lazulite
