@@ -13,6 +13,7 @@
 //   stack, pad, roll; eye, kron, diff; hanning ...  ops/compose: made of the others
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
+//   fft::fft, fft::rfft, fft::fftn ...              ops/fft
 //   load_array                                      ops/files
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
 //   scan, while_loop, fori_loop, cond               transform/control_flow/loops.h
@@ -27,6 +28,7 @@
 #include "ops/create/create.h"
 #include "ops/cumulative/cumulative.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/fft/fft.h"
 #include "ops/files/files.h"
 #include "ops/fused/fused.h"
 #include "ops/index/index.h"

@@ -99,7 +99,7 @@ def declared(name):
 
 
 @pytest.mark.parametrize(
-    "module", [mx, mx.random, mx.fast, mx.metal, mx.cuda], ids=lambda m: m.__name__
+    "module", [mx, mx.random, mx.fast, mx.fft, mx.metal, mx.cuda], ids=lambda m: m.__name__
 )
 def test_every_public_name_is_in_the_stub(module):
     name = "__init__" if module is mx else module.__name__.rpartition(".")[2]

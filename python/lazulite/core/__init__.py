@@ -63,7 +63,8 @@ _core._check_environment()
 
 random = _core.random
 fast = _core.fast
-for _name in ("random", "fast"):
+fft = _core.fft
+for _name in ("random", "fast", "fft"):
     _sys.modules[f"{__name__}.{_name}"] = getattr(_core, _name)
 del _name
 

@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, Generic, Iterable, Iterator, Optional, S
 
 from typing_extensions import ParamSpec
 
-from . import cuda as cuda, fast as fast, metal as metal, random as random
+from . import cuda as cuda, fast as fast, fft as fft, metal as metal, random as random
 
 P = ParamSpec("P")
 R = TypeVar("R")

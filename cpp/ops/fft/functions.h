@@ -1,0 +1,243 @@
+// The sub-module core.fft.
+#pragma once
+#include "ops/fft/fft.h"
+#include "ops/functions.h"
+
+namespace lazulite::functions {
+
+using Count = const std::optional<int64_t>&;
+using OptionalText = const std::optional<std::string>&;
+
+template <class M>
+void add_fft(M& core) {
+  auto& m = core.module("fft");
+  m.def(
+       "fft(a, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, Count n, int axis, OptionalText norm, S s) { return fft::fft(a, n, axis, norm, s); },
+       "The discrete Fourier transform along an axis: sums of a[j] * exp(-2 pi i j k / n).\n"
+       "Longer axes are cut to n, zeros follow shorter ones. norm says what is divided by n: "
+       "'backward' the inverse,\n"
+       "'forward' the other transform, 'ortho' both by its root.\n\n"
+       ">>> mx.fft.fft(mx.array([1, 0, 0, 0]))\n"
+       "array([1+0j, 1+0j, 1+0j, 1+0j], dtype=complex64)")
+      .cases({"x(2, 6)", "x(7, 3), axis=0", "x(2, 5), 8, norm='ortho'", "x(12), 5, 0, 'forward'"},
+             "np.fft.fft")
+      .large(
+          {"x(20, block + 1)", "x(grain + 1)", "x(3, tree), axis=1", "x(block + 1, 33), axis=0"});
+  m.def(
+       "ifft(a, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, Count n, int axis, OptionalText norm, S s) {
+         return fft::ifft(a, n, axis, norm, s);
+       },
+       "The inverse of fft: sums of a[k] * exp(2 pi i j k / n), over n.\n"
+       "Longer axes are cut to n, zeros follow shorter ones. norm says what is divided by n: "
+       "'backward' the inverse,\n"
+       "'forward' the other transform, 'ortho' both by its root.\n\n"
+       ">>> mx.fft.ifft(mx.array([4, 0, 0, 0]))\n"
+       "array([1+0j, 1+0j, 1+0j, 1+0j], dtype=complex64)")
+      .cases({"x(2, 6)", "x(7, 3), axis=0", "x(2, 5), 8, norm='ortho'", "x(12), 5, 0, 'forward'"},
+             "np.fft.ifft")
+      .large({"x(20, block + 1)", "x(grain + 1)", "x(block + 1, 33), axis=0"});
+  m.def(
+       "rfft(a, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, Count n, int axis, OptionalText norm, S s) {
+         return fft::rfft(a, n, axis, norm, s);
+       },
+       "The first n // 2 + 1 numbers of the Fourier transform of a real array; the others mirror "
+       "them.\n"
+       "Longer axes are cut to n, zeros follow shorter ones. norm says what is divided by n: "
+       "'backward' the inverse,\n"
+       "'forward' the other transform, 'ortho' both by its root.\n\n"
+       ">>> mx.fft.rfft(mx.array([1, 2, 3, 4]))\n"
+       "array([10+0j, -2+2j, -2+0j], dtype=complex64)")
+      .cases({"x(2, 6)", "x(7, 3), axis=0", "x(2, 5), 8, norm='ortho'", "x(12), 5, 0, 'forward'"},
+             "np.fft.rfft")
+      .large({"x(20, 2 * block)", "x(20, block + 1)", "x(2 * grain)", "x(grain + 1)",
+              "x(block + 2, 33), axis=0"});
+  m.def(
+       "irfft(a, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, Count n, int axis, OptionalText norm, S s) {
+         return fft::irfft(a, n, axis, norm, s);
+       },
+       "The inverse of rfft: n real numbers, 2 * (m - 1) of m unless n is given.\n"
+       "Longer axes are cut to n, zeros follow shorter ones. norm says what is divided by n: "
+       "'backward' the inverse,\n"
+       "'forward' the other transform, 'ortho' both by its root.\n\n"
+       ">>> mx.fft.irfft(mx.array([10, -2 + 2j, -2]))\n"
+       "array([1, 2, 3, 4], dtype=float32)")
+      .cases({"x(2, 6)", "x(7, 3), axis=0", "x(2, 5), 9, norm='ortho'", "x(12), 5, 0, 'forward'"},
+             "np.fft.irfft")
+      .large({"x(20, block)", "x(20, block), 2 * block - 1", "x(grain + 1)",
+              "x(block + 2, 33), axis=0"});
+  m.def(
+       "hfft(a, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, Count n, int axis, OptionalText norm, S s) {
+         return fft::hfft(a, n, axis, norm, s);
+       },
+       "The real Fourier transform of a signal whose other half is the conjugate mirror image of this one.\n"
+       "Longer axes are cut to n, zeros follow shorter ones. norm says what is divided by n: 'backward' the inverse,\n"
+       "'forward' the other transform, 'ortho' both by its root.\n\n"
+       ">>> mx.fft.hfft(mx.array([1, 1, 1]))\n"
+       "array([4, 0, 0, 0], dtype=float32)")
+      .cases({"x(2, 6)", "x(7, 3), axis=0", "x(2, 5), 9, norm='ortho'"}, "np.fft.hfft")
+      .large({"x(20, block), norm='forward'", "x(grain + 1), norm='forward'"});
+  m.def(
+       "ihfft(a, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, Count n, int axis, OptionalText norm, S s) {
+         return fft::ihfft(a, n, axis, norm, s);
+       },
+       "The inverse of hfft: the first n // 2 + 1 numbers of the signal.\n"
+       "Longer axes are cut to n, zeros follow shorter ones. norm says what is divided by n: 'backward' the inverse,\n"
+       "'forward' the other transform, 'ortho' both by its root.\n\n"
+       ">>> mx.fft.ihfft(mx.array([4.0, 0, 0, 0])).real\n"
+       "array([1, 1, 1], dtype=float32)")
+      .cases({"x(2, 6)", "x(7, 3), axis=0", "x(2, 5), 8, norm='ortho'"}, "np.fft.ihfft")
+      .large({"x(20, 2 * block)", "x(grain + 1)"});
+  m.def(
+       "fft2(a, s=None, axes=[-2, -1], norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::fftn(a, lengths, axes, norm, s);
+       },
+       "The Fourier transform over two axes.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter ones. norm is that of fft.\n\n"
+       ">>> mx.fft.fft2(mx.array([[1, 0], [0, 0]]))\n"
+       "array([[1+0j, 1+0j],\n"
+       "       [1+0j, 1+0j]], dtype=complex64)")
+      .cases({"x(4, 6)", "x(2, 3, 4), axes=[0, 2], norm='ortho'", "x(3, 4), [5, 2]"}, "np.fft.fft2")
+      .large({"x(block + 1, 33)", "x(2, 64, grain // 64)"});
+  m.def(
+       "fftn(a, s=None, axes=None, norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::fftn(a, lengths, axes, norm, s);
+       },
+       "The Fourier transform over axes: all of them, or the last ones that s has lengths for.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.fftn(mx.array([[1, 0], [0, 0]]))\n"
+       "array([[1+0j, 1+0j],\n"
+       "       [1+0j, 1+0j]], dtype=complex64)")
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), [3], [1], norm='forward'", "x(5, 4), [4, 6], [1, 0]"},
+             "np.fft.fftn")
+      .large({"x(2, 33, block + 1)", "x(20, 16, 32)"});
+  m.def(
+       "ifft2(a, s=None, axes=[-2, -1], norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::ifftn(a, lengths, axes, norm, s);
+       },
+       "The inverse Fourier transform over two axes.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.ifft2(mx.array([[4, 0], [0, 0]]))\n"
+       "array([[1+0j, 1+0j],\n"
+       "       [1+0j, 1+0j]], dtype=complex64)")
+      .cases({"x(4, 6)", "x(2, 3, 4), axes=[0, 2], norm='ortho'", "x(3, 4), [5, 2]"},
+             "np.fft.ifft2")
+      .large({"x(block + 1, 33)", "x(2, 64, grain // 64)"});
+  m.def(
+       "ifftn(a, s=None, axes=None, norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::ifftn(a, lengths, axes, norm, s);
+       },
+       "The inverse Fourier transform over axes: all of them, or the last ones that s has lengths "
+       "for.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.ifftn(mx.array([[4, 0], [0, 0]]))\n"
+       "array([[1+0j, 1+0j],\n"
+       "       [1+0j, 1+0j]], dtype=complex64)")
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), [3], [1], norm='forward'", "x(5, 4), [4, 6], [1, 0]"},
+             "np.fft.ifftn")
+      .large({"x(2, 33, block + 1)", "x(20, 16, 32)"});
+  m.def(
+       "rfft2(a, s=None, axes=[-2, -1], norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::rfftn(a, lengths, axes, norm, s);
+       },
+       "The Fourier transform of a real array, half of it along the last one, over two axes.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.rfft2(mx.ones((2, 4)))\n"
+       "array([[8+0j, 0+0j, 0+0j],\n"
+       "       [0+0j, 0+0j, 0+0j]], dtype=complex64)")
+      .cases({"x(4, 6)", "x(2, 3, 4), axes=[0, 2], norm='ortho'", "x(3, 4), [5, 2]"},
+             "np.fft.rfft2")
+      .large({"x(block + 1, 33)", "x(2, 64, grain // 64)"});
+  m.def(
+       "rfftn(a, s=None, axes=None, norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::rfftn(a, lengths, axes, norm, s);
+       },
+       "The Fourier transform of a real array, half of it along the last one, over axes: all of "
+       "them, or the last ones that s has lengths for.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.rfftn(mx.ones((2, 4)))\n"
+       "array([[8+0j, 0+0j, 0+0j],\n"
+       "       [0+0j, 0+0j, 0+0j]], dtype=complex64)")
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), [3], [1], norm='forward'", "x(5, 4), [4, 6], [1, 0]"},
+             "np.fft.rfftn")
+      .large({"x(2, 33, block + 1)", "x(20, 16, 32)"});
+  m.def(
+       "irfft2(a, s=None, axes=[-2, -1], norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::irfftn(a, lengths, axes, norm, s);
+       },
+       "The real array whose rfftn this is, over two axes.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.irfft2(mx.array([[8, 0, 0], [0, 0, 0]]))\n"
+       "array([[1, 1, 1, 1],\n"
+       "       [1, 1, 1, 1]], dtype=float32)")
+      .cases({"x(4, 6)", "x(2, 3, 4), axes=[0, 2], norm='ortho'", "x(3, 4), [5, 2]"},
+             "np.fft.irfft2")
+      .large({"x(block + 1, 33)", "x(2, 64, grain // 64)"});
+  m.def(
+       "irfftn(a, s=None, axes=None, norm='backward', stream=None)",
+       [](A a, OptionalShape lengths, OptionalAxes axes, OptionalText norm, S s) {
+         return fft::irfftn(a, lengths, axes, norm, s);
+       },
+       "The real array whose rfftn this is, over axes: all of them, or the last ones that s has "
+       "lengths for.\n"
+       "s has a length for each axis (-1: as it is): longer axes are cut, zeros follow shorter "
+       "ones. norm is that of fft.\n\n"
+       ">>> mx.fft.irfftn(mx.array([[8, 0, 0], [0, 0, 0]]))\n"
+       "array([[1, 1, 1, 1],\n"
+       "       [1, 1, 1, 1]], dtype=float32)")
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), [3], [1], norm='forward'", "x(5, 4), [4, 6], [1, 0]"},
+             "np.fft.irfftn")
+      .large({"x(2, 33, block + 1)", "x(20, 16, 32)"});
+  m.def(
+       "fftfreq(n, d=1.0, stream=None)",
+       [](int64_t n, double d, S s) { return fft::fftfreq(n, d, s); },
+       "The frequencies of fft's results for n samples that lie d apart: float32.\n\n"
+       ">>> mx.fft.fftfreq(4)\n"
+       "array([0, 0.25, -0.5, -0.25], dtype=float32)")
+      .cases({"6", "7, 0.1"}, "np.fft.fftfreq")
+      .large({"grain + 1"});
+  m.def(
+       "rfftfreq(n, d=1.0, stream=None)",
+       [](int64_t n, double d, S s) { return fft::rfftfreq(n, d, s); },
+       "The frequencies of rfft's results for n samples that lie d apart: float32.\n\n"
+       ">>> mx.fft.rfftfreq(4)\n"
+       "array([0, 0.25, 0.5], dtype=float32)")
+      .cases({"6", "7, 0.1"}, "np.fft.rfftfreq")
+      .large({"grain + 1"});
+  m.def(
+       "fftshift(a, axes=None, stream=None)",
+       [](A a, OptionalAxes axes, S s) { return fft::fftshift(a, axes, s); },
+       "Frequency zero in the middle of each of the axes (all of them).\n\n"
+       ">>> mx.fft.fftshift(mx.array([0, 1, 2, -2, -1]))\n"
+       "array([-2, -1, 0, 1, 2], dtype=int32)")
+      .cases({"x(5)", "x(2, 3, 4), [0, 2]", "x(4, 5), -1"}, "np.fft.fftshift")
+      .large({"x(block + 1, 33)", "x(grain + 1)"});
+  m.def(
+       "ifftshift(a, axes=None, stream=None)",
+       [](A a, OptionalAxes axes, S s) { return fft::ifftshift(a, axes, s); },
+       "What fftshift was given.\n\n"
+       ">>> mx.fft.ifftshift(mx.array([-2, -1, 0, 1, 2]))\n"
+       "array([0, 1, 2, -2, -1], dtype=int32)")
+      .cases({"x(5)", "x(2, 3, 4), [0, 2]", "x(4, 5), -1"}, "np.fft.ifftshift")
+      .large({"x(block + 1, 33)", "x(grain + 1)"});
+}
+
+}  // namespace lazulite::functions
