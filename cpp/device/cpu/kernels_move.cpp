@@ -38,7 +38,8 @@ void turn(void* out, int64_t to_step, const void* in, int64_t from_step, int64_t
     for (; k + size <= columns; k += size)
       turn_square<T, size>(to + i * to_step + k, to_step, from + k * from_step + i, from_step);
     for (; k < columns; ++k)
-      for (int64_t j = i; j < i + size; ++j) move_one(to + j * to_step + k, from + k * from_step + j);
+      for (int64_t j = i; j < i + size; ++j)
+        move_one(to + j * to_step + k, from + k * from_step + j);
   }
   for (; i < rows; ++i)
     for (int64_t k = 0; k < columns; ++k) move_one(to + i * to_step + k, from + k * from_step + i);
