@@ -10,7 +10,7 @@
 //   index, take, gather, scatter ...                ops/index
 //   sort, argsort, topk, searchsorted ...           ops/sort
 //   matmul, addmm, tensordot ...                    ops/matmul
-//   stack, pad, roll; eye, kron, diff; hanning ...  ops/compose: made of the others
+//   stack, pad; eye, kron; hanning; diff, average   ops/compose: made of the others
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
 //   fft::fft, fft::rfft, fft::fftn ...              ops/fft
@@ -24,6 +24,7 @@
 #include "eval/profile.h"
 #include "ops/compose/array.h"
 #include "ops/compose/shape.h"
+#include "ops/compose/statistics.h"
 #include "ops/compose/window.h"
 #include "ops/create/create.h"
 #include "ops/cumulative/cumulative.h"

@@ -82,20 +82,6 @@ array trace(const array& a, int64_t offset, int axis1, int axis2, const std::opt
   return t ? astype(total, *t, s) : total;
 }
 
-array diff(const array& given, int n, int axis, Stream s) {
-  if (n < 0) fail(Kind::value, "diff", "negative order: got ", n);
-  axis = normal_axis(axis, given.ndim(), "diff");
-  array a = given;
-  const int64_t most = a.shape()[axis] + 1;  // nothing is left then
-  for (int64_t i = 0; i < std::min<int64_t>(n, most); ++i) {
-    const int64_t size = a.shape()[axis];
-    const array high = slice_axis(a, axis, std::min<int64_t>(1, size), size, s),
-                low = slice_axis(a, axis, 0, std::max<int64_t>(size - 1, 0), s);
-    a = is_bool(a.dtype()) ? not_equal(high, low, s) : subtract(high, low, s);
-  }
-  return a;
-}
-
 // Axes of a and b in turn: (a0, 1, a1, 1) * (1, b0, 1, b1). Short rows of b would be all that is
 // read at a time: the rows of both are then made as long as those of the result, where that is
 // little beside it.

@@ -1,4 +1,4 @@
-// Arrays and numbers made of other functions: diagonals and triangles, grids, differences, products
+// Arrays and numbers made of other functions: diagonals and triangles, grids, products
 // that no kernel of their own computes.
 #pragma once
 #include <optional>
@@ -20,8 +20,6 @@ array trace(const array&, int64_t offset = 0, int axis1 = 0, int axis2 = 1,
             const std::optional<Dtype>& = {}, Stream s = default_stream());
 std::vector<array> meshgrid(const std::vector<array>&, bool sparse = false,
                             bool matrix_order = false, Stream s = default_stream());
-// Differences of neighbours along an axis, n times.
-array diff(const array&, int n = 1, int axis = -1, Stream s = default_stream());
 array kron(const array& a, const array& b, Stream s = default_stream());
 // Sums of conj(a) * b along an axis.
 array vecdot(const array& a, const array& b, int axis = -1, Stream s = default_stream());

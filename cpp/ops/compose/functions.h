@@ -2,6 +2,7 @@
 #pragma once
 #include "ops/compose/array.h"
 #include "ops/compose/shape.h"
+#include "ops/compose/statistics.h"
 #include "ops/compose/window.h"
 #include "ops/functions.h"
 
@@ -329,17 +330,9 @@ void add_matrices(M& m) {
       .large({"x(inner + 1), 1", "x(tile + 1, inner + 1)"});
 }
 
-// ---- differences and products
+// ---- products
 template <class M>
 void add_products(M& m) {
-  m.def(
-       "diff(a, /, n=1, axis=-1, *, stream=None)",
-       [](A a, int n, int axis, S s) { return diff(a, n, axis, s); },
-       "Differences of neighbours, n times.\n\n"
-       ">>> mx.diff(mx.array([1, 4, 9]))\n"
-       "array([3, 5], dtype=int32)")
-      .cases({"x(2, 5)", "x(5, 2), 2, 0"})
-      .large({"x(2, chunk + 1)"});
   m.def(
        "kron(a, b, *, stream=None)", [](A a, A b, S s) { return kron(a, b, s); },
        "The Kronecker product.\n\n"
@@ -391,6 +384,123 @@ void add_windows(M& m) {
       .large({"grain + 1"});
 }
 
+// ---- statistics
+using OfNumbers = array (*)(A, const Axes&, bool, S);
+using OfSpread = array (*)(A, const Axes&, bool, int, S);
+inline Axes axes_or_all(OptionalAxes axes, A a) { return axes ? *axes : all_axes(a.ndim()); }
+
+template <class M>
+void nan_reduction(M& m, const std::string& name, OfNumbers f, const std::string& doc) {
+  m.def(
+       name + "(a, axis=None, keepdims=False, *, stream=None)",
+       [f](A a, OptionalAxes axes, bool keep, S s) { return f(a, axes_or_all(axes, a), keep, s); },
+       doc)
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"})
+      .large({"x(2, 9 * tree + 1), 1", "x(tree + 1, 3), 0"});
+}
+template <class M>
+void nan_spread(M& m, const std::string& name, OfSpread f, const std::string& doc) {
+  m.def(
+       name + "(a, axis=None, keepdims=False, ddof=0, *, stream=None)",
+       [f](A a, OptionalAxes axes, bool keep, int ddof, S s) {
+         return f(a, axes_or_all(axes, a), keep, ddof, s);
+       },
+       doc)
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"})
+      .large({"x(3, 2 * tree + 1), 1", "x(tree + 1, 33), 0"});
+}
+
+template <class M>
+void add_statistics(M& m) {
+  nan_reduction(m, "nansum", nansum,
+                "The sum over axes of the elements that are not nan; of none: 0.\n\n"
+                ">>> mx.nansum(mx.array([1.0, mx.nan, 2.0]))\n"
+                "array(3, dtype=float32)");
+  nan_reduction(m, "nanprod", nanprod,
+                "The product over axes of the elements that are not nan; of none: 1.\n\n"
+                ">>> mx.nanprod(mx.array([2.0, mx.nan, 3.0]))\n"
+                "array(6, dtype=float32)");
+  nan_reduction(m, "nanmax", nanmax,
+                "The largest over axes of the elements that are not nan; nan where all are.\n\n"
+                ">>> mx.nanmax(mx.array([1.0, mx.nan, 2.0]))\n"
+                "array(2, dtype=float32)");
+  nan_reduction(m, "nanmin", nanmin,
+                "The smallest over axes of the elements that are not nan; nan where all are.\n\n"
+                ">>> mx.nanmin(mx.array([1.0, mx.nan, 2.0]))\n"
+                "array(1, dtype=float32)");
+  nan_reduction(m, "nanmean", nanmean,
+                "The mean over axes of the elements that are not nan; nan where all are.\n\n"
+                ">>> mx.nanmean(mx.array([1.0, mx.nan, 2.0]))\n"
+                "array(1.5, dtype=float32)");
+  nan_spread(m, "nanvar", nanvar,
+             "The variance over axes of the elements that are not nan, with n - ddof for their "
+             "number; nan where that is not positive.\n\n"
+             ">>> mx.nanvar(mx.array([1.0, mx.nan, 3.0]))\n"
+             "array(1, dtype=float32)");
+  nan_spread(m, "nanstd", nanstd,
+             "The standard deviation over axes of the elements that are not nan: the root of "
+             "nanvar.\n\n"
+             ">>> mx.nanstd(mx.array([1.0, mx.nan, 3.0]))\n"
+             "array(1, dtype=float32)");
+  m.def(
+       "ptp(a, axis=None, keepdims=False, *, stream=None)",
+       [](A a, OptionalAxes axes, bool keep, S s) { return ptp(a, axes_or_all(axes, a), keep, s); },
+       "The distance from the smallest element to the largest, over axes.\n\n"
+       ">>> mx.ptp(mx.array([3, 1, 7]))\n"
+       "array(6, dtype=int32)")
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True"},
+             "lambda a, axis=None, keepdims=False: np.subtract(a.max(axis, keepdims=keepdims), "
+             "a.min(axis, keepdims=keepdims)) if a.dtype != bool else a.max(axis, "
+             "keepdims=keepdims) ^ a.min(axis, keepdims=keepdims)")
+      .large({"x(3, tree + 1), 1"});
+  m.def(
+       "average(a, axis=None, weights=None, returned=False, *, keepdims=False, stream=None)",
+       [](A a, OptionalAxes axes, OptionalArray weights, bool returned, bool keep,
+          S s) -> OneOrMore {
+         auto [mean, total] = average(a, weights, axes_or_all(axes, a), keep, s);
+         OneOrMore out;
+         out.push_back(std::move(mean));
+         if (returned) out.push_back(std::move(total));
+         return out;
+       },
+       "The mean over axes, or sum(a * weights) / sum(weights). weights have a's shape, or its "
+       "size along the one axis.\n"
+       "returned: a list of that and the sums of the weights.\n\n"
+       ">>> mx.average(mx.array([1.0, 3.0]), weights=mx.array([3.0, 1.0]))\n"
+       "array(1.5, dtype=float32)")
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3), 1, mx.abs(x(3)) + 1",
+              "x(2, 3), None, mx.abs(x(2, 3)) + 1",
+              "x(2, 3), 0, mx.abs(x(2)) + 1, True"},
+             "lambda *a, **k: (lambda v: list(v) if isinstance(v, tuple) else v)("
+             "np.average(*a, **k))")
+      .large({"x(3, tree + 1), 1"});
+  m.def(
+       "diff(a, /, n=1, axis=-1, prepend=None, append=None, *, stream=None)",
+       [](A a, int n, int axis, OptionalOperand prepend, OptionalOperand append, S s) {
+         return diff(a, n, axis, prepend, append, s);
+       },
+       "Differences of neighbours, n times. prepend and append are joined before and behind "
+       "first; numbers are repeated across the axis.\n\n"
+       ">>> mx.diff(mx.array([1, 4, 9]))\n"
+       "array([3, 5], dtype=int32)\n"
+       ">>> mx.diff(mx.array([1, 4, 9]), prepend=0)\n"
+       "array([1, 3, 5], dtype=int32)")
+      .cases({"x(2, 5)", "x(5, 2), 2, 0", "x(2, 5), 1, -1, x(2, 3)",
+              "x(2, 5), 2, 0, x(1, 5), x(2, 5)"},
+             "np.diff")
+      .large({"x(2, chunk + 1)"});
+  m.def(
+       "trapezoid(y, x=None, dx=1.0, axis=-1, *, stream=None)",
+       [](A y, OptionalArray x, O dx, int axis, S s) { return trapezoid(y, x, dx, axis, s); },
+       "The area under y along an axis, by trapezoids of width dx, or at places x (of y's shape, "
+       "or its size along the axis).\n\n"
+       ">>> mx.trapezoid(mx.array([1.0, 2.0, 3.0]))\n"
+       "array(4, dtype=float32)")
+      .cases({"x(2, 5)", "x(2, 5), None, 0.5, 0", "x(2, 5), x(5)",
+              "x(2, 5), x(2, 5)"}, "lambda y, *a: np.trapezoid(y * 1.0, *a)")
+      .large({"x(2, chunk + 1)"});
+}
+
 template <class M>
 void add_compose(M& m) {
   add_axes(m);
@@ -398,6 +508,7 @@ void add_compose(M& m) {
   add_places(m);
   add_matrices(m);
   add_products(m);
+  add_statistics(m);
   add_windows(m);
 }
 

@@ -1,0 +1,176 @@
+#include "ops/compose/statistics.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ops/create/create.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/reduce/reduce.h"
+#include "ops/shape/shape.h"
+
+namespace lazulite {
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity(),
+                 nan = std::numeric_limits<double>::quiet_NaN();
+
+array without_nan(const array& a, const Operand& instead, Stream s) {
+  return is_inexact(a.dtype()) ? where(isnan(a, s), instead, a, s) : a;
+}
+// How many elements are not nan, as the dtype of means.
+array count_of(const array& a, const Axes& axes, Stream s) {
+  const Dtype t = real_type(compute_type(inexact_type(a.dtype())));
+  return astype(sum(logical_not(isnan(a, s), s), axes, true, s), t, s);
+}
+array reduced(const array& kept, const Axes& axes, bool keepdims, int ndim, const char* op,
+              Stream s) {
+  const Axes at = normal_axes(axes, ndim, op);
+  return keepdims || at.empty() ? kept : squeeze(kept, at, s);
+}
+
+// The extreme of what stands in for nan is told apart by the count of numbers alone: it may be one.
+array extreme(const array& a, const Axes& axes, bool keepdims, bool largest, Stream s) {
+  const char* op = largest ? "nanmax" : "nanmin";
+  for (int axis : normal_axes(axes, a.ndim(), op))
+    if (a.shape()[axis] == 0)
+      fail(Kind::value, op, "of nothing: got an array of shape ", a.shape(), ", axis ", axis,
+           " has size 0");
+  auto of = [&](const array& x) {
+    return largest ? max(x, axes, keepdims, s) : min(x, axes, keepdims, s);
+  };
+  if (!is_inexact(a.dtype())) return of(a);
+  const double worst = largest ? -inf : inf;
+  const Operand instead =
+      is_complex(a.dtype()) ? Operand(std::complex<double>(worst, worst)) : Operand(worst);
+  return where(all(isnan(a, s), axes, keepdims, s), nan, of(without_nan(a, instead, s)), s);
+}
+
+array wide(const array& a, Stream s) {
+  return astype(a, compute_type(inexact_type(a.dtype())), s);
+}
+array variance(const array& a, const Axes& axes, int ddof, Stream s) {  // in float32 and above
+  const array x = wide(a, s), count = count_of(a, axes, s);
+  const array mean = divide(sum(without_nan(x, 0, s), axes, true, s), count, s);
+  const array off = without_nan(subtract(x, mean, s), 0, s);
+  const array squares = is_complex(x.dtype())
+                            ? add(square(real(off, s), s), square(imag(off, s), s), s)
+                            : square(off, s);
+  const array left = subtract(count, double(ddof), s);
+  return where(greater(left, 0, s), divide(sum(squares, axes, true, s), left, s), nan, s);
+}
+
+// What is as long as an axis of an array, laid along that axis.
+array along(const array& v, const array& a, int axis, const char* op, const char* name, Stream s) {
+  if (v.shape() == a.shape()) return v;
+  if (v.ndim() != 1 || v.shape()[0] != a.shape()[axis])
+    fail(Kind::value, op, name, " do not fit: got shape ", v.shape(), " for shape ", a.shape(),
+         ", expected that, or (", a.shape()[axis], ",) for axis ", axis);
+  Shape shape(a.ndim(), 1);
+  shape[axis] = v.shape()[0];
+  return reshape(v, shape, s);
+}
+
+}  // namespace
+
+array nansum(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return sum(without_nan(a, 0, s), axes, keepdims, s);
+}
+array nanprod(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return prod(without_nan(a, 1, s), axes, keepdims, s);
+}
+array nanmax(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return extreme(a, axes, keepdims, true, s);
+}
+array nanmin(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return extreme(a, axes, keepdims, false, s);
+}
+array nanmean(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  const Dtype t = inexact_type(a.dtype());
+  if (!is_inexact(a.dtype())) return mean(a, axes, keepdims, s);
+  const array total = sum(without_nan(wide(a, s), 0, s), axes, true, s);
+  return reduced(astype(divide(total, count_of(a, axes, s), s), t, s), axes, keepdims, a.ndim(),
+                 "nanmean", s);
+}
+array nanvar(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
+  const Dtype t = real_type(inexact_type(a.dtype()));
+  return reduced(astype(variance(a, axes, ddof, s), t, s), axes, keepdims, a.ndim(), "nanvar", s);
+}
+array nanstd(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
+  const Dtype t = real_type(inexact_type(a.dtype()));
+  return reduced(astype(sqrt(variance(a, axes, ddof, s), s), t, s), axes, keepdims, a.ndim(),
+                 "nanstd", s);
+}
+
+array ptp(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  const auto [low, high] = minmax(a, axes, keepdims, s);
+  return subtract(high, low, s);
+}
+
+std::pair<array, array> average(const array& a, const std::optional<array>& given,
+                                const Axes& axes, bool keepdims, Stream s) {
+  const Axes at = normal_axes(axes, a.ndim(), "average");
+  if (!given) {
+    double count = 1;
+    for (int axis : at) count *= double(a.shape()[axis]);
+    const array out = mean(a, at, keepdims, s);
+    return {out, constant(count, out.shape(), out.dtype(), s)};
+  }
+  const array& weights = *given;
+  if (weights.shape() != a.shape() && at.size() != 1)
+    fail(Kind::value, "average", "weights do not fit: got shape ", weights.shape(), " for shape ",
+         a.shape(), ", expected that, or those of one axis");
+  const Dtype t = inexact_type(promote(a.dtype(), weights.dtype())), wider = compute_type(t);
+  const array w = astype(
+      along(weights, a, at.empty() ? 0 : at[0], "average", "weights", s), wider, s);
+  const array total = sum(broadcast_to(w, a.shape(), s), at, keepdims, s);
+  const array sums = sum(multiply(astype(a, wider, s), w, s), at, keepdims, s);
+  return {astype(divide(sums, total, s), t, s), astype(total, t, s)};
+}
+
+array diff(const array& given, int n, int axis, const std::optional<Operand>& prepend,
+           const std::optional<Operand>& append, Stream s) {
+  if (n < 0) fail(Kind::value, "diff", "negative order: got ", n);
+  axis = normal_axis(axis, given.ndim(), "diff");
+  array a = given;
+  if (n && (prepend || append)) {
+    const Operand middle(given);
+    const Dtype t = prepend && append ? result_type({&middle, &*prepend, &*append})
+                    : prepend         ? result_type({&middle, &*prepend})
+                                      : result_type({&middle, &*append});
+    Shape one = given.shape();
+    one[axis] = 1;
+    auto part = [&](const Operand& x) {
+      const array v = as_array(x, t, "diff", s);
+      return v.ndim() ? v : broadcast_to(v, one, s);
+    };
+    std::vector<array> parts;
+    if (prepend) parts.push_back(part(*prepend));
+    parts.push_back(astype(given, t, s));
+    if (append) parts.push_back(part(*append));
+    a = concatenate(parts, axis, s);
+  }
+  const int64_t most = a.shape()[axis] + 1;  // nothing is left then
+  for (int64_t i = 0; i < std::min<int64_t>(n, most); ++i) {
+    const int64_t size = a.shape()[axis];
+    const array high = slice_axis(a, axis, std::min<int64_t>(1, size), size, s),
+                low = slice_axis(a, axis, 0, std::max<int64_t>(size - 1, 0), s);
+    a = is_bool(a.dtype()) ? not_equal(high, low, s) : subtract(high, low, s);
+  }
+  return a;
+}
+
+array trapezoid(const array& given, const std::optional<array>& x, const Operand& dx, int axis,
+                Stream s) {
+  axis = normal_axis(axis, given.ndim(), "trapezoid");
+  const array y = astype(given, inexact_type(given.dtype()), s);
+  const int64_t size = y.shape()[axis];
+  const array middle = add(slice_axis(y, axis, std::min<int64_t>(1, size), size, s),
+                           slice_axis(y, axis, 0, std::max<int64_t>(size - 1, 0), s), s);
+  const array heights = multiply(middle, 0.5, s);
+  if (!x) return multiply(sum(heights, {axis}, false, s), dx, s);
+  const array places = along(astype(*x, inexact_type(x->dtype()), s), y, axis, "trapezoid",
+                             "places", s);
+  return sum(multiply(heights, diff(places, 1, axis, {}, {}, s), s), {axis}, false, s);
+}
+
+}  // namespace lazulite
