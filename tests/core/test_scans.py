@@ -290,7 +290,7 @@ def test_derivatives_of_the_initial_form(axis):
 def test_the_derivative_of_an_extreme_goes_to_the_element_that_won():
     a = mx.array([1.0, 3.0, 2.0, 3.0, 4.0])
     got = mx.grad(lambda x: mx.sum(mx.cummax(x) * mx.array([1.0, 2.0, 4.0, 8.0, 16.0])))(a)
-    assert got.tolist() == [1, 14, 0, 0, 16]
+    assert got.tolist() == [1, 6, 0, 8, 16]  # of equal ones to the last
     got = mx.grad(lambda x: mx.sum(mx.cummin(x, reverse=True)))(a)
     assert got.tolist() == [1, 0, 2, 1, 1]
 

@@ -20,6 +20,17 @@ const array one_to_three{1, 2, 3};
 
 }  // namespace
 
+TEST(Compose, ScansAndStatistics) {
+  const array a{1, 4, 9};
+  EXPECT_EQ(values<int32_t>(cumsum(a, 0)), Ints({1, 5, 14}));
+  EXPECT_EQ(values<int32_t>(cumprod(a, 0, true, Start::exclusive)), Ints({36, 9, 1}));
+  EXPECT_EQ(values<int32_t>(cummax(a, -1, true, Start::inclusive)), Ints({9, 9, 9}));
+  EXPECT_EQ(values<int32_t>(cumsum(a, 0, false, Start::initial)), Ints({0, 1, 5, 14}));
+  EXPECT_EQ(values<int32_t>(linear_recurrence(a, array{1, 1, 1}, 0)), Ints({1, 5, 46}));
+  EXPECT_EQ(values<int32_t>(diff(a, 1, 0, Operand(0))), Ints({1, 3, 5}));
+  EXPECT_EQ(values<int32_t>(ptp(a, {0})), Ints({8}));
+}
+
 TEST(Compose, PadKnowsNumPysModes) {
   EXPECT_EQ(values<int32_t>(pad(one_to_three, Widths{{1, 2}})), Ints({0, 1, 2, 3, 0, 0}));
   EXPECT_EQ(values<int32_t>(pad(one_to_three, Widths{{2, 1}}, "edge")), Ints({1, 1, 1, 2, 3, 3}));

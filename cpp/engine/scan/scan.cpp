@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "device/cpu/move.h"
 #include "device/cpu/pool.h"
@@ -330,24 +331,52 @@ struct ColumnScan {
       }, cost);
       return;
     }
-    const Chain chain(lines * strips * chunks, state);
-    cpu::parallel_for(lines * strips * chunks, [&](int64_t task) {
+    // Of narrow columns several chunks at a time.
+    const int64_t per = std::clamp<int64_t>(2 * grain / (scan_rows * strip), 1, 64),
+                  pieces = (chunks + per - 1) / per, tasks = lines * strips * pieces;
+    const Chain chain(tasks, state);
+    cpu::parallel_for(tasks, [&](int64_t task) {
       chain.make(task, [&] {
-        const int64_t c = task % chunks, begin = c * scan_rows,
-                      end = std::min(length, begin + scan_rows);
-        const Strip at = strip_at(task / chunks);
-        char* const local = piece_room(state, 1);
-        char* const to = chain.value(task);
-        const char* const before = c ? chain.value(task - 1) : nullptr;
-        const bool at_once = c ? chain.goes_on(task - 1) : threads == 1;
-        if (at_once) run(at, begin, end, local, before, true);
-        else run(at, begin, end, local, nullptr, false);
-        if (!at_once && c && !chain.wait(task - 1)) return false;
-        if (c) k.combine(before, local, to, at.columns);
-        else std::memcpy(to, local, size_t(at.columns * k.bytes));
-        chain.close(task);
-        if (!at_once) run(at, begin, end, local, before, true);
-        tell(at, begin, end);
+        const int64_t piece = task % pieces, first = piece * per * scan_rows,
+                      until = std::min(length, first + per * scan_rows);
+        const Strip at = strip_at(task / pieces);
+        char* const totals = piece_room((per + 2) * state, 1);
+        char* const local = totals + per * state;
+        char* const before = local + state;
+        const size_t bytes = size_t(at.columns * k.bytes);
+        auto each = [&](auto&& f) {  // f(begin, end, the total of a chunk)
+          for (int64_t i = first, c = 0; i < until; i += scan_rows, ++c)
+            f(i, std::min(until, i + scan_rows), totals + c * state);
+        };
+        auto join = [&](char* to, const char* total, bool any) {
+          if (any) k.combine(to, total, to, at.columns);
+          else std::memcpy(to, total, bytes);
+        };
+        auto store = [&](bool made) {  // made: the totals are there
+          bool any = piece > 0;
+          if (any) std::memcpy(before, chain.value(task - 1), bytes);
+          each([&](int64_t begin, int64_t end, char* total) {
+            run(at, begin, end, made ? local : total, any ? before : nullptr, true);
+            join(before, total, std::exchange(any, true));
+          });
+        };
+        if (piece ? chain.goes_on(task - 1) : threads == 1) {
+          store(false);
+          std::memcpy(chain.value(task), before, bytes);
+          chain.close(task);
+        } else {
+          each([&](int64_t begin, int64_t end, char* total) {
+            run(at, begin, end, total, nullptr, false);
+          });
+          if (piece && !chain.wait(task - 1)) return false;
+          bool any = piece > 0;
+          char* const to = chain.value(task);
+          if (any) std::memcpy(to, chain.value(task - 1), bytes);
+          each([&](int64_t, int64_t, char* total) { join(to, total, std::exchange(any, true)); });
+          chain.close(task);
+          store(true);
+        }
+        tell(at, first, until);
         return true;
       });
     }, cost);

@@ -21,7 +21,7 @@ array cumsum(const array&, int axis, bool reverse = false, Start = Start::inclus
              Stream s = default_stream());
 array cumprod(const array&, int axis, bool reverse = false, Start = Start::inclusive,
               Stream s = default_stream());
-// nan from the first nan on. Derivatives go to the first of equal elements.
+// nan from the first nan on. Derivatives go to the last of equal elements.
 array cummax(const array&, int axis, bool reverse = false, Start = Start::inclusive,
              Stream s = default_stream());
 array cummin(const array&, int axis, bool reverse = false, Start = Start::inclusive,

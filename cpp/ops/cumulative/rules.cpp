@@ -112,17 +112,15 @@ Arrays jvp_prod(const Cumulative& c, const Node& node, const Arrays& t) {
   return {from_inclusive(c, astype(y, node.inputs[0].dtype()))};
 }
 
-// Where the element is that each one of the inclusive scan is: the first of equal ones.
+// Where the element is that each one of the inclusive scan is: the last of equal ones.
 array winners(const Cumulative& c, const Node& node) {
-  const array y = inclusive(c, node);
-  const int64_t n = length_of(y, c.axis);
-  const array before = previous(y, c.axis, c.reverse);
-  const array differs = logical_and(
-      not_equal(y, before), logical_not(logical_and(not_equal(y, y), not_equal(before, before))));
-  Shape along(y.ndim(), 1);
+  const array &x = node.inputs[0], y = inclusive(c, node);
+  const int64_t n = length_of(x, c.axis);
+  Shape along(x.ndim(), 1);
   along[c.axis] = n;
-  const array at = reshape(arange(0, n, 1, int64), along), first = equal(at, c.reverse ? n - 1 : 0);
-  const array place = where(logical_or(differs, first), at, c.reverse ? n - 1 : 0);
+  const array at = reshape(arange(0, n, 1, int64), along);
+  const array place =
+      where(logical_or(equal(x, y), not_equal(x, x)), at, c.reverse ? n - 1 : 0);
   return c.reverse ? cummin(place, c.axis, true) : cummax(place, c.axis, false);
 }
 // Indices of an array of a shape but for one axis, where they are given.
