@@ -83,6 +83,7 @@ ROOMS = (
     "indexing",
     "sort",
     "draws",
+    "fft",
     "compiled",
     "training",
     "programs",

@@ -15,7 +15,7 @@ LENGTHS = list(range(1, 131)) + [251, 257, 360, 509, 1000, 1009, 4093, 4096, 500
 TYPES = {"complex64": 4e-7, "complex128": 1e-15}
 ROWS = [row for row in _core._table() if row["module"] == "fft"]
 # Of one axis, and of two or more: the functions of real arrays are known by their letter.
-ALONG = sorted(row["name"] for row in ROWS if "n=None, axis=-1, norm=" in row["signature"])
+ALONG = sorted(row["name"] for row in ROWS if "(a, n=None, axis=-1, norm=" in row["signature"])
 SEVERAL = sorted(row["name"] for row in ROWS if "s=None, axes=" in row["signature"])
 
 

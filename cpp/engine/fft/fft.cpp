@@ -40,6 +40,19 @@ class Starts {
   bool side_by_side(int64_t in_unit, int64_t out_unit) const {
     return in_.back() == in_unit || out_.back() == out_unit;
   }
+  // Of `count` lines from the first on.
+  void of(int64_t first, int count, int64_t* in, int64_t* out) const {
+    const int64_t size = shape_.back();
+    for (int i = 0; i < count;) {
+      at(first + i, in[i], out[i]);
+      const int run = int(std::min<int64_t>(count - i, size - (first + i) % size));
+      for (int k = 1; k < run; ++k) {
+        in[i + k] = in[i] + k * in_.back();
+        out[i + k] = out[i] + k * out_.back();
+      }
+      i += run;
+    }
+  }
   void at(int64_t line, int64_t& in, int64_t& out) const {
     in = out = 0;
     for (size_t i = shape_.size(); i-- > 0; line /= shape_[i]) {
@@ -330,7 +343,7 @@ void side_by_side(const FourierLines& a, const Starts& starts, int64_t n) {
     for (int64_t i = task * per; i < std::min(groups, (task + 1) * per); ++i) {
       const int64_t first = i / each * run + i % each * k.lanes;
       g.lanes = int(std::min<int64_t>(k.lanes, (i / each + 1) * run - first));
-      for (int l = 0; l < g.lanes; ++l) starts.at(first + l, in_at[l], out_at[l]);
+      starts.of(first, g.lanes, in_at, out_at);
       k.run(g);
     }
   }, cost_of(lines, n));

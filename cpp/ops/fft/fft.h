@@ -50,4 +50,27 @@ array rfftfreq(int64_t n, double d = 1, Stream s = default_stream());
 array fftshift(const array&, const Along& axes = {}, Stream s = default_stream());
 array ifftshift(const array&, const Along& axes = {}, Stream s = default_stream());
 
+// Cosine and sine transforms of real arrays, of types 1 to 4, as SciPy's.
+array dct(const array&, int type = 2, const Length& n = {}, int axis = -1, const Norm& = {},
+          Stream s = default_stream());
+array idct(const array&, int type = 2, const Length& n = {}, int axis = -1, const Norm& = {},
+           Stream s = default_stream());
+array dst(const array&, int type = 2, const Length& n = {}, int axis = -1, const Norm& = {},
+          Stream s = default_stream());
+array idst(const array&, int type = 2, const Length& n = {}, int axis = -1, const Norm& = {},
+           Stream s = default_stream());
+
+// Transforms of frames of n_fft samples, hop_length apart (n_fft / 4), times a window of win_length
+// (n_fft) in their middle: (..., frequencies, frames). center: frame i is around sample i *
+// hop_length, beyond the ends goes on as pad_mode says. onesided: rfft, of real samples.
+array stft(const array&, int64_t n_fft = 2048, const Length& hop_length = {},
+           const Length& win_length = {}, const std::optional<array>& window = {},
+           bool center = true, const std::string& pad_mode = "reflect", const Norm& = {},
+           const std::optional<bool>& onesided = {}, Stream s = default_stream());
+// The samples: frames times the window, added, over the sum of the windows' squares.
+array istft(const array&, const Length& n_fft = {}, const Length& hop_length = {},
+            const Length& win_length = {}, const std::optional<array>& window = {},
+            bool center = true, const Norm& = {}, const std::optional<bool>& onesided = {},
+            const Length& length = {}, Stream s = default_stream());
+
 }  // namespace lazulite::fft

@@ -238,6 +238,87 @@ void add_fft(M& core) {
        "array([0, 1, 2, -2, -1], dtype=int32)")
       .cases({"x(5)", "x(2, 3, 4), [0, 2]", "x(4, 5), -1"}, "np.fft.ifftshift")
       .large({"x(block + 1, 33)", "x(grain + 1)"});
+  m.def(
+       "dct(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, int type, Count n, int axis, OptionalText norm, S s) {
+         return fft::dct(a, type, n, axis, norm, s);
+       },
+       "The discrete cosine transform of real numbers, of type 1, 2, 3 or 4 (Ahmed et al., 1974).\n"
+       "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
+       ">>> mx.fft.dct(mx.array([1.0, 1, 1, 1]))\n"
+       "array([8, 0, 0, 0], dtype=float32)")
+      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
+              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.dct")
+      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+  m.def(
+       "idct(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, int type, Count n, int axis, OptionalText norm, S s) {
+         return fft::idct(a, type, n, axis, norm, s);
+       },
+       "The inverse of dct: the cosine transform back from the one of a type from 1 to 4.\n"
+       "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
+       ">>> mx.fft.idct(mx.array([8.0, 0, 0, 0]))\n"
+       "array([1, 1, 1, 1], dtype=float32)")
+      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
+              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.idct")
+      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+  m.def(
+       "dst(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, int type, Count n, int axis, OptionalText norm, S s) {
+         return fft::dst(a, type, n, axis, norm, s);
+       },
+       "The discrete sine transform of real numbers, of type 1, 2, 3 or 4 (Ahmed et al., 1974).\n"
+       "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
+       ">>> mx.fft.dst(mx.array([1.0, 0]), 1)\n"
+       "array([1.73205, 1.73205], dtype=float32)")
+      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
+              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.dst")
+      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+  m.def(
+       "idst(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
+       [](A a, int type, Count n, int axis, OptionalText norm, S s) {
+         return fft::idst(a, type, n, axis, norm, s);
+       },
+       "The inverse of dst: the sine transform back from the one of a type from 1 to 4.\n"
+       "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
+       ">>> mx.fft.idst(mx.fft.dst(mx.array([1.0])))\n"
+       "array([1], dtype=float32)")
+      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
+              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.idst")
+      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+  m.def(
+       "stft(x, n_fft=2048, hop_length=None, win_length=None, window=None, center=True, "
+       "pad_mode='reflect', norm='backward', onesided=None, stream=None)",
+       [](A x, int64_t n, Count hop, Count length, OptionalArray window, bool center,
+          const std::string& mode, OptionalText norm, const std::optional<bool>& half, S s) {
+         return fft::stft(x, n, hop, length, window, center, mode, norm, half, s);
+       },
+       "Fourier transforms of frames of n_fft samples, hop_length (n_fft // 4) apart: (..., "
+       "frequencies, frames).\n"
+       "Frames are multiplied by the window (ones) of win_length (n_fft) numbers in their middle. "
+       "center: frame i is around sample\n"
+       "i * hop_length; beyond the ends samples go on as pad_mode of pad says. onesided: the first "
+       "n_fft // 2 + 1\n"
+       "frequencies, which is what real samples get.\n\n"
+       ">>> mx.fft.stft(mx.ones(64), 16, window=mx.hanning(16)).shape\n"
+       "(9, 17)")
+      .cases({"x(2, 40), 16", "x(30), 8, 3, 6, center=False", "x(2, 20), 5, 2, norm='ortho'"},
+             "-")
+      .large({"x(2, 2 * block), 64"});
+  m.def(
+       "istft(stft_matrix, n_fft=None, hop_length=None, win_length=None, window=None, "
+       "center=True, norm='backward', onesided=None, length=None, stream=None)",
+       [](A x, Count n, Count hop, Count win, OptionalArray window, bool center, OptionalText norm,
+          const std::optional<bool>& half, Count length, S s) {
+         return fft::istft(x, n, hop, win, window, center, norm, half, length, s);
+       },
+       "The samples whose stft this is: frames back in time, times the window, added, over the sum "
+       "of the windows' squares.\n"
+       "length: of the result, which is cut or continued by zeros.\n\n"
+       ">>> mx.fft.istft(mx.fft.stft(mx.ones(64), 16)).shape\n"
+       "(64,)")
+      .cases({"x(2, 9, 5)", "x(5, 6), 8, 3, 6, center=False, length=40", "x(3, 4), 5, 2"}, "-")
+      .large({"x(2, 33, 64)"});
 }
 
 }  // namespace lazulite::functions

@@ -19,4 +19,11 @@ struct Transform {
 // real (+: true).
 extern const Op fft_op, rfft_op, irfft_op;
 
+// ---- what the functions make of their arguments; errors name the function
+
+int axis_of(const array&, int axis, const char* op);
+int64_t length_of(const Length& given, int64_t otherwise, const char* op);
+double scale_of(const Norm&, double n, bool inverse, const char* op);
+array as_real(const array&, const char* op, Stream);  // float32 or float64
+
 }  // namespace lazulite::fft

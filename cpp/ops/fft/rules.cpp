@@ -114,23 +114,15 @@ const Op irfft_op = op<Transform>("irfft", "The real array whose transform begin
                                    .vmap = typed<vmap_transform<irfft_op>>,
                                    .flops = typed<flops_of_real>});
 
-namespace {
-
 // ---- arguments
 
-double scale_of(const Norm& norm, int64_t n, bool inverse, const char* op) {
+double scale_of(const Norm& norm, double n, bool inverse, const char* op) {
   const std::string name = norm.value_or("backward");
-  if (name == "ortho") return 1 / std::sqrt(double(n));
-  if (name == "backward") return inverse ? 1 / double(n) : 1;
-  if (name == "forward") return inverse ? 1 : 1 / double(n);
+  if (name == "ortho") return 1 / std::sqrt(n);
+  if (name == "backward") return inverse ? 1 / n : 1;
+  if (name == "forward") return inverse ? 1 : 1 / n;
   fail(Kind::value, op, "norm: got '", name, "', expected 'backward', 'ortho' or 'forward'");
 }
-Norm opposite(const Norm& norm) {
-  if (!norm || *norm == "backward") return "forward";
-  if (*norm == "forward") return "backward";
-  return norm;
-}
-
 int axis_of(const array& a, int axis, const char* op) {
   if (a.ndim() == 0) fail(Kind::value, op, "0-d array: got shape (), expected one axis or more");
   return normal_axis(axis, a.ndim(), op);
@@ -140,33 +132,41 @@ int64_t length_of(const Length& given, int64_t otherwise, const char* op) {
   if (n < 1) fail(Kind::value, op, "n: got ", n, ", expected 1 or more");
   return n;
 }
-
-array as_complex(const array& a, Stream s) { return astype(a, complex_type(a.dtype()), s); }
 array as_real(const array& a, const char* op, Stream s) {
   if (is_complex(a.dtype()))
     fail(Kind::value, op, "dtype not supported: got ", a.dtype(), ", expected a real dtype");
   return astype(a, a.dtype() == float64 ? float64 : float32, s);
 }
 
+namespace {
+
+Norm opposite(const Norm& norm) {
+  if (!norm || *norm == "backward") return "forward";
+  if (*norm == "forward") return "backward";
+  return norm;
+}
+
+array as_complex(const array& a, Stream s) { return astype(a, complex_type(a.dtype()), s); }
+
 array full(const array& a, const Length& length, int axis, const Norm& norm, bool inverse,
            const char* op, Stream s) {
   axis = axis_of(a, axis, op);
   const int64_t n = length_of(length, a.shape()[size_t(axis)], op);
-  const double scale = scale_of(norm, n, inverse, op);
+  const double scale = scale_of(norm, double(n), inverse, op);
   return transform(fft_op, as_complex(a, s), {axis, n, inverse, scale}, s);
 }
 array to_half(const array& a, const Length& length, int axis, const Norm& norm, const char* op,
               Stream s) {
   axis = axis_of(a, axis, op);
   const int64_t n = length_of(length, a.shape()[size_t(axis)], op);
-  const double scale = scale_of(norm, n, false, op);
+  const double scale = scale_of(norm, double(n), false, op);
   return transform(rfft_op, as_real(a, op, s), {axis, n, false, scale}, s);
 }
 array from_half(const array& a, const Length& length, int axis, const Norm& norm, const char* op,
                 Stream s) {
   axis = axis_of(a, axis, op);
   const int64_t n = length_of(length, 2 * (a.shape()[size_t(axis)] - 1), op);
-  const double scale = scale_of(norm, n, true, op);
+  const double scale = scale_of(norm, double(n), true, op);
   return transform(irfft_op, as_complex(a, s), {axis, n, true, scale}, s);
 }
 
