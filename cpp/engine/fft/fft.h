@@ -23,7 +23,7 @@ struct FourierLines {
   Strides in_strides, out_strides;  // of the kept axes
   int64_t in_step, out_step;        // along the axis
   const char* in;
-  char* out;
+  char* out;  // complex: may be `in`, at the same strides
 };
 void fourier(const FourierLines&);
 

@@ -18,6 +18,9 @@ struct Transform {
 // Complex to complex; real to the n / 2 + 1 first (-, whatever `inverse` says: false); these to
 // real (+: true).
 extern const Op fft_op, rfft_op, irfft_op;
+// fft of as many elements as there are, written over its input: for all axes but the first, since
+// one array less goes through the caches.
+extern const Op fft_onto_op;
 
 // ---- what the functions make of their arguments; errors name the function
 

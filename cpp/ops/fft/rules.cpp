@@ -28,6 +28,12 @@ Specs infer(const char* op, const Transform& t, const Arrays& in, bool real_in, 
   return {Spec{shape, real_in ? complex_type(type) : real_out ? real_type(type) : type}};
 }
 Specs infer_fft(const Transform& t, const Arrays& in) { return infer("fft", t, in, false, false); }
+Specs infer_fft_onto(const Transform& t, const Arrays& in) {
+  const Specs out = infer("fft_onto", t, in, false, false);
+  if (t.n != in[0].shape()[size_t(t.axis)])
+    fail(Kind::value, "fft_onto", "n: got ", t.n, " for shape ", in[0].shape());
+  return out;
+}
 Specs infer_rfft(const Transform& t, const Arrays& in) { return infer("rfft", t, in, true, false); }
 Specs infer_irfft(const Transform& t, const Arrays& in) {
   return infer("irfft", t, in, false, true);
@@ -101,6 +107,14 @@ const Op fft_op = op<Transform>("fft", "The discrete Fourier transform along one
                                  .vjp = typed<vjp_fft>,
                                  .vmap = typed<vmap_transform<fft_op>>,
                                  .flops = typed<flops_of>});
+const Op fft_onto_op =
+    op<Transform>("fft_onto", "The discrete Fourier transform along one axis, in place.",
+                  {.linear = true,
+                   .update = true,
+                   .infer = typed<infer_fft_onto>,
+                   .vjp = typed<vjp_fft>,
+                   .vmap = typed<vmap_transform<fft_onto_op>>,
+                   .flops = typed<flops_of>});
 const Op rfft_op = op<Transform>("rfft", "The first half of a real array's Fourier transform.",
                                  {.linear = true,
                                   .infer = typed<infer_rfft>,
@@ -148,12 +162,14 @@ Norm opposite(const Norm& norm) {
 
 array as_complex(const array& a, Stream s) { return astype(a, complex_type(a.dtype()), s); }
 
+// made: the array is of the function itself, and may be written over.
 array full(const array& a, const Length& length, int axis, const Norm& norm, bool inverse,
-           const char* op, Stream s) {
+           const char* op, Stream s, bool made = false) {
   axis = axis_of(a, axis, op);
   const int64_t n = length_of(length, a.shape()[size_t(axis)], op);
   const double scale = scale_of(norm, double(n), inverse, op);
-  return transform(fft_op, as_complex(a, s), {axis, n, inverse, scale}, s);
+  const bool onto = made && n == a.shape()[size_t(axis)];
+  return transform(onto ? fft_onto_op : fft_op, as_complex(a, s), {axis, n, inverse, scale}, s);
 }
 array to_half(const array& a, const Length& length, int axis, const Norm& norm, const char* op,
               Stream s) {
@@ -205,7 +221,8 @@ array full_all(array a, const Lengths& lengths, const Along& along, const Norm& 
   const Several all(a, lengths, along, op);
   scale_of(norm, 1, inverse, op);
   a = as_complex(a, s);
-  for (size_t i = all.size(); i-- > 0;) a = full(a, all[i], all.axes[i], norm, inverse, op, s);
+  for (size_t i = all.size(); i-- > 0;)
+    a = full(a, all[i], all.axes[i], norm, inverse, op, s, i + 1 < all.size());
   return a;
 }
 
@@ -243,7 +260,7 @@ array rfftn(const array& a, const Lengths& lengths, const Along& axes, const Nor
   all.check_some("rfftn");
   size_t i = all.size() - 1;
   array y = to_half(a, all[i], all.axes[i], norm, "rfftn", s);
-  while (i-- > 0) y = full(y, all[i], all.axes[i], norm, false, "rfftn", s);
+  while (i-- > 0) y = full(y, all[i], all.axes[i], norm, false, "rfftn", s, true);
   return y;
 }
 array irfftn(const array& a, const Lengths& lengths, const Along& axes, const Norm& norm,
@@ -252,7 +269,8 @@ array irfftn(const array& a, const Lengths& lengths, const Along& axes, const No
   all.check_some("irfftn");
   array y = a;
   const size_t last = all.size() - 1;
-  for (size_t i = 0; i < last; ++i) y = full(y, all[i], all.axes[i], norm, true, "irfftn", s);
+  for (size_t i = 0; i < last; ++i)
+    y = full(y, all[i], all.axes[i], norm, true, "irfftn", s, i > 0);
   return from_half(y, all[last], all.axes[last], norm, "irfftn", s);
 }
 
@@ -294,5 +312,5 @@ array ifftshift(const array& a, const Along& axes, Stream s) {
 }  // namespace lazulite::fft
 
 namespace lazulite {
-OpList fft_ops() { return {&fft::fft_op, &fft::rfft_op, &fft::irfft_op}; }
+OpList fft_ops() { return {&fft::fft_op, &fft::fft_onto_op, &fft::rfft_op, &fft::irfft_op}; }
 }  // namespace lazulite
