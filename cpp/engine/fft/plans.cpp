@@ -4,6 +4,7 @@
 #include <cmath>
 #include <list>
 #include <mutex>
+#include <thread>
 #include <tuple>
 
 #include "engine/fft/fft.h"
@@ -22,8 +23,7 @@ class Cache {
   template <class P, class Make>
   std::shared_ptr<const P> get(What what, int64_t n, Dtype type, Make make) {
     const Key key{what, n, type};
-    {
-      const std::lock_guard hold(mutex_);
+    if (const auto held = hold()) {
       for (auto it = plans_.begin(); it != plans_.end(); ++it)
         if (it->key == key) {
           plans_.splice(plans_.begin(), plans_, it);
@@ -31,7 +31,8 @@ class Cache {
         }
     }
     std::shared_ptr<const P> made = make();
-    const std::lock_guard hold(mutex_);
+    const auto held = hold();
+    if (!held) return made;
     plans_.push_front({key, made});
     bytes_ += made->bytes + 256;
     while (bytes_ > most_bytes && plans_.size() > 1) {
@@ -42,6 +43,16 @@ class Cache {
   }
 
  private:
+  // It is held for moments; in the child of a fork it may be held for ever.
+  std::unique_lock<std::mutex> hold() {
+    std::unique_lock lock(mutex_, std::try_to_lock);
+    for (int i = 0; !lock && i < 10000; ++i) {
+      std::this_thread::yield();
+      (void)lock.try_lock();
+    }
+    return lock;
+  }
+
   using Key = std::tuple<What, int64_t, Dtype>;
   struct Entry {
     Key key;
