@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, Generic, Iterable, Iterator, Optional, S
 from typing_extensions import ParamSpec
 
 from . import cuda as cuda, fast as fast, fft as fft, metal as metal, random as random
+from ._sets import UniqueAll, UniqueCounts, UniqueInverse
 
 P = ParamSpec("P")
 R = TypeVar("R")

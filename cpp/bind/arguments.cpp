@@ -331,6 +331,9 @@ PyObject* to_py(const OneOrMore& arrays) {
   return arrays.size() == 1 ? wrap(arrays[0])
                             : to_py(static_cast<const std::vector<array>&>(arrays));
 }
+PyObject* to_py(const OneOrTuple& arrays) {
+  return arrays.size() == 1 ? wrap(arrays[0]) : to_py(ArrayTuple(arrays));
+}
 PyObject* to_py(const Shape& shape) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));
   for (size_t i = 0; i < shape.size(); ++i)

@@ -143,6 +143,7 @@ struct From<Spread<T>> {
 PyObject* to_py(const std::vector<array>&);
 PyObject* to_py(const ArrayTuple&);
 PyObject* to_py(const OneOrMore&);
+PyObject* to_py(const OneOrTuple&);
 PyObject* to_py(const Shape&);
 inline PyObject* to_py(array a) { return wrap(std::move(a)); }
 inline PyObject* to_py(PyObject* o) { return o; }

@@ -48,6 +48,9 @@ using AxisPairs = std::pair<Axes, Axes>;
 struct ArrayTuple : std::vector<array> {  // a tuple, where std::vector is a list
   ArrayTuple(std::vector<array> all) : std::vector<array>(std::move(all)) {}
 };
+struct OneOrTuple : std::vector<array> {  // one array as itself, others as a tuple
+  using vector::vector;
+};
 struct OneOrMore : std::vector<array> {  // one array as itself, others as a list
   using vector::vector;
 };

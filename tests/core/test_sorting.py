@@ -322,3 +322,95 @@ def test_bits_are_the_same_with_any_number_of_threads_and_at_every_level():
     levels = ["generic", "avx2", "avx512"]
     for level in levels[: levels.index(_core._level())] if _core._level() in levels else []:
         assert bits_with(LAZULITE_ISA=level) == wanted, level
+
+
+# ---- what depends on the data
+
+
+@pytest.mark.parametrize("dtype", INTEGERS + ("float32", "float64") + COMPLEX)
+def test_different_elements_agree_with_numpy(dtype):
+    for n in (0, 1, 2, 100, 5000, 70000):
+        v = sample(dtype, n, "equal", n)
+        if dtype in COMPLEX:  # NumPy takes any nan for the first
+            v[np.isnan(v)] = 0
+        a = array(v)
+        wanted = np.unique(v, True, True, True)
+        got = mx.unique(a, None, True, True, True)
+        for g, w in zip(got, wanted):
+            np.testing.assert_array_equal(np.array(g), w)
+        same(mx.unique(a), wanted[0])
+        apart = np.unique(v, equal_nan=False)
+        same(mx.unique_values(a), apart)
+        every = mx.unique_all(a)
+        assert every.values.shape == every.indices.shape == every.counts.shape == apart.shape
+        np.testing.assert_array_equal(v[np.array(every.indices)], apart)
+        np.testing.assert_array_equal(apart[np.array(every.inverse_indices)], v)
+        assert mx.unique_counts(a).counts.tolist() == every.counts.tolist()
+        assert mx.unique_inverse(a).inverse_indices.tolist() == every.inverse_indices.tolist()
+
+
+def test_different_elements_of_many_axes_and_their_gradient():
+    v = np.array([[3.0, 1, 3], [np.nan, 1, np.nan]], np.float32)
+    values, inverse = mx.unique(mx.array(v), return_inverse=True)
+    assert inverse.shape == (2, 3)
+    np.testing.assert_array_equal(np.array(values)[np.array(inverse)], v)
+    for options in ({}, {"return_counts": True}):
+        f = (
+            lambda x, o=options: (mx.unique(x, **o) if not o else mx.unique(x, **o)[0]) ** 2
+        )  # noqa: E731
+        assert mx.grad(lambda x: f(x).sum())(mx.array([1.0, 2, 1])).tolist() == [2, 4, 0]
+
+
+def test_a_size_makes_different_elements_work_in_traces():
+    x = mx.array([[5, 2, 5, 7], [1, 1, 1, 1]])
+    f = lambda x: mx.unique(x, 3, True, True, True, fill_value=-1)  # noqa: E731
+    wanted = [[2, 5, 7], [1, 0, 3], [1, 0, 1, 2], [1, 2, 1]]
+    alone = [[1, -1, -1], [0, 0, 0], [0, 0, 0, 0], [4, 0, 0]]
+    assert [a.tolist() for a in f(x[0])] == wanted
+    assert [a.tolist() for a in mx.compile(f)(x[0])] == wanted
+    for g in (mx.vmap(f), mx.compile(mx.vmap(f)), mx.vmap(mx.compile(f))):
+        assert [a.tolist() for a in g(x)] == [list(pair) for pair in zip(wanted, alone)]
+    assert mx.vmap(lambda x: mx.unique(x, size=2))(x).tolist() == [[2, 5], [1, 1]]
+    assert mx.unique(mx.zeros((0,)), 2).tolist() == [0, 0]
+    assert mx.unique(mx.zeros((0,)), 2, fill_value=3).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("shape", ((5,), (3, 4), (0, 3), (7, 30, 20), (100_000,), (300, 300)))
+@pytest.mark.parametrize("share", (0.0, 0.02, 0.5, 1.0))
+def test_places_that_are_not_zero_agree_with_numpy(shape, share):
+    v = np.random.default_rng(1).random(shape) < share
+    for w in (v, v * 2.5, v.T, v[::-1]):
+        a = mx.array(np.ascontiguousarray(w))
+        for g, n in zip(mx.nonzero(a), np.nonzero(w)):
+            same(g, n)
+        same(mx.argwhere(a), np.argwhere(w))
+        same(mx.flatnonzero(a), np.flatnonzero(w))
+        same(
+            a[mx.array(np.ascontiguousarray(w != 0))],
+            np.ascontiguousarray(w[w != 0], np.array(a).dtype),
+        )
+
+
+def test_a_size_makes_places_work_in_traces():
+    x = mx.array([[0, 5, 0, 7], [1, 1, 1, 1]])
+    f = lambda x: mx.nonzero(x, size=3, fill_value=-1)[0]  # noqa: E731
+    wanted = [[1, 3, -1], [0, 1, 2]]
+    for g in (mx.vmap(f), mx.compile(mx.vmap(f)), mx.vmap(mx.compile(f))):
+        assert g(x).tolist() == wanted
+    assert mx.compile(lambda x: mx.argwhere(x, size=2))(x).tolist() == [[0, 1], [0, 3]]
+
+
+@pytest.mark.parametrize("transform", (mx.compile, mx.vmap), ids=("compile", "vmap"))
+@pytest.mark.parametrize("name", ("unique", "nonzero", "argwhere", "flatnonzero", "unique_all"))
+def test_without_a_size_traces_say_that_one_is_needed(name, transform):
+    with pytest.raises(mx.TracerError, match=r"expected one, as in \w+\(a, size=10\)"):
+        transform(getattr(mx, name))(mx.ones((3, 4)))
+
+
+def test_places_of_no_axis_are_refused():
+    with pytest.raises(ValueError, match="0-d"):
+        mx.nonzero(mx.array(1))
+    with pytest.raises(ValueError, match="size"):
+        mx.nonzero(mx.ones(3), size=-1)
+    with pytest.raises(ValueError, match="size"):
+        mx.unique(mx.ones(3), -1)

@@ -328,6 +328,32 @@ def _largest(a, k, axis=-1):
     return np.take(np.sort(a, axis), np.arange(n - k, n), axis)
 
 
+def _distinct(
+    a, size, return_index=False, return_inverse=False, return_counts=False, fill_value=None
+):
+    values, at, which, many = np.unique(a, True, True, True)
+    left = max(size - len(values), 0)
+    fill = values[0] if fill_value is None else fill_value
+    found = [np.r_[values[:size], np.full(left, fill, values.dtype)]]
+    found += [np.r_[at[:size], np.full(left, at[0])]] if return_index else []
+    found += [which.reshape(a.shape)] if return_inverse else []
+    found += [np.r_[many[:size], np.zeros(left, int)]] if return_counts else []
+    return tuple(found) if len(found) > 1 else found[0]
+
+
+def _nonzero_of_size(a, size, fill_value=0):
+    rest = max(size - np.count_nonzero(a), 0)
+    return tuple(np.r_[n[:size], np.full(rest, fill_value)] for n in np.nonzero(a))
+
+
+def _argwhere_of_size(a, **size):
+    return np.stack(_nonzero_of_size(a, **size), -1)
+
+
+def _flatnonzero_of_size(a, **size):
+    return _nonzero_of_size(a.reshape(-1), **size)[0]
+
+
 def _search_rows(ordered, values, side="left"):
     if ordered.ndim == 1:
         return np.searchsorted(ordered, values, side)

@@ -132,4 +132,43 @@ void gather_elements(const Places& places, const void* from, int64_t bytes, void
   }, double(places.count) * 1.5);
 }
 
+int64_t true_places(const bool* mask, const Shape& shape, int64_t size, int64_t fill,
+                    int64_t* to) {
+  const int64_t n = size_of(shape), chunks = (n + grain - 1) / grain;
+  std::vector<int64_t> before(size_t(chunks) + 1, 0);
+  cpu::parallel_for(chunks, [&](int64_t c) {
+    int64_t count = 0;
+    const int64_t end = std::min(n, (c + 1) * grain);
+    for (int64_t i = c * grain; i < end; ++i) count += mask[i];
+    before[size_t(c) + 1] = count;
+  }, double(n) * 0.1);
+  for (int64_t c = 0; c < chunks; ++c) before[size_t(c) + 1] += before[size_t(c)];
+  const int64_t found = before[size_t(chunks)];
+  const size_t axes = shape.size();
+  int64_t* last = to + (int64_t(axes) - 1) * size;
+  cpu::parallel_for(chunks, [&](int64_t c) {
+    constexpr int64_t piece = 512;
+    int64_t near[piece + 8], at = before[size_t(c)];
+    const int64_t end = std::min(n, (c + 1) * grain);
+    for (int64_t from = c * grain; from < end && at < size; from += piece) {
+      const int64_t stop = std::min(end, from + piece);
+      const int64_t count =
+          std::min(index_kernels().places_of_true(mask + from, stop - from, from, near), size - at);
+      if (count) std::memcpy(last + at, near, size_t(count) * sizeof(int64_t));
+      at += count;
+    }
+    // Numbers of elements become places along axes.
+    for (int64_t i = before[size_t(c)]; axes > 1 && i < at; ++i) {
+      uint64_t left = uint64_t(last[i]);
+      for (size_t d = axes; d-- > 0;) {
+        to[int64_t(d) * size + i] = int64_t(left % uint64_t(shape[d]));
+        left /= uint64_t(shape[d]);
+      }
+    }
+  }, double(n) * 0.4);
+  for (size_t d = 0; d < axes; ++d)
+    for (int64_t i = found; i < size; ++i) to[int64_t(d) * size + i] = fill;
+  return found;
+}
+
 }  // namespace lazulite

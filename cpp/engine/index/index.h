@@ -21,6 +21,8 @@ struct IndexKernels {
   void (*ramp)(int64_t step, int64_t n, int64_t* to);
   // to[i] = from[at[i]], elements of 1, 2, 4, 8 and 16 bytes
   void (*gather[5])(const void* from, const int64_t* at, int64_t n, void* to);
+  // from + i for each of n that is true, to the front of room for 8 more than n; gives how many.
+  int64_t (*places_of_true)(const bool* mask, int64_t n, int64_t from, int64_t* to);
   // to[i] += from[i], which do not overlap; null for halves and bool
   void (*add[dtype_count])(void* to, const void* from, int64_t n);
 };
@@ -71,5 +73,9 @@ void gather_columns(const int64_t* positions, int64_t count, const void* from, i
 // to[i] = from[position i] for all of them; `after` is told of pieces.
 void gather_elements(const Places&, const void* from, int64_t bytes, void* to, const char* caller,
                      const After* after = nullptr);
+
+// Where a dense mask is true, in row-major order: to[d * size + i] is the place of the i-th one
+// along axis d. What `size` leaves over gets `fill`. Returns how many there are.
+int64_t true_places(const bool* mask, const Shape&, int64_t size, int64_t fill, int64_t* to);
 
 }  // namespace lazulite

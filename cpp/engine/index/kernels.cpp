@@ -1,6 +1,7 @@
 // Positions and elements, per instruction-set level.
 #include "device/cpu/level.h"
 #include "engine/index/index.h"
+#include "simd/vec.h"
 
 namespace lazulite {
 namespace {
@@ -59,8 +60,28 @@ void add(void* to, const void* from, int64_t n) {
   for (int64_t i = 0; i < n * parts; ++i) y[i] = T(y[i] + x[i]);
 }
 
+int64_t places_of_true(const bool* mask, int64_t n, int64_t from, int64_t* to) {
+  int64_t count = 0, i = 0;
+#if defined(LAZULITE_SIMD_AVX512)
+  const __m512i lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+  for (; i + 8 <= n; i += 8) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(mask + i));
+    const __mmask8 set = __mmask8(_mm_test_epi8_mask(bytes, bytes));
+    const __m512i numbers = _mm512_add_epi64(lanes, _mm512_set1_epi64(from + i));
+    _mm512_storeu_si512(to + count, _mm512_maskz_compress_epi64(set, numbers));
+    count += __builtin_popcount(set);
+  }
+#endif
+  for (; i < n; ++i) {
+    to[count] = from + i;
+    count += mask[i];
+  }
+  return count;
+}
+
 constexpr IndexKernels make_table() {
   IndexKernels table{};
+  table.places_of_true = places_of_true;
   table.add[int(Dtype::uint8)] = table.add[int(Dtype::int8)] = add<uint8_t, 1>;
   table.add[int(Dtype::uint16)] = table.add[int(Dtype::int16)] = add<uint16_t, 1>;
   table.add[int(Dtype::uint32)] = table.add[int(Dtype::int32)] = add<uint32_t, 1>;

@@ -546,6 +546,73 @@ void search(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* va
 
 }  // namespace
 
+namespace {
+
+// `differs(i, k)`: of the elements at i and at k, in order.
+template <class F>
+int64_t write_distinct(const uint32_t* order, int64_t n, const Distinct& to, F&& differs) {
+  int64_t found = 0, begin = 0;
+  auto end_at = [&](int64_t end) {
+    if (to.counts && found <= to.room && found > 0) to.counts[found - 1] = int32_t(end - begin);
+    begin = end;
+  };
+  for (int64_t i = 0; i < n; ++i) {
+    if (i == 0 || differs(order[i - 1], order[i])) {
+      end_at(i);
+      if (to.first && found < to.room) to.first[found] = order[i];
+      ++found;
+    }
+    if (to.inverse) to.inverse[order[i]] = uint32_t(found - 1);
+  }
+  end_at(n);
+  for (int64_t i = found; i < to.room; ++i) {
+    if (to.first) to.first[i] = n ? order[0] : 0;
+    if (to.counts) to.counts[i] = 0;
+  }
+  return found;
+}
+template <class K>
+int64_t distinct_keys(Dtype t, const void* from, const uint32_t* order, int64_t n, bool equal_nan,
+                      const Distinct& to) {
+  Scratch<K> room(n);
+  const K* keys = room.data();
+  encode(t, from, n, false, true, room.data());
+  // Keys of a nan, which no number has.
+  const K nan = !is_floating(t)     ? K(0)
+                : t == float16      ? K(0x7e00)
+                : t == bfloat16     ? K(0x7fc0)
+                : t == float32      ? K(0x7fc00000)
+                                    : K(0x7ff8000000000000);
+  if (!is_floating(t) || equal_nan)
+    return write_distinct(order, n, to, [=](uint32_t a, uint32_t b) { return keys[a] != keys[b]; });
+  return write_distinct(order, n, to, [=](uint32_t a, uint32_t b) {
+    return keys[a] != keys[b] || keys[b] == nan;
+  });
+}
+
+}  // namespace
+
+int64_t distinct_elements(Dtype t, const void* from, int64_t n, bool equal_nan,
+                          const Distinct& to) {
+  Scratch<uint32_t> room(n);
+  uint32_t* order = room.data();
+  if (is_complex(t)) {
+    const auto keys = sorted_complex(t, from, n, false);
+    std::vector<const ComplexKey*> at(static_cast<size_t>(n));
+    for (int64_t i = 0; i < n; ++i) {
+      order[i] = uint32_t(keys[size_t(i)].at);
+      at[order[i]] = &keys[size_t(i)];
+    }
+    return write_distinct(order, n, to, [&](uint32_t a, uint32_t b) {
+      if (at[a]->nans && at[b]->nans) return !equal_nan;
+      return !at[a]->equals(*at[b]);
+    });
+  }
+  argsort_line(t, from, n, false, order);
+  return has_wide_keys(t) ? distinct_keys<int64_t>(t, from, order, n, equal_nan, to)
+                          : distinct_keys<int32_t>(t, from, order, n, equal_nan, to);
+}
+
 void search_rows(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* values,
                  int64_t count, bool right, bool wide, void* to) {
   if (wide) search(t, sorted, rows, n, values, count, right, static_cast<int64_t*>(to));

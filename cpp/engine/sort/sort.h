@@ -39,4 +39,14 @@ void search_rows(Dtype, const void* sorted, int64_t rows, int64_t n, const void*
                  int64_t count, bool right, bool wide, void* to);
 
 
+// The different elements of a dense row of n, ascending; each nan is one of its own, or all are one
+// (`equal_nan`). Returns how many there are; null: not wanted.
+struct Distinct {
+  int64_t room;       // for how many of `first` and `counts`
+  uint32_t* first;    // where each comes first; of places that are left: where the first does
+  uint32_t* inverse;  // of each element: which it is
+  int32_t* counts;    // of places that are left: 0
+};
+int64_t distinct_elements(Dtype, const void* from, int64_t n, bool equal_nan, const Distinct&);
+
 }  // namespace lazulite

@@ -305,12 +305,30 @@ void ranks_kernel(const KernelCall& call) {
   }, double(all));
 }
 
+void nonzero_kernel(const KernelCall& call) {
+  const Nonzero& z = call.node.get<Nonzero>();
+  const TensorView& in = call.in[0];
+  const Dense dense(in);
+  Shape shape;
+  int64_t lanes = 1;
+  for (int d = 0; d < int(in.shape().size()); ++d) {
+    if (d < z.lanes) lanes *= in.shape()[d];
+    else shape.push_back(in.shape()[d]);
+  }
+  const int64_t n = size_of(shape), places = int64_t(shape.size()) * z.size;
+  const bool* mask = reinterpret_cast<const bool*>(dense.data);
+  auto* to = reinterpret_cast<int64_t*>(call.out[0].data);
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    true_places(mask + lane * n, shape, z.size, z.fill, to + lane * places);
+}
+
 }  // namespace
 
 void register_index(cpu::Kernels& kernels) {
   kernels[gather_op] = {gather_kernel, Absorb::after};
   kernels[scatter_op] = {scatter_kernel};
   kernels[mask_ranks_op] = {ranks_kernel};
+  kernels[nonzero_op] = {nonzero_kernel};
 }
 
 }  // namespace lazulite

@@ -3,6 +3,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/functions.h"
 #include "ops/index/index.h"
+#include "ops/shape/shape.h"
 
 namespace lazulite::functions {
 
@@ -83,6 +84,46 @@ void add_index(M& m) {
        "array([0, 8, 9, 3], dtype=int32)")
       .cases({"x(4, 5), x(2, 3), mx.array([1, 2]), (0, 1)"}, "dynamic_slice_update")
       .large({"x(block + 2, inner + 2), x(block + 1, inner + 1), mx.array([1, 1]), (0, 1)"});
+  m.def(
+       "nonzero(a, /, *, size=None, fill_value=0, stream=None)",
+       [](A a, const std::optional<int64_t>& size, int64_t fill, S s) -> ArrayTuple {
+         return nonzero(a, size, fill, s);
+       },
+       "Where elements are not zero, in row-major order: an int64 array for each axis. Without a "
+       "size there are as many as are\n"
+       "found, which computes a; inside compile and vmap a size is needed. What it leaves over is "
+       "filled with fill_value.\n\n"
+       ">>> mx.nonzero(mx.array([0, 5, 0, 7]))\n"
+       "(array([1, 3], dtype=int64),)\n"
+       ">>> mx.nonzero(mx.array([0, 5, 0, 7]), size=3, fill_value=-1)\n"
+       "(array([1, 3, -1], dtype=int64),)")
+      .cases({"b(7), size=5", "b(4, 5), size=25, fill_value=-1", "x(2, 3, 4), size=24"},
+             "nonzero_of_size")
+      .large({"b(3, grain + 1), size=2 * grain", "b(2 * grain + 1), size=100"});
+  m.def(
+       "argwhere(a, /, *, size=None, fill_value=0, stream=None)",
+       [](A a, const std::optional<int64_t>& size, int64_t fill, S s) {
+         return argwhere(a, size, fill, s);
+       },
+       "Where elements are not zero, in row-major order: a row of int64 for each, a column for "
+       "each axis. size and fill_value\n"
+       "are those of nonzero.\n\n"
+       ">>> mx.argwhere(mx.array([[0, 5], [7, 0]]))\n"
+       "array([[0, 1],\n"
+       "       [1, 0]], dtype=int64)")
+      .cases({"b(7), size=5", "b(4, 5), size=25, fill_value=-1"},
+             "argwhere_of_size");
+  m.def(
+       "flatnonzero(a, /, *, size=None, fill_value=0, stream=None)",
+       [](A a, const std::optional<int64_t>& size, int64_t fill, S s) {
+         return nonzero(reshape(a, {a.size()}, s), size, fill, s)[0];
+       },
+       "Where elements of the flattened array are not zero; int64. size and fill_value are those "
+       "of nonzero.\n\n"
+       ">>> mx.flatnonzero(mx.array([[0, 5], [7, 0]]))\n"
+       "array([1, 2], dtype=int64)")
+      .cases({"b(4, 5), size=25, fill_value=-1"},
+             "flatnonzero_of_size");
 }
 
 }  // namespace lazulite::functions

@@ -49,6 +49,18 @@ array slice(const array& a, const array& start, const Axes& axes, const Shape& s
 array slice_update(const array& a, const array& update, const array& start, const Axes& axes,
                    Stream s = default_stream());
 
+// Where elements are not zero, in row-major order: an array of places for each axis. Without a size
+// there are as many as are found, which is looked at; with one the first ones are given, or the
+// rest filled.
+std::vector<array> nonzero(const array& a, std::optional<int64_t> size = {}, int64_t fill = 0,
+                           Stream s = default_stream());
+// The same as rows of (places, axes).
+array argwhere(const array& a, std::optional<int64_t> size = {}, int64_t fill = 0,
+               Stream s = default_stream());
+// A number that the shape of a result depends on, of an op that takes a size instead: read now. In
+// a trace an error says how (`example`).
+int64_t number_read(const array& number, const char* op, const char* example);
+
 // One part of a key: a[2, 1::3, ..., None, [0, 1]].
 struct IndexItem {
   enum Form : uint8_t { number, range, ellipsis, newaxis, indices } form;

@@ -23,26 +23,6 @@ struct Key {
   bool basic() const { return indices.empty(); }
 };
 
-// The indices of the true elements of a mask, one array for each of its axes. Reads the mask.
-std::vector<array> nonzero(const array& mask) {
-  const array dense = contiguous(mask);
-  const bool* data = dense.data<bool>();
-  std::vector<std::vector<int64_t>> found(size_t(mask.ndim()));
-  Shape at;
-  at.resize(mask.shape().size(), 0);
-  for (int64_t i = 0; i < mask.size(); ++i) {
-    if (data[i])
-      for (size_t d = 0; d < found.size(); ++d) found[d].push_back(at[d]);
-    for (size_t d = found.size(); d-- > 0;) {
-      if (++at[d] < mask.shape()[d]) break;
-      at[d] = 0;
-    }
-  }
-  std::vector<array> out;
-  for (auto& f : found) out.emplace_back(f, Shape{int64_t(f.size())}, int64);
-  return out;
-}
-
 int axes_of(const IndexItem& item) {
   if (item.form == IndexItem::newaxis || item.form == IndexItem::ellipsis) return 0;
   return item.form == IndexItem::indices && is_bool(item.where.dtype()) ? item.where.ndim() : 1;

@@ -1,8 +1,10 @@
-// Writing by a mask without a look at it: the k-th True takes the k-th value, in a trace as
-// outside.
+// Masks: where they are true, and writing by one without a look at it: the k-th True takes the k-th
+// value, in a trace as outside.
+#include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/masks.h"
 #include "ops/index/ops.h"
+#include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -28,7 +30,64 @@ Arrays vmap_ranks(const Ranks& r, const Node& node, const Arrays& in, const Axes
                  node.stream)};
 }
 
+
+Specs infer_nonzero(const Nonzero& z, const Arrays& in) {
+  check_inputs("nonzero", in, 1);
+  if (!is_bool(in[0].dtype()) || z.lanes < 0 || z.lanes >= in[0].ndim() || z.size < 0)
+    fail(Kind::value, "nonzero", "does not fit: got ", in[0].dtype(), " of shape ",
+         in[0].shape(), " with ", z.lanes, " lanes and size ", z.size);
+  Shape out;
+  for (int d = 0; d < z.lanes; ++d) out.push_back(in[0].shape()[d]);
+  out.push_back(in[0].ndim() - z.lanes);
+  out.push_back(z.size);
+  return {Spec{out, int64}};
+}
+Arrays vmap_nonzero(const Nonzero& z, const Node& node, const Arrays& in, const Axes& axes,
+                    Axes& out_axes) {
+  out_axes = {0};
+  return {record(*node.op, attrs(Nonzero{z.lanes + 1, z.size, z.fill}),
+                 {batch_first(in[0], axes[0])}, node.stream)};
+}
+
 }  // namespace
+
+const Op nonzero_op = op<Nonzero>("nonzero", "Where a mask is true, a row for each axis.",
+                                  {.infer = typed<infer_nonzero>,
+                                   .vjp = no_gradient,
+                                   .jvp = no_tangent,
+                                   .vmap = typed<vmap_nonzero>});
+
+int64_t number_read(const array& number, const char* op, const char* example) {
+  try {
+    return number.item<int64_t>();
+  } catch (const Error& error) {
+    if (error.kind() != Kind::tracer) throw;
+    fail(Kind::tracer, op,
+         "the shape of the result depends on values that are not known while a function is traced: "
+         "got no size, expected one, as in ",
+         example);
+  }
+}
+
+static array places_of_true(const array& a, std::optional<int64_t> size, int64_t fill,
+                            const char* name, const char* example, Stream s) {
+  if (a.ndim() == 0) fail(Kind::value, name, "0-d array: got shape (), expected one axis or more");
+  const array mask = astype(a, bool_, s);
+  if (!size)
+    size = number_read(astype(count_nonzero(mask, all_axes(a.ndim()), false, s), int64, s), name,
+                       example);
+  return record(nonzero_op, attrs(Nonzero{0, *size, fill}), {mask}, s);
+}
+std::vector<array> nonzero(const array& a, std::optional<int64_t> size, int64_t fill, Stream s) {
+  const array all = places_of_true(a, size, fill, "nonzero", "nonzero(a, size=10)", s);
+  std::vector<array> out;
+  for (int d = 0; d < a.ndim(); ++d)
+    out.push_back(squeeze(slice_axis(all, 0, d, d + 1, s), {0}, s));
+  return out;
+}
+array argwhere(const array& a, std::optional<int64_t> size, int64_t fill, Stream s) {
+  return transpose(places_of_true(a, size, fill, "argwhere", "argwhere(a, size=10)", s), {1, 0}, s);
+}
 
 const Op mask_ranks_op =
     op<Ranks>("mask_ranks", "For each True of a mask, how many are before it.",

@@ -27,6 +27,14 @@ struct Ranks {
   LAZULITE_FIELDS(lanes, limit)
 };
 
+struct Nonzero {
+  int lanes;     // leading axes, each of whose places has a mask of its own
+  int64_t size;  // places for what is true
+  int64_t fill;  // of those that are left
+  LAZULITE_FIELDS(lanes, size, fill)
+};
+
+extern const Op nonzero_op;
 extern const Op gather_op, scatter_op, mask_ranks_op;
 
 inline Shape other_axes(const Shape& shape, const Axes& axes) {

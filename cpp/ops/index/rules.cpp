@@ -336,7 +336,7 @@ const Op scatter_op =
                  .jvp = typed<jvp_scatter>,
                  .vmap = typed<vmap_scatter>});
 
-OpList index_ops() { return {&gather_op, &scatter_op, &mask_ranks_op}; }
+OpList index_ops() { return {&gather_op, &scatter_op, &mask_ranks_op, &nonzero_op}; }
 
 array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s,
              const char* caller) {

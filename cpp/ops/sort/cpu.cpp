@@ -45,6 +45,25 @@ void searchsorted_kernel(const KernelCall& call) {
               size_of(call.out[0].shape()) / rows, s.right, is_wide(call), call.out[0].data);
 }
 
+void unique_kernel(const KernelCall& call) {
+  const Different& d = call.node.get<Different>();
+  const TensorView& in = call.in[0];
+  const Dense dense(in);
+  const int64_t n = in.shape()[in.shape().size() - 1];
+  const int64_t rows = size_of(call.out[3].shape());
+  auto* first = reinterpret_cast<uint32_t*>(call.out[0].data);
+  auto* inverse = reinterpret_cast<uint32_t*>(call.out[1].data);
+  auto* counts = reinterpret_cast<int32_t*>(call.out[2].data);
+  auto* found = reinterpret_cast<int64_t*>(call.out[3].data);
+  auto run = [&](int64_t r) {
+    found[r] = distinct_elements(
+        in.type(), dense.data + r * n * size_of(in.type()), n, d.equal_nan,
+        {d.size, first + r * d.size, d.inverse ? inverse + r * n : nullptr, counts + r * d.size});
+  };
+  if (rows == 1) run(0);  // with all threads
+  else cpu::parallel_for(rows, run, double(rows) * double(n) * 10);
+}
+
 }  // namespace
 
 void register_sort(cpu::Kernels& kernels) {
@@ -54,6 +73,7 @@ void register_sort(cpu::Kernels& kernels) {
   kernels[argpartition_op] = {argpartition_kernel};
   kernels[topk_op] = {topk_kernel};
   kernels[searchsorted_op] = {searchsorted_kernel};
+  kernels[unique_op] = {unique_kernel};
 }
 
 }  // namespace lazulite

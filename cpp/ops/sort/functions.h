@@ -21,6 +21,13 @@ inline array in_order(A a, OptionalArray sorter, S s) {
   return sorter ? take_along_axis(a, *sorter, -1, s) : a;
 }
 
+inline OneOrTuple asked_for(const DistinctParts& parts) {
+  OneOrTuple out{parts.values};
+  for (A a : {parts.indices, parts.inverse, parts.counts})
+    if (a) out.push_back(a);
+  return out;
+}
+
 template <class M>
 void add_sort(M& m) {
   m.def(
@@ -115,6 +122,28 @@ void add_sort(M& m) {
        "array([1, 2, 0], dtype=uint32)")
       .cases({"[x(7), x(7)]", "[x(2, 5), x(2, 5), x(2, 5)]", "[x(5, 2), x(5, 2)], 0"})
       .large({"[x(3, grain + 1), x(3, grain + 1)]"});
+  m.def(
+       "unique(a, /, size=None, return_index=False, return_inverse=False, return_counts=False, "
+       "fill_value=None, *, equal_nan=True, stream=None)",
+       [](A a, const std::optional<int64_t>& size, bool indices, bool inverse, bool counts,
+          OptionalOperand fill, bool nan,
+          S s) { return asked_for(unique(a, {size, fill, indices, inverse, counts, nan}, s)); },
+       "The different elements of the flattened array, ascending; as asked for in a tuple with the "
+       "index of the first of each,\n"
+       "which of them each element is (in a's shape), and how often each is there. Without a size "
+       "there are as many as are found,\n"
+       "which computes them; inside compile and vmap a size is needed. What it leaves over is "
+       "filled with fill_value (by default\n"
+       "the least), and counts with 0. All nan are one (with equal_nan=False each its own).\n\n"
+       ">>> mx.unique(mx.array([3, 1, 3]), return_counts=True)\n"
+       "(array([1, 3], dtype=int32), array([1, 2], dtype=int32))\n"
+       ">>> mx.unique(mx.array([3, 1, 3]), size=3, fill_value=0)\n"
+       "array([1, 3, 0], dtype=int32)")
+      .cases({"x(7), 5", "x(4, 5), 20, True, True, True", "x(3, 4), 6, return_inverse=True",
+              "x(9), 12, fill_value=0"},
+             "distinct")
+      .large({"x(3, grain + 1), size=500, return_index=True, return_inverse=True, "
+              "return_counts=True"});
 }
 
 }  // namespace lazulite::functions

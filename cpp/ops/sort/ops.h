@@ -27,6 +27,13 @@ struct Searched {
   LAZULITE_FIELDS(lanes, right)
 };
 
+struct Different {
+  int64_t size;  // places for them
+  bool inverse, equal_nan;
+  LAZULITE_FIELDS(size, inverse, equal_nan)
+};
+
+extern const Op unique_op;
 extern const Op sort_op, argsort_op, partition_op, argpartition_op, topk_op, searchsorted_op;
 
 }  // namespace lazulite

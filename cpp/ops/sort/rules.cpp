@@ -143,7 +143,8 @@ const Op searchsorted_op =
                  {.infer = typed<infer_searchsorted>, .vmap = typed<vmap_searchsorted>});
 
 OpList sort_ops() {
-  return {&sort_op, &argsort_op, &partition_op, &argpartition_op, &topk_op, &searchsorted_op};
+  return {&sort_op, &argsort_op, &partition_op, &argpartition_op, &topk_op, &searchsorted_op,
+          &unique_op};
 }
 
 array sort(const array& a, int axis, bool descending, Stream s) {

@@ -30,4 +30,18 @@ array searchsorted(const array& sorted, const Operand& values, bool right,
 // The order by the last key, then by the one before it, ... along an axis; stable.
 array lexsort(const std::vector<array>& keys, int axis = -1, Stream s = default_stream());
 
+// The different elements of the flattened array, ascending, and, where asked for, the index of each
+// one's first place, which of them each element is (in a's shape), and how often each is there.
+// Without a size their number is what there is, which is looked at; with one, the first ones are
+// given, or what is left filled: values with `fill` (or the least), counts with 0.
+struct DistinctParts {
+  array values, indices, inverse, counts;
+};
+struct DistinctOptions {
+  std::optional<int64_t> size;
+  std::optional<Operand> fill;
+  bool indices = false, inverse = false, counts = false, equal_nan = true;
+};
+DistinctParts unique(const array& a, const DistinctOptions&, Stream s = default_stream());
+
 }  // namespace lazulite
