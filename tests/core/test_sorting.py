@@ -414,3 +414,19 @@ def test_places_of_no_axis_are_refused():
         mx.nonzero(mx.ones(3), size=-1)
     with pytest.raises(ValueError, match="size"):
         mx.unique(mx.ones(3), -1)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64", "int32"))
+def test_medians_are_selected_whatever_the_length(dtype):
+    for n in (1, 2, 3, 10, 255, 256, 257, 1000, 5001, 100_000):
+        for kind in ("any", "equal", "order"):
+            v = np.stack(
+                [np.nan_to_num(sample(dtype, n, kind, k), posinf=9, neginf=-9) for k in range(3)]
+            )
+            v = v // 3 if dtype == "int32" else v  # sums of two fit
+            wanted = np.median(v.astype(np.float64), 1)
+            np.testing.assert_allclose(np.array(mx.median(array(v), 1)), wanted, rtol=1e-6)
+            if dtype != "int32":
+                v[1, n // 2] = np.nan
+                got = np.isnan(np.array(mx.median(array(v), 1)))
+                assert got.tolist() == [False, True, False]

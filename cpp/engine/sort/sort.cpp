@@ -376,6 +376,24 @@ void topk_line(Dtype t, const void* from, int64_t n, int64_t count, void* to) {
   else largest<int32_t>(t, from, n, count, to);
 }
 
+template <class K>
+void middle(Dtype t, const void* from, int64_t n, void* low, void* high) {
+  const auto& k = sort_kernels().keys[width_of<K>];
+  Scratch<K> room(n);
+  K* keys = room.data();
+  encode(t, from, n, false, false, keys);
+  constexpr K nan = sizeof(K) == 4 ? K(0x7fc00000) : K(0x7ff8000000000000);
+  int64_t numbers = 0, nans = 0;
+  k.count(keys, n, int64_t(nan), &numbers, &nans);
+  K ends[2] = {nan, nan};
+  if (nans == 0) {
+    ends[0] = ends[1] = K(k.select(keys, n, n / 2));
+    if (n % 2 == 0) ends[0] = K(k.select(keys, n / 2, n / 2 - 1));  // of those below it
+  }
+  decode(t, &ends[0], 1, false, low);
+  decode(t, &ends[1], 1, false, high);
+}
+
 // ---- all lines
 
 // body(line, result): both dense. Lines whose elements lie apart are read in blocks of neighbours,
@@ -545,6 +563,11 @@ void search(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* va
 }
 
 }  // namespace
+
+void middle_of_line(Dtype t, const void* from, int64_t n, void* low, void* high) {
+  if (t == float32) middle<int32_t>(t, from, n, low, high);
+  else middle<int64_t>(t, from, n, low, high);
+}
 
 namespace {
 

@@ -5,6 +5,7 @@
 
 #include "device/cpu/level.h"
 #include "engine/reduce/rows.h"
+#include "engine/sort/sort.h"
 #include "ops/cpu.h"
 #include "ops/reduce/ops.h"
 
@@ -165,6 +166,11 @@ void median_kernel(const KernelCall& call) {
     cpu::parallel_for((x.rows + per - 1) / per, [&](int64_t block) {
       const int64_t begin = block * per, count = std::min(per, x.rows - begin);
       const T* all = reinterpret_cast<const T*>(x.read(begin, count, 0, n));
+      if constexpr (!is_complex(dtype_of<T>)) {
+        for (int64_t r = begin; r < begin + count; ++r)
+          middle_of_line(x.type, all + (r - begin) * n, n, low + r, high + r);
+        return;
+      }
       std::vector<T> v;
       for (int64_t r = begin; r < begin + count; ++r) {
         v.assign(all + (r - begin) * n, all + (r - begin + 1) * n);
@@ -174,7 +180,7 @@ void median_kernel(const KernelCall& call) {
           continue;
         }
         const auto middle = v.begin() + n / 2;
-        const auto less = [](const T& a, const T& b) {  // complex: by real part, then imaginary
+        const auto less = [](const T& a, const T& b) {  // by real part, then imaginary
           if constexpr (is_complex(dtype_of<T>))
             return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
           else
@@ -184,7 +190,7 @@ void median_kernel(const KernelCall& call) {
         high[r] = *middle;
         low[r] = n % 2 ? *middle : *std::max_element(v.begin(), middle, less);
       }
-    }, double(x.rows) * double(n) * 8);
+    }, double(x.rows) * double(n) * 3);
   };
   dispatch(x.type, [&]<class T>() {
     if constexpr (dtype_of<T> == float32 || dtype_of<T> == float64 || is_complex(dtype_of<T>))
