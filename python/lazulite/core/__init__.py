@@ -27,6 +27,7 @@ _later = {
         "_io": "load save save_safetensors savez savez_compressed",
         "_loops": "cond fori_loop scan while_loop",
         "_profile": "ProfileRow profile",
+        "_quantiles": "percentile quantile",
         "_sets": "unique_all unique_counts unique_inverse unique_values",
         "_transforms": "grad jvp value_and_grad vjp vmap",
         "_trees": "register_tree",
