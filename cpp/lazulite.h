@@ -11,6 +11,7 @@
 //   sort, argsort, topk, searchsorted ...           ops/sort
 //   matmul, addmm, tensordot ...                    ops/matmul
 //   stack, pad; eye, kron; hanning; diff, average   ops/compose: made of the others
+//   linalg::solve, svd, norm, eigh ...              ops/linalg
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
 //   fft::fft, fft::rfft, fft::fftn ...              ops/fft
@@ -33,6 +34,7 @@
 #include "ops/files/files.h"
 #include "ops/fused/fused.h"
 #include "ops/index/index.h"
+#include "ops/linalg/linalg.h"
 #include "ops/matmul/matmul.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"

@@ -170,6 +170,7 @@ def sections():
     yield "Random numbers", rows("random", "mx.random.")
     yield "Fused functions", rows("fast", "mx.fast.")
     yield "Fourier transforms", rows("fft", "mx.fft.")
+    yield "Linear algebra", rows("linalg", "mx.linalg.")
     yield "Methods of arrays", rows("array", "array.")
     layers = [e for e in members(nn, "nn.", set(nn.__all__)) if e.name not in ("init", "losses")]
     yield "Networks", layers

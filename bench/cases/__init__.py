@@ -80,6 +80,7 @@ ROOMS = (
     "cumulative",
     "norms",
     "products",
+    "linalg",
     "indexing",
     "sort",
     "draws",

@@ -5,6 +5,7 @@
 #include "bind/def.h"
 #include "ops/compose/shape.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/linalg/linalg.h"
 
 namespace lazulite::bind {
 
@@ -279,6 +280,11 @@ std::variant<Size, array> From<std::variant<Size, array>>::of(PyObject* o, const
 }
 Untyped From<Untyped>::of(PyObject* o, const Argument& at) {
   return {to_scalar(o, at).untyped()};
+}
+// 2, float("inf"), "fro"
+linalg::Order From<linalg::Order>::of(PyObject* o, const Argument& at) {
+  if (PyUnicode_Check(o)) return {text_of(o, at)};
+  return {From<double>::of(o, at)};
 }
 // 4, (1, 2), [(1, 2), (0, 3)]
 Widths From<Widths>::of(PyObject* o, const Argument& at) {

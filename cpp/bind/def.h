@@ -14,6 +14,9 @@
 
 namespace lazulite {
 struct Widths;  // ops/compose/shape.h
+namespace linalg {
+struct Order;   // ops/linalg/linalg.h
+}
 struct Trees;   // eval/trees.h
 struct Facts;   // device/facts.h
 struct PlanSummary;
@@ -97,6 +100,7 @@ LAZULITE_FROM(NoneOnly)
 LAZULITE_FROM(Size)
 LAZULITE_FROM(Untyped)
 LAZULITE_FROM(Widths)
+LAZULITE_FROM(linalg::Order)
 LAZULITE_FROM(Trees)
 LAZULITE_FROM(Device)
 LAZULITE_FROM(std::vector<array>)
@@ -198,6 +202,8 @@ std::string type_name() {
     return "Sequence[int | Sequence[int]]";
   else if constexpr (std::is_same_v<T, Widths>)
     return "int | Sequence[int] | Sequence[Sequence[int]]";
+  else if constexpr (std::is_same_v<T, linalg::Order>)
+    return "float | str";
   else if constexpr (std::is_same_v<T, Indices>)
     return "array | Sequence[Any]";
   else if constexpr (std::is_same_v<T, NoneOnly> || std::is_void_v<T>)
@@ -215,6 +221,8 @@ std::string result_name() {
     return "list[array]";
   else if constexpr (std::is_same_v<R, ArrayTuple>)
     return "tuple[array, ...]";
+  else if constexpr (std::is_same_v<R, OneOrTuple>)
+    return "array | tuple[array, ...]";
   else if constexpr (std::is_same_v<R, Shape>)
     return "tuple[int, ...]";
   else if constexpr (std::is_same_v<R, Device>)

@@ -4,6 +4,7 @@ it."""
 import hashlib
 
 import numpy as np
+import scipy.linalg
 import scipy.special
 
 import lazulite.core as mx
@@ -64,9 +65,26 @@ class Sampler:
     def b(self, *shape):
         return self._array(self.rng.uniform(0, 1, shape) < 0.5, "bool")
 
+    def _square(self, shape, make):
+        """Of numbers of the dtype, small where it is one of integers; bool: the identity."""
+        v = wide(self.x(*shape)) if self.dtype != "bool" else np.zeros(shape)
+        v = v % 2 if v.dtype.kind in "iu" else v
+        v = make(v) + np.eye(shape[-1]).astype(v.dtype) * (shape[-1] + 4)
+        return self._array(v, self.dtype)
+
+    def regular(self, *shape):
+        """Square matrices that are far from singular, as their triangles are."""
+        return self._square(shape, lambda v: v)
+
+    def pd(self, *shape):
+        """Hermitian matrices that are positive definite."""
+        return self._square(shape, lambda v: v @ np.conj(np.swapaxes(v, -1, -2)))
+
     def arguments(self, case):
         scope = {
             "x": self.x,
+            "regular": self.regular,
+            "pd": self.pd,
             "i": self.i,
             "b": self.b,
             "mx": mx,
@@ -116,6 +134,10 @@ class Row:
             self.reference_name != "-"
         )  # draws have none, nor have bits read as another dtype
         self.same_bits_in_any_layout = row["same_bits_in_any_layout"]
+
+    def definite(self, results):
+        """What does not depend on signs (phases) of vectors, of results that do."""
+        return DEFINITE[repr(self)](results) if repr(self) in DEFINITE else results
 
     @property
     def function(self):
@@ -359,6 +381,44 @@ def _search_rows(ordered, values, side="left"):
         return np.searchsorted(ordered, values, side)
     return np.stack([np.searchsorted(s, v, side) for s, v in zip(ordered, values)])
 
+def _svd(a, compute_uv=True, full_matrices=True):
+    return np.linalg.svd(a, full_matrices, compute_uv)
+
+
+def _cholesky_inv(a, upper=False):
+    low = np.conj(np.swapaxes(np.triu(a), -1, -2)) if upper else np.tril(a)
+    return np.linalg.inv(low @ np.conj(np.swapaxes(low, -1, -2)))
+
+
+def _lstsq(a, b, rcond=None):
+    return list(np.linalg.lstsq(a, b, rcond))
+
+
+# ---- vectors that are defined up to their signs or phases
+
+
+def _definite_svd(results):
+    if not isinstance(results, (list, tuple)) or len(results) == 1:
+        return results
+    u, s, vh = results
+    return [abs(u), s, abs(vh), (u * s[..., None, :]) @ vh]
+
+
+def _definite_eigh(results):
+    w, v = results
+    return [w, abs(v), (v * w[..., None, :]) @ v.conj().swapaxes(-1, -2)]
+
+
+def _definite_eig(results):
+    w, v = results
+    return [w * 1.0, abs(v)]
+
+
+DEFINITE = {
+    "linalg.svd": _definite_svd,
+    "linalg.eigh": _definite_eigh,
+    "linalg.eig": _definite_eig,
+}
 
 # ---- loops over the table ------------------------------------------------------------------------
 

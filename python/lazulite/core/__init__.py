@@ -66,7 +66,9 @@ _core._check_environment()
 random = _core.random
 fast = _core.fast
 fft = _core.fft
-for _name in ("random", "fast", "fft"):
+linalg = _core.linalg
+linalg.LinAlgError = _core.LinAlgError
+for _name in ("random", "fast", "fft", "linalg"):
     _sys.modules[f"{__name__}.{_name}"] = getattr(_core, _name)
 del _name
 
