@@ -1,5 +1,7 @@
 #include "transform/export/free_sizes.h"
 
+#include <algorithm>
+
 namespace lazulite {
 
 namespace {
@@ -44,15 +46,20 @@ class Finder {
   FreeSizes operator()() {
     find_symbols();
     FreeSizes out;
+    do {
+      const std::vector<Sizes> sizes{example(), primes(symbols_, 101, 60),
+                                     primes(symbols_, 131, 70)};
+      out.graph = fit_formulas({graph_, together(sizes[1]), together(sizes[2])}, sizes);
+      name_arguments(out.graph);
+      out.excluded.clear();
+      for (size_t s = 0; s < symbols_; ++s)
+        out.excluded.push_back(excluded(out.graph, s, sizes[1]));
+    } while (fix_example(out.excluded));
     for (const Place& p : places_)
       if (p.symbol < 0)
         out.fixed.push_back("argument " + std::to_string(p.argument) + ", axis " +
                             std::to_string(p.axis) + ": " + p.why);
     out.sizes = symbols_;
-    const std::vector<Sizes> sizes{example(), primes(symbols_, 101, 60), primes(symbols_, 131, 70)};
-    out.graph = fit_formulas({graph_, together(sizes[1]), together(sizes[2])}, sizes);
-    name_arguments(out.graph);
-    for (size_t s = 0; s < symbols_; ++s) out.excluded.push_back(excluded(out.graph, s, sizes[1]));
     return out;
   }
 
@@ -99,6 +106,25 @@ class Finder {
       for (Place* other : equal) other->symbol = int(symbols_);
       ++symbols_;
     }
+  }
+
+  // A size that would leave out the example's own is fixed. False: there is none.
+  bool fix_example(const std::vector<Sizes>& excluded) {
+    const Sizes own = example();
+    for (size_t s = 0; s < symbols_; ++s) {
+      if (std::find(excluded[s].begin(), excluded[s].end(), own[s]) == excluded[s].end()) continue;
+      for (Place& p : places_) {
+        if (p.symbol == int(s)) {
+          p.symbol = -1;
+          p.why = "other ops beside other sizes";
+        } else if (p.symbol > int(s)) {
+          --p.symbol;
+        }
+      }
+      --symbols_;
+      return true;
+    }
+    return false;
   }
 
   Sizes example() const {
