@@ -1,5 +1,8 @@
 """Linear algebra beside NumPy: sizes, batches, dtypes, layouts, errors, derivatives, threads."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -183,6 +186,20 @@ def test_what_has_no_result_is_an_error_when_evaluated_and_the_next_call_works(n
         mx.synchronize()
     except mx.linalg.LinAlgError:
         pass
+
+
+def test_without_the_library_one_error_names_it_and_small_systems_need_none():
+    code = """import lazulite.core as mx
+print(mx.linalg.solve(2 * mx.eye(16), mx.ones(16)).sum().item())
+for call in (lambda: mx.linalg.svdvals(mx.eye(3)), lambda: mx.linalg.inv(mx.eye(40))):
+    try:
+        mx.eval(call())
+    except mx.LinAlgError as error:
+        print("scipy-openblas32" in str(error))
+"""
+    environment = {**os.environ, "LAZULITE_OPENBLAS": "none"}
+    out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert out.stdout.split() == [b"8.0", b"True", b"True"], out.stderr
 
 
 def test_one_singular_matrix_of_a_batch_is_named_by_the_batch():
