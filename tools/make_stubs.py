@@ -1,6 +1,5 @@
 """Writes the stubs of python/lazulite/core (__init__, random, fast, fft, linalg, metal) from what
-the
-extension says of itself.
+the extension says of itself.
 
     python tools/make_stubs.py            writes the stub
     python tools/make_stubs.py --check    fails when the stub is not what it would write

@@ -14,6 +14,8 @@ inline void ensure_kernels() {
 
 inline const OpKernels& kernels_of(const Node& node) { return node.op->on[node.stream.device]; }
 
+inline bool in_place(const Node& node) { return kernels_of(node).in_place; }
+
 // The one error for whatever a device lacks.
 [[noreturn]] void fail_without_kernel(const Node&);
 // The same before anything has run, for all that can be told then: not of a view, which is copied

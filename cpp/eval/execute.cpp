@@ -188,6 +188,14 @@ void run_placing(const Node& node, KernelCall& call, StepMemory& memory) {
     memory.out[i].storage = std::move(call.placed[i]);
 }
 
+// Output 0 goes over an input, if one can be had.
+void write_over_one(StepMemory& memory) {
+  Output& result = memory.out[0];
+  for (Input& input : memory.in)
+    if (!result.storage.buffer && input.reads == 1 && input.spec->type == result.spec->type)
+      memory.spoilt |= write_over(input, *result.spec, result.storage);
+}
+
 // Output 0 of an update begins as its base: over it, or as a copy.
 void begin_update(const KernelCall& call, StepMemory& memory) {
   Storage& out = memory.out[0].storage;
@@ -214,6 +222,7 @@ void run_single(const Node& node, StepMemory& memory) {
   }
   if (op.places) return run_placing(node, call, memory);
   if (op.update) begin_update(call, memory);
+  if (in_place(node)) write_over_one(memory);
   for (Output& result : memory.out) {
     if (!result.storage.buffer) make_storage(*result.spec, result.storage);
     call.out.push_back(bound(*result.spec, result.storage));

@@ -2,6 +2,7 @@
 
 #include "base/env.h"
 #include "engine/layout/copy.h"
+#include "eval/device_kernels.h"
 #include "eval/plan.h"
 #include "graph/origin.h"
 
@@ -111,7 +112,8 @@ void describe_group(const Unit& unit, const Sources& before, const Sources& behi
 
 void describe_single(const Unit& unit, StepMemory& memory) {
   const Node& node = *unit.members[0].node;
-  const bool may = (node.op->update || node.op->takes) && lets_go(unit);
+  const bool may =
+      (node.op->update || node.op->takes || in_place(node)) && lets_go(unit);
   for (const array& input : node.inputs) {
     int32_t reads = 1;
     if (may) {

@@ -90,7 +90,8 @@ void Prepared::find_lives() {
     for (const Making& out : piece.out)
       if (!read[out.value] && !fixed_[out.value]) piece.dies.push_back(out.value);
     for (Reading& in : piece.in) {
-      in.dies = std::find(piece.dies.begin(), piece.dies.end(), in.value) != piece.dies.end();
+      in.dies = !shared_[in.value] && std::find(piece.dies.begin(), piece.dies.end(), in.value) !=
+                                          piece.dies.end();
       in.reads = int32_t(std::count_if(piece.in.begin(), piece.in.end(),
                                        [&](const Reading& r) { return r.value == in.value; }));
     }

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "eval/device_kernels.h"
 #include "eval/plan.h"
 
 namespace lazulite {
@@ -73,7 +74,7 @@ PlanSummary Plan::summary() const {
         life.counted = int64_t(u);
         dying += life.bytes;
         const bool takes = unit.fused ? member.node->op->kind == OpKind::elementwise
-                                      : member.node->op->update;
+                                      : member.node->op->update || in_place(*member.node);
         if (takes && life.bytes == step.bytes && donated == 0) donated = life.bytes;
       }
     step.bytes -= donated;

@@ -54,9 +54,6 @@ struct OneOrTuple : std::vector<array> {  // one array as itself, others as a tu
 struct OneOrMore : std::vector<array> {  // one array as itself, others as a list
   using vector::vector;
 };
-struct OneOrTuple : std::vector<array> {  // one array as itself, others as a tuple
-  using vector::vector;
-};
 
 // Short names for the tables.
 namespace functions {

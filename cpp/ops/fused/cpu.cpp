@@ -48,8 +48,8 @@ void slope_kernel(const KernelCall& call) {
 }  // namespace
 
 void register_fused(cpu::Kernels& kernels) {
-  kernels[layer_norm_op] = {norm_kernel<true>, Absorb::both};
-  kernels[rms_norm_op] = {norm_kernel<false>, Absorb::both};
+  kernels[layer_norm_op] = {norm_kernel<true>, Absorb::both, true};
+  kernels[rms_norm_op] = {norm_kernel<false>, Absorb::both, true};
   kernels[layer_norm_slope_op] = {slope_kernel<true>};
   kernels[rms_norm_slope_op] = {slope_kernel<false>};
 }

@@ -228,14 +228,14 @@ void softmax_slope_kernel(const KernelCall& call) {
 }  // namespace
 
 void register_reduce(cpu::Kernels& kernels) {
-  const OpKernels reducing{reduce_kernel, Absorb::both, reduce_together, reduce_joins};
+  const OpKernels reducing{reduce_kernel, Absorb::both, false, reduce_together, reduce_joins};
   for (const Op* op : reductions()) kernels[*op] = reducing;
   kernels[variance_op] = kernels[logsumexp_op] = reducing;
   kernels[median_op] = {median_kernel};
   kernels[argmax_op] = {arg_kernel<Monoid::max>, Absorb::before};
   kernels[argmin_op] = {arg_kernel<Monoid::min>, Absorb::before};
-  kernels[softmax_op] = {softmax_kernel, Absorb::both};
-  kernels[softmax_slope_op] = {softmax_slope_kernel, Absorb::both};
+  kernels[softmax_op] = {softmax_kernel, Absorb::both, true};
+  kernels[softmax_slope_op] = {softmax_slope_kernel, Absorb::both, true};
 }
 
 }  // namespace lazulite
