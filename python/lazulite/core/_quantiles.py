@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from . import _core
 from ._core import array
 
@@ -75,8 +77,8 @@ def _quantile(
     if known and not _core.all(_core.logical_and(at >= 0, at <= most)).item():
         raise ValueError(f"[{name}] q out of range: got {q}, expected 0 to {most:g}")
     at = at / most if most != 1 else at
-    axes = range(a.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    axes = sorted({_axis(name, d, a.ndim) for d in axes})
+    every = range(a.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = sorted({_axis(name, d, a.ndim) for d in tuple(every)})
     kept = [d for d in range(a.ndim) if d not in axes]
     lines = _core.transpose(a, (*kept, *axes)) if a.ndim else a
     lines = lines.reshape(tuple(a.shape[d] for d in kept) + (-1,)) if a.size else lines
@@ -102,7 +104,10 @@ def _quantile(
 
 
 def _axis(name: str, axis: Any, ndim: int) -> int:
-    at = axis.__index__()
+    try:
+        at = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"[{name}] no axis: got {type(axis).__name__}, expected an int") from None
     if not -ndim <= at < ndim:
         raise _core.ArrayIndexError(f"[{name}] axis out of range: got {at} for {ndim} axes")
     return at % ndim
