@@ -471,10 +471,11 @@ void add_statistics(M& m) {
       .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3), 1, mx.abs(x(3)) + 1",
               "x(2, 3), None, mx.abs(x(2, 3)) + 1",
               "x(2, 3), 0, mx.abs(x(2)) + 1, True"},
-             "lambda a, axis=None, weights=None, *r, **k: "  // np.average divides by sizes
-             "np.mean(a, axis, **k) if weights is None and not r and not a.size else "
+             "lambda a, axis=None, weights=None, returned=False, keepdims=False: "
              "(lambda v: list(v) if isinstance(v, tuple) else v)("
-             "np.average(a, axis, weights, *r, **k))")
+             "np.average(a, axis, weights, returned, keepdims=keepdims)) if a.size else "
+             "(lambda m: [m, np.zeros_like(m)] if returned else m)("  // NumPy divides by sizes
+             "np.mean(a, axis, keepdims=keepdims))")
       .large({"x(3, tree + 1), 1"});
   m.def(
        "diff(a, /, n=1, axis=-1, prepend=None, append=None, *, stream=None)",
