@@ -112,8 +112,7 @@ void describe_group(const Unit& unit, const Sources& before, const Sources& behi
 
 void describe_single(const Unit& unit, StepMemory& memory) {
   const Node& node = *unit.members[0].node;
-  const bool may =
-      (node.op->update || node.op->takes || in_place(node)) && lets_go(unit);
+  const bool may = (node.op->update || node.op->takes || in_place(node)) && lets_go(unit);
   for (const array& input : node.inputs) {
     int32_t reads = 1;
     if (may) {

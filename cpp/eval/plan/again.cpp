@@ -46,8 +46,9 @@ bool forms_before(const Node& kernel, const Node& value) {
 
 int64_t set_least_formed_again(int64_t bytes) { return least_bytes.exchange(bytes); }
 
-bool Planner::is_small(const array& input, int64_t size) {
-  return elements_behind(input) * small_part <= size;
+// What a value of so many elements reads as it is, wherever it is formed.
+bool Planner::is_little(const array& input, const Node& consumer, int64_t size) {
+  return is_immediate(input, consumer) || elements_behind(input) * small_part <= size;
 }
 
 bool Planner::follows_from_little(const Node& node, int64_t size, int& ops) const {
@@ -55,7 +56,7 @@ bool Planner::follows_from_little(const Node& node, int64_t size, int& ops) cons
   for (const array& input : node.inputs) {
     const Node& from = *input.node();
     work += 1;
-    if (is_immediate(input, node) || is_small(input, size)) continue;
+    if (is_little(input, node, size)) continue;
     if (!pending(from) || !follows_from_little(from, size, ops)) return false;
   }
   return true;
@@ -66,9 +67,7 @@ array Planner::copy_before(const Node* user, const array& value, int64_t size) {
   const Node& node = *value.node();
   Arrays inputs;
   for (const array& input : node.inputs)
-    inputs.push_back(is_immediate(input, node) || is_small(input, size)
-                         ? input
-                         : copy_before(user, input, size));
+    inputs.push_back(is_little(input, node, size) ? input : copy_before(user, input, size));
   const array copy = record(*node.op, node.attributes, std::move(inputs), node.stream);
   Node* made = copy.node().get();
   made->mark = planning_;
@@ -140,7 +139,7 @@ void Planner::move_to(int unit, Node* node, int64_t size) {
   scattered_ = true;
   for (array& input : node->inputs) {
     Node* from = input.node().get();
-    if (is_immediate(input, *node) || is_small(input, size)) continue;
+    if (is_little(input, *node, size)) continue;
     if (from->refs.load() == 1 && from->pins.load() == 0) move_to(unit, from, size);
     else input = copy_before(node, input, size);
   }

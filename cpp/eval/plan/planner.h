@@ -58,7 +58,7 @@ class Planner {
   void fill_units();
   void settle();
   // again
-  static bool is_small(const array& input, int64_t size);  // beside so many elements
+  static bool is_little(const array& input, const Node& consumer, int64_t size);
   bool follows_from_little(const Node& node, int64_t size, int& ops) const;
   array copy_before(const Node* user, const array& value, int64_t size);
   void leave_out_unread(const array* roots, size_t count);
