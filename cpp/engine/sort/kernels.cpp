@@ -32,7 +32,7 @@ void decode(const void* keys, int64_t n, int flip, void* to) {
   using K = KeyOf<T>;
   const K* x = static_cast<const K*>(keys);
   T* y = static_cast<T*>(to);
-#pragma GCC ivdep  // in place, too
+  LAZULITE_NO_ALIAS  // in place, too
   for (int64_t i = 0; i < n; ++i) y[i] = T((x[i] ^ K(flip)) ^ lift<T>);
 }
 
@@ -59,7 +59,7 @@ void decode_float(const void* keys, int64_t n, int flip, void* to) {
   constexpr B sign = std::numeric_limits<B>::min();
   const K* x = static_cast<const K*>(keys);
   B* y = static_cast<B*>(to);
-#pragma GCC ivdep
+  LAZULITE_NO_ALIAS
   for (int64_t i = 0; i < n; ++i) {
     const B key = B(x[i] ^ K(flip));
     y[i] = key < 0 ? B(key ^ B(~sign)) : key;
@@ -76,7 +76,7 @@ void numbers(const int64_t* keys, int64_t n, uint32_t* to) {
   for (int64_t i = 0; i < n; ++i) to[i] = uint32_t(keys[i]);
 }
 void number_short(const int32_t* keys, int64_t n, int shift, int32_t* to) {
-#pragma GCC ivdep  // in place, too
+  LAZULITE_NO_ALIAS  // in place, too
   for (int64_t i = 0; i < n; ++i) to[i] = int32_t(uint32_t(keys[i]) << shift) | int32_t(i);
 }
 void numbers_short(const int32_t* keys, int64_t n, int shift, uint32_t* to) {

@@ -55,12 +55,12 @@ struct SortOf {
   // Lane i of the result is lane i ^ x.
   template <int x, int... i>
   LAZULITE_INLINE static Raw moved(Raw a, std::integer_sequence<int, i...>) {
-    return __builtin_shuffle(a, Raw{K(i ^ x)...});
+    return __builtin_shufflevector(a, a, (i ^ x)...);
   }
   // Lane i is of a, or of b where lane i has the upper place of its two.
   template <int x, int... i>
   LAZULITE_INLINE static Raw mixed(Raw a, Raw b, std::integer_sequence<int, i...>) {
-    return __builtin_shuffle(a, b, Raw{K((i ^ x) < i ? i + W : i)...});
+    return __builtin_shufflevector(a, b, ((i ^ x) < i ? i + W : i)...);
   }
   // Lanes i and i ^ x in order.
   template <int x>
