@@ -40,14 +40,14 @@ struct Dense {
 // An operand as rows of its last axis, read where it lies; what is neither runs nor short is made
 // dense before. It must not be empty.
 struct RowsOf {
-  Rows rows;
+  engine::Rows rows;
   std::optional<Dense> held;
 
   RowsOf(const TensorView& in, int slot) {
     Shape shape = in.shape();
     Strides strides = in.strides();
     const size_t last = shape.size() - 1;
-    if (!in.formed && shape[last] > longest_gathered_row && strides[last] != 1) {
+    if (!in.formed && shape[last] > engine::longest_gathered_row && strides[last] != 1) {
       held.emplace(in);
       strides = dense_strides(shape);
     }
@@ -66,7 +66,7 @@ struct RowsOf {
     collapse(rows.kept, all);
     rows.kept_strides = all[0];
     rows.formed = in.formed;
-    if (in.formed && rows.length > longest_gathered_row) rows.make_all();
+    if (in.formed && rows.length > engine::longest_gathered_row) rows.make_all();
     rows.settle(false);
   }
 };

@@ -18,7 +18,7 @@
 #include "engine/random/random.h"
 #include "engine/reduce/kernels.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
 }
 
@@ -361,9 +361,10 @@ TEST(Copy, LargeArraysAreCutAndPutTogetherAgain) {
 // The fixed tree as kernels.h says it: element i goes to lane i mod 32, lanes fold by halves.
 template <class A>
 A tree_of(const std::vector<A>& x) {
-  std::vector<A> lane(x.begin(), x.begin() + std::min<int64_t>(reduce_lanes, int64_t(x.size())));
-  for (size_t i = reduce_lanes; i < x.size(); ++i) lane[i % reduce_lanes] += x[i];
-  for (size_t half = reduce_lanes / 2; half; half /= 2) {
+  std::vector<A> lane(x.begin(),
+                      x.begin() + std::min<int64_t>(engine::reduce_lanes, int64_t(x.size())));
+  for (size_t i = engine::reduce_lanes; i < x.size(); ++i) lane[i % engine::reduce_lanes] += x[i];
+  for (size_t half = engine::reduce_lanes / 2; half; half /= 2) {
     for (size_t i = half; i < lane.size(); ++i) lane[i - half] += lane[i];
     lane.resize(std::min(lane.size(), half));
   }
@@ -373,7 +374,8 @@ A tree_of(const std::vector<A>& x) {
 // T in memory, A what is summed.
 template <class T, class A, class Widen>
 void expect_sums(Dtype type, Widen&& widen) {
-  const ReduceKernel& k = reduce_kernels().reduce[int(Monoid::sum)][index_of(type)];
+  const engine::ReduceKernel& k =
+      engine::reduce_kernels().reduce[int(engine::Monoid::sum)][index_of(type)];
   std::mt19937 random(int(type) + 1);
   for (int64_t n : {1, 2, 31, 32, 33, 63, 64, 65, 95, 96, 97, 127, 128, 129, 160, 257, 4095, 4096})
     for (int64_t columns : {1, 3, 16, 17, 40}) {
@@ -385,7 +387,8 @@ void expect_sums(Dtype type, Widen&& widen) {
         else if constexpr (requires { v.imag(); })
           v = {typename T::value_type(random()) / 3, typename T::value_type(random()) / 7};
         else v = T(random()) / 3;
-      std::vector<A> lanes(size_t(reduce_lanes * columns)), got(static_cast<size_t>(columns));
+      std::vector<A> lanes(size_t(engine::reduce_lanes * columns)),
+          got(static_cast<size_t>(columns));
       k.columns(x.data(), n, stride, columns, lanes.data(), got.data());
       for (int64_t c = 0; c < columns; ++c) {
         std::vector<A> one;

@@ -5,13 +5,15 @@
 
 namespace lazulite {
 
+namespace engine {
 LAZULITE_EACH_LEVEL(const NormKernels&, norm_kernels)
+}  // namespace engine
 
 namespace bench {
 namespace {
 
 void rows(const Level& level) {
-  const NormKernels& kernels = norm_kernels_at(level);
+  const engine::NormKernels& kernels = engine::norm_kernels_at(level);
   for (Dtype t : {float32, float64, bfloat16})
     for (int64_t n : {64, 1024, 16384}) {
       const std::string of = " of " + std::to_string(n) + "/" + std::string(name_of(t));

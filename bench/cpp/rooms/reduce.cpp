@@ -5,17 +5,20 @@
 
 namespace lazulite {
 
+namespace engine {
 LAZULITE_EACH_LEVEL(const ReduceKernels&, reduce_kernels)
 LAZULITE_EACH_LEVEL(const TwoPassKernels&, two_pass_kernels)
+}  // namespace engine
 
 namespace bench {
 namespace {
 
-void add_pieces(const Level& level, const std::string& name, const ReduceKernel& kernel, Dtype t) {
+void add_pieces(const Level& level, const std::string& name, const engine::ReduceKernel& kernel,
+                Dtype t) {
   const std::string dtype(name_of(t));
   if (!kernel.chunk) return;
   add(level, "reduce/" + name + " of a chunk/" + dtype, [=](Amount& amount) {
-    const int64_t n = reduce_chunk;
+    const int64_t n = engine::reduce_chunk;
     amount = {n, n * size_of(t)};
     Memory a(amount.bytes);
     a.fill(t, n, 0.99, 1.01);
@@ -26,7 +29,7 @@ void add_pieces(const Level& level, const std::string& name, const ReduceKernel&
     amount = {n * n, n * n * size_of(t)};
     Memory a(amount.bytes);
     a.fill(t, n * n, 0.99, 1.01);
-    return [=, a = std::move(a), lanes = Memory((reduce_lanes + n) * n * 32),
+    return [=, a = std::move(a), lanes = Memory((engine::reduce_lanes + n) * n * 32),
             out = Memory(n * 64)] {
       kernel.columns(a.get(), n, n, n, lanes.get(), out.get());
     };
@@ -34,17 +37,17 @@ void add_pieces(const Level& level, const std::string& name, const ReduceKernel&
 }
 
 void reductions(const Level& level) {
-  const char* names[monoid_count] = {"sum", "prod", "max", "min", "all", "any"};
-  const ReduceKernels& kernels = reduce_kernels_at(level);
-  const TwoPassKernels& twice = two_pass_kernels_at(level);
+  const char* names[engine::monoid_count] = {"sum", "prod", "max", "min", "all", "any"};
+  const engine::ReduceKernels& kernels = engine::reduce_kernels_at(level);
+  const engine::TwoPassKernels& twice = engine::two_pass_kernels_at(level);
   for (Dtype t : {float32, float64, int32, bfloat16, complex64, bool_}) {
-    for (int m = 0; m < monoid_count; ++m)
+    for (int m = 0; m < engine::monoid_count; ++m)
       add_pieces(level, names[m], kernels.reduce[m][int(t)], t);
     add_pieces(level, "variance", twice.variance[int(t)].reduce, t);
     add_pieces(level, "logsumexp", twice.logsumexp[int(t)].reduce, t);
     if (auto find = kernels.find[int(t)].first)
       add(level, "reduce/find in a chunk/" + std::string(name_of(t)), [=](Amount& amount) {
-        const int64_t n = reduce_chunk;
+        const int64_t n = engine::reduce_chunk;
         amount = {n, n * size_of(t)};
         Memory a(amount.bytes), value(64);
         a.fill(t, n, 0, is_bool(t) ? 0 : 0.9);

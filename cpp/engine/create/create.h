@@ -4,7 +4,7 @@
 
 #include "base/dtype.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 // Numbers at equal steps: start + i * step in int64 (`whole`), which wraps, or from + i * by in
 // double; then converted.
@@ -25,4 +25,4 @@ struct CreateKernels {
   void (*band[5])(const BandShape&, const void* one, int64_t begin, int64_t end, void* to);
 };
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -4,7 +4,7 @@
 #include "device/cpu/level.h"
 #include "engine/create/create.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 // f(i, value in double) for each of the numbers; int32 counts become doubles in vectors everywhere.
@@ -87,4 +87,4 @@ static_assert(int(Dtype::uint8) == 1 && int(Dtype::int8) == 5 && int(Dtype::floa
 const CreateKernels& LAZULITE_AT_LEVEL(create_kernels)();
 const CreateKernels& LAZULITE_AT_LEVEL(create_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

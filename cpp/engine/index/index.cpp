@@ -9,7 +9,7 @@
 #include "device/cpu/pool.h"
 #include "device/limits.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 LAZULITE_LEVELS(const IndexKernels&, index_kernels)
 
@@ -171,4 +171,4 @@ int64_t true_places(const bool* mask, const Shape& shape, int64_t size, int64_t 
   return found;
 }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -8,7 +8,7 @@
 #include "base/shape.h"
 #include "device/program.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 // What each instruction-set level provides.
 struct IndexKernels {
@@ -78,4 +78,4 @@ void gather_elements(const Places&, const void* from, int64_t bytes, void* to, c
 // along axis d. What `size` leaves over gets `fill`. Returns how many there are.
 int64_t true_places(const bool* mask, const Shape&, int64_t size, int64_t fill, int64_t* to);
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -3,7 +3,7 @@
 #include "engine/index/index.h"
 #include "simd/vec.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 template <class T, bool unit>
@@ -108,4 +108,4 @@ constexpr IndexKernels table = make_table();
 const IndexKernels& LAZULITE_AT_LEVEL(index_kernels)();
 const IndexKernels& LAZULITE_AT_LEVEL(index_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

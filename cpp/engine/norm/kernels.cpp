@@ -3,7 +3,7 @@
 #include "engine/norm/norm.h"
 #include "engine/reduce/lanes.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 #define LAZULITE_EACH [&]<bool full>(int64_t i, int64_t m) __attribute__((always_inline))
@@ -240,4 +240,4 @@ constexpr NormKernels table = make_table(std::make_integer_sequence<int, dtype_c
 const NormKernels& LAZULITE_AT_LEVEL(norm_kernels)();
 const NormKernels& LAZULITE_AT_LEVEL(norm_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

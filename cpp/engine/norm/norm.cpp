@@ -8,7 +8,7 @@
 #include "device/device.h"
 #include "device/limits.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 LAZULITE_LEVELS(const NormKernels&, norm_kernels)
 
@@ -134,4 +134,4 @@ void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* af
            }, y, t);
 }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -3,7 +3,7 @@
 #pragma once
 #include "engine/reduce/rows.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 // What each instruction-set level provides, of one row of n contiguous elements. [wide]: the result
 // (backward: the cotangent) is of accumulators, not of the row's dtype.
@@ -39,4 +39,4 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm&, char* dx, char* d
 void softmax_rows(const Rows& x, char* out, const After* after = nullptr);
 void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* after = nullptr);
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

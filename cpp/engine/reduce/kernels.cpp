@@ -4,7 +4,7 @@
 #include "device/cpu/level.h"
 #include "engine/reduce/lanes.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 template <class T>
@@ -85,4 +85,4 @@ constexpr ReduceKernels table = make_table(std::make_integer_sequence<int, dtype
 const ReduceKernels& LAZULITE_AT_LEVEL(reduce_kernels)();
 const ReduceKernels& LAZULITE_AT_LEVEL(reduce_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -5,7 +5,7 @@
 
 #include "base/dtype.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 enum class Monoid : uint8_t { sum, prod, max, min, all, any };
 inline constexpr int monoid_count = 6;
@@ -56,4 +56,4 @@ struct ReduceKernels {
   FindKernel find[dtype_count];
 };
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

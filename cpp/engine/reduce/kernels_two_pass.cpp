@@ -3,7 +3,7 @@
 #include "device/cpu/level.h"
 #include "engine/reduce/lanes.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 template <class A> struct real_of { using t = A; };
@@ -224,4 +224,4 @@ constexpr TwoPassKernels table = make_table(std::make_integer_sequence<int, dtyp
 const TwoPassKernels& LAZULITE_AT_LEVEL(two_pass_kernels)();
 const TwoPassKernels& LAZULITE_AT_LEVEL(two_pass_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -5,7 +5,7 @@
 #include "engine/reduce/monoid.h"
 #include "simd/turn.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 using simd::Cx;
@@ -452,4 +452,4 @@ LAZULITE_INLINE typename In::accumulator reduce_row(const typename In::memory* x
 }
 
 }  // namespace
-}  // namespace lazulite
+}  // namespace lazulite::engine

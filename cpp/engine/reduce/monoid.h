@@ -4,7 +4,7 @@
 #include "simd/complex_math.h"
 #include "simd/math.h"
 
-namespace lazulite::monoid {
+namespace lazulite::engine::monoid {
 namespace {
 
 template <class T> struct is_pair { static constexpr bool value = false; };
@@ -70,4 +70,4 @@ struct Any {
 };
 
 }  // namespace
-}  // namespace lazulite::monoid
+}  // namespace lazulite::engine::monoid

@@ -14,7 +14,7 @@
 #include "device/device.h"
 #include "device/limits.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 namespace {
 
@@ -597,4 +597,4 @@ void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, boo
          (double(w) * 0.25 + (in.formed ? in.formed->cost() : 0)));
 }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

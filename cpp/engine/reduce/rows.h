@@ -8,7 +8,7 @@
 #include "device/program.h"
 #include "engine/reduce/kernels.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 // A room of this thread, aligned, with what kernels may read behind it: valid until the next call
 // with that slot.
@@ -93,4 +93,4 @@ void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, 
 // Indices are uint32, or int64 where they do not fit (`large`).
 void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large, char* out);
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -6,7 +6,7 @@
 #include "device/cpu/level.h"
 #include "engine/reduce/lanes.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 // ---- what changes nothing, exactly
@@ -705,4 +705,4 @@ constexpr ScanKernels table = make_table();
 const ScanKernels& LAZULITE_AT_LEVEL(scan_kernels)();
 const ScanKernels& LAZULITE_AT_LEVEL(scan_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -8,7 +8,7 @@
 
 #include "base/dtype.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 enum class Scan : uint8_t { sum, prod, max, min, logsumexp };
 inline constexpr int scan_count = 5;
@@ -53,4 +53,4 @@ struct ScanKernels {
   RecurrenceKernel recurrence[dtype_count];
 };
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -14,7 +14,7 @@
 #include "device/limits.h"
 #include "engine/reduce/rows.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 // ---- chains: pieces of a line, of which each begins where the one before it ends
@@ -451,4 +451,4 @@ void recurrence_all(const RecurrenceKernel& k, const char* a, const char* b, Dty
   }, cost);
 }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -5,7 +5,7 @@
 #include "device/program.h"
 #include "engine/scan/kernels.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 // Elements of a shape, along one of its axes, into memory of some strides in which all behind the
 // axis lies dense. `from` and `out` are the element with index 0 on each axis. It must not be
@@ -28,4 +28,4 @@ void scan_all(const ScanKernel&, const Scanned&, const After* after = nullptr);
 void recurrence_all(const RecurrenceKernel&, const char* a, const char* b, Dtype, const Shape&,
                     int axis, bool reverse, char* out);
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -4,7 +4,7 @@
 #include "device/cpu/level.h"
 #include "engine/sort/keys.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 template <class K>
@@ -120,4 +120,4 @@ constexpr SortKernels table = make_table();
 const SortKernels& LAZULITE_AT_LEVEL(sort_kernels)();
 const SortKernels& LAZULITE_AT_LEVEL(sort_kernels)() { return table; }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

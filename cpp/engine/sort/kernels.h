@@ -8,7 +8,7 @@
 
 #include "base/dtype.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 struct SortKernels {
   // By width of the keys: 32 and 64 bits.
@@ -39,4 +39,4 @@ struct SortKernels {
   void (*numbers_short)(const int32_t* keys, int64_t n, int shift, uint32_t* to);
 };
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

@@ -9,7 +9,7 @@
 
 #include "simd/vec.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 namespace {
 
 template <class K>
@@ -445,4 +445,4 @@ struct SortOf {
 };
 
 }  // namespace
-}  // namespace lazulite
+}  // namespace lazulite::engine

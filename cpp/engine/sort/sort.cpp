@@ -14,7 +14,7 @@
 #include "device/limits.h"
 #include "engine/sort/kernels.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 LAZULITE_LEVELS(const SortKernels&, sort_kernels)
 
@@ -642,4 +642,4 @@ void search_rows(Dtype t, const void* sorted, int64_t rows, int64_t n, const voi
   else search(t, sorted, rows, n, values, count, right, static_cast<uint32_t*>(to));
 }
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

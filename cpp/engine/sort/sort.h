@@ -7,7 +7,7 @@
 #include "base/dtype.h"
 #include "base/shape.h"
 
-namespace lazulite {
+namespace lazulite::engine {
 
 struct Lines {
   Dtype type;
@@ -53,4 +53,4 @@ struct Distinct {
 };
 int64_t distinct_elements(Dtype, const void* from, int64_t n, bool equal_nan, const Distinct&);
 
-}  // namespace lazulite
+}  // namespace lazulite::engine

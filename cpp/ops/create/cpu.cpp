@@ -7,14 +7,16 @@
 #include "ops/create/ops.h"
 
 namespace lazulite {
+namespace engine {
 LAZULITE_LEVELS(const CreateKernels&, create_kernels)
+}  // namespace engine
 namespace {
 
 void ramp_kernel(const KernelCall& call) {
   const Ramp& r = call.node.get<Ramp>();
-  const RampSteps steps{r.start.is_int() && r.step.is_int(), r.start.wrapped(), r.step.wrapped(),
-                        r.start.real(), r.step.real()};
-  const auto run = create_kernels().ramp[index_of(r.type)];
+  const engine::RampSteps steps{r.start.is_int() && r.step.is_int(), r.start.wrapped(),
+                                r.step.wrapped(), r.start.real(), r.step.real()};
+  const auto run = engine::create_kernels().ramp[index_of(r.type)];
   char* const to = call.out[0].data;
   cpu::parallel_for((r.count + grain - 1) / grain, [&](int64_t part) {
     const int64_t begin = part * grain, n = std::min(grain, r.count - begin);
@@ -28,9 +30,9 @@ void band_kernel(const KernelCall& call) {
   if (b.rows == 0 || b.columns == 0) return;
   alignas(16) char one[16];
   Scalar(1).write(b.type, one);
-  const BandShape shape{b.columns, b.low, b.high};
+  const engine::BandShape shape{b.columns, b.low, b.high};
   const int64_t bytes = size_of(b.type), some = std::max<int64_t>(1, grain / b.columns);
-  const auto run = create_kernels().band[__builtin_ctzll(uint64_t(bytes))];
+  const auto run = engine::create_kernels().band[__builtin_ctzll(uint64_t(bytes))];
   char* const to = call.out[0].data;
   cpu::parallel_for((b.rows + some - 1) / some, [&](int64_t part) {
     const int64_t begin = part * some, end = std::min(b.rows, begin + some);

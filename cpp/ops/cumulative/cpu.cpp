@@ -7,7 +7,9 @@
 
 namespace lazulite {
 
+namespace engine {
 LAZULITE_LEVELS(const ScanKernels&, scan_kernels)
+}  // namespace engine
 
 namespace {
 
@@ -18,12 +20,13 @@ void cumulative_kernel(const KernelCall& call) {
   if (size_of(to.shape()) == 0) return;
   const Cumulative& c = call.node.get<Cumulative>();
   const auto& of = *static_cast<const CumulativeOf*>(call.node.op->family);
-  const ScanKernel& k = scan_kernels().scan[int(of.scan)][index_of(in.type())];
+  const engine::ScanKernel& k = engine::scan_kernels().scan[int(of.scan)][index_of(in.type())];
   const size_t axis = size_t(c.axis);
   const int64_t bytes = size_of(in.type());
   const Strides dense = dense_strides(to.shape());
-  Scanned s{in.shape(), c.axis, c.reverse, in.type(), in.data, in.strides(), to.data, dense};
-  if (c.start == Start::inclusive) return scan_all(k, s, call.after);
+  engine::Scanned s{in.shape(), c.axis,       c.reverse, in.type(),
+                    in.data,    in.strides(), to.data,   dense};
+  if (c.start == Start::inclusive) return engine::scan_all(k, s, call.after);
   int64_t outer = 1, inner = 1;
   for (size_t d = 0; d < s.shape.size(); ++d)
     if (d != axis) (d < axis ? outer : inner) *= s.shape[d];
@@ -36,7 +39,7 @@ void cumulative_kernel(const KernelCall& call) {
   if (length == 1) return;
   if (!c.reverse) s.out += dense[axis] * bytes;
   else if (c.start == Start::exclusive) s.from += in.strides()[axis] * bytes;
-  scan_all(k, s);
+  engine::scan_all(k, s);
 }
 
 void recurrence_kernel(const KernelCall& call) {
@@ -44,8 +47,8 @@ void recurrence_kernel(const KernelCall& call) {
   if (size_of(to.shape()) == 0) return;
   const Recurrence& r = call.node.get<Recurrence>();
   const Dense a(call.in[0]), b(call.in[1]);
-  recurrence_all(scan_kernels().recurrence[index_of(to.type())], a.data, b.data, to.type(),
-                 to.shape(), r.axis, r.reverse, to.data);
+  engine::recurrence_all(engine::scan_kernels().recurrence[index_of(to.type())], a.data, b.data,
+                         to.type(), to.shape(), r.axis, r.reverse, to.data);
 }
 
 }  // namespace

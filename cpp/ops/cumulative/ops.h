@@ -21,7 +21,7 @@ struct Recurrence {
 // What a scan is besides its attributes (Op::family).
 struct CumulativeOf {
   const char* name;
-  Scan scan;
+  engine::Scan scan;
   DtypeSet types;
 };
 

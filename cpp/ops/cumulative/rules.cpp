@@ -183,26 +183,26 @@ consteval Op cumulative_op(const char* doc, Op o) {
   o.vmap = typed<vmap_cumulative>;
   return op<Cumulative>(of.name, doc, o);
 }
-constexpr CumulativeOf of_sum{"cumsum", Scan::sum, numbers};
+constexpr CumulativeOf of_sum{"cumsum", engine::Scan::sum, numbers};
 const Op cumsum_op = cumulative_op<of_sum>(
     "Sums of the elements up to each one.",
     {.linear = true, .vjp = typed<vjp_sum>, .jvp = typed<jvp_sum>});
 
-constexpr CumulativeOf of_prod{"cumprod", Scan::prod, everything};
+constexpr CumulativeOf of_prod{"cumprod", engine::Scan::prod, everything};
 const Op cumprod_op = cumulative_op<of_prod>("Products of the elements up to each one.",
                                              {.vjp = typed<vjp_prod>, .jvp = typed<jvp_prod>});
 
-constexpr CumulativeOf of_max{"cummax", Scan::max, everything};
+constexpr CumulativeOf of_max{"cummax", engine::Scan::max, everything};
 const Op cummax_op =
     cumulative_op<of_max>("The largest of the elements up to each one.",
                           {.vjp = typed<vjp_extreme>, .jvp = typed<jvp_extreme>});
 
-constexpr CumulativeOf of_min{"cummin", Scan::min, everything};
+constexpr CumulativeOf of_min{"cummin", engine::Scan::min, everything};
 const Op cummin_op =
     cumulative_op<of_min>("The smallest of the elements up to each one.",
                           {.vjp = typed<vjp_extreme>, .jvp = typed<jvp_extreme>});
 
-constexpr CumulativeOf of_logs{"logcumsumexp", Scan::logsumexp, floats};
+constexpr CumulativeOf of_logs{"logcumsumexp", engine::Scan::logsumexp, floats};
 const Op logcumsumexp_op =
     cumulative_op<of_logs>("log(sum(exp(x))) of the elements up to each one.",
                            {.vjp = typed<vjp_logs>, .jvp = typed<jvp_logs>});

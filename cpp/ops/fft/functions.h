@@ -238,6 +238,11 @@ void add_fft(M& core) {
        "array([0, 1, 2, -2, -1], dtype=int32)")
       .cases({"x(5)", "x(2, 3, 4), [0, 2]", "x(4, 5), -1"}, "np.fft.ifftshift")
       .large({"x(block + 1, 33)", "x(grain + 1)"});
+  const std::vector<std::string>
+      cosine_cases = {"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
+                      "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"},
+      large_cosine_cases = {"x(20, block + 1), norm='ortho'",
+                            "x(block + 1, 33), 3, axis=0, norm='ortho'"};
   m.def(
        "dct(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
        [](A a, int type, Count n, int axis, OptionalText norm, S s) {
@@ -247,9 +252,8 @@ void add_fft(M& core) {
        "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
        ">>> mx.fft.dct(mx.array([1.0, 1, 1, 1]))\n"
        "array([8, 0, 0, 0], dtype=float32)")
-      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
-              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.dct")
-      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+      .cases(cosine_cases, "scipy.fft.dct")
+      .large(large_cosine_cases);
   m.def(
        "idct(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
        [](A a, int type, Count n, int axis, OptionalText norm, S s) {
@@ -259,9 +263,8 @@ void add_fft(M& core) {
        "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
        ">>> mx.fft.idct(mx.array([8.0, 0, 0, 0]))\n"
        "array([1, 1, 1, 1], dtype=float32)")
-      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
-              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.idct")
-      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+      .cases(cosine_cases, "scipy.fft.idct")
+      .large(large_cosine_cases);
   m.def(
        "dst(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
        [](A a, int type, Count n, int axis, OptionalText norm, S s) {
@@ -271,9 +274,8 @@ void add_fft(M& core) {
        "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
        ">>> mx.fft.dst(mx.array([1.0, 0]), 1)\n"
        "array([1.73205, 1.73205], dtype=float32)")
-      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
-              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.dst")
-      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+      .cases(cosine_cases, "scipy.fft.dst")
+      .large(large_cosine_cases);
   m.def(
        "idst(a, type=2, n=None, axis=-1, norm='backward', stream=None)",
        [](A a, int type, Count n, int axis, OptionalText norm, S s) {
@@ -283,9 +285,8 @@ void add_fft(M& core) {
        "Longer axes are cut to n, zeros follow shorter ones; norm is that of fft.\n\n"
        ">>> mx.fft.idst(mx.fft.dst(mx.array([1.0])))\n"
        "array([1], dtype=float32)")
-      .cases({"x(2, 6)", "x(2, 7), 1", "x(5, 3), 3, axis=0", "x(2, 5), 2, 8, norm='ortho'",
-              "x(9), 4", "x(8), 3, 7, 0, 'forward'", "x(6), 1, norm='ortho'"}, "scipy.fft.idst")
-      .large({"x(20, block + 1), norm='ortho'", "x(block + 1, 33), 3, axis=0, norm='ortho'"});
+      .cases(cosine_cases, "scipy.fft.idst")
+      .large(large_cosine_cases);
   m.def(
        "stft(x, n_fft=2048, hop_length=None, win_length=None, window=None, center=True, "
        "pad_mode='reflect', norm='backward', onesided=None, stream=None)",

@@ -23,8 +23,8 @@ void norm_kernel(const KernelCall& call) {
   if (size_of(x.shape()) == 0) return;
   const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]),
       bias(a.bias, call.in[call.in.size() - 1]);
-  norm_forward(RowsOf(x, 0).rows,
-               Norm{a.eps.real(), centred, a.type != x.type(), weight.data,
+  engine::norm_forward(RowsOf(x, 0).rows,
+               engine::Norm{a.eps.real(), centred, a.type != x.type(), weight.data,
                     bias.data},
                call.out[0].data, call.after);
 }
@@ -39,8 +39,8 @@ void slope_kernel(const KernelCall& call) {
     return;
   }
   const Parameter weight(a.weight, call.in[a.weight ? 1 : 0]);
-  norm_backward(RowsOf(x, 0).rows, RowsOf(ct, 1).rows,
-                Norm{a.eps.real(), centred, ct.type() != x.type(), weight.data},
+  engine::norm_backward(RowsOf(x, 0).rows, RowsOf(ct, 1).rows,
+                engine::Norm{a.eps.real(), centred, ct.type() != x.type(), weight.data},
                 call.out[0].data, a.dweight ? call.out[1].data : nullptr,
                 a.dbias ? call.out[1 + a.dweight].data : nullptr);
 }

@@ -11,9 +11,9 @@ namespace lazulite {
 namespace {
 
 // The places that index arrays `call.in[first]`, ... name in a source.
-Places places_of(const KernelCall& call, const Shape& source, const Strides& strides,
+engine::Places places_of(const KernelCall& call, const Shape& source, const Strides& strides,
                  const Axes& axes, bool along, size_t first) {
-  Places out;
+  engine::Places out;
   out.along = along;
   out.shape = call.in[first].shape();
   out.count = size_of(out.shape);
@@ -38,7 +38,7 @@ struct Positions {
   int64_t count;
   const int64_t* begin() const { return static_cast<const int64_t*>(buffer->data); }
 
-  Positions(const Places& places, const char* caller)
+  Positions(const engine::Places& places, const char* caller)
       : buffer(allocate(std::max<int64_t>(places.count, 1) * int64_t(sizeof(int64_t)))),
         count(places.count) {
     auto* to = static_cast<int64_t*>(buffer->data);
@@ -109,11 +109,11 @@ void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
 void gather_kernel(const KernelCall& call) {
   const Gather& g = call.node.get<Gather>();
   const TensorView &source = call.in[0], &out = call.out[0];
-  const Places places =
+  const engine::Places places =
       places_of(call, source.shape(), source.strides(), g.axes, g.along, 1);
   const int64_t size = size_of(out.shape());
   if (g.along || size == places.count)
-    return gather_elements(places, source.data, size_of(out.type()), out.data, g.caller,
+    return engine::gather_elements(places, source.data, size_of(out.type()), out.data, g.caller,
                            call.after);
   const Positions at(places, g.caller);
   if (size == 0) return;
@@ -127,9 +127,9 @@ void gather_kernel(const KernelCall& call) {
     const int last = int(rest.shape.size()) - 1;
     const int64_t run_stride = rest.strides[0][last];
     if (last == 0 && std::abs(run_stride) > 1 && rest.size >= 8 && at.count >= 8)
-      return gather_columns(position, at.count, from, run_stride, rest.size, sizeof(T), to);
+      return engine::gather_columns(position, at.count, from, run_stride, rest.size, sizeof(T), to);
     const int64_t step = std::max<int64_t>(1, grain / rest.size);
-    const int64_t some = std::max<int64_t>(1, piece_after / rest.size);
+    const int64_t some = std::max<int64_t>(1, engine::piece_after / rest.size);
     cpu::parallel_for((at.count + step - 1) / step, [&](int64_t chunk) {
       const int64_t end = std::min(at.count, (chunk + 1) * step);
       int64_t told = chunk * step;
@@ -182,12 +182,13 @@ inline T written(T old, T value) {
 
 // Elements in order, on one thread: what is repeated meets in the order of the indices.
 template <Write mode, class T>
-void scatter_elements(const Places& places, const char* updates, char* out, const char* caller) {
+void scatter_elements(const engine::Places& places, const char* updates, char* out,
+                      const char* caller) {
   const T* from = reinterpret_cast<const T*>(updates);
   T* to = reinterpret_cast<T*>(out);
-  alignas(64) int64_t position[Places::piece];
-  for (int64_t begin = 0; begin < places.count; begin += Places::piece) {
-    const int64_t n = std::min(Places::piece, places.count - begin);
+  alignas(64) int64_t position[engine::Places::piece];
+  for (int64_t begin = 0; begin < places.count; begin += engine::Places::piece) {
+    const int64_t n = std::min(engine::Places::piece, places.count - begin);
     places.fill(begin, n, position, caller);
     const T* x = from + begin;
     for (int64_t i = 0; i < n; ++i) to[position[i]] = written<mode>(to[position[i]], x[i]);
@@ -203,8 +204,8 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   const int64_t* position = at.begin();
   const int last = int(rest.shape.size()) - 1;
   const int64_t stride = rest.strides[0][last];
-  AddRun sum = nullptr;
-  if constexpr (mode == Write::add) sum = add_run(dtype_of<T>);
+  engine::AddRun sum = nullptr;
+  if constexpr (mode == Write::add) sum = engine::add_run(dtype_of<T>);
   // Parts of rows as long as a page. Ranges are for many threads: one that reads the updates in
   // order is as fast as two or three that skip some.
   const int64_t threads = cpu::num_threads();
@@ -212,7 +213,7 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
                                             (rest.size + 2 * threads - 1) / (2 * threads)),
                 parts = (rest.size + columns - 1) / columns;
   const bool many = at.count >= 64 && threads >= 4;
-  const Ranges ranges(position, at.count, reach, many ? (threads + parts - 1) / parts : 1);
+  const engine::Ranges ranges(position, at.count, reach, many ? (threads + parts - 1) / parts : 1);
   const bool dense = last == 0 && stride == 1;
   cpu::parallel_for(parts * ranges.size(), [&](int64_t task) {
     const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
@@ -246,7 +247,7 @@ void scatter_kernel(const KernelCall& call) {
   const Scatter& s = call.node.get<Scatter>();
   const TensorView& out = call.out[0];
   const size_t count = s.axes.size();
-  const Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
+  const engine::Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
   const TensorView& given = call.in[1 + count];
   const Dense dense(given);
   const char* updates = dense.data;
@@ -319,7 +320,7 @@ void nonzero_kernel(const KernelCall& call) {
   const bool* mask = reinterpret_cast<const bool*>(dense.data);
   auto* to = reinterpret_cast<int64_t*>(call.out[0].data);
   for (int64_t lane = 0; lane < lanes; ++lane)
-    true_places(mask + lane * n, shape, z.size, z.fill, to + lane * places);
+    engine::true_places(mask + lane * n, shape, z.size, z.fill, to + lane * places);
 }
 
 }  // namespace

@@ -11,14 +11,16 @@
 
 namespace lazulite {
 
+namespace engine {
 LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
 LAZULITE_LEVELS(const TwoPassKernels&, two_pass_kernels)
+}  // namespace engine
 
 namespace {
 
 // An input, read as `type`: kept axes and reduced axes, each collapsed. It must not be empty.
-Rows rows_of(const TensorView& in, const Axes& axes, Dtype type, bool truth = false) {
-  Rows out;
+engine::Rows rows_of(const TensorView& in, const Axes& axes, Dtype type, bool truth = false) {
+  engine::Rows out;
   out.data = in.data;
   out.formed = in.formed;
   out.memory = in.type();
@@ -51,15 +53,15 @@ struct Reads {
   const Axes* axes;
   Dtype type;
   bool truth = false;
-  const ReduceKernel* k = nullptr;        // null: no kernel for the dtype
-  const TwoPassKernel* states = nullptr;  // where it looks twice
+  const engine::ReduceKernel* k = nullptr;        // null: no kernel for the dtype
+  const engine::TwoPassKernel* states = nullptr;  // where it looks twice
 };
 Reads reads_of(const Node& node) {
   const Dtype in = node.inputs[0].dtype();
   if (const auto* reduction = static_cast<const Reduction*>(node.op->family)) {
     Reads out{&node.get<Reduce>().axes, reduction->read(in), reduction->truth && !is_bool(in)};
-    const ReduceKernel& k =
-        reduce_kernels().reduce[int(reduction->monoid)][index_of(out.type)];
+    const engine::ReduceKernel& k =
+        engine::reduce_kernels().reduce[int(reduction->monoid)][index_of(out.type)];
     if (k.chunk) out.k = &k;
     return out;
   }
@@ -67,7 +69,7 @@ Reads reads_of(const Node& node) {
   Reads out{variance ? &node.get<Variance>().axes : &node.get<Reduce>().axes,
             is_half(in) ? in : mean_type(in)};
   const auto& table =
-      variance ? two_pass_kernels().variance : two_pass_kernels().logsumexp;
+      variance ? engine::two_pass_kernels().variance : engine::two_pass_kernels().logsumexp;
   out.states = &table[index_of(out.type)];
   if (out.states->finish) out.k = &out.states->reduce;
   return out;
@@ -83,7 +85,7 @@ class Results {
       fail(Kind::value, call.node.op->name, "dtype not supported: got ", call.in[0].type());
     if (reads.states || is_half(to.type())) wide_ = allocate(count() * reads.k->bytes);
   }
-  Reducing reducing() const { return {reads_.k, accumulators()}; }
+  engine::Reducing reducing() const { return {reads_.k, accumulators()}; }
   // What goes on from accumulators, where they are the results.
   const After* after() const {
     return wide_ || is_bool(call_.out[0].type()) ? nullptr : call_.after;
@@ -134,7 +136,7 @@ void reduce_together(const KernelCall* calls, size_t count) {
     return;
   }
   std::vector<Results> results;
-  Reductions all;
+  engine::Reductions all;
   bool columns = true;
   results.reserve(count);
   for (size_t i = 0; i < count; ++i) {
@@ -143,9 +145,9 @@ void reduce_together(const KernelCall* calls, size_t count) {
     columns &= all.back().k->take != nullptr;
   }
   const Reads reads = reads_of(calls[0].node);
-  Rows x = rows_of(in, *reads.axes, reads.type, reads.truth);
+  engine::Rows x = rows_of(in, *reads.axes, reads.type, reads.truth);
   x.settle(columns);
-  reduce_all(all, x, count == 1 ? results[0].after() : nullptr);
+  engine::reduce_all(all, x, count == 1 ? results[0].after() : nullptr);
   for (const Results& one : results) one.finish();
 }
 void reduce_kernel(const KernelCall& call) { reduce_together(&call, 1); }
@@ -160,7 +162,7 @@ bool reduce_joins(const Node& a, const Node& b) {
 void median_kernel(const KernelCall& call) {
   const TensorView& in = call.in[0];
   if (size_of(call.out[0].shape()) == 0) return;
-  const Rows x = rows_of(in, call.node.get<Reduce>().axes, mean_type(in.type()));
+  const engine::Rows x = rows_of(in, call.node.get<Reduce>().axes, mean_type(in.type()));
   auto run = [&]<class T>(T* low, T* high) {
     const int64_t n = x.length, per = x.together(n);
     cpu::parallel_for((x.rows + per - 1) / per, [&](int64_t block) {
@@ -168,7 +170,7 @@ void median_kernel(const KernelCall& call) {
       const T* all = reinterpret_cast<const T*>(x.read(begin, count, 0, n));
       if constexpr (!is_complex(dtype_of<T>)) {
         for (int64_t r = begin; r < begin + count; ++r)
-          middle_of_line(x.type, all + (r - begin) * n, n, low + r, high + r);
+          engine::middle_of_line(x.type, all + (r - begin) * n, n, low + r, high + r);
         return;
       }
       std::vector<T> v;
@@ -200,29 +202,29 @@ void median_kernel(const KernelCall& call) {
 
 // ---- argmax and argmin
 
-template <Monoid monoid>
+template <engine::Monoid monoid>
 void arg_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   const TensorView& in = call.in[0];
-  Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
+  engine::Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
   x.settle(false);
-  const ReduceKernel& k = reduce_kernels().reduce[int(monoid)][index_of(x.type)];
-  const FindKernel& find = reduce_kernels().find[index_of(x.type)];
+  const engine::ReduceKernel& k = engine::reduce_kernels().reduce[int(monoid)][index_of(x.type)];
+  const engine::FindKernel& find = engine::reduce_kernels().find[index_of(x.type)];
   if (!k.chunk || !find.first)
     fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
-  find_all(k, find, x, call.out[0].type() == int64, call.out[0].data);
+  engine::find_all(k, find, x, call.out[0].type() == int64, call.out[0].data);
 }
 
 // ---- softmax
 
 void softmax_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
-  softmax_rows(RowsOf(call.in[0], 0).rows, call.out[0].data, call.after);
+  engine::softmax_rows(RowsOf(call.in[0], 0).rows, call.out[0].data, call.after);
 }
 void softmax_slope_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   const RowsOf y(call.in[0], 0), t(call.in[1], 1);
-  softmax_slope_rows(y.rows, t.rows, call.out[0].data, call.after);
+  engine::softmax_slope_rows(y.rows, t.rows, call.out[0].data, call.after);
 }
 
 }  // namespace
@@ -232,8 +234,8 @@ void register_reduce(cpu::Kernels& kernels) {
   for (const Op* op : reductions()) kernels[*op] = reducing;
   kernels[variance_op] = kernels[logsumexp_op] = reducing;
   kernels[median_op] = {median_kernel};
-  kernels[argmax_op] = {arg_kernel<Monoid::max>, Absorb::before};
-  kernels[argmin_op] = {arg_kernel<Monoid::min>, Absorb::before};
+  kernels[argmax_op] = {arg_kernel<engine::Monoid::max>, Absorb::before};
+  kernels[argmin_op] = {arg_kernel<engine::Monoid::min>, Absorb::before};
   kernels[softmax_op] = {softmax_kernel, Absorb::both, true};
   kernels[softmax_slope_op] = {softmax_slope_kernel, Absorb::both, true};
 }

@@ -23,14 +23,14 @@ struct Variance {
 // are read as is that of the result but for halves, whose accumulators are rounded to it.
 struct Reduction {
   const char* name;
-  Monoid monoid;
+  engine::Monoid monoid;
   Dtype (*result)(Dtype in);
   bool truth = false;  // of an element counts whether it is zero
   Dtype read(Dtype in) const { return is_half(in) && !truth ? in : result(in); }
 };
 
 // The result of nothing, by monoid; -1: there is none.
-inline constexpr int identities[monoid_count] = {0, 1, -1, -1, 1, 0};
+inline constexpr int identities[engine::monoid_count] = {0, 1, -1, -1, 1, 0};
 
 inline Dtype mean_type(Dtype t) { return compute_type(inexact_type(t)); }
 double divisor_of(const Node&);  // of a variance

@@ -152,32 +152,32 @@ consteval Op reduce_op(const char* doc, Op o) {
   o.vmap = typed<vmap_over<Reduce>>;
   return op<Reduce>(reduction.name, doc, o);
 }
-constexpr Reduction of_sum{"sum", Monoid::sum, total_type};
+constexpr Reduction of_sum{"sum", engine::Monoid::sum, total_type};
 const Op sum_op = reduce_op<of_sum>("Sum over axes.", {.linear = true, .vjp = vjp_sum});
 
-constexpr Reduction of_mean{"mean_sum", Monoid::sum, mean_type};
+constexpr Reduction of_mean{"mean_sum", engine::Monoid::sum, mean_type};
 const Op mean_sum_op =
     reduce_op<of_mean>("Sum over axes in the dtype of means: integers and halves as float32.",
                        {.linear = true, .vjp = vjp_sum});
 
-constexpr Reduction of_prod{"prod", Monoid::prod, total_type};
+constexpr Reduction of_prod{"prod", engine::Monoid::prod, total_type};
 const Op prod_op = reduce_op<of_prod>("Product over axes.", {.vjp = vjp_prod, .jvp = jvp_prod});
 
-constexpr Reduction of_max{"max", Monoid::max, same_type};
+constexpr Reduction of_max{"max", engine::Monoid::max, same_type};
 const Op max_op =
     reduce_op<of_max>("The largest over axes.", {.vjp = vjp_extreme, .jvp = jvp_extreme});
 
-constexpr Reduction of_min{"min", Monoid::min, same_type};
+constexpr Reduction of_min{"min", engine::Monoid::min, same_type};
 const Op min_op =
     reduce_op<of_min>("The smallest over axes.", {.vjp = vjp_extreme, .jvp = jvp_extreme});
 
-constexpr Reduction of_all{"all", Monoid::all, bool_type, true};
+constexpr Reduction of_all{"all", engine::Monoid::all, bool_type, true};
 const Op all_op = reduce_op<of_all>("True when no element is zero.", {});
 
-constexpr Reduction of_any{"any", Monoid::any, bool_type, true};
+constexpr Reduction of_any{"any", engine::Monoid::any, bool_type, true};
 const Op any_op = reduce_op<of_any>("True when some element is not zero.", {});
 
-constexpr Reduction of_count{"count_nonzero", Monoid::sum, count_type, true};
+constexpr Reduction of_count{"count_nonzero", engine::Monoid::sum, count_type, true};
 const Op count_op = reduce_op<of_count>("How many elements are not zero.", {});
 
 // ---- variance and logsumexp

@@ -6,33 +6,35 @@
 namespace lazulite {
 namespace {
 
-Lines lines_of(const KernelCall& call, int axis) {
+engine::Lines lines_of(const KernelCall& call, int axis) {
   const TensorView& in = call.in[0];
-  return lines_of(in.data, in.type(), in.shape(), in.strides(), axis, call.out[0].shape()[axis]);
+  return engine::lines_of(in.data, in.type(), in.shape(), in.strides(), axis,
+                          call.out[0].shape()[axis]);
 }
 bool is_empty(const KernelCall& call) { return size_of(call.out[0].shape()) == 0; }
 bool is_wide(const KernelCall& call) { return call.out[0].type() == int64; }
 
 void sort_kernel(const KernelCall& call) {
   const Ordered& o = call.node.get<Ordered>();
-  if (!is_empty(call)) sort_lines(lines_of(call, o.axis), o.descending, call.out[0].data);
+  if (!is_empty(call)) engine::sort_lines(lines_of(call, o.axis), o.descending, call.out[0].data);
 }
 void argsort_kernel(const KernelCall& call) {
   const Ordered& o = call.node.get<Ordered>();
   if (!is_empty(call))
-    argsort_lines(lines_of(call, o.axis), o.descending, is_wide(call), call.out[0].data);
+    engine::argsort_lines(lines_of(call, o.axis), o.descending, is_wide(call), call.out[0].data);
 }
 void partition_kernel(const KernelCall& call) {
   const Parted& p = call.node.get<Parted>();
-  if (!is_empty(call)) partition_lines(lines_of(call, p.axis), p.kth, call.out[0].data);
+  if (!is_empty(call)) engine::partition_lines(lines_of(call, p.axis), p.kth, call.out[0].data);
 }
 void argpartition_kernel(const KernelCall& call) {
   const Parted& p = call.node.get<Parted>();
   if (!is_empty(call))
-    argpartition_lines(lines_of(call, p.axis), p.kth, is_wide(call), call.out[0].data);
+    engine::argpartition_lines(lines_of(call, p.axis), p.kth, is_wide(call), call.out[0].data);
 }
 void topk_kernel(const KernelCall& call) {
-  if (!is_empty(call)) topk_lines(lines_of(call, call.node.get<Largest>().axis), call.out[0].data);
+  if (!is_empty(call))
+    engine::topk_lines(lines_of(call, call.node.get<Largest>().axis), call.out[0].data);
 }
 void searchsorted_kernel(const KernelCall& call) {
   if (is_empty(call)) return;
@@ -41,7 +43,7 @@ void searchsorted_kernel(const KernelCall& call) {
   const Shape& shape = call.in[0].shape();
   int64_t rows = 1;
   for (int d = 0; d < s.lanes; ++d) rows *= shape[d];
-  search_rows(call.in[0].type(), sorted.data, rows, shape[s.lanes], values.data,
+  engine::search_rows(call.in[0].type(), sorted.data, rows, shape[s.lanes], values.data,
               size_of(call.out[0].shape()) / rows, s.right, is_wide(call), call.out[0].data);
 }
 
@@ -56,7 +58,7 @@ void unique_kernel(const KernelCall& call) {
   auto* counts = reinterpret_cast<int32_t*>(call.out[2].data);
   auto* found = reinterpret_cast<int64_t*>(call.out[3].data);
   auto run = [&](int64_t r) {
-    found[r] = distinct_elements(
+    found[r] = engine::distinct_elements(
         in.type(), dense.data + r * n * size_of(in.type()), n, d.equal_nan,
         {d.size, first + r * d.size, d.inverse ? inverse + r * n : nullptr, counts + r * d.size});
   };
