@@ -10,6 +10,7 @@
 //   index, take, gather, scatter ...                ops/index
 //   sort, argsort, topk, searchsorted ...           ops/sort
 //   matmul, addmm, tensordot ...                    ops/matmul
+//   conv_general, conv, conv_transpose              ops/conv
 //   stack, pad; eye, kron; hanning; diff, average   ops/compose: made of the others
 //   linalg::solve, svd, norm, eigh ...              ops/linalg
 //   random::key, random::uniform, normal ...        ops/random
@@ -27,6 +28,7 @@
 #include "ops/compose/shape.h"
 #include "ops/compose/statistics.h"
 #include "ops/compose/window.h"
+#include "ops/conv/conv.h"
 #include "ops/create/create.h"
 #include "ops/cumulative/cumulative.h"
 #include "ops/elementwise/elementwise.h"

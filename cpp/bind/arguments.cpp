@@ -4,6 +4,7 @@
 
 #include "bind/def.h"
 #include "ops/compose/shape.h"
+#include "ops/conv/conv.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/linalg/linalg.h"
 
@@ -302,6 +303,21 @@ Widths From<Widths>::of(PyObject* o, const Argument& at) {
   Widths widths;
   for (Py_ssize_t i = 0; i < items.size(); ++i) widths.push_back(pair(items[i]));
   return widths;
+}
+Sides From<Sides>::of(PyObject* o, const Argument& at) {
+  if (!is_whole(o)) {
+    const Items items(o, at, "an int, a list of them, or a pair of lists");
+    bool nested = false;
+    for (Py_ssize_t i = 0; i < items.size(); ++i) nested |= !is_whole(items[i]);
+    if (nested) {
+      if (items.size() != 2)
+        fail(Kind::value, at.function, at.name, ": got ", items.size(),
+             " lists, expected a pair: at the beginnings, at the ends");
+      return {From<Shape>::of(items[0], at), From<Shape>::of(items[1], at)};
+    }
+  }
+  const Shape both = From<Shape>::of(o, at);
+  return {both, both};
 }
 // A list of what T takes.
 template <class T>

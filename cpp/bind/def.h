@@ -14,6 +14,7 @@
 
 namespace lazulite {
 struct Widths;  // ops/compose/shape.h
+struct Sides;   // ops/conv/conv.h
 namespace linalg {
 struct Order;   // ops/linalg/linalg.h
 }
@@ -100,6 +101,7 @@ LAZULITE_FROM(NoneOnly)
 LAZULITE_FROM(Size)
 LAZULITE_FROM(Untyped)
 LAZULITE_FROM(Widths)
+LAZULITE_FROM(Sides)
 LAZULITE_FROM(linalg::Order)
 LAZULITE_FROM(Trees)
 LAZULITE_FROM(Device)
@@ -202,6 +204,8 @@ std::string type_name() {
     return "Sequence[int | Sequence[int]]";
   else if constexpr (std::is_same_v<T, Widths>)
     return "int | Sequence[int] | Sequence[Sequence[int]]";
+  else if constexpr (std::is_same_v<T, Sides>)
+    return "int | Sequence[int] | tuple[int | Sequence[int], int | Sequence[int]]";
   else if constexpr (std::is_same_v<T, linalg::Order>)
     return "float | str";
   else if constexpr (std::is_same_v<T, Indices>)

@@ -3,6 +3,7 @@ it."""
 
 import hashlib
 
+import convolutions
 import numpy as np
 import scipy.linalg
 import scipy.special
@@ -156,7 +157,9 @@ class Row:
     def reference(self):
         if self.reference_name:
             named = globals().get("_" + self.reference_name)
-            return named or eval(self.reference_name, {"np": np, "scipy": scipy})
+            return named or eval(
+                self.reference_name, {"np": np, "scipy": scipy, "convolutions": convolutions}
+            )
         found = (
             globals().get("_" + self.name)
             or getattr(np, self.name, None)

@@ -112,3 +112,31 @@ def test_vmap_is_a_loop_over_every_axis(entry):
             wanted = mx.stack([lane[k] for lane in loop], axis=out_axes)
             assert g.shape == wanted.shape and g.dtype == wanted.dtype
             np.testing.assert_allclose(np.array(g), np.array(wanted), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("entry", CASES, ids=ids)
+def test_vmap_over_no_lanes_gives_no_lanes(entry):
+    row, case = entry
+    dtype = "float64" if row.types is None or "float64" in row.types else row.types[-1]
+    args, kwargs = row.sampler(dtype, seed=20).arguments(case)
+    arrays = arrays_in(args)
+    if not arrays or any(isinstance(k, mx.array) for k in kwargs.values()):
+        pytest.skip("no arrays to map over")
+    call = flat_call(row, args, kwargs)
+    one = call(*arrays)
+
+    def slopes(*inputs):
+        return mx.vjp(call, inputs, [mx.ones(o.shape, o.dtype) for o in one])[1]
+
+    functions = [(call, one)]
+    if all(inexact(o) for o in one) and all(inexact(a) for a in arrays) and row.differentiable:
+        functions.append((slopes, arrays))
+    for mapped in [*([k] for k in range(len(arrays))), range(len(arrays))]:
+        inputs = [
+            mx.zeros((0, *a.shape), a.dtype) if k in mapped else a for k, a in enumerate(arrays)
+        ]
+        in_axes = tuple(0 if k in mapped else None for k in range(len(arrays)))
+        for function, alone in functions:
+            got = mx.vmap(function, in_axes)(*inputs)
+            mx.eval(got)
+            assert [(g.shape, g.dtype) for g in got] == [((0, *a.shape), a.dtype) for a in alone]

@@ -207,25 +207,6 @@ void sweep(const FewCall& p) {
   }
 }
 
-template <class T>
-void add_all(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) {
-  using V = Vec<T>;
-  constexpr int L = V::size;
-  const T* from = static_cast<const T*>(sums);
-  T* out = static_cast<T*>(to);
-  int64_t i = 0;
-  for (; i + L <= n; i += L) {
-    V sum = V::load(from + i);
-    for (int64_t s = 1; s < count; ++s) sum = sum + V::load(from + s * stride + i);
-    sum.store(out + i);
-  }
-  for (; i < n; ++i) {
-    T sum = from[i];
-    for (int64_t s = 1; s < count; ++s) sum += from[s * stride + i];
-    out[i] = sum;
-  }
-}
-
 template <Half h>
 void round(void* to, const void* sums, int64_t n) {
   simd::store_half<h>(static_cast<const float*>(sums), static_cast<uint16_t*>(to), n);

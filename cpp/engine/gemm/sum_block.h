@@ -11,6 +11,26 @@ namespace {
 
 using simd::Vec;
 
+// to[i] = sums[i] + sums[stride + i] + ... of `count` of them, in order. `to` may be `sums`.
+template <class T>
+void add_all(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) {
+  using V = Vec<T>;
+  constexpr int L = V::size;
+  const T* from = static_cast<const T*>(sums);
+  T* out = static_cast<T*>(to);
+  int64_t i = 0;
+  for (; i + L <= n; i += L) {
+    V sum = V::load(from + i);
+    for (int64_t s = 1; s < count; ++s) sum = sum + V::load(from + s * stride + i);
+    sum.store(out + i);
+  }
+  for (; i < n; ++i) {
+    T sum = from[i];
+    for (int64_t s = 1; s < count; ++s) sum += from[s * stride + i];
+    out[i] = sum;
+  }
+}
+
 // sum[i][j] of all steps: `add(sum, x, y)` with element i of a group of `a`, in every lane, and
 // vector j of a group of `b`.
 template <class T, int rows, int vectors, class Add>
@@ -42,13 +62,16 @@ LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors],
 // `vectors`: Kernel<rows, vectors>::run.
 template <template <int, int> class Kernel, int lanes, int rows, int vectors>
 struct Blocks {
-  template <int... r>
-  static void run(const BlockCall& p, std::integer_sequence<int, r...>) {
-    static constexpr void (*narrow[])(const BlockCall&) = {Kernel<r + 1, 1>::run...};
-    static constexpr void (*wide[])(const BlockCall&) = {Kernel<r + 1, vectors>::run...};
+  template <class Call, int... r>
+  static void choose(const Call& p, std::integer_sequence<int, r...>) {
+    static constexpr void (*narrow[])(const Call&) = {Kernel<r + 1, 1>::run...};
+    static constexpr void (*wide[])(const Call&) = {Kernel<r + 1, vectors>::run...};
     (p.cols <= lanes ? narrow : wide)[p.rows - 1](p);
   }
-  static void run(const BlockCall& p) { run(p, std::make_integer_sequence<int, rows>{}); }
+  template <class Call>
+  static void run(const Call& p) {
+    choose(p, std::make_integer_sequence<int, rows>{});
+  }
 };
 
 }  // namespace

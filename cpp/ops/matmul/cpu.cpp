@@ -1,12 +1,10 @@
 // Products on the CPU: describes the operands to engine/gemm and copies what it does not read.
-#include <atomic>
 #include <cstring>
 #include <optional>
-#include <vector>
 
 #include "engine/gemm/gemm.h"
 #include "engine/layout/copy.h"
-#include "ops/cpu.h"
+#include "ops/goes_on.h"
 #include "ops/matmul/ops.h"
 
 namespace lazulite {
@@ -40,37 +38,6 @@ MatrixView dense_copy(const TensorView& a, Ref<Buffer>& memory) {
   engine::copy(shape, {a.data, a.type(), a.strides()}, {memory->data, a.type(), dense});
   return view_of(static_cast<char*>(memory->data), shape, dense);
 }
-
-// What goes on from the product, told of its pieces: of whole rows as soon as the last piece of
-// them is there, since short parts of rows cost more than they save; of long rows piece by piece.
-class GoesOn {
- public:
-  GoesOn(const After& after, int64_t rows, int64_t n)
-      : after_(after), n_(n), there_(n <= longest_ ? size_t(rows) : 0) {}
-  static void run(void* self, int64_t row, int64_t rows, int64_t col, int64_t cols) {
-    static_cast<GoesOn*>(self)->add(row, rows, col, cols);
-  }
-
- private:
-  void add(int64_t row, int64_t rows, int64_t col, int64_t cols) {
-    if (cols == n_ || there_.empty()) return after_.run(row * n_ + col, rows, n_, cols);
-    int64_t done = 0;  // rows before `r` that are whole, and not told yet
-    for (int64_t r = row; r <= row + rows; ++r) {
-      if (r < row + rows &&
-          there_[size_t(r)].fetch_add(int32_t(cols), std::memory_order_acq_rel) + cols == n_) {
-        ++done;
-        continue;
-      }
-      if (done) after_.run((r - done) * n_, 1, 0, done * n_);
-      done = 0;
-    }
-  }
-
-  static constexpr int64_t longest_ = 4096;
-  const After& after_;
-  const int64_t n_;                          // columns of the result
-  std::vector<std::atomic<int32_t>> there_;  // how many of each row
-};
 
 void matmul_kernel(const KernelCall& call) {
   const TensorView &a = call.in[0], &b = call.in[1], &to = call.out[0];

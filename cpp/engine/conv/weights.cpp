@@ -1,0 +1,208 @@
+// The gradient of a convolution's weights: each task adds up some pieces of the result, for some of
+// the channels, in memory of its own; these sums are added in order at the end. How many there are
+// follows from the sizes.
+#include <cstring>
+#include <vector>
+
+#include "device/cpu/pool.h"
+#include "engine/conv/conv.h"
+#include "engine/conv/room.h"
+#include "engine/layout/copy.h"
+
+namespace lazulite::engine {
+namespace {
+
+constexpr int64_t most_bytes = 32 << 20;  // of the tasks' sums
+
+class Weights {
+ public:
+  Weights(const Convolution& c, const ConvView& x, const ConvView& ct, char* dw)
+      : c_(c), x_(x), ct_(ct), dw_(dw), k_(conv_kernels_of(c.type)), sums_(compute_type(c.type)),
+        each_(size_of(c.type)), bytes_(size_of(sums_)), own_(c.in_channels / c.groups),
+        made_(c.out_channels / c.groups), taps_(c.axes[0].taps * c.axes[1].taps * c.axes[2].taps),
+        all_(taps_ * own_ * c.out_channels), by_channels_(engine::by_channels(c)) {}
+
+  void operator()() {
+    const double macs = double(c_.batch) * double(c_.out_size()) * double(all_);
+    const std::vector<Phase> phases = phases_of(c_);
+    const int64_t tasks = tasks_of(macs);
+    std::vector<Pieces> pieces;
+    const int64_t some = by_channels_ ? channels_of_piece(c_, k_) : own_;
+    const int64_t lanes = by_channels_ ? parts(c_.in_channels, some) : c_.groups;
+    for (const Phase& phase : phases)
+      pieces.emplace_back(c_, phase, some * (by_channels_ ? made_ : 1) * bytes_,
+                          parts(tasks, lanes));
+    int64_t splits = std::min(tasks, std::max<int64_t>(1, most_bytes / (all_ * bytes_)));
+    for (const Pieces& p : pieces) splits = std::min(splits, p.count);
+    const int64_t lines = parts(made_, k_.rows),
+                  shares = by_channels_ ? 1 : std::min(lines, parts(tasks, splits * lanes));
+    Ref<Buffer> held;
+    const bool direct = splits == 1 && !by_channels_ && c_.type == sums_;
+    char* sums = direct ? dw_ : memory(held, splits * all_ * bytes_);
+    std::memset(sums, 0, size_t(splits * all_ * bytes_));
+    for (const Pieces& p : pieces)
+      cpu::parallel_for(
+          splits * lanes * shares,
+          [&](int64_t i) {
+            const int64_t share = i % shares, lane = i / shares % lanes,
+                          split = i / shares / lanes;
+            char* to = sums + split * all_ * bytes_;
+            const int64_t from = part(p.count, splits, split),
+                          end = part(p.count, splits, split + 1);
+            for (int64_t n = from; n < end; ++n) {
+              if (by_channels_)
+                add_channels(p.phase, p[n],
+                             {lane * some, std::min(some, c_.in_channels - lane * some), made_},
+                             to);
+              else
+                add(p.phase, p[n], lane, part(lines, shares, share) * k_.rows,
+                    std::min(made_, part(lines, shares, share + 1) * k_.rows), to);
+            }
+          },
+          macs / double(phases.size()) / macs_per_ns);
+    if (!direct) finish(sums, splits);
+  }
+
+ private:
+  // The rows of channels of the result's gradient, from `first` on, that a piece has: as they lie
+  // or copied. Strides in elements of sums.
+  struct Slopes {
+    const char* data;
+    int64_t row, pixel;
+    Ref<Buffer> held;
+  };
+  Slopes slopes_of(const Phase& phase, const Piece& p, int64_t first, int64_t count,
+                   bool as_it_lies) const {
+    const Taps &h = phase.axes[1], &w = phase.axes[2];
+    const int64_t* s = ct_.strides;
+    const char* from = ct_.data +
+                       (p.batch * s[0] + phase.axes[0].result(p.depth) * s[1] +
+                        h.result(p.row) * s[2] + w.result(p.column) * s[3] + first * s[4]) *
+                           each_;
+    Slopes out{from, h.every * s[2], w.every * s[3], {}};
+    if (as_it_lies && c_.type == sums_ && s[4] == 1) return out;
+    char* to = memory(out.held, (p.rows * p.columns * count + k_.cols) * bytes_);
+    copy({p.rows, p.columns, count}, {const_cast<char*>(from), c_.type, {out.row, out.pixel, s[4]}},
+         {to, sums_, {p.columns * count, count, 1}});
+    out.data = to;
+    out.row = p.columns * count;
+    out.pixel = count;
+    return out;
+  }
+  // Tap m of an axis in the weights.
+  int64_t tap(const Phase& phase, int axis, int64_t m) const {
+    const Taps& t = phase.axes[axis];
+    const int64_t k = t.tap + m * t.next;
+    return c_.flip ? c_.axes[axis].taps - 1 - k : k;
+  }
+  int64_t tap(const Phase& phase, int64_t a, int64_t b, int64_t m) const {
+    return (tap(phase, 0, a) * c_.axes[1].taps + tap(phase, 1, b)) * c_.axes[2].taps +
+           tap(phase, 2, m);
+  }
+
+  // Of lines `line` to `end` of a group.
+  void add(const Phase& phase, const Piece& p, int64_t group, int64_t line, int64_t end,
+           char* sums) const {
+    if (phase.taps() == 0 || line >= end) return;
+    const Taps &d = phase.axes[0], &h = phase.axes[1], &w = phase.axes[2];
+    const Window window = window_of(c_, x_, phase, p, {group * own_, own_, 1}, false);
+    const Slopes slopes = slopes_of(phase, p, group * made_ + line, end - line, true);
+    const bool joined = w.step == 1 && w.next == 1 && !c_.flip;
+    const int64_t inner = taps_ * own_, length = joined ? w.taps * own_ : own_;
+    SmallVector<Run, 32> runs;
+    for (int64_t a = 0; a < d.taps; ++a) {
+      if (d.at(a, p.depth) < 0 || d.at(a, p.depth) >= c_.axes[0].in) continue;
+      for (int64_t b = 0; b < h.taps; ++b)
+        for (int64_t m = 0; m < (joined ? 1 : w.taps); ++m) {
+          runs.clear();
+          for (int64_t row = 0; row < p.rows; ++row)
+            if (const int64_t at = h.at(b, p.row + row); at >= 0 && at < c_.axes[1].in)
+              runs.push_back({row * slopes.row, window.at(a, at, w.at(m, p.column))});
+          if (runs.empty()) continue;
+          for (int64_t from = 0; from < length; from += k_.cols)
+            for (int64_t i = line; i < end; i += k_.rows)
+              k_.across({.x = slopes.data + (i - line) * bytes_,
+                         .w = window.data + from * bytes_,
+                         .out = sums + ((group * made_ + i) * inner + tap(phase, a, b, m) * own_ +
+                                        from) * bytes_,
+                         .runs = runs.data(),
+                         .count = int64_t(runs.size()),
+                         .steps = p.columns,
+                         .x_stride = slopes.pixel,
+                         .w_step = w.stride * window.pixel,
+                         .out_row = inner,
+                         .rows = int(std::min<int64_t>(k_.rows, end - i)),
+                         .cols = int(std::min<int64_t>(k_.cols, length - from)),
+                         .add = true});
+        }
+    }
+  }
+
+  // Sums by tap, then by channel.
+  void add_channels(const Phase& phase, const Piece& p, const Channels& channels,
+                    char* sums) const {
+    if (phase.taps() == 0) return;
+    const Taps& w = phase.axes[2];
+    const int64_t first = channels.first * made_, width = channels.width();
+    const Window window = window_of(c_, x_, phase, p, channels, false);
+    const Slopes slopes = slopes_of(phase, p, first, width, width % k_.lanes == 0);
+    SmallVector<Run, 32> runs;
+    for (int64_t row = 0; row < p.rows; ++row) {
+      runs.clear();
+      for_taps(c_, phase, p.depth, p.row + row, [&](int64_t a, int64_t b, int64_t at) {
+        for (int64_t m = 0; m < w.taps; ++m)
+          runs.push_back({window.at(a, at, w.at(m, p.column)),
+                          tap(phase, a, b, m) * c_.out_channels});
+      });
+      k_.channel_dots({.x = window.data,
+                       .y = slopes.data + row * slopes.row * bytes_,
+                       .out = sums + first * bytes_,
+                       .runs = runs.data(),
+                       .count = int64_t(runs.size()),
+                       .steps = p.columns,
+                       .x_step = w.stride * window.pixel,
+                       .y_step = slopes.pixel,
+                       .channels = width});
+    }
+  }
+
+  void finish(char* sums, int64_t splits) const {
+    const bool rounds = c_.type != sums_;
+    char* to = rounds || by_channels_ ? sums : dw_;
+    const int64_t tasks = parts(all_, 1 << 14);
+    if (splits > 1 || to != sums)
+      cpu::parallel_for(
+          tasks,
+          [&](int64_t i) {
+            const int64_t from = part(all_, tasks, i), n = part(all_, tasks, i + 1) - from;
+            k_.total(to + from * bytes_, sums + from * bytes_, splits, all_, n);
+          },
+          double(splits * all_) / 2);
+    if (by_channels_)
+      copy({c_.out_channels, taps_}, {to, sums_, {1, c_.out_channels}},
+           {dw_, c_.type, {taps_, 1}});
+    else if (rounds) copy({all_}, {to, sums_, {1}}, {dw_, c_.type, {1}});
+  }
+
+  const Convolution& c_;
+  const ConvView &x_, &ct_;
+  char* dw_;
+  const ConvKernels& k_;
+  const Dtype sums_;
+  const int64_t each_, bytes_, own_, made_, taps_, all_;
+  const bool by_channels_;
+};
+
+}  // namespace
+
+void convolve_weights(const Convolution& c, const ConvView& x, const ConvView& ct, char* dw) {
+  if (c.batch == 0) {
+    const int64_t own = c.in_channels / c.groups;
+    const int64_t taps = c.axes[0].taps * c.axes[1].taps * c.axes[2].taps;
+    std::memset(dw, 0, size_t(c.out_channels * taps * own * size_of(c.type)));
+    return;
+  }
+  Weights(c, x, ct, dw)();
+}
+
+}  // namespace lazulite::engine

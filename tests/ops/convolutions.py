@@ -1,0 +1,76 @@
+"""Convolutions in NumPy, tap by tap: the references of that room."""
+
+import itertools
+
+import numpy as np
+
+
+def _for_axes(sizes, axes):
+    sizes = np.atleast_1d(sizes).tolist()
+    return sizes * axes if len(sizes) == 1 else sizes
+
+
+def _convolved(x, w, stride, low, high, dilation, spread, groups, flip):
+    axes = x.ndim - 2
+    sizes = [(n - 1) * s + 1 if n else 0 for n, s in zip(x.shape[1:-1], spread)]
+    padded = np.zeros(
+        (x.shape[0], *[n + a + b for n, a, b in zip(sizes, low, high)], x.shape[-1]),
+        np.result_type(x, w),
+    )
+    whole = np.zeros((x.shape[0], *sizes, x.shape[-1]), padded.dtype)
+    whole[(slice(None), *[slice(None, None, s) for s in spread])] = x
+    kept = [slice(max(0, -a), n - max(0, -b)) for n, a, b in zip(sizes, low, high)]
+    to = [slice(max(0, a), m - max(0, b)) for m, a, b in zip(padded.shape[1:-1], low, high)]
+    padded[(slice(None), *to)] = whole[(slice(None), *kept)]
+    if flip:
+        w = np.flip(w, tuple(range(1, axes + 1)))
+    outs = [
+        (m - (k - 1) * d - 1) // s + 1
+        for m, k, d, s in zip(padded.shape[1:-1], w.shape[1:-1], dilation, stride)
+    ]
+    per_group = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    out = np.zeros((x.shape[0], *outs, groups, per_group.shape[1]), padded.dtype)
+    for tap in itertools.product(*map(range, w.shape[1:-1])):
+        seen = padded[
+            (
+                slice(None),
+                *[
+                    slice(t * d, t * d + (o - 1) * s + 1, s)
+                    for t, d, o, s in zip(tap, dilation, outs, stride)
+                ],
+            )
+        ]
+        seen = seen.reshape(*seen.shape[:-1], groups, w.shape[-1])
+        out += np.einsum("...gc,goc->...go", seen, per_group[(slice(None), slice(None), *tap)])
+    return out.reshape(*out.shape[:-2], w.shape[0])
+
+
+def conv_general(
+    x, w, stride=1, padding=0, kernel_dilation=1, input_dilation=1, groups=1, flip=False
+):
+    axes = x.ndim - 2
+    low, high = padding if isinstance(padding, tuple) else (padding, padding)
+    return _convolved(
+        x,
+        w,
+        *[
+            _for_axes(v, axes)
+            for v in (stride, low, high, kernel_dilation, input_dilation)
+        ],
+        groups,
+        flip,
+    )
+
+
+def conv(x, w, stride=1, padding=0, dilation=1, groups=1):
+    return conv_general(x, w, stride, padding, dilation, 1, groups)
+
+
+def conv_transpose(x, w, stride=1, padding=0, dilation=1, output_padding=0, groups=1):
+    axes = x.ndim - 2
+    low = [
+        (k - 1) * d - p
+        for k, d, p in zip(w.shape[1:-1], _for_axes(dilation, axes), _for_axes(padding, axes))
+    ]
+    high = [a + b for a, b in zip(low, _for_axes(output_padding, axes))]
+    return conv_general(x, w, 1, (low, high), dilation, stride, groups, True)
