@@ -167,6 +167,23 @@ class Numpy(Api):
     def split(self, x, parts, axis):
         return np.split(x, parts, axis)
 
+    def conv2d(self, x, w, stride=1, padding=0, groups=1):
+        """Tap by tap: as the others', of channels last."""
+        x = np.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
+        down, across = [(n - k) // stride + 1 for n, k in zip(x.shape[1:3], w.shape[1:3])]
+        out = 0
+        for i in range(w.shape[1]):
+            for j in range(w.shape[2]):
+                seen = x[
+                    :,
+                    i : i + (down - 1) * stride + 1 : stride,
+                    j : j + (across - 1) * stride + 1 : stride,
+                ]
+                seen = seen.reshape(*seen.shape[:3], groups, -1)
+                tap = w[:, i, j].reshape(groups, w.shape[0] // groups, -1)
+                out = out + np.einsum("nhwgc,goc->nhwgo", seen, tap, optimize=True)
+        return out.reshape(*out.shape[:3], -1)
+
 
 class Reference(Numpy):
     """NumPy in float64 and complex128: what results are compared with."""
@@ -238,6 +255,9 @@ class Mx(Api):
 
     def split(self, x, parts, axis):
         return self.mx.split(x, parts, axis)
+
+    def conv2d(self, x, w, stride=1, padding=0, groups=1):
+        return self.mx.conv2d(x, w, stride, padding, 1, groups)
 
     def value_and_grad(self, f):
         return self.mx.value_and_grad(f)
@@ -311,6 +331,16 @@ class Jax(Api):
 
     def split(self, x, parts, axis):
         return self.lib.split(x, parts, axis)
+
+    def conv2d(self, x, w, stride=1, padding=0, groups=1):
+        return self.jax.lax.conv_general_dilated(
+            x,
+            w,
+            (stride, stride),
+            [(padding, padding)] * 2,
+            dimension_numbers=("NHWC", "OHWI", "NHWC"),
+            feature_group_count=groups,
+        )
 
     def value_and_grad(self, f):
         return self.jax.value_and_grad(f)
@@ -397,6 +427,12 @@ class Torch(Api):
 
     def split(self, x, parts, axis):
         return self.torch.chunk(x, parts, axis)
+
+    def conv2d(self, x, w, stride=1, padding=0, groups=1):
+        """Channels last in memory, which its kernels take as they are."""
+        x, w = x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2)
+        out = self.torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups)
+        return out.permute(0, 2, 3, 1)
 
     def value_and_grad(self, f):
         """As the others': of the first argument, a list of arrays."""

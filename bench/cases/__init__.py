@@ -80,6 +80,7 @@ ROOMS = (
     "cumulative",
     "norms",
     "products",
+    "convolutions",
     "linalg",
     "indexing",
     "sort",

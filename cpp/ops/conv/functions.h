@@ -34,7 +34,8 @@ void add_conv(M& m) {
               "x(1, 5, 4), x(6, 3, 2), 1, 2, 2, 3, 2, True",
               "x(2, 4, 5, 3, 2), x(3, 2, 3, 2, 2), [1, 2, 1], 1, 1, [2, 1, 1]",
               "x(1, 6, 6, 2), x(2, 3, 3, 2), 1, ([-1, 0], [0, -2])"},
-             "convolutions.conv_general");
+             "convolutions.conv_general")
+      .by_layout();
   m.def(
        "conv1d(input, weight, /, stride=1, padding=0, dilation=1, groups=1, *, stream=None)",
        [](A x, A w, Sizes stride, Sizes padding, Sizes dilation, int64_t groups, S s) {
@@ -50,6 +51,7 @@ void add_conv(M& m) {
               "x(2, 9, 5), x(5, 3, 1), 1, 1, 1, 5", "x(1, 4, 3), x(9, 2, 1), 1, 1, 1, 3",
               "x(0, 9, 3), x(4, 3, 3)", "x(2, 5, 0), x(3, 2, 0)"},
              "convolutions.conv")
+      .by_layout()
       .large({"x(2, block + 3, 3), x(35, 5, 3), 1, 2", "x(1, grain + 1, 1), x(3, 4, 1), 3",
               "x(2, 70, tile + 1), x(33, 3, tile + 1), 1, 1"});
   m.def(
@@ -68,6 +70,7 @@ void add_conv(M& m) {
               "x(1, 7, 9, 2), x(3, 2, 3, 2), [2, 1], [1, 2], [1, 2]",
               "x(2, 5, 5, 3), x(6, 3, 3, 1), 1, 1, 1, 3", "x(2, 5, 4, 3), x(4, 1, 1, 3)"},
              "convolutions.conv")
+      .by_layout()
       .large({"x(3, 35, 33, 17), x(40, 3, 3, 17), 1, 1",
               "x(2, 33, 31, 35), x(35, 5, 3, 1), 2, 2, 1, 35",
               "x(1, 9, 9, tile + 3), x(15, 3, 3, tile + 3)",
@@ -86,6 +89,7 @@ void add_conv(M& m) {
           {"x(2, 4, 5, 4, 3), x(4, 3, 2, 2, 3)", "x(1, 4, 5, 4, 4), x(2, 2, 3, 3, 2), 2, 1, 1, 2",
            "x(1, 4, 3, 4, 2), x(2, 2, 2, 3, 1), 1, [0, 1, 2], [2, 1, 1], 2"},
           "convolutions.conv")
+      .by_layout()
       .large({"x(1, 9, 17, 33, 5), x(33, 3, 3, 3, 5), 1, 1"});
   const char* transposed =
       "What has the shapes of the convolution that goes the other way: its gradient with respect "
@@ -108,6 +112,7 @@ void add_conv(M& m) {
            "        [2]]], dtype=float32)")
       .cases({"x(2, 5, 3), x(4, 3, 3)", "x(2, 5, 4), x(6, 3, 2), 3, 1, 2, 1, 2"},
              "convolutions.conv_transpose")
+      .by_layout()
       .large({"x(2, block + 3, 3), x(35, 4, 3), 2, 1"});
   m.def(
        "conv_transpose2d(input, weight, /, stride=1, padding=0, dilation=1, output_padding=0, "
@@ -123,6 +128,7 @@ void add_conv(M& m) {
               "x(2, 4, 5, 4), x(6, 3, 3, 2), [2, 3], [1, 0], 1, [0, 1], 2",
               "x(1, 3, 4, 3), x(3, 2, 2, 1), 2, 0, 1, 0, 3"},
              "convolutions.conv_transpose")
+      .by_layout()
       .large({"x(2, 17, 19, 33), x(40, 4, 4, 33), 2, 1"});
   m.def(
        "conv_transpose3d(input, weight, /, stride=1, padding=0, dilation=1, output_padding=0, "
@@ -134,7 +140,8 @@ void add_conv(M& m) {
        std::string(transposed) +
            ">>> mx.conv_transpose3d(mx.ones((1, 1, 1, 1, 1)), mx.ones((2, 1, 2, 1, 1))).shape\n"
            "(1, 1, 2, 1, 2)")
-      .cases({"x(1, 3, 4, 3, 2), x(3, 2, 2, 3, 2), [1, 2, 1], 1"}, "convolutions.conv_transpose");
+      .cases({"x(1, 3, 4, 3, 2), x(3, 2, 2, 3, 2), [1, 2, 1], 1"}, "convolutions.conv_transpose")
+      .by_layout();
 }
 
 }  // namespace lazulite::functions

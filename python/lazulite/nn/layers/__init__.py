@@ -2,15 +2,26 @@
 
 from lazulite.nn.layers.activations import *  # noqa: F403
 from lazulite.nn.layers.containers import *  # noqa: F403
+from lazulite.nn.layers.convolution import *  # noqa: F403
 from lazulite.nn.layers.dropout import *  # noqa: F403
 from lazulite.nn.layers.embedding import *  # noqa: F403
 from lazulite.nn.layers.linear import *  # noqa: F403
 from lazulite.nn.layers.normalization import *  # noqa: F403
+from lazulite.nn.layers.pooling import *  # noqa: F403
 
 __all__ = [
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BatchNorm",
     "Bilinear",
     "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "Dropout",
     "Dropout2d",
     "Dropout3d",
@@ -29,6 +40,9 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Mish",
     "PReLU",
     "RMSNorm",

@@ -1,0 +1,49 @@
+"""Convolutions of channels-last images, forward and with their gradients."""
+
+from cases import F, Work, case
+from cases.norms import gradient_work
+
+
+def convolution(name, x, w, stride=1, padding=0, groups=1):
+    """Two cases: the result, and value and gradients of the sum of its squares."""
+
+    def flops(api):
+        sizes = [api.n(n) for n in x]
+        taps = w[1] * w[2] * api.n(w[3])
+        across = [(n + 2 * padding - k) // stride + 1 for n, k in zip(sizes[1:3], w[1:3])]
+        return 2 * sizes[0] * across[0] * across[1] * api.n(w[0]) * taps
+
+    def inputs(api, seed):
+        shapes = [[api.n(n) for n in x], [api.n(w[0]), w[1], w[2], api.n(w[3])]]
+        return [F(*shape).make(api, seed + k) for k, shape in enumerate(shapes)]
+
+    def result(api, x, w):
+        return api.conv2d(x, w, stride, padding, api.n(groups))
+
+    @case("convolutions", f"{name} float32", flops=flops, tolerance=1e-3)
+    def forward(api):
+        args = inputs(api, 40)
+        return Work(api.run(lambda x, w: result(api, x, w), *args), args)
+
+    @case("convolutions", f"{name} float32, with gradients", tolerance=5e-3)
+    def with_gradients(api):
+        def loss(p):
+            y = result(api, *p)
+            return api.lib.mean(y * y)
+
+        return gradient_work(api, loss, inputs(api, 40), [])
+
+
+convolution("3 x 3 of 64 channels, 16 x 56 x 56", (16, 56, 56, 64), (64, 3, 3, 64), 1, 1)
+convolution("5 x 5 of one channel to 6, 64 x 28 x 28", (64, 28, 28, 1), (6, 5, 5, 1), 1, 2)
+convolution(
+    "7 x 7 of 3 channels to 64, stride 2, 4 x 224 x 224", (4, 224, 224, 3), (64, 7, 7, 3), 2, 3
+)
+convolution(
+    "3 x 3 of 128 channels to 256, stride 2, 8 x 28 x 28", (8, 28, 28, 128), (256, 3, 3, 128), 2, 1
+)
+convolution("1 x 1 of 256 channels, 8 x 28 x 28", (8, 28, 28, 256), (256, 1, 1, 256))
+convolution("3 x 3 of 512 channels, 1 x 7 x 7", (1, 7, 7, 512), (512, 3, 3, 512), 1, 1)
+convolution(
+    "3 x 3 of each of 128 channels, 8 x 56 x 56", (8, 56, 56, 128), (128, 3, 3, 1), 1, 1, 128
+)
