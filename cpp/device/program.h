@@ -140,6 +140,9 @@ class After : public InPieces {
   using InPieces::InPieces;
   // Elements as Formed::form has them.
   void run(int64_t start, int64_t runs, int64_t step, int64_t n) const;
+  // Elements [start, start + n), of which what the kernel made lies at `from`; its binding is
+  // number `value`.
+  void run_at(const void* from, size_t value, int64_t start, int64_t n) const;
   bool ran() const;      // a piece of it, at least
   void run_all() const;
 };

@@ -62,6 +62,8 @@ class GroupRun {
       bind_behind();
       make(after, *program_.behind, behind_);
       if (after && after->by_rows()) calls[0].after = &*after;
+      calls[0].value = program_.value;
+      if (streams_ && !calls[0].after) place_value(calls[0]);
     }
     run_kernel(calls[0]);
     if (after && !after->ran()) after->run_all();
@@ -83,6 +85,12 @@ class GroupRun {
       call.in.push_back(bound(*input.spec, *input.storage));
     }
     if (!member.stored) share_place(value_.emplace(&node.out[0].spec));
+    if (value_ && !value_->storage.buffer && kernels_of(node).streams) {
+      streams_ = true;
+      value_->storage.strides = dense_strides(value_->spec->shape);
+      call.out.push_back({value_->spec, &value_->storage, nullptr});
+      return;
+    }
     for (size_t k = 0; k < node.out.size(); ++k) {
       Output& output = member.stored ? memory_.out[made_++] : *value_;
       if (!output.storage.buffer) make_storage(*output.spec, output.storage);
@@ -102,12 +110,20 @@ class GroupRun {
     }
   }
 
+  // The program behind reads no rows: what the kernel streams is stored after all.
+  void place_value(KernelCall& call) {
+    make_storage(*value_->spec, value_->storage);
+    call.out[0] = bound(*value_->spec, value_->storage);
+    behind_[program_.value].data = call.out[0].data;
+  }
+
   void bind_behind() {
     size_t next = memory_.behind;
     Output& value = value_ ? *value_ : memory_.out[made_ - 1];
     const size_t loads = program_.behind->code.load.size();
     for (size_t k = 0; k < loads; ++k)
-      if (k == program_.value) store(value, behind_);
+      if (k == program_.value && streams_) behind_.push_back({nullptr});
+      else if (k == program_.value) store(value, behind_);
       else load(memory_.in[next++], behind_);
     place_results(memory_, made_, memory_.out.size(), memory_.behind, memory_.in.size());
     for (size_t k = made_; k < memory_.out.size(); ++k) store(memory_.out[k], behind_);
@@ -120,6 +136,7 @@ class GroupRun {
   size_t made_ = 0;  // results that have their place
   Storage nowhere_;
   std::optional<Output> value_;  // what the kernel makes, where nobody else reads it
+  bool streams_ = false;         // it has no memory
 };
 
 }  // namespace

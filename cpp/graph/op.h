@@ -45,6 +45,7 @@ struct KernelCall {
   mutable SmallVector<Storage, 1> placed;  // Op::places: filled by the kernel, one per output
   mutable std::vector<Storage> taken;      // Op::takes: instead of `in`, the kernel's to keep
   const After* after = nullptr;            // what to run on finished pieces of output 0, or never
+  size_t value = 0;                        // which binding of it output 0 is (OpKernels::streams)
 };
 
 enum class OpKind : uint8_t {
@@ -143,6 +144,9 @@ struct OpKernels {
   // How the kernel of whole expressions of this dtype knows the op (`inner`). Null, or gives 0: it
   // does not.
   Link (*link)(const Op&, Dtype type) = nullptr;
+  // With Absorb::after: what only the program behind wants needs no memory of its own. Where the
+  // call's output 0 has none (null), the kernel hands its pieces to the program wherever they lie.
+  bool streams = false;
 };
 
 // ---- ops

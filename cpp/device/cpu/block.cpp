@@ -497,6 +497,24 @@ void After::run_all() const {
   if (impl_->layout.size) cpu::run_layout(impl_->layout, impl_->bindings);
 }
 
+void After::run_at(const void* from, size_t value, int64_t start, int64_t n) const {
+  if (!ran()) impl_->ran.store(true, std::memory_order_relaxed);
+  const BlockProgram& program = impl_->layout.program;
+  size_t count = 0;
+  int64_t width = 0;
+  for (const Port& port : program.load) {
+    count = std::max(count, size_t(port.value) + 1);
+    if (port.value == value) width = size_of(port.type);
+  }
+  for (const Port& port : program.store) count = std::max(count, size_t(port.value) + 1);
+  SmallVector<Binding, 8> bindings(impl_->bindings, impl_->bindings + count);
+  // The program counts from the first element of its domain.
+  const auto first = reinterpret_cast<uintptr_t>(from) - uintptr_t(start * width);
+  bindings[value].data = reinterpret_cast<void*>(first);
+  cpu::with_runner(impl_->layout, bindings.data(), impl_->run, cpu::Use::after,
+                   [&](const cpu::Runner& runner) { runner.run_piece(start, n, nullptr); });
+}
+
 void After::run(int64_t start, int64_t runs, int64_t step, int64_t n) const {
   if (!ran()) impl_->ran.store(true, std::memory_order_relaxed);
   if (n == step) {

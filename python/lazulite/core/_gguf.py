@@ -8,7 +8,7 @@ import struct
 
 from . import _core
 from ._core import array
-from ._io import _array_at, _bad, _bytes_of, _check_named, _code_of, _created, _is_size
+from ._io import Created, bad, bytes_of, check_named, code_of, is_size, write_array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,40 @@ _TYPES = {
     28: _core.float64,
     30: _core.bfloat16,
 }
-# blocks of 32 numbers: bytes of a block
-_BLOCKS = {2: 18, 3: 20, 8: 34}
-_GROUP = 32
+# numbers in blocks: dequantised on load, to float16, but for those that affine quantization has
+_BLOCKS = {
+    2: "Q4_0",
+    3: "Q4_1",
+    6: "Q5_0",
+    7: "Q5_1",
+    8: "Q8_0",
+    9: "Q8_1",
+    10: "Q2_K",
+    11: "Q3_K",
+    12: "Q4_K",
+    13: "Q5_K",
+    14: "Q6_K",
+    15: "Q8_K",
+    20: "IQ4_NL",
+    23: "IQ4_XS",
+    34: "TQ1_0",
+    35: "TQ2_0",
+    39: "MXFP4",
+}
+_PACKED = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}  # bits
+# of code books, and what no file has any more
+_UNREADABLE = {
+    4: "Q4_2",
+    5: "Q4_3",
+    16: "IQ2_XXS",
+    17: "IQ2_XS",
+    18: "IQ3_XXS",
+    19: "IQ1_S",
+    21: "IQ3_S",
+    22: "IQ2_S",
+    29: "IQ1_M",
+    40: "NVFP4",
+}
 # numbers of the metadata: struct's code and dtype
 _NUMBERS = {
     0: ("B", _core.uint8),
@@ -44,62 +75,85 @@ _NUMBERS = {
     12: ("d", _core.float64),
 }
 _TEXT, _LIST = 8, 9
+_MOST_NESTED = 8  # lists in lists
 
 
 class _Reader:
     """A cursor over the header, which reads ahead."""
 
     def __init__(self, source, at: int):
-        self._source, self._at, self._ahead = source, at, b""
+        self._source, self._begin, self._ahead, self._next = source, at, b"", 0
 
     @property
     def position(self) -> int:
-        return self._at - len(self._ahead)
+        return self._begin + self._next
 
-    def bytes(self, n: int) -> bytes:
+    def _fill(self, n: int) -> None:
+        """At least n bytes more in what was read ahead."""
         left = self._source.size - self.position
-        if n > left:
-            _bad(
+        if n <= left:
+            at = self.position
+            self._ahead = self._source.read(at, max(n, min(left, 1 << 16)))
+            self._begin, self._next = at, 0
+        if n > left or len(self._ahead) < n:
+            bad(
                 "load",
                 f"truncated gguf header: {self._source.name}: got {left} bytes, expected {n} more",
             )
-        if n > len(self._ahead):
-            more = self._source.read(self._at, max(n - len(self._ahead), 1 << 16))
-            self._at += len(more)
-            self._ahead += more
-        found, self._ahead = self._ahead[:n], self._ahead[n:]
-        if len(found) != n:
-            _bad("load", f"truncated gguf header: {self._source.name}")
-        return found
+
+    def bytes(self, n: int) -> bytes:
+        if n > len(self._ahead) - self._next:
+            self._fill(n)
+        begin = self._next
+        self._next += n
+        return self._ahead[begin : self._next]
 
     def number(self, code: str):
         return struct.unpack("<" + code, self.bytes(struct.calcsize("<" + code)))[0]
 
     def text(self) -> str:
-        found = self.bytes(self.number("Q"))
+        found = self.bytes(int.from_bytes(self.bytes(8), "little"))
         try:
             return found.decode("utf-8")
         except UnicodeDecodeError:
-            _bad("load", f"not a text in a gguf header: {self._source.name}: got {found[:40]!r}")
+            bad("load", f"not a text in a gguf header: {self._source.name}: got {found[:40]!r}")
 
-    def value(self, kind: int):
+    def value(self, kind: int, depth: int = 0):
         if kind == _TEXT:
             return self.text()
         if kind == _LIST:
             of, n = self.number("I"), self.number("Q")
             if of == _TEXT:
+                self._check_count(n, 8)
                 return [self.text() for _ in range(n)]
+            if of == _LIST:
+                if depth == _MOST_NESTED:
+                    bad("load", f"lists nested too deep in a gguf header: {self._source.name}")
+                self._check_count(n, 12)
+                return [self.value(_LIST, depth + 1) for _ in range(n)]
             if of not in _NUMBERS:
-                _bad(
-                    "load", f"unknown kind of list in a gguf header: {self._source.name}: got {of}"
-                )
+                bad("load", f"unknown kind of list in a gguf header: {self._source.name}: got {of}")
             return self._numbers(of, n, (n,))
         if kind not in _NUMBERS:
-            _bad("load", f"unknown kind of value in a gguf header: {self._source.name}: got {kind}")
+            bad("load", f"unknown kind of value in a gguf header: {self._source.name}: got {kind}")
         return self._numbers(kind, 1, ())
+
+    def _check_count(self, n: int, least: int) -> None:
+        """So many things of that many bytes at least."""
+        left = self._source.size - self.position
+        if n > left // least:
+            bad(
+                "load",
+                f"truncated gguf header: {self._source.name}: got {left} bytes for {n} entries",
+            )
+
+    def check_entries(self, tensors: int, pairs: int) -> None:
+        self._check_count(tensors, 24)
+        self._check_count(pairs, 13)
 
     def _numbers(self, kind: int, n: int, shape) -> array:
         dtype = _NUMBERS[kind][1]
+        self._check_count(n, dtype.size)
         data = self.bytes(n * dtype.size)
         if n == 0:
             return _core.zeros(shape, dtype)
@@ -107,97 +161,104 @@ class _Reader:
         return (flat.astype(dtype) if dtype == _core.bool_ else flat.view(dtype)).reshape(shape)
 
 
-def _quantized(raw: array, kind: int, rows):
-    """Blocks of 32 as (packed, scales, biases) in the layout of affine quantization."""
-    n = raw.shape[0]
-    scales = raw[:, :2].view(_core.float16)
-    if kind == 8:  # signed bytes
-        packed, biases = _core.bitwise_xor(raw[:, 2:], 128), scales * -128
-    else:  # the low halves of the bytes are the first 16 numbers, the high halves the others
-        biases = scales * -8 if kind == 2 else raw[:, 2:4].view(_core.float16)
-        halves = raw[:, _BLOCKS[kind] - 16:]
-        numbers = _core.concatenate(
-            [_core.bitwise_and(halves, 15), _core.right_shift(halves, 4)], axis=1
-        ).reshape(n, 16, 2)
-        packed = _core.bitwise_or(numbers[:, :, 0], _core.left_shift(numbers[:, :, 1], 4))
-    groups = [*rows[:-1], rows[-1] // _GROUP]
-    return (
-        _core.contiguous(packed).view(_core.uint32).reshape([*rows[:-1], -1]),
-        scales.reshape(groups),
-        biases.reshape(groups),
-    )
+def _in_blocks(source, at: int, key: str, shape, kind: str) -> Dict[str, array]:
+    """What a tensor of blocks is loaded as: float16, or the three parts of affine quantization in
+    groups of 32."""
+    if kind not in _PACKED:
+        return {key: source.blocks(at, shape, kind)}
+    stem = key[: -len("weight")] if key.endswith(".weight") else key + "."
+    rows, columns = shape[:-1], shape[-1]
+    groups = [*rows, columns // 32]
+    return {
+        stem
+        + "weight": source.blocks(at, [*rows, columns * _PACKED[kind] // 32], kind + ".weight"),
+        stem + "scales": source.blocks(at, groups, kind + ".scales"),
+        stem + "biases": source.blocks(at, groups, kind + ".biases"),
+    }
+
+
+def _alignment(metadata, name: str) -> int:
+    found = metadata.get("general.alignment", 32)
+    if isinstance(found, array):
+        found = found.item() if found.size == 1 else 0
+    if isinstance(found, bool) or not isinstance(found, int) or found <= 0 or found & (found - 1):
+        bad("load", f"not an alignment: {name}: got {found!r:.40}, expected a power of two")
+    return found
+
+
+def _bytes_of_tensor(name: str, key: str, shape, kind: int) -> int:
+    if not all(map(is_size, shape)):
+        bad("load", f"unreadable shape: {name}: {key}: got {shape}")
+    count = math.prod(shape)
+    if kind in _TYPES:
+        return count * _TYPES[kind].size
+    if kind not in _BLOCKS:
+        bad(
+            "load",
+            f"type not supported: {name}: {key}: got "
+            f"{_UNREADABLE.get(kind, f'number {kind} of gguf')}, expected F32, F16, BF16, F64, "
+            f"I8 to I64, {', '.join(_BLOCKS.values())}",
+        )
+    of_block, numbers = _core._block_sizes(_BLOCKS[kind])
+    if not shape or shape[-1] % numbers:
+        bad(
+            "load",
+            f"blocks do not fit: {name}: {key}: got shape {shape}, "
+            f"expected a last axis of a multiple of {numbers}",
+        )
+    return count // numbers * of_block
 
 
 def read_gguf(source, at: int):
     name = source.name
     reader = _Reader(source, at)
     if source.read(at, 4) != _MAGIC:
-        _bad("load", f"not a gguf file: {name}")
+        bad("load", f"not a gguf file: {name}")
     reader.bytes(4)
     version = reader.number("I")
     if version not in (2, 3):
-        _bad("load", f"version of gguf not supported: {name}: got {version}, expected 2 or 3")
+        bad("load", f"version of gguf not supported: {name}: got {version}, expected 2 or 3")
     tensors, pairs = reader.number("Q"), reader.number("Q")
+    reader.check_entries(tensors, pairs)
     metadata: Dict[str, Any] = {}
     for _ in range(pairs):
         key = reader.text()
         if key in metadata:
-            _bad("load", f"a name appears twice in a gguf header: {name}: {key}")
+            bad("load", f"a name appears twice in a gguf header: {name}: {key}")
         metadata[key] = reader.value(reader.number("I"))
-    alignment = metadata.get("general.alignment", 32)
-    if isinstance(alignment, array):
-        alignment = alignment.item() if alignment.size == 1 else 0
-    if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
-        _bad("load", f"not an alignment: {name}: got {alignment}, expected a power of two")
+    alignment = _alignment(metadata, name)
     entries = []
     for _ in range(tensors):
         key, axes = reader.text(), reader.number("I")
         if axes > 8:
-            _bad("load", f"too many axes: {name}: {key} has {axes}, expected 8 at most")
+            bad("load", f"too many axes: {name}: {key} has {axes}, expected 8 at most")
         shape = [reader.number("Q") for _ in range(axes)][::-1]
         entries.append((key, shape, reader.number("I"), reader.number("Q")))
     begin = at + -(-(reader.position - at) // alignment) * alignment
     found: Dict[str, array] = {}
+    places = []
     for key, shape, kind, offset in entries:
-        if not all(map(_is_size, shape)):
-            _bad("load", f"unreadable shape: {name}: {key}: got {shape}")
-        if kind not in _TYPES and kind not in _BLOCKS:
-            _bad(
-                "load",
-                f"type not supported: {name}: {key}: got number {kind} of gguf, "
-                "expected F32, F16, BF16, F64, I8 to I64, Q4_0, Q4_1 or Q8_0",
-            )
-        count = math.prod(shape)
-        if kind in _BLOCKS and (not shape or shape[-1] % _GROUP):
-            _bad(
-                "load",
-                f"blocks do not fit: {name}: {key}: got shape {shape}, "
-                f"expected a last axis of a multiple of {_GROUP}",
-            )
-        size = count // _GROUP * _BLOCKS[kind] if kind in _BLOCKS else count * _TYPES[kind].size
+        size = _bytes_of_tensor(name, key, shape, kind)
         if offset % alignment or begin + offset + size > source.size:
-            _bad(
+            bad(
                 "load",
                 f"truncated gguf data: {name}: {key}: got {source.size} bytes in the file, "
                 f"expected {size} at {begin + offset}",
             )
+        places.append((offset, offset + size, key))
         if kind in _TYPES:
-            made = {key: _array_at(source, begin + offset, _TYPES[kind], shape, name)}
+            made = {key: source.array(begin + offset, _TYPES[kind], shape)}
         else:
-            raw = _array_at(
-                source, begin + offset, _core.uint8, [count // _GROUP, _BLOCKS[kind]], name
-            )
-            stem = key[:-len("weight")] if key.endswith(".weight") else key + "."
-            made = dict(
-                zip(
-                    (stem + "weight", stem + "scales", stem + "biases"),
-                    _quantized(raw, kind, shape),
-                )
-            )
+            made = _in_blocks(source, begin + offset, key, shape, _BLOCKS[kind])
         for part in made:
             if part in found:
-                _bad("load", f"a name appears twice in a gguf header: {name}: {part}")
+                bad("load", f"a name appears twice in a gguf header: {name}: {part}")
         found.update(made)
+    last = 0
+    for first, end, key in sorted(places):
+        if first < last and first < end:
+            bad("load", f"gguf data overlap: {name}: {key} begins at {first}, expected {last}")
+        last = max(last, end)
     return found, metadata
 
 
@@ -216,7 +277,7 @@ def _value(key: str, value) -> bytes:
     if isinstance(value, array) and value.ndim <= 1:
         kind = next((k for k, (_, dtype) in _NUMBERS.items() if dtype == value.dtype), None)
         if kind is not None:
-            data = bytes(_bytes_of(value))
+            data = bytes(bytes_of(value))
             return (
                 struct.pack("<I", kind) + data
                 if value.ndim == 0
@@ -232,7 +293,8 @@ def save_gguf(
     file: Any, arrays: Dict[str, array], metadata: Optional[Dict[str, Any]] = None
 ) -> None:
     """Writes a dict of arrays (floats and signed integers), and metadata (texts, lists of texts,
-    numbers, arrays of one axis), in the format GGUF, version 3.
+    numbers, arrays of one axis), in the format GGUF, version 3. As with `save`, the file takes its
+    name when it is whole.
 
     >>> import io
     >>> import lazulite.core as mx
@@ -242,7 +304,7 @@ def save_gguf(
     >>> mx.load(f, format="gguf", return_metadata=True)
     ({'a': array([0, 1, 2], dtype=int32)}, {'general.name': 'three'})
     """
-    _check_named("save_gguf", arrays)
+    check_named("save_gguf", arrays)
     if not isinstance(metadata, (dict, type(None))):
         raise TypeError(f"[save_gguf] metadata: got {type(metadata).__name__}, expected a dict")
     metadata = dict(metadata or {})
@@ -255,10 +317,9 @@ def save_gguf(
                 f"[save_gguf] metadata: got a key of {type(key).__name__}, expected str"
             )
         head.append(_text(key) + _value(key, value))
-    _core.eval(list(arrays.values()))
     offset = 0
     for key, a in arrays.items():
-        kind = _code_of(a.dtype, _TYPES)
+        kind = code_of(a.dtype, _TYPES)
         if kind is None:
             raise ValueError(
                 f"[save_gguf] dtype not supported: {key}: got {a.dtype}, "
@@ -270,12 +331,8 @@ def save_gguf(
         )
         offset += -(-a.nbytes // alignment) * alignment
     text = b"".join(head)
-    out, close = _created(file, "save_gguf", ".gguf")
-    try:
+    with Created(file, "save_gguf", ".gguf", arrays.values()) as out:
         out.write(text + bytes(-len(text) % alignment))
         for a in arrays.values():
-            out.write(_bytes_of(a))
+            write_array(out, a)
             out.write(bytes(-a.nbytes % alignment))
-    finally:
-        if close:
-            out.close()

@@ -1,0 +1,227 @@
+// The block formats of GGUF that are numbers and scales (not those of code books): each decodes
+// one block to float32, with the roundings of the format's own description.
+#include <cstring>
+
+#include "ops/files/files.h"
+
+namespace lazulite {
+
+namespace {
+
+using Bytes = const uint8_t*;
+
+float half_at(Bytes p) { return half_to_float(uint16_t(p[0] | p[1] << 8)); }
+float float_at(Bytes p) {
+  float v;
+  std::memcpy(&v, p, 4);
+  return v;
+}
+int signed_byte(uint8_t v) { return int8_t(v); }
+
+// ---- 32 numbers: the low halves of the bytes are the first 16, the high halves the others
+
+template <class F>
+void halves(Bytes codes, float* to, F value) {
+  for (int i = 0; i < 16; ++i) {
+    to[i] = value(codes[i] & 15, i);
+    to[i + 16] = value(codes[i] >> 4, i + 16);
+  }
+}
+int bit(Bytes bits, int i) { return bits[i / 8] >> (i % 8) & 1; }
+
+void q4_0(Bytes b, float* to) {
+  const float d = half_at(b);
+  halves(b + 2, to, [&](int q, int) { return d * float(q - 8); });
+}
+void q4_1(Bytes b, float* to) {
+  const float d = half_at(b), m = half_at(b + 2);
+  halves(b + 4, to, [&](int q, int) { return d * float(q) + m; });
+}
+void q5_0(Bytes b, float* to) {
+  const float d = half_at(b);
+  halves(b + 6, to, [&](int q, int i) { return d * float((q | bit(b + 2, i) << 4) - 16); });
+}
+void q5_1(Bytes b, float* to) {
+  const float d = half_at(b), m = half_at(b + 2);
+  halves(b + 8, to, [&](int q, int i) { return d * float(q | bit(b + 4, i) << 4) + m; });
+}
+template <int codes>
+void q8(Bytes b, float* to) {
+  const float d = half_at(b);
+  for (int i = 0; i < 32; ++i) to[i] = d * float(signed_byte(b[codes + i]));
+}
+constexpr int levels[] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                          1,    13,   25,  38,  53,  69,  89,  113};
+void iq4_nl(Bytes b, float* to) {
+  const float d = half_at(b);
+  halves(b + 2, to, [&](int q, int) { return d * float(levels[q]); });
+}
+// Four-bit floats, doubled, and half of a power of two.
+void mxfp4(Bytes b, float* to) {
+  constexpr int doubled[] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  const uint32_t bits = b[0] < 2 ? 0x00200000u << b[0] : uint32_t(b[0] - 1) << 23;
+  float d;
+  std::memcpy(&d, &bits, 4);
+  halves(b + 1, to, [&](int q, int) { return d * float(doubled[q]); });
+}
+
+// ---- 256 numbers, in groups of 16 or 32 with scales of 4 or 6 bits
+
+void q2_k(Bytes b, float* to) {
+  const float d = half_at(b + 80), low = half_at(b + 82);
+  for (int i = 0; i < 256; ++i) {
+    const int scale = b[i / 16], q = b[16 + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+    const float by = d * float(scale & 15), less = low * float(scale >> 4);
+    to[i] = by * float(q) - less;
+  }
+}
+void q3_k(Bytes b, float* to) {
+  const Bytes high = b, codes = b + 32, scales = b + 96;
+  const float d = half_at(b + 108);
+  for (int group = 0; group < 16; ++group) {
+    const int four = group < 8 ? scales[group] & 15 : scales[group - 8] >> 4;
+    const int two = scales[8 + group % 4] >> (group / 4 * 2) & 3;
+    const float by = d * float((four | two << 4) - 32);
+    for (int i = group * 16; i < group * 16 + 16; ++i) {
+      const int q = codes[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+      to[i] = by * float(q - (high[i % 32] >> (i / 32) & 1 ? 0 : 4));
+    }
+  }
+}
+// Eight scales and eight minima of 6 bits in 12 bytes.
+struct SixBits {
+  int scale, low;
+  SixBits(Bytes s, int i)
+      : scale(i < 4 ? s[i] & 63 : (s[i + 4] & 15) | (s[i - 4] >> 6) << 4),
+        low(i < 4 ? s[i + 4] & 63 : s[i + 4] >> 4 | (s[i] >> 6) << 4) {}
+};
+template <bool five>
+void q4_or_5_k(Bytes b, float* to) {
+  const float d = half_at(b), low = half_at(b + 2);
+  const Bytes high = b + 16, codes = five ? b + 48 : b + 16;
+  for (int group = 0; group < 8; ++group) {
+    const SixBits six(b + 4, group);
+    const float by = d * float(six.scale), less = low * float(six.low);
+    for (int i = 0; i < 32; ++i) {
+      int q = codes[group / 2 * 32 + i] >> (group % 2 * 4) & 15;
+      if (five) q |= (high[i] >> group & 1) << 4;
+      to[group * 32 + i] = by * float(q) - less;
+    }
+  }
+}
+void q6_k(Bytes b, float* to) {
+  const Bytes codes = b, high = b + 128, scales = b + 192;
+  const float d = half_at(b + 208);
+  for (int group = 0; group < 16; ++group) {
+    const float by = d * float(signed_byte(scales[group]));
+    for (int i = group * 16; i < group * 16 + 16; ++i) {
+      const int four = codes[i / 128 * 64 + i % 64] >> (i / 64 % 2 * 4) & 15;
+      const int two = high[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+      to[i] = by * float((four | two << 4) - 32);
+    }
+  }
+}
+void q8_k(Bytes b, float* to) {
+  const float d = float_at(b);
+  for (int i = 0; i < 256; ++i) to[i] = d * float(signed_byte(b[4 + i]));
+}
+void iq4_xs(Bytes b, float* to) {
+  const float d = half_at(b);
+  const int high = b[2] | b[3] << 8;
+  for (int group = 0; group < 8; ++group) {
+    const int four = b[4 + group / 2] >> (group % 2 * 4) & 15, two = high >> (group * 2) & 3;
+    const float by = d * float((four | two << 4) - 32);
+    halves(b + 8 + group * 16, to + group * 32,
+           [&](int q, int) { return by * float(levels[q]); });
+  }
+}
+void tq2_0(Bytes b, float* to) {
+  const float d = half_at(b + 64);
+  for (int i = 0; i < 256; ++i)
+    to[i] = d * float((b[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3) - 1);
+}
+// Five digits of base three in a byte: the highest is what three times the byte carries over.
+void tq1_0(Bytes b, float* to) {
+  const float d = half_at(b + 52);
+  constexpr uint8_t powers[] = {1, 3, 9, 27, 81};
+  auto digits = [&](Bytes from, int bytes, int count) {
+    for (int digit = 0; digit < count; ++digit)
+      for (int i = 0; i < bytes; ++i)
+        *to++ = d * float((uint8_t(from[i] * powers[digit]) * 3 >> 8) - 1);
+  };
+  digits(b, 32, 5);
+  digits(b + 32, 16, 5);
+  digits(b + 48, 4, 4);
+}
+
+// ---- as float16, and as parts of affine quantization in groups of 32, packed from the low bits up
+
+template <void (*f)(Bytes, float*), int n>
+void rounded(Bytes b, void* to) {
+  float numbers[n];
+  f(b, numbers);
+  uint16_t halves[n];
+  for (int i = 0; i < n; ++i) halves[i] = float_to_half(numbers[i]);
+  std::memcpy(to, halves, sizeof halves);
+}
+template <int codes>
+void packed_4(Bytes b, void* to) {
+  auto* out = static_cast<uint8_t*>(to);
+  for (int i = 0; i < 8; ++i) {
+    const int even = b[codes + 2 * i], odd = b[codes + 2 * i + 1];
+    out[i] = uint8_t((even & 15) | odd << 4);
+    out[8 + i] = uint8_t(even >> 4 | (odd & 0xf0));
+  }
+}
+void packed_8(Bytes b, void* to) {  // signed codes, 128 more
+  auto* out = static_cast<uint8_t*>(to);
+  for (int i = 0; i < 32; ++i) out[i] = b[2 + i] ^ 128;
+}
+template <int at>
+void half_of(Bytes b, void* to) {
+  std::memcpy(to, b + at, 2);
+}
+template <int zero>  // the code that stands for 0
+void lowest(Bytes b, float* to) {
+  *to = half_at(b) * float(-zero);
+}
+
+constexpr Dtype words = Dtype::uint32, half = Dtype::float16;
+constexpr BlockFormat formats[] = {
+    {"Q4_0", half, 18, 32, rounded<q4_0, 32>},
+    {"Q4_0.weight", words, 18, 4, packed_4<2>},
+    {"Q4_0.scales", half, 18, 1, half_of<0>},
+    {"Q4_0.biases", half, 18, 1, rounded<lowest<8>, 1>},
+    {"Q4_1", half, 20, 32, rounded<q4_1, 32>},
+    {"Q4_1.weight", words, 20, 4, packed_4<4>},
+    {"Q4_1.scales", half, 20, 1, half_of<0>},
+    {"Q4_1.biases", half, 20, 1, half_of<2>},
+    {"Q5_0", half, 22, 32, rounded<q5_0, 32>},
+    {"Q5_1", half, 24, 32, rounded<q5_1, 32>},
+    {"Q8_0", half, 34, 32, rounded<q8<2>, 32>},
+    {"Q8_0.weight", words, 34, 8, packed_8},
+    {"Q8_0.scales", half, 34, 1, half_of<0>},
+    {"Q8_0.biases", half, 34, 1, rounded<lowest<128>, 1>},
+    {"Q8_1", half, 36, 32, rounded<q8<4>, 32>},
+    {"Q2_K", half, 84, 256, rounded<q2_k, 256>},
+    {"Q3_K", half, 110, 256, rounded<q3_k, 256>},
+    {"Q4_K", half, 144, 256, rounded<q4_or_5_k<false>, 256>},
+    {"Q5_K", half, 176, 256, rounded<q4_or_5_k<true>, 256>},
+    {"Q6_K", half, 210, 256, rounded<q6_k, 256>},
+    {"Q8_K", half, 292, 256, rounded<q8_k, 256>},
+    {"IQ4_NL", half, 18, 32, rounded<iq4_nl, 32>},
+    {"IQ4_XS", half, 136, 256, rounded<iq4_xs, 256>},
+    {"TQ1_0", half, 54, 256, rounded<tq1_0, 256>},
+    {"TQ2_0", half, 66, 256, rounded<tq2_0, 256>},
+    {"MXFP4", half, 17, 32, rounded<mxfp4, 32>},
+};
+
+}  // namespace
+
+const BlockFormat* find_blocks(std::string_view name) {
+  for (const BlockFormat& format : formats)
+    if (name == format.name) return &format;
+  return nullptr;
+}
+
+}  // namespace lazulite
