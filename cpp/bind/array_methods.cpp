@@ -39,6 +39,12 @@ PyObject* get_real(PyObject* self, void*) {
 PyObject* get_imag(PyObject* self, void*) {
   return guarded([&] { return wrap(imag(unwrap(self))); });
 }
+PyObject* get_numpy_dtype(PyObject* self, void*) {
+  PyObject* type = get_dtype(self, nullptr);
+  PyObject* made = type ? PyObject_GetAttrString(type, "__numpy_dtype__") : nullptr;
+  Py_XDECREF(type);
+  return made;
+}
 PyObject* get_priority(PyObject*, void*) { return PyFloat_FromDouble(1000.0); }
 
 
@@ -114,6 +120,7 @@ PyGetSetDef array_properties[] = {
      "repeated\nindices accumulate.",
      nullptr},
     {"device", get_device, nullptr, "The device that computes it.", nullptr},
+    {"__numpy_dtype__", get_numpy_dtype, nullptr, nullptr, nullptr},
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
@@ -134,6 +141,7 @@ PyMethodDef array_methods[] = {
     {"__format__", method_format, METH_O, nullptr},
     {"__dlpack__", with_keywords(array_as_dlpack),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"__arrow_array__", with_keywords(array_as_arrow), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"__dlpack_device__", method_device, METH_NOARGS, nullptr},
     {"__bytes__", method_bytes, METH_NOARGS, nullptr},
     {"__array_namespace__",

@@ -22,6 +22,7 @@ PyObject* shape_tuple(const array&);
 PyObject* array_as_numpy(PyObject*, PyObject* args, PyObject* kwargs);        // __array__
 PyObject* array_for_ufunc(PyObject*, PyObject* args, PyObject* kwargs);  // __array_ufunc__
 PyObject* array_as_dlpack(PyObject*, PyObject* args, PyObject* kwargs);  // __dlpack__
+PyObject* array_as_arrow(PyObject*, PyObject* args, PyObject* kwargs);   // __arrow_array__
 PyObject* array_reduced(PyObject*, PyObject*);                           // __reduce__
 PyObject* array_with_state(PyObject*, PyObject* state);                  // __setstate__
 

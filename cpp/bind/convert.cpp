@@ -87,7 +87,8 @@ Operand to_operand(PyObject* o, const Argument& at) {
   if (is_array(o)) return peek(o);
   if (is_operand_number(o) || is_number(o)) return to_scalar(o, at);
   if (o == Py_None || PyList_Check(o) || PyTuple_Check(o) || PyType_Check(o) ||
-      !(PyObject_CheckBuffer(o) || has_dlpack(o) || PyObject_HasAttrString(o, "__array__")))
+      !(PyObject_CheckBuffer(o) || has_dlpack(o) || PyObject_HasAttrString(o, "__array__") ||
+        PyObject_HasAttrString(o, "__array_interface__")))
     wrong_kind(o, at, "an array or a number");
   return make_array(o, std::nullopt);
 }
@@ -402,10 +403,58 @@ array from_array_method(PyObject* o, std::optional<Dtype> dtype) {
 
 }  // namespace
 
+namespace {
+
+bool type_has(PyObject* o, const char* name) {
+  return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), name);
+}
+
+// Columns, tensors and numbers of Arrow. NumPy shows them in place where it can; what is null in a
+// column of numbers is nan.
+array from_arrow(py::handle o, std::optional<Dtype> dtype) {
+  if (py::hasattr(o, "combine_chunks")) {
+    const py::object whole = o.attr("combine_chunks")();
+    return Py_TYPE(whole.ptr()) == Py_TYPE(o.ptr()) ? from_array_method(o.ptr(), dtype)
+                                                    : make_array(whole.ptr(), dtype);
+  }
+  if (py::hasattr(o, "to_numpy_ndarray"))
+    return make_array(o.attr("to_numpy_ndarray")().ptr(), dtype);
+  if (py::hasattr(o, "as_py")) return make_array(o.attr("as_py")().ptr(), dtype);
+  const py::object type = py::getattr(o, "type", py::none());
+  if (py::hasattr(type, "list_size")) {  // rows of one length
+    if (o.attr("null_count").cast<int64_t>())
+      fail(Kind::value, "array",
+           "rows that are null: got an Arrow array of lists, expected rows of ",
+           type.attr("list_size").cast<int64_t>(), " numbers");
+    const array flat = make_array(o.attr("flatten")().ptr(), dtype);
+    Shape shape = flat.shape();
+    shape[0] = int64_t(py::len(o));
+    shape.insert(shape.begin() + 1, type.attr("list_size").cast<int64_t>());
+    return reshape(flat, shape);
+  }
+  return make_array(o.attr("__array__")().ptr(), dtype);
+}
+
+// Objects of others that only their own words make arrays: of Arrow, which exports by DLPack what
+// has no nulls; matrices of which most is zero (SciPy); images (Pillow). Null: none of these.
+array from_others(PyObject* o, std::optional<Dtype> dtype) {
+  if (std::strncmp(Py_TYPE(o)->tp_name, "pyarrow.", 8) == 0 && !PyObject_CheckBuffer(o))
+    return from_arrow(o, dtype);
+  if (type_has(o, "toarray") && type_has(o, "nnz"))
+    return make_array(owned(PyObject_CallMethod(o, "toarray", nullptr)).ptr(), dtype);
+  if (type_has(o, "__array_interface__") && !type_has(o, "__array__") && !PyObject_CheckBuffer(o))
+    return make_array(py::module_::import("numpy").attr("asarray")(py::handle(o)).ptr(), dtype);
+  return array();
+}
+
+}  // namespace
+
 array make_array(PyObject* o, std::optional<Dtype> dtype, bool) {
   if (const array made = from_ndarray(o)) return astype(made, kept(made.dtype(), dtype));
   if (is_array(o)) return from_array(unwrap(o), dtype);
   if (is_number(o)) return from_number(o, dtype);
+  if (!PyList_Check(o) && !PyTuple_Check(o))
+    if (const array made = from_others(o, dtype)) return made;
   if (PyRange_Check(o))
     if (array ramp = from_range(o, dtype)) return ramp;
   if (is_sequence(o)) return from_sequence(o, dtype, 0);
@@ -464,10 +513,15 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
   if (copy == true || is_number(o)) return make_array(o, dtype);
   if (PyObject_CheckBuffer(o) && !PyBytes_Check(o)) {
     if (array shared = share_buffer(o, dtype)) return shared;
+    if (is_brain(o) && dtype.value_or(bfloat16) == bfloat16) {
+      const py::object bits = owned(PyObject_CallMethod(o, "view", "s", "uint16"));
+      if (array shared = share_buffer(bits.ptr(), uint16)) return view(shared, bfloat16);
+    }
     refused("another dtype, byte order or layout");
     return make_array(o, dtype);
   }
-  if (has_dlpack(o)) {
+  const bool arrow = std::strncmp(Py_TYPE(o)->tp_name, "pyarrow.", 8) == 0;
+  if (has_dlpack(o) && !(arrow && copy != false)) {
     const array made = from_dlpack(o, copy);
     if (kept(made.dtype(), dtype) != made.dtype()) refused("another dtype");
     return astype(made, kept(made.dtype(), dtype));

@@ -139,8 +139,16 @@ bool has_dlpack(PyObject* o) {
 
 namespace {
 
-// PyTorch exports no tensor that wants a gradient: its values are asked for.
+// PyTorch exports no tensor that wants a gradient, nor one that is to be conjugated or negated as
+// it is read: its values are asked for.
 py::object values_of(PyObject* o) {
+  for (const char* name : {"conj", "neg"}) {
+    const py::handle h(o);
+    const std::string is = std::string("is_") + name;
+    if (!PyObject_HasAttrString(o, is.c_str()) || !PyObject_HasAttrString(o, "resolve_conj")) break;
+    if (h.attr(is.c_str())().equal(py::bool_(true)))
+      return values_of(h.attr((std::string("resolve_") + name).c_str())().ptr());
+  }
   const auto wants = py::reinterpret_steal<py::object>(PyObject_GetAttrString(o, "requires_grad"));
   const bool detach =
       wants && PyObject_IsTrue(wants.ptr()) == 1 && PyObject_HasAttrString(o, "detach");

@@ -130,6 +130,19 @@ PyObject* array_as_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   });
 }
 
+// ---- Arrow: what pyarrow.array asks for
+PyObject* array_as_arrow(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"type", nullptr};
+  PyObject* type = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_array__", const_cast<char**>(names),
+                                   &type))
+    return nullptr;
+  return guarded([&] {
+    const py::object make = py::module_::import("lazulite.core._arrow").attr("arrow_array");
+    return make(py::handle(self), py::handle(type)).release().ptr();
+  });
+}
+
 // ---- pickle: the constructor over raw bytes.
 PyObject* array_reduced(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
