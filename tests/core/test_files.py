@@ -308,6 +308,16 @@ def test_what_is_cast_on_the_way_takes_the_memory_of_its_result(tmp_path, format
 
 
 @pytest.mark.parametrize("format", FORMATS)
+def test_what_is_loaded_can_be_compared_op_by_op(tmp_path, format):
+    path = tmp_path / f"a.{format}"
+    write(path, format, mx.arange(100_000))
+    with mx.debug_compare():
+        a, b = read(path, format), read(path, format).astype(mx.float16)
+        mx.eval(a, b)
+    assert a[7].item() == b[7].item() == 7
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_file_that_shrinks_while_it_is_cast_raises(tmp_path, format):
     path = tmp_path / f"a.{format}"
     write(path, format, mx.arange(1_000_000))

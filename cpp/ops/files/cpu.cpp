@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "eval/compare.h"
 #include "ops/cpu.h"
 #include "ops/files/ops.h"
 
@@ -43,6 +44,10 @@ void read_blocks(const FilePlace& from, int64_t begin, int64_t n, char* to) {
     blocks.decode(raw + b * blocks.bytes, to + b * blocks.numbers * size_of(blocks.type));
 }
 
+void read(const FilePlace& from, int64_t begin, int64_t n, char* to) {
+  from.blocks ? read_blocks(from, begin, n, to) : read_numbers(from, begin, n, to);
+}
+
 void load_kernel(const KernelCall& call) {
   const auto& from = static_cast<const FilePlace&>(*call.node.attributes);
   if (!from.file) fail(Kind::runtime, "load", "the array was read already");
@@ -51,18 +56,19 @@ void load_kernel(const KernelCall& call) {
   const double cost = double(from.bytes()) * (from.blocks ? 0.5 : 0.1);
   cpu::parallel_for((size + piece - 1) / piece, [&](int64_t i) {
     const int64_t begin = i * piece, n = std::min(size - begin, piece);
-    Ref<Buffer> held;
-    char* place = to ? to + begin * width : nullptr;
-    if (!to) {
-      held = allocate(n * width);
-      place = static_cast<char*>(held->data);
+    if (to) {
+      read(from, begin, n, to + begin * width);
+      if (call.after) call.after->run(begin, 1, 0, n);
+      return;
     }
-    from.blocks ? read_blocks(from, begin, n, place) : read_numbers(from, begin, n, place);
-    if (to && call.after) call.after->run(begin, 1, 0, n);
-    else if (call.after) call.after->run_at(place, call.value, begin, n);
+    const Ref<Buffer> held = allocate(n * width);
+    read(from, begin, n, static_cast<char*>(held->data));
+    call.after->run_at(held->data, call.value, begin, n);
   }, cost + (call.after ? double(size) * call.after->cost() : 0));
-  // The array has its values: unless a trace or a graph may run this again, the file is let go.
-  if (call.node.pins.load() == 0 && call.node.attributes->refs.load() == 1) from.file.reset();
+  // The array has its values: unless a trace, a graph or who compares may run this again, the file
+  // is let go.
+  if (call.node.pins.load() == 0 && call.node.attributes->refs.load() == 1 && !comparing.load())
+    from.file.reset();
 }
 
 }  // namespace

@@ -14,8 +14,6 @@ struct File : Counted {
   virtual ~File() = default;
   // Bytes [at, at + n) to `to`; fewer than n where the file ends. Raises where it cannot be read.
   virtual int64_t read(char* to, int64_t n, int64_t at) const = 0;
-  // Bytes [at, at + n) will be read soon.
-  virtual void announce(int64_t, int64_t) const {}
   const std::string name;
 };
 

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,9 +23,6 @@ struct Disk : File {
       done += got;
     }
     return done;
-  }
-  void announce(int64_t at, int64_t n) const override {
-    posix_fadvise(fd, off_t(at), off_t(n), POSIX_FADV_WILLNEED);
   }
   const int fd;
 };
