@@ -86,6 +86,7 @@ ROOMS = (
     "sort",
     "draws",
     "fft",
+    "files",
     "compiled",
     "training",
     "programs",
