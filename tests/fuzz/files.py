@@ -96,7 +96,7 @@ BASES = {
 }
 
 
-# ---- what is done to them: their source is printed with a failing program ------------------------
+# ---- what is done to them ------------------------------------------------------------------------
 
 DATA = bytearray()
 
@@ -154,8 +154,9 @@ def word(which, new):
         DATA[:8] = (length % 2**64).to_bytes(8, "little")
 
 
-HELPERS = (base, put, number, keep, grow, copy, insert, remove, word)
-SCOPE = {f.__name__: f for f in HELPERS}
+SCOPE = {
+    f.__name__: f for f in (base, put, number, keep, grow, copy, insert, remove, word)
+}
 
 
 def place(rng):
@@ -322,16 +323,14 @@ def collect(seconds):
 
 
 def show(lines, kind):
-    import inspect
-
-    sources = "\n\n".join(inspect.getsource(f) for f in HELPERS)
+    """The damaged file itself."""
+    format = lines[0].split("'")[1]
     return (
-        "import re\nimport sys\n\nimport lazulite.core as mx\n\nsys.path[:0] = ['tests/fuzz', "
-        "'tests/ops']\nfrom files import BASES, attempt\n\nDATA = bytearray()\n\n\n"
-        + sources
-        + "\n\n"
-        + "\n".join(lines)
-        + f"\nprint(attempt(bytes(DATA), {lines[0].split(chr(39))[1]!r}))\n"
+        common.HEADER
+        + "\n\ndef attempt(call):\n    try:\n        found = call()\n        mx.eval(found)\n"
+        "        print(found)\n    except Exception as error:\n        print(repr(error))\n\n\n# "
+        + "; ".join(lines)
+        + f"\nattempt(lambda: mx.load(bytes.fromhex({build(lines).hex()!r}), format={format!r}))\n"
     )
 
 

@@ -81,6 +81,31 @@ FAULTS = {
         1,
     ),
     "threads: a crash": ('plant("from_dlpack", crash)', "dies with signal 6", "from_dlpack", 1),
+    "files: an exception": (
+        "def careless(load, *a, **k):\n"
+        "    try:\n        return load(*a, **k)\n"
+        "    except mx.FormatError as error:\n"
+        '        raise ValueError("no") if "truncated" in str(error) else error\n'
+        'plant("load", careless)',
+        "a damaged file raises ValueError",
+        "mx.load(",
+        1,
+    ),
+    "files: a crash": (
+        "def careless(load, *a, **k):\n"
+        "    try:\n        return load(*a, **k)\n"
+        "    except mx.FormatError as error:\n        crash()\n"
+        'plant("load", careless)',
+        "dies with signal 6",
+        "mx.load(",
+        1,
+    ),
+    "files: a value": (
+        'plant("save_safetensors", lambda save, p, d, *m: save(p, dict(zip(d, [*d.values()][::-1])), *m))',
+        "saved as safetensors, another array comes back",
+        "mx.load(",
+        1,
+    ),
     "misuse: a text": (
         "def silent(trace, *a, **k):\n"
         "    try:\n        return trace(*a, **k)\n"
