@@ -6,6 +6,9 @@ import json
 import os
 import pathlib
 import struct
+import subprocess
+import sys
+import time
 import warnings
 import zipfile
 
@@ -305,6 +308,44 @@ def test_what_is_cast_on_the_way_takes_the_memory_of_its_result(tmp_path, format
     if format != "npz":
         with pytest.raises(mx.FormatError):
             mx.load(path)
+
+
+@pytest.mark.process_memory
+@pytest.mark.parametrize("count", [1, 60])
+def test_a_process_that_casts_what_it_loads_grows_by_the_result(tmp_path, count):
+    """120 MB of float32 to float16: the file's own pages do not count either."""
+    path, n = tmp_path / "a.safetensors", 30_000_000 // count
+    mx.save_safetensors(path, {f"a{k}": mx.arange(n).astype(mx.float32) for k in range(count)})
+    program = f"""
+import resource
+import lazulite.core as mx
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+mx.eval(mx.zeros(10).astype(mx.float16))
+before = peak()
+found = {{k: v.astype(mx.float16) for k, v in mx.load({str(path)!r}).items()}}
+mx.eval(found)
+print(peak() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 72_000  # KB: 60 MB, and what is in flight
+
+
+def test_a_huge_file_opens_at_once(tmp_path):
+    path = tmp_path / "a.safetensors"
+    entry = {"dtype": "F32", "shape": [2**30], "data_offsets": [0, 2**32]}
+    path.write_bytes(safetensors({"a": entry}))
+    os.truncate(path, path.stat().st_size + 2**32)  # a hole: no disk
+    before = mx.get_active_memory()
+    began = time.thread_time()
+    a = mx.load(path)["a"]
+    assert time.thread_time() - began < 0.1
+    assert a.nbytes == 2**32 and mx.get_active_memory() == before
 
 
 @pytest.mark.parametrize("format", FORMATS)
