@@ -67,26 +67,37 @@ void mxfp4(Bytes b, float* to) {
 
 // ---- 256 numbers, in groups of 16 or 32 with scales of 4 or 6 bits
 
+// 128 numbers of two bits in 32 bytes: the lowest bits of all are the first 32. value(code, i)
+// gives number i, of 256.
+template <class F>
+void quarters(Bytes codes, float* to, F value) {
+  for (int half = 0; half < 2; ++half)
+    for (int shift = 0; shift < 4; ++shift)
+      for (int i = 0; i < 32; ++i) {
+        const int at = half * 128 + shift * 32 + i;
+        to[at] = value(codes[half * 32 + i] >> (shift * 2) & 3, at);
+      }
+}
 void q2_k(Bytes b, float* to) {
   const float d = half_at(b + 80), low = half_at(b + 82);
-  for (int i = 0; i < 256; ++i) {
-    const int scale = b[i / 16], q = b[16 + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-    const float by = d * float(scale & 15), less = low * float(scale >> 4);
-    to[i] = by * float(q) - less;
+  float by[16], less[16];
+  for (int i = 0; i < 16; ++i) {
+    by[i] = d * float(b[i] & 15);
+    less[i] = low * float(b[i] >> 4);
   }
+  quarters(b + 16, to, [&](int q, int i) { return by[i / 16] * float(q) - less[i / 16]; });
 }
 void q3_k(Bytes b, float* to) {
-  const Bytes high = b, codes = b + 32, scales = b + 96;
+  const Bytes high = b, scales = b + 96;
   const float d = half_at(b + 108);
-  for (int group = 0; group < 16; ++group) {
-    const int four = group < 8 ? scales[group] & 15 : scales[group - 8] >> 4;
-    const int two = scales[8 + group % 4] >> (group / 4 * 2) & 3;
-    const float by = d * float((four | two << 4) - 32);
-    for (int i = group * 16; i < group * 16 + 16; ++i) {
-      const int q = codes[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-      to[i] = by * float(q - (high[i % 32] >> (i / 32) & 1 ? 0 : 4));
-    }
+  float by[16];
+  for (int i = 0; i < 16; ++i) {
+    const int four = i < 8 ? scales[i] & 15 : scales[i - 8] >> 4;
+    by[i] = d * float((four | (scales[8 + i % 4] >> (i / 4 * 2) & 3) << 4) - 32);
   }
+  quarters(b + 32, to, [&](int q, int i) {
+    return by[i / 16] * float(q - 4 + (high[i % 32] >> (i / 32) & 1) * 4);
+  });
 }
 // Eight scales and eight minima of 6 bits in 12 bytes.
 struct SixBits {
@@ -110,13 +121,13 @@ void q4_or_5_k(Bytes b, float* to) {
   }
 }
 void q6_k(Bytes b, float* to) {
-  const Bytes codes = b, high = b + 128, scales = b + 192;
   const float d = half_at(b + 208);
-  for (int group = 0; group < 16; ++group) {
-    const float by = d * float(signed_byte(scales[group]));
-    for (int i = group * 16; i < group * 16 + 16; ++i) {
-      const int four = codes[i / 128 * 64 + i % 64] >> (i / 64 % 2 * 4) & 15;
-      const int two = high[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+  for (int group = 0; group < 16; ++group, to += 16) {
+    const float by = d * float(signed_byte(b[192 + group]));
+    const int half = group / 8, quarter = group % 8 / 2, from = group % 2 * 16;
+    const Bytes codes = b + half * 64 + quarter % 2 * 32 + from, high = b + 128 + half * 32 + from;
+    for (int i = 0; i < 16; ++i) {
+      const int four = codes[i] >> (quarter / 2 * 4) & 15, two = high[i] >> (quarter * 2) & 3;
       to[i] = by * float((four | two << 4) - 32);
     }
   }
@@ -137,8 +148,7 @@ void iq4_xs(Bytes b, float* to) {
 }
 void tq2_0(Bytes b, float* to) {
   const float d = half_at(b + 64);
-  for (int i = 0; i < 256; ++i)
-    to[i] = d * float((b[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3) - 1);
+  quarters(b, to, [&](int q, int) { return d * float(q - 1); });
 }
 // Five digits of base three in a byte: the highest is what three times the byte carries over.
 void tq1_0(Bytes b, float* to) {
@@ -154,15 +164,12 @@ void tq1_0(Bytes b, float* to) {
   digits(b + 48, 4, 4);
 }
 
-// ---- as float16, and as parts of affine quantization in groups of 32, packed from the low bits up
+// ---- for the list of formats: floats, and parts of affine quantization in groups of 32, packed
+// from the low bits up
 
-template <void (*f)(Bytes, float*), int n>
-void rounded(Bytes b, void* to) {
-  float numbers[n];
-  f(b, numbers);
-  uint16_t halves[n];
-  for (int i = 0; i < n; ++i) halves[i] = float_to_half(numbers[i]);
-  std::memcpy(to, halves, sizeof halves);
+template <void (*f)(Bytes, float*)>
+void floats(Bytes b, void* to) {
+  f(b, static_cast<float*>(to));
 }
 template <int codes>
 void packed_4(Bytes b, void* to) {
@@ -178,8 +185,8 @@ void packed_8(Bytes b, void* to) {  // signed codes, 128 more
   for (int i = 0; i < 32; ++i) out[i] = b[2 + i] ^ 128;
 }
 template <int at>
-void half_of(Bytes b, void* to) {
-  std::memcpy(to, b + at, 2);
+void half_of(Bytes b, float* to) {
+  *to = half_at(b + at);
 }
 template <int zero>  // the code that stands for 0
 void lowest(Bytes b, float* to) {
@@ -188,32 +195,32 @@ void lowest(Bytes b, float* to) {
 
 constexpr Dtype words = Dtype::uint32, half = Dtype::float16;
 constexpr BlockFormat formats[] = {
-    {"Q4_0", half, 18, 32, rounded<q4_0, 32>},
+    {"Q4_0", half, 18, 32, floats<q4_0>},
     {"Q4_0.weight", words, 18, 4, packed_4<2>},
-    {"Q4_0.scales", half, 18, 1, half_of<0>},
-    {"Q4_0.biases", half, 18, 1, rounded<lowest<8>, 1>},
-    {"Q4_1", half, 20, 32, rounded<q4_1, 32>},
+    {"Q4_0.scales", half, 18, 1, floats<half_of<0>>},
+    {"Q4_0.biases", half, 18, 1, floats<lowest<8>>},
+    {"Q4_1", half, 20, 32, floats<q4_1>},
     {"Q4_1.weight", words, 20, 4, packed_4<4>},
-    {"Q4_1.scales", half, 20, 1, half_of<0>},
-    {"Q4_1.biases", half, 20, 1, half_of<2>},
-    {"Q5_0", half, 22, 32, rounded<q5_0, 32>},
-    {"Q5_1", half, 24, 32, rounded<q5_1, 32>},
-    {"Q8_0", half, 34, 32, rounded<q8<2>, 32>},
+    {"Q4_1.scales", half, 20, 1, floats<half_of<0>>},
+    {"Q4_1.biases", half, 20, 1, floats<half_of<2>>},
+    {"Q5_0", half, 22, 32, floats<q5_0>},
+    {"Q5_1", half, 24, 32, floats<q5_1>},
+    {"Q8_0", half, 34, 32, floats<q8<2>>},
     {"Q8_0.weight", words, 34, 8, packed_8},
-    {"Q8_0.scales", half, 34, 1, half_of<0>},
-    {"Q8_0.biases", half, 34, 1, rounded<lowest<128>, 1>},
-    {"Q8_1", half, 36, 32, rounded<q8<4>, 32>},
-    {"Q2_K", half, 84, 256, rounded<q2_k, 256>},
-    {"Q3_K", half, 110, 256, rounded<q3_k, 256>},
-    {"Q4_K", half, 144, 256, rounded<q4_or_5_k<false>, 256>},
-    {"Q5_K", half, 176, 256, rounded<q4_or_5_k<true>, 256>},
-    {"Q6_K", half, 210, 256, rounded<q6_k, 256>},
-    {"Q8_K", half, 292, 256, rounded<q8_k, 256>},
-    {"IQ4_NL", half, 18, 32, rounded<iq4_nl, 32>},
-    {"IQ4_XS", half, 136, 256, rounded<iq4_xs, 256>},
-    {"TQ1_0", half, 54, 256, rounded<tq1_0, 256>},
-    {"TQ2_0", half, 66, 256, rounded<tq2_0, 256>},
-    {"MXFP4", half, 17, 32, rounded<mxfp4, 32>},
+    {"Q8_0.scales", half, 34, 1, floats<half_of<0>>},
+    {"Q8_0.biases", half, 34, 1, floats<lowest<128>>},
+    {"Q8_1", half, 36, 32, floats<q8<4>>},
+    {"Q2_K", half, 84, 256, floats<q2_k>},
+    {"Q3_K", half, 110, 256, floats<q3_k>},
+    {"Q4_K", half, 144, 256, floats<q4_or_5_k<false>>},
+    {"Q5_K", half, 176, 256, floats<q4_or_5_k<true>>},
+    {"Q6_K", half, 210, 256, floats<q6_k>},
+    {"Q8_K", half, 292, 256, floats<q8_k>},
+    {"IQ4_NL", half, 18, 32, floats<iq4_nl>},
+    {"IQ4_XS", half, 136, 256, floats<iq4_xs>},
+    {"TQ1_0", half, 54, 256, floats<tq1_0>},
+    {"TQ2_0", half, 66, 256, floats<tq2_0>},
+    {"MXFP4", half, 17, 32, floats<mxfp4>},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "device/cpu/block.h"
 #include "eval/compare.h"
 #include "ops/cpu.h"
 #include "ops/files/ops.h"
@@ -14,6 +15,7 @@ namespace {
 // system calls cost nothing beside it (256 KB of float32 are read in 25 us). A multiple of every
 // block.
 constexpr int64_t piece = 1 << 16;
+constexpr int64_t some = 2048;  // numbers of blocks at a time, a multiple of every block
 
 void read_whole(const FilePlace& from, char* to, int64_t n, int64_t at) {
   const int64_t got = from.file->read(to, n, from.offset + at);
@@ -40,8 +42,24 @@ void read_blocks(const FilePlace& from, int64_t begin, int64_t n, char* to) {
   const Ref<Buffer> held = allocate(count * blocks.bytes);
   auto* const raw = static_cast<uint8_t*>(held->data);
   read_whole(from, static_cast<char*>(held->data), count * blocks.bytes, first * blocks.bytes);
-  for (int64_t b = 0; b < count; ++b)
-    blocks.decode(raw + b * blocks.bytes, to + b * blocks.numbers * size_of(blocks.type));
+  if (blocks.type != float16) {
+    for (int64_t b = 0; b < count; ++b)
+      blocks.decode(raw + b * blocks.bytes, to + b * blocks.numbers * size_of(blocks.type));
+    return;
+  }
+  // Some blocks as float32, then all of these rounded, in the first-level cache.
+  alignas(64) float wide[some];
+  alignas(64) uint16_t halves[some];
+  const void* const from_wide = wide;
+  const Kernel narrow = cpu::narrow_kernel(float16);
+  for (int64_t done = 0; done < n; done += some) {
+    const int64_t part = std::min<int64_t>(some, n - done);
+    for (int64_t i = 0; i < part; i += blocks.numbers)
+      blocks.decode(raw + (done + i) / blocks.numbers * blocks.bytes, wide + i);
+    std::fill(wide + part, wide + (part + 63) / 64 * 64, 0.0f);
+    narrow(halves, &from_wide, (part + 63) / 64 * 64);
+    std::memcpy(to + done * 2, halves, size_t(part) * 2);
+  }
 }
 
 void read(const FilePlace& from, int64_t begin, int64_t n, char* to) {

@@ -28,7 +28,7 @@ struct BlockFormat {
   const char* name;
   Dtype type;
   int bytes, numbers;                              // of a block, and of what it gives
-  void (*decode)(const uint8_t* block, void* to);  // all of them
+  void (*decode)(const uint8_t* block, void* to);  // all of them; what is float16 as float32
 };
 const BlockFormat* find_blocks(std::string_view name);  // null: not known
 
