@@ -8,7 +8,6 @@ import pathlib
 import struct
 import subprocess
 import sys
-import time
 import warnings
 import zipfile
 
@@ -336,16 +335,17 @@ print(peak() - before)
     assert int(done.stdout) < 72_000  # KB: 60 MB, and what is in flight
 
 
-def test_a_huge_file_opens_at_once(tmp_path):
+def test_a_huge_file_opens_at_once(tmp_path, monkeypatch):
     path = tmp_path / "a.safetensors"
     entry = {"dtype": "F32", "shape": [2**30], "data_offsets": [0, 2**32]}
     path.write_bytes(safetensors({"a": entry}))
     os.truncate(path, path.stat().st_size + 2**32)  # a hole: no disk
+    asked = []
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: asked.append(n) or real(fd, n, at))
     before = mx.get_active_memory()
-    began = time.thread_time()
     a = mx.load(path)["a"]
-    assert time.thread_time() - began < 0.1
-    assert a.nbytes == 2**32 and mx.get_active_memory() == before
+    assert a.nbytes == 2**32 and mx.get_active_memory() == before and sum(asked) < 200
 
 
 @pytest.mark.parametrize("format", FORMATS)
