@@ -39,7 +39,9 @@ class Weights {
     Ref<Buffer> held;
     const bool direct = splits == 1 && !by_channels_ && c_.type == sums_;
     char* sums = direct ? dw_ : memory(held, splits * all_ * bytes_);
-    std::memset(sums, 0, size_t(splits * all_ * bytes_));
+    // The first piece of a split sets the sums, where it sees all taps there are.
+    const bool sets = !by_channels_ && phases.size() == 1 && phases[0].taps() == taps_;
+    if (!sets) std::memset(sums, 0, size_t(splits * all_ * bytes_));
     for (const Pieces& p : pieces)
       cpu::parallel_for(
           splits * lanes * shares,
@@ -56,7 +58,8 @@ class Weights {
                              to);
               else
                 add(p.phase, p[n], lane, part(lines, shares, share) * k_.rows,
-                    std::min(made_, part(lines, shares, share + 1) * k_.rows), to);
+                    std::min(made_, part(lines, shares, share + 1) * k_.rows), to,
+                    !sets || n > from);
             }
           },
           macs / double(phases.size()) / macs_per_ns);
@@ -100,9 +103,9 @@ class Weights {
            tap(phase, 2, m);
   }
 
-  // Of lines `line` to `end` of a group.
-  void add(const Phase& phase, const Piece& p, int64_t group, int64_t line, int64_t end,
-           char* sums) const {
+  // Of lines `line` to `end` of a group: added to the sums, or these are set.
+  void add(const Phase& phase, const Piece& p, int64_t group, int64_t line, int64_t end, char* sums,
+           bool to_others) const {
     if (phase.taps() == 0 || line >= end) return;
     const Taps &d = phase.axes[0], &h = phase.axes[1], &w = phase.axes[2];
     const Window window = window_of(c_, x_, phase, p, {group * own_, own_, 1}, false);
@@ -111,16 +114,16 @@ class Weights {
     const int64_t inner = taps_ * own_, length = joined ? w.taps * own_ : own_;
     SmallVector<Run, 32> runs;
     for (int64_t a = 0; a < d.taps; ++a) {
-      if (d.at(a, p.depth) < 0 || d.at(a, p.depth) >= c_.axes[0].in) continue;
+      const bool inside = d.at(a, p.depth) >= 0 && d.at(a, p.depth) < c_.axes[0].in;
       for (int64_t b = 0; b < h.taps; ++b)
         for (int64_t m = 0; m < (joined ? 1 : w.taps); ++m) {
           runs.clear();
-          for (int64_t row = 0; row < p.rows; ++row)
+          for (int64_t row = 0; inside && row < p.rows; ++row)
             if (const int64_t at = h.at(b, p.row + row); at >= 0 && at < c_.axes[1].in)
               runs.push_back({row * slopes.row, window.at(a, at, w.at(m, p.column))});
-          if (runs.empty()) continue;
-          for (int64_t from = 0; from < length; from += k_.cols)
-            for (int64_t i = line; i < end; i += k_.rows)
+          if (runs.empty() && to_others) continue;
+          for (int64_t i = line; i < end; i += k_.rows)
+            for (int64_t from = 0; from < length; from += k_.cols)
               k_.across({.x = slopes.data + (i - line) * bytes_,
                          .w = window.data + from * bytes_,
                          .out = sums + ((group * made_ + i) * inner + tap(phase, a, b, m) * own_ +
@@ -133,7 +136,7 @@ class Weights {
                          .out_row = inner,
                          .rows = int(std::min<int64_t>(k_.rows, end - i)),
                          .cols = int(std::min<int64_t>(k_.cols, length - from)),
-                         .add = true});
+                         .add = to_others});
         }
     }
   }
