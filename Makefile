@@ -19,7 +19,7 @@ demo: build
 	$(RUN) examples/digits.py
 
 test: build
-	@$(RUN) -c "import pytest, hypothesis, scipy, ml_dtypes, mypy" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy ml_dtypes mypy
+	@$(RUN) -c "import pytest, hypothesis, scipy, mpmath, ml_dtypes, mypy" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy mpmath ml_dtypes mypy
 	cmake -S . -B $(BUILD) -DLAZULITE_TESTS=ON -DLAZULITE_PYTHON=ON > /dev/null
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure
@@ -28,7 +28,7 @@ test: build
 SECONDS ?= 60
 SEED ?= $(shell date +%Y%m%d0000)
 fuzz: build
-	@$(RUN) -c "import scipy, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q scipy ml_dtypes
+	@$(RUN) -c "import scipy, mpmath, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q scipy mpmath ml_dtypes
 	$(RUN) tests/fuzz/run.py $(SECONDS) $(SEED)
 
 build: system $(VENV)/ready
@@ -48,7 +48,7 @@ ci:
 	tools/ci.sh
 
 asan: system $(VENV)/ready
-	@$(RUN) -c "import pytest, hypothesis, scipy, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy ml_dtypes
+	@$(RUN) -c "import pytest, hypothesis, scipy, mpmath, ml_dtypes" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy mpmath ml_dtypes
 	tools/sanitize.sh address
 
 tsan: system

@@ -118,6 +118,7 @@ PyObject* no_operand(PyObject* a, PyObject* b) {
 // others.
 template <class R>
 struct Elementwise {
+  static const char* name() { return elementwise_op<R>().name; }
   static array call(PyObject* a, PyObject* b) {
     const Op& op = elementwise_op<R>();
     const Stream s = default_stream();
@@ -318,14 +319,16 @@ int assign(PyObject* self, PyObject* key, PyObject* value) {
 
 // By the names of NumPy's functions.
 struct Operator {
-  const char* name;
+  const char* (*name)();
   binaryfunc call;
 };
 template <class Row, auto slot>
-constexpr Operator as_operator() { return {Row::row.name, binary_slot<Elementwise<Row>, slot>}; }
+constexpr Operator as_operator() {
+  return {Elementwise<Row>::name, binary_slot<Elementwise<Row>, slot>};
+}
 template <class Row>
 constexpr Operator comparison() {
-  return {Row::row.name, [](PyObject* a, PyObject* b) {
+  return {Elementwise<Row>::name, [](PyObject* a, PyObject* b) {
             return guarded([&] { return wrap(Elementwise<Row>::call(a, b)); });
           }};
 }
@@ -348,15 +351,16 @@ constexpr Operator operators[] = {
     comparison<LessEqual>(),
     comparison<Greater>(),
     comparison<GreaterEqual>(),
-    {"matmul", binary_slot<Product, &PyNumberMethods::nb_matrix_multiply>},
-    {"divmod", divmod_slot},
+    {[] { return "matmul"; }, binary_slot<Product, &PyNumberMethods::nb_matrix_multiply>},
+    {[] { return "divmod"; }, divmod_slot},
 };
 
 }  // namespace
 
 binaryfunc operator_named(PyObject* name) {
   for (const Operator& o : operators)
-    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name) == 0) return o.call;
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, o.name()) == 0)
+      return o.call;
   return nullptr;
 }
 PyObject* divided(PyObject* a, PyObject* b) {

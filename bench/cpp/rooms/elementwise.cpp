@@ -7,8 +7,9 @@
 
 namespace lazulite {
 
-LAZULITE_EACH_LEVEL(const Kernel*, elementwise_unary)
-LAZULITE_EACH_LEVEL(const Kernel*, elementwise_binary)
+#define LAZULITE_ROW_SET(set) LAZULITE_EACH_LEVEL(const Kernel*, elementwise_##set)
+LAZULITE_ROW_SETS(LAZULITE_ROW_SET)
+#undef LAZULITE_ROW_SET
 namespace cpu { LAZULITE_EACH_LEVEL(const BlockKernels&, block_kernels) }
 
 namespace bench {
@@ -30,12 +31,13 @@ void add_block(const Level& level, const std::string& name, Kernel kernel, int o
 }
 
 void functions(const Level& level) {
+#define LAZULITE_ROW_SET(set) elementwise_##set##_at(level),
+  const Kernel* const tables[] = {LAZULITE_ROW_SETS(LAZULITE_ROW_SET)};
+#undef LAZULITE_ROW_SET
   for (const Op* op : rows_of_elementwise()) {
     const auto& family = *static_cast<const ElementwiseFamily*>(op->family);
-    if (family.operands > 2) continue;
     const Row& row = family.row;
-    const Kernel* kernels =
-        (family.operands == 1 ? elementwise_unary_at : elementwise_binary_at)(level);
+    const Kernel* kernels = tables[int(family.set)];
     for (Dtype t : {float32, float64, int32, complex64})
       add_block(level, std::string("elementwise/") + row.name + "/" + std::string(name_of(t)),
                 kernels[op->row * dtype_count + int(t)], family.operands, t, size_of(t), row.lo,

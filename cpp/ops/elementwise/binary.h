@@ -1,56 +1,16 @@
-// Ops of two operands: see unary.h. d1 is the derivative with respect to the second.
+// Other ops of two operands: see unary.h. d1 is the derivative with respect to the second.
 #pragma once
 #include "ops/elementwise/row.h"
 
-#ifdef LAZULITE_LEVEL
-#define LAZULITE_BINARY(Row, name)
-#else
-#define LAZULITE_BINARY(Row, name)                                                        \
-  inline array name(const Operand& a, const Operand& b, Stream s = default_stream()) {    \
-    return binary(elementwise_op<Row>(), a, b, s);                                        \
-  }
-#endif
-
 namespace lazulite {
 
-struct Add {
-  static constexpr Row row{.name = "add",
-                           .doc = "a + b; `or` for bool.",
-                           .ulp = 1,
-                           .light = true,
-                           .pairs = true,
-                           .opcode = 0x58};
-  template <class V> static V f(V a, V b) { return a + b; }
-  template <class A> static A d0(const A& t, const A&, const A&, const A&) { return t; }
-  template <class A> static A d1(const A& t, const A&, const A&, const A&) { return t; }
-};
-LAZULITE_BINARY(Add, add)
-
-struct Subtract {
-  static constexpr Row row{.name = "subtract",
-                           .doc = "a - b; `xor` for bool.",
-                           .ulp = 1,
-                           .light = true,
-                           .pairs = true,
-                           .opcode = 0x5c};
-  template <class V> static V f(V a, V b) { return a - b; }
-  template <class A> static A d0(const A& t, const A&, const A&, const A&) { return t; }
-  template <class A> static A d1(const A& t, const A&, const A&, const A&) { return -t; }
-};
-LAZULITE_BINARY(Subtract, subtract)
-
-struct Multiply {
-  static constexpr Row row{.name = "multiply",
-                           .doc = "a * b; `and` for bool.",
-                           .ulp = 1,
-                           .light = true,
-                           .pairs = true,
-                           .opcode = 0x59};
-  template <class V> static V f(V a, V b) { return a * b; }
-  template <class A> static A d0(const A& t, const A&, const A& b, const A&) { return t * b; }
-  template <class A> static A d1(const A& t, const A& a, const A&, const A&) { return t * a; }
-};
-LAZULITE_BINARY(Multiply, multiply)
+using binary_rows =
+    RowLists<rows<>,
+           rows<struct Divide, struct FloorDivide, struct Remainder, struct Equal,
+                struct NotEqual, struct Less, struct LessEqual, struct Greater,
+                struct GreaterEqual, struct LogicalAnd, struct LogicalOr, struct LogicalXor,
+                struct BitwiseAnd, struct BitwiseOr, struct BitwiseXor, struct LeftShift,
+                struct RightShift>>;
 
 struct Divide {
   static constexpr Row row{.name = "divide",
@@ -99,93 +59,6 @@ struct Remainder {
   }
 };
 LAZULITE_BINARY(Remainder, remainder)
-
-struct Power {
-  static constexpr Row row{
-      .name = "power",
-      .types = numbers,
-      .doc = "a to the power b; integers wrap, a negative exponent of an integer gives 0.",
-      .lo = 0.3,
-      .hi = 3};
-  template <class V> static V f(V a, V b) { return power(a, b); }
-  template <class A> static A d0(const A& t, const A& a, const A& b, const A&) {
-    return t * where(equal(b, 0), 0, b * power(a, b - 1));
-  }
-  template <class A> static A d1(const A& t, const A& a, const A&, const A& y) {
-    return t * where(equal(a, 0), 0, y * log(where(equal(a, 0), 1, a)));
-  }
-};
-LAZULITE_BINARY(Power, power)
-
-struct Maximum {
-  static constexpr Row row{
-      .name = "maximum", .doc = "The larger; nan if either is.", .ulp = 0, .light = true,
-      .bounds = true};
-  template <class V> static V f(V a, V b) { return maximum(a, b); }
-  template <class A>
-  static A d0(const A& t, const A& a, const A& b, const A&) {
-    return where(greater(a, b), t, 0);
-  }
-  template <class A>
-  static A d1(const A& t, const A& a, const A& b, const A&) {
-    return where(greater(a, b), 0, t);
-  }
-};
-LAZULITE_BINARY(Maximum, maximum)
-
-struct Minimum {
-  static constexpr Row row{
-      .name = "minimum", .doc = "The smaller; nan if either is.", .ulp = 0, .light = true,
-      .bounds = true};
-  template <class V> static V f(V a, V b) { return minimum(a, b); }
-  template <class A>
-  static A d0(const A& t, const A& a, const A& b, const A&) {
-    return where(less(a, b), t, 0);
-  }
-  template <class A>
-  static A d1(const A& t, const A& a, const A& b, const A&) {
-    return where(less(a, b), 0, t);
-  }
-};
-LAZULITE_BINARY(Minimum, minimum)
-
-struct Arctan2 {
-  static constexpr Row row{.name = "arctan2",
-                           .promote = Promote::inexact,
-                           .types = floats,
-                           .doc = "The angle of the point (b, a), in radians.",
-                           .lo = 0.3,
-                           .hi = 3};
-  template <class V> static V f(V a, V b) { return arctan2(a, b); }
-  template <class A>
-  static A d0(const A& t, const A& a, const A& b, const A&) {
-    return t * b / (a * a + b * b);
-  }
-  template <class A>
-  static A d1(const A& t, const A& a, const A& b, const A&) {
-    return -(t * a) / (a * a + b * b);
-  }
-};
-LAZULITE_BINARY(Arctan2, arctan2)
-
-struct Logaddexp {
-  static constexpr Row row{.name = "logaddexp",
-                           .promote = Promote::inexact,
-                           .types = inexacts,
-                           .doc = "log(exp(a) + exp(b)) without overflow.",
-                           .lo = 0,
-                           .hi = 4};
-  template <class V> static V f(V a, V b) { return logaddexp(a, b); }
-  template <class A>
-  static A d0(const A& t, const A& a, const A& b, const A&) {
-    return t / (1 + exp(b - a));
-  }
-  template <class A>
-  static A d1(const A& t, const A& a, const A& b, const A&) {
-    return t / (1 + exp(a - b));
-  }
-};
-LAZULITE_BINARY(Logaddexp, logaddexp)
 
 #define LAZULITE_COMPARISON(Name, fn, op, text)                                              \
   struct Name {                                                                                \
@@ -237,10 +110,5 @@ LAZULITE_BITWISE(LeftShift, left_shift, <<, Promote::shift,
                  "a << b; 0 when b is the width or more.")
 LAZULITE_BITWISE(RightShift, right_shift, >>, Promote::shift, "a >> b, keeping the sign.")
 #undef LAZULITE_BITWISE
-
-using binary_rows =
-    rows<Add, Subtract, Multiply, Divide, FloorDivide, Remainder, Power, Maximum, Minimum, Arctan2,
-         Logaddexp, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, LogicalAnd, LogicalOr,
-         LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift>;
 
 }  // namespace lazulite

@@ -8,8 +8,9 @@
 namespace lazulite::functions {
 
 // Rows that are reached through functions below, and second names of others.
-inline constexpr const char* reached_by_others[] = {"rint", "real", "imag", "conjugate",
-                                                    "bitwise_invert", "nan_to_num"};
+inline constexpr const char* reached_by_others[] = {
+    "rint", "real", "imag", "conjugate", "bitwise_invert", "nan_to_num", "ldexp", "frexp_mantissa",
+    "frexp_exponent", "zeta_slope"};
 struct Alias {
   const char *op, *name;
 };
@@ -24,6 +25,8 @@ inline constexpr Alias aliases[] = {
     {"power", "pow"},
     {"left_shift", "bitwise_left_shift"},
     {"right_shift", "bitwise_right_shift"},
+    {"sigmoid", "expit"},
+    {"gammaln", "lgamma"},
 };
 
 inline std::string kinds_of(DtypeSet types) {
@@ -46,7 +49,9 @@ inline std::string doc_of(const Row& row, bool two, const std::string& name) {
   doc += " Dtypes: " + kinds_of(row.types) + "; others raise ValueError.";
   if (row.ulp)
     doc += " Accurate to " + std::to_string(row.ulp) + (row.ulp == 1 ? " unit" : " units") +
-           " in the last place, with the same bits on every instruction set.";
+           " in the last place, " +
+           (row.types.has(complex64) && row.ulp > 1 ? "complex numbers to 6 of their size, " : "") +
+           "with the same bits on every instruction set.";
   doc += "\n\n>>> mx." + name +
          (two                      ? "(mx.array([1, 2]), mx.array([2, 1])).shape\n(2,)"
           : row.types.has(float32) ? "(mx.array([0.5, 0.75])).shape\n(2,)"
@@ -183,6 +188,21 @@ void add_elementwise(M& m) {
        "array([0, 1], dtype=float32)")
       .cases({"x(2, 3)"})
       .large({"x(2, chunk + 1)"});
+  m.def(
+       "frexp(a, /, *, stream=None)", [](O a, S s) { return frexp(a, s); },
+       "[mantissa, exponent] of every number: it is mantissa * 2**exponent, with 0.5 <= "
+       "abs(mantissa) < 1; 0, infinities and nan have the exponent 0. The exponents are int32.\n\n"
+       ">>> mx.frexp(mx.array([8.0, -0.75]))\n"
+       "[array([0.5, -0.75], dtype=float32), array([4, 0], dtype=int32)]")
+      .cases({"x(2, 3)"})
+      .large({"x(2, chunk + 1)"});
+  m.def(
+       "ldexp(a, exponent, /, *, stream=None)", [](O a, O e, S s) { return ldexp(a, e, s); },
+       "a * 2**exponent of integral exponents, rounded once; what frexp takes apart.\n\n"
+       ">>> mx.ldexp(mx.array([0.5, -0.75]), mx.array([4, 0]))\n"
+       "array([8, -0.75], dtype=float32)")
+      .cases({"x(2, 3), i(9, 2, 3)", "x(2, 3), -3"})
+      .large({"x(2, chunk + 1), i(9, chunk + 1)"});
   m.def(
        "degrees(a, stream=None)", [](O a, S s) { return degrees(a, s); },
        "Radians as degrees.\n\n"

@@ -85,14 +85,21 @@ template <class R, int dtype> struct UnaryKernel {
 
 template <class R, int dtype> struct BinaryKernel {
   using V = typename VectorOf<dtype>::t;
+  // A row may treat halves, which are floats here, in a way of their own.
+  template <class F> LAZULITE_INLINE static auto one(F x, F y) {
+    if constexpr (requires { R::template f_half<half_of<dtype>>(x, y); } && is_half(Dtype(dtype)))
+      return R::template f_half<half_of<dtype>>(x, y);
+    else
+      return R::template f<F>(x, y);
+  }
   template <int many>
   LAZULITE_INLINE static void some(void* out, Reader<V>& a, Reader<V>& b, int64_t i) {
     using F = Loaded<V>;
-    decltype(R::template f<F>(a.next(), b.next())) r[many];
+    decltype(one<F>(a.next(), b.next())) r[many];
 #pragma GCC unroll 4
     for (int k = 0; k < many; ++k) {
       const F x = a.next(), y = b.next();
-      r[k] = R::template f<F>(x, y);
+      r[k] = one<F>(x, y);
     }
 #pragma GCC unroll 4
     for (int k = 0; k < many; ++k) store_at<dtype>(out, i + k * V::size, r[k]);
@@ -148,11 +155,15 @@ constexpr void fill_kernels(Kernel* row, std::integer_sequence<int, d...>) {
 }
 
 template <template <class, int> class K, int operands, class... R>
-constexpr KernelTable<int(sizeof...(R))> kernel_table(rows<R...>) {
-  KernelTable<int(sizeof...(R))> table{};
-  int i = 0;
-  (fill_kernels<K, operands, R>(table.kernel[i++], std::make_integer_sequence<int, dtype_count>{}),
-   ...);
+constexpr void fill_rows(Kernel (*to)[dtype_count], rows<R...>) {
+  (fill_kernels<K, operands, R>(*to++, std::make_integer_sequence<int, dtype_count>{}), ...);
+}
+// By the number of the row and dtype.
+template <class One, class Two>
+constexpr auto kernel_table(RowLists<One, Two>) {
+  KernelTable<One::count + Two::count> table{};
+  fill_rows<UnaryKernel, 1>(table.kernel, One{});
+  fill_rows<BinaryKernel, 2>(table.kernel + One::count, Two{});
   return table;
 }
 

@@ -1,6 +1,6 @@
 // Whole expressions of ops of two operands, per instruction-set level: what one op gives another
 // stays in registers. The bits are those of one op after the other.
-#include "ops/elementwise/binary.h"
+#include "ops/elementwise/arithmetic.h"
 #include "ops/elementwise/kernels.h"
 
 namespace lazulite {
@@ -17,7 +17,7 @@ struct NthLinked<number, rows<First, Rest...>> {
   using t = First;
 };
 
-constexpr int linked = Linked<binary_rows>::count;
+constexpr int linked = Linked<arithmetic_rows::two>::count;
 constexpr int codes = Micro::does(linked + 1, 0, 0, 0);
 static_assert(codes <= 8 * 29, "the lists below have so many");
 
@@ -37,7 +37,7 @@ template <class V, int unroll> struct Machine {
     constexpr int to = Micro::to(code), first = Micro::first(code), second = Micro::second(code);
     constexpr bool same = first == Micro::number && second == Micro::number;
     if constexpr (code > Micro::stop && code < codes && !same) {
-      using R = typename NthLinked<Micro::op(code), binary_rows>::t;
+      using R = typename NthLinked<Micro::op(code), arithmetic_rows::two>::t;
       V number{};
       if constexpr (first == Micro::number || second == Micro::number) {
         T value;

@@ -1,7 +1,7 @@
 // Two binary ops in one pass, per instruction-set level: every pair of the rows that say so, with
 // the bits of one after the other.
 #include "ops/elementwise/kernels.h"
-#include "ops/elementwise/binary.h"
+#include "ops/elementwise/arithmetic.h"
 
 namespace lazulite {
 namespace {
@@ -41,7 +41,7 @@ struct PairKernel {
 };
 
 // [outer][inner][at][dtype]
-constexpr int count = binary_rows::count;
+constexpr int count = arithmetic_rows::two::count;
 struct PairTable {
   Kernel kernel[count][count][2][dtype_count];
 };
@@ -72,7 +72,7 @@ constexpr PairTable pair_table(rows<Outer...> all) {
   (fill_row<Outer>(table.kernel[i++], all), ...);
   return table;
 }
-constexpr PairTable table = pair_table(binary_rows{});
+constexpr PairTable table = pair_table(arithmetic_rows::two{});
 
 }  // namespace
 const Kernel* LAZULITE_AT_LEVEL(elementwise_pairs)();

@@ -29,7 +29,11 @@ template <class, int dtype> struct SelectKernel {
     }
   }
 };
-constexpr auto table = kernel_table<SelectKernel, 3>(rows<AnyType>{});
+constexpr auto table = [] {
+  KernelTable<1> t{};
+  fill_rows<SelectKernel, 3>(t.kernel, rows<AnyType>{});
+  return t;
+}();
 
 }  // namespace
 const Kernel* LAZULITE_AT_LEVEL(elementwise_select)();

@@ -1,6 +1,8 @@
 // Row: everything that is true of an elementwise op and is not code. Read by plain units and by the
 // units per instruction-set level.
 #pragma once
+#include <type_traits>
+
 #include "base/dtype.h"
 
 namespace lazulite {
@@ -20,18 +22,39 @@ struct Row {
   Result result = Result::same;
   const char* doc = "";
   double lo = -2, hi = 2;       // where tests sample
-  int ulp = 4;                  // accuracy in float32 and float64, against the exact value
+  int ulp = 2;                  // accuracy in float32 and float64, against the exact value
   bool light = false;           // an instruction or two: less than what loads and stores cost
   bool pairs = false;           // has kernels that do it and another such op in one pass
   bool bounds = false;          // the same of those that keep one of their operands
   uint8_t opcode = 0;           // of x86, of packed floats: the vector instruction that does it
 };
 
-// The list at the foot of a family's header: the only one there is.
+// The headers of rows. Each has a unit of rules and, per instruction-set level, one of kernels:
+// rules_<set>.cpp and kernels_<set>.cpp. A set is what builds when one of its rows changes.
+#define LAZULITE_ROW_SETS(X) \
+  X(unary) X(arithmetic) X(binary) X(exponential) X(trigonometric) X(special)
+#define LAZULITE_ROW_SET(set) set,
+enum class RowSet : uint8_t { LAZULITE_ROW_SETS(LAZULITE_ROW_SET) };
+#undef LAZULITE_ROW_SET
+
+// The lists at the head of a header, of rows of one operand and of two: the only ones there are. A
+// row's number is its place in the first and then the second.
 template <class... R>
 struct rows {
   static constexpr int count = sizeof...(R);
 };
+template <class One, class Two>
+struct RowLists {
+  using one = One;
+  using two = Two;
+};
+template <class Row, class... One, class... Two>
+constexpr int number_of(RowLists<rows<One...>, rows<Two...>>) {
+  constexpr bool same[] = {std::is_same_v<Row, One>..., std::is_same_v<Row, Two>...};
+  int number = 0;
+  while (!same[number]) ++number;
+  return number;
+}
 
 // The numbers of the rows that kernels of pairs and of expressions do, from 1 on; 0: of another
 // row.
@@ -47,13 +70,10 @@ constexpr int linked_number(int row) {
   return Linked<Rows>::has[row] ? number : 0;
 }
 
-#ifndef LAZULITE_LEVEL
-const Op& find_elementwise_op(const char* name);
-template <class R>
-const Op& elementwise_op() {
-  static const Op& op = find_elementwise_op(R::row.name);
-  return op;
-}
+// After a row, with the name of its function in C++. The units of rules make that of it (rules.h).
+#ifndef LAZULITE_UNARY
+#define LAZULITE_UNARY(Row, name)
+#define LAZULITE_BINARY(Row, name)
 #endif
 
 }  // namespace lazulite

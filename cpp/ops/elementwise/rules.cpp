@@ -2,12 +2,15 @@
 // batching).
 #include <cmath>
 
-#include "ops/elementwise/ops.h"
+#include "ops/elementwise/rules.h"
 #include "ops/lanes.h"
-#include "ops/rooms.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
+
+#define LAZULITE_ROW_SET(set) OpList rows_in_##set();
+LAZULITE_ROW_SETS(LAZULITE_ROW_SET)
+#undef LAZULITE_ROW_SET
 
 namespace {
 
@@ -58,6 +61,8 @@ void check_shapes_equal(const char* op, const Arrays& in, size_t count) {
     if (in[i].shape() != in[0].shape())
       fail(Kind::value, op, "shapes differ: got ", in[0].shape(), " and ", in[i].shape());
 }
+}  // namespace
+
 Specs infer_row(const Row& row, size_t operands, const Arrays& in) {
   check_shapes_equal(row.name, in, operands);
   const Spec& first = in[0].slot().spec;
@@ -69,11 +74,6 @@ Specs infer_row(const Row& row, size_t operands, const Arrays& in) {
                                                 : first.type;
   return {Spec{first.shape, t}};
 }
-template <class R, int operands>
-Specs infer(const Arrays& in) {
-  return infer_row(R::row, operands, in);
-}
-
 // Batched operands get their lanes in front; the others are repeated.
 Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
@@ -83,86 +83,10 @@ Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Ax
   return {record(*node.op, node.attributes, std::move(moved), node.stream)};
 }
 
-array conj_if(const array& a) { return is_complex(a.dtype()) ? conjugate(a) : a; }
-array cast_back(const array& g, const array& input) {
-  return g.dtype() == input.dtype() ? g : astype(g, input.dtype());
-}
-
-template <class R>
-Arrays vjp_unary(const Node& node, const Arrays& cts, const Needs&) {
-  const array& x = node.inputs[0];
-  const array y = recorded(node, 0);
-  if constexpr (requires { R::v0(cts[0], x, y); }) return {cast_back(R::v0(cts[0], x, y), x)};
-  else return {cast_back(R::d0(cts[0], conj_if(x), conj_if(y)), x)};
-}
-template <class R>
-Arrays jvp_unary(const Node& node, const Arrays& t) {
-  const array y = recorded(node, 0);
-  return {cast_back(R::d0(t[0], node.inputs[0], y), y)};
-}
-template <class R>
-Arrays vjp_binary(const Node& node, const Arrays& cts, const Needs& needs) {
-  const array a = conj_if(node.inputs[0]), b = conj_if(node.inputs[1]),
-              y = conj_if(recorded(node, 0));
-  Arrays out{array(), array()};
-  if (needs[0]) out[0] = cast_back(R::d0(cts[0], a, b, y), a);
-  if (needs[1]) out[1] = cast_back(R::d1(cts[0], a, b, y), b);
-  return out;
-}
-template <class R>
-Arrays jvp_binary(const Node& node, const Arrays& t) {
-  const array &a = node.inputs[0], &b = node.inputs[1], y = recorded(node, 0);
-  array sum;
-  if (t[0]) sum = R::d0(t[0], a, b, y);
-  if (t[1]) {
-    const array other = R::d1(t[1], a, b, y);
-    sum = sum ? sum + other : other;
-  }
-  return {cast_back(sum, y)};
-}
-
 Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
 Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
-template <class... R>
-constexpr int index_in(const char* name, rows<R...>) {
-  int i = 0, found = -1;
-  ((found = std::string_view(R::row.name) == name ? i : found, ++i), ...);
-  return found;
-}
-
-template <class R, int operands>
-constexpr ElementwiseFamily family_of{R::row, operands};
-
-template <class R, int operands>
-consteval Op make_op(int row) {
-  Op made{.kind = OpKind::elementwise,
-          .light = R::row.light,
-          .family = &family_of<R, operands>,
-          .row = row,
-          .infer = typed<infer<R, operands>>,
-          .vmap = vmap_elementwise};
-  if constexpr (operands == 1 && requires(const array& a) { R::d0(a, a, a); }) {
-    made.vjp = vjp_unary<R>;
-    made.jvp = jvp_unary<R>;
-  } else if constexpr (operands == 2 && requires(const array& a) { R::d0(a, a, a, a); }) {
-    made.vjp = vjp_binary<R>;
-    made.jvp = jvp_binary<R>;
-  } else if (R::row.result == Result::boolean || R::row.promote == Promote::logical) {  // steps
-    made.vjp = no_gradient;
-    made.jvp = no_tangent;
-  }
-  return op(R::row.name, R::row.doc, made);
-}
-template <class R>
-const Op unary_op = make_op<R, 1>(index_in(R::row.name, unary_rows{}));
-template <class R>
-const Op binary_op = make_op<R, 2>(index_in(R::row.name, binary_rows{}));
-
-template <class... U, class... B>
-OpList all_rows(rows<U...>, rows<B...>) {
-  return {&unary_op<U>..., &binary_op<B>...};
-}
+namespace {
 
 struct CastTo {
   Dtype type;
@@ -234,19 +158,20 @@ const Op select_op = op("select", "x where the condition holds, else y.",
                          .vmap = vmap_elementwise});
 
 const OpList& rows_of_elementwise() {
-  static const auto* list = new OpList(all_rows(unary_rows{}, binary_rows{}));
+  static const auto* list = [] {
+    auto* all = new OpList;
+#define LAZULITE_ROWS_IN(set) \
+  for (const Op* op : rows_in_##set()) all->push_back(op);
+    LAZULITE_ROW_SETS(LAZULITE_ROWS_IN)
+#undef LAZULITE_ROWS_IN
+    return all;
+  }();
   return *list;
 }
 OpList elementwise_ops() {
   OpList all = rows_of_elementwise();
   for (const Op* op : {&cast_op, &select_op, &stop_op}) all.push_back(op);
   return all;
-}
-
-const Op& find_elementwise_op(const char* name) {
-  for (const Op* op : rows_of_elementwise())
-    if (std::string_view(op->name) == name) return *op;
-  fail(Kind::runtime, name, "no such row");
 }
 
 array unary(const Op& op, const Operand& a, Stream s) {
@@ -369,7 +294,8 @@ array nan_to_num(const Operand& a, double nan, std::optional<double> posinf,
                  std::optional<double> neginf, Stream s) {
   const array x = as_array(a, a.natural(), "nan_to_num", s);
   if (is_integral(x.dtype())) return x;
-  if (nan == 0 && !std::signbit(nan) && !posinf && !neginf && NanToNum::row.types.has(x.dtype()))
+  const Row& row = family(elementwise_op<NanToNum>()).row;
+  if (nan == 0 && !std::signbit(nan) && !posinf && !neginf && row.types.has(x.dtype()))
     return finite_numbers(x, s);
   if (is_complex(x.dtype())) {
     const array re = nan_to_num(real(x, s), nan, posinf, neginf, s),
@@ -381,6 +307,20 @@ array nan_to_num(const Operand& a, double nan, std::optional<double> posinf,
   array out = where(isnan(x, s), nan, x, s);
   out = where(isposinf(x, s), posinf.value_or(most), out, s);
   return where(isneginf(x, s), neginf.value_or(-most), out, s);
+}
+
+// Halves through floats, which hold every exponent.
+array ldexp(const Operand& a, const Operand& exponent, Stream s) {
+  if (!is_integral(exponent.natural()))
+    fail(Kind::value, "ldexp", "exponents that are no integers: got ", exponent.natural(),
+         ", expected integers");
+  const Dtype t = inexact_type(a.natural()), wide = is_half(t) ? float32 : t;
+  const array y = scale_by_power(as_array(a, wide, "ldexp", s),
+                                 as_array(exponent, wide, "ldexp", s), s);
+  return astype(y, t, s);
+}
+std::vector<array> frexp(const Operand& a, Stream s) {
+  return {frexp_mantissa(a, s), astype(frexp_exponent(a, s), int32, s)};
 }
 
 array degrees(const Operand& a, Stream s) { return multiply(a, 57.29577951308232, s); }
