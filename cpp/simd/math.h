@@ -577,7 +577,9 @@ template <FloatVec V> LAZULITE_INLINE V arctan2(V y, V x) {
   auto steep = ay > ax;
   V big = max(ax, ay), small = min(ax, ay);
   auto both = small == infinity<V>();
-  V scale = select(big > pick<V>(0x1p125, 0x1p1021), V(0.25), V(1));
+  // Far from both ends of the dtype, where sums overflow and products with constants round.
+  V scale = select(big > pick<V>(0x1p125, 0x1p1021), V(0.25),
+                   select(big < pick<V>(0x1p-90, 0x1p-900), pick<V>(0x1p60, 0x1p120), V(1)));
   big = select(both, V(1), big * scale);
   small = select(both, V(1), small * scale);
   auto middle = small > big * K<V>(0.41421356237309504880);

@@ -31,7 +31,8 @@ def exact_moments(x):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["near 1e6", "cancelling", "of many sizes"])
 def test_moments_of_hard_data_are_no_worse_than_those_of_numpy(kind, dtype):
-    """But for chance: of what a sum's terms lose, and of what their variance takes from the mean."""
+    """But for chance: of what a sum's terms lose, and of what their variance takes from the
+    mean."""
     x = hard(kind, dtype)
     eps, exact = float(np.finfo(dtype).eps), exact_moments(x)
     ours = mx.array(x, mx.float32 if dtype is np.float32 else mx.float64)
