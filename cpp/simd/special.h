@@ -70,7 +70,7 @@ template <class N> [[gnu::noinline]] inline D gammaln_of(D x) {
   }
   return out;
 }
-/// log |Gamma(x)|. 0.6, 0.6 ulp.
+/// log |Gamma(x)|. 0.5, 0.9 ulp.
 template <FloatVec V> LAZULITE_INLINE V gammaln(V x) {
   return twice([]<class N>(D a) { return gammaln_of<N>(a); }, x);
 }
@@ -107,7 +107,7 @@ template <class N> [[gnu::noinline]] inline D digamma_of(D x) {
   out = select(tiny, D(-1) / x, out);
   return select(huge, select(x > D(0), select(x < infinity<D>(), log(x), x), quiet_nan<D>()), out);
 }
-/// 0.6, 0.6 ulp.
+/// 0.5, 0.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V digamma(V x) {
   return twice([]<class N>(D a) { return digamma_of<N>(a); }, x);
 }
@@ -249,7 +249,7 @@ template <class V> LAZULITE_INLINE V gauss_tail(V c, V c_low, Two<V> s) {
   const V high = q * e.hi, low = fma(q, e.hi, -high) + fma(q, e_low, q_low * e.hi);
   return scale2(high + low, small_int(p.n));
 }
-/// erfc(x). 2.0, 2.3 ulp.
+/// erfc(x). 2.6, 2.8 ulp.
 template <FloatVec V> LAZULITE_INLINE V erf_rest(V x) {
   const V c = min(pick<V>(10.3, 28), abs(x));
   const V y = gauss_tail(c, V(0), two_product(c, c));
@@ -257,7 +257,8 @@ template <FloatVec V> LAZULITE_INLINE V erf_rest(V x) {
   const V far = select(x < V(0), V(2) - y, y);
   return select(is_nan(x), x, select(abs(x) < V(0.5), near, far));
 }
-/// The normal distribution's share below x: erfc(-x / sqrt(2)) / 2, with x^2 / 2 exact.
+/// The normal distribution's share below x: erfc(-x / sqrt(2)) / 2, with x^2 / 2 exact. 2.1, 2.4
+/// ulp.
 template <FloatVec V> LAZULITE_INLINE V ndtr(V x) {
   const V root = K<V>(0.70710678118654752440);
   const V a = min(pick<V>(15, 40), abs(x)), c = root * a;
@@ -268,13 +269,13 @@ template <FloatVec V> LAZULITE_INLINE V ndtr(V x) {
   const V near = fma(V(0.5), fma(erf_small(r * r), r, r), V(0.5));
   return select(is_nan(x), x, select(abs(r) < V(0.5), near, select(x < V(0), y, V(1) - y)));
 }
-/// log(x / (1 - x)); next to its zero at 1/2 as arctanh.
+/// log(x / (1 - x)); next to its zero at 1/2 as arctanh. 1.3, 1.3 ulp.
 template <FloatVec V> LAZULITE_INLINE V logit(V x) {
   const auto middle = abs(x - V(0.5)) < V(0.25);
   const V near = V(2) * arctanh(select(middle, x + x - V(1), V(0)));
   return select(middle, near, log(x / (V(1) - x)));
 }
-/// -x log x; 0 at 0, -inf below it.
+/// -x log x; 0 at 0, -inf below it. 1.5, 1.5 ulp.
 template <FloatVec V> LAZULITE_INLINE V entr(V x) {
   const V y = -(x * log(x));
   return select(x == V(0), V(0), select(x < V(0), -infinity<V>(), y));
