@@ -64,6 +64,57 @@ void add_matmul(M& m) {
       .cases({"x(2, 3), x(3, 4), 1", "x(2, 3, 4), x(4, 3), ([1, 2], [1, 0])", "x(2), x(3), 0"})
       .by_layout()
       .large({"x(3, inner + 1, 5), x(inner + 1, 5, 33), 2"});
+  m.def(
+       "gather_mm(a, b, /, lhs_indices=None, rhs_indices=None, *, sorted_indices=False, "
+       "stream=None)",
+       [](A a, A b, OptionalArray lhs, OptionalArray rhs, bool /* found anyway */, S s) {
+         return gather_mm(a, b, lhs, rhs, s);
+       },
+       "Products of the matrices that indices name, counted over all axes in front of the last "
+       "two: a[lhs] @ b[rhs]. The indices\n"
+       "broadcast with each other; without them it is each matrix in turn. Matrices are read where "
+       "they lie, and all that meet one of b\n"
+       "are one product, whether indices are sorted or not. Out of range: IndexError at "
+       "evaluation.\n\n"
+       ">>> b = mx.array([[[1.0]], [[10.0]]])\n"
+       ">>> mx.gather_mm(mx.array([[[2.0]]]), b, rhs_indices=mx.array([1, 0, 1])).reshape(-1)\n"
+       "array([20, 2, 20], dtype=float32)")
+      .cases({"x(4, 1, 3), x(5, 3, 2), rhs_indices=i(5, 4)", "x(2, 3, 2, 3), x(3, 4), i(6, 5)",
+              "x(4, 2, 3), x(5, 3, 2), i(4, 3, 1), i(5, 2)", "x(2, 3), x(3, 4)"})
+      .by_layout()
+      .large({"x(33, 1, inner + 1), x(3, inner + 1, 65), rhs_indices=i(3, 33)",
+              "x(3, tile + 1, 17), x(2, 17, 33), i(3, 4), i(2, 4)"});
+  m.def(
+       "segmented_mm(a, b, /, segments, *, stream=None)",
+       [](A a, A b, A segments, S s) { return segmented_mm(a, b, segments, s); },
+       "a[:, from:to] @ b[from:to] of two matrices, for each pair (from, to) of the last axis of "
+       "segments. Out of range:\n"
+       "IndexError at evaluation.\n\n"
+       ">>> mx.segmented_mm(mx.ones((1, 5)), mx.ones((5, 1)), mx.array([[0, 2], [2, 5]])).tolist()\n"
+       "[[[2.0]], [[3.0]]]")
+      .cases({"x(3, 7), x(7, 2), mx.array([[0, 2], [2, 2], [1, 7]])",
+              "x(1, 4), x(4, 1), mx.array([[[0, 4]], [[3, 4]]])"})
+      .by_layout()
+      .large({"x(33, 3 * inner), x(3 * inner, 65), mx.array([[0, inner + 1], [7, 3 * inner]])"});
+  m.def(
+       "block_masked_mm(a, b, /, block_size=64, mask_out=None, mask_lhs=None, mask_rhs=None, *, "
+       "stream=None)",
+       [](A a, A b, int64_t block, OptionalArray out, OptionalArray lhs, OptionalArray rhs, S s) {
+         return block_masked_mm(a, b, block, out, lhs, rhs, s);
+       },
+       "The product of matrices whose blocks of block_size x block_size are masked, and those of "
+       "the result: a mask has an element\n"
+       "for each block (the last may be cut short); bool leaves blocks out, numbers are "
+       "factors.\n\n"
+       ">>> mx.block_masked_mm(mx.ones((2, 4)), mx.ones((4, 1)), 2, "
+       "mask_lhs=mx.array([[True, False]]))\n"
+       "array([[2],\n"
+       "       [2]], dtype=float32)")
+      .cases({"x(5, 4), x(4, 6), 2, b(3, 3), b(3, 2), b(2, 3)",
+              "x(3, 5, 4), x(4, 2), 4, None, x(2, 1)", "x(2, 3), x(3, 2)"})
+      .by_layout()
+      .large({"x(tile + 1, inner + 1), x(inner + 1, 65), 64, b(tile // 64 + 1, 2), "
+              "b(tile // 64 + 1, inner // 64 + 1)"});
 }
 
 }  // namespace lazulite::functions

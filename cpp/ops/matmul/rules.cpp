@@ -87,7 +87,9 @@ const Op matmul_op = op("matmul", "Products of matrices over the last two axes."
                          .ulp = ulp_matmul,
                          .flops = flops_matmul});
 
-OpList matmul_ops() { return {&matmul_op}; }
+OpList matmul_ops() {
+  return {&matmul_op, &named_product_op, &part_product_op, &spread_product_op};
+}
 
 array matmul(const array& a, const array& b, Stream s) {
   if (a.ndim() == 0 || b.ndim() == 0)
