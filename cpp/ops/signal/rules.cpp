@@ -1,0 +1,113 @@
+// Sliding products and Hadamard transforms: what they infer, their derivatives and batching.
+#include <cmath>
+
+#include "engine/signal/signal.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
+#include "ops/shape/shape.h"
+#include "ops/signal/ops.h"
+
+namespace lazulite {
+namespace {
+
+// ---- sliding products
+// ---------------------------------------------------------------------------
+
+bool slides(Dtype t) { return is_integer(t) || t == float32 || t == float64; }
+
+Specs infer_sliding(const Arrays& in) {
+  check_inputs("sliding_products", in, 2);
+  const Shape &x = in[0].shape(), &w = in[1].shape();
+  bool fits = !x.empty() && x.size() == w.size() && in[0].dtype() == in[1].dtype() &&
+              slides(in[0].dtype());
+  for (size_t d = 0; fits && d + 1 < x.size(); ++d) fits = x[d] == w[d];
+  if (!fits || w.back() < 1 || w.back() > x.back())
+    fail(Kind::value, "sliding_products", "does not fit: got ", in[0].dtype(), x, " and ",
+         in[1].dtype(), w);
+  Shape out = x;
+  out.back() = x.back() - w.back() + 1;
+  return {Spec{out, in[0].dtype()}};
+}
+array around(const array& a, int64_t n) {  // n zeros at each end of the last axis
+  Shape widths(size_t(a.ndim()), 0);
+  widths.back() = n;
+  return pad(a, widths, widths, 0);
+}
+// Each is a sliding product again: that of x the full one with w turned around.
+Arrays vjp_sliding(const Node& node, const Arrays& cts, const Needs& needs) {
+  const array &x = node.inputs[0], &w = node.inputs[1];
+  Arrays out{array(), array()};
+  if (needs[0])
+    out[0] = sliding_products(around(cts[0], w.shape(-1) - 1), flip(w, Axes{-1}), node.stream);
+  if (needs[1]) out[1] = sliding_products(x, cts[0], node.stream);
+  return out;
+}
+Arrays jvp_sliding(const Node& node, const Arrays& t) {
+  array out;
+  if (t[0]) out = sliding_products(t[0], node.inputs[1], node.stream);
+  if (t[1]) {
+    const array other = sliding_products(node.inputs[0], t[1], node.stream);
+    out = out ? add(out, other) : other;
+  }
+  return {out};
+}
+Arrays vmap_sliding(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  const int64_t lanes = lane_count(in, axes);
+  out_axes = {0};
+  return record_all(*node.op, {},
+                    {lane_first(in[0], axes[0], lanes), lane_first(in[1], axes[1], lanes)},
+                    node.stream);
+}
+double flops_sliding(const Node& node) {
+  return 2.0 * double(size_of(node.out[0].spec.shape)) * double(node.inputs[1].shape().back());
+}
+
+// ---- Hadamard transforms
+// ------------------------------------------------------------------------
+
+Specs infer_hadamard(const Hadamard&, const Arrays& in) {
+  check_inputs("hadamard_transform", in, 1);
+  const array& a = in[0];
+  if (a.ndim() == 0)
+    fail(Kind::value, "hadamard_transform", "0-d array: got shape (), expected one axis or more");
+  if (!is_floating(a.dtype()))
+    fail(Kind::value, "hadamard_transform", "dtype not supported: got ", a.dtype());
+  if (!engine::hadamard_size(a.shape(-1)))
+    fail(Kind::value, "hadamard_transform", "size not supported: got ", a.shape(-1),
+         ", expected m * 2^k with m = 1, 12, 20 or 28");
+  return {a.slot().spec};
+}
+Arrays vjp_hadamard(const Hadamard& h, const Node& node, const Arrays& cts, const Needs&) {
+  return record_all(*node.op, attrs(Hadamard{h.scale, !h.transposed}), {cts[0]}, node.stream);
+}
+Arrays vmap_hadamard(const Hadamard& h, const Node& node, const Arrays& in, const Axes& axes,
+                     Axes& out_axes) {
+  out_axes = {0};
+  return record_all(*node.op, attrs(Hadamard{h}), {batch_first(in[0], axes[0])}, node.stream);
+}
+
+}  // namespace
+
+const Op sliding_products_op =
+    op("sliding_products", "Sums of products of neighbours and weights, at each place.",
+       {.infer = typed<infer_sliding>,
+        .vjp = vjp_sliding,
+        .jvp = jvp_sliding,
+        .vmap = vmap_sliding,
+        .flops = flops_sliding});
+const Op hadamard_op = op<Hadamard>("hadamard_transform", "Lines times a Hadamard matrix.",
+                                    {.linear = true,
+                                     .infer = typed<infer_hadamard>,
+                                     .vjp = typed<vjp_hadamard>,
+                                     .vmap = typed<vmap_hadamard>});
+
+OpList signal_ops() { return {&sliding_products_op, &hadamard_op}; }
+
+array hadamard_transform(const array& a, const std::optional<double>& scale, Stream s) {
+  const array x = astype(a, inexact_type(a.dtype()), s);
+  const double n = x.ndim() ? double(x.shape(-1)) : 1;
+  return record(hadamard_op, attrs(Hadamard{Scalar(scale.value_or(1 / std::sqrt(n))), false}), {x},
+                s);
+}
+
+}  // namespace lazulite
