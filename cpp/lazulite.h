@@ -11,11 +11,12 @@
 //   sort, argsort, topk, searchsorted ...           ops/sort
 //   matmul, addmm, tensordot ...                    ops/matmul
 //   conv_general, conv, conv_transpose              ops/conv
-//   stack, pad; eye, kron; hanning; diff, average   ops/compose: made of the others
+//   stack, pad; eye, kron, einsum; diff, average    ops/compose: made of the others
 //   linalg::solve, svd, norm, eigh ...              ops/linalg
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
 //   fft::fft, fft::rfft, fft::fftn ...              ops/fft
+//   convolve, correlate, hadamard_transform         ops/signal
 //   load_array                                      ops/files
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
 //   scan, while_loop, fori_loop, cond               transform/control_flow/loops.h
@@ -25,6 +26,8 @@
 #include "eval/eval.h"
 #include "eval/profile.h"
 #include "ops/compose/array.h"
+#include "ops/compose/einsum.h"
+#include "ops/compose/pad.h"
 #include "ops/compose/shape.h"
 #include "ops/compose/statistics.h"
 #include "ops/compose/window.h"
@@ -41,6 +44,7 @@
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
+#include "ops/signal/signal.h"
 #include "ops/sort/sort.h"
 #include "transform/export/exported.h"
 #include "transform/control_flow/loops.h"

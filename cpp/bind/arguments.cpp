@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bind/def.h"
+#include "ops/compose/einsum.h"
 #include "ops/compose/shape.h"
 #include "ops/conv/conv.h"
 #include "ops/elementwise/elementwise.h"
@@ -304,7 +305,7 @@ Widths From<Widths>::of(PyObject* o, const Argument& at) {
   for (Py_ssize_t i = 0; i < items.size(); ++i) widths.push_back(pair(items[i]));
   return widths;
 }
-Sides From<Sides>::of(PyObject* o, const Argument& at) {
+Margins From<Margins>::of(PyObject* o, const Argument& at) {
   if (!is_whole(o)) {
     const Items items(o, at, "an int, a list of them, or a pair of lists");
     bool nested = false;
@@ -318,6 +319,21 @@ Sides From<Sides>::of(PyObject* o, const Argument& at) {
   }
   const Shape both = From<Shape>::of(o, at);
   return {both, both};
+}
+// 0, (0, 1), [(0, 1), (2, 3)], an array
+Sides From<Sides>::of(PyObject* o, const Argument& at) {
+  if (PyList_Check(o) || PyTuple_Check(o)) return {make_array(o, std::nullopt)};
+  return {From<Operand>::of(o, at)};
+}
+// True, "greedy", [(0, 1), (0, 1)], and NumPy's ["einsum_path", (0, 1), (0, 1)]
+EinsumOrder From<EinsumOrder>::of(PyObject* o, const Argument& at) {
+  if (PyUnicode_Check(o)) return {text_of(o, at), {}};
+  if (PyBool_Check(o)) return {o == Py_True ? "auto" : "left", {}};
+  const Items items(o, at, "a bool, a str, or a list of steps");
+  EinsumOrder order{"path", {}};
+  for (Py_ssize_t i = 0; i < items.size(); ++i)
+    if (i > 0 || !PyUnicode_Check(items[i])) order.steps.push_back(From<Shape>::of(items[i], at));
+  return order;
 }
 // A list of what T takes.
 template <class T>
@@ -355,6 +371,15 @@ PyObject* to_py(const OneOrMore& arrays) {
 }
 PyObject* to_py(const OneOrTuple& arrays) {
   return arrays.size() == 1 ? wrap(arrays[0]) : to_py(ArrayTuple(arrays));
+}
+PyObject* to_py(const ArrayOrTuple& result) {
+  return std::visit([](const auto& v) { return to_py(v); }, result.value);
+}
+PyObject* to_py(const EinsumPath& path) {
+  PyObject* steps = PyList_New(Py_ssize_t(path.steps.size()));
+  for (size_t i = 0; i < path.steps.size(); ++i)
+    PyList_SET_ITEM(steps, Py_ssize_t(i), to_py(path.steps[i]));
+  return Py_BuildValue("(NN)", steps, to_py(path.text));
 }
 PyObject* to_py(const Shape& shape) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));

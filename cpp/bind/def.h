@@ -14,7 +14,9 @@
 
 namespace lazulite {
 struct Widths;  // ops/compose/shape.h
-struct Sides;   // ops/conv/conv.h
+struct Margins;   // ops/conv/conv.h
+struct EinsumOrder;  // ops/compose/einsum.h
+struct EinsumPath;
 namespace linalg {
 struct Order;   // ops/linalg/linalg.h
 }
@@ -102,6 +104,8 @@ LAZULITE_FROM(Size)
 LAZULITE_FROM(Untyped)
 LAZULITE_FROM(Widths)
 LAZULITE_FROM(Sides)
+LAZULITE_FROM(Margins)
+LAZULITE_FROM(EinsumOrder)
 LAZULITE_FROM(linalg::Order)
 LAZULITE_FROM(Trees)
 LAZULITE_FROM(Device)
@@ -150,6 +154,8 @@ PyObject* to_py(const std::vector<array>&);
 PyObject* to_py(const ArrayTuple&);
 PyObject* to_py(const OneOrMore&);
 PyObject* to_py(const OneOrTuple&);
+PyObject* to_py(const ArrayOrTuple&);
+PyObject* to_py(const EinsumPath&);
 PyObject* to_py(const Shape&);
 inline PyObject* to_py(array a) { return wrap(std::move(a)); }
 inline PyObject* to_py(PyObject* o) { return o; }
@@ -205,7 +211,11 @@ std::string type_name() {
   else if constexpr (std::is_same_v<T, Widths>)
     return "int | Sequence[int] | Sequence[Sequence[int]]";
   else if constexpr (std::is_same_v<T, Sides>)
+    return "array | scalar | Sequence[scalar] | Sequence[Sequence[scalar]]";
+  else if constexpr (std::is_same_v<T, Margins>)
     return "int | Sequence[int] | tuple[int | Sequence[int], int | Sequence[int]]";
+  else if constexpr (std::is_same_v<T, EinsumOrder>)
+    return "bool | str | Sequence[Any]";
   else if constexpr (std::is_same_v<T, linalg::Order>)
     return "float | str";
   else if constexpr (std::is_same_v<T, Indices>)
@@ -227,6 +237,10 @@ std::string result_name() {
     return "tuple[array, ...]";
   else if constexpr (std::is_same_v<R, OneOrTuple>)
     return "array | tuple[array, ...]";
+  else if constexpr (std::is_same_v<R, ArrayOrTuple>)
+    return "array; of the first argument alone: tuple[array, ...]";  // two overloads
+  else if constexpr (std::is_same_v<R, EinsumPath>)
+    return "tuple[list[tuple[int, ...]], str]";
   else if constexpr (std::is_same_v<R, Shape>)
     return "tuple[int, ...]";
   else if constexpr (std::is_same_v<R, Device>)

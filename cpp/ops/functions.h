@@ -43,10 +43,16 @@ struct Spread {  // *shape: numbers, or one sequence
   T value;
 };
 using AxisPairs = std::pair<Axes, Axes>;
+struct Sides {  // a number, or numbers in front of axes and behind them
+  Operand value;
+};
 
 // ---- results
 struct ArrayTuple : std::vector<array> {  // a tuple, where std::vector is a list
   ArrayTuple(std::vector<array> all) : std::vector<array>(std::move(all)) {}
+};
+struct ArrayOrTuple {  // what it is; of one array too
+  std::variant<array, ArrayTuple> value;
 };
 struct OneOrTuple : std::vector<array> {  // one array as itself, others as a tuple
   using vector::vector;

@@ -73,3 +73,41 @@ TEST(Compose, WhatIsSubtractedAtRepeatedPlacesAddsUp) {
   const IndexItems twice{{IndexItem::indices, 0, {}, {}, {}, array{1, 1}}};
   EXPECT_EQ(values<int32_t>(index_subtract(one_to_three, twice, 5)), Ints({1, -8, 3}));
 }
+
+TEST(Compose, ProductsAreNamedBySubscripts) {
+  const array square({1, 2, 3, 4}, Shape{2, 2});
+  EXPECT_EQ(values<int32_t>(einsum("ij,jk->ki", {square, square})), Ints({7, 15, 10, 22}));
+  EXPECT_EQ(einsum("ii", {square}).item<int32_t>(), 5);
+  const EinsumPath path = einsum_path("ij,jk,k->i", {square, square, array{1, 1}});
+  EXPECT_EQ(path.steps, (std::vector<Shape>{{1, 2}, {0, 1}}));
+  EXPECT_EQ(einsum("ij,jk,k->", {square, square, array{1, 1}}, {"left", {}}).item<int32_t>(), 54);
+  EXPECT_THROW(einsum("ij,jk", {square}), Error);
+}
+
+TEST(Compose, MatricesAreNamedByIndices) {
+  const array stack({1, 2, 3, 4}, Shape{4, 1, 1});
+  const auto at = [](std::initializer_list<int32_t> i) { return std::optional<array>(array(i)); };
+  EXPECT_EQ(values<int32_t>(gather_mm(stack, stack, at({0, 3}), at({1, -1}))), Ints({2, 16}));
+  const array row({1, 2, 3}, Shape{1, 3}), parts({0, 1, 1, 3}, Shape{2, 2});
+  EXPECT_EQ(values<int32_t>(segmented_mm(row, transpose(row), parts)), Ints({1, 13}));
+  EXPECT_EQ(values<int32_t>(block_masked_mm(row, transpose(row), 2, {},
+                                            array({1, 0}, Shape{1, 2}), {})),
+            Ints({5}));
+}
+
+TEST(Compose, SignalsAreConvolved) {
+  EXPECT_EQ(values<int32_t>(convolve(one_to_three, array{1, 1})), Ints({1, 3, 5, 3}));
+  EXPECT_EQ(values<int32_t>(correlate(one_to_three, array{0, 1})), Ints({2, 3}));
+  EXPECT_EQ(values<float>(hadamard_transform(array{1, 2}, 1.0)),
+            std::vector<float>({3, -1}));
+}
+
+TEST(Compose, PadsMayBeOneForEachSide) {
+  const Padding padding{.constant_values = array({7, 8})};
+  EXPECT_EQ(values<int32_t>(pad(one_to_three, Widths{{1, 2}}, "constant", padding)),
+            Ints({7, 1, 2, 3, 8, 8}));
+  EXPECT_EQ(values<int32_t>(pad(one_to_three, Widths{{2, 1}}, "reflect",
+                                Padding{.reflect_type = "odd"})),
+            Ints({-1, 0, 1, 2, 3, 4}));
+  EXPECT_EQ(values<int32_t>(fill_diagonal(zeros({2, 3}, int32), 4)), Ints({4, 0, 0, 0, 4, 0}));
+}

@@ -57,6 +57,31 @@ array diag(const array& a, int64_t k, Stream s) {
   return reshape(flat, {side, side}, s);
 }
 
+array fill_diagonal(const array& a, const Operand& values, bool wrap, Stream s) {
+  if (a.ndim() < 2)
+    fail(Kind::value, "fill_diagonal", "too few axes: got shape ", a.shape(),
+         ", expected 2 or more");
+  for (int64_t n : a.shape())
+    if (a.ndim() > 2 && n != a.shape()[0])
+      fail(Kind::value, "fill_diagonal", "sizes differ: got shape ", a.shape(),
+           ", expected equal ones where there are more than 2 axes");
+  if (values.is_array() && values.get().size() == 0)
+    fail(Kind::value, "fill_diagonal", "no values: got shape ", values.get().shape());
+  if (a.size() == 0) return a;
+  const int64_t columns = a.shape(-1);
+  int64_t step = 0;  // between elements of the diagonal, in the flattened array
+  for (int64_t n : dense_strides(a.shape())) step += n;
+  const bool tall = a.ndim() == 2 && !wrap && a.shape(0) > columns;
+  const int64_t end = tall ? columns * columns : a.size(), n = (end + step - 1) / step;
+  array update = values.is_array() ? reshape(astype(values.get(), a.dtype(), s), {-1}, s)
+                                   : as_array(values, a.dtype(), "fill_diagonal", s);
+  if (update.size() > n) update = slice_axis(update, 0, 0, n, s);
+  if (update.size() > 1 && update.size() < n)
+    update = slice_axis(tile(update, {(n + update.size() - 1) / update.size()}, s), 0, 0, n, s);
+  return reshape(slice_update(reshape(a, {a.size()}, s), update, {0}, {end}, {step}, s), a.shape(),
+                 s);
+}
+
 std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse, bool matrix_order,
                             Stream s) {
   const int n = int(arrays.size());

@@ -1,6 +1,8 @@
 // Python's functions that are made of others.
 #pragma once
 #include "ops/compose/array.h"
+#include "ops/compose/einsum.h"
+#include "ops/compose/pad.h"
 #include "ops/compose/shape.h"
 #include "ops/compose/statistics.h"
 #include "ops/compose/window.h"
@@ -255,19 +257,34 @@ void add_places(M& m) {
              "lambda a, n, s: np.lib.stride_tricks.as_strided(a, n, [k * a.itemsize for k in s])")
       .large({"x(chunk + 1), (grain, 2), (2, 1)"});
   m.def(
-       "pad(a, pad_width, mode='constant', constant_values=0, *, stream=None)",
-       [](A a, const Widths& widths, const std::string& mode, O value, S s) {
-         return pad(a, widths, mode, value, s);
+       "pad(a, pad_width, mode='constant', constant_values=0, *, end_values=0, stat_length=None, "
+       "reflect_type='even', stream=None)",
+       [](A a, const Widths& widths, const std::string& mode, const Sides& values,
+          const Sides& ends, const std::optional<Widths>& length, const std::string& type, S s) {
+         return pad(a, widths, mode,
+                    Padding{values.value, ends.value, length.value_or(Widths()), type}, s);
        },
        "More elements around: pad_width is a number, (before, after), or such a pair for "
-       "each axis. Modes: constant, edge,\n"
-       "reflect, symmetric, wrap.\n\n"
+       "each axis. Modes: constant, edge, empty\n"
+       "(zeros), linear_ramp (to end_values), maximum, mean, median, minimum (of stat_length "
+       "elements at an end, or all), reflect,\n"
+       "symmetric (reflect_type 'odd': on the other side of the edge), wrap. Values are numbers or "
+       "pairs as widths are.\n\n"
        ">>> mx.pad(mx.array([1, 2]), 1)\n"
-       "array([0, 1, 2, 0], dtype=int32)")
+       "array([0, 1, 2, 0], dtype=int32)\n"
+       ">>> mx.pad(mx.array([1.0, 2.0]), (2, 1), 'linear_ramp', end_values=(0, 5))\n"
+       "array([0, 0.5, 1, 2, 5], dtype=float32)")
       .cases({"x(2, 3), 1", "x(2, 3), ((1, 0), (2, 2)), 'edge'", "x(3, 4), 2, 'reflect'",
-              "x(3, 4), 5, 'symmetric'", "x(3, 4), 5, 'wrap'"})
+              "x(3, 4), 5, 'symmetric'", "x(3, 4), 5, 'wrap'", "x(2, 3), 2, 'empty'",
+              "x(2, 3), ((1, 2), (3, 0)), 'constant', ((1, 0), (0, 1))",
+              "x(3, 4), ((3, 2), (0, 4)), 'linear_ramp', end_values=((0, 1), (1, 0))",
+              "x(4, 5), ((3, 2), (1, 4)), 'maximum'", "x(4, 5), (2, 3), 'minimum', stat_length=2",
+              "x(4, 5), 2, 'mean', stat_length=((1, 2), (3, 9))", "x(4, 5), 2, 'median'",
+              "x(3, 4), 2, 'reflect', reflect_type='odd'",
+              "x(3, 4), 3, 'symmetric', reflect_type='odd'", "x(0, 3), ((0, 0), (1, 2)), 'edge'"},
+             "padded")
       .large({"x(block + 1, inner + 1), 1", "x(block + 1, inner + 1), 2, 'reflect'",
-              "x(chunk + 1), 5, 'wrap'"});
+              "x(chunk + 1), 5, 'wrap'", "x(block + 1, inner + 1), 3, 'mean'"});
 }
 
 // ---- diagonals and triangles
@@ -320,6 +337,20 @@ void add_matrices(M& m) {
       .cases({"x(3, 4)", "x(2, 3, 3), 1"})
       .large({"x(tile + 1, inner + 1), -3"});
   m.def(
+       "fill_diagonal(a, val, wrap=False, *, stream=None)",
+       [](A a, O values, bool wrap, S s) { return fill_diagonal(a, values, wrap, s); },
+       "a with values on its main diagonal (of more than two axes: where all indices are equal). "
+       "Values are read in order, and again\n"
+       "from the first where there are fewer. wrap: in a tall matrix the diagonal begins again below "
+       "each square.\n\n"
+       ">>> mx.fill_diagonal(mx.zeros((2, 2)), 5)\n"
+       "array([[5, 0],\n"
+       "       [0, 5]], dtype=float32)")
+      .cases({"x(3, 4), 2.0", "x(5, 2), x(3)", "x(7, 2), x(2, 2), True", "x(3, 3, 3), x(2)",
+              "x(0, 3), 1.0"},
+             "fill_diagonal")
+      .large({"x(tile + 1, inner + 1), x(5)"});
+  m.def(
        "diag(a, /, k=0, *, stream=None)", [](A a, int64_t k, S s) { return diag(a, k, s); },
        "A square with the vector a on its k-th diagonal; of a matrix, its k-th diagonal.\n\n"
        ">>> mx.diag(mx.array([1, 2]))\n"
@@ -333,6 +364,42 @@ void add_matrices(M& m) {
 // ---- products
 template <class M>
 void add_products(M& m) {
+  m.def(
+       "einsum(subscripts, *operands, optimize=True, stream=None)",
+       [](const std::string& subscripts, Arrays_ operands, const EinsumOrder& order, S s) {
+         return einsum(subscripts, operands, order, s);
+       },
+       "Sums of products by subscripts, as 'ij,jk->ik': letters name axes, '...' those in front, "
+       "which broadcast as sizes of 1 do; what\n"
+       "the output does not name is summed. Two operands at a time are one product of matrices, in "
+       "an order that optimize chooses:\n"
+       "True (the best up to 8 operands), 'optimal', 'greedy', False (as given) or a path of "
+       "einsum_path.\n\n"
+       ">>> mx.einsum('ij,jk->ik', mx.array([[1, 2]]), mx.array([[3], [4]]))\n"
+       "array([[11]], dtype=int32)\n"
+       ">>> mx.einsum('ii', mx.eye(3))\n"
+       "array(3, dtype=float32)")
+      .cases({"'ij,jk->ik', x(2, 3), x(3, 4)", "'ij,jk', x(2, 3), x(3, 4)", "'ba', x(2, 3)",
+              "'ii->i', x(3, 3)", "'iji->j', x(3, 2, 3)", "'ij->', x(2, 3)", "'i,j->ji', x(2), x(3)",
+              "'...ij,...jk->...ik', x(2, 1, 2, 3), x(4, 3, 2)", "'i...,i...->...', x(3, 2), x(3, 2)",
+              "'bij,bij->b', x(4, 2, 3), x(4, 2, 3)", "'ij,ij->ij', x(2, 1), x(1, 3)",
+              "',ij->ji', x(), x(2, 3)", "'ij,jk->ik', x(2, 0), x(0, 3)",
+              "'ij,jk,kl,lm->im', x(2, 3), x(3, 4), x(4, 2), x(2, 3)",
+              "'abc,cd,bde->ae', x(2, 3, 4), x(4, 5), x(3, 5, 2), optimize='greedy'",
+              "'ij,j,i->', x(3, 4), x(4), x(3), optimize=False"})
+      .by_layout()
+      .large({"'ij,jk->ki', x(tile + 1, inner + 1), x(inner + 1, 65)",
+              "'bi,bi->b', x(3, tree + 1), x(3, tree + 1)", "'ij->j', x(block + 1, inner + 1)"});
+  m.def(
+       "einsum_path(subscripts, *operands, optimize=True)",
+       [](const std::string& subscripts, Arrays_ operands, const EinsumOrder& order) {
+         return einsum_path(subscripts, operands, order);
+       },
+       "The order in which einsum would take its operands: places in their list, of which the "
+       "result goes to its end, and a text that says\n"
+       "what it costs beside one sum over all subscripts.\n\n"
+       ">>> mx.einsum_path('ij,jk,k->i', mx.ones((9, 9)), mx.ones((9, 9)), mx.ones(9))[0]\n"
+       "[(1, 2), (0, 1)]");
   m.def(
        "kron(a, b, *, stream=None)", [](A a, A b, S s) { return kron(a, b, s); },
        "The Kronecker product.\n\n"

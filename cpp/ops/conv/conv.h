@@ -7,14 +7,14 @@
 namespace lazulite {
 
 // Zeros at the ends of each axis; negative: what is cut off. One size stands for all axes.
-struct Sides {
+struct Margins {
   Shape low, high;
 };
 
 // Axis by axis (one size stands for all): stride between results, dilation of taps and of the
 // input. Result o of an axis sees tap k at o * stride - low + k * dilation of the dilated input.
 array conv_general(const array& x, const array& w, const Shape& stride = {1},
-                   const Sides& padding = {{0}, {0}}, const Shape& kernel_dilation = {1},
+                   const Margins& padding = {{0}, {0}}, const Shape& kernel_dilation = {1},
                    const Shape& input_dilation = {1}, int64_t groups = 1, bool flip = false,
                    Stream s = default_stream());
 // The same over `axes` axes; errors name `op`.

@@ -11,7 +11,7 @@ void add_conv(M& m) {
   m.def(
        "conv_general(input, weight, /, stride=1, padding=0, kernel_dilation=1, input_dilation=1, "
        "groups=1, flip=False, *, stream=None)",
-       [](A x, A w, Sizes stride, const Sides& padding, Sizes dilation, Sizes spread,
+       [](A x, A w, Sizes stride, const Margins& padding, Sizes dilation, Sizes spread,
           int64_t groups, bool flip,
           S s) { return conv_general(x, w, stride, padding, dilation, spread, groups, flip, s); },
        "Convolution over the axes between the first and the last: an input of shape (batch, 1 to 3 "

@@ -294,7 +294,7 @@ const Op conv_weights_op = op<Conv>("conv_weights", "The gradient of a convoluti
 
 OpList conv_ops() { return {&conv_op, &conv_weights_op}; }
 
-array conv_general(const array& x, const array& w, const Shape& stride, const Sides& padding,
+array conv_general(const array& x, const array& w, const Shape& stride, const Margins& padding,
                    const Shape& kernel_dilation, const Shape& input_dilation, int64_t groups,
                    bool flip, Stream s) {
   const char* op = "conv_general";

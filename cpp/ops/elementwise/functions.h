@@ -4,6 +4,7 @@
 
 #include "ops/elementwise/elementwise.h"
 #include "ops/functions.h"
+#include "ops/index/index.h"
 
 namespace lazulite::functions {
 
@@ -218,12 +219,24 @@ void add_elementwise(M& m) {
       .cases({"x(2, 3)"})
       .large({"x(2, chunk + 1)"});
   m.def(
-       "where(condition, x, y, /, *, stream=None)",
-       [](O c, O x, O y, S s) { return where(c, x, y, s); },
-       "x where the condition is not zero, else y; all three broadcast, x and y promote.\n\n"
+       "where(condition, x=None, y=None, /, *, size=None, fill_value=0, stream=None)",
+       [](O c, OptionalOperand x, OptionalOperand y, const std::optional<int64_t>& size,
+          int64_t fill, S s) -> ArrayOrTuple {
+         if (x && y && !size) return {where(c, *x, *y, s)};
+         if (x || y)
+           fail(Kind::argument, "where", "got one of x and y, or a size with them: expected x and "
+                "y, or the condition alone");
+         return {ArrayTuple(nonzero(as_array(c, c.natural(), "where", s), size, fill, s, "where"))};
+       },
+       "x where the condition is not zero, else y; all three broadcast, x and y promote. Without x "
+       "and y: where it is not zero,\n"
+       "as nonzero gives it; inside compile and vmap that needs a size.\n\n"
        ">>> mx.where(mx.array([True, False]), 1.0, mx.array([5, 6]))\n"
-       "array([1, 6], dtype=float32)")
-      .cases({"b(2, 3), x(2, 3), x(3)", "b(3), x(2, 1), 2.0"})
+       "array([1, 6], dtype=float32)\n"
+       ">>> mx.where(mx.array([0, 5, 7]))\n"
+       "(array([1, 2], dtype=int64),)")
+      .cases({"b(2, 3), x(2, 3), x(3)", "b(3), x(2, 1), 2.0", "b(2, 3), size=4, fill_value=-1"},
+             "where_of_size")
       .large({"b(2, chunk + 1), x(chunk + 1), x(2, 1)", "b(tile + 1, 1), x(inner + 1), 2.0"});
   m.def(
        "divmod(a, b, stream=None)",

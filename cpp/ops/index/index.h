@@ -51,9 +51,9 @@ array slice_update(const array& a, const array& update, const array& start, cons
 
 // Where elements are not zero, in row-major order: an array of places for each axis. Without a size
 // there are as many as are found, which is looked at; with one the first ones are given, or the
-// rest filled.
+// rest filled. Errors name the caller.
 std::vector<array> nonzero(const array& a, std::optional<int64_t> size = {}, int64_t fill = 0,
-                           Stream s = default_stream());
+                           Stream s = default_stream(), const char* caller = "nonzero");
 // The same as rows of (places, axes).
 array argwhere(const array& a, std::optional<int64_t> size = {}, int64_t fill = 0,
                Stream s = default_stream());

@@ -78,8 +78,10 @@ static array places_of_true(const array& a, std::optional<int64_t> size, int64_t
                        example);
   return record(nonzero_op, attrs(Nonzero{0, *size, fill}), {mask}, s);
 }
-std::vector<array> nonzero(const array& a, std::optional<int64_t> size, int64_t fill, Stream s) {
-  const array all = places_of_true(a, size, fill, "nonzero", "nonzero(a, size=10)", s);
+std::vector<array> nonzero(const array& a, std::optional<int64_t> size, int64_t fill, Stream s,
+                           const char* caller) {
+  const std::string example = std::string(caller) + "(a, size=10)";
+  const array all = places_of_true(a, size, fill, caller, example.c_str(), s);
   std::vector<array> out;
   for (int d = 0; d < a.ndim(); ++d)
     out.push_back(squeeze(slice_axis(all, 0, d, d + 1, s), {0}, s));
