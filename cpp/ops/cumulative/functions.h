@@ -88,6 +88,22 @@ void standard_scan(M& m, const std::string& name, Scanning f, const std::string&
 }
 
 template <class M>
+void standard_extreme(M& m, const std::string& name, Scanning f, const std::string& of,
+                      const std::string& doc) {
+  m.def(
+       name +
+           "(a, /, axis=None, *, reverse=False, inclusive=True, include_initial=False, "
+           "stream=None)",
+       [f](A a, OptionalInt axis, bool reverse, bool inclusive, bool initial, S s) {
+         return scanned(f, a, axis, reverse, initial ? Start::initial : start_of(inclusive), s);
+       },
+       of + " under the name of the Array API's scans.\ninclude_initial: " + doc)
+      .cases({"x(2, 3, 4), 1", "x(7)", "x(5, 3), 0, reverse=True"}, of.c_str())
+      .large({"x(2, tree + 1), 1, include_initial=True", "x(tree + 1, 3), 0, include_initial=True",
+              "x(3, tree + 1), 1, reverse=True, include_initial=True"});
+}
+
+template <class M>
 void add_cumulative(M& m) {
   typed_scan(m, "cumsum", cumsum,
              "Sums of the elements up to each one along an axis (of the flattened array by "
@@ -142,6 +158,20 @@ void add_cumulative(M& m) {
                 "element more.\n\n"
                 ">>> mx.cumulative_prod(mx.array([2, 3]), include_initial=True)\n"
                 "array([1, 2, 6], dtype=int32)");
+  standard_extreme(m, "cumulative_max", cummax, "cummax",
+                   "the least value of the dtype stands in front, and there is one element "
+                   "more.\n\n"
+                   ">>> mx.cumulative_max(mx.array([1.0, 3.0, 2.0]), include_initial=True)\n"
+                   "array([-inf, 1, 3, 3], dtype=float32)");
+  standard_extreme(m, "cumulative_min", cummin, "cummin",
+                   "the greatest value of the dtype stands in front, and there is one element "
+                   "more.\n\n"
+                   ">>> mx.cumulative_min(mx.array([3.0, 1.0, 2.0]), include_initial=True)\n"
+                   "array([inf, 3, 1, 1], dtype=float32)");
+  standard_extreme(m, "cumulative_logsumexp", logcumsumexp, "logcumsumexp",
+                   "-inf stands in front, and there is one element more.\n\n"
+                   ">>> mx.cumulative_logsumexp(mx.array([0.0, 0.0]), include_initial=True)\n"
+                   "array([-inf, 0, 0.693147], dtype=float32)");
 }
 
 }  // namespace lazulite::functions

@@ -33,6 +33,17 @@ void add_fused(M& core) {
        "array([[1, 1, 1, 1]], dtype=float32)")
       .cases({"x(2, 8), x(8), 1e-5", "x(2, 8), None, 1e-5"}, "rms_norm")
       .large({"x(33, block + 1), x(block + 1), 1e-5", "x(3, 2 * tree + 1), None, 1e-5"});
+  m.def(
+       "cross_entropy(logits, targets, *, stream=None)",
+       [](A logits, A targets, S s) { return fast::cross_entropy(logits, targets, s); },
+       "log(sum(exp(logits))) - logits[target] over the last axis, for class indices of the shape "
+       "of logits without it: float32\n"
+       "(of float64: float64). A common offset of the logits does not count. An index that is no "
+       "class: IndexError.\n\n"
+       ">>> mx.fast.cross_entropy(mx.array([[0.0, 0.0], [-100.0, 100.0]]), mx.array([0, 1]))\n"
+       "array([0.693147, 0], dtype=float32)")
+      .cases({"x(3, 5), i(5, 3)", "x(2, 3, 7), i(7, 2, 3)", "x(4), i(4)"}, "class_entropy")
+      .large({"x(33, block + 1), i(block, 33)", "x(3, 2 * tree + 1), i(tree, 3)"});
 }
 
 }  // namespace lazulite::functions

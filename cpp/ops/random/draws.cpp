@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "ops/elementwise/elementwise.h"
+#include "ops/linalg/linalg.h"
+#include "ops/matmul/matmul.h"
 #include "ops/random/ops.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
@@ -115,6 +117,37 @@ array normal(const Shape& shape, Dtype t, const std::optional<Operand>& loc,
   if (scale) x = multiply(x, in_type(*scale, t, s), s);
   if (loc) x = add(x, in_type(*loc, t, s), s);
   return x;
+}
+
+// By the eigenvectors: what is only semi-definite has a root too. (Eigenvalues below zero are
+// rounding.)
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype t,
+                          const array& key, Stream s) {
+  constexpr const char* op = "multivariate_normal";
+  check_shape(shape, t, op);
+  check_floating(t, op);
+  if (mean.ndim() < 1 || cov.ndim() < 2 || cov.shape(-1) != cov.shape(-2) ||
+      cov.shape(-1) != mean.shape(-1))
+    fail(Kind::value, op, "shapes do not fit: got ", mean.shape(), " and ", cov.shape(),
+         ", expected (..., n) and (..., n, n)");
+  if (is_complex(mean.dtype()) || is_complex(cov.dtype()))
+    fail(Kind::value, op, "dtype not supported: got ", mean.dtype(), " and ", cov.dtype());
+  const int64_t n = mean.shape(-1);
+  const Shape batch = broadcast_shapes(Shape(mean.shape().begin(), mean.shape().end() - 1),
+                                       Shape(cov.shape().begin(), cov.shape().end() - 2), op);
+  if (!shape.empty() && broadcast_shapes(shape, batch, op) != shape)
+    fail(Kind::value, op, "shape: got ", shape, ", expected one to which ", batch, " broadcasts");
+  Shape drawn = shape.empty() ? batch : shape;
+  drawn.push_back(n);
+  const Dtype wide = compute_type(t);
+  const array z = normal(drawn, wide, {}, {}, key, s);
+  const std::vector<array> parts = linalg::eigh(astype(cov, wide, s), "L", s);
+  const array root = sqrt(maximum(parts[0], 0, s), s);
+  const array factor = multiply(parts[1], expand_dims(root, {-2}, s), s);
+  const array x = cov.ndim() == 2
+                      ? matmul(z, matrix_transpose(factor, s), s)
+                      : squeeze(matmul(factor, expand_dims(z, {-1}, s), s), {-1}, s);
+  return astype(add(x, astype(mean, wide, s), s), t, s);
 }
 
 array bernoulli(const Operand& p, const std::optional<Shape>& shape, const array& key, Stream s) {

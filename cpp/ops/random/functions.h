@@ -125,6 +125,23 @@ void add_random(M& core) {
       .cases({"-1.0, 2.0, (3, 5), key=mx.random.key(3)"}, "-")
       .large({"-1.0, 2.0, (3, grain + 1), key=mx.random.key(3)"});
   m.def(
+       "multivariate_normal(mean, cov, shape=[], dtype=float32, key=None, stream=None)",
+       [](A mean, A cov, const Shape& shape, OptionalDtype t, OptionalArray k, S s) {
+         return random::multivariate_normal(mean, cov, shape, t.value_or(float32), key_of(k), s);
+       },
+       "Normal vectors with means (..., n) and covariances (..., n, n), which are positive "
+       "semi-definite: of shape\n"
+       "(*shape, n), to which what is in front of both broadcasts, or without a shape one for each "
+       "of them.\n\n"
+       ">>> mx.random.multivariate_normal(mx.zeros(2), mx.eye(2), (5,)).shape\n"
+       "(5, 2)")
+      .cases({"x(3), mx.diag(mx.array([1.0, 2.0, 3.0])), (4,), key=mx.random.key(3)",
+              "x(2, 3), mx.diag(mx.array([1.0, 2.0, 3.0])) * mx.ones((4, 1, 1, 1)), "
+              "key=mx.random.key(3)"},
+             "-")
+      .by_layout()
+      .large({"x(3), mx.diag(mx.array([1.0, 2.0, 3.0])), (grain + 1,), key=mx.random.key(3)"});
+  m.def(
        "permutation(x, axis=0, key=None, stream=None)",
        [](const std::variant<Size, array>& x, int axis, OptionalArray k, S s) {
          if (auto* n = std::get_if<Size>(&x)) return random::permutation(n->value, key_of(k), s);

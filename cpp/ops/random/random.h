@@ -28,6 +28,10 @@ array uniform(const Operand& low, const Operand& high, const Shape& = {}, Dtype 
 array normal(const Shape& = {}, Dtype = float32, const std::optional<Operand>& loc = {},
              const std::optional<Operand>& scale = {}, const array& key = {},
              Stream s = default_stream());
+// Normal vectors with these means (..., n) and covariances (..., n, n), which are positive
+// semi-definite: as many as shape says, or one for each of the means and covariances.
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape = {},
+                          Dtype = float32, const array& key = {}, Stream s = default_stream());
 array bernoulli(const Operand& p = 0.5, const std::optional<Shape>& = {}, const array& key = {},
                 Stream s = default_stream());
 array randint(const Operand& low, const Operand& high, const Shape& = {}, Dtype = int32,
