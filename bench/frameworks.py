@@ -118,6 +118,7 @@ class Numpy(Api):
             softmax=self._softmax,
             relu=lambda x: np.maximum(x, 0),
             put_along_axis=self._put_along_axis,
+            fill_diagonal=self._fill_diagonal,
             cummax=lambda x, axis: np.maximum.accumulate(x, axis),
             logcumsumexp=lambda x, axis: np.logaddexp.accumulate(x, axis),
             **more,
@@ -132,6 +133,12 @@ class Numpy(Api):
     def _put_along_axis(x, i, v, axis):
         x = x.copy()
         np.put_along_axis(x, i, np.broadcast_to(v, i.shape), axis)
+        return x
+
+    @staticmethod
+    def _fill_diagonal(x, v):
+        x = x.copy()
+        np.fill_diagonal(x, v)
         return x
 
     def dtype(self, name):

@@ -15,7 +15,7 @@ import lazulite.core as mx
 import lazulite.nn as nn
 import lazulite.optimizers as optim
 import lazulite.utils as utils
-from lazulite.core import _core
+from lazulite.core import _core, _elsewhere
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "functions.md"
 
@@ -168,7 +168,7 @@ def sections():
         core.setdefault(entry.name, entry)
     yield "Arrays and functions", core.values()
     yield "Random numbers", rows("random", "mx.random.")
-    yield "Fused functions", rows("fast", "mx.fast.")
+    yield "Fused functions", [*rows("fast", "mx.fast."), *members(_elsewhere, "mx.fast.")]
     yield "Fourier transforms", rows("fft", "mx.fft.")
     yield "Linear algebra", rows("linalg", "mx.linalg.")
     yield "Methods of arrays", rows("array", "array.")

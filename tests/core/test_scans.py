@@ -385,3 +385,32 @@ def test_the_same_bits_on_any_number_of_threads_and_at_every_level():
         assert not done.returncode, done.stderr
         seen.add(done.stdout)
     assert len(seen) == 1
+
+
+STARTS = {"sum": 0, "prod": 1, "max": -np.inf, "min": np.inf, "logsumexp": -np.inf}
+
+
+@pytest.mark.parametrize("name, start", STARTS.items())
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scans_of_the_array_api_begin_with_what_nothing_combines_to(name, start, reverse):
+    old = {"logsumexp": "logcumsumexp"}.get(name, "cum" + name)
+    x = mx.array(RNG.uniform(0.5, 1.5, (3, 70)).astype(np.float32))
+    got = getattr(mx, "cumulative_" + name)(x, 1, reverse=reverse, include_initial=True)
+    plain = getattr(mx, old)(x, 1, reverse=reverse)
+    first, rest = (got[:, -1], got[:, :-1]) if reverse else (got[:, 0], got[:, 1:])
+    assert got.shape == (3, 71) and mx.array_equal(rest, plain)
+    assert mx.array_equal(first, mx.full(3, start, dtype=mx.float32))
+    ct = mx.array(RNG.normal(size=(3, 70)).astype(np.float32))
+
+    def slope(f):
+        return mx.grad(lambda x: (f(x) * ct).sum())(x)
+
+    initial = getattr(mx, "cumulative_" + name)
+    cut = slice(0, 70) if reverse else slice(1, 71)
+    with_start = slope(lambda x: initial(x, 1, reverse=reverse, include_initial=True)[:, cut])
+    without = slope(lambda x: getattr(mx, old)(x, 1, reverse=reverse))
+    assert mx.allclose(with_start, without, rtol=1e-4, atol=1e-4)
+    if name in ("max", "min"):
+        least = getattr(np.iinfo(np.int8), "min" if name == "max" else "max")
+        whole = initial(mx.array([3, 1], mx.int8), include_initial=True)
+        assert whole.dtype == mx.int8 and whole[0].item() == least

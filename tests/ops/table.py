@@ -393,6 +393,67 @@ def _flatnonzero_of_size(a, **size):
     return _nonzero_of_size(a.reshape(-1), **size)[0]
 
 
+def _where_of_size(condition, *operands, **size):
+    return np.where(condition, *operands) if operands else _nonzero_of_size(condition, **size)
+
+
+def _padded(a, widths, mode="constant", values=0, **options):
+    if mode == "constant":
+        options["constant_values"] = values
+    out = np.pad(a, widths, "constant" if mode == "empty" else mode, **options)
+    return out
+
+
+def _fill_diagonal(a, values, wrap=False):
+    out = a.copy()
+    if out.size:
+        np.fill_diagonal(out, values, wrap)
+    return out
+
+
+def _gather_mm(a, b, lhs_indices=None, rhs_indices=None):
+    def stack(x, at):
+        flat = x.reshape(-1, *x.shape[-2:])
+        return x if at is None else flat[at]
+
+    if lhs_indices is None and rhs_indices is None:
+        return a @ b
+    return stack(a, lhs_indices) @ stack(b, rhs_indices)
+
+
+def _segmented_mm(a, b, segments):
+    parts = segments.reshape(-1, 2)
+    made = [a[:, i:j] @ b[i:j] for i, j in parts]
+    return np.stack(made).reshape(*segments.shape[:-1], a.shape[0], b.shape[1])
+
+
+def _block_masked_mm(a, b, block=64, out=None, lhs=None, rhs=None):
+    def masked(x, mask):
+        if mask is None:
+            return x
+        wide = np.repeat(np.repeat(mask, block, -1), block, -2)[..., : x.shape[-2], : x.shape[-1]]
+        return (x * wide).astype(x.dtype)
+
+    return masked(masked(a, lhs) @ masked(b, rhs), out)
+
+
+def _hadamard_product(a, scale=None):
+    n = a.shape[-1]
+    x = a * (1 / np.sqrt(n) if scale is None else scale)
+    apart = 1
+    while apart < n:
+        pairs = x.reshape(-1, 2, apart)
+        x = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1)
+        apart *= 2
+    return x.reshape(a.shape)
+
+
+def _class_entropy(logits, targets):
+    x = logits * 1.0
+    own = np.take_along_axis(x, targets[..., None].astype(int), -1)[..., 0]
+    return np.log(np.exp(x).sum(-1)) - own
+
+
 def _search_rows(ordered, values, side="left"):
     if ordered.ndim == 1:
         return np.searchsorted(ordered, values, side)

@@ -224,8 +224,9 @@ void add_elementwise(M& m) {
           int64_t fill, S s) -> ArrayOrTuple {
          if (x && y && !size) return {where(c, *x, *y, s)};
          if (x || y)
-           fail(Kind::argument, "where", "got one of x and y, or a size with them: expected x and "
-                "y, or the condition alone");
+           fail(Kind::argument, "where",
+                !x ? "x: got None" : !y ? "y: got None" : "size: got one beside x and y",
+                ", expected x and y, or the condition alone");
          return {ArrayTuple(nonzero(as_array(c, c.natural(), "where", s), size, fill, s, "where"))};
        },
        "x where the condition is not zero, else y; all three broadcast, x and y promote. Without x "

@@ -25,6 +25,7 @@ _later = {
         "_export": "FunctionExporter ImportedFunction export_function exporter import_function",
         "_gguf": "save_gguf",
         "_io": "load",
+        "_lanes": "apply_along_axis vectorize",
         "_loops": "cond fori_loop scan while_loop",
         "_npy": "save savez savez_compressed",
         "_profile": "ProfileRow profile",
@@ -73,6 +74,17 @@ linalg.LinAlgError = _core.LinAlgError
 for _name in ("random", "fast", "fft", "linalg"):
     _sys.modules[f"{__name__}.{_name}"] = getattr(_core, _name)
 del _name
+
+
+def _of_other_devices(name):
+    if name not in ("metal_kernel", "cuda_kernel", "precompiled_cuda_kernel"):
+        raise AttributeError(f"module '{__name__}.fast' has no attribute {name!r}")
+    from . import _elsewhere
+
+    return getattr(_elsewhere, name)
+
+
+fast.__getattr__ = _of_other_devices
 
 
 def stop_gradient(a: "T", /, *, stream: "Any" = None) -> "T":
