@@ -322,3 +322,46 @@ def test_words_and_shapes_that_make_no_sense_are_named():
     ):
         with pytest.raises(ValueError, match=r"\[\w+\] .*got"):
             call()
+
+
+def minors(a):
+    """The gradient of the determinant: of each element, the signed determinant of the rest."""
+    n = len(a)
+    rest = lambda i, j: np.delete(np.delete(a, i, 0), j, 1)  # noqa: E731
+    return np.array(
+        [[(-1) ** (i + j) * np.linalg.det(rest(i, j)) for j in range(n)] for i in range(n)]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_the_determinant_has_a_gradient_at_singular_matrices(dtype):
+    rng = np.random.default_rng(2)
+    for n in (1, 2, 3, 5, 20):
+        for rank in (n, n - 1, n - 2):
+            if rank < 0:
+                continue
+            a = rng.normal(size=(n, rank)) @ rng.normal(size=(rank, n))
+            if dtype.startswith("complex"):
+                a = a + 1j * rng.normal(size=(n, rank)) @ rng.normal(size=(rank, n)) * (rank == n)
+            x = mx.array(a, getattr(mx, dtype))
+            wanted = minors(np.array(x).astype(complex if np.iscomplexobj(a) else float))
+            grad = mx.vjp(mx.linalg.det, [x], [mx.ones((), getattr(mx, dtype))])[1][0]
+            scale = max(np.abs(wanted).max(), np.linalg.norm(a, 2) ** (n - 1), 1e-3)
+            limit = 1e-3 if dtype in ("float32", "complex64") else 1e-9
+            assert np.abs(np.array(grad) - np.conj(wanted)).max() < limit * scale, (n, rank)
+            tangent = mx.array(rng.normal(size=(n, n)), getattr(mx, dtype))
+            slope = mx.jvp(mx.linalg.det, [x], [tangent])[1][0].item()
+            assert abs(slope - (wanted * np.array(tangent)).sum()) < limit * scale * n
+
+
+def test_gradients_of_determinants_in_batches_and_twice():
+    a = mx.array([[[1.0, 2.0], [2.0, 4.0]], [[3.0, 1.0], [0.0, 2.0]]])
+    slopes = mx.grad(lambda a: mx.linalg.det(a).sum())(a)
+    assert np.allclose(np.array(slopes), [[[4, -2], [-2, 1]], [[2, 0], [-1, 3]]], atol=1e-5)
+    one = mx.vmap(mx.grad(mx.linalg.det))(a)
+    assert mx.array_equal(one, slopes).item()
+    second = mx.hessian(mx.linalg.det)(a[1])
+    wanted = np.zeros((2, 2, 2, 2))
+    wanted[0, 0, 1, 1] = wanted[1, 1, 0, 0] = 1
+    wanted[0, 1, 1, 0] = wanted[1, 0, 0, 1] = -1
+    assert np.allclose(np.array(second), wanted, atol=1e-5)

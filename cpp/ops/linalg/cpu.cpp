@@ -1,7 +1,9 @@
 // Linear algebra on the CPU: one matrix is one thread's, the pool has the batch.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 #include "engine/linalg/linalg.h"
 #include "ops/cpu.h"
@@ -143,6 +145,76 @@ void determinant_kernel(const KernelCall& call) {
   });
 }
 
+template <class T>
+double length_of(const T* a, int64_t size) {
+  double sum = 0;
+  for (int64_t i = 0; i < size; ++i) sum += double(std::norm(a[i]));
+  return std::sqrt(sum);
+}
+template <class T>
+T turned(T v) {
+  if constexpr (std::is_floating_point_v<T>) return v;
+  else return std::conj(v);
+}
+// det(U Vh) V diag(products of the other singular values) U*.
+template <class T>
+void singular_adjugate(const Dense& a, int64_t i, int64_t n, T* out) {
+  Copy<T> factor(a, i, n * n);
+  std::vector<T> u(size_t(n * n)), vh(u), held;
+  std::vector<Real<T>> s(size_t(n), 0), others(size_t(n), 1);
+  Factor<T>::svd("det", factor.data, n, n, true, u.data(), s.data(), vh.data());
+  for (int64_t k = 0; k < n; ++k)
+    for (int64_t j = 0; j < n; ++j)
+      if (j != k) others[size_t(k)] *= s[size_t(j)];
+  T sign(1);
+  for (const auto* vectors : {&u, &vh}) {
+    T det, part;
+    Real<T> log;
+    held = *vectors;
+    Factor<T>::determinant("det", held.data(), n, &det, &part, &log);
+    sign *= part;
+  }
+  for (int64_t row = 0; row < n; ++row)
+    for (int64_t column = 0; column < n; ++column) {
+      T sum(0);
+      for (int64_t k = 0; k < n; ++k)
+        sum +=
+            turned(vh[size_t(k * n + row)]) * others[size_t(k)] * turned(u[size_t(column * n + k)]);
+      out[row * n + column] = sign * sum;
+    }
+}
+// The determinant times the inverse, where that is known well enough.
+template <class T>
+bool regular_adjugate(const Dense& a, int64_t i, int64_t n, T* out) {
+  Copy<T> factor(a, i, n * n);
+  T det, sign;
+  Real<T> log;
+  Factor<T>::determinant("det", factor.data, n, &det, &sign, &log);
+  if (det == T(0)) return false;
+  std::memcpy(static_cast<void*>(out), at<T>(a, i, n * n), size_t(n * n) * sizeof(T));
+  try {
+    Factor<T>::inverse("det", out, n);
+  } catch (const Error& error) {
+    if (error.kind() != Kind::linalg) throw;
+    return false;
+  }
+  const double most = sizeof(Real<T>) == 4 ? 1e3 : 1e7;
+  if (length_of(at<T>(a, i, n * n), n * n) * length_of(out, n * n) > most * double(n)) return false;
+  for (int64_t k = 0; k < n * n; ++k) out[k] *= det;
+  return true;
+}
+void adjugate_kernel(const KernelCall& call) {
+  const Sizes of(call.in[0]);
+  const Dense a(call.in[0]);
+  if (of.count * of.n == 0) return;
+  with_type(call.in[0].type(), [&]<class T>() {
+    for_each(of.count, 2 * cube(double(of.n)), [&](int64_t i) {
+      T* out = part<T>(call.out[0], i, of.size());
+      if (!regular_adjugate(a, i, of.n, out)) singular_adjugate(a, i, of.n, out);
+    });
+  });
+}
+
 void lu_kernel(const KernelCall& call) {
   const Sizes of(call.in[0]);
   const Dense a(call.in[0]);
@@ -274,6 +346,7 @@ void register_linalg(cpu::Kernels& kernels) {
   kernels[cholesky_op] = {cholesky_kernel};
   kernels[det_op] = {determinant_kernel};
   kernels[slogdet_op] = {determinant_kernel};
+  kernels[adjugate_op] = {adjugate_kernel};
   kernels[lu_op] = {lu_kernel};
   kernels[qr_op] = {qr_kernel};
   kernels[svd_op] = {svd_kernel};

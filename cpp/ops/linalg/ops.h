@@ -33,7 +33,7 @@ struct Pinv {
   LAZULITE_FIELDS(rtol)
 };
 
-extern const Op solve_op, triangular_op, inv_op, cholesky_op, det_op, slogdet_op, lu_op, qr_op,
-    svd_op, eigh_op, eig_op, pinv_op, exp_op;
+extern const Op solve_op, triangular_op, inv_op, cholesky_op, det_op, slogdet_op, adjugate_op,
+    lu_op, qr_op, svd_op, eigh_op, eig_op, pinv_op, exp_op;
 
 }  // namespace lazulite::linalg

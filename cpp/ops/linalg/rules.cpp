@@ -53,6 +53,7 @@ Specs same_square(const char* op, const Arrays& in) {
   return {in[0].slot().spec};
 }
 Specs infer_inv(const Arrays& in) { return same_square("inv", in); }
+Specs infer_adjugate(const Arrays& in) { return same_square("adjugate", in); }
 Specs infer_cholesky(const Arrays& in) { return same_square("cholesky", in); }
 Specs infer_exp(const Arrays& in) { return same_square("matrix_exp", in); }
 Specs infer_det(const Arrays& in) {
@@ -231,17 +232,28 @@ Arrays jvp_cholesky(const Node& node, const Arrays& t) {
   return {matmul(l, half_triangle(solve_triangular(l, adjoint(left))))};
 }
 
-// ---- determinants: by the trace of inv(A) dA
+// ---- determinants: by the trace of adj(A) dA, where adj(A) = det(A) inv(A), singular or not; of
+// logarithms by that of inv(A) dA
 
+array adjugate(const array& a) { return record(adjugate_op, {}, {a}); }
 Arrays vjp_det(const Node& node, const Arrays& cts, const Needs&) {
-  const array g = cts[0] * conjugate(recorded(node, 0));
-  return {column(column(g)) * adjoint(inv(node.inputs[0]))};
+  return {column(column(cts[0])) * adjoint(adjugate(node.inputs[0]))};
 }
 array log_slope(const Node& node, const Arrays& t) {
   return sum(diagonal_of(solve(node.inputs[0], t[0])), {-1});
 }
 Arrays jvp_det(const Node& node, const Arrays& t) {
-  return {recorded(node, 0) * log_slope(node, t)};
+  return {sum(diagonal_of(matmul(adjugate(node.inputs[0]), t[0])), {-1})};
+}
+// Of regular matrices: d adj = tr(B dA) adj - B dA adj, B the inverse.
+Arrays vjp_adjugate(const Node& node, const Arrays& cts, const Needs&) {
+  const array b = adjoint(inv(node.inputs[0])), y = adjoint(recorded(node, 0));
+  const array along = sum(cts[0] * conjugate(recorded(node, 0)), {-2, -1});
+  return {column(column(along)) * b - matmul(matmul(b, cts[0]), y)};
+}
+Arrays jvp_adjugate(const Node& node, const Arrays& t) {
+  const array moved = solve(node.inputs[0], t[0]), y = recorded(node, 0);
+  return {column(column(sum(diagonal_of(moved), {-1}))) * y - matmul(moved, y)};
 }
 Arrays vjp_slogdet(const Node& node, const Arrays& cts, const Needs&) {
   array g = given(cts[1], node, 1);
@@ -489,6 +501,13 @@ const Op det_op = op("det", "The determinant.",
                       .vjp = vjp_det,
                       .jvp = jvp_det,
                       .vmap = vmap_one});
+const Op adjugate_op =
+    op("adjugate", "The determinant times the inverse, of singular matrices too.",
+       {.slow = true,
+        .infer = typed<infer_adjugate>,
+        .vjp = vjp_adjugate,
+        .jvp = jvp_adjugate,
+        .vmap = vmap_one});
 const Op slogdet_op = op("slogdet", "Sign and logarithm of the determinant.",
                          {.slow = true,
                           .infer = typed<infer_slogdet>,
@@ -539,7 +558,7 @@ const Op exp_op = op("matrix_exp", "The exponential of a matrix.",
 namespace lazulite {
 OpList linalg_ops() {
   using namespace linalg;
-  return {&solve_op, &triangular_op, &inv_op,  &cholesky_op, &det_op,  &slogdet_op, &lu_op,
-          &qr_op,    &svd_op,        &eigh_op, &eig_op,      &pinv_op, &exp_op};
+  return {&solve_op, &triangular_op, &inv_op, &cholesky_op, &det_op, &slogdet_op, &adjugate_op,
+          &lu_op,    &qr_op,         &svd_op, &eigh_op,     &eig_op, &pinv_op,    &exp_op};
 }
 }  // namespace lazulite
