@@ -13,6 +13,7 @@
 //   conv_general, conv, conv_transpose              ops/conv
 //   stack, pad; eye, kron, einsum; diff, average    ops/compose: made of the others
 //   linalg::solve, svd, norm, eigh ...              ops/linalg
+//   bincount, histogram, interp, polyfit, cov ...   ops/numeric: made of the others
 //   random::key, random::uniform, normal ...        ops/random
 //   fast::layer_norm, fast::rms_norm                ops/fused
 //   fft::fft, fft::rfft, fft::fftn ...              ops/fft
@@ -41,6 +42,7 @@
 #include "ops/index/index.h"
 #include "ops/linalg/linalg.h"
 #include "ops/matmul/matmul.h"
+#include "ops/numeric/numeric.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"

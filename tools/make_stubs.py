@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, Generic, Iterable, Iterator, Optional, S
 from typing_extensions import ParamSpec
 
 from . import cuda as cuda, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random
+from ._namespace import ArrayNamespaceInfo
 from ._sets import UniqueAll, UniqueCounts, UniqueInverse
 
 P = ParamSpec("P")
@@ -61,14 +62,14 @@ class finfo:
     tiny: float
     bits: int
     dtype: Dtype
-    def __init__(self, dtype: Dtype) -> None: ...
+    def __init__(self, type: Dtype | array, /) -> None: ...
 
 class iinfo:
     min: int
     max: int
     bits: int
     dtype: Dtype
-    def __init__(self, dtype: Dtype) -> None: ...
+    def __init__(self, type: Dtype | array, /) -> None: ...
 
 class PlanStep:
     ops: list[str]
@@ -112,7 +113,21 @@ def written(annotation):
     return re.sub(r"\b(Callable|dict|list|tuple)\b(?!\[)", lambda m: m[0] + INSIDE[m[0]], text)
 
 
-def parameters(function, types=None):
+def all_types(row):
+    """Of the parameters, of their other names, and of the result."""
+    names = list(inspect.signature(getattr_of(row)).parameters)[: row["arity"]]
+    known = dict(zip(names, row["types"]))
+    others = [known[n] for n in names for p, _ in row["others"] if p == n]
+    return [*row["types"][:-1], *others, row["types"][-1]]
+
+
+def getattr_of(row):
+    if row["module"] == "array":
+        return inspect.getattr_static(mx.array, row["name"])
+    return getattr(getattr(mx, row["module"]) if row["module"] else _core, row["name"])
+
+
+def parameters(function, types=None, optional=()):
     """The parameter list of a function as stub text."""
     parts, marked, found = [], False, list(inspect.signature(function).parameters.values())
     for k, p in enumerate(found):
@@ -130,7 +145,7 @@ def parameters(function, types=None):
         annotation = "Any" if annotation is p.empty else annotation
         if p.name != "self":
             text += f": {written(annotation)}"
-        if p.default is not p.empty:
+        if p.default is not p.empty or p.name in optional:
             text += " = ..."
         parts.append(text)
         if p.kind is p.POSITIONAL_ONLY and (
@@ -154,12 +169,18 @@ def overloads(name, function, types):
     )
 
 
-def define(name, function, types=None, indent=""):
+def define(name, function, types=None, indent="", optional=()):
     result = types[-1] if types else inspect.signature(function).return_annotation
     if types and "; " in result:
         return overloads(name, function, types)
     result = "Any" if result is inspect.Signature.empty else result
-    return f"{indent}def {name}({parameters(function, types)}) -> {written(result)}: ..."
+    listed = parameters(function, types, optional)
+    return f"{indent}def {name}({listed}) -> {written(result)}: ..."
+
+
+def define_row(row, function):
+    """Parameters that have another name need not be given by their own."""
+    return define(row["name"], function, all_types(row), "", [p for p, _ in row["others"]])
 
 
 GENERIC = {"custom_function": "(Generic[P, R])"}
@@ -211,7 +232,7 @@ def module_text(module):
     ]
     for row in sorted(_core._table(), key=lambda r: r["name"]):
         if row["module"] == module:
-            out.append(define(row["name"], getattr(getattr(mx, module), row["name"]), row["types"]))
+            out.append(define_row(row, getattr(getattr(mx, module), row["name"])))
     if module == "random":
         out.append("state: list[array]")
     if module == "fast":
@@ -220,6 +241,8 @@ def module_text(module):
         out += [define(name, getattr(mx.fast, name)) for name in sorted(own)]
     if module == "linalg":
         out[4] = out[4].replace("Stream, array", "LinAlgError as LinAlgError, Stream, array")
+        names = "EigResult, EighResult, QRResult, SVDResult, SlogdetResult"
+        out[5] = f"from lazulite.core._results import {names}\n"
     return "\n".join(out) + "\n"
 
 
@@ -294,6 +317,8 @@ def text():
         "    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...",
         "    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any: ...",
         "    def __dlpack_device__(self) -> tuple[int, int]: ...",
+        "    def __array_namespace__(self, *, api_version: str | None = None) -> Any: ...",
+        "    def to_device(self, device: Device | DeviceType | Stream, /, *, stream: Any = None) -> array: ...",
     ]
     for op in BINARY:
         out += [
@@ -310,10 +335,16 @@ def text():
     methods = {}
     for row in rows:
         if row["method"] or row["module"] == "array":
-            methods[row["name"]] = row["types"]
+            methods[row["name"]] = row
     out += [
-        define(n, inspect.getattr_static(mx.array, n), types, "    ")
-        for n, types in sorted(methods.items())
+        define(
+            n,
+            inspect.getattr_static(mx.array, n),
+            ["array", *all_types(row)[1:]],
+            "    ",
+            [p for p, _ in row["others"]],
+        )
+        for n, row in sorted(methods.items())
     ]
     out.append("")
     for name, value in sorted(vars(_core).items()):
@@ -330,7 +361,8 @@ def text():
     out += ["newaxis: None", ""]
     for row in sorted(rows, key=lambda r: r["name"]):
         if not row["module"] and not row["name"].startswith("_"):
-            out.append(define(row["name"], getattr(mx, row["name"]), row["types"]))
+            out.append(define_row(row, getattr(mx, row["name"])))
+    out += ["def __array_namespace_info__() -> ArrayNamespaceInfo: ...", "__array_api_version__: str"]
     out += ["def eval(*args: Any) -> None: ...", "def async_eval(*args: Any) -> None: ..."]
     for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:
         if inspect.isfunction(value) and not name.startswith("_"):

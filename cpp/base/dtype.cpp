@@ -22,7 +22,8 @@ Dtype promote(Dtype a, Dtype b) {
 
 bool can_cast(Dtype from, Dtype to) {
   auto rank = [](Dtype t) { return is_bool(t) ? 0 : is_integer(t) ? 1 : is_floating(t) ? 2 : 3; };
-  return rank(from) < rank(to) || promote(from, to) == to;
+  const bool wider_parts = from == float64 && to == complex64;
+  return (rank(from) < rank(to) && !wider_parts) || promote(from, to) == to;
 }
 
 bool in_category(Dtype t, DtypeCategory c) {

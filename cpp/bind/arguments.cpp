@@ -8,6 +8,7 @@
 #include "ops/conv/conv.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/linalg/linalg.h"
+#include "ops/numeric/numeric.h"
 
 namespace lazulite::bind {
 
@@ -288,6 +289,34 @@ linalg::Order From<linalg::Order>::of(PyObject* o, const Argument& at) {
   if (PyUnicode_Check(o)) return {text_of(o, at)};
   return {From<double>::of(o, at)};
 }
+// 10, "auto", [0, 1, 3]
+Bins From<Bins>::of(PyObject* o, const Argument& at) {
+  if (PyUnicode_Check(o)) return {text_of(o, at)};
+  if (is_whole(o)) return {From<int64_t>::of(o, at)};
+  if (is_number(o)) wrong_kind(o, at, "an int, edges, or the name of a rule");
+  return {PyList_Check(o) || PyTuple_Check(o) ? make_array(o, std::nullopt) : to_array(o, at)};
+}
+// The same for both, or two of them in a list.
+BinsPair From<BinsPair>::of(PyObject* o, const Argument& at) {
+  if (!(PyList_Check(o) || PyTuple_Check(o)) || PySequence_Size(o) != 2) {
+    const Bins both = From<Bins>::of(o, at);
+    return {both, both};
+  }
+  const Items pair(o, at, "a pair");
+  return {From<Bins>::of(pair[0], at), From<Bins>::of(pair[1], at)};
+}
+Range From<Range>::of(PyObject* o, const Argument& at) {
+  const Items pair(o, at, "a pair of numbers");
+  if (pair.size() != 2)
+    fail(Kind::value, at.function, at.name, ": got ", pair.size(), " items, expected a pair");
+  return {From<double>::of(pair[0], at), From<double>::of(pair[1], at)};
+}
+RangePair From<RangePair>::of(PyObject* o, const Argument& at) {
+  const Items pair(o, at, "two pairs of numbers");
+  if (pair.size() != 2)
+    fail(Kind::value, at.function, at.name, ": got ", pair.size(), " items, expected two pairs");
+  return {From<Range>::of(pair[0], at), From<Range>::of(pair[1], at)};
+}
 // 4, (1, 2), [(1, 2), (0, 3)]
 Widths From<Widths>::of(PyObject* o, const Argument& at) {
   auto pair = [&at](PyObject* p) -> std::pair<int64_t, int64_t> {
@@ -380,6 +409,18 @@ PyObject* to_py(const EinsumPath& path) {
   for (size_t i = 0; i < path.steps.size(); ++i)
     PyList_SET_ITEM(steps, Py_ssize_t(i), to_py(path.steps[i]));
   return Py_BuildValue("(NN)", steps, to_py(path.text));
+}
+PyObject* to_named(const char* type, const std::vector<array>& arrays) {
+  if (arrays.size() == 1) return wrap(arrays[0]);
+  PyObject* const module = PyImport_ImportModule("lazulite.core._results");
+  PyObject* const kind = module ? PyObject_GetAttrString(module, type) : nullptr;
+  PyObject* const items = kind ? to_py(ArrayTuple(arrays)) : nullptr;
+  PyObject* const made = items ? PyObject_CallObject(kind, items) : nullptr;
+  Py_XDECREF(module);
+  Py_XDECREF(kind);
+  Py_XDECREF(items);
+  if (!made) throw PythonError{};
+  return made;
 }
 PyObject* to_py(const Shape& shape) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(shape.size()));

@@ -211,7 +211,12 @@ PyObject* int_slot(PyObject* a) {
   });
 }
 PyObject* float_slot(PyObject* a) {
-  return guarded([&] { return PyFloat_FromDouble(unwrap(a).item().real()); });
+  return guarded([&] {
+    const Scalar number = unwrap(a).item();
+    if (number.kind() == 'c')
+      fail(Kind::type, "float", "a complex number: expected a real one");
+    return PyFloat_FromDouble(number.real());
+  });
 }
 PyObject* index_slot(PyObject* a) {
   return guarded([&] {

@@ -94,8 +94,38 @@ PyObject* method_bytes(PyObject* self, PyObject*) {
     return PyBytes_FromStringAndSize(static_cast<const char*>(a.raw()), Py_ssize_t(a.nbytes()));
   });
 }
-PyObject* method_namespace(PyObject*, PyObject*, PyObject*) {
-  return PyImport_ImportModule("lazulite.core");
+// All versions of the standard up to the last one are answered by the same module.
+PyObject* method_namespace(PyObject*, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"api_version", nullptr};
+  PyObject* version = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$O", const_cast<char**>(names), &version))
+    return nullptr;
+  return guarded([&]() -> PyObject* {
+    if (version != Py_None) {
+      const std::string wanted = text_of(version, {"array_namespace", "api_version"});
+      bool known = false;
+      for (const char* v : {"2021.12", "2022.12", "2023.12", "2024.12", "2025.12"})
+        known |= wanted == v;
+      if (!known)
+        fail(Kind::value, "array_namespace", "unknown api_version: got '", wanted,
+             "', expected '2021.12' to '2025.12'");
+    }
+    return PyImport_ImportModule("lazulite.core");
+  });
+}
+// The array on a device (or stream): there is one memory, so that no data moves.
+PyObject* method_to_device(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"device", "stream", nullptr};
+  PyObject *device = nullptr, *stream = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O", const_cast<char**>(names), &device,
+                                   &stream))
+    return nullptr;
+  return guarded([&] {
+    if (device == Py_None) wrong_kind(device, {"to_device", "device"}, "a Device");
+    to_stream(device, {"to_device", "device"});
+    if (stream != Py_None) to_stream(stream, {"to_device", "stream"});
+    return wrap(unwrap(self));
+  });
 }
 
 PyCFunction with_keywords(PyObject* (*method)(PyObject*, PyObject*, PyObject*)) {
@@ -147,6 +177,9 @@ PyMethodDef array_methods[] = {
     {"__array_namespace__",
      with_keywords(method_namespace),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"to_device", with_keywords(method_to_device), METH_VARARGS | METH_KEYWORDS,
+     "to_device($self, device, /, *, stream=None)\n--\n\nThe array on a device of this machine; "
+     "all of them use one memory."},
     {"__getstate__", array_reduced, METH_NOARGS, nullptr},
     {"__setstate__", array_with_state, METH_O, nullptr},
     {"__div__", divided, METH_O, nullptr},

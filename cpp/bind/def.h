@@ -17,6 +17,10 @@ struct Widths;  // ops/compose/shape.h
 struct Margins;   // ops/conv/conv.h
 struct EinsumOrder;  // ops/compose/einsum.h
 struct EinsumPath;
+struct Bins;    // ops/numeric/numeric.h
+struct BinsPair;
+struct Range;
+struct RangePair;
 namespace linalg {
 struct Order;   // ops/linalg/linalg.h
 }
@@ -45,6 +49,7 @@ struct Def {
   std::vector<std::string> beyond{};  // samples past the limits at which work is cut, which they
                                       // name (device/limits.h)
   std::string first{}, second{};      // see `alone`
+  std::vector<std::pair<std::string, std::string>> others{};  // see `also`
 
   std::string name() const { return signature.substr(0, signature.find('(')); }
   // Of two parameters with defaults, the first given alone stands for the second, as in range();
@@ -57,6 +62,11 @@ struct Def {
   Def& method(const char* name = "") {
     is_method = true;
     rename = name;
+    return *this;
+  }
+  // A second name by which a parameter may be given.
+  Def& also(const char* parameter, const char* other) {
+    others.emplace_back(parameter, other);
     return *this;
   }
   // Said when the kind of an argument is wrong.
@@ -106,6 +116,10 @@ LAZULITE_FROM(Widths)
 LAZULITE_FROM(Sides)
 LAZULITE_FROM(Margins)
 LAZULITE_FROM(EinsumOrder)
+LAZULITE_FROM(Bins)
+LAZULITE_FROM(BinsPair)
+LAZULITE_FROM(Range)
+LAZULITE_FROM(RangePair)
 LAZULITE_FROM(linalg::Order)
 LAZULITE_FROM(Trees)
 LAZULITE_FROM(Device)
@@ -156,6 +170,11 @@ PyObject* to_py(const OneOrMore&);
 PyObject* to_py(const OneOrTuple&);
 PyObject* to_py(const ArrayOrTuple&);
 PyObject* to_py(const EinsumPath&);
+PyObject* to_named(const char* type, const std::vector<array>&);
+template <class C>
+PyObject* to_py(const NamedTuple<C>& arrays) {
+  return to_named(C::name, arrays);
+}
 PyObject* to_py(const Shape&);
 inline PyObject* to_py(array a) { return wrap(std::move(a)); }
 inline PyObject* to_py(PyObject* o) { return o; }
@@ -216,6 +235,14 @@ std::string type_name() {
     return "int | Sequence[int] | tuple[int | Sequence[int], int | Sequence[int]]";
   else if constexpr (std::is_same_v<T, EinsumOrder>)
     return "bool | str | Sequence[Any]";
+  else if constexpr (std::is_same_v<T, Bins>)
+    return "int | str | array | Sequence[float]";
+  else if constexpr (std::is_same_v<T, BinsPair>)
+    return "int | array | Sequence[Any]";
+  else if constexpr (std::is_same_v<T, Range>)
+    return "Sequence[float]";
+  else if constexpr (std::is_same_v<T, RangePair>)
+    return "Sequence[Sequence[float]]";
   else if constexpr (std::is_same_v<T, linalg::Order>)
     return "float | str";
   else if constexpr (std::is_same_v<T, Indices>)
@@ -229,6 +256,12 @@ std::string type_name() {
   else
     return "Any";
 }
+template <class T>
+struct IsNamed : std::false_type {};
+template <class C>
+struct IsNamed<NamedTuple<C>> : std::true_type {
+  using Class = C;
+};
 template <class R>
 std::string result_name() {
   if constexpr (std::is_same_v<R, std::vector<array>>)
@@ -241,6 +274,8 @@ std::string result_name() {
     return "array; of the first argument alone: tuple[array, ...]";  // two overloads
   else if constexpr (std::is_same_v<R, EinsumPath>)
     return "tuple[list[tuple[int, ...]], str]";
+  else if constexpr (IsNamed<R>::value)
+    return IsNamed<R>::Class::type;
   else if constexpr (std::is_same_v<R, Shape>)
     return "tuple[int, ...]";
   else if constexpr (std::is_same_v<R, Device>)

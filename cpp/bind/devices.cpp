@@ -84,7 +84,7 @@ void add_devices(py::module_& m) {
              return Device{type.cast<Device::Type>(),
                            From<int>::of(index.ptr(), {"Device", "index"})};
            }),
-           py::arg("type"), py::arg("index") = 0, "__init__($self, type, index=0)\n--\n\nA device.")
+           py::arg("type"), py::arg("index") = 0, "__init__(self, type, index=0)\n--\n\nA device.")
       .def_property_readonly("type", [](const Device& d) { return d.type; })
       .def("__eq__",
            [](const Device& d, py::object o) {
@@ -105,7 +105,7 @@ void add_devices(py::module_& m) {
   py::class_<Context>(m, "StreamContext",
                       "with mx.stream(s): the default stream of this thread inside the block.")
       .def(py::init([](py::object s) { return Context{to_stream(s.ptr())}; }), py::arg("s"),
-           "__init__($self, s)\n--\n\nFor a stream or device.")
+           "__init__(self, s)\n--\n\nFor a stream or device.")
       .def("__enter__",
            [](Context& c) {
              c.before = default_stream();

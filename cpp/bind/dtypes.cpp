@@ -86,6 +86,9 @@ Dtype wanted(py::handle o, const char* op) {
   if (!t) wrong_kind(o.ptr(), op, "a dtype");
   return *t;
 }
+Dtype wanted_or_of(py::handle o, const char* op) {  // of an array: its own
+  return is_array(o.ptr()) ? peek(o.ptr()).dtype() : wanted(o, op);
+}
 py::object as_object(Dtype t) { return py::reinterpret_steal<py::object>(from_dtype(t)); }
 
 bool is_subtype(py::handle a, py::handle b) {
@@ -111,6 +114,28 @@ bool is_kind(Dtype d, PyObject* kind) {
   fail(Kind::value, "isdtype", "unknown kind: got '", name, "'");
 }
 
+Dtype dtype_of_all(PyObject* all) {
+  std::optional<Dtype> t;
+  std::vector<Scalar> numbers;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(all); ++i) {
+    PyObject* o = PyTuple_GET_ITEM(all, i);
+    if (is_number(o)) {
+      numbers.push_back(to_scalar(o, {"result_type"}));
+      continue;
+    }
+    const Dtype d = wanted_or_of(o, "result_type");
+    t = t ? promote(*t, d) : d;
+  }
+  const bool typed = t.has_value();
+  for (const Scalar& number : numbers) {
+    const Operand weak(number), found(constant(0, {}, t.value_or(bool_)));
+    t = !t      ? number.natural()
+        : typed ? result_type({&found, &weak})
+                : promote(*t, number.natural());
+  }
+  return *t;
+}
+
 void add_rows(Functions& m) {
   m.def(
       "issubdtype(arg1, arg2)", [](PyObject* a, PyObject* b) { return is_subtype(a, b); },
@@ -134,8 +159,7 @@ void add_rows(Functions& m) {
   m.def(
       "can_cast(from_, to)",
       [](PyObject* from, PyObject* to) {
-        return can_cast(is_array(from) ? peek(from).dtype() : wanted(from, "can_cast"),
-                        wanted(to, "can_cast"));
+        return can_cast(wanted_or_of(from, "can_cast"), wanted(to, "can_cast"));
       },
       "True when a promotion would turn the first dtype (or array's dtype) into the second.\n\n"
       ">>> mx.can_cast(mx.int32, mx.float16)\n"
@@ -145,15 +169,12 @@ void add_rows(Functions& m) {
       [](PyObject* all) {
         const Py_ssize_t n = PyTuple_GET_SIZE(all);
         if (n == 0) fail(Kind::value, "result_type", "no arguments: expected arrays or dtypes");
-        Dtype t = bool_;
-        for (Py_ssize_t i = 0; i < n; ++i) {
-          PyObject* o = PyTuple_GET_ITEM(all, i);
-          const Dtype d = is_array(o) ? peek(o).dtype() : wanted(o, "result_type");
-          t = i ? promote(t, d) : d;
-        }
-        return t;
+        return dtype_of_all(all);
       },
-      "The dtype in which arrays and dtypes meet.\n\n"
+      "The dtype in which arrays, dtypes and Python numbers meet; a number takes that of the others "
+      "where its kind fits.\n\n"
+      ">>> mx.result_type(mx.int8, 1)\n"
+      "lazulite.core.int8\n"
       ">>> mx.result_type(mx.float16, mx.bfloat16)\n"
       "lazulite.core.float32");
 }
@@ -228,9 +249,9 @@ void add_dtypes(py::module_& m) {
   for (auto& c : categories) category.value(c.name, c.category);
   category.export_values();
 
-  py::class_<FloatLimits>(m, "finfo", "Limits of a floating dtype: finfo(dtype).")
-      .def(py::init([](py::object t) { return float_limits(wanted(t, "finfo")); }),
-           py::arg("dtype"), "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
+  py::class_<FloatLimits>(m, "finfo", "Limits of a floating dtype, or of that of an array.")
+      .def(py::init([](py::object t) { return float_limits(wanted_or_of(t, "finfo")); }),
+           py::arg("dtype"), "__init__(self, type, /)\n--\n\nLimits of a dtype.")
       .def_readonly("min", &FloatLimits::min)
       .def_readonly("max", &FloatLimits::max)
       .def_readonly("eps", &FloatLimits::eps)
@@ -243,9 +264,9 @@ void add_dtypes(py::module_& m) {
         return py::str("finfo(min={}, max={}, dtype={})")
             .format(l.min, l.max, name_of(real_type(l.dtype)));
       });
-  py::class_<IntLimits>(m, "iinfo", "Limits of an integer dtype: iinfo(dtype).")
-      .def(py::init([](py::object t) { return int_limits(wanted(t, "iinfo")); }), py::arg("dtype"),
-           "__init__($self, arg, /)\n--\n\nLimits of a dtype.")
+  py::class_<IntLimits>(m, "iinfo", "Limits of an integer dtype, or of that of an array.")
+      .def(py::init([](py::object t) { return int_limits(wanted_or_of(t, "iinfo")); }),
+           py::arg("dtype"), "__init__(self, type, /)\n--\n\nLimits of a dtype.")
       .def_readonly("min", &IntLimits::min)
       .def_readonly("max", &IntLimits::max)
       .def_property_readonly("bits", [](const IntLimits& l) { return size_of(l.dtype) * 8; })

@@ -18,12 +18,17 @@ struct Parameter {
   bool positional_only = false, keyword_only = false, variadic = false;
   PyObject* interned = nullptr;
 };
+struct OtherName {
+  PyObject* interned;
+  int at;  // of the parameter
+};
 
 struct PyFunction {
   PyObject_HEAD
   vectorcallfunc call;
   Def* def;
   std::vector<Parameter>* parameters;
+  std::vector<OtherName>* others;
   PyObject* name;
   PyObject* module;
   bool bound_first;
@@ -136,6 +141,9 @@ int place_of(const PyFunction* f, PyObject* keyword) {
       return at;
     ++at;
   }
+  for (const OtherName& other : *f->others)
+    if (other.interned == keyword || PyUnicode_Compare(other.interned, keyword) == 0)
+      return other.at;
   return -1;
 }
 
@@ -217,6 +225,13 @@ PyObject* get_signature_object(PyObject* self, void*) {
       parameters.append(make(first ? "self" : p.name, make.attr(kind), **more));
       first = false;
     }
+    for (const OtherName& other : *f->others) {
+      py::dict more;
+      PyObject* fallback = (*f->parameters)[size_t(other.at)].fallback;
+      more["default"] = py::reinterpret_borrow<py::object>(fallback ? fallback : Py_None);
+      parameters.append(make(py::reinterpret_borrow<py::object>(other.interned),
+                             make.attr("KEYWORD_ONLY"), **more));
+    }
     return inspect.attr("Signature")(parameters).release().ptr();
   });
 }
@@ -279,6 +294,7 @@ PyObject* make_function(Def* def, const char* module, bool method, PyObject* sco
   f->call = call_function;
   f->def = def;
   f->parameters = new std::vector<Parameter>(parse(def->signature, scope));
+  f->others = new std::vector<OtherName>;
   // The call fills an array by the signature, which the C++ function reads by its own parameters.
   if (f->parameters->size() > most_parameters || int(f->parameters->size()) != def->arity)
     fail(Kind::runtime, "import", "signature and function differ: got ", def->signature,
@@ -292,7 +308,12 @@ PyObject* make_function(Def* def, const char* module, bool method, PyObject* sco
     const std::string& parameter = (*f->parameters)[size_t(i)].name;
     if (parameter == def->first) f->first = i;
     if (parameter == def->second) f->second = i;
+    for (const auto& [name, other] : def->others)
+      if (name == parameter)
+        f->others->push_back({PyUnicode_InternFromString(other.c_str()), i});
   }
+  if (f->others->size() != def->others.size())
+    fail(Kind::runtime, "import", "another name of no parameter: got ", def->signature);
   return reinterpret_cast<PyObject*>(f);
 }
 

@@ -16,6 +16,12 @@ array imported(PyObject* o, PyObject* device, PyObject* copy) {
   return from_dlpack(o, optional_bool(copy, {"from_dlpack", "copy"}), device != Py_None);
 }
 
+// With copy=False an array is itself, so that what is written into one is seen in the other.
+PyObject* as_shared(PyObject* o, const std::optional<Dtype>& t, std::optional<bool> copy) {
+  array made = share_array(o, t, copy);
+  return copy == false && is_array(o) ? Py_NewRef(o) : wrap(std::move(made));
+}
+
 array unpickled(PyObject* data, Dtype t, const Shape& shape) {
   char* bytes = nullptr;
   Py_ssize_t length = 0;
@@ -31,13 +37,15 @@ array unpickled(PyObject* data, Dtype t, const Shape& shape) {
 
 const Register rows{[](Functions& m) {
   m.def("_unpickle(data, dtype, shape)", unpickled, "The array that pickle wrote.");
-  m.def("asarray(a, dtype=None, *, copy=None)",
-        [](PyObject* o, const std::optional<Dtype>& t, PyObject* copy) {
-          return share_array(o, t, optional_bool(copy, {"asarray", "copy"}));
+  m.def("asarray(a, dtype=None, *, copy=None, device=None)",
+        [](PyObject* o, const std::optional<Dtype>& t, PyObject* copy, PyObject* device) {
+          if (device != Py_None) to_stream(device, {"asarray", "device"});  // memory is the CPU's
+          return as_shared(o, t, optional_bool(copy, {"asarray", "copy"}));
         },
         "An array that shares the memory of a buffer or DLPack object where dtype and layout allow "
         "it, and copies otherwise;\n"
-        "copy=True always copies, copy=False raises ValueError where sharing is not possible.\n\n"
+        "copy=True always copies, copy=False raises ValueError where sharing is not possible, and gives an "
+        "array itself.\n\n"
         ">>> mx.asarray([1, 2])\narray([1, 2], dtype=int32)");
   m.def("from_dlpack(x, /, *, device=None, copy=None)", imported,
         "An array on the memory of an object with __dlpack__ (shared unless copy=True, copied "

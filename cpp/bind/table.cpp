@@ -34,6 +34,7 @@ void add_op_table(py::module_& m) {
         row["method"] = d.is_method;
         row["types"] = py::cast(d.types);
         row["arity"] = d.arity;
+        row["others"] = py::cast(d.others);
         row["same_bits_in_any_layout"] = d.any_layout;
         if (d.op) {
           const auto& family = *static_cast<const ElementwiseFamily*>(d.op->family);

@@ -57,6 +57,12 @@ struct ArrayOrTuple {  // what it is; of one array too
 struct OneOrTuple : std::vector<array> {  // one array as itself, others as a tuple
   using vector::vector;
 };
+// A tuple whose parts have names, of the class of core/_results.py that Class::name says; one array
+// as itself.
+template <class Class>
+struct NamedTuple : std::vector<array> {
+  NamedTuple(std::vector<array> all) : std::vector<array>(std::move(all)) {}
+};
 struct OneOrMore : std::vector<array> {  // one array as itself, others as a list
   using vector::vector;
 };

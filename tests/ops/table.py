@@ -459,6 +459,44 @@ def _search_rows(ordered, values, side="left"):
         return np.searchsorted(ordered, values, side)
     return np.stack([np.searchsorted(s, v, side) for s, v in zip(ordered, values)])
 
+def _counts_of_length(x, weights=None, minlength=0, length=0):
+    n = max(length, minlength)
+    kept = (x >= 0) & (x < n)
+    w = None if weights is None else weights[kept]
+    if w is not None and w.dtype.kind == "c":
+        return np.bincount(x[kept], w.real, n) + 1j * np.bincount(x[kept], w.imag, n)
+    return np.bincount(x[kept], w, n)
+
+
+def _bin_edges(a, bins=10, range=None):
+    return np.histogram_bin_edges(a.astype("float64") if a.dtype == bool else a, bins, range)
+
+
+def _interpolated(x, xp, fp, *rest, **options):
+    return np.interp(x, xp, fp * 1.0, *rest, **options)
+
+
+def _histogram(a, *rest):
+    return np.histogram(a.astype(np.int32) if a.dtype == bool else a, *rest)
+
+
+def _unwrapped(p, *rest, **options):
+    p = p.astype(np.int64) if p.dtype.kind == "u" else p  # NumPy's differences would wrap
+    return np.unwrap(p, *rest, **options)
+
+
+def _fitted(x, y, degree, w=None):
+    return np.polyfit(x, y, degree, w=w)
+
+
+def _covariance(m, *rest):
+    return np.cov(m * 1.0, *rest)
+
+
+def _correlation(m, *rest):
+    return np.corrcoef(m * 1.0, *rest)
+
+
 def _svd(a, compute_uv=True, full_matrices=True):
     return np.linalg.svd(a, full_matrices, compute_uv)
 

@@ -147,7 +147,8 @@ array vecdot(const array& a, const array& b, int axis, Stream s) {
   if (a.shape(axis) != b.shape(axis))
     fail(Kind::value, "vecdot", "sizes differ along axis ", axis, ": got shapes ", a.shape(),
          " and ", b.shape());
-  return sum(multiply(conjugate(a, s), b, s), {axis}, false, s);
+  return astype(sum(multiply(conjugate(a, s), b, s), {axis}, false, s),
+                promote(a.dtype(), b.dtype()), s);
 }
 
 }  // namespace lazulite

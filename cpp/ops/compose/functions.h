@@ -12,6 +12,13 @@ namespace lazulite::functions {
 
 using OptionalSize = const std::optional<int64_t>&;
 
+inline array repeated(A a, const IntOr<Indices>& repeats, OptionalInt axis, OptionalSize size,
+                      S s) {
+  auto* n = std::get_if<int64_t>(&repeats);
+  if (n && !size) return axis ? repeat(a, *n, *axis, s) : repeat(a, *n, s);
+  const array counts = n ? array(Scalar(*n), int64) : std::get<Indices>(repeats).value;
+  return repeat(axis ? a : flatten(a, 0, -1, s), counts, axis.value_or(0), size, s);
+}
 template <class F>
 OneOrMore each(Arrays_ arrays, F&& f) {
   OneOrMore out;
@@ -187,11 +194,14 @@ void add_groups(M& m) {
 template <class M>
 void add_places(M& m) {
   m.def(
-       "repeat(array, repeats, axis=None, *, stream=None)",
-       [](A a, int64_t n, OptionalInt axis, S s) {
-         return axis ? repeat(a, n, *axis, s) : repeat(a, n, s);
+       "repeat(array, repeats, axis=None, *, size=None, stream=None)",
+       [](A a, const IntOr<Indices>& repeats, OptionalInt axis, OptionalSize size, S s) {
+         return repeated(a, repeats, axis, size, s);
        },
-       "Every element repeated along an axis; of the flattened array by default.\n\n"
+       "Every element repeated along an axis; of the flattened array by default. repeats may be an "
+       "array with a count for each slice, whose\n"
+       "sum is looked at; inside compile and vmap a size is needed, of which what is left over is "
+       "filled with the last slice.\n\n"
        ">>> mx.repeat(mx.array([1, 2]), 2)\n"
        "array([1, 1, 2, 2], dtype=int32)")
       .cases({"x(2, 3), 2", "x(2, 3), 3, 1"})
@@ -299,6 +309,7 @@ void add_matrices(M& m) {
        ">>> mx.eye(2)\n"
        "array([[1, 0],\n"
        "       [0, 1]], dtype=float32)")
+      .also("stream", "device")
       .cases({"3", "3, 4, 1", "3, 2, -1"})
       .large({"tile + 1, inner + 1, 3"});
   m.def(
@@ -453,7 +464,7 @@ void add_windows(M& m) {
 
 // ---- statistics
 using OfNumbers = array (*)(A, const Axes&, bool, S);
-using OfSpread = array (*)(A, const Axes&, bool, int, S);
+using OfSpread = array (*)(A, const Axes&, bool, double, S);
 inline Axes axes_or_all(OptionalAxes axes, A a) { return axes ? *axes : all_axes(a.ndim()); }
 
 template <class M>
@@ -469,10 +480,11 @@ template <class M>
 void nan_spread(M& m, const std::string& name, OfSpread f, const std::string& doc) {
   m.def(
        name + "(a, axis=None, keepdims=False, ddof=0, *, stream=None)",
-       [f](A a, OptionalAxes axes, bool keep, int ddof, S s) {
+       [f](A a, OptionalAxes axes, bool keep, double ddof, S s) {
          return f(a, axes_or_all(axes, a), keep, ddof, s);
        },
        doc)
+      .also("ddof", "correction")
       .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"})
       .large({"x(3, 2 * tree + 1), 1", "x(tree + 1, 33), 0"});
 }
@@ -499,6 +511,10 @@ void add_statistics(M& m) {
                 "The mean over axes of the elements that are not nan; nan where all are.\n\n"
                 ">>> mx.nanmean(mx.array([1.0, mx.nan, 2.0]))\n"
                 "array(1.5, dtype=float32)");
+  nan_reduction(m, "nanmedian", nanmedian,
+                "The median over axes of the elements that are not nan; nan where all are.\n\n"
+                ">>> mx.nanmedian(mx.array([1.0, mx.nan, 2.0, 7.0]))\n"
+                "array(2, dtype=float32)");
   nan_spread(m, "nanvar", nanvar,
              "The variance over axes of the elements that are not nan, with n - ddof for their "
              "number; nan where that is not positive.\n\n"
@@ -523,25 +539,24 @@ void add_statistics(M& m) {
   m.def(
        "average(a, axis=None, weights=None, returned=False, *, keepdims=False, stream=None)",
        [](A a, OptionalAxes axes, OptionalArray weights, bool returned, bool keep,
-          S s) -> OneOrMore {
+          S s) -> OneOrTuple {
          auto [mean, total] = average(a, weights, axes_or_all(axes, a), keep, s);
-         OneOrMore out;
+         OneOrTuple out;
          out.push_back(std::move(mean));
          if (returned) out.push_back(std::move(total));
          return out;
        },
        "The mean over axes, or sum(a * weights) / sum(weights). weights have a's shape, or its "
        "size along the one axis.\n"
-       "returned: a list of that and the sums of the weights.\n\n"
+       "returned: a tuple of that and the sums of the weights.\n\n"
        ">>> mx.average(mx.array([1.0, 3.0]), weights=mx.array([3.0, 1.0]))\n"
        "array(1.5, dtype=float32)")
       .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3), 1, mx.abs(x(3)) + 1",
               "x(2, 3), None, mx.abs(x(2, 3)) + 1",
               "x(2, 3), 0, mx.abs(x(2)) + 1, True"},
              "lambda a, axis=None, weights=None, returned=False, keepdims=False: "
-             "(lambda v: list(v) if isinstance(v, tuple) else v)("
-             "np.average(a, axis, weights, returned, keepdims=keepdims)) if a.size else "
-             "(lambda m: [m, np.zeros_like(m)] if returned else m)("  // NumPy divides by sizes
+             "np.average(a, axis, weights, returned, keepdims=keepdims) if a.size else "
+             "(lambda m: (m, np.zeros_like(m)) if returned else m)("  // NumPy divides by sizes
              "np.mean(a, axis, keepdims=keepdims))")
       .large({"x(3, tree + 1), 1"});
   m.def(

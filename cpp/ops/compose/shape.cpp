@@ -5,6 +5,9 @@
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
+#include "ops/cumulative/cumulative.h"
+#include "ops/reduce/reduce.h"
+#include "ops/sort/sort.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -205,6 +208,28 @@ array repeat(const array& a, int64_t repeats, int axis, Stream s) {
   Shape flat = a.shape();
   flat[axis] = product_of_sizes(flat[axis], repeats, "repeat");
   return reshape(broadcast_to(expand_dims(a, {axis + 1}, s), shape, s), flat, s);
+}
+
+array repeat(const array& a, const array& counts, int axis, std::optional<int64_t> size, Stream s) {
+  axis = normal_axis(axis, a.ndim(), "repeat");
+  const int64_t n = a.shape()[axis];
+  if (!is_integral(counts.dtype()) || counts.ndim() > 1 ||
+      (counts.size() != 1 && counts.size() != n))
+    fail(Kind::value, "repeat", "counts do not fit: got ", counts.dtype(), " of shape ",
+         counts.shape(), ", expected integers of shape (", n, ",) or one");
+  if (size && *size < 0) fail(Kind::value, "repeat", "negative size: got ", *size);
+  constexpr const char* example = "repeat(a, counts, size=10)";
+  const array each = broadcast_to(astype(reshape(counts, {counts.size()}, s), int64, s), {n}, s);
+  const int64_t least = size || !n ? 0 : number_read(min(each, {0}, false, s), "repeat", example);
+  if (least < 0) fail(Kind::value, "repeat", "negative count: got ", least);
+  if (!size) size = number_read(sum(each, {0}, false, s), "repeat", example);
+  if (n == 0) {
+    if (*size) fail(Kind::value, "repeat", "of nothing: got an array of shape ", a.shape());
+    return a;
+  }
+  const array places = searchsorted(cumsum(each, 0, false, Start::inclusive, s),
+                                    ramp(0, 1, *size, int64, s), true, s);
+  return take(a, minimum(astype(places, int64, s), n - 1, s), axis, s);
 }
 
 array repeat(const array& a, int64_t repeats, Stream s) {

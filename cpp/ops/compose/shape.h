@@ -35,6 +35,10 @@ std::vector<array> unstack(const array&, int axis = 0, Stream s = default_stream
 // ---- elements at other places; without an axis: of the flattened array
 array repeat(const array&, int64_t repeats, int axis, Stream s = default_stream());
 array repeat(const array&, int64_t repeats, Stream s = default_stream());
+// Each slice as often as its count says. Without a size there are as many as the counts add up to,
+// which is looked at; what a size leaves over is filled with the last slice.
+array repeat(const array&, const array& counts, int axis, std::optional<int64_t> size = {},
+             Stream s = default_stream());
 array tile(const array&, const Shape& reps, Stream s = default_stream());
 array flip(const array&, const Axes&, Stream s = default_stream());
 array roll(const array&, const Shape& shift, const Axes&, Stream s = default_stream());

@@ -5,8 +5,10 @@
 
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"
+#include "ops/sort/sort.h"
 
 namespace lazulite {
 namespace {
@@ -48,7 +50,7 @@ array extreme(const array& a, const Axes& axes, bool keepdims, bool largest, Str
 array wide(const array& a, Stream s) {
   return astype(a, compute_type(inexact_type(a.dtype())), s);
 }
-array variance(const array& a, const Axes& axes, int ddof, Stream s) {  // in float32 and above
+array variance(const array& a, const Axes& axes, double ddof, Stream s) {  // in float32 and above
   const array x = wide(a, s), count = count_of(a, axes, s);
   const array mean = divide(sum(without_nan(x, 0, s), axes, true, s), count, s);
   const array off = without_nan(subtract(x, mean, s), 0, s);
@@ -91,14 +93,41 @@ array nanmean(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return reduced(astype(divide(total, count_of(a, axes, s), s), t, s), axes, keepdims, a.ndim(),
                  "nanmean", s);
 }
-array nanvar(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
+array nanvar(const array& a, const Axes& axes, bool keepdims, double ddof, Stream s) {
   const Dtype t = real_type(inexact_type(a.dtype()));
   return reduced(astype(variance(a, axes, ddof, s), t, s), axes, keepdims, a.ndim(), "nanvar", s);
 }
-array nanstd(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
+array nanstd(const array& a, const Axes& axes, bool keepdims, double ddof, Stream s) {
   const Dtype t = real_type(inexact_type(a.dtype()));
   return reduced(astype(sqrt(variance(a, axes, ddof, s), s), t, s), axes, keepdims, a.ndim(),
                  "nanstd", s);
+}
+
+// nan stands last: the middle of the numbers before it.
+array nanmedian(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  if (is_complex(a.dtype()) || !is_inexact(a.dtype()) || a.size() == 0)
+    return median(a, axes, keepdims, s);
+  const Axes at = normal_axes(axes, a.ndim(), "nanmedian");
+  Axes order;
+  Shape kept, ones = a.shape();
+  for (int d = 0; d < a.ndim(); ++d)
+    if (std::find(at.begin(), at.end(), d) == at.end())
+      order.push_back(d), kept.push_back(a.shape()[d]);
+  for (int d : at) order.push_back(d), ones[d] = 1;
+  Shape lines = kept;
+  lines.push_back(-1);
+  const array sorted = sort(reshape(transpose(a, order, s), lines, s), -1, false, s);
+  const array count = sum(astype(logical_not(isnan(sorted, s), s), int64, s), {-1}, true, s);
+  auto place = [&](const Operand& i) {
+    const array from = right_shift(subtract(count, i, s), 1, s);  // halved, rounded down
+    return take_along_axis(sorted, maximum(from, 0, s), -1, s);
+  };
+  const Dtype wide = compute_type(a.dtype());
+  const array low = astype(place(1), wide, s), high = astype(place(0), wide, s);
+  const array middle =
+      where(equal(low, high, s), low, add(multiply(low, 0.5, s), multiply(high, 0.5, s), s), s);
+  const array out = astype(where(equal(count, 0, s), nan, middle, s), a.dtype(), s);
+  return reshape(out, keepdims ? ones : kept, s);
 }
 
 array ptp(const array& a, const Axes& axes, bool keepdims, Stream s) {

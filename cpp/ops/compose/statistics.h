@@ -15,9 +15,10 @@ array nanprod(const array&, const Axes&, bool keepdims = false, Stream s = defau
 array nanmax(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array nanmin(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array nanmean(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
-array nanvar(const array&, const Axes&, bool keepdims = false, int ddof = 0,
+array nanmedian(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
+array nanvar(const array&, const Axes&, bool keepdims = false, double ddof = 0,
              Stream s = default_stream());
-array nanstd(const array&, const Axes&, bool keepdims = false, int ddof = 0,
+array nanstd(const array&, const Axes&, bool keepdims = false, double ddof = 0,
              Stream s = default_stream());
 
 // max - min

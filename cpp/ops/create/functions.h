@@ -1,4 +1,5 @@
-// Python's functions that make arrays from nothing.
+// Python's functions that make arrays from nothing. `device` of the array API standard is another
+// name of `stream`: either takes a device or a stream.
 #pragma once
 #include "ops/create/create.h"
 #include "ops/functions.h"
@@ -16,6 +17,8 @@ void add_create(M& m) {
        "that array(vals) has.\n\n"
        ">>> mx.full((2,), 7)\n"
        "array([7, 7], dtype=int32)")
+      .also("vals", "fill_value")
+      .also("stream", "device")
       .cases({"(2, 3), 1.5", "(2, 3), x(3)"})
       .large({"(block + 1, 3), x(3)", "(2, chunk + 1), 1.5"})
       .hint("dtype", "a shape is one argument: full((2, 3), 1)");
@@ -25,6 +28,8 @@ void add_create(M& m) {
        "One value in every place, in the shape and dtype of a.\n\n"
        ">>> mx.full_like(mx.array([1, 2]), 7)\n"
        "array([7, 7], dtype=int32)")
+      .also("vals", "fill_value")
+      .also("stream", "device")
       .cases({"x(2, 3), 1.5"})
       .large({"x(2, chunk + 1), 1.5"});
   m.def(
@@ -35,6 +40,7 @@ void add_create(M& m) {
        "Zeros. Sizes must not be negative (ValueError).\n\n"
        ">>> mx.zeros(2)\n"
        "array([0, 0], dtype=float32)")
+      .also("stream", "device")
       .cases({"(2, 3)", "()"})
       .large({"(2, chunk + 1)"})
       .hint("dtype", "a shape is one argument: zeros((2, 3))");
@@ -44,6 +50,7 @@ void add_create(M& m) {
        "Ones. Sizes must not be negative (ValueError).\n\n"
        ">>> mx.ones(2)\n"
        "array([1, 1], dtype=float32)")
+      .also("stream", "device")
       .cases({"(2, 3)", "0"})
       .large({"(2, chunk + 1)"})
       .hint("dtype", "a shape is one argument: ones((2, 3))");
@@ -53,6 +60,7 @@ void add_create(M& m) {
        "Zeros of the shape (and dtype, unless another is given) of a.\n\n"
        ">>> mx.zeros_like(mx.array([1, 2]))\n"
        "array([0, 0], dtype=int32)")
+      .also("stream", "device")
       .cases({"x(2, 3)"})
       .large({"x(2, chunk + 1)"});
   m.def(
@@ -61,6 +69,7 @@ void add_create(M& m) {
        "Ones of the shape (and dtype, unless another is given) of a.\n\n"
        ">>> mx.ones_like(mx.array([1, 2]))\n"
        "array([1, 1], dtype=int32)")
+      .also("stream", "device")
       .cases({"x(2, 3)"})
       .large({"x(2, chunk + 1)"});
   m.def(
@@ -71,6 +80,7 @@ void add_create(M& m) {
        "An array whose values are not yet wanted: zeros here.\n\n"
        ">>> mx.empty((2, 3)).shape\n"
        "(2, 3)")
+      .also("stream", "device")
       .hint("dtype", "a shape is one argument: empty((2, 3))");
   m.def(
        "empty_like(a, /, dtype=None, *, stream=None)",
@@ -78,6 +88,7 @@ void add_create(M& m) {
        "An array of the shape of a whose values are not yet wanted: zeros here.\n\n"
        ">>> mx.empty_like(mx.ones(3)).shape\n"
        "(3,)")
+      .also("stream", "device")
       .cases({"x(2, 3)"}, "np.zeros_like");
   m.def(
        "arange(start=None, stop=None, step=None, dtype=None, *, stream=None)",
@@ -98,6 +109,7 @@ void add_create(M& m) {
        ">>> mx.arange(1, 7, 2)\n"
        "array([1, 3, 5], dtype=int32)")
       .alone("start", "stop")
+      .also("stream", "device")
       .cases({"5", "1, 7, 2", "5, 0, -2", "0, 1, 0.25"})
       .large({"chunk + 1", "0, 3 * grain + 1, 2", "0, grain + 1, 0.5"});
   m.def(
@@ -106,9 +118,10 @@ void add_create(M& m) {
          return linspace(a, b, n, end, t.value_or(float32), s);
        },
        "num numbers at equal distances from start to stop; stop itself is left out unless "
-       "endpoint.\n\n"
+       "endpoint. Between complex numbers they are complex.\n\n"
        ">>> mx.linspace(0, 1, 5)\n"
        "array([0, 0.25, 0.5, 0.75, 1], dtype=float32)")
+      .also("stream", "device")
       .cases({"0, 1, 5", "0, 1, 5, False", "2, 3, 1"})
       .large({"0, 1, grain + 1"});
 }

@@ -112,6 +112,13 @@ array arange(const Scalar& start, const Scalar& stop, const Scalar& step, Stream
 array linspace(const Scalar& start, const Scalar& stop, int64_t num, bool endpoint, Dtype t,
                Stream s) {
   check_size(num, "linspace");
+  if (start.kind() == 'c' || stop.kind() == 'c') {  // its parts
+    const auto from = start.complex(), to = stop.complex();
+    if (!is_complex(t)) t = t == float64 ? complex128 : complex64;
+    const array i = array(Scalar(std::complex<double>(0, 1)), t);
+    return add(linspace(from.real(), to.real(), num, endpoint, t, s),
+               multiply(linspace(from.imag(), to.imag(), num, endpoint, t, s), i, s), s);
+  }
   check_shape({num}, t, "linspace");
   const double from = start.real(), to = stop.real();
   const int64_t steps = endpoint ? num - 1 : num;

@@ -43,9 +43,9 @@ array rfftn(const array&, const Lengths& = {}, const Along& axes = {}, const Nor
 array irfftn(const array&, const Lengths& = {}, const Along& axes = {}, const Norm& = {},
              Stream s = default_stream());
 
-// The frequencies of fft's and rfft's results for samples d apart: float32.
-array fftfreq(int64_t n, double d = 1, Stream s = default_stream());
-array rfftfreq(int64_t n, double d = 1, Stream s = default_stream());
+// The frequencies of fft's and rfft's results for samples d apart.
+array fftfreq(int64_t n, double d = 1, Dtype = float32, Stream s = default_stream());
+array rfftfreq(int64_t n, double d = 1, Dtype = float32, Stream s = default_stream());
 // Frequency zero in the middle; and back.
 array fftshift(const array&, const Along& axes = {}, Stream s = default_stream());
 array ifftshift(const array&, const Along& axes = {}, Stream s = default_stream());

@@ -207,19 +207,25 @@ void add_fft(M& core) {
              "np.fft.irfftn")
       .large({"x(2, 33, block + 1)", "x(20, 16, 32)"});
   m.def(
-       "fftfreq(n, d=1.0, stream=None)",
-       [](int64_t n, double d, S s) { return fft::fftfreq(n, d, s); },
-       "The frequencies of fft's results for n samples that lie d apart: float32.\n\n"
+       "fftfreq(n, d=1.0, stream=None, *, dtype=float32)",
+       [](int64_t n, double d, S s, OptionalDtype t) {
+         return fft::fftfreq(n, d, t.value_or(float32), s);
+       },
+       "The frequencies of fft's results for n samples that lie d apart.\n\n"
        ">>> mx.fft.fftfreq(4)\n"
        "array([0, 0.25, -0.5, -0.25], dtype=float32)")
+      .also("stream", "device")
       .cases({"6", "7, 0.1"}, "np.fft.fftfreq")
       .large({"grain + 1"});
   m.def(
-       "rfftfreq(n, d=1.0, stream=None)",
-       [](int64_t n, double d, S s) { return fft::rfftfreq(n, d, s); },
-       "The frequencies of rfft's results for n samples that lie d apart: float32.\n\n"
+       "rfftfreq(n, d=1.0, stream=None, *, dtype=float32)",
+       [](int64_t n, double d, S s, OptionalDtype t) {
+         return fft::rfftfreq(n, d, t.value_or(float32), s);
+       },
+       "The frequencies of rfft's results for n samples that lie d apart.\n\n"
        ">>> mx.fft.rfftfreq(4)\n"
        "array([0, 0.25, 0.5], dtype=float32)")
+      .also("stream", "device")
       .cases({"6", "7, 0.1"}, "np.fft.rfftfreq")
       .large({"grain + 1"});
   m.def(

@@ -274,16 +274,22 @@ array irfftn(const array& a, const Lengths& lengths, const Along& axes, const No
   return from_half(y, all[last], all.axes[last], norm, "irfftn", s);
 }
 
-array fftfreq(int64_t n, double d, Stream s) {
+namespace {
+array frequencies(const array& k, int64_t n, double d, Dtype t, const char* op, Stream s) {
+  if (!is_floating(t)) fail(Kind::value, op, "not a floating dtype: got ", t);
+  return astype(multiply(k, 1 / (double(n) * d), s), t, s);
+}
+}  // namespace
+array fftfreq(int64_t n, double d, Dtype t, Stream s) {
   length_of(n, n, "fftfreq");
   const array k = concatenate({ramp(0, 1, (n + 1) / 2, float64, s),
                                ramp(-double(n / 2), 1, n / 2, float64, s)},
                               0, s);
-  return astype(multiply(k, 1 / (double(n) * d), s), float32, s);
+  return frequencies(k, n, d, t, "fftfreq", s);
 }
-array rfftfreq(int64_t n, double d, Stream s) {
+array rfftfreq(int64_t n, double d, Dtype t, Stream s) {
   length_of(n, n, "rfftfreq");
-  return astype(multiply(ramp(0, 1, n / 2 + 1, float64, s), 1 / (double(n) * d), s), float32, s);
+  return frequencies(ramp(0, 1, n / 2 + 1, float64, s), n, d, t, "rfftfreq", s);
 }
 
 namespace {

@@ -67,8 +67,26 @@ array tri_inv(const array& a, bool upper, Stream s) {
   return solve_triangular(a, eye(a.shape(-1), a.shape(-1), 0, inexact_type(a.dtype()), s), upper,
                           s);
 }
-array pinv(const array& a, std::optional<double> rtol, Stream s) {
-  const Pinv how{Scalar(rtol.value_or(default_rtol(a)))};
+namespace {
+// A tolerance of each matrix beside its singular values.
+Operand beside_values(const Operand& tolerance, Stream s) {
+  return tolerance.is_array() ? Operand(expand_dims(tolerance.get(), {-1}, s)) : tolerance;
+}
+}  // namespace
+
+array pinv(const array& a, const std::optional<Operand>& rtol, Stream s) {
+  if (rtol && rtol->is_array()) {  // of each matrix its own
+    const std::vector<array> parts = svd(a, true, false, s);
+    const array& values = parts[1];
+    if (values.shape(-1) == 0) return pinv(a, {}, s);
+    const array least = multiply(max(values, {-1}, true, s), beside_values(*rtol, s), s);
+    const array some = greater(values, least, s);
+    const array inverse = astype(where(some, divide(1, where(some, values, 1, s), s), 0, s),
+                                 values.dtype(), s);
+    return matmul(multiply(adjoint(parts[2], s), expand_dims(inverse, {-2}, s), s),
+                  adjoint(parts[0], s), s);
+  }
+  const Pinv how{rtol ? Scalar(rtol->scalar().real()) : Scalar(default_rtol(a))};
   return record(pinv_op, attrs(how), {inexact(a, s)}, s);
 }
 
@@ -141,11 +159,13 @@ std::vector<array> slogdet(const array& a, Stream s) {
 }
 array matrix_exp(const array& a, Stream s) { return record(exp_op, {}, {inexact(a, s)}, s); }
 
-array matrix_rank(const array& a, std::optional<double> tol, std::optional<double> rtol, Stream s) {
+array matrix_rank(const array& a, const std::optional<Operand>& tol,
+                  const std::optional<Operand>& rtol, Stream s) {
   const array values = svdvals(a, s);
-  if (tol) return sum(greater(values, *tol, s), {-1}, false, s);
+  if (tol) return sum(greater(values, beside_values(*tol, s), s), {-1}, false, s);
   if (values.shape(-1) == 0) return sum(greater(values, 0, s), {-1}, false, s);
-  const array least = multiply(max(values, {-1}, true, s), rtol.value_or(default_rtol(a)), s);
+  const Operand share = rtol ? beside_values(*rtol, s) : Operand(default_rtol(a));
+  const array least = multiply(max(values, {-1}, true, s), share, s);
   return sum(greater(values, least, s), {-1}, false, s);
 }
 

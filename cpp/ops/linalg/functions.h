@@ -13,6 +13,23 @@ using OptionalOrder = const std::optional<Order>&;
 using Tolerance = const std::optional<double>&;
 using Text = const std::string&;
 
+// The named tuples of the array API standard.
+struct QR {
+  static constexpr const char *name = "QRResult", *type = "array | QRResult";
+};
+struct SVD {
+  static constexpr const char *name = "SVDResult", *type = "array | SVDResult";
+};
+struct Eigh {
+  static constexpr const char *name = "EighResult", *type = "EighResult";
+};
+struct Eig {
+  static constexpr const char *name = "EigResult", *type = "EigResult";
+};
+struct Slogdet {
+  static constexpr const char *name = "SlogdetResult", *type = "SlogdetResult";
+};
+
 template <class M>
 void add_linalg(M& core) {
   auto& m = core.module("linalg");
@@ -59,9 +76,9 @@ void add_linalg(M& core) {
       .by_layout();
   m.def(
        "pinv(a, rtol=None, *, stream=None)",
-       [](A a, Tolerance rtol, S s) { return linalg::pinv(a, rtol, s); },
+       [](A a, OptionalOperand rtol, S s) { return linalg::pinv(a, rtol, s); },
        "The pseudo-inverse (Moore and Penrose), of singular values above rtol times the largest "
-       "(by default the larger size times epsilon). Its derivative is that at constant rank.\n\n"
+       "(by default the larger size times epsilon), a number or one of each matrix. Its derivative is that at constant rank.\n\n"
        ">>> mx.linalg.pinv(mx.array([[2.0], [0.0]])) * 2\n"
        "array([[1, 0]], dtype=float32)")
       .cases({"x(4, 2)", "x(2, 2, 3)"}, "np.linalg.pinv")
@@ -116,13 +133,9 @@ void add_linalg(M& core) {
       .by_layout();
   m.def(
        "qr(a, mode='reduced', *, stream=None)",
-       [](A a, Text mode, S s) -> OneOrTuple {
-         OneOrTuple out;
-         for (A part : linalg::qr(a, mode, s)) out.push_back(part);
-         return out;
-       },
-       "(q, r): orthonormal columns and an upper triangle, a = q @ r. mode 'complete': q is "
-       "square; 'r': r alone.\n\n"
+       [](A a, Text mode, S s) -> NamedTuple<QR> { return linalg::qr(a, mode, s); },
+       "(Q, R): orthonormal columns and an upper triangle, a = Q @ R. mode 'complete': Q is "
+       "square; 'r': R alone. A named tuple.\n\n"
        ">>> q, r = mx.linalg.qr(mx.array([[3.0], [4.0]]))\n"
        ">>> r\n"
        "array([[-5]], dtype=float32)")
@@ -131,13 +144,11 @@ void add_linalg(M& core) {
       .large({"x(65, 33)"});
   m.def(
        "svd(a, compute_uv=True, *, full_matrices=True, stream=None)",
-       [](A a, bool vectors, bool full, S s) -> OneOrTuple {
-         OneOrTuple out;
-         for (A part : linalg::svd(a, vectors, full, s)) out.push_back(part);
-         return out;
+       [](A a, bool vectors, bool full, S s) -> NamedTuple<SVD> {
+         return linalg::svd(a, vectors, full, s);
        },
-       "(u, s, vh): a = u @ diag(s) @ vh, singular values in descending order; without vectors s "
-       "alone. full_matrices=False: only as many vectors as there are values.\n"
+       "(U, S, Vh): a = U @ diag(S) @ Vh, singular values in descending order; without vectors S "
+       "alone. A named tuple. full_matrices=False: only as many vectors as there are values.\n"
        "The derivative is that of functions that do not depend on the signs (phases) of vectors, "
        "and of full matrices only where a is square.\n\n"
        ">>> mx.linalg.svd(mx.array([[3.0, 0.0], [0.0, 4.0]]), compute_uv=False)\n"
@@ -156,9 +167,9 @@ void add_linalg(M& core) {
       .by_layout();
   m.def(
        "eigh(a, UPLO='L', *, stream=None)",
-       [](A a, Text uplo, S s) -> ArrayTuple { return linalg::eigh(a, uplo, s); },
-       "(w, v): eigenvalues in ascending order and vectors, as columns, of a Hermitian matrix of "
-       "which one triangle is read.\n"
+       [](A a, Text uplo, S s) -> NamedTuple<Eigh> { return linalg::eigh(a, uplo, s); },
+       "(eigenvalues, eigenvectors): a named tuple; in ascending order, and as columns, of a "
+       "Hermitian matrix of which one triangle is read.\n"
        "The derivative is that of functions that do not depend on the signs (phases) of "
        "vectors.\n\n"
        ">>> mx.linalg.eigh(mx.array([[2.0, 0.0], [0.0, 1.0]]))[0]\n"
@@ -175,8 +186,9 @@ void add_linalg(M& core) {
       .cases({"x(3, 3)", "x(2, 3, 3), 'U'"}, "np.linalg.eigvalsh")
       .by_layout();
   m.def(
-       "eig(a, *, stream=None)", [](A a, S s) -> ArrayTuple { return linalg::eig(a, s); },
-       "(w, v): eigenvalues and vectors of length 1, as columns: complex, whatever a is.\n\n"
+       "eig(a, *, stream=None)", [](A a, S s) -> NamedTuple<Eig> { return linalg::eig(a, s); },
+       "(eigenvalues, eigenvectors): a named tuple; vectors of length 1, as columns. Complex, "
+       "whatever a is.\n\n"
        ">>> mx.linalg.eig(mx.array([[2.0, 0.0], [0.0, 1.0]]))[0]\n"
        "array([2+0j, 1+0j], dtype=complex64)")
       .cases({"regular(3, 3)", "regular(2, 2, 2)"}, "np.linalg.eig")
@@ -198,10 +210,11 @@ void add_linalg(M& core) {
       .cases({"regular(3, 3)", "regular(2, 2, 2)", "regular(0, 0)"}, "np.linalg.det")
       .by_layout();
   m.def(
-       "slogdet(a, *, stream=None)", [](A a, S s) -> ArrayTuple { return linalg::slogdet(a, s); },
-       "(sign, log): the determinant is sign * exp(log).\n\n"
-       ">>> mx.linalg.slogdet(mx.array([[1.0, 0.0], [0.0, -1.0]]))\n"
-       "(array(-1, dtype=float32), array(0, dtype=float32))")
+       "slogdet(a, *, stream=None)",
+       [](A a, S s) -> NamedTuple<Slogdet> { return linalg::slogdet(a, s); },
+       "(sign, logabsdet): a named tuple; the determinant is sign * exp(logabsdet).\n\n"
+       ">>> mx.linalg.slogdet(mx.array([[1.0, 0.0], [0.0, -1.0]])).sign\n"
+       "array(-1, dtype=float32)")
       .cases({"regular(3, 3)", "regular(2, 2, 2)"}, "np.linalg.slogdet")
       .by_layout()
       .large({"regular(33, 33)"});
@@ -260,7 +273,9 @@ void add_linalg(M& core) {
       .by_layout();
   m.def(
        "matrix_rank(a, tol=None, *, rtol=None, stream=None)",
-       [](A a, Tolerance tol, Tolerance rtol, S s) { return linalg::matrix_rank(a, tol, rtol, s); },
+       [](A a, OptionalOperand tol, OptionalOperand rtol, S s) {
+         return linalg::matrix_rank(a, tol, rtol, s);
+       },
        "How many singular values are above tol, or rtol times the largest (by default the larger "
        "size times epsilon).\n\n"
        ">>> mx.linalg.matrix_rank(mx.ones((2, 3)))\n"

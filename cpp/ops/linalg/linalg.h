@@ -21,7 +21,7 @@ array solve_triangular(const array& a, const array& b, bool upper = false,
                        Stream s = default_stream());
 array inv(const array& a, Stream s = default_stream());
 array tri_inv(const array& a, bool upper = false, Stream s = default_stream());
-array pinv(const array& a, std::optional<double> rtol = {}, Stream s = default_stream());
+array pinv(const array& a, const std::optional<Operand>& rtol = {}, Stream s = default_stream());
 // x, residuals (of no elements unless there are more rows than columns), rank, singular values
 std::vector<array> lstsq(const array& a, const array& b, std::optional<double> rcond = {},
                          Stream s = default_stream());
@@ -51,8 +51,8 @@ array vector_norm(const array& a, const std::optional<Axes>& = {}, bool keepdims
 array matrix_norm(const array& a, bool keepdims = false, const Order& = {"fro"},
                   Stream s = default_stream());
 array cond(const array& a, const std::optional<Order>& = {}, Stream s = default_stream());
-array matrix_rank(const array& a, std::optional<double> tol = {}, std::optional<double> rtol = {},
-                  Stream s = default_stream());
+array matrix_rank(const array& a, const std::optional<Operand>& tol = {},
+                  const std::optional<Operand>& rtol = {}, Stream s = default_stream());
 
 // ---- products
 array matrix_power(const array& a, int64_t n, Stream s = default_stream());

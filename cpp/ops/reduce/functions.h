@@ -26,6 +26,19 @@ void reduction(M& m, const std::string& name, Reduction f, const char* doc) {
       .large({"x(2, 9 * tree + 1), 1", "x(tree + 1, 3), 0", "x(3, block + 1, 17), (0, 1)",
               "x(2, tree + 1, 33), 1", "x(tree + 1, 8), 1"});
 }
+// The same with the dtype of the terms and of the result, where it is given.
+template <class M>
+void typed_reduction(M& m, const std::string& name, Reduction f, const char* doc) {
+  m.def(
+       name + "(a, /, axis=None, keepdims=False, *, dtype=None, stream=None)",
+       [f](A a, OptionalAxes axes, bool keep, OptionalDtype t, S s) {
+         return in_dtype(a, t, s, [&](A x) { return f(x, given(axes, x), keep, s); });
+       },
+       doc)
+      .cases({"x(2, 3, 4)", "x(2, 3, 4), 1", "x(2, 3, 4), (0, -1), keepdims=True", "x(5, 1), 0"})
+      .large({"x(2, 9 * tree + 1), 1", "x(tree + 1, 3), 0", "x(3, block + 1, 17), (0, 1)",
+              "x(2, tree + 1, 33), 1", "x(tree + 1, 8), 1"});
+}
 inline std::string of_method(const std::string& doc, const std::string& name) {
   return doc + " out= is there for NumPy: None only. See mx." + name + ".";
 }
@@ -51,15 +64,15 @@ void typed_method(M& m, const std::string& name, Reduction f, const char* doc) {
 template <class M>
 void add_reduce(M& m) {
   // ---- one value for each place along the other axes
-  reduction(m, "sum", sum,
+  typed_reduction(m, "sum", sum,
             "The sum over axes (all by default; an empty list changes nothing). bool and "
             "integers up to 32 bits give int32 or\n"
-            "uint32. Halves accumulate in float32 and round once; the order of additions is "
+            "uint32; dtype= is that of the terms and of the result. Halves accumulate in float32 and round once; the order of additions is "
             "fixed, so that the bits do not depend\n"
             "on threads or instruction set. Of nothing: 0.\n\n"
             ">>> mx.sum(mx.array([[1, 2], [3, 4]]), 0)\n"
             "array([4, 6], dtype=int32)");
-  reduction(m, "prod", prod,
+  typed_reduction(m, "prod", prod,
             "The product over axes, with the dtypes of sum. Of nothing: 1.\n\n"
             ">>> mx.prod(mx.array([2, 3]))\n"
             "array(6, dtype=int32)");
@@ -147,23 +160,25 @@ void add_reduce(M& m) {
       .large({"x(3, tree + 1)", "x(3, tree + 1), 1", "x(tree + 1, 3), 0"});
   m.def(
        "var(a, /, axis=None, keepdims=False, ddof=0, *, stream=None)",
-       [](A a, OptionalAxes axes, bool keep, int ddof, S s) {
+       [](A a, OptionalAxes axes, bool keep, double ddof, S s) {
          return var(a, given(axes, a), keep, ddof, s);
        },
        "The variance over axes: the mean of the squared distances from the mean, with n - "
-       "ddof for n.\n\n"
+       "ddof for n; correction is another name of ddof.\n\n"
        ">>> mx.var(mx.array([1.0, 3.0]))\n"
        "array(1, dtype=float32)")
+      .also("ddof", "correction")
       .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"})
       .large({"x(3, 2 * tree + 1), 1", "x(tree + 1, 33), 0"});
   m.def(
        "std(a, /, axis=None, keepdims=False, ddof=0, *, stream=None)",
-       [](A a, OptionalAxes axes, bool keep, int ddof, S s) {
+       [](A a, OptionalAxes axes, bool keep, double ddof, S s) {
          return lazulite::std(a, given(axes, a), keep, ddof, s);
        },
        "The standard deviation over axes: the root of var.\n\n"
        ">>> mx.std(mx.array([1.0, 3.0]))\n"
        "array(1, dtype=float32)")
+      .also("ddof", "correction")
       .cases({"x(2, 3, 4)", "x(2, 3, 4), 1, ddof=1", "x(2, 3, 4), (0, -1), keepdims=True"})
       .large({"x(3, 2 * tree + 1), 1", "x(tree + 1, 33), 0"});
 
@@ -215,8 +230,8 @@ void add_reduce(M& m) {
   methods.def(
       "var(a, axis=None, keepdims=False, ddof=0, *, correction=None, dtype=None, out=None, "
       "stream=None)",
-      [](A a, OptionalAxes axes, bool keep, int ddof, OptionalInt correction, OptionalDtype t,
-         NoneOnly, S s) {
+      [](A a, OptionalAxes axes, bool keep, double ddof, const std::optional<double>& correction,
+         OptionalDtype t, NoneOnly, S s) {
         return in_dtype(a, t, s, [&](A x) {
           return var(x, given(axes, x), keep, correction.value_or(ddof), s);
         });
@@ -226,8 +241,8 @@ void add_reduce(M& m) {
   methods.def(
       "std(a, axis=None, keepdims=False, ddof=0, *, correction=None, dtype=None, out=None, "
       "stream=None)",
-      [](A a, OptionalAxes axes, bool keep, int ddof, OptionalInt correction, OptionalDtype t,
-         NoneOnly, S s) {
+      [](A a, OptionalAxes axes, bool keep, double ddof, const std::optional<double>& correction,
+         OptionalDtype t, NoneOnly, S s) {
         return in_dtype(a, t, s, [&](A x) {
           return lazulite::std(x, given(axes, x), keep, correction.value_or(ddof), s);
         });

@@ -38,9 +38,9 @@ array argmin(const array&, Stream s = default_stream());
 // Integers and bool become float32 first.
 array mean(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array mean(const array&, Stream s = default_stream());
-array var(const array&, const Axes&, bool keepdims = false, int ddof = 0,
+array var(const array&, const Axes&, bool keepdims = false, double ddof = 0,
           Stream s = default_stream());
-array std(const array&, const Axes&, bool keepdims = false, int ddof = 0,
+array std(const array&, const Axes&, bool keepdims = false, double ddof = 0,
           Stream s = default_stream());
 array median(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array logsumexp(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());

@@ -356,16 +356,20 @@ array mean(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return astype(divide(total, count_of(a, axes, "mean"), s), inexact_type(a.dtype()), s);
 }
 
-// Of real compute dtype.
-static array variance(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s,
+// Of real compute dtype. The op divides by whole numbers; others are put right behind it.
+static array variance(const array& a, const Axes& axes, bool keepdims, double ddof, Stream s,
                       const char* op) {
-  Variance v{normal_axes(axes, a.ndim(), op), keepdims, ddof};
-  return record(variance_op, attrs(std::move(v)), {a}, s);
+  const bool whole = ddof == int(std::clamp(ddof, -1e9, 1e9));
+  Variance v{normal_axes(axes, a.ndim(), op), keepdims, whole ? int(ddof) : 0};
+  double n = 1;
+  for (int axis : v.axes) n *= double(a.shape()[axis]);
+  const array out = record(variance_op, attrs(std::move(v)), {a}, s);
+  return whole ? out : multiply(out, n / std::max(n - ddof, 0.0), s);
 }
-array var(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
+array var(const array& a, const Axes& axes, bool keepdims, double ddof, Stream s) {
   return astype(variance(a, axes, keepdims, ddof, s, "var"), real_type(inexact_type(a.dtype())), s);
 }
-array std(const array& a, const Axes& axes, bool keepdims, int ddof, Stream s) {
+array std(const array& a, const Axes& axes, bool keepdims, double ddof, Stream s) {
   return astype(sqrt(variance(a, axes, keepdims, ddof, s, "std"), s),
                 real_type(inexact_type(a.dtype())), s);
 }

@@ -24,10 +24,13 @@ void add_shape(M& m) {
       .cases({"x(3), (2, 3)", "x(2, 1), (4, 2, 3)"})
       .large({"x(tile + 1, 1), (3, tile + 1, inner + 1)"});
   m.def(
-       "reshape(a, /, shape, *, stream=None)",
-       [](A a, const Shape& shape, S s) { return reshape(a, shape, s); },
+       "reshape(a, /, shape, *, copy=None, stream=None)",
+       [](A a, const Shape& shape, const std::optional<bool>&, S s) {
+         return reshape(a, shape, s);
+       },
        "The same elements in row-major order in another shape; one size may be -1. "
-       "ValueError when the sizes differ.\n\n"
+       "ValueError when the sizes differ. The result is an array of its own, whatever `copy` says: "
+       "memory that is shared is never written to.\n\n"
        ">>> mx.reshape(mx.arange(4), (2, -1))\n"
        "array([[0, 1],\n"
        "       [2, 3]], dtype=int32)")

@@ -27,9 +27,10 @@ _later = {
         "_io": "load",
         "_lanes": "apply_along_axis vectorize",
         "_loops": "cond fori_loop scan while_loop",
+        "_namespace": "__array_namespace_info__",
         "_npy": "save savez savez_compressed",
         "_profile": "ProfileRow profile",
-        "_quantiles": "percentile quantile",
+        "_quantiles": "nanpercentile nanquantile percentile quantile",
         "_safetensors": "save_safetensors",
         "_sets": "unique_all unique_counts unique_inverse unique_values",
         "_transforms": "grad jvp value_and_grad vjp vmap",
@@ -39,7 +40,12 @@ _later = {
 }
 
 
+__array_api_version__ = "2025.12"
+
+
 def __getattr__(name):
+    if name == "bool":  # of the array API standard; not among the names, which would hide Python's
+        return bool_
     if name not in _later:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(__import__(f"{__name__}.{_later[name]}", fromlist=[name]), name)

@@ -21,8 +21,9 @@ _CONTINUOUS = {
 }
 
 
-def _place(n: int, q: array, method: str) -> tuple[array, array]:
-    """Where quantiles lie among n: a whole number, and the weight of the next element."""
+def _place(n: int | array, q: array, method: str) -> tuple[array, array]:
+    """Where quantiles lie among n (of each line, where it is an array): a whole number, and the
+    weight of the next element."""
     if method in _CONTINUOUS:
         alpha, beta = _CONTINUOUS[method]
         at = n * q + (alpha + q * (1 - alpha - beta)) - 1
@@ -63,7 +64,7 @@ _METHODS = (
 
 
 def _quantile(
-    name: str, a: array, q: Any, most: float, axis: Any, method: str, keepdims: bool
+    name: str, a: array, q: Any, most: float, axis: Any, method: str, keepdims: bool, skip: bool
 ) -> array:
     if method not in _METHODS:
         raise ValueError(
@@ -88,14 +89,23 @@ def _quantile(
     exact = a.dtype if _core.issubdtype(a.dtype, _core.inexact) else _core.float32
     work = _core.float32 if exact in (_core.float16, _core.bfloat16) else exact
     lines = _core.sort(lines, -1).astype(work)
-    low, part = _place(n, at.reshape((-1,)), method)
-    first = _core.clip(low, 0, n - 1).astype(_core.int64)
-    last = _core.clip(low + 1, 0, n - 1).astype(_core.int64)
-    x, y, part = _core.take(lines, first, -1), _core.take(lines, last, -1), part.astype(work)
+    if skip:  # of each line those before its nan, which stand last
+        some = n - _core.count_nonzero(_core.isnan(lines), axis=-1, keepdims=True)
+        low, part = _place(some.astype(_core.float64), at.reshape((-1,)), method)
+        first = _core.clip(low, 0, _core.maximum(some - 1, 0)).astype(_core.int64)
+        last = _core.clip(low + 1, 0, _core.maximum(some - 1, 0)).astype(_core.int64)
+        x, y = (_core.take_along_axis(lines, i, -1) for i in (first, last))
+    else:
+        low, part = _place(n, at.reshape((-1,)), method)
+        first = _core.clip(low, 0, n - 1).astype(_core.int64)
+        last = _core.clip(low + 1, 0, n - 1).astype(_core.int64)
+        x, y = _core.take(lines, first, -1), _core.take(lines, last, -1)
+    part = part.astype(work)
     step = y - x
     out = _core.where(part >= 0.5, y - step * (1 - part), x + step * part)
     out = _core.where(_core.logical_or(part == 0, x == y), x, _core.where(part == 1, y, out))
-    out = _core.where(_core.isnan(lines[..., -1:]), float("nan"), out)  # nan stands last
+    if not skip:
+        out = _core.where(_core.isnan(lines[..., -1:]), float("nan"), out)  # nan stands last
     inside = _core.logical_and(at >= 0, at <= 1).reshape((-1,))
     out = _core.where(inside, out, float("nan")).astype(exact)
     rest = [1 if d in axes else a.shape[d] for d in range(a.ndim)]
@@ -131,7 +141,7 @@ def quantile(
     >>> mx.quantile(mx.array([1.0, 2.0, 4.0]), [0.5, 0.75])
     array([2, 3], dtype=float32)
     """
-    return _quantile("quantile", a, q, 1.0, axis, method, keepdims)
+    return _quantile("quantile", a, q, 1.0, axis, method, keepdims, False)
 
 
 def percentile(
@@ -147,4 +157,36 @@ def percentile(
     >>> mx.percentile(mx.array([1.0, 2.0, 4.0]), 25)
     array(1.5, dtype=float32)
     """
-    return _quantile("percentile", a, q, 100.0, axis, method, keepdims)
+    return _quantile("percentile", a, q, 100.0, axis, method, keepdims, False)
+
+
+def nanquantile(
+    a: array,
+    q: array | float | Sequence[float],
+    axis: int | Sequence[int] | None = None,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> array:
+    """quantile of the elements that are not nan; nan where all are.
+
+    >>> mx.nanquantile(mx.array([1.0, 2.0, mx.nan, 4.0]), 0.5)
+    array(2, dtype=float32)
+    """
+    return _quantile("nanquantile", a, q, 1.0, axis, method, keepdims, True)
+
+
+def nanpercentile(
+    a: array,
+    q: array | float | Sequence[float],
+    axis: int | Sequence[int] | None = None,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> array:
+    """percentile of the elements that are not nan; nan where all are.
+
+    >>> mx.nanpercentile(mx.array([1.0, 2.0, mx.nan, 4.0]), 25)
+    array(1.5, dtype=float32)
+    """
+    return _quantile("nanpercentile", a, q, 100.0, axis, method, keepdims, True)

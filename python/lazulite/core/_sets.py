@@ -38,7 +38,8 @@ def unique_all(x: array, /, *, size: int | None = None) -> UniqueAll:
     >>> mx.unique_all(mx.array([3, 1, 3])).counts
     array([1, 2], dtype=int32)
     """
-    return UniqueAll(*_core.unique(x, size, True, True, True, equal_nan=False))
+    values, first, which, counts = _core.unique(x, size, True, True, True, equal_nan=False)
+    return UniqueAll(values, first.astype(_core.int64), which.astype(_core.int64), counts)
 
 
 def unique_counts(x: array, /, *, size: int | None = None) -> UniqueCounts:
@@ -56,9 +57,10 @@ def unique_inverse(x: array, /, *, size: int | None = None) -> UniqueInverse:
     `size` is that of `unique`.
 
     >>> mx.unique_inverse(mx.array([3, 1, 3])).inverse_indices
-    array([1, 0, 1], dtype=uint32)
+    array([1, 0, 1], dtype=int64)
     """
-    return UniqueInverse(*_core.unique(x, size, return_inverse=True, equal_nan=False))
+    values, which = _core.unique(x, size, return_inverse=True, equal_nan=False)
+    return UniqueInverse(values, which.astype(_core.int64))
 
 
 def unique_values(x: array, /, *, size: int | None = None) -> array:
