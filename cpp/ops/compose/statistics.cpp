@@ -105,8 +105,7 @@ array nanstd(const array& a, const Axes& axes, bool keepdims, double ddof, Strea
 
 // nan stands last: the middle of the numbers before it.
 array nanmedian(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  if (is_complex(a.dtype()) || !is_inexact(a.dtype()) || a.size() == 0)
-    return median(a, axes, keepdims, s);
+  if (!is_inexact(a.dtype()) || a.size() == 0) return median(a, axes, keepdims, s);
   const Axes at = normal_axes(axes, a.ndim(), "nanmedian");
   Axes order;
   Shape kept, ones = a.shape();
