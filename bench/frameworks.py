@@ -108,11 +108,11 @@ class Numpy(Api):
         try:
             import scipy.special as special
 
-            more = {"erf": special.erf, "erfinv": special.erfinv, "logsumexp": special.logsumexp}
+            modules, more = (np, special), {"lgamma": special.gammaln}
         except ImportError:
-            more = {}
+            modules, more = (np,), {}
         self.lib = Namespace(
-            np,
+            *modules,
             sigmoid=lambda x: 1 / (1 + np.exp(-x)),
             rsqrt=lambda x: 1 / np.sqrt(x),
             softmax=self._softmax,

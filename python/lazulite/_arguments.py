@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import Any, Callable, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Callable, Literal, Sequence, TypeVar, Union
+from typing import get_args, get_origin, get_type_hints
 
 import lazulite.core as mx
 from lazulite.core._trees import tracing
@@ -144,6 +145,16 @@ def _to_numbers(value: Any) -> Any:
     return _REFUSED if any(_to_float(v) is _REFUSED for v in value) else value
 
 
+def _to_ints(value: Any) -> Any:
+    """A tuple of whole numbers: sizes, one for each axis."""
+    if isinstance(value, mx.array) or type(value).__module__ == "numpy":
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        return _REFUSED
+    ints = tuple(_to_int(v) for v in value)
+    return _REFUSED if _REFUSED in ints else ints
+
+
 _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     int: (_to_int, "an int"),
     float: (_to_float, "a number"),
@@ -152,6 +163,7 @@ _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     mx.Dtype: (_to_dtype, "a dtype"),
     list[float]: (_to_numbers, "a list of numbers"),
     list[int]: (_to_numbers, "a list of numbers"),
+    Sequence[int]: (_to_ints, "a list of ints"),
     tuple[float, float]: (_to_numbers, "a list of numbers"),
 }
 

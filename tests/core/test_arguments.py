@@ -315,7 +315,7 @@ def test_elementwise_functions_take_a_stream_by_position_and_operands_by_name():
         operands = {"a": ones, "b": ones} if row["operands"] == 2 else {"a": ones}
         if "float32" not in row["dtypes"]:
             operands = {name: o.astype(mx.bool_) for name, o in operands.items()}
-        if row["name"].endswith("_shift"):
+        if "bool" not in row["dtypes"] and "float32" not in row["dtypes"]:
             operands = {name: o.astype(mx.int32) for name, o in operands.items()}
         wanted = function(*operands.values()).tolist()
         assert function(*operands.values(), mx.cpu).tolist() == wanted, row["name"]
