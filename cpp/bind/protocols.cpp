@@ -33,6 +33,12 @@ PyObject* array_as_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
     return nullptr;
   return guarded([&] {
     const py::module_ numpy = py::module_::import("numpy");
+    // NumPy makes a dtype of much else, and does not survive what changes while it is asked.
+    if (dtype != Py_None && !PyType_Check(dtype) && !PyUnicode_Check(dtype) &&
+        Py_TYPE(dtype) != Py_TYPE(owned(from_dtype(float32)).ptr()) &&
+        !py::isinstance(dtype, numpy.attr("dtype")))
+      fail(Kind::type, "array.__array__", "dtype: got ", Py_TYPE(dtype)->tp_name,
+           ", expected a dtype of NumPy");
     const array a = unwrap(self);
     py::object source = py::reinterpret_borrow<py::object>(self), brain;
     if (a.dtype() == bfloat16) {  // by its bytes, or as float32

@@ -39,6 +39,15 @@ class Endless:
 """
 
 PROGRAMS = {
+    "dtypes of NumPy's protocol": """
+a = mx.ones(2)
+for q in ("__index__", "__len__", "__getitem__", "__eq__", "__hash__"):
+    for kind in (lambda l: (np.float32, l), lambda l: (a, l), lambda l: l, lambda l: {"names": l, "formats": l}, lambda l: [("a", l)]):
+        attempt(lambda: a.__array__(kind(clearing(q))))
+        attempt(lambda: a.__array__(dtype=kind(clearing(q))))
+for dtype in (None, np.float64, np.dtype("f4"), "f8", float, mx.float32):
+    assert a.__array__(dtype).shape == (2,)
+""",
     "arrays in a list": """
 for q, answer in (("__array__", np.ones(2)), ("__index__", 1), ("__float__", 1.0), ("__len__", 2), ("__getitem__", 1), ("__iter__", iter([1])), ("__bool__", True)):
     for make in (lambda l: mx.array(l), lambda l: mx.array([l, l]), lambda l: mx.array((l,)), lambda l: mx.stack(l), lambda l: mx.concatenate(l), lambda l: mx.zeros(l),

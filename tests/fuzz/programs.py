@@ -108,7 +108,8 @@ def beside_numpy(node, scope, got):
         and row_of(node.value.func)
     ):
         k = ast.literal_eval(node.slice)
-        return beside_numpy(node.value, scope, got)[k]  # one of several results
+        results = beside_numpy(node.value, scope, got)  # one of several
+        return Either(*(r[k] for r in results)) if isinstance(results, Either) else results[k]
     if isinstance(node, ast.Name):
         return wide(scope[node.id])
     if isinstance(node, ast.Attribute) and node.attr == "T":

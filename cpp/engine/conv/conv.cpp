@@ -13,7 +13,9 @@
 namespace lazulite::engine {
 namespace {
 
-constexpr int64_t strip_bytes = 192 << 10;  // of weights that one block of channels goes through
+// Steps that a sum takes before it is stored, about: strips of weights of so many stay in the
+// second-level cache, and sums of so many lose little.
+constexpr int64_t block_steps = 768;
 
 class Forward {
  public:
@@ -24,8 +26,7 @@ class Forward {
         bytes_(size_of(sums_)), own_(c.in_channels / c.groups), made_(c.out_channels / c.groups),
         taps_(phase.taps()), wide_(parts(made_, k_.lanes) * k_.lanes),
         strips_(parts(made_, k_.cols)),
-        blocks_(std::max<int64_t>(
-            1, std::min(own_, parts(own_ * taps_ * k_.cols * bytes_, strip_bytes)))),
+        blocks_(std::max<int64_t>(1, std::min(own_, parts(own_ * taps_, block_steps)))),
         tasks_(tasks_of(double(c.batch) * double(c.out_size()) * double(c.out_channels) *
                         double(own_) * double(taps_))),
         pieces_(c, phase, own_ * bytes_, parts(tasks_, c.groups)) {}

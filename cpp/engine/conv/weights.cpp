@@ -13,6 +13,7 @@ namespace lazulite::engine {
 namespace {
 
 constexpr int64_t most_bytes = 32 << 20;  // of the tasks' sums
+constexpr int64_t sum_steps = 1024;      // that a sum takes before it is stored, about
 
 class Weights {
  public:
@@ -122,21 +123,24 @@ class Weights {
             if (const int64_t at = h.at(b, p.row + row); at >= 0 && at < c_.axes[1].in)
               runs.push_back({row * slopes.row, window.at(a, at, w.at(m, p.column))});
           if (runs.empty() && to_others) continue;
+          const int64_t all = int64_t(runs.size()),
+                        some = std::max<int64_t>(1, sum_steps / p.columns);
           for (int64_t i = line; i < end; i += k_.rows)
             for (int64_t from = 0; from < length; from += k_.cols)
-              k_.across({.x = slopes.data + (i - line) * bytes_,
-                         .w = window.data + from * bytes_,
-                         .out = sums + ((group * made_ + i) * inner + tap(phase, a, b, m) * own_ +
-                                        from) * bytes_,
-                         .runs = runs.data(),
-                         .count = int64_t(runs.size()),
-                         .steps = p.columns,
-                         .x_stride = slopes.pixel,
-                         .w_step = w.stride * window.pixel,
-                         .out_row = inner,
-                         .rows = int(std::min<int64_t>(k_.rows, end - i)),
-                         .cols = int(std::min<int64_t>(k_.cols, length - from)),
-                         .add = to_others});
+              for (int64_t run = 0; run == 0 || run < all; run += some)
+                k_.across({.x = slopes.data + (i - line) * bytes_,
+                           .w = window.data + from * bytes_,
+                           .out = sums + ((group * made_ + i) * inner +
+                                          tap(phase, a, b, m) * own_ + from) * bytes_,
+                           .runs = runs.data() + run,
+                           .count = std::min(some, all - run),
+                           .steps = p.columns,
+                           .x_stride = slopes.pixel,
+                           .w_step = w.stride * window.pixel,
+                           .out_row = inner,
+                           .rows = int(std::min<int64_t>(k_.rows, end - i)),
+                           .cols = int(std::min<int64_t>(k_.cols, length - from)),
+                           .add = to_others || run > 0});
         }
     }
   }
