@@ -98,3 +98,9 @@ def test_it_decorates_and_keeps_the_name():
 
     assert larger(mx.array([1, 5]), 3).tolist() == [3, 5]
     assert larger.__name__ == "larger" and larger.__doc__ == "The larger one."
+
+
+@pytest.mark.parametrize("excluded", [range(10**12), 3, "a", [[1]], [2.5], iter([1])])
+def test_what_cannot_be_excluded_is_told_at_once(excluded):
+    with pytest.raises((TypeError, ValueError)):
+        mx.vectorize(lambda a: a, excluded=excluded)

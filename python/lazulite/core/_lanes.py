@@ -93,6 +93,23 @@ def _parse(signature: str) -> tuple[list[list[str]], list[list[str]]]:
     return parsed[0], parsed[1]
 
 
+def _parameters(excluded: Any) -> set[Any]:
+    """Numbers and names of parameters; no function has a thousand."""
+    if excluded is None:
+        return set()
+    if not isinstance(excluded, (set, frozenset, list, tuple, range)):
+        kind = type(excluded).__name__
+        raise TypeError(f"[vectorize] excluded: got {kind}, expected a set of numbers and names")
+    if len(excluded) > 1000:
+        raise ValueError(f"[vectorize] excluded: got {len(excluded)} parameters, expected few")
+    names = set(excluded)
+    for name in names:
+        if not isinstance(name, (int, str)):
+            kind = type(name).__name__
+            raise TypeError(f"[vectorize] excluded: got {kind}, expected numbers and names")
+    return names
+
+
 class vectorize:
     """A function of numbers (or, with a signature such as '(n),(n)->()', of small arrays) as one of
     arrays that broadcast: it is mapped as by vmap; a function that reads values (`if`, `item`,
@@ -122,7 +139,7 @@ class vectorize:
             )
         self.pyfunc = pyfunc
         self.otypes = None if otypes is None else self._dtypes(otypes)
-        self.excluded = set(excluded or ())
+        self.excluded = _parameters(excluded)
         self.signature = signature
         self._sizes = None if signature is None else _parse(signature)
         if pyfunc is not None:
