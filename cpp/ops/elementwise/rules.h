@@ -19,8 +19,8 @@ Specs infer(const Arrays& in) {
   return infer_row(R::row, operands, in);
 }
 
-array conj_if(const array& a) { return is_complex(a.dtype()) ? conjugate(a) : a; }
-array cast_back(const array& g, const array& input) {
+inline array conj_if(const array& a) { return is_complex(a.dtype()) ? conjugate(a) : a; }
+inline array cast_back(const array& g, const array& input) {
   return g.dtype() == input.dtype() ? g : astype(g, input.dtype());
 }
 
