@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import json
 import math
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_a_process_that_dies_or_hangs_leaves_a_gap_and_is_made_anew(run):
     name = "elementwise: exp, 1e7 float32"
     assert "died" in process.ask("prepare", name=name)["gap"]
     assert "samples" in process.ask("prepare", name=name)
-    process.options.patience = 0
+    process.child.send_signal(signal.SIGSTOP)  # that it cannot answer, however fast it is
+    process.options.patience = 0.01
     assert "took more" in process.ask("about")["gap"]
     process.options.patience = 60
     assert "version" in process.ask("about")
