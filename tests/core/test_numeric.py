@@ -315,3 +315,8 @@ def test_medians_and_quantiles_leave_out_nan():
 def test_average_returns_a_tuple():
     made = mx.average(mx.array([1.0, 3.0]), weights=mx.array([3.0, 1.0]), returned=True)
     assert isinstance(made, tuple) and [v.item() for v in made] == [1.5, 4]
+
+
+def test_a_power_that_is_zero_everywhere_has_no_part_in_a_fit():
+    fit = mx.polyfit(mx.zeros(3), mx.array([1.0, 2.0, 3.0]), 2)
+    assert mx.allclose(fit, mx.array([0.0, 0, 2]), 1e-6, 1e-6)

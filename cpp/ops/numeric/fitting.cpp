@@ -151,7 +151,9 @@ Fit fitted(const array& gx, const array& gy, int64_t degree, const std::optional
   Fit out;
   const double epsilon = real_type(t) == float64 ? 0x1p-52 : 0x1p-23;
   out.rcond = rcond.value_or(double(gx.size()) * epsilon);
-  out.lengths = sqrt(sum(square(abs(powers, s), s), {0}, false, s), s);
+  // A power that is zero everywhere keeps its length of zero out of the quotient: its factor is 0.
+  const array lengths = sqrt(sum(square(abs(powers, s), s), {0}, false, s), s);
+  out.lengths = where(equal(lengths, 0, s), ones_like(lengths, s), lengths, s);
   out.powers = divide(powers, out.lengths, s);
   const std::vector<array> solved = linalg::lstsq(out.powers, y, out.rcond, s);
   out.coefficients = divide(
