@@ -184,7 +184,7 @@ def beside_numpy(node, scope, got):
             return (
                 first if floating is values else Either(first, row.reference()(*values, **kwargs))
             )
-    except (TypeError, OverflowError):
+    except (TypeError, OverflowError, np.linalg.LinAlgError):
         raise Unknown from None
     except (ValueError, IndexError):
         if any(v.size == 0 for v in flat(values)):
