@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import Any, Callable, Literal, Sequence, TypeVar, Union
-from typing import get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Callable,
+    Literal,
+    Sequence,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import lazulite.core as mx
 from lazulite.core._trees import tracing

@@ -1,6 +1,6 @@
-"""Libraries that know the array API standard alone run on our arrays: SciPy and scikit-learn, which
-`pip install -e .[test]` has, and einops where it is installed (`pip install einops`). Each program
-runs in a process of its own, since SciPy reads SCIPY_ARRAY_API when it is imported."""
+"""Libraries that know the array API standard alone run on our arrays: SciPy, which tests need
+anyway, scikit-learn where `make demo` has installed it, and einops where it is installed. Each
+program runs in a process of its own, since SciPy reads SCIPY_ARRAY_API when it is imported."""
 
 import importlib.util
 import os

@@ -68,12 +68,7 @@ class Forward {
     weights_ = memory(held_, c_.groups * own_ * wide_ * taps_ * bytes_);
     const Taps* t = phase_.axes;
     const int64_t* s = w_.strides;
-    const char* from = w_.data;
-    int64_t step[3];
-    for (int i = 0; i < 3; ++i) {
-      from += (c_.flip ? c_.axes[i].taps - 1 - t[i].tap : t[i].tap) * s[i + 1] * each_;
-      step[i] = (c_.flip ? -t[i].next : t[i].next) * s[i + 1];
-    }
+    const TapsOfWeights from = taps_of(c_, w_, phase_);
     const int64_t per_group = strips_ * blocks_;
     cpu::parallel_for(
         c_.groups * per_group,
@@ -86,8 +81,8 @@ class Forward {
           if (across > cols(strip)) std::memset(to, 0, size_t(taps_ * deep * across * bytes_));
           const int64_t inner = deep * across;
           copy({t[0].taps, t[1].taps, t[2].taps, deep, cols(strip)},
-               {const_cast<char*>(from) + (line * s[0] + first * s[4]) * each_, c_.type,
-                {step[0], step[1], step[2], s[4], s[0]}},
+               {const_cast<char*>(from.data) + (line * s[0] + first * s[4]) * each_, c_.type,
+                {from.step[0], from.step[1], from.step[2], s[4], s[0]}},
                {to, sums_, {t[1].taps * t[2].taps * inner, t[2].taps * inner, inner, across, 1}});
         },
         double(c_.groups * own_ * wide_ * taps_));
@@ -104,10 +99,7 @@ class Forward {
     const bool joined = blocks_ == 1 && w.step == 1 && window.pixel == own_;
 
     // Where the piece stands in the result, and its sums: there, or in memory of their own.
-    auto place = [&](int64_t row) {
-      return ((piece.batch * c_.axes[0].out + phase_.axes[0].result(piece.depth)) * c_.axes[1].out +
-              h.result(row)) * c_.axes[2].out + w.result(piece.column);
-    };
+    auto place = [&](int64_t j) { return place_of(c_, phase_, piece, j); };
     Ref<Buffer> held;
     char* sums = rounds ? memory(held, piece.rows * piece.columns * made * bytes_) : nullptr;
     const int64_t pixel = rounds ? made : w.every * channels;
@@ -190,16 +182,12 @@ class ByChannels {
     weights_ = memory(held_, (taps_ * channels + k_.lanes) * bytes_);
     if (taps_ == 0) return;
     const Taps* t = phase.axes;
-    const int64_t* s = w.strides;
-    const char* from = w.data;
-    Strides step;
-    for (int i = 0; i < 3; ++i) {
-      from += (c.flip ? c.axes[i].taps - 1 - t[i].tap : t[i].tap) * s[i + 1] * each_;
-      step.push_back((c.flip ? -t[i].next : t[i].next) * s[i + 1]);
-    }
-    step.push_back(s[0]);
+    const TapsOfWeights from = taps_of(c, w, phase);
     const Shape shape{t[0].taps, t[1].taps, t[2].taps, channels};
-    copy(shape, {const_cast<char*>(from), c.type, step}, {weights_, sums_, dense_strides(shape)});
+    copy(shape,
+         {const_cast<char*>(from.data), c.type,
+          {from.step[0], from.step[1], from.step[2], w.strides[0]}},
+         {weights_, sums_, dense_strides(shape)});
   }
 
   void operator()() {
@@ -219,10 +207,7 @@ class ByChannels {
     const bool rounds = c_.type != sums_;
     Window window;
     if (taps_) window = window_of(c_, x_, phase_, piece, channels, width % k_.lanes == 0);
-    auto place = [&](int64_t row) {
-      return ((piece.batch * c_.axes[0].out + phase_.axes[0].result(piece.depth)) * c_.axes[1].out +
-              h.result(row)) * c_.axes[2].out + w.result(piece.column);
-    };
+    auto place = [&](int64_t j) { return place_of(c_, phase_, piece, j); };
     Ref<Buffer> held;
     char* sums = rounds ? memory(held, piece.rows * piece.columns * width * bytes_) : nullptr;
     SmallVector<Run, 32> runs;

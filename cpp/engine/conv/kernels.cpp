@@ -154,7 +154,6 @@ constexpr ConvKernels kernels() {
   return {.rows = rows,
           .cols = 2 * L,
           .lanes = L,
-          .pixels = 8,
           .along = Blocks<BlockOf<T, false>::template Kernel, L, rows, 2>::run,
           .across = Blocks<BlockOf<T, true>::template Kernel, L, rows, 2>::run,
           .channels = channels<T>,

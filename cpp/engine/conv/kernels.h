@@ -49,7 +49,6 @@ struct ChannelDots {
 
 struct ConvKernels {
   int rows, cols, lanes;  // of the largest block, and of a register
-  int pixels;             // rows of the largest ChannelBlock
   void (*along)(const ConvBlock&);
   void (*across)(const ConvBlock&);
   void (*channels)(const ChannelBlock&);

@@ -23,10 +23,33 @@ inline int64_t tasks_of(double macs) {
 inline bool by_channels(const Convolution& c) {
   return c.groups > 1 && c.groups == c.in_channels;
 }
-// ... of input channels: about 256 of the result's, and whole registers of them.
+// Pieces of them, in input channels: about 256 of the result's, and whole registers of them.
 inline int64_t channels_of_piece(const Convolution& c, const ConvKernels& k) {
   const int64_t times = c.out_channels / c.in_channels;
   return std::max<int64_t>(k.lanes, 256 / times / k.lanes * k.lanes);
+}
+
+// Where a phase's weights begin, and from tap to tap along each axis, in elements.
+struct TapsOfWeights {
+  const char* data;
+  int64_t step[3];
+};
+inline TapsOfWeights taps_of(const Convolution& c, const ConvView& w, const Phase& phase) {
+  TapsOfWeights out{w.data, {}};
+  for (int i = 0; i < 3; ++i) {
+    const Taps& t = phase.axes[i];
+    const int64_t stride = w.strides[i + 1];
+    out.data += (c.flip ? c.axes[i].taps - 1 - t.tap : t.tap) * stride * size_of(c.type);
+    out.step[i] = (c.flip ? -t.next : t.next) * stride;
+  }
+  return out;
+}
+
+// The place in the result, over batch and axes, of the phase's row `j` at a piece's first column.
+inline int64_t place_of(const Convolution& c, const Phase& phase, const Piece& p, int64_t j) {
+  const int64_t depth = p.batch * c.axes[0].out + phase.axes[0].result(p.depth);
+  return (depth * c.axes[1].out + phase.axes[1].result(j)) * c.axes[2].out +
+         phase.axes[2].result(p.column);
 }
 
 }  // namespace lazulite::engine

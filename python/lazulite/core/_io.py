@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from abc import ABC, abstractmethod
 
 from . import _core
 from ._core import array
@@ -38,18 +39,18 @@ def is_size(n) -> bool:
 # ---- where bytes come from
 
 
-class Source:
+class Source(ABC):
     """Bytes by position. Arrays are read when they are evaluated."""
 
     name: str
     size: int
     _file: _core._File
 
-    def read(self, at: int, n: int) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self, at: int, n: int) -> bytes: ...
 
-    def stream(self) -> io.IOBase:
-        raise NotImplementedError
+    @abstractmethod
+    def stream(self) -> io.IOBase: ...
 
     def array(self, at: int, dtype, shape, swap: int = 0) -> array:
         """An array whose bytes are known to be there; of no elements, its shape may still be

@@ -70,16 +70,17 @@ class _Convolution(Module):
 class _Forward(_Convolution):
     convolve: Callable[..., mx.array]
 
+    @checked
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: Sizes,
-        stride: Sizes,
-        padding: Sizes,
-        dilation: Sizes,
-        groups: int,
-        bias: bool,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, groups, bias)
         self.stride = self._sizes("stride", stride)
@@ -101,17 +102,18 @@ class _Forward(_Convolution):
 class _Transposed(_Convolution):
     convolve: Callable[..., mx.array]
 
+    @checked
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: Sizes,
-        stride: Sizes,
-        padding: Sizes,
-        dilation: Sizes,
-        output_padding: Sizes,
-        bias: bool,
-        groups: int,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        output_padding: Sizes = 0,
+        bias: bool = True,
+        groups: int = 1,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, groups, bias)
         self.stride = self._sizes("stride", stride)
@@ -172,22 +174,6 @@ class Conv1d(_Forward):
     axes = 1
     convolve = staticmethod(mx.conv1d)
 
-    @checked
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
-        )
-
 
 class Conv2d(_Forward):
     """Convolution over two axes of ``(batch, height, width, channels)``.
@@ -217,22 +203,6 @@ class Conv2d(_Forward):
 
     axes = 2
     convolve = staticmethod(mx.conv2d)
-
-    @checked
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
-        )
 
 
 class Conv3d(_Forward):
@@ -312,31 +282,6 @@ class ConvTranspose1d(_Transposed):
     axes = 1
     convolve = staticmethod(mx.conv_transpose1d)
 
-    @checked
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        output_padding: Sizes = 0,
-        bias: bool = True,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            output_padding,
-            bias,
-            groups,
-        )
-
 
 class ConvTranspose2d(_Transposed):
     """What has the shapes of a :class:`Conv2d` that goes the other way, over two axes.
@@ -369,31 +314,6 @@ class ConvTranspose2d(_Transposed):
     axes = 2
     convolve = staticmethod(mx.conv_transpose2d)
 
-    @checked
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        output_padding: Sizes = 0,
-        bias: bool = True,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            output_padding,
-            bias,
-            groups,
-        )
-
 
 class ConvTranspose3d(_Transposed):
     """What has the shapes of a :class:`Conv3d` that goes the other way, over three axes.
@@ -425,28 +345,3 @@ class ConvTranspose3d(_Transposed):
 
     axes = 3
     convolve = staticmethod(mx.conv_transpose3d)
-
-    @checked
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        output_padding: Sizes = 0,
-        bias: bool = True,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            output_padding,
-            bias,
-            groups,
-        )

@@ -16,7 +16,10 @@ __all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d", "MaxPool2d", "Max
 class _Pool(Module):
     axes: int
 
-    def __init__(self, kernel_size: Sizes, stride: Optional[Sizes], padding: Sizes) -> None:
+    @checked
+    def __init__(
+        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
+    ) -> None:
         super().__init__()
         op = type(self).__name__
         self._size = _for_axes(op, "kernel_size", kernel_size, self.axes)
@@ -117,12 +120,6 @@ class MaxPool1d(_MaxPool):
 
     axes = 1
 
-    @checked
-    def __init__(
-        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
-    ) -> None:
-        super().__init__(kernel_size, stride, padding)
-
 
 class MaxPool2d(_MaxPool):
     """The maxima of windows of ``(batch, height, width, channels)``.
@@ -142,12 +139,6 @@ class MaxPool2d(_MaxPool):
     """
 
     axes = 2
-
-    @checked
-    def __init__(
-        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
-    ) -> None:
-        super().__init__(kernel_size, stride, padding)
 
 
 class MaxPool3d(_MaxPool):
@@ -169,12 +160,6 @@ class MaxPool3d(_MaxPool):
 
     axes = 3
 
-    @checked
-    def __init__(
-        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
-    ) -> None:
-        super().__init__(kernel_size, stride, padding)
-
 
 class AvgPool1d(_AvgPool):
     """The means of windows of ``(batch, length, channels)``.
@@ -194,12 +179,6 @@ class AvgPool1d(_AvgPool):
     """
 
     axes = 1
-
-    @checked
-    def __init__(
-        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
-    ) -> None:
-        super().__init__(kernel_size, stride, padding)
 
 
 class AvgPool2d(_AvgPool):
@@ -221,12 +200,6 @@ class AvgPool2d(_AvgPool):
 
     axes = 2
 
-    @checked
-    def __init__(
-        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
-    ) -> None:
-        super().__init__(kernel_size, stride, padding)
-
 
 class AvgPool3d(_AvgPool):
     """The means of windows of ``(batch, depth, height, width, channels)``.
@@ -246,9 +219,3 @@ class AvgPool3d(_AvgPool):
     """
 
     axes = 3
-
-    @checked
-    def __init__(
-        self, kernel_size: Sizes, stride: Optional[Sizes] = None, padding: Sizes = 0
-    ) -> None:
-        super().__init__(kernel_size, stride, padding)
