@@ -65,6 +65,17 @@ class Api:
         shape = tuple(self.n(s) for s in shape)
         return self.array(self.values("int32", shape, 0, self.n(high), seed), "int32")
 
+    def packed(self, values, dtype, group, bits):
+        """A matrix that codes of a few bits hold exactly: dense where there is nothing for that."""
+        return (self.array(values, dtype),)
+
+    def packed_product(self, x, packed, group, bits):
+        return x @ packed[0].T
+
+    def int8_product(self, a, b):
+        """Of whole numbers: as floats where there is nothing for them."""
+        return self.cast(a, "float32") @ self.cast(b, "float32").T
+
     # -- running
 
     def run(self, f, *args):
@@ -191,6 +202,48 @@ class Numpy(Api):
                 out = out + np.einsum("nhwgc,goc->nhwgo", seen, tap, optimize=True)
         return out.reshape(*out.shape[:3], -1)
 
+    def attention(self, q, k, v, scale, causal=False):
+        """softmax(scale q k^T) v; neighbouring heads of q share one of k and v."""
+        group = q.shape[1] // k.shape[1]
+        k, v = np.repeat(k, group, 1), np.repeat(v, group, 1)
+        scores = scale * (q @ np.swapaxes(k, -1, -2))
+        if causal:
+            scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        return self._softmax(scores) @ v
+
+    def pool2d(self, kind, x, size, stride, padding):
+        """As the others', of channels last; what stands around the input is never the largest."""
+        fill = -np.inf if kind == "max" else 0
+        wide = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+        x = np.pad(x, wide, constant_values=fill)
+        down, across = [(n - size) // stride + 1 for n in x.shape[1:3]]
+        seen = [
+            x[
+                :,
+                i : i + (down - 1) * stride + 1 : stride,
+                j : j + (across - 1) * stride + 1 : stride,
+            ]
+            for i in range(size)
+            for j in range(size)
+        ]
+        out = seen[0]
+        for more in seen[1:]:
+            out = np.maximum(out, more) if kind == "max" else out + more
+        return out if kind == "max" else out / (size * size)
+
+    def upsample2d(self, x, mode):
+        """Twice as large along both axes; linear: centres lie on each other."""
+        for axis in (1, 2):
+            x = np.repeat(x, 2, axis)
+            if mode == "linear":
+                first, last = np.take(x, [0], axis), np.take(x, [-1], axis)
+                wide = np.concatenate([first, x, last], axis)
+                before = np.take(wide, np.arange(0, wide.shape[axis] - 2), axis)
+                behind = np.take(wide, np.arange(2, wide.shape[axis]), axis)
+                even = np.arange(x.shape[axis]).reshape([-1 if k == axis else 1 for k in range(4)])
+                x = 0.75 * x + 0.25 * np.where(even % 2 == 0, before, behind)
+        return x
+
 
 class Reference(Numpy):
     """NumPy in float64 and complex128: what results are compared with."""
@@ -265,6 +318,35 @@ class Mx(Api):
 
     def conv2d(self, x, w, stride=1, padding=0, groups=1):
         return self.mx.conv2d(x, w, stride, padding, 1, groups)
+
+    def attention(self, q, k, v, scale, causal=False):
+        mask = "causal" if causal else None
+        return self.mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)
+
+    def _nn(self):
+        import importlib
+
+        return importlib.import_module(self.mx.__name__.partition(".")[0] + ".nn")
+
+    def pool2d(self, kind, x, size, stride, padding):
+        kinds = {"max": self._nn().MaxPool2d, "avg": self._nn().AvgPool2d}
+        return kinds[kind](size, stride, padding)(x)
+
+    def upsample2d(self, x, mode):
+        return self._nn().Upsample(2, mode)(x)
+
+    def packed(self, values, dtype, group, bits):
+        packed = self.mx.quantize(self.array(values, dtype), group, bits)
+        self.mx.eval(packed)
+        return packed
+
+    def packed_product(self, x, packed, group, bits):
+        return self.mx.quantized_matmul(x, *packed, group_size=group, bits=bits)
+
+    def int8_product(self, a, b):
+        if hasattr(self.mx, "int8_matmul"):
+            return self.mx.int8_matmul(a, b.T)
+        return super().int8_product(a, b)
 
     def value_and_grad(self, f):
         return self.mx.value_and_grad(f)
@@ -348,6 +430,22 @@ class Jax(Api):
             dimension_numbers=("NHWC", "OHWI", "NHWC"),
             feature_group_count=groups,
         )
+
+    def attention(self, q, k, v, scale, causal=False):
+        q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
+        out = self.jax.nn.dot_product_attention(q, k, v, scale=scale, is_causal=causal)
+        return out.transpose(0, 2, 1, 3)
+
+    def pool2d(self, kind, x, size, stride, padding):
+        lax = self.jax.lax
+        begin, join = (-float("inf"), lax.max) if kind == "max" else (0.0, lax.add)
+        wide = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+        out = lax.reduce_window(x, begin, join, (1, size, size, 1), (1, stride, stride, 1), wide)
+        return out if kind == "max" else out / (size * size)
+
+    def upsample2d(self, x, mode):
+        b, h, w, c = x.shape
+        return self.jax.image.resize(x, (b, 2 * h, 2 * w, c), mode)
 
     def value_and_grad(self, f):
         return self.jax.value_and_grad(f)
@@ -440,6 +538,24 @@ class Torch(Api):
         x, w = x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2)
         out = self.torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups)
         return out.permute(0, 2, 3, 1)
+
+    def attention(self, q, k, v, scale, causal=False):
+        return self.torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+        )
+
+    def pool2d(self, kind, x, size, stride, padding):
+        nn = self.torch.nn.functional
+        pool = nn.max_pool2d if kind == "max" else nn.avg_pool2d
+        return pool(x.permute(0, 3, 1, 2), size, stride, padding).permute(0, 2, 3, 1)
+
+    def upsample2d(self, x, mode):
+        named = {"linear": "bilinear"}.get(mode, mode)
+        out = self.torch.nn.functional.interpolate(x.permute(0, 3, 1, 2), None, 2, named)
+        return out.permute(0, 2, 3, 1)
+
+    def int8_product(self, a, b):
+        return self.torch._int_mm(a, b.T)
 
     def value_and_grad(self, f):
         """As the others': of the first argument, a list of arrays."""

@@ -11,6 +11,10 @@
 //   sort, argsort, topk, searchsorted ...           ops/sort
 //   matmul, addmm, tensordot ...                    ops/matmul
 //   conv_general, conv, conv_transpose              ops/conv
+//   fast::scaled_dot_product_attention              ops/attention
+//   quantize, dequantize, quantized_matmul ...      ops/quant
+//   fast::max_pool, fast::avg_pool ...              ops/pool
+//   fast::max_pool, avg_pool, resample ...          ops/pool
 //   stack, pad; eye, kron, einsum; diff, average    ops/compose: made of the others
 //   linalg::solve, svd, norm, eigh ...              ops/linalg
 //   bincount, histogram, interp, polyfit, cov ...   ops/numeric: made of the others
@@ -19,6 +23,7 @@
 //   fft::fft, fft::rfft, fft::fftn ...              ops/fft
 //   convolve, correlate, hadamard_transform         ops/signal
 //   load_array                                      ops/files
+//   foreign                                         ops/foreign
 //   vjp, jvp, vmap, grad, custom_call, checkpoint   transform
 //   scan, while_loop, fori_loop, cond               transform/control_flow/loops.h
 //   FunctionGraph (compile)                         transform/function_graph.h
@@ -26,6 +31,7 @@
 #pragma once
 #include "eval/eval.h"
 #include "eval/profile.h"
+#include "ops/attention/attention.h"
 #include "ops/compose/array.h"
 #include "ops/compose/einsum.h"
 #include "ops/compose/pad.h"
@@ -38,11 +44,14 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/fft/fft.h"
 #include "ops/files/files.h"
+#include "ops/foreign/foreign.h"
 #include "ops/fused/fused.h"
 #include "ops/index/index.h"
 #include "ops/linalg/linalg.h"
 #include "ops/matmul/matmul.h"
 #include "ops/numeric/numeric.h"
+#include "ops/quant/quant.h"
+#include "ops/pool/pool.h"
 #include "ops/random/random.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/shape.h"

@@ -14,13 +14,12 @@ from functools import partial
 
 import matplotlib
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 import lazulite.core as mx
 import lazulite.nn as nn
 import lazulite.optimizers as optim
+from lazulite.data import DataLoader, load_digits
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (after the choice of how to draw)
@@ -44,26 +43,9 @@ class MLP(nn.Module):
         return self.layers[-1](x)
 
 
-def load_data():
-    """Train and test images as float32 in [-1, 1] and their labels: the same split every time."""
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 8 - 1).astype(np.float32)
-    return train_test_split(
-        images, labels.astype(np.int32), test_size=0.2, random_state=0, stratify=labels
-    )
-
-
-def batches(images, labels, rng):
-    """All images once, in random order, in batches of equal size (what is left over waits)."""
-    order = rng.permutation(len(images))
-    for begin in range(0, len(images) - BATCH + 1, BATCH):
-        chosen = order[begin : begin + BATCH]
-        yield mx.array(images[chosen]), mx.array(labels[chosen])
-
-
-def train(model, epochs, train_set, test_set, rng):
+def train(model, epochs, batches, test_set):
     """Train the model; returns the history of losses and accuracies, one entry an epoch."""
-    steps = epochs * (len(train_set[0]) // BATCH)
+    steps = epochs * len(batches)
     optimizer = optim.AdamW(
         optim.cosine_decay(LEARNING_RATE, steps), weight_decay=WEIGHT_DECAY, bias_correction=True
     )
@@ -86,7 +68,7 @@ def train(model, epochs, train_set, test_set, rng):
         for _ in progress:
             model.train()
             results = []
-            for x, y in batches(*train_set, rng):
+            for x, y in batches:
                 results.append(step(x, y))
                 mx.eval(state, results[-1])
             loss, accuracy = np.mean([[r.item() for r in pair] for pair in results], axis=0)
@@ -153,17 +135,16 @@ def main():
     parser.add_argument("--out", default="digits.png", help="the picture to write")
     args = parser.parse_args()
 
-    train_images, test_images, train_labels, test_labels = load_data()
-    print(f"{len(train_images)} training images, {len(test_images)} test images")
+    train_set, test_set = load_digits()
+    test_images, test_labels = test_set.arrays
+    print(f"{len(train_set)} training images, {len(test_set)} test images")
 
     mx.random.seed(args.seed)
-    rng = np.random.default_rng(args.seed)
-    model = MLP([train_images.shape[1], *HIDDEN, CLASSES], DROPOUT)
+    batches = DataLoader(train_set, BATCH, shuffle=True, seed=args.seed, drop_last=True)
+    model = MLP([test_images.shape[1], *HIDDEN, CLASSES], DROPOUT)
 
     begin = time.perf_counter()
-    history = train(
-        model, args.epochs, (train_images, train_labels), (test_images, test_labels), rng
-    )
+    history = train(model, args.epochs, batches, (test_images, test_labels))
     seconds = time.perf_counter() - begin
 
     predictions = predict(model, test_images)

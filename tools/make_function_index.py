@@ -12,10 +12,11 @@ import textwrap
 from pathlib import Path
 
 import lazulite.core as mx
+import lazulite.data as data
 import lazulite.nn as nn
 import lazulite.optimizers as optim
 import lazulite.utils as utils
-from lazulite.core import _core, _elsewhere
+from lazulite.core import _core, _elsewhere, _fast
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "functions.md"
 
@@ -124,20 +125,40 @@ def shown(annotation):
     return re.sub(r"\b(lazulite\.core|mx|typing)\.", "", text)
 
 
+class Named:
+    """A default that is a function, shown by its name."""
+
+    def __init__(self, function):
+        self.name = function.__name__
+
+    def __repr__(self):
+        return self.name
+
+
 def call_of(name, value):
     """name(parameters) of a Python function or class, without annotations."""
     try:
         signature = inspect.signature(value)
     except (TypeError, ValueError):
         return name
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    bare = [
+        (
+            p.replace(
+                annotation=p.empty, default=Named(p.default) if callable(p.default) else p.default
+            )
+            if p.default is not p.empty
+            else p.replace(annotation=p.empty)
+        )
+        for p in signature.parameters.values()
+    ]
     result = signature.return_annotation
     tail = (
         ""
         if inspect.isclass(value) or result in (signature.empty, None, "None")
         else f" -> {shown(result)}"
     )
-    return f"{name}{signature.replace(parameters=bare, return_annotation=signature.empty)}{tail}"
+    text = f"{name}{signature.replace(parameters=bare, return_annotation=signature.empty)}{tail}"
+    return re.sub(r"<(?:class|function|built-in function) '?([\w.]+)[^>]*>", r"\1", text)
 
 
 def rows(module, prefix):
@@ -165,19 +186,30 @@ def sections():
     for name in ("eval", "async_eval"):
         core[name] = Entry("mx.", name, f"{name}(*args) -> None", getattr(mx, name).__doc__)
     for entry in members(mx, "mx."):
+        if entry.name in core and entry.name == "quantize":  # of arrays and of models
+            core[entry.name].meaning = entry.meaning
         core.setdefault(entry.name, entry)
     yield "Arrays and functions", core.values()
     yield "Random numbers", rows("random", "mx.random.")
-    yield "Fused functions", [*rows("fast", "mx.fast."), *members(_elsewhere, "mx.fast.")]
+    kernels = [n for n in vars(_elsewhere) if n.endswith("_kernel")]
+    yield "Fused functions", [
+        *rows("fast", "mx.fast."),
+        *members(_elsewhere, "mx.fast.", kernels),
+        *members(_fast, "mx.fast."),
+    ]
     yield "Fourier transforms", rows("fft", "mx.fft.")
     yield "Linear algebra", rows("linalg", "mx.linalg.")
     yield "Methods of arrays", rows("array", "array.")
     layers = [e for e in members(nn, "nn.", set(nn.__all__)) if e.name not in ("init", "losses")]
     yield "Networks", layers
+    quantized = members(nn.quantization, "nn.quantization.", set(nn.quantization.__all__))
+    yield "Networks in few bits", [e for e in quantized if e.name not in nn.__all__]
     yield "Losses", members(nn.losses, "nn.losses.")
     yield "Initialisers", members(nn.init, "nn.init.")
     yield "Optimizers and schedules", members(optim, "optim.", set(optim.__all__))
-    yield "Trees", members(utils, "lazulite.utils.")
+    yield "Trees, and the state of a run", members(utils, "lazulite.utils.", set(utils.__all__))
+    yield "Data", members(data, "lazulite.data.", set(data.__all__))
+    yield "Several processes", members(mx.distributed, "mx.distributed.")
 
 
 def text():

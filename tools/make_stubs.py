@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, Generic, Iterable, Iterator, Optional, S
 
 from typing_extensions import ParamSpec
 
-from . import cuda as cuda, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random
+from . import cuda as cuda, distributed as distributed, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random
 from ._namespace import ArrayNamespaceInfo
 from ._sets import UniqueAll, UniqueCounts, UniqueInverse
 
@@ -29,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+D = TypeVar("D", bound=Dict[str, Any])
 scalar = Union[bool, int, float, complex]
 
 class Dtype:
@@ -94,6 +95,9 @@ class CompiledFunction(Generic[P, R]):
 class ArrayAt:
     def __getitem__(self, indices: Any) -> ArrayAt: ...
 '''
+
+# Functions of arrays that take models, too: their signatures there.
+OF_MODELS = {"quantize": "def quantize(model: D, settings: dict[str, Any]) -> D: ..."}
 
 BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
 
@@ -236,8 +240,9 @@ def module_text(module):
     if module == "random":
         out.append("state: list[array]")
     if module == "fast":
-        out[2] = "from typing import Any, NoReturn, Optional, Sequence, Union"
-        own = [n for n in vars(_elsewhere) if n.endswith("_kernel")]
+        out[2] = "from typing import Any, Callable, NoReturn, Optional, Sequence, Union"
+        out[5] = "from lazulite.core._kernels import Kernel\n"
+        own = [n for n in vars(_elsewhere) if n.endswith("_kernel")] + ["gated_delta_update"]
         out += [define(name, getattr(mx.fast, name)) for name in sorted(own)]
     if module == "linalg":
         out[4] = out[4].replace("Stream, array", "LinAlgError as LinAlgError, Stream, array")
@@ -361,11 +366,15 @@ def text():
     out += ["newaxis: None", ""]
     for row in sorted(rows, key=lambda r: r["name"]):
         if not row["module"] and not row["name"].startswith("_"):
-            out.append(define_row(row, getattr(mx, row["name"])))
+            function = getattr_of(row)
+            if inspect.isfunction(getattr(mx, row["name"])):  # which takes something else, too
+                out += ["@overload", define_row(row, function), "@overload", OF_MODELS[row["name"]]]
+            else:
+                out.append(define_row(row, function))
     out += ["def __array_namespace_info__() -> ArrayNamespaceInfo: ...", "__array_api_version__: str"]
     out += ["def eval(*args: Any) -> None: ...", "def async_eval(*args: Any) -> None: ..."]
     for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:
-        if inspect.isfunction(value) and not name.startswith("_"):
+        if inspect.isfunction(value) and not name.startswith("_") and name not in OF_MODELS:
             out.append(define(name, value))
     written_already = set(re.findall(r"^class (\w+)", "\n".join(out), re.M))
     for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:

@@ -81,6 +81,8 @@ ROOMS = (
     "norms",
     "products",
     "convolutions",
+    "attention",
+    "pooling",
     "linalg",
     "indexing",
     "sort",

@@ -1,6 +1,6 @@
 """Products of matrices, by size, dtype and layout, and with what follows them."""
 
-from cases import F, Input, formula
+from cases import F, Input, Work, case, formula
 
 TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2}
 
@@ -79,3 +79,49 @@ formula(
     Input("int32", 256, 256, low=-9, high=9),
     flops=lambda api: 2 * api.n(256) ** 3,
 )
+
+
+# ---- packed weights: others multiply by dense ones of the dtype, but for MLX
+
+
+def packed(bits, rows, dtype):
+    @case(
+        "products",
+        f"{rows} rows by {bits}-bit weights 11008 x 4096, {dtype}",
+        tolerance={"bfloat16": 2e-2}.get(dtype, 1e-3),
+        flops=lambda api: 2 * rows * api.n(11008) * api.n(4096),
+    )
+    def make(api):
+        if dtype == "bfloat16" and type(api).__name__ == "Numpy":
+            return None
+        codes = api.values("int32", (api.n(11008), api.n(4096)), 0, 2**bits)
+        codes[:, ::64], codes[:, 1::64] = 0, 2**bits - 1  # so that each group has both ends
+        weights = api.packed(codes / 2.0 ** (bits - 1) - 1, dtype, 64, bits)
+        x = api.data(dtype, rows, 4096)
+        run = api.run(lambda x: api.packed_product(x, weights, 64, bits), x)
+        return Work(run, (x, *weights))
+
+
+for bits, rows, dtype in (
+    (4, 1, "float32"),
+    (4, 1, "bfloat16"),
+    (8, 1, "float32"),
+    (3, 1, "float32"),
+    (4, 8, "float32"),
+    (4, 128, "float32"),
+    (4, 128, "bfloat16"),
+):
+    packed(bits, rows, dtype)
+
+
+def of_int8(m, k, n):
+    @case("products", f"{m} x {k} by {k} x {n} int8", flops=lambda a: 2 * a.n(m) * a.n(k) * a.n(n))
+    def make(api):
+        a, b = (
+            api.data("int8", *s, low=-128, high=128, seed=i) for i, s in ((0, (m, k)), (1, (n, k)))
+        )
+        return Work(api.run(api.int8_product, a, b), (a, b))
+
+
+of_int8(128, 4096, 4096)
+of_int8(1024, 1024, 1024)

@@ -229,3 +229,40 @@ def layers_and_adam(api):
     else:
         return None
     return Work(run, [*params, x], outputs=lambda: [])
+
+
+@case("training", "LSTM layer of 128, 32 sequences of 100, a step of SGD, of the framework")
+def layer_of_the_framework(api):
+    width, steps = api.n(128), api.n(100)
+    x = api.array(api.values("float32", (32, steps, width), seed=3), "float32")
+    if api.exact:
+        return Work(lambda: None, outputs=lambda: [])
+    if api.name == "torch":
+        torch = api.torch
+        net = torch.nn.LSTM(width, width, batch_first=True)
+        sgd = torch.optim.SGD(net.parameters(), lr=1e-3)
+
+        def run():
+            with torch.enable_grad():
+                sgd.zero_grad()
+                loss = net(x)[0].square().mean()
+                loss.backward()
+            sgd.step()
+            return loss.detach()
+
+    elif api.name == "lazulite":
+        import lazulite.nn as nn
+        import lazulite.optimizers as optim
+
+        net, sgd = nn.LSTM(width, width), optim.SGD(1e-3)
+        both = nn.value_and_grad(net, lambda x: api.mx.square(net(x)[0]).mean())
+
+        def run():
+            loss, grads = both(x)
+            sgd.update(net, grads)
+            api.mx.eval(net, sgd.state, loss)
+            return loss
+
+    else:
+        return None
+    return Work(run, [x], outputs=lambda: [])

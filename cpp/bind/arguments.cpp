@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bind/def.h"
+#include "ops/attention/attention.h"
 #include "ops/compose/einsum.h"
 #include "ops/compose/shape.h"
 #include "ops/conv/conv.h"
@@ -363,6 +364,11 @@ EinsumOrder From<EinsumOrder>::of(PyObject* o, const Argument& at) {
   for (Py_ssize_t i = 0; i < items.size(); ++i)
     if (i > 0 || !PyUnicode_Check(items[i])) order.steps.push_back(From<Shape>::of(items[i], at));
   return order;
+}
+// "causal", or an array
+AttentionMask From<AttentionMask>::of(PyObject* o, const Argument& at) {
+  if (PyUnicode_Check(o)) return {text_of(o, at)};
+  return {{}, From<array>::of(o, at)};
 }
 // A list of what T takes.
 template <class T>

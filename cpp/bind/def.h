@@ -15,6 +15,7 @@
 namespace lazulite {
 struct Widths;  // ops/compose/shape.h
 struct Margins;   // ops/conv/conv.h
+struct AttentionMask;  // ops/attention/attention.h
 struct EinsumOrder;  // ops/compose/einsum.h
 struct EinsumPath;
 struct Bins;    // ops/numeric/numeric.h
@@ -116,6 +117,7 @@ LAZULITE_FROM(Widths)
 LAZULITE_FROM(Sides)
 LAZULITE_FROM(Margins)
 LAZULITE_FROM(EinsumOrder)
+LAZULITE_FROM(AttentionMask)
 LAZULITE_FROM(Bins)
 LAZULITE_FROM(BinsPair)
 LAZULITE_FROM(Range)
@@ -235,6 +237,8 @@ std::string type_name() {
     return "int | Sequence[int] | tuple[int | Sequence[int], int | Sequence[int]]";
   else if constexpr (std::is_same_v<T, EinsumOrder>)
     return "bool | str | Sequence[Any]";
+  else if constexpr (std::is_same_v<T, AttentionMask>)
+    return "str | array";
   else if constexpr (std::is_same_v<T, Bins>)
     return "int | str | array | Sequence[float]";
   else if constexpr (std::is_same_v<T, BinsPair>)

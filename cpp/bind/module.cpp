@@ -23,6 +23,7 @@ void check_environment() {
   namespace env = lazulite::env;
   lazulite::cpu::features();
   lazulite::cpu::num_threads();
+  lazulite::cpu::cached_bytes();
   lazulite::default_plan_width();
   for (const char* name : {"LAZULITE_DEBUG_VMAP", "LAZULITE_FUSE", "LAZULITE_DONATE",
                            "LAZULITE_MACHINE_CODE"})
@@ -48,6 +49,7 @@ PYBIND11_MODULE(_core, m) {
   add_compiled(m);
   add_exported(m);
   add_files(m);
+  add_foreign(m);
   add_functions(m.ptr());
   add_indexing(m);
   add_random_state(m);

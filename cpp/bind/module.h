@@ -11,6 +11,7 @@ void add_transforms(pybind11::module_&);  // transforms.cpp
 void add_compiled(pybind11::module_&);    // compiled.cpp
 void add_exported(pybind11::module_&);    // exported.cpp
 void add_files(pybind11::module_&);       // files.cpp
+void add_foreign(pybind11::module_&);     // foreign.cpp
 void add_indexing(pybind11::module_&);    // indexing.cpp: at
 void add_random_state(pybind11::module_&);  // random_state.cpp
 void add_op_table(pybind11::module_&);    // table.cpp: what the tests loop over

@@ -39,6 +39,7 @@ struct Instr {
   uint32_t out = 0;
   SmallVector<uint32_t, 3> in = {};
   bool same_width = false;     // as all it reads: it may write over that
+  bool light = false;          // computes less than its loads and stores cost
   Link link = {};
   const void* code = nullptr;  // of an expression: what its kernel gets behind its operands
   int operands() const { return int(in.size()); }

@@ -30,6 +30,8 @@ class Builder {
     if (unit_.forms() && to_ == unit_.before())
       store(size_t(unit_.members[to_].node->inputs[0].node()->depth));
     program_.cost = 0.2 * double(program_.code.size()) + 0.1 * double(program_.load.size());
+    for (size_t i = size_t(from_); i < to_; ++i)
+      if (!unit_.members[i].node->op->light) program_.cost += 0.6;  // polynomials, divisions
   }
 
  private:
@@ -38,6 +40,7 @@ class Builder {
     const Dtype type = node.out[0].spec.type;
     Instr instr;
     instr.same_width = true;
+    instr.light = node.op->light;
     auto read = [&](const array& input, int by) {
       instr.same_width &= size_of(input.dtype()) == size_of(type);
       instr.in.push_back(reg_of(input, by));

@@ -7,6 +7,8 @@
 
 namespace lazulite {
 
+constexpr double least_shared_ns = 10e3;  // of one unit
+
 Prepared::Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs)
     : inputs_(inputs), outputs_(outputs) {
   for (const array& a : inputs) layout_.push_back(a.slot().storage.strides);
@@ -150,6 +152,14 @@ void Prepared::plan_arena() {
       arena_bytes_ = std::max(arena_bytes_, at + bytes);
     }
   }
+}
+
+double Prepared::shared_ns() const {
+  double ns = 0, ahead = 0;
+  for (const Wave& wave : waves_)
+    if (wave.units > 1) ahead = std::max(ahead, wave.ahead);  // of those behind it, too
+    else if (wave.ahead >= least_shared_ns) ns += wave.ahead;
+  return ns + ahead;
 }
 
 bool Prepared::fits(const std::vector<Storage>& inputs) const {

@@ -27,6 +27,7 @@ class Prepared {
   void run(std::vector<Storage> inputs, std::vector<Storage>& outputs);
   void rest() { arena_ = {}; }  // until the next run nothing is held but constants
   int64_t arena_bytes() const { return arena_bytes_; }
+  double shared_ns() const;  // about what a run does that threads share
 
  private:
   struct Reading {

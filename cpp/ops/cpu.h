@@ -17,9 +17,9 @@ struct Kernels : DeviceKernels {};
 }  // namespace cpu
 
 // Copies any layout into any other of the same shape and dtype.
-inline void copy_strided(const TensorView& from, const TensorView& to) {
+inline void copy_strided(const TensorView& from, const TensorView& to, int64_t whole = 0) {
   engine::copy(from.shape(), {from.data, from.type(), from.strides()},
-               {to.data, from.type(), to.strides()});
+               {to.data, from.type(), to.strides()}, whole);
 }
 
 // An operand in row-major order: where it lies, or a copy that lives as long as this.

@@ -173,6 +173,7 @@ _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     list[float]: (_to_numbers, "a list of numbers"),
     list[int]: (_to_numbers, "a list of numbers"),
     Sequence[int]: (_to_ints, "a list of ints"),
+    Sequence[float]: (_to_numbers, "a list of numbers"),
     tuple[float, float]: (_to_numbers, "a list of numbers"),
 }
 

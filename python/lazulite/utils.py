@@ -1,4 +1,4 @@
-"""Functions on trees.
+"""Functions on trees, and the state of a run as one file (:func:`save_state`).
 
 A tree is a nesting of dicts, lists and tuples (and of dataclasses known to
 ``lazulite.core.register_tree``) with any other object (an array, a number, None) at its leaves: the
@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Optional, Union
 
+from lazulite._state import load_state, save_state
 from lazulite.core._trees import Ancestors, entries, entry, is_branch, leaves, rebuild, walk
 
 __all__ = [
+    "load_state",
+    "save_state",
     "tree_flatten",
     "tree_map",
     "tree_map_with_path",

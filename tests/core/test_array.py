@@ -300,3 +300,14 @@ def test_weak_references_and_subclass_free_slots():
     assert r() is None
     with pytest.raises(AttributeError):
         mx.ones(2).anything = 1
+
+
+def test_short_reprs_show_arrays():
+    """pytest shows what failed by reprlib, which takes a class named array for a list of
+    numbers."""
+    import array
+    import reprlib
+
+    assert reprlib.repr(mx.array([1, 2])) == "array([1, 2], dtype=int32)"
+    assert reprlib.repr({"a": mx.array(1.5)}) == "{'a': array(1.5, dtype=float32)}"
+    assert reprlib.repr(array.array("i", range(9))) == "array('i', [0, 1, 2, 3, 4, ...])"

@@ -241,3 +241,29 @@ def test_integers_in_updates_have_the_tangents_of_integer_arithmetic():
     assert tangent(lambda v: x.at[i].multiply(v), 1, 2) == [12, 0, 0, 0]
     assert tangent(lambda v: x.at[mx.array([0, 1])].multiply(v), [2, 5], [1, 1]) == [3, 1, 0, 0]
     assert tangent(lambda v: x.at[i].divide(v), 1, 2)[1:] == [0, 0, 0]
+
+
+def test_what_a_split_gave_is_put_together_by_one_concatenation():
+    x = mx.array(np.arange(24.0, dtype=np.float32).reshape(2, 12))
+
+    def f(x):
+        a, b, c = mx.split(x, [3, 7], axis=1)
+        return (a.sum() + (b * b).sum()) * 2 + (c[:, 1:] * c[:, :-1]).sum()
+
+    slope = mx.grad(f)(x)
+    ops = str(mx.plan(slope))
+    assert "concatenate" in ops
+    wide = np.arange(24.0).reshape(2, 12)
+    expected = np.zeros((2, 12))
+    expected[:, :3] = 2
+    expected[:, 3:7] = 4 * wide[:, 3:7]
+    expected[:, 8:] += wide[:, 7:11]
+    expected[:, 7:11] += wide[:, 8:]
+    np.testing.assert_allclose(np.array(slope), expected)
+    # parts that meet twice, or leave something out, are added up as before
+    for parts in ([(0, 5), (4, 12)], [(0, 5), (6, 12)], [(6, 12), (0, 6)], [(0, 12), (0, 12)]):
+        got = mx.grad(lambda x: sum((k + 1) * x[:, a:b].sum() for k, (a, b) in enumerate(parts)))(x)
+        expected = np.zeros((2, 12))
+        for k, (a, b) in enumerate(parts):
+            expected[:, a:b] += k + 1
+        assert np.array_equal(np.array(got), expected)

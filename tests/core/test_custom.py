@@ -250,3 +250,33 @@ def test_checkpoints_of_24_layers_need_a_third_of_the_memory(act, splits):
     assert less * 3 <= plain, f"{plain / less:.2f}"
     for g, e in zip(grads, expected):
         np.testing.assert_allclose(np.array(g), np.array(e), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_arguments_that_a_checkpointed_function_puts_away_are_the_arguments_after_it(compiled):
+    """As programs do whose inner function takes a module's parameters and updates the module."""
+    mx.random.seed(0)
+    layer, x = nn.Linear(3, 3), mx.random.normal((2, 3))
+
+    def inner(parameters, x):
+        layer.update(parameters)
+        return mx.tanh(layer(x))
+
+    def loss(x):
+        for _ in range(2):  # the second call takes what the first one left
+            x = mx.checkpoint(inner)(layer.trainable_parameters(), x)
+        return x.sum()
+
+    def plain(x):
+        return mx.tanh(layer(mx.tanh(layer(x)))).sum()
+
+    expected = nn.value_and_grad(layer, plain)(x)
+    step = nn.value_and_grad(layer, loss)
+    value, grads = (mx.compile(step, inputs=layer.state) if compiled else step)(x)
+    assert value.item() == expected[0].item()
+    for name in ("weight", "bias"):
+        assert grads[name].tolist() == expected[1][name].tolist()
+    assert layer.weight.shape == (3, 3) and np.isfinite(np.array(layer.weight)).all()
+    held = []
+    mx.grad(mx.checkpoint(lambda x: held.append(x) or x.sum()))(x)
+    assert held[0].tolist() == x.tolist()

@@ -29,6 +29,7 @@ BAD = {
     "LAZULITE_FUSE": ["perhaps"],
     "LAZULITE_DONATE": ["3"],
     "LAZULITE_MACHINE_CODE": ["never"],
+    "LAZULITE_CACHE_BYTES": ["8 MB", "-1"],
     "LAZULITE_PENDING_LIMIT": ["all", "-1"],
 }
 GOOD = {
@@ -44,6 +45,7 @@ GOOD = {
     "LAZULITE_FUSE": "0",
     "LAZULITE_DONATE": "OFF",
     "LAZULITE_MACHINE_CODE": "no",
+    "LAZULITE_CACHE_BYTES": "0",
     "LAZULITE_PENDING_LIMIT": "100",
 }
 

@@ -222,6 +222,10 @@ def test_a_large_group_gives_the_bits_of_its_ops_one_by_one(op_by_op, threads):
     assert hashes_with(LAZULITE_NUM_THREADS=str(threads)) == op_by_op
 
 
+def test_a_large_group_whose_results_go_around_the_caches_gives_the_same_bits(op_by_op):
+    assert hashes_with(LAZULITE_CACHE_BYTES="0") == op_by_op
+
+
 @pytest.mark.parametrize("level", ["generic", "avx2"])
 def test_a_large_group_gives_the_same_bits_at_each_level(op_by_op, level):
     if _core._level() == "generic":
@@ -508,3 +512,29 @@ def test_expressions_that_are_wide_in_rows():
     assert bytes(turned) == bytes(
         mx.stack([((x[:, i] * 2 + 1) * x.reshape(300, 64)[i] - y[:, i]) * 3 for i in range(300)])
     )
+
+
+def test_a_group_waits_for_a_number_that_its_only_reader_needs():
+    m, g, w = (mx.random.normal((64, 128)) for _ in range(3))
+    step = mx.array(3.0)
+    mx.eval(m, g, w, step)
+
+    def rule(m, g, w, step):
+        m = 0.9 * m + 0.1 * g
+        return m, w - mx.exp(-step) * m
+
+    new_m, new_w = rule(m, g, w, step)
+    groups = [line for line in str(mx.plan(new_m, new_w)).splitlines() if "(64, 128)" in line]
+    assert sum("fused" in line for line in groups) == 1
+    expected = [np.array(a) for a in rule(*(np.array(a) for a in (m, g, w)), step)]
+    for got, wanted in zip((new_m, new_w), expected):
+        np.testing.assert_allclose(np.array(got), wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_a_group_does_not_wait_for_much():
+    a, b, c = (mx.random.normal((64, 128)) for _ in range(3))
+    mx.eval(a, b, c)
+    total = mx.exp(c @ c.T).sum()  # what lies between is large
+    y = a + b
+    groups = str(mx.plan((y * total).sum(), y)).splitlines()
+    assert sum("(64, 128)" in line and "fused {add" in line for line in groups) == 1

@@ -74,7 +74,7 @@ same(signal.windows.hann(8, xp=mx), signal.windows.hann(8))
     "sklearn": """
 import sklearn
 from sklearn.decomposition import PCA
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import mean_squared_error, pairwise
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 x, w = rng.normal(size=(60, 5)), rng.normal(size=5)
@@ -90,6 +90,12 @@ with sklearn.config_context(array_api_dispatch=True):
     ridge = Ridge(alpha=0.5, solver="svd").fit(ours(x), ours(y))
     same(ridge.coef_, Ridge(alpha=0.5, solver="svd").fit(x, y).coef_)
     same(ridge.predict(ours(x)), Ridge(alpha=0.5, solver="svd").fit(x, y).predict(x))
+    for classes in (y > 0, np.digitize(y, [-1, 1])):
+        told = LogisticRegression().fit(ours(x), ours(classes.astype(np.int32)))
+        known = LogisticRegression().fit(x, classes.astype(np.int32))
+        same(told.coef_, known.coef_, 1e-3)
+        same(told.predict(ours(x)), known.predict(x))
+        same(told.predict_proba(ours(x)), known.predict_proba(x), 1e-3)
     assert abs(float(mean_squared_error(ours(y), ours(y + 1))) - 1) < 1e-9
     same(pairwise.cosine_similarity(ours(x)), pairwise.cosine_similarity(x))
     same(pairwise.euclidean_distances(ours(x)), pairwise.euclidean_distances(x))

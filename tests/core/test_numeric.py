@@ -266,6 +266,8 @@ def test_covariances_beside_numpy():
     close(mx.cov(a, b, bias=True), np.cov(m, y, bias=True))
     close(mx.cov(a.T, rowvar=False), np.cov(m))
     close(mx.cov(a[0]), np.cov(m[0]))
+    for made in (mx.cov(a[:0], a), mx.corrcoef(a[:0], a)):  # as np.cov(m[:0], m)
+        assert made.shape == (0, 0)
     close(mx.cov(a, ddof=3), np.cov(m, ddof=3))
     close(mx.cov(a, fweights=f), np.cov(m, fweights=counts))
     close(mx.cov(a, aweights=w), np.cov(m, aweights=shares))

@@ -181,6 +181,26 @@ TEST(PoolSize, WorkersReallyShareTheWork) {
   set_num_threads(before);
 }
 
+TEST(PoolSize, ALoopOfSmallRegionsFindsWorkersAwake) {
+  const int before = num_threads();
+  set_num_threads(2);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<bool> shared{false};
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const Ahead ahead(1e9);  // each region alone is not worth a wake-up
+  while (!shared && std::chrono::steady_clock::now() < until)
+    parallel_for(
+        2,
+        [&](int64_t) {
+          if (std::this_thread::get_id() != caller) shared = true;
+          const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+          while (std::chrono::steady_clock::now() < end) {}
+        },
+        15e3);
+  EXPECT_TRUE(shared);
+  set_num_threads(before);
+}
+
 TEST(PoolSize, ChangesAtAnyTime) {
   const int before = num_threads();
   std::atomic<bool> stop{false};

@@ -138,7 +138,10 @@ def beside_numpy(node, scope, got):
     row = row_of(node.func)
     if row is None or not row.has_reference:
         raise Unknown
-    args = [evaluated(a, scope) for a in node.args]
+    args = []
+    for a in node.args:
+        several = isinstance(a, ast.Starred)
+        args += evaluated(a.value, scope) if several else [evaluated(a, scope)]
     kwargs = {k.arg: evaluated(k.value, scope) for k in node.keywords}
     arrays = table.arrays_in(args)
     if row.elementwise:
@@ -459,6 +462,7 @@ VARIANTS = [
     {"LAZULITE_FUSE": "0"},
     {"LAZULITE_DONATE": "0"},
     {"LAZULITE_MACHINE_CODE": "0"},
+    {"LAZULITE_CACHE_BYTES": "0"},
 ]
 
 if __name__ == "__main__":

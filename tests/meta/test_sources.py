@@ -134,6 +134,12 @@ def test_lines_end_at_a_hundred_columns():
     assert out.returncode == 0, f"run tools/wrap_lines.py: {out.stdout}{out.stderr}"
 
 
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports each as a module of its bare name: of two alike it collects one, and ends."""
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_tests_count_and_do_not_time():
     """What a machine was busy with is no fault. Fuzzers may say that a call never ends."""
     for path in sources(".py"):

@@ -629,3 +629,14 @@ def test_weights_come_from_a_file_with_names_or_from_pairs(tmp_path):
         with pytest.raises(TypeError, match=r"\[load_weights\] weights: got"):
             layer.load_weights(wrong, strict=False)
     assert layer.load_weights({"bias": mx.array([5.0])}, strict=False).bias.item() == 5
+
+
+def test_load_puts_the_weights_of_a_file_into_a_model(tmp_path):
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    path = str(tmp_path / "model.safetensors")
+    model.save_weights(path)
+    assert mx.load(path, other) is other and other.weight.tolist() == model.weight.tolist()
+    with pytest.raises(ValueError, match="wrong shape"):
+        mx.load(path, nn.Linear(4, 2))
+    with pytest.raises(TypeError, match="return_metadata"):
+        mx.load(path, other, return_metadata=True)

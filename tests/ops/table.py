@@ -3,8 +3,11 @@ it."""
 
 import hashlib
 
+import attention
 import convolutions
 import numpy as np
+import packing
+import pools
 import scipy.linalg
 import scipy.special
 
@@ -163,9 +166,9 @@ class Row:
     def reference(self):
         if self.reference_name:
             named = globals().get("_" + self.reference_name)
-            return named or eval(
-                self.reference_name, {"np": np, "scipy": scipy, "convolutions": convolutions}
-            )
+            rooms = {"convolutions": convolutions, "attention": attention, "packing": packing,
+                     "pools": pools}
+            return named or eval(self.reference_name, {"np": np, "scipy": scipy, **rooms})
         found = (
             globals().get("_" + self.name)
             or getattr(np, self.name, None)

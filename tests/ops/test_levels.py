@@ -48,6 +48,10 @@ def test_bits_are_those_of_every_lower_level(level, without_blas):
     assert wrong - PRODUCTS == set()
 
 
+def test_what_goes_around_the_caches_is_the_same(without_blas):
+    assert child(LAZULITE_OPENBLAS="none", LAZULITE_CACHE_BYTES="0")["bits"] == without_blas["bits"]
+
+
 def test_nothing_but_products_depends_on_the_blas(without_blas):
     for entry in CASES + LARGE:
         if entry[0].same_bits_in_any_layout:

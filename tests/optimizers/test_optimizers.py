@@ -70,6 +70,16 @@ def lion(w, g, s, t, decay=0.1):
     return (1 - RATE * decay) * w - RATE * np.sign(c)
 
 
+def lamb(w, g, s, t, decay=0.0, correct=True, b1=0.9, b2=0.999, eps=1e-6):
+    s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
+    s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
+    m, v = s["m"], s["v"]
+    if correct:
+        m, v = m / (1 - b1**t), v / (1 - b2**t)
+    r = m / (np.sqrt(v) + eps) + decay * w
+    return w - RATE * np.linalg.norm(w) / np.linalg.norm(r) * r
+
+
 def rms(x):
     return np.sqrt((x**2).mean())
 
@@ -130,6 +140,11 @@ CASES = {
     "Adagrad": (lambda: optim.Adagrad(RATE), adagrad),
     "AdaDelta": (lambda: optim.AdaDelta(RATE), adadelta),
     "RMSprop": (lambda: optim.RMSprop(RATE), rmsprop),
+    "LAMB": (lambda: optim.LAMB(RATE), lamb),
+    "LAMB with weight decay, not corrected": (
+        lambda: optim.LAMB(RATE, weight_decay=0.1, bias_correction=False),
+        partial(lamb, decay=0.1, correct=False),
+    ),
     "Lion": (lambda: optim.Lion(RATE, weight_decay=0.1), lion),
     "Adafactor": (lambda: optim.Adafactor(), adafactor),
     "Adafactor with a learning rate": (

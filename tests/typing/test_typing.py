@@ -14,6 +14,7 @@ import pytest
 
 import lazulite
 import lazulite.core as mx
+import lazulite.data
 import lazulite.nn as nn
 import lazulite.optimizers as optim
 
@@ -64,7 +65,9 @@ def test_mypy_finds_mistakes(tmp_path):
 @has_mypy
 def test_the_package_itself_is_strict(tmp_path):
     errors, text = mypy(
-        "-p", "lazulite.nn", "-p", "lazulite.optimizers", "-m", "lazulite.utils", tmp_path=tmp_path
+        *("-p", "lazulite.nn", "-p", "lazulite.optimizers", "-p", "lazulite.data"),
+        *("-m", "lazulite.utils"),
+        tmp_path=tmp_path,
     )
     assert not errors, text
 
@@ -99,7 +102,9 @@ def declared(name):
 
 
 @pytest.mark.parametrize(
-    "module", [mx, mx.random, mx.fast, mx.fft, mx.metal, mx.cuda], ids=lambda m: m.__name__
+    "module",
+    [mx, mx.random, mx.fast, mx.fft, mx.metal, mx.cuda, mx.distributed],
+    ids=lambda m: m.__name__,
 )
 def test_every_public_name_is_in_the_stub(module):
     name = "__init__" if module is mx else module.__name__.rpartition(".")[2]
@@ -124,7 +129,7 @@ def test_every_public_member_of_a_class_is_in_the_stub(name):
 
 @pytest.mark.parametrize(
     "module",
-    [nn, nn.layers, nn.activations, nn.losses, nn.init, optim, lazulite.utils],
+    [nn, nn.layers, nn.activations, nn.losses, nn.init, optim, lazulite.utils, lazulite.data],
     ids=lambda m: m.__name__,
 )
 def test_a_module_lists_its_names(module):

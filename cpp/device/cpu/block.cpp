@@ -274,31 +274,37 @@ struct Runner {
       index[a] = rest % tiles.grid[a];
       rest /= tiles.grid[a];
     }
+    place_tile();
+    bool row_begins = true;
     for (int64_t tile = begin; tile < end; ++tile) {
-      run_tile();
-      ++index[last];
-      for (int a = last; a > 0 && index[a] == tiles.grid[a]; --a) {
-        index[a] = 0;
-        ++index[a - 1];
-      }
+      run_tile(row_begins);
+      int a = last;
+      for (; a > 0 && ++index[a] == tiles.grid[a]; --a) index[a] = 0;
+      if (a == 0) ++index[0];
+      const int64_t* step = &layout.tile_steps[size_t(a) * ports()];
+      for (size_t k = 0; k < ports(); ++k) room.at[k] += step[k];
+      row_begins = a < last || tiles.axis >= 0;
     }
   }
-  void run_tile() const {
+  // Where the tile of the index begins in each array.
+  void place_tile() const {
     const Tiles& tiles = layout.tiles;
-    const int last = int(tiles.grid.size()) - 1;
-    SmallVector<int64_t, 6> first = room.index;
-    first[last] *= tiles.columns;
-    Piece piece{0, 1, std::min(tiles.columns, layout.shape[last] - first[last])};
-    if (tiles.axis >= 0) {
-      first[tiles.axis] *= tiles.rows;
-      piece.rows = std::min(tiles.rows, layout.shape[tiles.axis] - first[tiles.axis]);
-    }
     for (size_t k = 0; k < ports(); ++k) {
       int64_t offset = 0;
-      for (int a = 0; a <= last; ++a) offset += first[a] * layout.strides[k][a];
+      for (size_t a = 0; a < tiles.grid.size(); ++a)
+        offset += room.index[a] * tiles.unit(int(a)) * layout.strides[k][a];
       room.at[k] = array(port(k)) + offset * size_of(port(k).type);
     }
-    make_row_singles();
+  }
+  void run_tile(bool row_begins) const {
+    const Tiles& tiles = layout.tiles;
+    const int last = int(tiles.grid.size()) - 1;
+    const auto fits = [&](int axis) {
+      const int64_t unit = tiles.unit(axis);
+      return std::min(unit, layout.shape[axis] - room.index[axis] * unit);
+    };
+    const Piece piece{0, tiles.axis >= 0 ? fits(tiles.axis) : 1, fits(last)};
+    if (row_begins) make_row_singles();
     if (tiles.axis >= 0) run_block(piece, piece.rows * piece.columns);
     else run_row(piece.columns);
   }
@@ -307,9 +313,13 @@ struct Runner {
     const int64_t main = n / group * group;
     if (main == n || main == 0 || room.steps.size() > 16) return run_block({0, 1, n}, n);
     run_block({0, 1, main}, main);
-    for (size_t k = 0; k < ports(); ++k)
-      room.at[k] += main * column_step(k) * size_of(port(k).type);
+    move_along_row(main);
     run_block({0, 1, n - main}, n - main);
+    move_along_row(-main);
+  }
+  void move_along_row(int64_t n) const {
+    for (size_t k = 0; k < ports(); ++k)
+      room.at[k] += n * column_step(k) * size_of(port(k).type);
   }
 
   // Elements [start, start + n) of the domain; the last store's one after the other from `to` on,
@@ -371,6 +381,7 @@ void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, Us
     room.run = run;
   }
   f(runner);
+  if (layout.streams) end_stream();
 }
 std::atomic<uint64_t> runs{0};
 

@@ -148,7 +148,7 @@ Features choose() {
     chosen.level = Level::avx2;
   } else if (name == "avx512") {
     chosen.level = Level::avx512;
-    chosen.bf16 = false;
+    chosen.vnni = chosen.bf16 = false;
   } else if (name == "avx512_bf16") {
     chosen.level = Level::avx512;
     chosen.bf16 = true;
@@ -320,6 +320,14 @@ const CacheSizes& cache_sizes() {
     return s;
   }();
   return sizes;
+}
+
+int64_t cached_bytes() {
+  static const int64_t bytes = [] {
+    const int64_t found = std::clamp(cache_sizes().l3, int64_t{8} << 20, int64_t{32} << 20);
+    return env::integer("LAZULITE_CACHE_BYTES", 0).value_or(found);
+  }();
+  return bytes;
 }
 
 int usable_cores() {

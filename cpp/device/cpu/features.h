@@ -46,6 +46,8 @@ struct CacheSizes {
   int64_t l1 = 32 << 10, l2 = 1 << 20, l3 = 8 << 20;  // bytes of data cache as one core sees it
 };
 const CacheSizes& cache_sizes();
+// What an op may move before its result is gone from the caches by the time that it ends.
+int64_t cached_bytes();
 
 // Cores for this process: min(affinity, cgroup CPU quota rounded up, physical cores), at least 1.
 int usable_cores();

@@ -6,13 +6,17 @@
 #include <cstring>
 
 #include "device/cpu/block.h"
+#include "device/cpu/features.h"
+#include "device/cpu/move.h"
 #include "device/limits.h"
 
 namespace lazulite::cpu {
 
 namespace {
 
+constexpr int64_t line = 64;       // bytes that caches and memory exchange
 constexpr int64_t line_run = 512;  // bytes of each array that a long expression takes at a time
+constexpr size_t stream_code = 4;  // kernels that a stream of results keeps pace with, at most
 
 int64_t first_level_cache() {
   static const int64_t bytes = [] {
@@ -33,6 +37,21 @@ Kernel copy_kernel(int64_t bytes) {
     case 4: return copy_elements<4>;
     case 8: return copy_elements<8>;
     default: return copy_elements<16>;
+  }
+}
+
+// The same for what leaves the caches: its lines are not read before they are written.
+template <int64_t bytes>
+void stream_elements(void* out, const void* const* in, int64_t n) {
+  stream(out, in[0], n * bytes);
+}
+Kernel stream_kernel(int64_t bytes) {
+  switch (bytes) {
+    case 1: return stream_elements<1>;
+    case 2: return stream_elements<2>;
+    case 4: return stream_elements<4>;
+    case 8: return stream_elements<8>;
+    default: return stream_elements<16>;
   }
 }
 
@@ -71,6 +90,7 @@ Step kernel_step(Kernel run, Place out, Place in) {
 Layout::Layout(const BlockProgram& p, const SmallVector<int, 4>& shared)
     : joined_(join_expressions(p)), program(joined_ ? joined_->program : p) {
   describe_memory();
+  find_streams(shared);
   find_values();
   find_lives(shared);
   place_values();
@@ -125,6 +145,28 @@ void Layout::describe_views() {
   }
 }
 
+// Results that the caches will not keep. Not what is written over an operand: its lines are there
+// already; nor rows that end inside of a line; nor where computing takes about as long as memory
+// does, since nothing is computed while a stream waits.
+void Layout::find_streams(const SmallVector<int, 4>& shared) {
+  const size_t loads = program.load.size(), stores = program.store.size();
+  streams_.resize(stores, false);
+  int64_t moved = 0;  // bytes per element
+  for (size_t k = 0; k < loads + stores; ++k)
+    if (access_[k] != Access::repeated && access_[k] != Access::of_row)
+      moved += size_of((k < loads ? program.load[k] : program.store[k - loads]).type);
+  if (size * moved < cached_bytes() || program.code.size() > stream_code) return;
+  for (const Instr& instr : program.code)
+    if (!instr.light) return;
+  for (size_t k = 0; k < stores; ++k) {
+    const Port& port = program.store[k];
+    const bool lines = tiles.columns == 0 || shape.back() * size_of(port.type) % line == 0;
+    streams_[k] = access_[loads + k] == Access::direct && lines && !is_half(port.type) &&
+                  (shared.empty() || shared[k] < 0);
+    streams |= streams_[k];
+  }
+}
+
 // What each register is: memory, a single, or a block that is still to be found.
 void Layout::find_values() {
   values_.resize(size_t(program.registers));
@@ -162,7 +204,7 @@ void Layout::find_values() {
   for (size_t k = 0; k < program.store.size(); ++k) {
     const Port& port = program.store[k];
     Value& value = values_[port.reg];
-    if (value.port < 0 && needs_block(port.reg) && !converts(port) &&
+    if (value.port < 0 && needs_block(port.reg) && !converts(port) && !streams_[k] &&
         access_[program.load.size() + k] == Access::direct)
       value.place = {Place::store, uint32_t(k)};
   }
@@ -431,7 +473,8 @@ void Layout::store(const Storing& storing, int32_t when) {
   const Place to{Place::store, storing.store};
   Value& value = values_[port.reg];
   if (value.port >= 0 && value.place.kind == Place::none) {
-    if (direct && !converts(port) && value.last < 0 && value.stored == when) {
+    if (direct && !converts(port) && !streams_[storing.store] && value.last < 0 &&
+        value.stored == when) {
       load(port.reg, to);
       value.place = to;
       return;
@@ -445,8 +488,10 @@ void Layout::store(const Storing& storing, int32_t when) {
   }
   const Place from = value.single ? in_block(port.reg) : value.place;
   if (direct) {
-    code.push_back(kernel_step(
-        converts(port) ? narrow_kernel(port.type) : copy_kernel(size_of(port.type)), to, from));
+    const Kernel kernel = converts(port)             ? narrow_kernel(port.type)
+                          : streams_[storing.store] ? stream_kernel(size_of(port.type))
+                                                    : copy_kernel(size_of(port.type));
+    code.push_back(kernel_step(kernel, to, from));
     return;
   }
   Step& step = code.emplace_back();
@@ -467,17 +512,23 @@ void Layout::choose_sizes() {
   // No larger than what the calls are worth: while one step of a block fetches nothing, memory
   // rests. (Rows are not cut for that, nor squares made smaller.)
   const bool far = size * program.width > int64_t{4} << 20;
-  block = (tiles.axis >= 0 || tiles.columns ? 8 : far ? 1 : 2) * block_size;
+  block = (streams ? 2 : tiles.axis >= 0 || tiles.columns ? 8 : far ? 1 : 2) * block_size;
   while (block > 2 * group && block * program.width * alive > room) block /= 2;
   // Long expressions work on a few lines of each array at a time, as many as the hardware fetches
   // ahead meanwhile: 250 ops on 1e6 floats take 0.8 of the time.
-  if (far && !tiles.columns && tiles.axis < 0 && program.cost >= 0.5 * double(code.size()))
+  if (far && !tiles.columns && tiles.axis < 0 &&
+      0.2 * double(program.code.size()) + 0.1 * double(program.load.size()) >=
+          0.5 * double(code.size()))
     block = std::max(group, line_run / program.width);
   // One kernel on arrays where they lie: nothing to keep in that cache.
   if (blocks == 0 && code.size() == 1 && tiles.axis < 0 && !tiles.columns) block = chunk_size;
   chunk = chunk_size;
   while (chunk > 4 * block_size && double(chunk) * program.cost > 200e3) chunk /= 2;
   chunk = std::max(chunk, block);
+  // Little of what is dear is shared by two.
+  if (double(size) * program.cost >= 10e3)
+    while (chunk > block_size && chunk >= size) chunk /= 2;
+  block = std::min(block, chunk);
   if (tiles.axis >= 0 || tiles.columns) choose_tiles();
   register_bytes = std::min(block, padded) * program.width;
 }
@@ -497,6 +548,21 @@ void Layout::choose_tiles() {
   tiles.count = size_of(tiles.grid);
   const int64_t elements = tiles.rows * std::min(tiles.columns, shape[last]);
   chunk = std::max<int64_t>(chunk / elements, 1);
+  find_tile_steps();
+}
+void Layout::find_tile_steps() {
+  const int axes = int(shape.size());
+  const size_t loads = program.load.size(), ports = loads + program.store.size();
+  tile_steps.resize(size_t(axes) * ports);
+  for (size_t k = 0; k < ports; ++k) {
+    const int64_t bytes = size_of((k < loads ? program.load[k] : program.store[k - loads]).type);
+    int64_t back = 0;
+    for (int a = axes - 1; a >= 0; --a) {
+      const int64_t step = tiles.unit(a) * strides[k][a] * bytes;
+      tile_steps[size_t(a) * ports + k] = step - back;
+      back += step * (tiles.grid[a] - 1);
+    }
+  }
 }
 
 }  // namespace lazulite::cpu

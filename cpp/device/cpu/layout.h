@@ -49,6 +49,9 @@ struct Tiles {
   int axis = -1;  // of their rows; -1: a tile is a part of one row
   int64_t rows = 1, columns = 0;
   int64_t count = 0;  // 0: blocks are runs
+  int64_t unit(int along) const {
+    return along == int(grid.size()) - 1 ? columns : along == axis ? rows : 1;
+  }
 };
 
 class Layout {
@@ -65,6 +68,7 @@ class Layout {
   Shape shape;                      // the domain, collapsed; where an operand is not dense
   SmallVector<Strides, 4> strides;  // of loads, then stores
   int64_t size = 0;
+  bool streams = false;             // some results go around the caches
   bool raw_copy = false;            // nothing but moving: halves are not converted
 
   SmallVector<Step, 8> once, code;  // `once`: of single registers
@@ -75,6 +79,9 @@ class Layout {
   int64_t block = 0, register_bytes = 0;
   int64_t chunk = 0;                // elements, or tiles, that a thread takes at a time
   Tiles tiles;
+  // By axis of the grid and port: bytes from a tile to the next one along it, where all later axes
+  // begin anew.
+  SmallVector<int64_t, 12> tile_steps;
   static constexpr int64_t group = 64;         // elements to which blocks are padded
   static constexpr int64_t single_bytes = 128;  // a vector, or the two of a complex one
 
@@ -105,6 +112,7 @@ class Layout {
 
   void describe_memory();
   void describe_views();
+  void find_streams(const SmallVector<int, 4>& shared);
   void find_values();
   void find_row_singles();
   int64_t most_blocks() const;
@@ -113,6 +121,7 @@ class Layout {
   void place_values();
   void choose_sizes();
   void choose_tiles();
+  void find_tile_steps();
 
   int peak(const SmallVector<uint32_t, 16>& order) const;
   void depth_first(SmallVector<uint32_t, 16>& order) const;
@@ -127,6 +136,7 @@ class Layout {
   Place in_block(uint32_t value);
 
   SmallVector<Access, 8> access_;
+  SmallVector<bool, 4> streams_;  // by store
   SmallVector<Value, 16> values_;
   SmallVector<uint32_t, 16> order_;    // of the code that is not single
   SmallVector<Storing, 4> storing_;    // in order

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace lazulite::cpu {
 
@@ -195,6 +198,29 @@ void scatter_tile(int64_t bytes, const void* block, void* memory, int64_t rows, 
       Mover<U>::template move_run<false>(const_cast<U*>(from) + i * columns, to + i * row_step,
                                          column_step, columns);
   });
+}
+
+void stream(void* to, const void* from, int64_t bytes) {
+#if defined(__SSE2__)
+  constexpr int64_t line = 64;
+  auto* out = static_cast<char*>(to);
+  auto* in = static_cast<const char*>(from);
+  const int64_t head = std::min(int64_t(-reinterpret_cast<uintptr_t>(to) % line), bytes);
+  std::memcpy(out, in, size_t(head));
+  int64_t at = head;
+  for (; at + line <= bytes; at += line)
+    for (int k = 0; k < line; k += 16)
+      _mm_stream_si128(reinterpret_cast<__m128i*>(out + at + k),
+                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + at + k)));
+  std::memcpy(out + at, in + at, size_t(bytes - at));
+#else
+  std::memcpy(to, from, size_t(bytes));
+#endif
+}
+void end_stream() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
 }
 
 void fill(int64_t bytes, void* block, const void* element, int64_t n) {

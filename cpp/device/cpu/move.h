@@ -43,6 +43,10 @@ struct MoveKernels {
 LAZULITE_LEVELS(const MoveKernels&, move_kernels)
 #endif
 
+// Bytes that go around the caches. Other threads see them after `end_stream`.
+void stream(void* to, const void* from, int64_t bytes);
+void end_stream();
+
 // n times the same element.
 void fill(int64_t bytes, void* block, const void* element, int64_t n);
 

@@ -11,6 +11,7 @@ namespace lazulite::cpu {
 
 inline bool reaches_avx2() { return level() >= Level::avx2; }
 inline bool reaches_avx512() { return level() >= Level::avx512; }
+inline bool reaches_avx512_vnni() { return reaches_avx512() && features().vnni; }
 inline bool reaches_avx512_bf16() { return reaches_avx512() && features().bf16; }
 inline bool reaches_amx() { return reaches_avx512() && features().amx; }
 

@@ -29,12 +29,14 @@ using Clock = std::chrono::steady_clock;
 constexpr double share_ns = 10e3;  // below this a region is not worth a cache line's journey
 constexpr double wake_ns = 50e3;   // below this a region is not worth a wake-up (about 45 us)
 constexpr double per_worker_ns = 20e3;
+constexpr double wakes_apart_ns = 200e3;  // of regions that are not worth one each (Ahead)
 constexpr auto spin_time = std::chrono::microseconds(80);
 constexpr int max_threads = 1024;
 std::atomic<double> least_ns{0};  // what any region is taken to cost
 
 // True on a thread that is inside a body: a region begun there runs inline.
 thread_local bool inside = false;
+thread_local int wakes_left = 0;  // for small regions of this thread
 
 class Inside {
  public:
@@ -362,7 +364,11 @@ void parallel_for(int64_t chunks, FunctionRef<void(int64_t)> body, double cost_n
   if (chunks > 1 && cost_ns >= share_ns && !inside && !at_generic_level) {
     Pool& shared = pool();
     const int others = shared.threads() - 1;
-    const bool wake = cost_ns >= wake_ns;
+    bool wake = cost_ns >= wake_ns;
+    if (!wake && wakes_left > 0 && others > 0 && !shared.anyone_spinning()) {
+      --wakes_left;
+      wake = true;
+    }
     if (others > 0 && (wake || shared.anyone_spinning())) {
       const double worth = std::min(cost_ns / per_worker_ns, double{max_threads});
       const int64_t most = std::min<int64_t>({others, chunks - 1, static_cast<int64_t>(worth) + 1});
@@ -375,6 +381,11 @@ void parallel_for(int64_t chunks, FunctionRef<void(int64_t)> body, double cost_n
   }
   for (int64_t chunk = 0; chunk < chunks; ++chunk) body(chunk);
 }
+
+Ahead::Ahead(double cost_ns) : before_(wakes_left) {
+  wakes_left = std::max(before_, static_cast<int>(std::min(cost_ns / wakes_apart_ns, 1e6)));
+}
+Ahead::~Ahead() { wakes_left = before_; }
 
 int num_threads() { return pool().threads(); }
 

@@ -44,6 +44,18 @@ class FunctionRef<R(Args...)> {
 // chunk is rethrown here (always the same one: the chunks below it had been claimed before it).
 void parallel_for(int64_t chunks, FunctionRef<void(int64_t chunk)> body, double cost_ns);
 
+// While one lives, small regions of its thread, each not worth a wake-up, wake workers now and
+// then: a loop says what all its regions cost together. Once in some 200 us of that, at most.
+class Ahead {
+ public:
+  explicit Ahead(double cost_ns);
+  ~Ahead();
+  Ahead(const Ahead&) = delete;
+
+ private:
+  const int before_;
+};
+
 // Threads that one region may use, the caller included. At the start: LAZULITE_NUM_THREADS, else
 // usable_cores(). set_num_threads takes 1 to 1024; running regions end as they began.
 int num_threads();

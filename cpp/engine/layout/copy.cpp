@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "device/cpu/features.h"
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
 #include "device/cpu/pool.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t piece_bytes = 65536;  // of what a thread takes at a time, about
 constexpr int64_t turn_least = 8;       // rows and columns from which squares are turned by tiles
+constexpr int64_t stream_row = 1024;    // bytes of rows that go around the caches, at least
 
 // What has to move: axes in the order of the result's memory, which all run forward there.
 struct Move {
@@ -22,6 +24,7 @@ struct Move {
   char* to;
   const char* from;
   int near = -1;  // an axis along which the source lies closer than along the last one
+  bool streams = false;  // rows go around the caches
 
   Move(const Shape& all, const Strided& source, const Strided& result)
       : shape(all), strides{result.strides, source.strides}, bytes(size_of(result.type)),
@@ -100,6 +103,18 @@ void move_run(U* to, int64_t to_step, const U* from, int64_t from_step, int64_t 
   else by_steps(to_step, from_step);
 }
 
+// Rows that go around the caches, in pieces that lie in the first one meanwhile.
+template <class U>
+void stream_run(U* to, const U* from, int64_t from_step, int64_t n) {
+  constexpr int64_t most = 2048 / int64_t(sizeof(U));
+  alignas(64) char piece[most * sizeof(U)];
+  for (int64_t i = 0; i < n; i += most) {
+    const int64_t some = std::min(most, n - i);
+    move_run(reinterpret_cast<U*>(piece), 1, from + i * from_step, from_step, some);
+    cpu::stream(to + i, piece, some * int64_t(sizeof(U)));
+  }
+}
+
 struct Sixteen {
   uint64_t half[2];
 };
@@ -111,6 +126,11 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
   const int64_t to_step = m.to_step(last), from_step = m.from_step(last);
   const int64_t to_row = axis < 0 ? 0 : m.to_step(axis),
                 from_row = axis < 0 ? 0 : m.from_step(axis);
+  if (m.streams && from_step == 1) {
+    for (int64_t i = 0; i < rows; ++i)
+      cpu::stream(to + i * to_row * m.bytes, from + i * from_row * m.bytes, n * m.bytes);
+    return cpu::end_stream();
+  }
   if (to_step == 1 && from_step == 1)
     return k.rows(to, to_row * m.bytes, from, from_row * m.bytes, rows, n * m.bytes);
   const int size = __builtin_ctzll(uint64_t(m.bytes));
@@ -122,9 +142,12 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
     return k.spread[size](to + m.bytes, from, rows);
   }
   auto run = [&]<class U>() {
-    for (int64_t i = 0; i < rows; ++i)
-      move_run(reinterpret_cast<U*>(to) + i * to_row, to_step,
-               reinterpret_cast<const U*>(from) + i * from_row, from_step, n);
+    for (int64_t i = 0; i < rows; ++i) {
+      auto* const out = reinterpret_cast<U*>(to) + i * to_row;
+      auto* const in = reinterpret_cast<const U*>(from) + i * from_row;
+      m.streams ? stream_run(out, in, from_step, n) : move_run(out, to_step, in, from_step, n);
+    }
+    if (m.streams) cpu::end_stream();
   };
   // Neighbours that move as one element may lie anywhere.
   const bool aligned =
@@ -206,11 +229,13 @@ void by_program(const Shape& shape, const Strided& from, const Strided& to) {
 
 }  // namespace
 
-void copy(const Shape& shape, const Strided& from, const Strided& to) {
+void copy(const Shape& shape, const Strided& from, const Strided& to, int64_t whole) {
   const int64_t size = size_of(shape);
   if (size == 0) return;
   if (from.type != to.type) return by_program(shape, from, to);
-  const Move m(shape, from, to);
+  Move m(shape, from, to);
+  m.streams = m.to_step(m.last()) == 1 && m.shape[m.last()] * m.bytes >= stream_row &&
+              2 * std::max(size * size_of(to.type), whole) >= cpu::cached_bytes();
   // Transposed in the large: the runner's squares.
   if (m.near >= 0 && m.from_step(m.near) == 1 && m.shape[m.near] >= turn_least &&
       m.shape[m.last()] >= turn_least && m.bytes == size_of(to.type))

@@ -9,6 +9,7 @@
 
 #include "device/cpu/pool.h"
 #include "engine/linalg/lapack.h"
+#include "engine/linalg/reflections.h"
 
 namespace lazulite::engine::linalg {
 namespace {
@@ -320,6 +321,18 @@ void Factor<T>::qr(const char* op, const T* a, int64_t m, int64_t n, int64_t col
   Scratch<T> turned(m * std::max(n, cols)), tau(k);
   T* f = turned;
   turn(a, m, n, f);
+  auto keep_r = [&] {
+    for (int64_t i = 0; i < cols; ++i)
+      for (int64_t j = 0; j < n; ++j) r[i * n + j] = j >= i ? f[j * m + i] : T(0);
+  };
+  if constexpr (!is_complex_number<T>) {
+    if (k >= reflected_least) {
+      Scratch<T> factor(m * cols);
+      reflect<T>(op, f, m, n, cols, factor);
+      keep_r();
+      return turn(static_cast<const T*>(factor), cols, m, q);
+    }
+  }
   int info = 0;
   T best(0), best_q(0);
   call<T>(op, geqrf, &rows, &columns, f, &rows, static_cast<T*>(tau), &best, &query, &info);
@@ -328,8 +341,7 @@ void Factor<T>::qr(const char* op, const T* a, int64_t m, int64_t n, int64_t col
   Scratch<T> work(room);
   call<T>(op, geqrf, &rows, &columns, f, &rows, static_cast<T*>(tau), static_cast<T*>(work), &room,
           &info);
-  for (int64_t i = 0; i < cols; ++i)
-    for (int64_t j = 0; j < n; ++j) r[i * n + j] = j >= i ? f[j * m + i] : T(0);
+  keep_r();
   call<T>(op, orgqr, &rows, &of_q, &k, f, &rows, static_cast<T*>(tau), static_cast<T*>(work), &room,
           &info);
   turn(static_cast<const T*>(f), cols, m, q);

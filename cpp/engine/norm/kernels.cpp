@@ -182,21 +182,28 @@ void backward(const void* x, const void* weight, const void* ct, double eps, boo
       x, weight, ct, eps, centred, n, dx, dweight, dbias);
 }
 
+// Halves would be rounded twice: what has been computed of the first elements of their rows is kept
+// beside, of the others it is computed again.
+constexpr int64_t kept_elements = 4096;
 template <class In, bool half>
 void softmax(const void* x, void* out, int64_t n) {
   using V = typename In::V;
   using A = typename In::accumulator;
+  using P = Plain<A>;
+  alignas(64) A kept[half ? kept_elements : V::size];
   const V top(reduce_row<monoid::Max, In>(static_cast<const typename In::memory*>(x), n));
   A sum;
   tree_sums<1, V>(n, LAZULITE_TERMS {
     term[0] = simd::exp(get<In, full>(x, i, m) - top);
-    if constexpr (!half) put<In, full>(term[0], out, i, m);  // halves would be rounded: twice
+    if constexpr (!half) put<In, full>(term[0], out, i, m);
+    else if (i < kept_elements) put<P, full>(term[0], kept, i, m);
   }, &sum);
   const V scale(A(1) / sum);
   for_vectors<V>(n, LAZULITE_EACH {
     V e;
-    if constexpr (half) e = simd::exp(get<In, full>(x, i, m) - top);
-    else e = get<In, full>(out, i, m);
+    if constexpr (!half) e = get<In, full>(out, i, m);
+    else if (i < kept_elements) e = get<P, full>(kept, i, m);
+    else e = simd::exp(get<In, full>(x, i, m) - top);
     put<In, full>(e * scale, out, i, m);
   });
 }

@@ -233,6 +233,58 @@ int64_t turned_scans(const typename In::memory* x, int64_t x_step, int64_t n, in
   return row;
 }
 
+// Rows that lie one behind the other, several of them in a register: the same combinations again.
+// Returns where it stopped.
+template <bool reverse, int n, int step, class V, int... i>
+LAZULITE_INLINE V moved_in_rows(V nothing, V at, std::integer_sequence<int, i...>) {
+  constexpr int L = V::size;
+  if constexpr (reverse)
+    return V::from(
+        __builtin_shufflevector(at.v, nothing.v, (i % n + step < n ? i + step : L + i)...));
+  else
+    return V::from(__builtin_shufflevector(at.v, nothing.v, (i % n >= step ? i - step : L + i)...));
+}
+template <class M, bool reverse, int n, int step, int many, class V>
+LAZULITE_INLINE void scan_in_rows(V* r, V nothing) {
+  if constexpr (step < n) {
+    constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
+#pragma GCC unroll 4
+    for (int k = 0; k < many; ++k)
+      r[k] = M::template combine<V>(moved_in_rows<reverse, n, step>(nothing, r[k], lanes), r[k]);
+    scan_in_rows<M, reverse, n, 2 * step, many>(r, nothing);
+  }
+}
+template <class M, class In, bool reverse, int n>
+int64_t packed_scans(const typename In::memory* x, int64_t count, typename In::memory* out) {
+  using V = typename In::V;
+  if constexpr (n > V::size) {
+    return 0;
+  } else {
+    constexpr int many = 4, step = many * V::size;
+    const V nothing(identity<M, typename V::scalar>());
+    int64_t at = 0;
+    for (; at + step <= count * n; at += step) {
+      V r[many];
+#pragma GCC unroll 4
+      for (int k = 0; k < many; ++k) r[k] = In::load(x + at + k * V::size);
+      scan_in_rows<M, reverse, n, 1, many>(r, nothing);
+#pragma GCC unroll 4
+      for (int k = 0; k < many; ++k) In::store(r[k], out + at + k * V::size);
+    }
+    return at / n;
+  }
+}
+template <class M, class In, bool reverse>
+int64_t short_scans(const typename In::memory* x, int64_t x_step, int64_t n, int64_t count,
+                    typename In::memory* out, int64_t out_step) {
+  if (x_step == n && out_step == n) {
+    if (n == 2) return packed_scans<M, In, reverse, 2>(x, count, out);
+    if (n == 4) return packed_scans<M, In, reverse, 4>(x, count, out);
+    if (n == 8 && In::V::size >= 8) return packed_scans<M, In, reverse, 8>(x, count, out);
+  }
+  return turned_scans<M, In, reverse>(x, x_step, n, count, out, out_step);
+}
+
 // Rows by a kernel of one of them; bytes of an element.
 template <auto run_one, int64_t bytes>
 void run_rows(const void* x, int64_t x_step, int64_t n, int64_t count, bool reverse, void* out,
@@ -250,8 +302,8 @@ void run_rows_of(const void* x, int64_t x_step, int64_t n, int64_t count, bool r
   int64_t row = 0;
   if constexpr (sizeof(typename In::accumulator) >= 4) {
     if (n <= block_lanes<typename In::V>)
-      row = reverse ? turned_scans<M, In, true>(from, x_step, n, count, to, out_step)
-                    : turned_scans<M, In, false>(from, x_step, n, count, to, out_step);
+      row = reverse ? short_scans<M, In, true>(from, x_step, n, count, to, out_step)
+                    : short_scans<M, In, false>(from, x_step, n, count, to, out_step);
   }
   run_rows<run<M, In, 1>, sizeof(T)>(from + row * x_step, x_step, n, count - row, reverse,
                                      to + row * out_step, out_step);

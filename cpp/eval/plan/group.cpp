@@ -5,11 +5,6 @@ namespace lazulite {
 
 namespace {
 
-// Arrays that other units of the plan make for one group: all of them are alive when it runs.
-// Groups have no other limit: a value that is stored and read again costs some 1 ns per element
-// beyond the cache, a register that leaves the first-level cache 0.06 per instruction.
-constexpr int most_made = 32;
-
 // Those that no home has counted. Node::uses remembers who did, until members are counted.
 int count_new(const SmallVector<Node*, 4>& makers, const SmallVector<int, 4>& homes) {
   int count = 0;

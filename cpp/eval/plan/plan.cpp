@@ -92,6 +92,7 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   planner.group();
   if (!step_by_step) {
     planner.form_again(roots, count);
+    planner.wait();
     planner.sink();
     planner.absorb();
   }

@@ -1,6 +1,6 @@
 // How a plan is made: visit (what is pending), group (what runs in one program), again (what is
-// formed twice), sink (what is formed where it is used), absorb (what runs around a kernel), order.
-// Under the plan lock.
+// formed twice), wait (what is formed later, with who reads it), sink (what is formed where it is
+// used), absorb (what runs around a kernel), order. Under the plan lock.
 #pragma once
 #include <algorithm>
 #include <unordered_map>
@@ -9,6 +9,11 @@
 #include "eval/plan.h"
 
 namespace lazulite {
+
+// Arrays that other units of the plan make for one group: all of them are alive when it runs.
+// Groups have no other limit: a value that is stored and read again costs some 1 ns per element
+// beyond the cache, a register that leaves the first-level cache 0.06 per instruction.
+constexpr int most_made = 32;
 
 // A constant costs nothing until memory of it is wanted: by a kernel, a view, or the user.
 inline bool is_immediate(const array& input, const Node& consumer) {
@@ -27,6 +32,7 @@ class Planner {
   void visit(Node* root);
   void group();
   void form_again(const array* roots, size_t count);
+  void wait();
   void sink();
   void absorb();
   void arrange(const array* roots, size_t count);
@@ -64,6 +70,9 @@ class Planner {
   void leave_out_unread(const array* roots, size_t count);
   void move_to(int unit, Node* node, int64_t size);
   void form_where_read(Node* node, const SmallVector<Node*, 4>& readers);
+  // wait
+  bool is_little(const array& input, const Node& consumer, int64_t size, int& looked) const;
+  bool has_only_little(const Unit& unit, const std::vector<int>& reader, int of) const;
   // sink
   Users find_users() const;
   void sink_from(int unit, const Users& users);

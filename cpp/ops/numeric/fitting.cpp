@@ -208,6 +208,7 @@ array cov(const array& m, const std::optional<array>& y, const CovarianceOptions
   array x = as_rows(m, o.rows, "cov", s);
   const Dtype given = inexact_type(y ? promote(m.dtype(), y->dtype()) : m.dtype()),
               t = compute_type(given);
+  if (x.shape(0) == 0) return zeros({0, 0}, given, s);  // whatever y is, as in NumPy
   if (y) {
     const array other = as_rows(*y, o.rows, "cov", s);
     if (other.shape(1) != x.shape(1))

@@ -28,8 +28,9 @@ void slice_update_kernel(const KernelCall& call) {
 void concatenate_kernel(const KernelCall& call) {
   const int axis = call.node.get<Concatenate>().axis;
   Storage at = *call.out[0].storage;
+  const int64_t whole = size_of(call.out[0].shape()) * size_of(call.out[0].type());
   for (const TensorView& in : call.in) {
-    copy_strided(in, view_of(in.spec, at));
+    copy_strided(in, view_of(in.spec, at), whole);
     at.offset += in.shape()[axis] * at.strides[axis];
   }
 }

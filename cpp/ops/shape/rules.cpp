@@ -191,8 +191,41 @@ bool still_zero(const Slice& at, const array& sum) {
   }
   return false;
 }
+// The axis along which a slice is a part of an array, whole along all others; -1: there is none.
+int axis_of_part(const Slice& at, const Shape& shape) {
+  int axis = -1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (at.size[i] == shape[i] && at.start[i] == 0 && at.step[i] == 1) continue;
+    if (axis >= 0 || at.step[i] != 1) return -1;
+    axis = int(i);
+  }
+  return axis;
+}
+// Zeros with slices written into them, of which this one is the last that was missing: what a split
+// gave, put together. Null where it is not.
+array put_together(const Slice& at, const array& ct, const array& sum) {
+  const int axis = axis_of_part(at, sum.shape());
+  if (axis < 0) return array();
+  std::vector<std::pair<int64_t, array>> parts{{at.start[size_t(axis)], ct}};
+  int64_t missing = sum.shape(axis) - ct.shape(axis);
+  const array* from = &sum;
+  for (; from->node()->op == &slice_update_op; from = &from->node()->inputs[0]) {
+    const Slice& other = from->node()->get<Slice>();
+    if (axis_of_part(other, sum.shape()) != axis) return array();
+    missing -= other.size[size_t(axis)];
+    parts.push_back({other.start[size_t(axis)], from->node()->inputs[1]});
+  }
+  if (missing != 0) return array();
+  std::sort(parts.begin(), parts.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<array> in_order;
+  for (auto& part : parts) in_order.push_back(std::move(part.second));
+  return concatenate(in_order, axis, sum.node()->stream);
+}
 array vjp_slice_onto(const Slice& at, const Node& node, const array& ct, const array& sum) {
   const Shape stop = at.stop();
+  if (still_zero(at, sum))
+    if (array whole = put_together(at, ct, sum)) return whole;
   return slice_update(
       sum, still_zero(at, sum) ? ct : add(slice(sum, at.start, stop, at.step), ct, node.stream),
       at.start, stop, at.step);

@@ -78,6 +78,7 @@ class Stepper {
   void run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out);
   // Whether it would run these without another plan.
   bool fits(const std::vector<Storage>& in) const { return !prepared_ || prepared_->fits(in); }
+  double shared_ns() const { return prepared_ ? prepared_->shared_ns() : 0; }
   void rest() {  // until the next run nothing is held but constants
     if (prepared_) prepared_->rest();
   }

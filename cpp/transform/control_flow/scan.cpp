@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "device/cpu/pool.h"
 #include "eval/eval.h"
 #include "ops/create/create.h"
 #include "ops/lanes.h"
@@ -47,6 +48,7 @@ void run_scan(const KernelCall& call) {
         {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)});
   }
   Stepper body([&](const ArrayList& in) { return (*s.body)(in); });
+  std::optional<cpu::Ahead> ahead;  // the steps together are worth a wake-up
   for (int64_t step = 0; step < s.length; ++step) {
     const int64_t i = s.reverse ? s.length - 1 - step : step;
     std::vector<Storage> in = std::move(carry);
@@ -64,6 +66,7 @@ void run_scan(const KernelCall& call) {
         out[s.carries + k] = {ys[k].buffer, i * n, dense_strides(row.shape)};
     }
     body.run(s.body->argument_specs(), std::move(in), out);
+    if (!ahead) ahead.emplace(body.shared_ns() * double(s.length - 1));
     for (size_t k = 0; k < rows; ++k) {
       const Spec row = slice_of(call.node.out[s.carries + k].spec);
       const Storage& made = out[s.carries + k];

@@ -6,6 +6,7 @@ transform functions and compose.
 """
 
 import os as _os
+import reprlib as _reprlib
 import sys as _sys
 from builtins import sum as _total
 
@@ -13,7 +14,7 @@ from .._version import __version__  # noqa: F401
 from . import _core
 from ._core import *  # noqa: F401,F403
 from ._core import _depends, _stop_gradient, _unpickle  # noqa: F401
-from . import cuda, metal
+from . import cuda, distributed, metal
 
 # What is written in Python is loaded when it is first asked for: without bytecode caches, reading
 # it takes longer than all of _core.
@@ -74,6 +75,7 @@ _core._check_environment()
 
 random = _core.random
 fast = _core.fast
+_quantize = _core.quantize
 fft = _core.fft
 linalg = _core.linalg
 linalg.LinAlgError = _core.LinAlgError
@@ -82,15 +84,27 @@ for _name in ("random", "fast", "fft", "linalg"):
 del _name
 
 
-def _of_other_devices(name):
-    if name not in ("metal_kernel", "cuda_kernel", "precompiled_cuda_kernel"):
+def _of_fast(name):
+    if name == "gated_delta_update":
+        from . import _fast
+
+        return _fast.gated_delta_update
+    if name not in ("cpu_kernel", "metal_kernel", "cuda_kernel", "precompiled_cuda_kernel"):
         raise AttributeError(f"module '{__name__}.fast' has no attribute {name!r}")
     from . import _elsewhere
 
     return getattr(_elsewhere, name)
 
 
-fast.__getattr__ = _of_other_devices
+fast.__getattr__ = _of_fast
+
+
+def _repr_array(self, x, level, _of_lists=_reprlib.Repr.repr_array):
+    """reprlib, and pytest with it, tells arrays by the name of their class alone."""
+    return self.repr_instance(x, level) if isinstance(x, array) else _of_lists(self, x, level)
+
+
+_reprlib.Repr.repr_array = _repr_array
 
 
 def stop_gradient(a: "T", /, *, stream: "Any" = None) -> "T":
@@ -106,6 +120,27 @@ def stop_gradient(a: "T", /, *, stream: "Any" = None) -> "T":
     return map_leaves(
         lambda leaf: _stop_gradient(leaf, stream=stream) if isinstance(leaf, array) else leaf, a
     )
+
+
+def quantize(*args, **kwargs):
+    """Of arrays, what _core has under this name; of a model, which is a dict, a model."""
+    try:
+        return _quantize(*args, **kwargs)
+    except TypeError:  # so that arrays pay for a call alone
+        if not (args and isinstance(args[0], dict)):
+            raise
+    from ..nn.quantization import quantize_model
+
+    return quantize_model(*args, **kwargs)
+
+
+quantize.__wrapped__ = _quantize  # for inspect.signature
+quantize.__doc__ = _quantize.__doc__.replace(
+    "\n\n>>>",
+    "\n\nOf a model, quantize(model, settings) gives a model in few bits and leaves the given one as "
+    "it was: see\nlazulite.nn.quantization.quantize_model.\n\n>>>",
+    1,
+)
 
 
 def depends(inputs: "T", dependencies: "Any") -> "T":

@@ -185,7 +185,18 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
         leaves: list = []
         shape = (template(list(args), leaves), template(kwargs, leaves))
         kept: list = []
-        outputs = _core._checkpoint(_flat_call(fun, shape, kept), leaves)
+        stood: list = []  # for the arguments, while `fun` was traced
+
+        def flat(arrays):
+            stood.extend(arrays)
+            return _flat_call(fun, shape, kept)(arrays)
+
+        try:
+            outputs = _core._checkpoint(flat, leaves)
+        finally:
+            # What `fun` put away, into a module say, is the argument again.
+            for traced, given in zip(stood, leaves):
+                _core._set_handle(traced, given)
         return fill(kept[0], outputs)
 
     return Transformed("checkpoint", fun, wrapped)

@@ -1,6 +1,9 @@
-"""Names of core.fast that need another device: they say so when they are called."""
+"""Names of core.fast that are made on first use: kernels that programs bring along, and those of
+devices that are not here, which say so when they are called."""
 
 from __future__ import annotations
+
+from ._kernels import cpu_kernel, metal_kernel  # noqa: F401
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,27 +15,6 @@ def _refuse(function: str, device: str) -> NoReturn:
         f"[{function}] no {device} back end: got a call on a machine of CPUs, expected "
         f"mx.{device.lower()}.is_available() to be asked before"
     )
-
-
-def metal_kernel(
-    name: str,
-    input_names: Sequence[str],
-    output_names: Sequence[str],
-    source: str,
-    header: str = "",
-    ensure_row_contiguous: bool = True,
-    atomic_outputs: bool = False,
-    compile_options: Any = None,
-) -> NoReturn:
-    """A kernel in Metal's language: RuntimeError, since there is no Metal here.
-
-    >>> try:
-    ...     mx.fast.metal_kernel("f", ["x"], ["y"], "")
-    ... except RuntimeError as error:
-    ...     print(str(error)[:35])
-    [metal_kernel] no Metal back end: g
-    """
-    _refuse("metal_kernel", "Metal")
 
 
 def cuda_kernel(

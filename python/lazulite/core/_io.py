@@ -175,7 +175,7 @@ class Created:
         if old and not (stat.S_ISREG(old.st_mode) and os.access(self._path, os.W_OK)):
             self._out = open(self._path, "wb")  # a pipe, a device; or what may not be written
             return self._out
-        name = os.path.join(os.path.dirname(self._path), f".{os.urandom(8).hex()}.tmp")
+        name = self._temporary_name(self._path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         try:
             fd = os.open(name, flags, 0o666)
@@ -191,6 +191,9 @@ class Created:
         if old:
             self._take_over(fd, old)
         return self._out
+
+    def _temporary_name(self, path):
+        return os.path.join(os.path.dirname(path), f".{os.urandom(8).hex()}.tmp")
 
     @staticmethod
     def _take_over(fd, old):
@@ -306,7 +309,7 @@ def _format_of_bytes(data) -> str:
 
 
 def load(
-    file: Any, /, format: Optional[str] = None, return_metadata: bool = False, *, stream: Any = None
+    file: Any, /, format: Any = None, return_metadata: bool = False, *, stream: Any = None
 ):
     """Reads .npy (an array), .npz, .safetensors or .gguf (a dict of arrays), or all files that an
     index (model.safetensors.index.json) names.
@@ -315,10 +318,15 @@ def load(
     file; with `return_metadata` the pair (arrays, metadata) is returned. Only headers are read, and
     compared with the size of the file; the data of an array is read when the array is evaluated (at
     once from compressed files, pipes and objects like files). Until then the file must stay as it
-    is: `save` under the same name is fine, as it makes a new file. Raises `FileError` where there
-    is no file, and `FormatError`, which is both ValueError and RuntimeError, for a file that is
-    truncated or not of the format.
+    is: `save` under the same name is fine, as it makes a new file. A model in the place of `format`
+    gets the weights of the file, by `model.load_weights`, and is returned. Raises `FileError` where
+    there is no file, and `FormatError`, which is both ValueError and RuntimeError, for a file that
+    is truncated or not of the format.
     """
+    if hasattr(format, "load_weights"):
+        if return_metadata:
+            raise TypeError("[load] return_metadata: got it with a model, expected one of them")
+        return format.load_weights(file)
     held = isinstance(file, (bytes, bytearray, memoryview))
     if not isinstance(file, (str, os.PathLike)) and not held and not hasattr(file, "read"):
         raise TypeError(

@@ -15,16 +15,39 @@ its formula in ``__call__``::
 """
 
 import sys
+from typing import TYPE_CHECKING, Any
 
-from lazulite.nn import init, losses
+from lazulite.nn import init, losses, utils
 from lazulite.nn.layers import *  # noqa: F403
 from lazulite.nn.layers import activations
 from lazulite.nn.module import Module
+from lazulite.nn._summary import summary
 from lazulite.nn.transform import value_and_grad
+from lazulite.nn.utils import average_gradients
 
 sys.modules.update({f"{__name__}.activations": activations})  # import lazulite.nn.activations
 
+if TYPE_CHECKING:
+    from lazulite.nn import quantization
+    from lazulite.nn.quantization import quantization_report
+else:
+
+    def __getattr__(name: str) -> Any:
+        """What few programs use is loaded when it is asked for."""
+        if name not in ("quantization", "quantization_report"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from lazulite.nn.quantization import quantization_report
+
+        globals()["quantization_report"] = quantization_report
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
 __all__ = [
+    "ALiBi",
+    "AllToShardedLinear",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -44,31 +67,43 @@ __all__ = [
     "Embedding",
     "GELU",
     "GLU",
+    "GRU",
     "GroupNorm",
     "HardShrink",
     "HardTanh",
     "Hardswish",
     "Identity",
     "InstanceNorm",
+    "KVCache",
+    "LSTM",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MLP",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
     "Module",
+    "MultiHeadAttention",
     "PReLU",
+    "QQLinear",
+    "QuantizedEmbedding",
+    "QuantizedLinear",
     "RMSNorm",
+    "RNN",
     "ReLU",
     "ReLU2",
     "ReLU6",
+    "RoPE",
     "SELU",
     "Sequential",
     "SiLU",
+    "ShardedToAllLinear",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "Softmax",
     "Softmin",
     "Softplus",
@@ -76,7 +111,14 @@ __all__ = [
     "Softsign",
     "Step",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "Upsample",
     "activations",
+    "average_gradients",
     "celu",
     "elu",
     "gelu",
@@ -93,6 +135,9 @@ __all__ = [
     "losses",
     "mish",
     "prelu",
+    "quantization",
+    "quantization_report",
+    "quantize",
     "relu",
     "relu2",
     "relu6",
@@ -105,6 +150,8 @@ __all__ = [
     "softshrink",
     "softsign",
     "step",
+    "summary",
     "tanh",
+    "utils",
     "value_and_grad",
 ]

@@ -418,8 +418,12 @@ class Module(dict[str, Any]):
     def train(self, mode: bool = True) -> Self:
         """Set :attr:`training` of this module and of all in it."""
         for _, module in self._reached(tuples=True):
-            module._training = bool(mode)
+            module._set_training_mode(bool(mode))
         return self
+
+    def _set_training_mode(self, mode: bool) -> None:
+        """For layers that become something else in inference."""
+        self._training = mode
 
     def eval(self) -> Self:
         """Set :attr:`training` to False in this module and in all in it."""

@@ -8,7 +8,12 @@ A training step with a model and its loss::
     mx.eval(model.state, optimizer.state)
 """
 
+from lazulite.optimizers.accumulation import *  # noqa: F403
+from lazulite.optimizers.averaging import *  # noqa: F403
+from lazulite.optimizers.lamb import *  # noqa: F403
+from lazulite.optimizers.lbfgs import *  # noqa: F403
 from lazulite.optimizers.optimizers import *  # noqa: F403
+from lazulite.optimizers.precision import *  # noqa: F403
 from lazulite.optimizers.schedulers import *  # noqa: F403
 
 __all__ = [
@@ -18,7 +23,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "ExponentialMovingAverage",
+    "GradientAccumulation",
+    "LAMB",
+    "LBFGS",
     "Lion",
+    "MixedPrecision",
     "MultiOptimizer",
     "Muon",
     "Optimizer",

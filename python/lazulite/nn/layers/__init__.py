@@ -1,15 +1,25 @@
 """The layers, one file for each kind."""
 
 from lazulite.nn.layers.activations import *  # noqa: F403
+from lazulite.nn.layers.attention import *  # noqa: F403
 from lazulite.nn.layers.containers import *  # noqa: F403
 from lazulite.nn.layers.convolution import *  # noqa: F403
+from lazulite.nn.layers.distributed import *  # noqa: F403
 from lazulite.nn.layers.dropout import *  # noqa: F403
 from lazulite.nn.layers.embedding import *  # noqa: F403
 from lazulite.nn.layers.linear import *  # noqa: F403
+from lazulite.nn.layers.mlp import *  # noqa: F403
 from lazulite.nn.layers.normalization import *  # noqa: F403
 from lazulite.nn.layers.pooling import *  # noqa: F403
+from lazulite.nn.layers.positional import *  # noqa: F403
+from lazulite.nn.layers.transformer import *  # noqa: F403
+from lazulite.nn.layers.quantized import *  # noqa: F403
+from lazulite.nn.layers.recurrent import *  # noqa: F403
+from lazulite.nn.layers.upsampling import *  # noqa: F403
 
 __all__ = [
+    "ALiBi",
+    "AllToShardedLinear",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -29,30 +39,42 @@ __all__ = [
     "Embedding",
     "GELU",
     "GLU",
+    "GRU",
     "GroupNorm",
     "HardShrink",
     "HardTanh",
     "Hardswish",
     "Identity",
     "InstanceNorm",
+    "KVCache",
+    "LSTM",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MLP",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
+    "MultiHeadAttention",
     "PReLU",
+    "QQLinear",
+    "QuantizedEmbedding",
+    "QuantizedLinear",
     "RMSNorm",
+    "RNN",
     "ReLU",
     "ReLU2",
     "ReLU6",
+    "RoPE",
     "SELU",
     "Sequential",
     "SiLU",
+    "ShardedToAllLinear",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "Softmax",
     "Softmin",
     "Softplus",
@@ -60,6 +82,12 @@ __all__ = [
     "Softsign",
     "Step",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "Upsample",
     "celu",
     "elu",
     "gelu",
@@ -74,6 +102,7 @@ __all__ = [
     "log_softmax",
     "mish",
     "prelu",
+    "quantize",
     "relu",
     "relu2",
     "relu6",

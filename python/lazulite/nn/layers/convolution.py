@@ -63,8 +63,14 @@ class _Convolution(Module):
         text = ", ".join(f"{name}={value}" for name, value in sizes.items())
         return f"{own * self.groups}, {out_channels}, {text}, bias={'bias' in self}"
 
+    def _convolved(self, x: mx.array, weight: mx.array) -> mx.array:
+        raise NotImplementedError
+
     def _with_bias(self, y: mx.array) -> mx.array:
         return y + self.bias if "bias" in self else y
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self._with_bias(self._convolved(x, self.weight))
 
 
 class _Forward(_Convolution):
@@ -92,11 +98,9 @@ class _Forward(_Convolution):
             stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups
         )
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def _convolved(self, x: mx.array, weight: mx.array) -> mx.array:
         convolve = type(self).convolve
-        return self._with_bias(
-            convolve(x, self.weight, self.stride, self.padding, self.dilation, self.groups)
-        )
+        return convolve(x, weight, self.stride, self.padding, self.dilation, self.groups)
 
 
 class _Transposed(_Convolution):
@@ -130,18 +134,15 @@ class _Transposed(_Convolution):
             groups=self.groups,
         )
 
-    def __call__(self, x: mx.array) -> mx.array:
-        convolve = type(self).convolve
-        return self._with_bias(
-            convolve(
-                x,
-                self.weight,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.output_padding,
-                self.groups,
-            )
+    def _convolved(self, x: mx.array, weight: mx.array) -> mx.array:
+        return type(self).convolve(
+            x,
+            weight,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.output_padding,
+            self.groups,
         )
 
 

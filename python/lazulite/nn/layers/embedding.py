@@ -1,9 +1,11 @@
 """Embeddings: a row of a table for each token."""
 
 import math
+from typing import Optional
 
 import lazulite.core as mx
 from lazulite._arguments import checked
+from lazulite.nn.layers.quantized import QuantizedEmbedding
 from lazulite.nn.module import Module
 
 __all__ = ["Embedding"]
@@ -51,3 +53,30 @@ class Embedding(Module):
             (2, 10)
         """
         return x @ self.weight.T
+
+    def to_quantized(
+        self,
+        group_size: Optional[int] = None,
+        bits: Optional[int] = None,
+        mode: str = "affine",
+        quantize_input: bool = False,
+    ) -> QuantizedEmbedding:
+        """The layer with its table packed; this one stays as it is.
+
+        Args:
+            group_size: numbers that share a scale; by default that of the mode.
+            bits: of a number; by default those of the mode.
+            mode: the format, as of :func:`lazulite.core.quantize`.
+            quantize_input: there is nothing to round in tokens: must be False.
+
+        Raises:
+            ValueError: sizes that do not fit the mode, or ``quantize_input``.
+
+        Example:
+            >>> import lazulite.nn as nn
+            >>> nn.Embedding(10, 64).to_quantized(mode="mxfp8")
+            QuantizedEmbedding(10, 64, group_size=32, bits=8, mode=mxfp8)
+        """
+        if quantize_input:
+            raise ValueError("[Embedding] quantize_input: got True, expected False: inputs are tokens")
+        return QuantizedEmbedding.from_embedding(self, group_size, bits, mode)

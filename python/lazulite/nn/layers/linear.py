@@ -1,10 +1,11 @@
 """Layers that are linear in their input."""
 
 import math
-from typing import Any
+from typing import Any, Optional, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
+from lazulite.nn.layers.quantized import QQLinear, QuantizedLinear
 from lazulite.nn.module import Module
 
 __all__ = ["Bilinear", "Identity", "Linear"]
@@ -68,6 +69,34 @@ class Linear(Module):
         if "bias" in self:
             return mx.addmm(self.bias, x, self.weight.T)
         return x @ self.weight.T
+
+    def to_quantized(
+        self,
+        group_size: Optional[int] = None,
+        bits: Optional[int] = None,
+        mode: str = "affine",
+        quantize_input: bool = False,
+    ) -> Union[QuantizedLinear, QQLinear]:
+        """The layer with its weight packed; this one stays as it is.
+
+        Args:
+            group_size: numbers that share a scale; by default that of the mode.
+            bits: of a number; by default those of the mode.
+            mode: the format, as of :func:`lazulite.core.quantize`.
+            quantize_input: round the input too (:class:`QQLinear`), in ``nvfp4`` or ``mxfp8``.
+
+        Raises:
+            ValueError: sizes that do not fit the mode, or a mode that does not round inputs.
+
+        Example:
+            >>> import lazulite.nn as nn
+            >>> nn.Linear(64, 2).to_quantized(bits=2)
+            QuantizedLinear(input_dims=64, output_dims=2, bias=True, group_size=64, bits=2, \
+mode=affine)
+        """
+        if quantize_input:
+            return QQLinear.from_linear(self, group_size, bits, mode)
+        return QuantizedLinear.from_linear(self, group_size, bits, mode)
 
 
 class Bilinear(Module):

@@ -1,8 +1,5 @@
 """Maxima and means of windows of channels-last inputs."""
 
-import itertools
-import math
-from functools import reduce
 from typing import Optional
 
 import lazulite.core as mx
@@ -37,7 +34,7 @@ class _Pool(Module):
     def _extra_repr(self) -> str:
         return f"kernel_size={self._size}, stride={self._stride}, padding={self._padding}"
 
-    def _padded(self, x: mx.array, value: float) -> mx.array:
+    def _fitting(self, x: mx.array) -> mx.array:
         if x.ndim != self.axes + 2:
             raise ValueError(
                 f"[{type(self).__name__}] got an input of shape {x.shape}, expected (batch, "
@@ -49,56 +46,17 @@ class _Pool(Module):
                     f"[{type(self).__name__}] windows reach beyond the input: got shape {x.shape} "
                     f"for kernel_size={self._size}, padding={self._padding}"
                 )
-        if not any(self._padding):
-            return x
-        return mx.pad(x, [(0, 0), *((p, p) for p in self._padding), (0, 0)], "constant", value)
-
-    def _joins(self, x: mx.array) -> bool:
-        """Whether windows lie one beside the other and cover the input."""
-        return self._stride == self._size and all(
-            n % k == 0 for n, k in zip(x.shape[1:-1], self._size)
-        )
-
-    def _windows(self, x: mx.array) -> tuple[mx.array, tuple[int, ...]]:
-        """The input with the places in a window as axes of their own, and these axes."""
-        shape: list[int] = [x.shape[0]]
-        for n, k in zip(x.shape[1:-1], self._size):
-            shape += [n // k, k]
-        return x.reshape(*shape, x.shape[-1]), tuple(range(2, 2 * self.axes + 1, 2))
-
-    def _shifted(self, x: mx.array) -> list[mx.array]:
-        """For each place in a window, what stands there in all windows."""
-        counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], self._size, self._stride)]
-        return [
-            x[
-                (
-                    slice(None),
-                    *(
-                        slice(i, i + (n - 1) * s + 1, s)
-                        for i, n, s in zip(place, counts, self._stride)
-                    ),
-                )
-            ]
-            for place in itertools.product(*map(range, self._size))
-        ]
+        return x
 
 
 class _MaxPool(_Pool):
     def __call__(self, x: mx.array) -> mx.array:
-        x = self._padded(x, -math.inf)
-        if self._joins(x):
-            windows, places = self._windows(x)
-            return windows.max(places)
-        return reduce(mx.maximum, self._shifted(x))
+        return mx.fast.max_pool(self._fitting(x), self._size, self._stride, self._padding)
 
 
 class _AvgPool(_Pool):
     def __call__(self, x: mx.array) -> mx.array:
-        x = self._padded(x, 0)
-        if self._joins(x):
-            windows, places = self._windows(x)
-            return windows.mean(places)
-        return reduce(mx.add, self._shifted(x)) / math.prod(self._size)
+        return mx.fast.avg_pool(self._fitting(x), self._size, self._stride, self._padding)
 
 
 class MaxPool1d(_MaxPool):

@@ -1,0 +1,163 @@
+// Attention, backward: with p the weights, made anew from the scores and the logarithms of their
+// sums, dv = p^T dout, dp = dout v^T, ds = p (dp - mean), where mean is the sum of dout out over a
+// row; dq = scale ds k, dk = scale ds^T q. A task takes blocks of keys through all queries that see
+// them, and adds what these get to memory of its own, of which there are as many as the sizes say.
+#include <cstring>
+#include <utility>
+
+#include "device/cpu/pool.h"
+#include "engine/attention/room.h"
+
+namespace lazulite::engine {
+namespace {
+
+constexpr int64_t heads_enough = 8, tasks_enough = 16;
+
+class Backward {
+ public:
+  Backward(const Attention& a, const HeadsView& q, const HeadsView& k, const HeadsView& v,
+           const MaskView& mask, const AttentionSlopes& s)
+      : h_(a, mask, block_queries), a_(a), q_(q), k_(k), v_(v), s_(s), heads_(a.batch * a.kv_heads),
+        key_blocks_(parts(a.keys, block_keys)),
+        splits_(heads_ >= heads_enough
+                    ? 1
+                    : std::max<int64_t>(1, std::min(key_blocks_, parts(tasks_enough, heads_)))),
+        rows_(a.group() * a.queries), width_(h_.padded(std::min(block_queries, rows_))) {}
+
+  void operator()() {
+    means_ = s_.means ? s_.means : memory(held_means_, heads_ * rows_ * h_.bytes);
+    for_items(heads_ * a_.group(), double(a_.queries * a_.value_depth),
+              [&](int64_t from, int64_t to) {
+                for (int64_t i = from; i < to; ++i) mean(i / a_.heads, i % a_.heads);
+              });
+    const int64_t all = heads_ * rows_ * a_.depth;
+    const bool in_place = splits_ == 1 && h_.sums == a_.type;
+    slopes_ = in_place ? s_.q : memory(held_slopes_, splits_ * all * h_.bytes);
+    const double cost = double(rows_) * double(a_.keys) *
+                        double(3 * a_.depth + 2 * a_.value_depth + 16) / scores_per_ns /
+                        double(splits_);
+    for_items(heads_ * splits_, cost, [&](int64_t from, int64_t to) {
+      Work w(*this);
+      for (int64_t i = from; i < to; ++i) run(i / splits_, i % splits_, w);
+    });
+    const int64_t some = rows_ * a_.depth;
+    for_items(heads_, double(some * splits_), [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i) {
+        char* sums = slopes_ + i * some * h_.bytes;
+        if (splits_ > 1) h_.products.total(sums, sums, splits_, all, some);
+        h_.k.finish(sums, nullptr, a_.scale, rows_, a_.depth, s_.q + i * some * h_.each);
+      }
+    });
+  }
+
+ private:
+  struct Work {
+    explicit Work(const Backward& f)
+        : room(size(f)), columns(room.take(f.a_.depth * f.width_ * f.h_.bytes)),
+          slope_columns(room.take(f.a_.value_depth * f.width_ * f.h_.bytes)),
+          queries(room.take(f.width_ * f.h_.padded(f.a_.depth) * f.h_.bytes)),
+          slope_rows(room.take(f.width_ * f.h_.padded(f.a_.value_depth) * f.h_.bytes)),
+          keys(room.take(block_keys * f.h_.padded(f.a_.depth) * f.h_.bytes)),
+          values(room.take(block_keys * f.h_.padded(f.a_.value_depth) * f.h_.bytes)),
+          key_slopes(room.take(block_keys * f.a_.depth * f.h_.bytes)),
+          value_slopes(room.take(block_keys * f.a_.value_depth * f.h_.bytes)),
+          scores(room.take((block_keys * f.width_ + f.h_.k.lanes) * f.h_.bytes)),
+          slopes(room.take((block_keys * f.width_ + f.h_.k.lanes) * f.h_.bytes)),
+          ends(room.take(f.width_ * f.h_.bytes)), means(room.take(f.width_ * f.h_.bytes)) {}
+    static int64_t size(const Backward& f) {
+      const int64_t w = f.width_, d = f.h_.padded(f.a_.depth), e = f.h_.padded(f.a_.value_depth);
+      return (2 * w * (d + e) + 2 * block_keys * (d + e + w) + 2 * f.h_.k.lanes + 2 * w) *
+                 f.h_.bytes +
+             12 * 64;
+    }
+    Room room;
+    char *columns, *slope_columns, *queries, *slope_rows, *keys, *values, *key_slopes,
+        *value_slopes, *scores, *slopes, *ends, *means;
+    int32_t low[block_queries], high[block_queries];
+  };
+
+  void mean(int64_t batch, int64_t head) const {
+    const HeadsView& ct = s_.out_slope;
+    const int64_t row = (batch * a_.heads + head) * a_.queries;
+    for (int64_t t = 0; t < a_.queries; ++t)
+      h_.k.dot(ct.data + (batch * ct.strides[0] + head * ct.strides[1] + t * ct.strides[2]) *
+                             h_.each,
+               s_.out + (row + t) * a_.value_depth * h_.each, a_.value_depth,
+               means_ + (row + t) * h_.bytes);
+  }
+
+  // Some blocks of keys of one key head.
+  void run(int64_t item, int64_t split, Work& w) const {
+    const int64_t batch = item / a_.kv_heads, head = item % a_.kv_heads, d = a_.depth,
+                  e = a_.value_depth, bytes = h_.bytes;
+    char* query_slopes = slopes_ + (split * heads_ + item) * rows_ * d * bytes;
+    std::memset(query_slopes, 0, size_t(rows_ * d * bytes));
+    for (int64_t j = part(key_blocks_, splits_, split); j < part(key_blocks_, splits_, split + 1);
+         ++j) {
+      const Keys all{j * block_keys, std::min(a_.keys, (j + 1) * block_keys)};
+      const Heads::Rows keys = h_.rows(k_, batch, head, all.first, all.count(), d, w.keys),
+                        values = h_.rows(v_, batch, head, all.first, all.count(), e, w.values);
+      std::memset(w.key_slopes, 0, size_t(all.count() * d * bytes));
+      std::memset(w.value_slopes, 0, size_t(all.count() * e * bytes));
+      for (int64_t i = 0; i < h_.blocks.count; ++i) {
+        const Block b = h_.blocks[i];
+        const Keys seen = h_.seen(b), here{std::max(seen.first, all.first),
+                                           std::min(seen.end, all.end)};
+        if (here.count() == 0) continue;
+        block(batch, head, b, here, here.first - all.first, keys, values,
+              query_slopes + b.first * d * bytes, w);
+      }
+      const int64_t row = item * a_.keys + all.first;
+      h_.k.finish(w.key_slopes, nullptr, a_.scale, all.count(), d, s_.k + row * d * h_.each);
+      h_.k.finish(w.value_slopes, nullptr, 1, all.count(), e, s_.v + row * e * h_.each);
+    }
+  }
+
+  // `skip`: keys of the block that none of the queries sees.
+  void block(int64_t batch, int64_t head, const Block& b, const Keys& here, int64_t skip,
+             Heads::Rows keys, Heads::Rows values, char* query_slopes, Work& w) const {
+    const int64_t width = h_.padded(b.count), count = here.count(), bytes = h_.bytes,
+                  row = (batch * a_.kv_heads + head) * rows_ + b.first;
+    keys.data += skip * keys.row * bytes;
+    values.data += skip * values.row * bytes;
+    const bool bounded = h_.bounds(b, here, w.low, w.high);
+    if (bounded)
+      for (int64_t i = b.count; i < width; ++i) w.low[i] = w.high[i] = 0;
+    const Heads::Rows queries = h_.rows_of(q_, batch, head, b, a_.depth, w.queries),
+                      slopes = h_.rows_of(s_.out_slope, batch, head, b, a_.value_depth,
+                                          w.slope_rows);
+    h_.columns_of(queries, b, a_.depth, a_.scale, w.columns);
+    h_.columns_of(slopes, b, a_.value_depth, 1, w.slope_columns);
+    for (auto [from, to] : {std::pair{s_.ends, w.ends}, std::pair{(const char*)means_, w.means}}) {
+      std::memcpy(to, from + row * bytes, size_t(b.count * bytes));
+      std::memset(to + b.count * bytes, 0, size_t((width - b.count) * bytes));
+    }
+    h_.times_columns(keys, count, a_.depth, w.columns, width, w.scores);
+    h_.put_mask(batch, head, b, here, w.scores, width);
+    h_.times_columns(values, count, a_.value_depth, w.slope_columns, width, w.slopes);
+    h_.k.slope({w.scores, w.slopes, count, width, bounded ? w.low : nullptr,
+                bounded ? w.high : nullptr, w.ends, w.means});
+    h_.times_rows(w.scores, width, count, slopes, b.count, a_.value_depth,
+                  w.value_slopes + skip * a_.value_depth * bytes);
+    h_.times_rows(w.slopes, width, count, queries, b.count, a_.depth,
+                  w.key_slopes + skip * a_.depth * bytes);
+    h_.turned_times_rows(w.slopes, width, b.count, keys, count, a_.depth, query_slopes, true);
+  }
+
+  const Heads h_;
+  const Attention& a_;
+  const HeadsView &q_, &k_, &v_;
+  const AttentionSlopes& s_;
+  const int64_t heads_, key_blocks_, splits_, rows_, width_;
+  Ref<Buffer> held_means_, held_slopes_;
+  char *means_ = nullptr, *slopes_ = nullptr;
+};
+
+}  // namespace
+
+void attend_back(const Attention& a, const HeadsView& q, const HeadsView& k, const HeadsView& v,
+                 const MaskView& mask, const AttentionSlopes& slopes) {
+  Backward(a, q, k, v, mask, slopes)();
+}
+
+}  // namespace lazulite::engine

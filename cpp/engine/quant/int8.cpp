@@ -1,0 +1,100 @@
+// Products of int8. Rows of the left operand are packed first, all or some hundred of them; each
+// task then packs strips of columns of the other one, a block of the inner axis at a time, and
+// multiplies what is packed.
+#include "engine/quant/int8.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "device/cpu/level.h"
+#include "device/cpu/partial.h"
+#include "device/cpu/pool.h"
+#include "device/limits.h"
+#include "engine/gemm/panel_product.h"
+#include "engine/quant/int8_kernels.h"
+
+namespace lazulite::engine {
+
+LAZULITE_LEVELS(const Int8Kernels&, int8_kernels)
+LAZULITE_FILLED(Int8Kernels, int8_kernels, avx512_vnni)
+
+namespace {
+
+constexpr int64_t rows_at_once = 512;
+constexpr double macs_per_ns = 60, packed_per_ns = 4;  // of one thread, about
+
+void multiply(const Product& p, const char* a, const char* b, int64_t first_row) {
+  const Int8Kernels& k = int8_kernels_filled();
+  int32_t* out = reinterpret_cast<int32_t*>(p.out) + first_row * p.n;
+  const int64_t deep = inner_panel * k.group, depths = parts(p.k, deep);
+  const auto steps_of = [&](int64_t d) { return std::min(deep, p.k - d * deep); };
+  const auto groups_of = [&](int64_t d) { return parts(steps_of(d), k.group); };
+  for (int64_t row = 0; row < p.m; row += rows_at_once) {
+    const int64_t rows = std::min(rows_at_once, p.m - row), pieces = parts(rows, k.rows);
+    const auto packed_at = [&](int64_t d) { return d * inner_panel * rows; };
+    Ref<Buffer> held;
+    char* packed = memory(held, (packed_at(depths - 1) + groups_of(depths - 1) * rows) * 4);
+    cpu::parallel_for(
+        depths * pieces,
+        [&](int64_t i) {
+          const int64_t d = i / pieces, first = part(rows, pieces, i % pieces),
+                        lines = part(rows, pieces, i % pieces + 1) - first;
+          k.pack_left({a + (row + first) * p.a.row + d * deep * p.a.col,
+                       packed + (packed_at(d) + first * groups_of(d)) * 4, lines, lines, p.a.row,
+                       p.a.col, steps_of(d)});
+        },
+        double(rows * p.k) / packed_per_ns);
+    cpu::parallel_for(
+        parts(p.n, k.cols),
+        [&](int64_t s) {
+          const int64_t col = s * k.cols, cols = std::min<int64_t>(k.cols, p.n - col);
+          Ref<Buffer> held_panel;
+          char* panel = memory(held_panel, inner_panel * k.cols * 4);
+          const std::vector<uint32_t> ones(k.shifted ? size_t(inner_panel) : 0, 0x01010101);
+          int32_t sums[64] = {};  // of the columns of the right operand
+          for (int64_t d = 0; d < depths; ++d) {
+            k.pack_right({b + col * p.b.col + d * deep * p.b.row, panel, cols, k.cols, p.b.col,
+                          p.b.row, steps_of(d)});
+            if (k.shifted)
+              k.block({ones.data(), panel, sums, groups_of(d), 1, k.cols, k.cols, 1, int(cols),
+                       d > 0});
+            for (int64_t i = 0; i < pieces; ++i) {
+              const int64_t first = part(rows, pieces, i),
+                            lines = part(rows, pieces, i + 1) - first;
+              k.block({packed + (packed_at(d) + first * groups_of(d)) * 4, panel,
+                       out + (row + first) * p.n + col, groups_of(d), lines, k.cols, p.n,
+                       int(lines), int(cols), d > 0});
+            }
+          }
+          if (k.shifted)
+            for (int64_t r = row; r < row + rows; ++r)
+              for (int64_t c = 0; c < cols; ++c) out[r * p.n + col + c] -= 128 * sums[c];
+          p.finished(first_row + row, rows, col, cols);
+        },
+        double(p.n) * double(p.k) * (double(rows) / macs_per_ns + 1 / packed_per_ns));
+  }
+}
+
+}  // namespace
+
+void int8_product(const Product& p) {
+  const int64_t lanes = size_of(p.batch);
+  const double work = double(p.m) * double(p.n) * double(p.k);
+  const auto run = [&](int64_t lane) {
+    int64_t a = 0, b = 0, rest = lane;
+    for (size_t i = p.batch.size(); i-- > 0;) {
+      a += rest % p.batch[i] * p.a.batch[i];
+      b += rest % p.batch[i] * p.b.batch[i];
+      rest /= p.batch[i];
+    }
+    multiply(p, p.a.data + a, p.b.data + b, lane * p.m);
+  };
+  if (lanes < 8 && work > 1e6) {  // threads share each lane
+    for (int64_t lane = 0; lane < lanes; ++lane) run(lane);
+    return;
+  }
+  cpu::parallel_for(lanes, run, double(lanes) * (work / macs_per_ns + 500));
+}
+
+}  // namespace lazulite::engine

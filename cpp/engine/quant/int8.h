@@ -1,0 +1,10 @@
+// Products of int8 matrices with int32 sums, which wrap.
+#pragma once
+#include "engine/gemm/gemm.h"
+
+namespace lazulite::engine {
+
+// As gemm, of int8; `out` is int32. type counts for nothing.
+void int8_product(const Product&);
+
+}  // namespace lazulite::engine

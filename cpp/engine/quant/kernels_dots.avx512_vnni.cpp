@@ -1,0 +1,10 @@
+// A few rows beside packed codes, by AVX-512's dot products of 16-bit numbers.
+#include "device/cpu/level.h"
+#include "engine/quant/dots.h"
+
+namespace lazulite::engine {
+
+void LAZULITE_AT_LEVEL(fill_quant_kernels)(QuantKernels& table);
+void LAZULITE_AT_LEVEL(fill_quant_kernels)(QuantKernels& table) { add_dots(table); }
+
+}  // namespace lazulite::engine

@@ -1,0 +1,89 @@
+"""Averages of weights over the steps of training."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+import lazulite.core as mx
+from lazulite._arguments import checked
+from lazulite.nn import Module
+from lazulite.utils import tree_flatten, tree_map_with_path
+
+__all__ = ["ExponentialMovingAverage"]
+
+
+class ExponentialMovingAverage:
+    r"""The exponential moving average of a model's weights, which often predicts better than they.
+
+    .. math:: a \leftarrow d a + (1 - d) w
+
+    The first update copies. Parameters that are not trainable or not floating, such as running
+    statistics, are copied always.
+
+    Args:
+        model: whose weights are averaged.
+        decay: d.
+
+    Attributes:
+        state: the dict of the average and of the number of updates; the same dict always, for
+            ``lazulite.core.compile`` and ``lazulite.utils.save_state``.
+
+    Raises:
+        ValueError: ``decay`` is outside of [0, 1].
+
+    Example:
+        >>> import lazulite.core as mx, lazulite.nn as nn, lazulite.optimizers as optim
+        >>> model = nn.Linear(1, 1, bias=False).update({"weight": mx.array([[2.0]])})
+        >>> average = optim.ExponentialMovingAverage(model, decay=0.75)
+        >>> for weight in (4.0, 8.0):
+        ...     average.update(model.update({"weight": mx.array([[weight]])}))
+        >>> with average.applied(model):
+        ...     model.weight
+        array([[5]], dtype=float32)
+        >>> model.weight
+        array([[8]], dtype=float32)
+    """
+
+    @checked
+    def __init__(self, model: Module, decay: float = 0.999) -> None:
+        if not 0 <= decay <= 1:
+            raise ValueError(
+                f"[ExponentialMovingAverage] decay: got {decay}, expected a number in [0, 1]"
+            )
+        self.decay = decay
+        self.state: dict[str, Any] = {
+            "step": mx.array(0, mx.uint64),
+            "average": model.parameters(),
+        }
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The averaged parameters, as ``model.parameters()`` gives them."""
+        average: dict[str, Any] = self.state["average"]
+        return average
+
+    def update(self, model: Module) -> None:
+        """Take the model's parameters into the average; after each step of the optimizer."""
+        trained = {path for path, _ in tree_flatten(model.trainable_parameters())}
+        share = mx.where(self.state["step"] == 0, 1.0, 1 - self.decay)
+
+        def follow(path: str, new: mx.array, old: mx.array) -> mx.array:
+            if path not in trained or not mx.issubdtype(new.dtype, mx.floating):
+                return new
+            return old + share.astype(new.dtype) * (new - old)
+
+        self.state["average"] = tree_map_with_path(
+            follow, model.parameters(), self.state["average"]
+        )
+        self.state["step"] = self.state["step"] + 1
+
+    @contextmanager
+    def applied(self, model: Module) -> Iterator[Module]:
+        """A block in which ``model`` has the averaged parameters."""
+        before = model.parameters()
+        model.update(self.parameters)
+        try:
+            yield model
+        finally:
+            model.update(before)
