@@ -143,6 +143,19 @@ def test_averages_of_weights_are_those_of_pytorch():
     np.testing.assert_allclose(found, [1.5, 1.15, 1.435, 1.6165], rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
+def test_averages_of_halves_move_by_less_than_a_digit(dtype):
+    model = nn.Linear(1, 1, bias=False).update({"weight": mx.array([[1.0]], dtype)})
+    average = optim.ExponentialMovingAverage(model, 0.999)
+    average.update(model)
+    model.update({"weight": mx.array([[2.0]], dtype)})
+    for _ in range(1000):
+        average.update(model)
+    assert average.parameters["weight"].item() == pytest.approx(2 - 0.999**1000, rel=1e-4)
+    with average.applied(model):
+        assert model.weight.dtype == dtype and model.weight.item() == pytest.approx(1.63, abs=0.01)
+
+
 def test_averages_are_compiled_saved_and_put_into_the_model_for_a_block(tmp_path):
     mx.random.seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4), nn.Linear(4, 1))
@@ -314,6 +327,17 @@ def test_the_model_is_called_in_halves_and_trained_in_float32(dtype):
     assert "bias" not in grads["layers"][0]
 
 
+def test_the_scale_stays_finite():
+    """An infinite one makes every gradient nan, and half of it is infinite."""
+    model = nn.Linear(1, 1, bias=False)
+    mixed = optim.MixedPrecision(model, optim.SGD(0.1), scale=2.0**126, growth_interval=1)
+    for _ in range(4):
+        assert mixed.update({"weight": mx.zeros((1, 1))}).item()
+    assert mixed.scale.item() == 2.0**127
+    assert not mixed.update({"weight": mx.array([[mx.nan]])}).item()
+    assert mixed.scale.item() == 2.0**126
+
+
 def test_small_gradients_are_not_lost():
     """Of 1e-8, which float16 does not have, times a scale that it has."""
     model = nn.Linear(1, 1, bias=False).update({"weight": mx.array([[1.0]])})
@@ -325,6 +349,7 @@ def test_small_gradients_are_not_lost():
     assert found[1.0] == 0 and found[2.0**15] == pytest.approx(1e-8, rel=1e-2)
     for bad in (
         {"scale": 0},
+        {"scale": mx.inf},
         {"growth_factor": 0.5},
         {"backoff_factor": 2},
         {"growth_interval": 0},

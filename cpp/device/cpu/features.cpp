@@ -85,7 +85,7 @@ Features detect() {
   f.vnni = bit(seven.c, 11);
   f.bf16 = seven.a >= 1 && bit(seven_one.a, 5);
   f.fp16 = bit(seven.d, 23);
-  f.amx = (state & 0x60000) == 0x60000 && bit(seven.d, 22) /* bf16 */ &&
+  f.amx = f.bf16 && (state & 0x60000) == 0x60000 && bit(seven.d, 22) /* bf16 */ &&
           bit(seven.d, 24) /* tile */ && bit(seven.d, 25) /* int8 */;
   return f;
 }

@@ -18,18 +18,21 @@ inline bool reaches_amx() { return reaches_avx512() && features().amx; }
 }  // namespace lazulite::cpu
 
 #if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
-#define LAZULITE_FILLED(Table, name, level_)    \
-  void fill_##name##_##level_(Table&);          \
-  inline const Table& name##_filled() {         \
-    if (!cpu::reaches_##level_()) return name(); \
-    static const Table filled = [] {            \
-      Table table = name();                     \
-      fill_##name##_##level_(table);            \
-      return table;                             \
-    }();                                        \
-    return filled;                              \
+// result() is below(), and at a level what that fills in besides.
+#define LAZULITE_FILLED_OVER(Table, name, below, level_, result) \
+  void fill_##name##_##level_(Table&);                           \
+  inline const Table& result() {                                 \
+    if (!cpu::reaches_##level_()) return below();                \
+    static const Table filled = [] {                             \
+      Table table = below();                                     \
+      fill_##name##_##level_(table);                             \
+      return table;                                              \
+    }();                                                         \
+    return filled;                                               \
   }
 #else
-#define LAZULITE_FILLED(Table, name, level_) \
-  inline const Table& name##_filled() { return name(); }
+#define LAZULITE_FILLED_OVER(Table, name, below, level_, result) \
+  inline const Table& result() { return below(); }
 #endif
+#define LAZULITE_FILLED(Table, name, level_) \
+  LAZULITE_FILLED_OVER(Table, name, name, level_, name##_filled)

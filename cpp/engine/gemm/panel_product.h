@@ -8,6 +8,7 @@ namespace lazulite::engine {
 
 bool has_panels(Dtype type);
 void panel_product(const Product& p);
+void panel_product(const Product& p, const PanelKernels& k);
 
 inline char* memory(Ref<Buffer>& held, int64_t bytes) {
   held = allocate(bytes);

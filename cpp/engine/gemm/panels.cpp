@@ -17,6 +17,7 @@ namespace lazulite::engine {
 
 LAZULITE_LEVELS(const PanelTable&, panel_kernels)
 LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
+LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
 
 namespace {
 
@@ -80,6 +81,7 @@ class Multiplication {
         first_row_(lane * p.m),
         out_(p.out + first_row_ * p.n * size_of(p.type)),
         memory_(size_of(p.type)), sum_(size_of(compute_type(p.type))),
+        value_(k.group > 1 ? k.group * memory_ : sum_),
         groups_(parts(p.k, k.group)), splits_(splits(p, parts(groups_, block_groups()))),
         blocks_(parts(parts(groups_, block_groups()), splits_) * splits_) {}
 
@@ -89,11 +91,11 @@ class Multiplication {
     const Operand& shared = by_rows ? right_ : left_;
     const int64_t lines = by_rows ? n_ : m_, own = by_rows ? m_ : n_;
     // Halves are rounded once: their sums are finished in one go, as are those that are turned.
-    const int64_t fits = shared_bytes / (sum_ * block_groups() * lines),
+    const int64_t fits = shared_bytes / (value_ * block_groups() * lines),
                   deep = k_.round || turned_
                              ? blocks_
                              : std::min(blocks_, std::max(blocks_at_a_time, fits));
-    const int64_t each_bytes = sum_ * std::min(groups_, deep * block_groups()) * shared.each;
+    const int64_t each_bytes = value_ * std::min(groups_, deep * block_groups()) * shared.each;
     int64_t window = shared.each *
                      std::max<int64_t>(1, std::min(parts(lines, shared.each),
                                                    shared_bytes / each_bytes));
@@ -129,7 +131,10 @@ class Multiplication {
     if (p.m * p.n > split_size || blocks < split_blocks) return 1;
     return blocks < 2 * split_blocks ? split_blocks : 2 * split_blocks;
   }
-  int64_t block_groups() const { return sum_ == 4 ? inner_panel : inner_panel * 2 / 3; }
+  int64_t block_groups() const {
+    if (k_.deep) return k_.deep;
+    return sum_ == 4 ? inner_panel : inner_panel * 2 / 3;
+  }
   int64_t start(int64_t block) const { return part(groups_, blocks_, block); }
   int64_t steps(int64_t from, int64_t groups) const {
     return std::min(p_.k, (from + groups) * k_.group) - from * k_.group;
@@ -150,13 +155,14 @@ class Multiplication {
   void pack_piece(const Operand& o, const Cut& cut, int64_t first, int64_t piece, int64_t from,
                   int64_t groups, char* to) const {
     const int64_t at = (first + cut.begin(piece)) * o.line + from * k_.group * o.step;
-    k_.pack({o.data + at * memory_, to, cut.size(piece), cut.width(piece), o.line, o.step,
-             steps(from, groups)});
+    const auto pack = &o == &left_ && k_.pack_left ? k_.pack_left : k_.pack;
+    pack({o.data + at * memory_, to, cut.size(piece), cut.width(piece), o.line, o.step,
+          steps(from, groups)});
   }
   Packed pack(const Operand& o, const Part& lines, const Part& depth) const {
     const int64_t from = start(depth.first), groups = start(depth.first + depth.count) - from;
     Packed out{o.cut(lines.count), from, groups, {}};
-    char* to = memory(out.memory, out.cut.wide(lines.count) * groups * sum_);
+    char* to = memory(out.memory, out.cut.wide(lines.count) * groups * value_);
     const int64_t slices = parts(groups, packed_steps);
     cpu::parallel_for(
         out.cut.count * slices,
@@ -164,9 +170,9 @@ class Multiplication {
           const int64_t piece = i / slices, begin = from + part(groups, slices, i % slices),
                         end = from + part(groups, slices, i % slices + 1);
           pack_piece(o, out.cut, lines.first, piece, begin, end - begin,
-                     to + out.at(piece, begin) * sum_);
+                     to + out.at(piece, begin) * value_);
         },
-        double(lines.count * groups) / packed_per_ns);
+        double(lines.count * groups * k_.group) / packed_per_ns);
     return out;
   }
 
@@ -179,7 +185,7 @@ class Multiplication {
     const bool plain_left = !left && as_it_lies && left_.line == 1 && across.count == 1,
                plain_right = !right && as_it_lies && right_.line == 1 && down.count == 1;
     Ref<Buffer> own_left, own_right;
-    const int64_t step_bytes = block_groups() * sum_;
+    const int64_t step_bytes = block_groups() * value_;
     char *mine_left = left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
          *mine_right = right ? nullptr : memory(own_right, right_.each * step_bytes);
     for (int64_t i = depth.first; i < depth.first + depth.count; ++i) {
@@ -187,12 +193,12 @@ class Multiplication {
       if (mine_left)
         for (int64_t d = 0; d < down.count; ++d)
           pack_piece(left_, down, rows.first, d, from, groups,
-                     mine_left + down.begin(d) * groups * sum_);
+                     mine_left + down.begin(d) * groups * value_);
       for (int64_t s = 0; s < across.count; ++s) {
         const char* b = mine_right;
         int64_t b_step = across.width(s);
         if (right) {
-          b = static_cast<const char*>(right->memory->data) + right->at(s, from) * sum_;
+          b = static_cast<const char*>(right->memory->data) + right->at(s, from) * value_;
         } else if (plain_right && across.size(s) == b_step) {
           b = right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_;
           b_step = right_.step;
@@ -203,12 +209,12 @@ class Multiplication {
           const char* a;
           int64_t a_step = down.size(d);
           if (left) {
-            a = static_cast<const char*>(left->memory->data) + left->at(d, from) * sum_;
+            a = static_cast<const char*>(left->memory->data) + left->at(d, from) * value_;
           } else if (plain_left) {
             a = left_.data + (rows.first + down.begin(d) + from * left_.step) * sum_;
             a_step = left_.step;
           } else {
-            a = mine_left + down.begin(d) * groups * sum_;
+            a = mine_left + down.begin(d) * groups * value_;
           }
           k_.block({a, b, sums + (down.begin(d) * out_row + across.begin(s)) * sum_, groups, a_step,
                     b_step, out_row, int(down.size(d)), int(across.size(s)), i > first_block});
@@ -276,7 +282,7 @@ class Multiplication {
   const Operand left_, right_;
   const int64_t first_row_;  // in the stack
   char* out_;
-  const int64_t memory_, sum_;  // bytes of an element, of a sum and of what is packed
+  const int64_t memory_, sum_, value_;  // bytes of an element, of a sum and of what is packed
   const int64_t groups_, splits_, blocks_;  // of the inner axis
 };
 
@@ -294,11 +300,16 @@ Product with_lanes_as_rows(Product p) {
 
 }  // namespace
 
-bool has_panels(Dtype type) { return panel_kernels_filled().of[index_of(type)].block != nullptr; }
+bool has_panels(Dtype type) {
+  return panel_kernels_of_machine().of[index_of(type)].block != nullptr;
+}
 
-void panel_product(const Product& given) {
+void panel_product(const Product& p) {
+  panel_product(p, panel_kernels_of_machine().of[index_of(p.type)]);
+}
+
+void panel_product(const Product& given, const PanelKernels& k) {
   const Product p = with_lanes_as_rows(given);
-  const PanelKernels& k = panel_kernels_filled().of[index_of(p.type)];
   const int64_t lanes = size_of(p.batch), bytes = size_of(p.type);
   const FewLines few_lines(p, k);
   const bool is_few = few_lines.fits();

@@ -10,10 +10,11 @@ namespace lazulite::engine {
 
 // Lines of an operand (rows of the left one, columns of the right one), packed: the values of all
 // lines at step 0 of the inner axis, then at step 1 ... Where the kernels take steps in groups
-// (PanelKernels::group), a value is a group; steps that the last one lacks are zeros.
+// (PanelKernels::group), a value is a group; steps that the last one lacks are zeros. What lies how
+// inside of the values of one group is between a level's pack and its block.
 struct PackCall {
   const void* from;     // of the memory's dtype
-  void* to;             // values as wide as sums
+  void* to;             // values as wide as sums, or as the elements of a group
   int64_t lines, width; // lines beyond those that there are, up to the width, are zeros
   int64_t line, step;   // strides in `from`, in elements
   int64_t steps;
@@ -48,7 +49,9 @@ constexpr int few = 4;
 struct PanelKernels {
   int rows = 0, cols = 0, lanes = 0;  // of the largest block, and of a register
   int group = 1;                      // steps that pack, block and dots take as one
+  int deep = 0;                       // groups in a block of the inner axis; 0: as many as usual
   void (*pack)(const PackCall&) = nullptr;
+  void (*pack_left)(const PackCall&) = nullptr;  // of panels, where these are packed otherwise
   void (*block)(const BlockCall&) = nullptr;
   void (*widen)(const PackCall&) = nullptr;   // pack, each step a value
   void (*dots)(const FewCall&) = nullptr;     // step == 1; sets out

@@ -60,7 +60,8 @@ double flops_matmul(const Node& node) {
 }
 
 // Two ways to add k products are at most k + 2 units in the last place of the sum of their sizes
-// apart. (At level avx512_bf16 subnormal bfloat16 operands and sums count as zeros besides.)
+// apart. (At levels avx512_bf16 and amx subnormal bfloat16 operands and sums count as zeros
+// besides.)
 double ulp_matmul(const Node& node) { return double(node.inputs[0].shape().back()) + 2; }
 
 Shape batch_of(const array& a) { return Shape(a.shape().begin(), a.shape().end() - 2); }

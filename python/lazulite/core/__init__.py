@@ -25,7 +25,7 @@ _later = {
         "_custom": "checkpoint custom_function hessian jacfwd jacrev linearize",
         "_export": "FunctionExporter ImportedFunction export_function exporter import_function",
         "_gguf": "save_gguf",
-        "_io": "load",
+        "_load": "load",
         "_lanes": "apply_along_axis vectorize",
         "_loops": "cond fori_loop scan while_loop",
         "_namespace": "__array_namespace_info__",
@@ -129,11 +129,15 @@ def quantize(*args, **kwargs):
     except TypeError:  # so that arrays pay for a call alone
         if not (args and isinstance(args[0], dict)):
             raise
-    from ..nn.quantization import quantize_model
+        if quantize.of_model is None:
+            raise TypeError(
+                f"[quantize] w: got {type(args[0]).__name__}, expected an array or a model of "
+                "lazulite.nn"
+            ) from None
+    return quantize.of_model(*args, **kwargs)
 
-    return quantize_model(*args, **kwargs)
 
-
+quantize.of_model = None  # lazulite.nn tells
 quantize.__wrapped__ = _quantize  # for inspect.signature
 quantize.__doc__ = _quantize.__doc__.replace(
     "\n\n>>>",

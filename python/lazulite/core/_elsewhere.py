@@ -3,7 +3,8 @@ devices that are not here, which say so when they are called."""
 
 from __future__ import annotations
 
-from ._kernels import cpu_kernel, metal_kernel  # noqa: F401
+from ._kernels import cpu_kernel  # noqa: F401
+from ._metal import metal_kernel  # noqa: F401
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -193,3 +193,41 @@ extern "C" void lazulite_kernel(void* const* lz_arrays, const int64_t* const* lz
   }});
 }}
 """
+
+
+def metal_kernel(
+    name: str,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    source: str,
+    header: str = "",
+    ensure_row_contiguous: bool = True,
+    atomic_outputs: bool = False,
+    compile_options: Any = None,
+) -> Kernel:
+    """A kernel in Metal's language, run on the CPU: compiled as C++ behind a header that has
+    Metal's words, so that it can be tested where there is no Metal (`mx.metal.is_available()` stays
+    False).
+
+    The parameters and the call are those of the reference; see docs/custom-kernels.md for what a
+    source can use. `compile_options` changes nothing.
+
+    Raises RuntimeError when it is called: where there is no C++ compiler, where it refuses the
+    source, and for words that have no form on the CPU (textures, matrices of simdgroups).
+
+    >>> kernel = mx.fast.metal_kernel(
+    ...     "myexp", ["inp"], ["out"],
+    ...     "uint elem = thread_position_in_grid.x; out[elem] = metal::exp(T(inp[elem]));",
+    ... )
+    >>> kernel(
+    ...     inputs=[mx.array([0.0, 1.0])], template=[("T", mx.float32)], grid=(2, 1, 1),
+    ...     threadgroup=(2, 1, 1), output_shapes=[(2,)], output_dtypes=[mx.float32],
+    ... )
+    [array([1, 2.71828], dtype=float32)]
+    """
+    if not isinstance(source, str):
+        raise TypeError(f"[metal_kernel] source: got {type(source).__name__}, expected text")
+    return Kernel(
+        "metal_kernel", name, input_names, output_names, source, header, ensure_row_contiguous,
+        Metal(), atomic_outputs,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ its formula in ``__call__``::
 import sys
 from typing import TYPE_CHECKING, Any
 
+from lazulite import core
 from lazulite.nn import init, losses, utils
 from lazulite.nn.layers import *  # noqa: F403
 from lazulite.nn.layers import activations
@@ -26,6 +27,15 @@ from lazulite.nn.transform import value_and_grad
 from lazulite.nn.utils import average_gradients
 
 sys.modules.update({f"{__name__}.activations": activations})  # import lazulite.nn.activations
+
+
+def _quantize_model(*args: Any, **kwargs: Any) -> Any:
+    from lazulite.nn.quantization import quantize_model
+
+    return quantize_model(*args, **kwargs)
+
+
+core.quantize.of_model = _quantize_model  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from lazulite.nn import quantization

@@ -62,12 +62,15 @@ class MixedPrecision:
         growth_interval: int = 2000,
     ) -> None:
         if not (
-            scale > 0 and growth_factor >= 1 and 0 < backoff_factor <= 1 and growth_interval > 0
+            0 < scale < 2.0**128
+            and growth_factor >= 1
+            and 0 < backoff_factor <= 1
+            and growth_interval > 0
         ):
             raise ValueError(
                 "[MixedPrecision] scale: got "
                 f"{scale}, growing by {growth_factor} after {growth_interval} steps and falling by "
-                f"{backoff_factor}, expected numbers above 0, 1 or more, and 1 or less"
+                f"{backoff_factor}, expected finite numbers above 0, 1 or more, and 1 or less"
             )
         self.model = model
         self.optimizer = optimizer
@@ -142,7 +145,8 @@ class MixedPrecision:
 
         good, scale = self._state["good_steps"] + 1, self.scale
         grows = good == self.growth_interval
-        larger = mx.where(grows, scale * self.growth_factor, scale)
+        larger = scale * self.growth_factor  # an infinite one could not fall again
+        larger = mx.where(grows & mx.isfinite(larger), larger, scale)
         self._state["scale"] = mx.where(finite, larger, scale * self.backoff_factor)
         self._state["good_steps"] = mx.where(finite & ~grows, good, 0)
         return finite

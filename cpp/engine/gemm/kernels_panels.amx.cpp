@@ -1,0 +1,156 @@
+// bfloat16 products by AMX: tiles of 16 rows of 64 bytes, which the processor multiplies by each
+// other. A group is a row of a tile: 32 steps of the inner axis, in pairs. Of the left operand each
+// value is such a row; of the right one the values of a group are 16 rows, one for each pair of
+// steps, in which the columns lie side by side. Products of pairs are added in float32, and
+// subnormal numbers count as zeros (Intel's manual of instruction-set extensions, TDPBF16PS).
+#include "device/cpu/level.h"
+#include "engine/gemm/pairs.h"
+
+namespace lazulite::engine {
+namespace {
+
+constexpr int tile_rows = 16, tile_bytes = 64, steps_of_tile = 32, pairs_of_tile = 16;
+
+// ---- packing
+
+int64_t tiles_of(const PackCall& p) { return (p.steps + steps_of_tile - 1) / steps_of_tile; }
+
+void pack_columns(const PackCall& p) {
+  pack_pairs(p);
+  const int64_t there = (p.steps + 1) / 2, all = tiles_of(p) * pairs_of_tile;
+  std::memset(static_cast<uint32_t*>(p.to) + there * p.width, 0,
+              size_t((all - there) * p.width) * sizeof(uint32_t));
+}
+
+// Rows whose steps stand side by side.
+void pack_rows_along(const PackCall& p) {
+  const uint16_t* from = static_cast<const uint16_t*>(p.from);
+  char* to = static_cast<char*>(p.to);
+  for (int64_t k = 0; k < p.steps; k += steps_of_tile) {
+    const int64_t left = p.steps - k;
+    const __mmask32 there = left >= 32 ? ~__mmask32(0) : __mmask32((uint64_t{1} << left) - 1);
+    for (int64_t i = 0; i < p.width; ++i, to += tile_bytes)
+      _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(i < p.lines ? there : __mmask32(0),
+                                                       from + i * p.line + k));
+  }
+}
+// Rows side by side: squares of pairs are turned.
+void pack_rows_across(const PackCall& p) {
+  using V = Vec<float>;
+  const uint16_t* from = static_cast<const uint16_t*>(p.from);
+  char* to = static_cast<char*>(p.to);
+  for (int64_t k = 0; k < p.steps; k += steps_of_tile, to += p.width * tile_bytes)
+    for (int64_t i = 0; i < p.width; i += L) {
+      const int64_t n = p.lines - i < L ? p.lines - i : L,
+                    wide = p.width - i < L ? p.width - i : L;
+      const __mmask16 lines = n <= 0 ? 0 : __mmask16((1u << n) - 1);
+      typename V::raw row[L];
+#pragma GCC unroll 16
+      for (int s = 0; s < L; ++s) {
+        const int64_t first = k + 2 * s;
+        const uint16_t* at = from + first * p.step + i;
+        const Words one = words(first < p.steps ? lines : __mmask16(0), at),
+                    two = words(first + 1 < p.steps ? lines : __mmask16(0), at + p.step);
+        row[s] = V::from(_mm512_castsi512_ps(__m512i(one | two << 16))).v;
+      }
+      simd::turn(row);
+      for (int64_t r = 0; r < wide; ++r)
+        V::from(row[r]).store(reinterpret_cast<float*>(to + (i + r) * tile_bytes));
+    }
+}
+void pack_rows(const PackCall& p) {
+  if (p.step == 1) return pack_rows_along(p);
+  if (p.line == 1) return pack_rows_across(p);
+  const uint16_t* from = static_cast<const uint16_t*>(p.from);
+  uint16_t* to = static_cast<uint16_t*>(p.to);
+  for (int64_t k = 0; k < p.steps; k += steps_of_tile)
+    for (int64_t i = 0; i < p.width; ++i)
+      for (int64_t s = k; s < k + steps_of_tile; ++s)
+        *to++ = i < p.lines && s < p.steps ? from[i * p.line + s * p.step] : 0;
+}
+
+// ---- blocks of two by two tiles of sums: 0 1 above 2 3; rows in 4 and 5, columns in 6 and 7
+
+struct Configuration {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes_of_row[16] = {};
+  uint8_t rows[16] = {};
+
+  void set(int tile, int of_rows, int of_bytes) {
+    rows[tile] = uint8_t(of_rows);
+    bytes_of_row[tile] = uint16_t(of_bytes);
+  }
+};
+static_assert(sizeof(Configuration) == 64);
+
+template <bool two_rows, bool two_columns>
+void multiply_tiles(const BlockCall& p) {
+  const int above = two_rows ? tile_rows : p.rows, below = p.rows - above,
+            left = two_columns ? tile_rows : p.cols, right = p.cols - left;
+  alignas(64) Configuration c;
+  c.set(0, above, left * 4);
+  c.set(4, above, tile_bytes);
+  c.set(6, pairs_of_tile, left * 4);
+  if (two_columns) {
+    c.set(1, above, right * 4);
+    c.set(7, pairs_of_tile, right * 4);
+  }
+  if (two_rows) {
+    c.set(2, below, left * 4);
+    c.set(5, below, tile_bytes);
+    if (two_columns) c.set(3, below, right * 4);
+  }
+  __asm__ volatile("" : : "r"(&c) : "memory");  // compilers do not see all that is read of it
+  _tile_loadconfig(&c);
+
+  float *out = static_cast<float*>(p.out), *under = out + tile_rows * p.out_row;
+  const int64_t out_row = p.out_row * 4;
+  if (p.add) {
+    _tile_loadd(0, out, out_row);
+    if (two_columns) _tile_loadd(1, out + tile_rows, out_row);
+    if (two_rows) _tile_loadd(2, under, out_row);
+    if (two_rows && two_columns) _tile_loadd(3, under + tile_rows, out_row);
+  }  // otherwise they are zeros since the configuration
+  const char *a = static_cast<const char*>(p.a), *b = static_cast<const char*>(p.b);
+  const int64_t b_row = p.b_step * 4;
+  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step * tile_bytes, b += p.b_step * tile_bytes) {
+    _tile_loadd(6, b, b_row);
+    _tile_loadd(4, a, tile_bytes);
+    _tile_dpbf16ps(0, 4, 6);
+    if (two_columns) {
+      _tile_loadd(7, b + tile_bytes, b_row);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if (two_rows) {
+      _tile_loadd(5, a + tile_rows * tile_bytes, tile_bytes);
+      _tile_dpbf16ps(2, 5, 6);
+      if (two_columns) _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, out, out_row);
+  if (two_columns) _tile_stored(1, out + tile_rows, out_row);
+  if (two_rows) _tile_stored(2, under, out_row);
+  if (two_rows && two_columns) _tile_stored(3, under + tile_rows, out_row);
+  _tile_release();  // so that no switch of tasks saves 8 KB for nothing
+}
+void multiply_tiles_of(const BlockCall& p) {
+  const bool two_rows = p.rows > tile_rows, two_columns = p.cols > tile_rows;
+  if (two_rows) return two_columns ? multiply_tiles<true, true>(p) : multiply_tiles<true, false>(p);
+  return two_columns ? multiply_tiles<false, true>(p) : multiply_tiles<false, false>(p);
+}
+
+}  // namespace
+
+void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table);
+void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
+  PanelKernels& k = table.of[int(Dtype::bfloat16)];
+  k.rows = k.cols = 2 * tile_rows;
+  k.group = steps_of_tile;
+  k.deep = 16;  // 32 KB of columns stay in the first-level cache
+  k.pack = pack_columns;
+  k.pack_left = pack_rows;
+  k.block = multiply_tiles_of;
+  k.dots = dots_of_halves;
+}
+
+}  // namespace lazulite::engine

@@ -1,0 +1,119 @@
+// The kernels of level amx on machines without AMX: the same unit, over tiles in plain C++. (Where
+// there is AMX, the engine's tests run at its level, too.)
+#include "emulated_tiles.h"
+
+// Nor do these machines have dot products of pairs.
+namespace lazulite::tests {
+inline __m512 emulated_dot(__m512 sum, __m512i x, __m512i y) {
+  float s[16];
+  uint16_t a[32], b[32];
+  std::memcpy(s, &sum, 64);
+  std::memcpy(a, &x, 64);
+  std::memcpy(b, &y, 64);
+  for (int i = 0; i < 32; ++i) {
+    float p, q;
+    const uint32_t left = uint32_t{a[i]} << 16, right = uint32_t{b[i]} << 16;
+    std::memcpy(&p, &left, 4);
+    std::memcpy(&q, &right, 4);
+    s[i / 2] += p * q;
+  }
+  std::memcpy(&sum, s, 64);
+  return sum;
+}
+}  // namespace lazulite::tests
+#define _mm512_dpbf16_ps(sum, x, y) \
+  lazulite::tests::emulated_dot(sum, (__m512i)(x), (__m512i)(y))
+
+#include "engine/gemm/kernels_panels.amx.cpp"
+
+#include <vector>
+
+#include "base/half.h"
+#include "engine/gemm/panel_product.h"
+
+namespace lazulite::engine {
+const PanelTable& panel_kernels_avx512();  // what the level lies on
+}
+
+using namespace lazulite;
+
+namespace {
+
+const engine::PanelKernels& kernels() {
+  static const engine::PanelTable filled = [] {
+    engine::PanelTable table = engine::panel_kernels_avx512();
+    engine::LAZULITE_AT_LEVEL(fill_panel_kernels)(table);
+    return table;
+  }();
+  return filled.of[int(Dtype::bfloat16)];
+}
+
+struct Matrix {
+  int64_t rows, cols, row, col;
+  std::vector<float> numbers;
+  std::vector<uint16_t> halves;
+
+  // Whole numbers, so that all sums are exact.
+  Matrix(int64_t rows, int64_t cols, int order, int seed) : rows(rows), cols(cols) {
+    const int64_t apart = order == 2 ? 2 : 1;
+    row = (order == 1 ? 1 : cols) * apart;
+    col = (order == 1 ? rows : 1) * apart;
+    numbers.resize(size_t((rows - 1) * row + (cols - 1) * col + 1));
+    for (size_t i = 0; i < numbers.size(); ++i)
+      numbers[i] = float((int64_t(i) * 7 + seed + int64_t(i) / 11) % 7 - 3);
+    for (float x : numbers) {
+      uint32_t bits;
+      std::memcpy(&bits, &x, 4);
+      halves.push_back(uint16_t(bits >> 16));
+    }
+  }
+  engine::MatrixView view() {
+    return {reinterpret_cast<char*>(halves.data()), rows, cols, row, col, {}};
+  }
+};
+
+void expect_product(int64_t m, int64_t n, int64_t k, int of_a, int of_b) {
+  Matrix a(m, k, of_a, 1), b(k, n, of_b, 3);
+  std::vector<uint16_t> out(size_t(m * n), 7);
+  engine::panel_product({.type = bfloat16, .batch = {}, .m = m, .n = n, .k = k, .a = a.view(),
+                         .b = b.view(), .out = reinterpret_cast<char*>(out.data())},
+                        kernels());
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      float sum = 0;
+      for (int64_t s = 0; s < k; ++s)
+        sum += a.numbers[size_t(i * a.row + s * a.col)] * b.numbers[size_t(s * b.row + j * b.col)];
+      uint32_t bits;
+      std::memcpy(&bits, &sum, 4);
+      const uint16_t wanted = uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+      ASSERT_EQ(out[size_t(i * n + j)], wanted)
+          << m << "x" << k << "x" << n << " in orders " << of_a << of_b << " at " << i << ", " << j;
+    }
+}
+
+}  // namespace
+
+TEST(Amx, MultipliesInAnyLayoutPastTheBordersOfItsTiles) {
+  const int64_t lines[] = {5, 16, 17, 31, 32, 33, 49, 95};
+  for (int64_t m : lines)
+    for (int64_t n : lines)
+      for (int64_t k : {1, 2, 31, 32, 33, 70})
+        for (int orders = 0; orders < 9; ++orders) expect_product(m, n, k, orders / 3, orders % 3);
+}
+
+TEST(Amx, CutsTheInnerAxis) {
+  const int64_t sizes[][3] = {{7, 9, 511}, {40, 70, 512}, {33, 20, 513}, {70, 40, 1500},
+                              {20, 18, 9000}, {300, 9, 1100}, {1100, 33, 600}, {33, 1100, 600}};
+  for (auto& s : sizes)
+    for (int orders = 0; orders < 4; ++orders)
+      expect_product(s[0], s[1], s[2], orders / 2, orders % 2);
+}
+
+TEST(Amx, HasDotProductsForFewRows) {
+  for (int64_t m : {1, 2, 3, 4})
+    for (int64_t k : {1, 31, 32, 33, 200})
+      for (int orders = 0; orders < 4; ++orders) {
+        expect_product(m, 37, k, orders / 2, orders % 2);
+        expect_product(37, m, k, orders / 2, orders % 2);
+      }
+}
