@@ -25,6 +25,15 @@ def rounded(values, dtype):
     return values.astype(dtype).astype(np.result_type(values, np.float64))
 
 
+def batch_norm(m, x, w, b, mean, var, training):
+    """Of the last axis: by the statistics of the batch, or those that are given."""
+    if training:
+        axes = tuple(range(x.ndim - 1))
+        mean = m.mean(x, axis=axes)
+        var = m.mean(m.square(x - mean), axis=axes)
+    return (x - mean) * m.rsqrt(var + 1e-5) * w + b
+
+
 class Api:
     """What frameworks share. `small` shrinks every size for a check of values alone."""
 
@@ -202,6 +211,9 @@ class Numpy(Api):
                 out = out + np.einsum("nhwgc,goc->nhwgo", seen, tap, optimize=True)
         return out.reshape(*out.shape[:3], -1)
 
+    def batch_norm(self, x, w, b, mean, var, training):
+        return batch_norm(self.lib, x, w, b, mean, var, training)
+
     def attention(self, q, k, v, scale, causal=False):
         """softmax(scale q k^T) v; neighbouring heads of q share one of k and v."""
         group = q.shape[1] // k.shape[1]
@@ -328,6 +340,12 @@ class Mx(Api):
 
         return importlib.import_module(self.mx.__name__.partition(".")[0] + ".nn")
 
+    def batch_norm(self, x, w, b, mean, var, training):
+        """The framework's layer; running statistics that it follows are let go."""
+        layer = self._nn().BatchNorm(w.shape[0])
+        layer.weight, layer.bias, layer.running_mean, layer.running_var = w, b, mean, var
+        return layer.train(training)(x)
+
     def pool2d(self, kind, x, size, stride, padding):
         kinds = {"max": self._nn().MaxPool2d, "avg": self._nn().AvgPool2d}
         return kinds[kind](size, stride, padding)(x)
@@ -430,6 +448,9 @@ class Jax(Api):
             dimension_numbers=("NHWC", "OHWI", "NHWC"),
             feature_group_count=groups,
         )
+
+    def batch_norm(self, x, w, b, mean, var, training):
+        return batch_norm(self.lib, x, w, b, mean, var, training)
 
     def attention(self, q, k, v, scale, causal=False):
         q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
@@ -538,6 +559,11 @@ class Torch(Api):
         x, w = x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2)
         out = self.torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups)
         return out.permute(0, 2, 3, 1)
+
+    def batch_norm(self, x, w, b, mean, var, training):
+        f, x = self.torch.nn.functional.batch_norm, x.permute(0, 3, 1, 2)
+        known = (None, None) if training else (mean, var)
+        return f(x, *known, w, b, training).permute(0, 2, 3, 1)
 
     def attention(self, q, k, v, scale, causal=False):
         return self.torch.nn.functional.scaled_dot_product_attention(

@@ -1,4 +1,4 @@
-"""Greedy text of a Transformer, before and after its weights are packed into 4 bits.
+"""Greedy text of a Transformer, before and after it is quantized.
 
     python examples/gpt.py --size gpt        12 layers, 768 wide, 50,257 tokens, 1,024 places
     python examples/gpt.py --size small      6 layers, 512 wide, 10,000 tokens, 128 places
@@ -8,7 +8,9 @@ is written as in a lecture: each step builds an array of all tokens so far.
 """
 
 import argparse
+import tempfile
 import time
+from pathlib import Path
 
 import lazulite.core as mx
 import lazulite.nn as nn
@@ -62,6 +64,15 @@ def generate(model, ids, count, n):
     return ids
 
 
+# As in a lecture: what is given for "calibration_data" is what the model is called with.
+WAYS = {
+    "dynamic": {"weight_bits": 8, "activation_bits": 8, "method": "dynamic"},
+    "static": {"weight_bits": 8, "activation_bits": 8, "method": "static"},
+    "ptq": {"weight_bits": 8, "method": "ptq"},
+    "qat": {"weight_bits": 8, "activation_bits": 8, "method": "qat"},
+}
+
+
 def measured(name, model, prompt, count, places):
     size = sum(a.nbytes for _, a in tree_flatten(model.parameters()))
     begin = time.perf_counter()
@@ -71,10 +82,25 @@ def measured(name, model, prompt, count, places):
     return ids
 
 
+def weights(model, path, seed):
+    """Loads the weights of a file into the model; without one, of a file that is made."""
+    if path is not None:
+        mx.load(path, model)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.safetensors")
+        mx.random.seed(seed)
+        model.save_weights(path)
+        mx.load(path, model)
+        mx.eval(model)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--tokens", type=int, default=50)
+    parser.add_argument("--weights", help="a file of the model's weights; else they are random")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=["dynamic", "static", "ptq"])
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
@@ -82,12 +108,20 @@ def main():
     layers, dim, heads, vocabulary, places = SIZES[args.size]
     model = Transformer(layers, dim, heads, vocabulary, places)
     model.eval()
-    mx.eval(model.parameters())
+    weights(model, args.weights, args.seed)
     prompt = [i % vocabulary for i in (11, 7, 5, 3)]
     before = measured("float32", model, prompt, args.tokens, places)
-    nn.quantize(model, group_size=64, bits=8)
-    measured("8 bits", model, prompt, args.tokens, places)
     assert len(before) == len(prompt) + args.tokens
+    batches = [mx.random.randint(0, vocabulary, (2, places // 8)) for _ in range(4)]
+    ids = mx.array([before[-places:]])
+    wanted = model(ids)
+    for name in args.ways:
+        quantized = mx.quantize(model, {**WAYS[name], "calibration_data": batches})
+        quantized.eval()
+        measured(name, quantized, prompt, args.tokens, places)
+        error = mx.linalg.norm(quantized(ids) - wanted) / mx.linalg.norm(wanted)
+        print(f"{name}: logits differ by {error.item():.4f} of their norm")
+    assert mx.array_equal(model(ids), wanted), "the given model stays as it was"
 
 
 if __name__ == "__main__":

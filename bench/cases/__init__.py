@@ -91,6 +91,7 @@ ROOMS = (
     "files",
     "compiled",
     "training",
+    "networks",
     "programs",
     "memory",
 )

@@ -15,12 +15,14 @@ def parameters(api, *shapes, seed=50, gain=1.0):
     return made
 
 
-def step_case(name, make_loss, compiled):
+def step_case(name, make_loss, compiled, room="training", without=()):
     """`make_loss(api)` gives loss(params, *rest), params and rest; a step subtracts the
     gradient."""
 
-    @case("training", name, tolerance=5e-3)
+    @case(room, name, tolerance=5e-3)
     def make(api):
+        if api.name in without:
+            return None
         loss, params, rest = make_loss(api)
         if api.exact or not hasattr(api, "value_and_grad"):
             return gradient_work(api, loss, params, rest)

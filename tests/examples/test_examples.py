@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,10 +85,62 @@ def test_the_files_of_the_forms_are_those_of_the_originals(tmp_path):
             assert labels.min() >= 0 and labels.max() < classes and len(set(labels)) > 5
 
 
-def test_a_transformer_writes_the_same_before_and_after_packing_to_eight_bits(tmp_path):
-    whole, packed = run("gpt.py", "--size", "tiny", "--tokens", 8, cwd=tmp_path)
-    assert whole.startswith("float32: 0.5 MB, ") and packed.startswith("8 bits: 0.1 MB, ")
-    assert whole.partition("begins")[2] == packed.partition("begins")[2]
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_a_transformer_writes_nearly_the_same_before_and_after_it_is_quantized(size, tmp_path):
+    ways = ["dynamic", "static", "ptq", "qat"] if size == "tiny" else ["dynamic"]
+    count = 8 if size == "tiny" else 2
+    lines = run("gpt.py", "--size", size, "--tokens", count, "--ways", *ways, cwd=tmp_path)
+    assert lines[0].startswith("float32: ") and len(lines) == 1 + 2 * len(ways)
+    whole = float(lines[0].split()[1])
+    for i, way in enumerate(ways):
+        assert lines[1 + 2 * i].startswith(f"{way}: ")
+        megabytes = float(lines[1 + 2 * i].split()[1])
+        assert way == "qat" or megabytes < 0.5 * whole
+        assert float(lines[2 + 2 * i].split()[4]) < 0.1
+
+
+def test_the_calls_of_the_introduction(tmp_path):
+    lines = run("introduction.py", cwd=tmp_path)
+    assert [line.partition(":")[0] for line in lines] == "functions transforms shapes devices".split()
+
+
+def test_the_calls_of_the_speed_guide(tmp_path):
+    names = "one_step_ahead evaluated_trees dtypes_of_mixtures fast_functions "
+    names += "products_and_indices compiled weights_in_halves gradients_released memory"
+    lines = run("speed_guide.py", "--width", 128, cwd=tmp_path)
+    assert [line.partition(":")[0] for line in lines] == names.split()
+
+
+def test_the_order_of_evaluation_decides_the_peak(tmp_path):
+    sizes = ["--count", 60, "--rows", 256, "--widths", 20, 1000, "--graph", tmp_path]
+    lines = run("width_limit.py", *sizes, cwd=tmp_path)
+    own, narrow, wide = (float(line.split()[-2]) for line in lines[1:4])
+    assert own < 1.3 * 60 * 256 * 128 / 1e6 and own <= narrow <= wide
+    text = (tmp_path / "graph.dot").read_text()
+    assert text == (tmp_path / "graph.again.dot").read_text() and text.startswith("digraph")
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "c++")) is None, reason="no compiler")
+def test_kernels_of_source_text(tmp_path):
+    lines = run("custom_kernel.py", "--size", 4096, cwd=tmp_path)
+    assert [line.partition(":")[0] for line in lines[:3]] == [
+        "gelu by functions",
+        "gelu by C++",
+        "gelu by Metal's language",
+    ]
+
+
+def test_a_llama_says_the_same_from_both_of_its_files(tmp_path):
+    made = run("llama.py", "--make", tmp_path, cwd=tmp_path)
+    assert made == ["made config.json model.gguf model.safetensors"]
+    asked = ["--prompt", "hello", "--prompt", "and then", "--tokens", 6]
+    for bits in (0, 4):
+        said = []
+        for ending in ("safetensors", "gguf"):
+            lines = run("llama.py", f"model.{ending}", "--bits", bits, *asked, cwd=tmp_path)
+            assert len([line for line in lines if line.startswith("[")]) == 2
+            said.append([line for line in lines if not line.startswith("[")])
+        assert said[0] == said[1]
 
 
 def test_a_diffusion_network_learns_and_draws_at_batch_1_and_16(tmp_path):

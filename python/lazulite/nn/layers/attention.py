@@ -120,7 +120,8 @@ class MultiHeadAttention(Module):
         self.out_proj = Linear(value_dims, value_output_dims or dims, bias=bias)
 
     def _heads(self, x: mx.array) -> mx.array:
-        return x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
+        size = x.shape[2] // self.num_heads  # not -1, which an empty batch leaves open
+        return x.reshape(*x.shape[:2], self.num_heads, size).transpose(0, 2, 1, 3)
 
     def __call__(
         self,

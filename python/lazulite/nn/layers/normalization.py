@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Optional, Union
 
 import lazulite.core as mx
@@ -230,11 +231,11 @@ class GroupNorm(_Norm):
             raise ValueError(
                 f"[GroupNorm] bad shape: got {tuple(x.shape)}, expected (N, ..., {self.dims})"
             )
-        size = self.dims // self.num_groups
+        size, places = self.dims // self.num_groups, math.prod(x.shape[1:-1])
         if self.pytorch_compatible:
-            groups, axes = x.reshape(x.shape[0], -1, self.num_groups, size), (1, 3)
+            groups, axes = x.reshape(x.shape[0], places, self.num_groups, size), (1, 3)
         else:
-            groups, axes = x.reshape(x.shape[0], -1, size, self.num_groups), (1, 2)
+            groups, axes = x.reshape(x.shape[0], places, size, self.num_groups), (1, 2)
         return self._affine(_standardize(groups, axes, self.eps).reshape(x.shape), x)
 
 
