@@ -140,9 +140,7 @@ class Lazulite:
         return list(self.llama.generate(self.model, self.caches, self.token.tolist(), count))
 
     def version(self):
-        import importlib.metadata
-
-        return importlib.metadata.version("lazulite")
+        return self.mx.__version__
 
 
 class LlamaCpp:

@@ -279,9 +279,7 @@ class Mx(Api):
         self.lib = Namespace(module, relu=lambda x: module.maximum(x, 0))
 
     def versions(self):
-        import importlib.metadata
-
-        return importlib.metadata.version(self.mx.__name__.split(".")[0])
+        return self.mx.__version__
 
     def dtype(self, name):
         found = getattr(self.mx, name + "_" if name == "bool" else name, None)

@@ -1,4 +1,5 @@
-"""What an introduction shows: functions of NumPy, transforms in any order, changing shapes, devices.
+"""What an introduction shows: functions of NumPy, transforms in any order, changing shapes,
+devices.
 
     python examples/introduction.py
 """

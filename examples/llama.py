@@ -1,8 +1,8 @@
 """A chat with a Llama on the CPU: weights of a file, packed into four bits, keys and values kept.
 
-    python examples/llama.py --make FOLDER              a small model of random weights, in two files
-    python examples/llama.py FOLDER/model.safetensors   asks for lines; an empty one ends the chat
-    python examples/llama.py FOLDER/model.gguf --bits 8 --prompt "Good morning" --tokens 40
+    python examples/llama.py --make FOLDER              a small model of random weights, in two
+    files python examples/llama.py FOLDER/model.safetensors   asks for lines; an empty one ends the
+    chat python examples/llama.py FOLDER/model.gguf --bits 8 --prompt "Good morning" --tokens 40
 
 Beside a .safetensors file stand `config.json` and, if there is one, `tokenizer.json` (read by the
 package `tokenizers`; without it a token is a byte); a .gguf file says itself what it holds. Layers
@@ -184,7 +184,9 @@ def load(path, bits=4, group_size=64, dtype=mx.float16):
             packed_bits = 32 * arrays[f"{name}.weight"].shape[1] // width
             layer_bits = {"group_size": 32, "bits": packed_bits}
             nn.quantize(model, class_predicate=lambda at, _: layer_bits if at == name else False)
-    floats = {k: v.astype(dtype) if mx.issubdtype(v.dtype, mx.floating) else v for k, v in arrays.items()}
+    floats = {
+        k: v.astype(dtype) if mx.issubdtype(v.dtype, mx.floating) else v for k, v in arrays.items()
+    }
     model.load_weights(list(floats.items()))
     if bits:
         nn.quantize(
@@ -306,7 +308,9 @@ def main():
     parser.add_argument("--make", metavar="FOLDER", help="makes a small model of random weights")
     parser.add_argument("--bits", type=int, default=4, help="0: as the file has them")
     parser.add_argument("--group", type=int, default=64)
-    parser.add_argument("--prompt", action="append", help="a line of the chat; asked for if missing")
+    parser.add_argument(
+        "--prompt", action="append", help="a line of the chat; asked for if missing"
+    )
     parser.add_argument("--tokens", type=int, default=50, help="of an answer")
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)

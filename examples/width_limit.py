@@ -4,8 +4,8 @@
 
 Evaluated in our own order, one wide array is there at a time. LAZULITE_BFS_MAX_WIDTH=n (or
 MLX_BFS_MAX_WIDTH=n) takes MLX's order, breadth first up to a width of n, instead: the example runs
-itself with some. `--graph` writes a small graph whose names are numbered in the order of evaluation,
-for Graphviz.
+itself with some. `--graph` writes a small graph whose names are numbered in the order of
+evaluation, for Graphviz.
 """
 
 import argparse

@@ -1,5 +1,6 @@
-"""Whole networks: inference, training steps, and text. Each is written once, over the functions that
-all frameworks have, with the same weights; images are channels last, in memory of all of them."""
+"""Whole networks: inference, training steps, and text. Each is written once, over the functions
+that all frameworks have, with the same weights; images are channels last, in memory of all of
+them."""
 
 from cases import Work, case
 from cases.norms import layer_norm
@@ -241,9 +242,11 @@ class Caches:
 
     def __init__(self, net, batch, places):
         shape = (batch, net.heads, places, net.size)
-        zeros = net.api.values("float32", shape, 0, 0)
-        self.api = net.api
-        self.kept = [[net.api.array(zeros, "float32") for _ in "kv"] for _ in range(net.layers)]
+        self.api = api = net.api
+        self.kept = [
+            [api.array(api.values("float32", shape, 0, 0), "float32") for _ in "kv"]
+            for _ in range(net.layers)
+        ]
 
     def extended(self, layer, at, *new):
         end = at + new[0].shape[2]

@@ -101,7 +101,9 @@ def test_a_transformer_writes_nearly_the_same_before_and_after_it_is_quantized(s
 
 def test_the_calls_of_the_introduction(tmp_path):
     lines = run("introduction.py", cwd=tmp_path)
-    assert [line.partition(":")[0] for line in lines] == "functions transforms shapes devices".split()
+    assert [
+        line.partition(":")[0] for line in lines
+    ] == "functions transforms shapes devices".split()
 
 
 def test_the_calls_of_the_speed_guide(tmp_path):
