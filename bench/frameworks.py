@@ -588,7 +588,9 @@ class Torch(Api):
             with self.torch.enable_grad():
                 leaves = [p.detach().requires_grad_() for p in params]
                 loss = f(leaves, *rest)
-            return loss.detach(), list(self.torch.autograd.grad(loss, leaves))
+            found = self.torch.autograd.grad(loss, leaves, allow_unused=True)
+            unused = self.torch.zeros_like  # statistics that a batch does not ask for
+            return loss.detach(), [unused(p) if g is None else g for p, g in zip(leaves, found)]
 
         return call
 

@@ -6,6 +6,7 @@ result beside float64.
     python bench/run.py --only "reduce|norms"    cases whose "room: name" matches
     python bench/run.py --memory                 peaks, in place of times
     python bench/run.py --least --rounds 20      on a machine that has other things to do
+    python bench/run.py --cpu --least --threads 1    ... that has many: time that it was given
     python bench/run.py --write                  docs/performance.md and its plot
 
 Each framework has a process of its own; they take turns, case by case and round by round, so that a
@@ -113,6 +114,7 @@ def arguments():
     parser.add_argument("--plot", type=Path, metavar="FILE", help="ratios by room, as SVG")
     parser.add_argument("--write", action="store_true", help="docs/performance.md and its plot")
     parser.add_argument("--least", action="store_true", help="compare least times, not medians")
+    parser.add_argument("--cpu", action="store_true", help="time of processors; with --threads 1")
     parser.add_argument("--roof", metavar="PROGRAM", help="bench/cpp's, for what rows could reach")
     parser.add_argument("--memory", action="store_true", help="peaks of memory, not times")
     parser.add_argument("--check", action="store_true", help="small sizes, values alone")
@@ -235,7 +237,7 @@ def take_turns(ready, running, entries, options):
         for who in ready[k % len(ready) :] + ready[: k % len(ready)]:
             if "gap" in entries[who]:
                 continue
-            told = running[who].ask("time", seconds=options.seconds)
+            told = running[who].ask("time", seconds=options.seconds, cpu=options.cpu)
             if "gap" in told:
                 entries[who] = {"gap": told["gap"]}
                 continue

@@ -177,7 +177,8 @@ def training(name, batch, side, channels, classes):
         return loss, network.make(api), [x, onehot]
 
     title = f"{name}, a step, {batch} x {side} x {side}"
-    step_case(title, make, True, room="networks", without=("mlx",))
+    # Rectifiers have kinks, which a difference along a line of all weights meets.
+    step_case(title, make, True, room="networks", without=("mlx",), tolerance=2e-2)
 
 
 for batch in (1, 8):

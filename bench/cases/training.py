@@ -15,11 +15,11 @@ def parameters(api, *shapes, seed=50, gain=1.0):
     return made
 
 
-def step_case(name, make_loss, compiled, room="training", without=()):
+def step_case(name, make_loss, compiled, room="training", without=(), tolerance=5e-3):
     """`make_loss(api)` gives loss(params, *rest), params and rest; a step subtracts the
     gradient."""
 
-    @case(room, name, tolerance=5e-3)
+    @case(room, name, tolerance=tolerance)
     def make(api):
         if api.name in without:
             return None

@@ -462,3 +462,66 @@ def test_wrong_sources_and_groups_are_refused():
         run("out[0] = 1;", [], (1,), group=(2000, 1, 1))
     with pytest.raises(TypeError, match=r"^\[metal_kernel\] source: got int, expected text"):
         mx.fast.metal_kernel("f", ["a"], ["b"], 1234)
+
+
+WHOLE = """
+#include <metal_stdlib>
+using namespace metal;
+
+// kernel void no(device float* x [[buffer(0)]]) {}
+inline float twice(float x) { return 2 * x; }
+
+kernel void scaled(device const float* left [[buffer(0)]],
+                   constant float& by [[buffer(2)]],  /* out of order, (with) brackets */
+                   device const float* right [[buffer(1)]],
+                   device float* sums [[buffer(3)]],
+                   uint2 place [[thread_position_in_grid]],
+                   uint2 size [[threads_per_grid]],
+                   uint lane [[thread_index_in_threadgroup]]) {
+    if (place.x >= size.x) return;
+    uint id = place.y * size.x + place.x;
+    sums[id] = twice(left[id]) + by * right[id] + 0 * lane;
+}
+"""
+
+
+def test_a_whole_kernel_has_its_operands_as_buffers():
+    x, y = mx.arange(6.0).reshape(2, 3), mx.ones((2, 3))
+    kernel = mx.fast.metal_kernel("scaled", ["x", "y", "by"], ["out"], WHOLE)
+    (out,) = kernel(
+        inputs=[x, y, mx.array(3.0)],
+        grid=(3, 2, 1),
+        threadgroup=(2, 2, 1),
+        output_shapes=[(2, 3)],
+        output_dtypes=[mx.float32],
+    )
+    assert np.array_equal(np.array(out), 2 * np.array(x) + 3)
+
+
+def test_buffers_of_a_whole_kernel_follow_their_order_and_may_have_each_others_names():
+    source = """
+        kernel void f(const device int* out, device int* a, uint i [[thread_position_in_grid]]) {
+            a[i] = out[i] + 1;
+        }
+    """
+    assert run(source, [mx.arange(4)], (4,), mx.int32).tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ("kernel void f(device float* a [[buffer(0)]]) { a[0] = 1; }", r"got buffers \[0\]"),
+        ("kernel void f(device float* a) {} kernel void g(device float* a) {}", "several"),
+        ("template <typename T> kernel void f(device T* a, device T* b) {}", "a template"),
+        ("kernel void f(device float* a, device float* b) {", "without an end"),
+        ("kernel void f(device float* a, float b) {}", "a parameter 'float b'"),
+        (
+            "kernel void f(device float* a, device float* b, threadgroup float* s "
+            "[[threadgroup(0)]]) {}",
+            "threadgroup memory",
+        ),
+    ],
+)
+def test_what_a_whole_kernel_cannot_be_is_told(source, message):
+    with pytest.raises(ValueError, match=rf"^\[metal_kernel\] f: got .*{message}|{message}"):
+        mx.fast.metal_kernel("f", ["a"], ["out"], source)

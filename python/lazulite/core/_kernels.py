@@ -56,7 +56,7 @@ def mentions(source: str, word: str) -> bool:
     return re.search(rf"\b{word}\b", source) is not None
 
 
-def _names(function: str, what: str, names: Any) -> list[str]:
+def names_of(function: str, what: str, names: Any) -> list[str]:
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise TypeError(f"[{function}] {what}: got {names!r}, expected a list of names")
     names = list(names)
@@ -251,8 +251,8 @@ class Kernel:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"[{function}] name: got {name!r}, expected a name of C++")
         self.function, self.name = function, name
-        self.input_names = _names(function, "input_names", input_names)
-        self.output_names = _names(function, "output_names", output_names)
+        self.input_names = names_of(function, "input_names", input_names)
+        self.output_names = names_of(function, "output_names", output_names)
         both = [*self.input_names, *self.output_names]
         for n in both:
             if both.count(n) > 1 or n in WORDS:
@@ -299,7 +299,7 @@ class Kernel:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError(f"[{self.name}] template: got {pair!r}, expected (name, value)")
             name, value = pair
-            _names(self.name, "template", [name])
+            names_of(self.name, "template", [name])
             if not isinstance(value, (bool, Dtype)):
                 try:
                     value = int(value.__index__())

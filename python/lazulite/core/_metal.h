@@ -582,6 +582,17 @@ struct Limits {
 };
 template <class T, class U>
 auto ceildiv(T n, U m) { return (n + m - 1) / m; }
+// What the parameters of a whole kernel point to: operands are pointers, or, without axes,
+// references.
+template <class T>
+T* buffer_of(T* operand) {
+  return operand;
+}
+template <class T>
+const T* buffer_of(const T& operand) {
+  return &operand;
+}
+
 template <class I = size_t, class S, class D>
 I elem_to_loc(I at, const S* shape, const D* strides, int ndim) {
   I place = 0;

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ._core import Dtype
-from ._kernels import Kernel, Language, mentions, read, type_name
+from ._kernels import Kernel, Language, mentions, names_of, read, type_name
+from ._metal_whole import whole_kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,7 +211,9 @@ def metal_kernel(
     False).
 
     The parameters and the call are those of the reference; see docs/custom-kernels.md for what a
-    source can use. `compile_options` changes nothing.
+    source can use. The source may be a whole kernel, too, whose buffers are the inputs and then the
+    outputs: `kernel void f(device const float* a [[buffer(0)]], ..., uint i
+    [[thread_position_in_grid]]) { ... }`. `compile_options` changes nothing.
 
     Raises RuntimeError when it is called: where there is no C++ compiler, where it refuses the
     source, and for words that have no form on the CPU (textures, matrices of simdgroups).
@@ -227,6 +230,10 @@ def metal_kernel(
     """
     if not isinstance(source, str):
         raise TypeError(f"[metal_kernel] source: got {type(source).__name__}, expected text")
+    if isinstance(header, str):
+        names = names_of("metal_kernel", "input_names", input_names)
+        names = names + names_of("metal_kernel", "output_names", output_names)
+        source, header = whole_kernel(name, source, header, names)
     return Kernel(
         "metal_kernel", name, input_names, output_names, source, header, ensure_row_contiguous,
         Metal(), atomic_outputs,
