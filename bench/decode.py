@@ -7,7 +7,8 @@
 Writes a gguf file of random blocks (Q4_0) of the shape to a folder that goes away, and asks each
 framework, in a process of its own, for a prompt and for tokens after it; they take turns, and the
 least times count. `--llama` is a Python with llama-cpp-python, which reads the same file; `--torch`
-one with PyTorch, whose weights are its own packed int4 of groups of 32. Both frameworks that read
+one with PyTorch, whose weights are its own packed int4 of groups of 32. The last row is Lazulite
+again, with the weights packed anew in groups of 64 (as many bits). Both frameworks that read
 the file must agree on the logits of the prompt, to what llama.cpp's rounding of inputs leaves.
 """
 
@@ -127,8 +128,11 @@ class Lazulite:
         if args.threads:
             mx.set_num_threads(args.threads)
         self.mx, self.llama = mx, llama
-        self.model = llama.load(args.file, bits=0, dtype=getattr(mx, args.dtype))
+        self.model = self.loaded(args.file, getattr(mx, args.dtype))
         self.token = None
+
+    def loaded(self, path, dtype):
+        return self.llama.load(path, bits=0, dtype=dtype)
 
     def read(self, ids):
         self.caches = self.model.new_caches()
@@ -142,6 +146,13 @@ class Lazulite:
 
     def version(self):
         return self.mx.__version__
+
+
+class Groups(Lazulite):
+    """The weights of the file, packed anew by `nn.quantize`: as many bits, in groups of 64."""
+
+    def loaded(self, path, dtype):
+        return self.llama.load(path, bits=4, group_size=64, dtype=dtype, again=True)
 
 
 class LlamaCpp:
@@ -268,7 +279,7 @@ class Torch:
         return self.torch.__version__
 
 
-KINDS = {"lazulite": Lazulite, "llama.cpp": LlamaCpp, "torch": Torch}
+KINDS = {"lazulite": Lazulite, "llama.cpp": LlamaCpp, "torch": Torch, "groups of 64": Groups}
 
 
 def work(args):
@@ -354,6 +365,7 @@ def main():
         packed = sum(size_of(s) for s in shapes(args).values()) - size_of((args.vocab, args.dim))
         print(f"{path.stat().st_size / 1e6:.0f} MB, of which a token reads {packed / 1e6:.0f}")
         pythons = {"lazulite": sys.executable, "llama.cpp": args.llama, "torch": args.torch}
+        pythons["groups of 64"] = sys.executable
         processes = [Process(n, p, args, path) for n, p in pythons.items() if p]
         ids = np.random.default_rng(1).integers(3, args.vocab, args.prompt).tolist()
         for process in processes:

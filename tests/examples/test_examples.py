@@ -145,6 +145,16 @@ def test_a_llama_says_the_same_from_both_of_its_files(tmp_path):
         assert said[0] == said[1]
 
 
+def test_tokens_per_second_are_measured_of_a_file_that_other_programs_read(tmp_path):
+    """Of Lazulite alone: bench/decode.py writes blocks, and packs them anew as well."""
+    sizes = "--dim 128 --layers 2 --heads 4 --kv 2 --hidden 192 --vocab 64 --prompt 8 --tokens 3"
+    bench = ["--rounds", 1, "--json", tmp_path / "found", *sizes.split()]
+    run("../bench/decode.py", *bench, cwd=tmp_path)
+    found = json.loads((tmp_path / "found").read_text())
+    assert list(found) == ["lazulite", "groups of 64"]
+    assert all(row["read"] > 0 and row["write"] > 0 for row in found.values())
+
+
 def test_a_diffusion_network_learns_and_draws_at_batch_1_and_16(tmp_path):
     sizes = ["--side", 16, "--width", 16, "--steps", 40, "--samples", 4]
     lines = run("unet.py", *sizes, "--out", tmp_path / "unet.png", cwd=tmp_path)
