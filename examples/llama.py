@@ -6,8 +6,8 @@
 
 Beside a .safetensors file stand `config.json` and, if there is one, `tokenizer.json` (read by the
 package `tokenizers`; without it a token is a byte); a .gguf file says itself what it holds. Layers
-that the file has packed already (Q4_0, Q4_1, Q8_0) are used as they are, or with `--again` packed anew, as groups of 64 are read
-faster than blocks of 32.
+that the file has packed already (Q4_0, Q4_1, Q8_0) are used as they are, or with `--again` packed
+anew, as groups of 64 are read faster than blocks of 32.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""A thousand wide arrays, each made narrow: how the order of evaluation decides the peak of memory.
+"""A thousand wide arrays, each made narrow: what memory an order of evaluation takes at its peak.
 
     python examples/width_limit.py [--graph FOLDER]
 
-Evaluated in our own order, one wide array is there at a time. LAZULITE_BFS_MAX_WIDTH=n (or
-MLX_BFS_MAX_WIDTH=n) takes MLX's order, breadth first up to a width of n, instead: the example runs
-itself with some. `--graph` writes a small graph whose names are numbered in the order of
-evaluation, for Graphviz.
+LAZULITE_BFS_MAX_WIDTH=n (or MLX_BFS_MAX_WIDTH=n) takes MLX's order, breadth first up to a width of
+n, in the place of our own: the example runs itself with some. A wide array is formed piece by piece
+where it is cast, in any order, so that narrow ones are all that is ever there. `--graph` writes a
+small graph whose names are numbered in the order of evaluation, for Graphviz.
 """
 
 import argparse

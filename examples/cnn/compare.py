@@ -78,7 +78,13 @@ def curves(path, found, title):
     for axis in (left, right):
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axis.legend(frameon=False)
+    # A fifth of the whole at least, so that chance does not look like a difference.
+    low, high = left.get_ylim()
+    low = max(0, min(low, high - 20))
+    left.set_ylim(low, min(101, max(high, low + 20)))
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     right.set_ylim(0, 1.1 * max(h[0] for run in found for h in run["history"]))
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -113,7 +113,7 @@ def test_the_calls_of_the_speed_guide(tmp_path):
     assert [line.partition(":")[0] for line in lines] == names.split()
 
 
-def test_the_order_of_evaluation_decides_the_peak(tmp_path):
+def test_wide_arrays_that_are_made_narrow_take_the_memory_of_narrow_ones(tmp_path):
     sizes = ["--count", 60, "--rows", 256, "--widths", 20, 1000, "--graph", tmp_path]
     lines = run("width_limit.py", *sizes, cwd=tmp_path)
     own, narrow, wide = (float(line.split()[-2]) for line in lines[1:4])
