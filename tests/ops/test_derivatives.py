@@ -30,13 +30,13 @@ def prepared(row, case, dtype):
     arrays = arrays_in(args)
     plain = flat_call(row, args, kwargs)
 
-    def call(*arrays):
-        return row.definite(plain(*arrays))
+    def call(*arrays):  # orders, counts and ranks beside have no derivative
+        return [o for o in row.definite(plain(*arrays)) if inexact(o)]
 
     if not any(inexact(a) for a in arrays):
         pytest.skip("nothing to differentiate")
     outputs = call(*arrays)
-    if not all(isinstance(o, mx.array) and name_of(o.dtype) in FLOATING for o in outputs):
+    if not outputs or not all(name_of(o.dtype) in FLOATING for o in outputs):
         pytest.skip("the result is not differentiable, or too coarse for differences")
     return call, arrays, outputs
 

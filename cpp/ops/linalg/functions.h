@@ -116,12 +116,14 @@ void add_linalg(M& core) {
       .by_layout();
   m.def(
        "lu(a, *, stream=None)", [](A a, S s) -> ArrayTuple { return linalg::lu(a, s); },
-       "(p, l, u): row i of a is row p[i] of l @ u.\n\n"
+       "(p, l, u): row i of a is row p[i] of l @ u. The derivative is that of l and u in the order "
+       "that pivoting gave the rows.\n\n"
        ">>> p, l, u = mx.linalg.lu(mx.array([[1.0, 2.0], [4.0, 4.0]]))\n"
        ">>> (l @ u)[p]\n"
        "array([[1, 2],\n"
        "       [4, 4]], dtype=float32)")
-      .cases({"x(3, 3)", "x(4, 2)"}, "lambda a: scipy.linalg.lu(a, p_indices=True)")
+      .cases({"x(3, 3)", "x(4, 2)", "x(2, 3, 5)", "x(2, 5, 3)", "x(1, 1)"},
+             "lambda a: scipy.linalg.lu(a, p_indices=True)")
       .by_layout();
   m.def(
        "lu_factor(a, *, stream=None)",

@@ -5,10 +5,12 @@
 
 #include "ops/compose/array.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
 #include "ops/lanes.h"
 #include "ops/linalg/ops.h"
 #include "ops/matmul/matmul.h"
 #include "ops/reduce/reduce.h"
+#include "ops/sort/sort.h"
 
 namespace lazulite::linalg {
 namespace {
@@ -266,6 +268,70 @@ Arrays jvp_slogdet(const Node& node, const Arrays& t) {
   return {is_complex(sign.dtype()) ? sign * times_i(imag(slope)) : zeros_like(sign), real(slope)};
 }
 
+// ---- LU of rows in the order that pivoting gave them, which small changes keep: of the square
+// part, with M = inv(L) dA inv(U), dL = L tril(M, -1) and dU = triu(M) U. Rows below are L2 = A2
+// inv(U), columns behind U2 = inv(L) A2.
+
+struct Factors {
+  int64_t m, n, k;
+  array low, high;      // the square parts of L and U
+  array below, behind;  // L2, where there are more rows; U2, where there are more columns
+  explicit Factors(const Node& node) {
+    const array packed = recorded(node, 0);
+    m = packed.shape(-2);
+    n = packed.shape(-1);
+    k = std::min(m, n);
+    const array square = part(packed, 0, k, 0, k);
+    low = tril(square, -1) + identity(k, packed.dtype());
+    high = triu(square);
+    if (m > k) below = part(packed, k, m, 0, k);
+    if (n > k) behind = part(packed, 0, k, k, n);
+  }
+  static array part(const array& a, int64_t top, int64_t bottom, int64_t left, int64_t right) {
+    return slice_axis(slice_axis(a, a.ndim() - 2, top, bottom), a.ndim() - 1, left, right);
+  }
+  array with_rest(const array& square, const array& rest) const {
+    if (!rest) return square;
+    return concatenate({square, rest}, m > k ? -2 : -1);
+  }
+};
+// The last output says where each row of the matrix went.
+array rows_in(const array& a, const array& order) {
+  return take_along_axis(a, broadcast_to(column(order), a.shape()), -2);
+}
+array over(const array& a, const array& upper) {  // a inv(upper)
+  return adjoint(solve_triangular(adjoint(upper), adjoint(a)));
+}
+Arrays jvp_lu(const Node& node, const Arrays& t) {
+  const Factors f(node);
+  const array d = rows_in(t[0], argsort(recorded(node, 2), -1));
+  const array m = over(solve_triangular(f.low, f.part(d, 0, f.k, 0, f.k)), f.high);
+  const array dl = matmul(f.low, tril(m, -1)), du = matmul(triu(m), f.high);
+  array rest;
+  if (f.below) rest = over(f.part(d, f.k, f.m, 0, f.k) - matmul(f.below, du), f.high);
+  if (f.behind) rest = solve_triangular(f.low, f.part(d, 0, f.k, f.k, f.n) - matmul(dl, f.behind));
+  return {f.with_rest(dl + du, rest), zeros_like(recorded(node, 1)),
+          zeros_like(recorded(node, 2))};
+}
+Arrays vjp_lu(const Node& node, const Arrays& cts, const Needs&) {
+  const Factors f(node);
+  const array g = given(cts[0], node, 0), square = f.part(g, 0, f.k, 0, f.k);
+  const array lh = adjoint(f.low), uh = adjoint(f.high);
+  array gl = tril(square, -1), gu = triu(square), rest;
+  if (f.below) {
+    rest = adjoint(solve_triangular(f.high, adjoint(f.part(g, f.k, f.m, 0, f.k)), true));
+    gu = gu - matmul(adjoint(f.below), rest);
+  }
+  if (f.behind) {
+    rest = solve_triangular(lh, f.part(g, 0, f.k, f.k, f.n), true);
+    gl = gl - matmul(rest, adjoint(f.behind));
+  }
+  const array inner = tril(matmul(lh, gl), -1) + triu(matmul(gu, uh));
+  const array left = solve_triangular(lh, inner, true);
+  const array first = adjoint(solve_triangular(f.high, adjoint(left), true));
+  return {rows_in(f.with_rest(first, rest), recorded(node, 2))};
+}
+
 // ---- QR: Q* dQ is antihermitian, dR upper with a real diagonal
 
 array lower_antihermitian(const array& c) {
@@ -273,9 +339,6 @@ array lower_antihermitian(const array& c) {
   array out = low - adjoint(low);
   if (is_complex(c.dtype())) out = out + on_diagonal(times_i(imag(diagonal_of(c))), c.dtype());
   return out;
-}
-array divided_by(const array& a, const array& r) {  // a inv(r), r upper
-  return adjoint(solve_triangular(adjoint(r), adjoint(a)));
 }
 void check_differentiable(const Qr& how, const Node& node) {
   const array& a = node.inputs[0];
@@ -313,7 +376,7 @@ Arrays jvp_qr(const Qr& how, const Node& node, const Arrays& t) {
   const int64_t n = node.inputs[0].shape(-1), k = std::min(n, node.inputs[0].shape(-2));
   const array q = recorded(node, 0);
   const array r = columns(recorded(node, 1), 0, k);
-  const array m = divided_by(columns(t[0], 0, k), r), c = matmul(adjoint(q), m);
+  const array m = over(columns(t[0], 0, k), r), c = matmul(adjoint(q), m);
   const array turn = lower_antihermitian(c);
   const array dq = m - matmul(q, c - turn);
   array dr = triu(matmul(c - turn, r));
@@ -515,7 +578,11 @@ const Op slogdet_op = op("slogdet", "Sign and logarithm of the determinant.",
                           .jvp = jvp_slogdet,
                           .vmap = vmap_one});
 const Op lu_op = op("lu", "LU factors with row pivots.",
-                    {.slow = true, .infer = typed<infer_lu>, .vmap = vmap_one});
+                    {.slow = true,
+                     .infer = typed<infer_lu>,
+                     .vjp = vjp_lu,
+                     .jvp = jvp_lu,
+                     .vmap = vmap_one});
 const Op qr_op = op<Qr>("qr", "Orthonormal columns times an upper triangle.",
                         {.slow = true,
                          .infer = typed<infer_qr>,
