@@ -8,7 +8,7 @@
 #include "bind/array_class.h"
 #include "bind/def.h"
 #include "bind/module.h"
-#include "ops/files/files.h"
+#include "ops/files/inflate.h"
 
 namespace py = pybind11;
 
@@ -54,6 +54,13 @@ void add_files(py::module_& m) {
       .def(py::init([](const py::bytes& data, std::string name) {
         return Opened{Ref<File>(new Held(data.ptr(), std::move(name)))};
       }))
+      // What compressed bytes of it stand for, as a file of its own; where _can_inflate().
+      .def("inflated",
+           [](const Opened& f, int64_t begin, int64_t packed, int64_t size, uint32_t checksum,
+              std::string name) {
+             return Opened{Ref<File>(new Deflated({f.file, begin, packed, size, checksum},
+                                                  std::move(name)))};
+           })
       .def("array",
            [](const Opened& f, int64_t offset, py::handle shape, py::handle dtype, int swap) {
              return py::reinterpret_steal<py::object>(
@@ -65,6 +72,7 @@ void add_files(py::module_& m) {
              return py::reinterpret_steal<py::object>(wrap(load_blocks(
                  f.file, offset, From<Shape>::of(shape.ptr(), "load"), blocks_of(name))));
            });
+  m.def("_can_inflate", &can_inflate);
   // (bytes, numbers) of a block.
   m.def("_block_sizes", [](const std::string& name) {
     const BlockFormat& format = blocks_of(name);

@@ -29,6 +29,7 @@ FORMATS = {
     "TQ1_0": (34, 54, 256, [52], 0x4C811DD1),
     "TQ2_0": (35, 66, 256, [64], 0xDF5A830D),
     "MXFP4": (39, 17, 32, [], 0x37D24F4E),
+    "NVFP4": (40, 36, 64, [], 0x6A565958),
 }
 PACKED = ("Q4_0", "Q4_1", "Q8_0")
 
@@ -116,7 +117,7 @@ def test_large_tensors_of_blocks_are_read_in_pieces(tmp_path):
 
 
 def test_formats_of_code_books_are_named():
-    for number, name in {16: "IQ2_XXS", 19: "IQ1_S", 40: "NVFP4", 99: "number 99"}.items():
+    for number, name in {16: "IQ2_XXS", 19: "IQ1_S", 29: "IQ1_M", 99: "number 99"}.items():
         with pytest.raises(mx.FormatError, match=f"got {name}"):
             mx.load(gguf([("w", (256,), number, 0)], body=bytes(512)))
 

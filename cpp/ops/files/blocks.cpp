@@ -1,5 +1,6 @@
 // The block formats of GGUF that are numbers and scales (not those of code books): each decodes
 // one block to float32, with the roundings of the format's own description.
+#include <cmath>
 #include <cstring>
 
 #include "ops/files/files.h"
@@ -57,12 +58,27 @@ void iq4_nl(Bytes b, float* to) {
   halves(b + 2, to, [&](int q, int) { return d * float(levels[q]); });
 }
 // Four-bit floats, doubled, and half of a power of two.
+constexpr int doubled[] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 void mxfp4(Bytes b, float* to) {
-  constexpr int doubled[] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
   const uint32_t bits = b[0] < 2 ? 0x00200000u << b[0] : uint32_t(b[0] - 1) << 23;
   float d;
   std::memcpy(&d, &bits, 4);
   halves(b + 1, to, [&](int q, int) { return d * float(doubled[q]); });
+}
+// Sixteen of them at a time, times half of an unsigned float of eight bits: four of exponent, three
+// of fraction. Its largest code, a nan, counts as zero.
+void nvfp4(Bytes b, float* to) {
+  for (int part = 0; part < 4; ++part) {
+    const int code = b[part], exponent = code >> 3 & 15, fraction = code & 7;
+    const float d = code == 0x7f ? 0
+                    : exponent   ? std::ldexp(float(8 + fraction), exponent - 11)
+                                 : std::ldexp(float(fraction), -10);
+    for (int i = 0; i < 8; ++i) {
+      const int both = b[4 + part * 8 + i];
+      to[part * 16 + i] = d * float(doubled[both & 15]);
+      to[part * 16 + 8 + i] = d * float(doubled[both >> 4]);
+    }
+  }
 }
 
 // ---- 256 numbers, in groups of 16 or 32 with scales of 4 or 6 bits
@@ -221,6 +237,7 @@ constexpr BlockFormat formats[] = {
     {"TQ1_0", half, 54, 256, floats<tq1_0>},
     {"TQ2_0", half, 66, 256, floats<tq2_0>},
     {"MXFP4", half, 17, 32, floats<mxfp4>},
+    {"NVFP4", half, 36, 64, floats<nvfp4>},
 };
 
 }  // namespace

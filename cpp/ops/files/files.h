@@ -1,11 +1,20 @@
 // Arrays that are read from a file when they are evaluated.
 #pragma once
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "graph/node.h"
 
 namespace lazulite {
+
+// Its bytes one after the other.
+struct InOrder {
+  virtual ~InOrder() = default;
+  virtual int64_t next(char* to, int64_t n) = 0;  // fewer than n where they end
+  virtual void
+  finish() = 0;  // no more are asked for: raises where they are not what they should be
+};
 
 // What arrays are read from: by position, from any thread. It goes with the last array that has
 // not been read.
@@ -14,6 +23,8 @@ struct File : Counted {
   virtual ~File() = default;
   // Bytes [at, at + n) to `to`; fewer than n where the file ends. Raises where it cannot be read.
   virtual int64_t read(char* to, int64_t n, int64_t at) const = 0;
+  // From `at` to the end, of a file that can only be read so; null: of others.
+  virtual std::unique_ptr<InOrder> in_order(int64_t) const { return nullptr; }
   const std::string name;
 };
 

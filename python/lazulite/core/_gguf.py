@@ -45,6 +45,7 @@ _BLOCKS = {
     34: "TQ1_0",
     35: "TQ2_0",
     39: "MXFP4",
+    40: "NVFP4",
 }
 _PACKED = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}  # bits
 # of code books, and what no file has any more
@@ -58,7 +59,6 @@ _UNREADABLE = {
     21: "IQ3_S",
     22: "IQ2_S",
     29: "IQ1_M",
-    40: "NVFP4",
 }
 # numbers of the metadata: struct's code and dtype
 _NUMBERS = {

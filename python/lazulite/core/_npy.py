@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 
 from . import _core
 from ._core import array
-from ._io import Created, Memory, bad, code_of, is_size, write_array
+from ._io import Created, Memory, Source, bad, code_of, is_size, write_array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,9 +160,38 @@ def _place(source, entry, name: str):
     return at
 
 
+class _Deflated(Source):
+    """What compressed bytes stand for. They are inflated as its arrays are evaluated; of its
+    beginning, where the header is, so much as is asked for."""
+
+    def __init__(self, source, entry, at: int, name: str):
+        self.name, self.size = name, entry.file_size
+        self._place = source, at, at + entry.compress_size
+        self._file = source._file.inflated(
+            at, entry.compress_size, entry.file_size, entry.CRC, name
+        )
+
+    def read(self, at: int, n: int) -> bytes:
+        import zlib
+
+        source, begin, end = self._place
+        made, out = zlib.decompressobj(-zlib.MAX_WBITS), b""
+        while len(out) < at + n and begin < end and not made.eof:
+            packed = source.read(begin, min(512, end - begin))
+            if not packed:
+                break
+            begin += len(packed)
+            out += made.decompress(packed, at + n - len(out))
+        return out[at : at + n]
+
+    def stream(self):
+        raise io.UnsupportedOperation("a part of an archive")
+
+
 def _part(source, archive, entry, at: int, name: str):
-    """(where the entry's npy file is, its end there): in the archive itself; or, where that is
-    compressed, all of it, now."""
+    """(where the entry's npy file is, its end there): in the archive itself; in what it stands for,
+    where it is deflated and the system has zlib; or, where it is packed in other ways, all of it,
+    now."""
     if entry.compress_type == 0 and not entry.flag_bits & 0x21:
         if entry.compress_size == entry.file_size:
             return source, at + entry.file_size
@@ -171,6 +201,8 @@ def _part(source, archive, entry, at: int, name: str):
             f"unreadable npz file: {name}: {entry.filename}: got {entry.compress_size} bytes, "
             f"which cannot stand for {entry.file_size}",
         )
+    if entry.compress_type == 8 and not entry.flag_bits & 0x21 and _core._can_inflate():
+        return _Deflated(source, entry, at, f"{name}:{entry.filename}"), entry.file_size
     part = Memory(archive.read(entry), entry.filename)
     return part, part.size
 
