@@ -498,6 +498,35 @@ array share_buffer(PyObject* o, std::optional<Dtype> dtype) {
   return from_storage(Spec{shape, *type}, std::move(storage));
 }
 
+// What NumPy shows in place of columns and tensors of Arrow without nulls, and of others that only
+// their own words make arrays (columns of pandas). None: it shows nothing, or a copy.
+py::object shown_by_numpy(py::handle o) {
+  try {
+    if (std::strncmp(Py_TYPE(o.ptr())->tp_name, "pyarrow.", 8) == 0) {
+      if (py::hasattr(o, "num_chunks"))
+        return o.attr("num_chunks").cast<int64_t>() == 1 ? shown_by_numpy(o.attr("chunk")(0))
+                                                         : py::none();
+      if (py::hasattr(o, "to_numpy_ndarray") && o.attr("null_count").cast<int64_t>() == 0)
+        return o.attr("to_numpy_ndarray")();
+      const py::object type = py::getattr(o, "type", py::none());
+      if (py::hasattr(type, "list_size")) {
+        if (o.attr("null_count").cast<int64_t>()) return py::none();
+        const py::object flat = shown_by_numpy(o.attr("flatten")());
+        if (flat.is_none()) return flat;
+        py::tuple shape = flat.attr("shape");
+        return flat.attr("reshape")(py::make_tuple(py::len(o), type.attr("list_size")) +
+                                    py::tuple(shape[py::slice(1, py::ssize_t(py::len(shape)), 1)]));
+      }
+      return py::hasattr(type, "bit_width") ? py::object(o.attr("to_numpy")(true)) : py::none();
+    }
+    if (PyObject_HasAttrString(o.ptr(), "__array__"))
+      return py::module_::import("numpy").attr("asarray")(o, py::arg("copy") = false);
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;
+  }
+  return py::none();
+}
+
 }  // namespace
 
 array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> copy) {
@@ -521,12 +550,19 @@ array share_array(PyObject* o, std::optional<Dtype> dtype, std::optional<bool> c
     return make_array(o, dtype);
   }
   const bool arrow = std::strncmp(Py_TYPE(o)->tp_name, "pyarrow.", 8) == 0;
-  if (has_dlpack(o) && !(arrow && copy != false)) {
+  if (has_dlpack(o) && !arrow) {
     const array made = from_dlpack(o, copy);
     if (kept(made.dtype(), dtype) != made.dtype()) refused("another dtype");
     return astype(made, kept(made.dtype(), dtype));
   }
-  refused("the object has neither a buffer nor DLPack");
+  if (!PyType_Check(o) && !is_sequence(o)) {
+    const py::object shown = shown_by_numpy(o);
+    if (!shown.is_none() && PyObject_CheckBuffer(shown.ptr())) {
+      if (array shared = share_buffer(shown.ptr(), dtype)) return shared;
+      refused("another dtype, byte order or layout");
+    }
+  }
+  refused("the object has neither a buffer nor DLPack, and nothing else shows its memory");
   return make_array(o, dtype);
 }
 

@@ -306,6 +306,81 @@ def test_columns_and_tensors_of_arrow():
         mx.array(lists)
 
 
+def shares(a, n):
+    """Whether a shows the memory of n."""
+    return np.shares_memory(np.asarray(a), n)
+
+
+def test_columns_and_tensors_of_arrow_are_shown_where_they_lie():
+    arrow = pytest.importorskip("pyarrow")
+    n = np.arange(24, dtype=np.float32)
+    column = arrow.array(n)
+    rows = arrow.FixedSizeListArray.from_arrays(column, 4)
+    tensors = arrow.FixedShapeTensorArray.from_numpy_ndarray(n.reshape(3, 4, 2))
+    seen = column.to_numpy()
+    for made, shape, memory in (
+        (column, (24,), seen),
+        (column[3:9], (6,), seen),
+        (arrow.chunked_array([column]), (24,), seen),
+        (rows, (6, 4), seen),
+        (rows[2:], (4, 4), seen),
+        (arrow.FixedSizeListArray.from_arrays(rows, 2), (3, 2, 4), seen),
+        (tensors, (3, 4, 2), tensors.to_numpy_ndarray()),
+    ):
+        for copy in (None, False):
+            a = mx.asarray(made, copy=copy)
+            assert a.shape == shape and shares(a, memory) and a.dtype == mx.float32
+        assert not shares(mx.asarray(made, copy=True), memory)
+        assert not shares(mx.array(made), memory)
+    a = mx.asarray(column[3:9], copy=False)
+    a[0] = 7  # Arrow's memory does not change
+    assert a[0].item() == 7 and column[3].as_py() == 3
+    for other in (
+        arrow.array([1.0, None]),
+        arrow.array([True, False]),
+        arrow.array([1.0, 2.0]),  # float64 narrows
+        arrow.chunked_array([[1], [2]]),
+        arrow.array(["a"]),
+    ):
+        with pytest.raises(ValueError, match="cannot be shared"):
+            mx.asarray(other, copy=False)
+    assert shares(
+        mx.asarray(wide := arrow.array([1.0, 2.0]), dtype=mx.float64, copy=False), wide.to_numpy()
+    )
+
+
+def test_columns_of_pandas_are_shown_where_they_lie():
+    pandas = pytest.importorskip("pandas")
+    for dtype in (np.float32, np.int64):
+        series = pandas.Series(np.arange(5, dtype=dtype))
+        a = mx.asarray(series, copy=False)
+        assert a.tolist() == [0, 1, 2, 3, 4] and shares(a, series.to_numpy())
+        assert shares(mx.asarray(series), series.to_numpy())
+        a[0] = 9
+        assert a[0].item() == 9
+    frame = pandas.DataFrame(np.arange(6, dtype=np.float32).reshape(3, 2))
+    a = mx.asarray(frame, copy=False)
+    assert a.shape == (3, 2) and shares(a, frame.to_numpy())
+    for other in (pandas.Series(["a"]), pandas.Series([1, 2]).astype("category")):
+        with pytest.raises(ValueError, match="cannot be shared"):
+            mx.asarray(other, copy=False)
+
+
+def test_memory_of_columns_lives_as_long_as_an_array_shows_it():
+    arrow = pytest.importorskip("pyarrow")
+    before = arrow.total_allocated_bytes()
+    column = arrow.array([1.0, 2.0] * 50_000, arrow.float32())
+    a = mx.asarray(column, copy=False)[10:20] * 1
+    del column
+    gc.collect()
+    assert arrow.total_allocated_bytes() > before
+    assert a.tolist() == [1, 2] * 5
+    del a
+    gc.collect()
+    mx.eval(mx.ones(1))
+    assert arrow.total_allocated_bytes() == before
+
+
 def test_arrow_takes_arrays():
     arrow = pytest.importorskip("pyarrow")
     for dtype in NUMBERS[:12]:
