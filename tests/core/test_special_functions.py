@@ -105,3 +105,30 @@ def test_signs_of_zeros_and_nans_are_seen_and_copied():
     assert mx.signbit(mx.array([-1, 0, 3])).tolist() == [True, False, False]
     got = np.array(mx.copysign(mx.array(3.0), mx.array(x)))
     np.testing.assert_array_equal(got, np.copysign(np.float32(3), x))
+
+
+def test_gammaln_is_exact_next_to_its_roots():
+    """Below -2 it has two between neighbours of the integers, where large logarithms cancel."""
+    mp = pytest.importorskip("mpmath")
+    near = []
+    with mp.workprec(240):
+
+        def exact(x):
+            return mp.log(abs(mp.gamma(x)))
+
+        for n in range(2, 16):
+            for low, high in ((-n - 1, mp.mpf(-n) - 0.5), (mp.mpf(-n) - 0.5, -n)):
+                a, b = low + mp.mpf(2) ** -120, high - mp.mpf(2) ** -120
+                if exact(a) * exact(b) > 0:
+                    continue
+                for _ in range(130):
+                    middle = (a + b) / 2
+                    a, b = (a, middle) if exact(a) * exact(middle) <= 0 else (middle, b)
+                root = float(a)
+                near += [root, np.nextafter(root, 0), np.nextafter(root, -99), root * (1 + 1e-9)]
+        near = [x for x in near if x != round(x)]
+        assert len(near) > 80
+        got = np.array(mx.gammaln(mx.array(near, mx.float64)))
+        for x, y in zip(near, got):
+            want = exact(mp.mpf(x))
+            assert abs(mp.mpf(float(y)) - want) <= 2 * np.spacing(abs(float(want))), x
