@@ -70,7 +70,7 @@ template <class N> [[gnu::noinline]] inline D gammaln_of(D x) {
   }
   return out;
 }
-/// log |Gamma(x)|. 0.5, 0.9 ulp.
+/// log |Gamma(x)|. 0.5, 1.1 ulp.
 template <FloatVec V> LAZULITE_INLINE V gammaln(V x) {
   return twice([]<class N>(D a) { return gammaln_of<N>(a); }, x);
 }

@@ -39,39 +39,77 @@ array pieces(const array& x, int64_t count, int64_t hop, int64_t shared, Stream 
   return concatenate({own, slice_axis(next, 1, 0, shared, s)}, 1, s);
 }
 
-// The same as sliding_products of two vectors. An element that is not finite would spoil its whole
-// piece: it is left out, and what it belongs to is nan.
-array by_transforms(const array& given, const array& w, Stream s) {
-  const Dtype t = given.dtype(), wide = is_complex(t) ? complex128 : float64;
-  const int64_t terms = w.size(), places = given.size() - terms + 1;
-  const array fine = isfinite(given, s);
-  const array x = where(fine, given, 0, s);
-  const int64_t n = transform_length(given.size(), terms), hop = n - terms + 1;
-  const int64_t count = (places + hop - 1) / hop;
-  const array lines = astype(pieces(x, count, hop, terms - 1, s), wide, s);
-  array made;
-  if (is_complex(t)) {
-    const array weights = fft::fft(astype(conjugate(w, s), wide, s), n, -1, {}, s);
-    made = fft::ifft(multiply(fft::fft(lines, n, -1, {}, s), conjugate(weights, s), s), n, -1, {},
-                     s);
-  } else {
-    const array weights = fft::rfft(astype(w, wide, s), n, -1, {}, s);
-    made = fft::irfft(multiply(fft::rfft(lines, n, -1, {}, s), conjugate(weights, s), s), n, -1,
-                      {}, s);
-  }
-  made = reshape(slice_axis(made, 1, 0, hop, s), {count * hop}, s);
-  made = astype(slice_axis(made, 0, 0, places, s), t, s);
-  // How many of the terms at each place are not finite: a difference of sums.
-  const array bad = cumsum(astype(logical_not(fine, s), int64, s), 0, false, Start::initial, s);
-  const array before = slice_axis(bad, 0, 0, places, s),
-              behind = slice_axis(bad, 0, terms, terms + places, s);
-  return where(equal(before, behind, s), made, NAN, s);
+array finite(const array& a, Stream s) { return where(isfinite(a, s), a, 0, s); }
+
+// Sums of what is finite, with what the rest of both adds to them, in the dtype of both.
+array with_endless(const array& sums, const array& x, const array& w, const Ends& ends, Stream s) {
+  const Dtype t = x.dtype(), wide = is_complex(t) ? complex128 : float64;
+  return astype(record(endless_products_op, attrs(Ends{ends}),
+                       {astype(sums, wide, s), astype(x, wide, s), astype(w, wide, s)}, s),
+                t, s);
 }
 
-array sums_at(const array& x, const array& w, Stream s) {
+// The same as sliding_products of two vectors. An element that is not finite would spoil its whole
+// piece: it is left out, and its products are added one by one.
+array by_transforms(const array& given, const array& weights, const Ends& ends, Stream s) {
+  const Dtype t = given.dtype(), wide = is_complex(t) ? complex128 : float64;
+  const int64_t terms = weights.size(), places = given.size() - terms + 1;
+  const int64_t n = transform_length(given.size(), terms), hop = n - terms + 1;
+  const int64_t count = (places + hop - 1) / hop;
+  const array lines = astype(pieces(finite(given, s), count, hop, terms - 1, s), wide, s);
+  const array w = astype(finite(weights, s), wide, s);
+  array made;
+  if (is_complex(t)) {
+    const array turned = fft::fft(conjugate(w, s), n, -1, {}, s);
+    made = fft::ifft(multiply(fft::fft(lines, n, -1, {}, s), conjugate(turned, s), s), n, -1, {},
+                     s);
+  } else {
+    const array turned = fft::rfft(w, n, -1, {}, s);
+    made = fft::irfft(multiply(fft::rfft(lines, n, -1, {}, s), conjugate(turned, s), s), n, -1, {},
+                      s);
+  }
+  made = reshape(slice_axis(made, 1, 0, hop, s), {count * hop}, s);
+  made = slice_axis(made, 0, 0, places, s);
+  return with_endless(made, given, weights, ends, s);
+}
+
+array sliding(const array& a, const array& b, const Ends& ends, Stream s) {
+  const Dtype t = promote(a.dtype(), b.dtype());
+  const array x = astype(a, t, s), w = astype(b, t, s);
+  if (is_complex(t)) {
+    const array fx = finite(x, s), fw = finite(w, s);
+    const array xr = real(fx, s), xi = imag(fx, s), wr = real(fw, s), wi = imag(fw, s);
+    const array re = subtract(sliding(xr, wr, ends, s), sliding(xi, wi, ends, s), s),
+                im = add(sliding(xr, wi, ends, s), sliding(xi, wr, ends, s), s);
+    return with_endless(add(re, multiply(im, std::complex<double>(0, 1), s), s), x, w, ends, s);
+  }
+  if (is_bool(t)) {
+    const array counts = sliding(astype(x, int32, s), astype(w, int32, s), ends, s);
+    return not_equal(counts, 0, s);
+  }
+  const Dtype wide = compute_type(t);
+  if (wide != t)
+    return astype(sliding(astype(x, wide, s), astype(w, wide, s), ends, s), t, s);
+  if (x.ndim() && x.shape() != w.shape() && w.ndim() == x.ndim()) {
+    const int64_t terms = w.shape(-1), places = x.shape(-1) - terms + 1;
+    const bool all_there = ends.low == 0 && ends.high == 0;
+    if (is_floating(t) && places >= 1 && places <= 8 && terms >= 4096 && all_there) {
+      // Long sums at a few places: each by the tree of sums.
+      std::vector<array> out;
+      for (int64_t i = 0; i < places; ++i)
+        out.push_back(sum(multiply(slice_axis(x, x.ndim() - 1, i, i + terms, s), w, s),
+                          Axes{-1}, true, s));
+      return concatenate(out, -1, s);
+    }
+  }
+  return record(sliding_products_op, attrs(Ends{ends}), {x, w}, s);
+}
+
+array sums_at(const array& x, const array& w, const Ends& ends, Stream s) {
   const bool many = w.size() * size_of(compute_type(x.dtype())) > most_direct_bytes &&
                     x.size() - w.size() >= fewest_places;
-  return many && is_inexact(x.dtype()) ? by_transforms(x, w, s) : sliding_products(x, w, s);
+  return many && is_inexact(x.dtype()) ? by_transforms(x, w, ends, s)
+                                        : sliding(x, w, ends, s);
 }
 
 // Sums at the places of a mode: x is not shorter than w.
@@ -88,7 +126,7 @@ array at_places(const array& x, const array& w, const std::string& mode, const c
     fail(Kind::value, op, "unknown mode: got '", mode, "', expected 'full', 'same' or 'valid'");
   }
   sum_of_sizes(sum_of_sizes(n, low, op), high, op);
-  return sums_at(low + high ? pad(x, Shape{low}, Shape{high}, 0, s) : x, w, s);
+  return sums_at(low + high ? pad(x, Shape{low}, Shape{high}, 0, s) : x, w, Ends{low, high}, s);
 }
 
 void check_vectors(const array& a, const array& v, const char* op) {
@@ -100,33 +138,7 @@ void check_vectors(const array& a, const array& v, const char* op) {
 }  // namespace
 
 array sliding_products(const array& a, const array& b, Stream s) {
-  const Dtype t = promote(a.dtype(), b.dtype());
-  const array x = astype(a, t, s), w = astype(b, t, s);
-  if (is_complex(t)) {
-    const array xr = real(x, s), xi = imag(x, s), wr = real(w, s), wi = imag(w, s);
-    const array re = subtract(sliding_products(xr, wr, s), sliding_products(xi, wi, s), s),
-                im = add(sliding_products(xr, wi, s), sliding_products(xi, wr, s), s);
-    return add(re, multiply(im, std::complex<double>(0, 1), s), s);
-  }
-  if (is_bool(t)) {
-    const array counts = sliding_products(astype(x, int32, s), astype(w, int32, s), s);
-    return not_equal(counts, 0, s);
-  }
-  const Dtype wide = compute_type(t);
-  if (wide != t)
-    return astype(sliding_products(astype(x, wide, s), astype(w, wide, s), s), t, s);
-  if (x.ndim() && x.shape() != w.shape() && w.ndim() == x.ndim()) {
-    const int64_t terms = w.shape(-1), places = x.shape(-1) - terms + 1;
-    if (is_floating(t) && places >= 1 && places <= 8 && terms >= 4096) {
-      // Long sums at a few places: each by the tree of sums.
-      std::vector<array> out;
-      for (int64_t i = 0; i < places; ++i)
-        out.push_back(sum(multiply(slice_axis(x, x.ndim() - 1, i, i + terms, s), w, s),
-                          Axes{-1}, true, s));
-      return concatenate(out, -1, s);
-    }
-  }
-  return record(sliding_products_op, {}, {x, w}, s);
+  return sliding(a, b, {0, 0}, s);
 }
 
 // The terms of a sum come in the order of a, whichever of the two is longer.
