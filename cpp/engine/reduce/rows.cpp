@@ -65,30 +65,21 @@ void move_run(const T* from, int64_t step, int64_t n, T* to) {
 bool shares_lines(int64_t step, int64_t width) { return std::abs(step) * width <= 64; }
 
 // Elements [0, n) at distance `step` of `count` rows that begin next to each other, by tiles: each
-// line of memory is read once, however many of them fall on one set of the cache.
+// line of memory is read once, however many of them fall on one set of the cache. The lines of the
+// next tile are fetched meanwhile: no hardware does where they lie pages apart.
 template <class T>
 void move_columns(const T* x, int64_t step, int64_t n, int64_t count, T* out, int64_t pitch) {
-  alignas(64) T tile[square][square];
+  [[maybe_unused]] constexpr int size = __builtin_ctzll(sizeof(T));
+  constexpr int64_t line = 64 / int64_t(sizeof(T));
   for (int64_t i = 0; i < n; i += square) {
-    const int64_t m = std::min(square, n - i);
-    for (int64_t r = 0; r < count; r += square) {
-      const int64_t rows = std::min(square, count - r);
-      if (rows == square && m == square) {  // known sizes
-        for (int64_t j = 0; j < square; ++j)
-          std::memcpy(tile[j], x + (i + j) * step + r, square * sizeof(T));
-        for (int64_t k = 0; k < square; ++k) {
-          T* y = out + (r + k) * pitch + i;
-#pragma GCC unroll 16
-          for (int64_t j = 0; j < square; ++j) y[j] = tile[j][k];
-        }
-        continue;
-      }
-      for (int64_t j = 0; j < m; ++j)
-        std::memcpy(tile[j], x + (i + j) * step + r, size_t(rows) * sizeof(T));
-      for (int64_t k = 0; k < rows; ++k) {
-        T* y = out + (r + k) * pitch + i;
-        for (int64_t j = 0; j < m; ++j) y[j] = tile[j][k];
-      }
+    const int64_t m = std::min(square, n - i), end = std::min(n, i + 2 * square);
+    for (int64_t j = i + square; j < end; ++j)
+      for (int64_t r = 0; r < count; r += line) __builtin_prefetch(x + j * step + r);
+    if constexpr (size < 4) {
+      cpu::move_kernels().turn[size](out + i, pitch, x + i * step, step, count, m);
+    } else {
+      for (int64_t j = i; j < i + m; ++j)
+        for (int64_t r = 0; r < count; ++r) out[r * pitch + j] = x[j * step + r];
     }
   }
 }
