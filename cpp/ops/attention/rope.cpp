@@ -3,6 +3,7 @@
 
 #include "ops/attention/ops.h"
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
@@ -69,7 +70,7 @@ Arrays jvp_rope(const Rotate& r, const Node& node, const Arrays& t) {
         left ? concatenate({slice_axis(more, 3, 0, 2 * pairs),
                             zeros({s[0], s[1], s[2], left}, x.dtype())}, 3)
              : more;
-    out = out ? out + here : here;
+    out = sum_of(out, here);
   }
   return {out};
 }

@@ -8,6 +8,7 @@
 
 #include "ops/attention/ops.h"
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/matmul/matmul.h"
@@ -152,11 +153,8 @@ class Whole {
   array weights_along(const array& s) const { return p * (s - along(p * s)); }
 
   // The gradient of a mask, or of sinks, that were repeated.
-  static array folded(array x, const Shape& to, Dtype t) {
-    Axes axes;
-    for (size_t i = 0; i < to.size(); ++i)
-      if (to[i] == 1 && x.shape()[i] != 1) axes.push_back(int(i));
-    return astype(axes.empty() ? x : sum(x, axes, true), t);
+  static array folded(const array& x, const Shape& to, Dtype t) {
+    return astype(sum_to(x, to), t);
   }
 
   Dtype type;
@@ -226,10 +224,7 @@ Arrays jvp_attention(const Attend& a, const Node& node, const Arrays& t) {
   const Whole w(a, node.inputs);
   array out;
   if (const array s = w.scores_along(t)) out = matmul(w.of_keys(w.weights_along(s)), w.v);
-  if (t[2]) {
-    const array more = matmul(w.of_keys(w.p), w.spread(t[2]));
-    out = out ? out + more : more;
-  }
+  if (t[2]) out = sum_of(out, matmul(w.of_keys(w.p), w.spread(t[2])));
   Arrays all{out ? astype(out, node.out[0].spec.type) : out};
   if (a.keeps) all.push_back(array());
   return all;

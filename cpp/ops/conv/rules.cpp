@@ -1,6 +1,7 @@
 // Convolutions: shapes, derivatives (each a convolution of the same kind), batching.
 #include "ops/conv/ops.h"
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/shape/shape.h"
@@ -121,13 +122,10 @@ Arrays vjp_weights(const Conv& c, const Node& node, const Arrays& cts, const Nee
 }
 template <const Op& op>
 Arrays jvp_both(const Conv& c, const Node& node, const Arrays& t) {
-  array out;
-  if (t[0]) out = run(op, c, t[0], node.inputs[1], node.stream);
-  if (t[1]) {
-    const array other = run(op, c, node.inputs[0], t[1], node.stream);
-    out = out ? out + other : other;
-  }
-  return {out};
+  array x, y;
+  if (t[0]) x = run(op, c, t[0], node.inputs[1], node.stream);
+  if (t[1]) y = run(op, c, node.inputs[0], t[1], node.stream);
+  return {sum_of(x, y)};
 }
 
 // ---- batching: lanes become a batch, or groups

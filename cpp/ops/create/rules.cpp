@@ -3,6 +3,7 @@
 
 #include "base/convert.h"
 #include "ops/create/ops.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/shape/shape.h"
 
@@ -13,8 +14,6 @@ Specs infer_ramp(const Ramp& r, const Arrays& in) {
   check_inputs("arange", in, 0);
   return {Spec{{r.count}, r.type}};
 }
-Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
-Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
 Specs infer_band(const Band& b, const Arrays& in) {
   check_inputs("band", in, 0);

@@ -83,8 +83,6 @@ Arrays vmap_elementwise(const Node& node, const Arrays& in, const Axes& axes, Ax
   return {record(*node.op, node.attributes, std::move(moved), node.stream)};
 }
 
-Arrays no_gradient(const Node&, const Arrays&, const Needs&) { return {}; }
-Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 
 namespace {
 

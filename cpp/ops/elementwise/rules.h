@@ -1,6 +1,7 @@
 // What the units of rules share: an op and its rules from a row (unary.h, binary.h ...), and the
 // functions that apply it.
 #pragma once
+#include "ops/derivatives.h"
 #include "ops/elementwise/ops.h"
 #include "ops/rooms.h"
 
@@ -9,8 +10,6 @@ namespace lazulite {
 // The rules of every row, by what the row says (rules.cpp).
 Specs infer_row(const Row&, size_t operands, const Arrays& in);
 Arrays vmap_elementwise(const Node&, const Arrays& in, const Axes& axes, Axes& out_axes);
-Arrays no_gradient(const Node&, const Arrays&, const Needs&);
-Arrays no_tangent(const Node&, const Arrays&);
 
 namespace {
 

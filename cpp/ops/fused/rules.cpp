@@ -5,6 +5,7 @@
 // N(g) = r (g - mean(g) - y mean(g y)); of rms_norm, where x is not centred, mean(g) is left out.
 // The derivative of <v, N(g)> by x is symmetric in v, g and the direction:
 // -r (y mean(v N(g)) + mean(g y) N(v) + mean(v y) N(g)).
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/fused/ops.h"
 #include "ops/lanes.h"
@@ -28,7 +29,6 @@ array over_rows(const array& a) {
   for (int i = 0; i + 1 < a.ndim(); ++i) axes.push_back(i);
   return axes.empty() ? a : sum(a, axes, false);
 }
-array plus(const array& a, const array& b) { return !a ? b : !b ? a : add(a, b); }
 
 // ---- shapes, checks
 
@@ -112,7 +112,7 @@ Arrays jvp_norm(const NormOf& a, const Node& node, const Arrays& t) {
     out = slope<centred>(x, astype(t[0], x.dtype()), a.eps);
     if (a.weight) out = multiply(out, node.inputs[1]);
   }
-  if (a.weight && t[1]) out = plus(out, multiply(normal<centred>(x, a.eps), t[1]));
+  if (a.weight && t[1]) out = sum_of(out, multiply(normal<centred>(x, a.eps), t[1]));
   if (a.bias && t[t.size() - 1]) {
     const array& u = t[t.size() - 1];
     out = out ? add(out, u) : broadcast_to(u, x.shape());
@@ -134,11 +134,11 @@ Arrays vjp_slope(const NormSlope& a, const Node& node, const Arrays& cts, const 
     dct = weighted(nv);
   }
   if (a.dweight && cts[1]) {
-    dct = plus(dct, multiply(normal<centred>(x, a.eps), cts[1]));
-    if (needs[0]) dx = plus(dx, slope<centred>(x, multiply(ct, cts[1]), a.eps));
+    dct = sum_of(dct, multiply(normal<centred>(x, a.eps), cts[1]));
+    if (needs[0]) dx = sum_of(dx, slope<centred>(x, multiply(ct, cts[1]), a.eps));
   }
   if (a.dbias && cts[1 + a.dweight])
-    dct = plus(dct, broadcast_to(cts[1 + a.dweight], x.shape()));
+    dct = sum_of(dct, broadcast_to(cts[1 + a.dweight], x.shape()));
   Arrays out{dx ? astype(dx, node.inputs[0].dtype()) : dx};
   if (a.weight) out.push_back(dweight);
   out.push_back(dct ? astype(dct, node.inputs.back().dtype()) : dct);
@@ -155,13 +155,13 @@ Arrays jvp_slope(const NormSlope& a, const Node& node, const Arrays& t) {
   array dx, g;
   if (tx) dx = third<centred>(x, weighted(ct), tx, a.eps);
   if (tct) g = weighted(tct);
-  if (tw) g = plus(g, multiply(ct, tw));
-  if (g) dx = plus(dx, slope<centred>(x, g, a.eps));
+  if (tw) g = sum_of(g, multiply(ct, tw));
+  if (g) dx = sum_of(dx, slope<centred>(x, g, a.eps));
   Arrays out{dx ? astype(dx, node.inputs[0].dtype()) : dx};
   if (a.dweight) {
     array dw;
     if (tx) dw = over_rows(multiply(ct, slope<centred>(x, tx, a.eps)));
-    if (tct) dw = plus(dw, over_rows(multiply(tct, normal<centred>(x, a.eps))));
+    if (tct) dw = sum_of(dw, over_rows(multiply(tct, normal<centred>(x, a.eps))));
     out.push_back(dw);
   }
   if (a.dbias) out.push_back(tct ? over_rows(tct) : array());

@@ -1,6 +1,7 @@
 // Masks: where they are true, and writing by one without a look at it: the k-th True takes the k-th
 // value, in a trace as outside.
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/masks.h"
 #include "ops/index/ops.h"
@@ -17,12 +18,6 @@ Specs infer_ranks(const Ranks& r, const Arrays& in) {
          in[0].shape(), " with ", r.lanes, " lanes and limit ", r.limit);
   return {Spec{in[0].shape(), int64}};
 }
-Arrays no_gradient(const Node& node, const Arrays&, const Needs&) {
-  Arrays none;
-  none.resize(node.inputs.size());
-  return none;
-}
-Arrays no_tangent(const Node&, const Arrays&) { return {array()}; }
 Arrays vmap_ranks(const Ranks& r, const Node& node, const Arrays& in, const Axes& axes,
                   Axes& out_axes) {
   out_axes = {0};

@@ -3,6 +3,7 @@
 // The derivatives of products by name are such products, with the three roles of the indices
 // exchanged. Those of products of parts spread over the parts, and back.
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/matmul/ops.h"
@@ -13,7 +14,6 @@ namespace {
 
 array adjoint(const array& a) { return matrix_transpose(conjugate(a)); }
 array turned(const array& a) { return matrix_transpose(a); }
-array sum_of(const array& a, const array& b) { return !a ? b : !b ? a : add(a, b); }
 
 // ---- by name
 // ------------------------------------------------------------------------------------

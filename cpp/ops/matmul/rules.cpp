@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/matmul/ops.h"
@@ -31,13 +32,10 @@ Arrays vjp_matmul(const Node& node, const Arrays& cts, const Needs& needs) {
 }
 
 Arrays jvp_matmul(const Node& node, const Arrays& t) {
-  array out;
-  if (t[0]) out = matmul(t[0], node.inputs[1]);
-  if (t[1]) {
-    const array other = matmul(node.inputs[0], t[1]);
-    out = out ? out + other : other;
-  }
-  return {out};
+  array x, y;
+  if (t[0]) x = matmul(t[0], node.inputs[1]);
+  if (t[1]) y = matmul(node.inputs[0], t[1]);
+  return {sum_of(x, y)};
 }
 
 // Lanes in front; what has none broadcasts as any other batch.

@@ -1,4 +1,5 @@
 // Softmax and its derivative, row by row.
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/reduce/ops.h"
 #include "ops/shape/shape.h"
@@ -34,7 +35,7 @@ Arrays jvp_slope(const Node& node, const Arrays& tangents) {
   const array &y = node.inputs[0], &t = node.inputs[1], &u = tangents[0];
   array out;
   if (u) out = subtract(multiply(u, subtract(t, dot(t, y))), multiply(y, dot(t, u)));
-  if (tangents[1]) out = out ? add(out, slope(y, tangents[1])) : slope(y, tangents[1]);
+  if (tangents[1]) out = sum_of(out, slope(y, tangents[1]));
   return {out};
 }
 Arrays vmap_slope(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
@@ -27,12 +28,7 @@ Specs infer_broadcast(const BroadcastTo& to, const Arrays& in) {
   return {Spec{to.shape, in[0].dtype()}};
 }
 Arrays vjp_broadcast(const Node& node, const Arrays& cts, const Needs&) {
-  const Shape &from = node.inputs[0].shape(), &to = node.out[0].spec.shape;
-  Axes axes;
-  const int shift = int(to.size() - from.size());
-  for (int i = 0; i < int(to.size()); ++i)
-    if (i < shift || (from[i - shift] == 1 && to[i] != 1)) axes.push_back(i);
-  return {reshape(axes.empty() ? cts[0] : sum(cts[0], axes, false), from)};
+  return {sum_to(cts[0], node.inputs[0].shape())};
 }
 Arrays vmap_broadcast(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const Shape& to = node.out[0].spec.shape;

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "engine/signal/signal.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/shape/shape.h"
@@ -43,13 +44,10 @@ Arrays vjp_sliding(const Ends&, const Node& node, const Arrays& cts, const Needs
   return out;
 }
 Arrays jvp_sliding(const Ends&, const Node& node, const Arrays& t) {
-  array out;
-  if (t[0]) out = sliding_products(t[0], node.inputs[1], node.stream);
-  if (t[1]) {
-    const array other = sliding_products(node.inputs[0], t[1], node.stream);
-    out = out ? add(out, other) : other;
-  }
-  return {out};
+  array x, y;
+  if (t[0]) x = sliding_products(t[0], node.inputs[1], node.stream);
+  if (t[1]) y = sliding_products(node.inputs[0], t[1], node.stream);
+  return {sum_of(x, y)};
 }
 Arrays vmap_sliding(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
