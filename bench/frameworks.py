@@ -85,6 +85,16 @@ class Api:
         """Of whole numbers: as floats where there is nothing for them."""
         return self.cast(a, "float32") @ self.cast(b, "float32").T
 
+    def int8_conv2d(self, x, w, stride, padding):
+        return self.conv2d(self.cast(x, "float32"), self.cast(w, "float32"), stride, padding)
+
+    def int8_layer(self, kind, weight):
+        """A layer of these weights, "conv" or "linear", that multiplies int8; of floats where there
+        is none."""
+        if kind == "conv":
+            return lambda x: self.conv2d(x, weight, 1, 1)
+        return lambda x: x @ weight.T
+
     # -- running
 
     def run(self, f, *args):
@@ -363,6 +373,24 @@ class Mx(Api):
         if hasattr(self.mx, "int8_matmul"):
             return self.mx.int8_matmul(a, b.T)
         return super().int8_product(a, b)
+
+    def int8_conv2d(self, x, w, stride, padding):
+        if hasattr(self.mx, "int8_conv"):
+            return self.mx.int8_conv(x, w, stride=stride, padding=padding)
+        return super().int8_conv2d(x, w, stride, padding)
+
+    def int8_layer(self, kind, weight):
+        nn = self._nn()
+        if not hasattr(nn, "quantization"):
+            return super().int8_layer(kind, weight)
+        if kind == "conv":
+            layer = nn.Conv2d(weight.shape[-1], weight.shape[0], 3, padding=1, bias=False)
+        else:
+            layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+        layer.weight = weight
+        layer = self.mx.quantize(layer, {"method": "dynamic"})
+        self.mx.eval(layer.parameters())
+        return layer
 
     def value_and_grad(self, f):
         return self.mx.value_and_grad(f)

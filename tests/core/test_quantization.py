@@ -344,7 +344,7 @@ def test_products_of_two_rounded_operands(mode):
 
 @pytest.mark.parametrize("k", (1, 3, 4, 64, 385, 1537, 3100))
 def test_products_of_int8_are_exact(k):
-    for m, n in ((1, 1), (5, 33), (14, 32), (30, 17), (513, 3)):
+    for m, n in ((1, 1), (1, 37), (3, 6), (5, 33), (8, 700), (9, 5), (14, 32), (30, 17), (513, 3)):
         a, b = (RNG.integers(-128, 128, s, dtype=np.int8) for s in ((m, k), (n, k)))
         wanted = a.astype(np.int32) @ b.T.astype(np.int32)
         dense = mx.array(np.ascontiguousarray(b.T))

@@ -106,6 +106,8 @@ def test_static_and_dynamic_layers_are_their_formula():
         wanted = product * s * np.array(layer.scales) + np.array(linear.bias)
         np.testing.assert_allclose(np.array(layer(x)), wanted, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(np.array(layer(x[2])), wanted[2], rtol=1e-5, atol=1e-5)
+        for row in (x[2], x[2:3], x[None, 2:3].astype(mx.float16)):  # one row: compiled
+            assert mx.array_equal(layer(row), layer(mx.stack([row, row]))[0])
         np.testing.assert_allclose(
             np.array(layer(x.reshape(2, 3, 40))), wanted.reshape(2, 3, 7), rtol=1e-5, atol=1e-5
         )
@@ -139,6 +141,47 @@ def test_every_convolution_has_a_scale_for_each_output_channel(layer, shape, met
     for channel in range(got.shape[-1]):
         assert apart(got[..., channel], wanted[..., channel]) < 0.03
     assert layer.weight.dtype == mx.float32
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (nn.Conv1d(6, 8, 3, stride=2, groups=2), (2, 9, 6)),
+        (nn.Conv2d(3, 8, (3, 2), padding=(1, 0), dilation=2, bias=False), (2, 9, 8, 3)),
+        (nn.Conv2d(4, 8, 3, padding=1, groups=4), (2, 5, 6, 4)),
+        (nn.Conv3d(2, 5, 2, padding=1), (2, 4, 5, 6, 2)),
+        (nn.ConvTranspose1d(4, 6, 3, stride=2, output_padding=1, groups=2), (2, 5, 4)),
+        (nn.ConvTranspose2d(4, 3, 3, padding=1, dilation=2), (2, 5, 6, 4)),
+        (nn.ConvTranspose3d(4, 3, 2, stride=(1, 2, 1)), (2, 3, 4, 2, 4)),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+@pytest.mark.parametrize("method", ("static", "dynamic"))
+def test_convolutions_of_codes_are_their_formula(layer, shape, method):
+    x = normal(*shape) + 0.7
+    made = mx.quantize(layer, {"method": method, "calibration_data": x})
+    assert "int8_conv" in str(mx.plan(made(x))) or layer.groups == shape[-1]
+    q, s, z = (0 if part is None else np.array(part, np.float64) for part in made.rounding(x))
+    assert (q == np.rint(q)).all() and (method == "static") == bool(np.any(z != 0))
+    codes, weight = mx.array(q - z, mx.float64), made.layer.weight.astype(mx.float64)
+    wanted = np.array(made.layer._convolved(codes, weight)) * np.array(made.scales, np.float64) * s
+    wanted += np.array(layer.bias) if "bias" in layer else 0
+    np.testing.assert_allclose(np.array(made(x)), wanted, rtol=1e-5, atol=1e-5)
+    # Straight through the rounding: inside the range as of the weight that the codes stand for.
+    cotangent = normal(*wanted.shape, seed=3)
+    weight = weight * made.scales.astype(mx.float64).reshape(-1, *[1] * (weight.ndim - 1))
+    whole = mx.array(np.array(x), mx.float64)
+    _, (expected,) = mx.vjp(
+        lambda x: layer._convolved(x, weight), [whole], [cotangent.astype(mx.float64)]
+    )
+    _, (slope,) = mx.vjp(made, [x], [cotangent])
+    inside = np.abs(q) < 127
+    np.testing.assert_allclose(
+        np.array(slope)[inside], np.array(expected)[inside], rtol=1e-4, atol=1e-4
+    )
+    (moved,) = mx.jvp(made, [x], [mx.ones_like(x) * mx.array(inside)])[1]
+    ahead = layer._convolved(mx.array(inside, mx.float64), weight)
+    np.testing.assert_allclose(np.array(moved), np.array(ahead), rtol=1e-4, atol=1e-4)
 
 
 def test_ranges_of_calibration_leave_outliers_out_where_asked():

@@ -62,6 +62,35 @@ def conv_general(
     )
 
 
+def int8_conv(
+    x,
+    w,
+    x_scale=None,
+    w_scale=None,
+    stride=1,
+    padding=0,
+    kernel_dilation=1,
+    input_dilation=1,
+    groups=1,
+    flip=False,
+    input_zero=None,
+):
+    zero = 0 if input_zero is None else int(np.asarray(input_zero).reshape(()))
+    out = conv_general(
+        x.astype(np.int64) - zero,
+        w.astype(np.int64),
+        stride,
+        padding,
+        kernel_dilation,
+        input_dilation,
+        groups,
+        flip,
+    ).astype(np.int32)
+    if x_scale is not None:
+        out = out * np.reshape(x_scale, (-1, *[1] * (out.ndim - 1)))
+    return out if w_scale is None else out * w_scale
+
+
 def conv(x, w, stride=1, padding=0, dilation=1, groups=1):
     return conv_general(x, w, stride, padding, dilation, 1, groups)
 

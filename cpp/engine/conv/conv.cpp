@@ -254,8 +254,11 @@ class ByChannels {
 
 }  // namespace
 
-void convolve(const Convolution& c, const ConvView& x, const ConvView& w, char* out,
+void convolve(const Convolution& given, const ConvView& of_x, const ConvView& w, char* out,
               const Finished& finished) {
+  Convolution c = given;
+  ConvView x = of_x;
+  join_axes(c, x);
   const std::vector<Phase> phases = phases_of(c);
   // Results of several phases lie between each other: told of at the end.
   const Finished now = phases.size() == 1 ? finished : Finished{};

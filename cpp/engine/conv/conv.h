@@ -34,6 +34,10 @@ struct Convolution {
 // its channels. out: dense, (batch, axes, out_channels).
 void convolve(const Convolution&, const ConvView& x, const ConvView& w, char* out,
               const Finished& finished = {});
+// Of int8 less `zero`, which lies around the input too, by int8: sums of int32, which wrap.
+// type: int8.
+void convolve_int8(const Convolution&, const ConvView& x, const ConvView& w, int zero, char* out,
+                   const Finished& finished = {});
 // dw: dense, (out_channels, taps, in channels of a group): the sum over batch and places of ct
 // (batch, axes of the result, out_channels) times what its tap saw.
 void convolve_weights(const Convolution&, const ConvView& x, const ConvView& ct, char* dw);

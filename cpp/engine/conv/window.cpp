@@ -10,7 +10,6 @@ namespace lazulite::engine {
 namespace {
 
 constexpr int64_t window_bytes = 192 << 10;  // of a piece's input, about
-constexpr int64_t read_beyond = 64;          // elements that blocks read past the last one
 
 Taps taps_of(const ConvAxis& a, int64_t phase, int64_t phases) {
   Taps t{};
@@ -47,12 +46,30 @@ std::vector<Phase> phases_of(const Convolution& c) {
   return out;
 }
 
+void join_axes(Convolution& c, ConvView& x) {
+  for (const ConvAxis& a : c.axes)
+    if (a.taps != 1 || a.stride != 1 || a.spread != 1 || a.low != 0 || a.in != a.out) return;
+  int64_t sizes[4] = {c.batch, c.axes[0].in, c.axes[1].in, c.axes[2].in};
+  for (int i = 2; i >= 0; --i) {
+    if (sizes[i] > 1) {
+      if (sizes[3] > 1 && x.strides[i] != x.strides[3] * sizes[3]) break;
+      if (sizes[3] == 1) x.strides[3] = x.strides[i];
+    }
+    sizes[3] *= sizes[i];
+    sizes[i] = 1;
+  }
+  c.batch = sizes[0];
+  for (int i = 0; i < 3; ++i) c.axes[i].in = c.axes[i].out = sizes[i + 1];
+}
+
 Pieces::Pieces(const Convolution& c, const Phase& of, int64_t depth_bytes, int64_t wanted)
     : phase(of) {
   const Taps &d = of.axes[0], &h = of.axes[1], &w = of.axes[2];
   const int64_t lanes = c.batch * d.count, planes = std::max<int64_t>(1, d.taps) * depth_bytes;
   columns = w.count;
   while (columns > 64 && planes * h.span(1) * w.span(columns) > window_bytes)
+    columns = parts(columns, 2);
+  while (columns > 64 && lanes * h.count * parts(w.count, columns) < wanted)
     columns = parts(columns, 2);
   across = parts(w.count, columns);
   rows = std::max<int64_t>(1, std::min(h.count, h.count * lanes * across / wanted));
@@ -76,7 +93,7 @@ Piece Pieces::operator[](int64_t i) const {
 }
 
 Window window_of(const Convolution& c, const ConvView& x, const Phase& phase, const Piece& piece,
-                 const Channels& channels, bool as_it_lies) {
+                 const Channels& channels, bool as_it_lies, int around) {
   const Taps &d = phase.axes[0], &h = phase.axes[1], &w = phase.axes[2];
   const Dtype sums = compute_type(c.type);
   const int64_t* s = x.strides;
@@ -108,7 +125,7 @@ Window window_of(const Convolution& c, const ConvView& x, const Phase& phase, co
     const int64_t place = d.at(a, piece.depth);
     if (place < 0 || place >= c.axes[0].in) continue;
     char* plane = held + a * out.plane * bytes;
-    if (inside > from || end < to) std::memset(plane, 0, size_t(out.plane * bytes));
+    if (inside > from || end < to) std::memset(plane, around, size_t(out.plane * bytes));
     if (end <= inside) continue;
     copy({rows, end - inside, channels.count, channels.times},
          {const_cast<char*>(data) +

@@ -27,6 +27,10 @@ struct Phase {
 };
 std::vector<Phase> phases_of(const Convolution&);
 
+// The same convolution and input with axes joined where each result sees one place alone: a product
+// of all places, in long rows.
+void join_axes(Convolution&, ConvView& x);
+
 // Some rows of results, in some columns: of one batch entry and one place on the first axis.
 struct Piece {
   int64_t batch, depth, row, rows, column, columns;  // in numbers of the phase
@@ -48,6 +52,8 @@ struct Channels {
   int64_t width() const { return count * times; }
 };
 
+inline constexpr int64_t read_beyond = 64;  // elements that blocks read past the last one
+
 // The input of a piece. Strides in elements of the sums' dtype.
 struct Window {
   const char* data = nullptr;
@@ -60,8 +66,9 @@ struct Window {
   }
 };
 // `as_it_lies`: no copy where sums can read it (whole registers of channels are never read then).
+// `around`: the byte of what lies around the input, which is copied.
 Window window_of(const Convolution&, const ConvView& x, const Phase&, const Piece&,
-                 const Channels&, bool as_it_lies);
+                 const Channels&, bool as_it_lies, int around = 0);
 
 // The taps that row `j` of a piece sees inside the input: body(tap on axis 0, tap on axis 1,
 // place).

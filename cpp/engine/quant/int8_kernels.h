@@ -1,8 +1,33 @@
-// What each instruction-set level provides to products of int8.
+// What each instruction-set level provides to products and convolutions of int8.
 #pragma once
+#include "engine/conv/kernels.h"
 #include "engine/gemm/panels.h"
 
 namespace lazulite::engine {
+
+// As ConvBlock, of whole numbers: x holds numbers of `each` bytes (Int8Kernels), w groups of them,
+// packed; steps and strides of w are in groups, those of x in numbers. A group of x may reach
+// beyond its run, where those of w are zeros. Sums begin with `start` (of whole registers), or are
+// added to `out`.
+struct Int8Block {
+  const void *x, *w;
+  int32_t* out;
+  const int32_t* start;
+  const Run* runs;
+  int64_t count, steps;
+  int64_t x_stride, w_step, out_row;
+  int rows, cols;
+  bool add;
+};
+
+// out[r][i] = the sum over steps of x[r][step] * lines[i][step]; steps lie side by side.
+struct Int8Dots {
+  const int8_t *x, *lines;
+  int32_t* out;
+  int64_t x_row, line, out_row;
+  int64_t count, steps;
+  int rows;  // up to `few`
+};
 
 // As those of PanelKernels: a value is a group of steps in 32 bits. The left operand's numbers are
 // 128 more than they are where `shifted` says so, so that they have no sign.
@@ -12,6 +37,11 @@ struct Int8Kernels {
   void (*pack_left)(const PackCall&) = nullptr;
   void (*pack_right)(const PackCall&) = nullptr;
   void (*block)(const BlockCall&) = nullptr;
+  void (*along)(const Int8Block&) = nullptr;
+  void (*dots)(const Int8Dots&) = nullptr;
+  // Numbers as `along` takes them, of 4 / group bytes: less `zero`, or, shifted, 128 more than they
+  // are. `to` may be `from` where they have one byte.
+  void (*widen)(const int8_t* from, void* to, int64_t n, int zero) = nullptr;
 };
 
 }  // namespace lazulite::engine

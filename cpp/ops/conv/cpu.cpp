@@ -38,7 +38,8 @@ engine::Convolution describe(const Conv& c, const TensorView& x, const Shape& ou
   return d;
 }
 
-void conv_kernel(const KernelCall& call) {
+template <class F>
+void run_conv(const KernelCall& call, F&& convolve) {
   const TensorView &x = call.in[0], &w = call.in[1], &to = call.out[0];
   const int64_t count = size_of(to.shape());
   if (count == 0) return;
@@ -47,7 +48,15 @@ void conv_kernel(const KernelCall& call) {
   engine::Finished finished;
   if (call.after)
     finished = {GoesOn::run, &goes_on.emplace(*call.after, count / c.out_channels, c.out_channels)};
-  engine::convolve(c, view_of(x), view_of(w), to.data, finished);
+  convolve(c, view_of(x), view_of(w), to.data, finished);
+}
+void conv_kernel(const KernelCall& call) { run_conv(call, engine::convolve); }
+void int8_conv_kernel(const KernelCall& call) {
+  run_conv(call, [&](const engine::Convolution& c, const engine::ConvView& x,
+                     const engine::ConvView& w, char* to, const engine::Finished& finished) {
+    const int zero = *reinterpret_cast<const int8_t*>(call.in[2].data);
+    engine::convolve_int8(c, x, w, zero, to, finished);
+  });
 }
 
 void conv_weights_kernel(const KernelCall& call) {
@@ -61,6 +70,7 @@ void conv_weights_kernel(const KernelCall& call) {
 
 void register_conv(cpu::Kernels& kernels) {
   kernels[conv_op] = {conv_kernel, Absorb::after};
+  kernels[int8_conv_op] = {int8_conv_kernel, Absorb::after};
   kernels[conv_weights_op] = {conv_weights_kernel};
 }
 

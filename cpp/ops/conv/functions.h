@@ -1,6 +1,6 @@
 // Python's functions of convolutions.
 #pragma once
-#include "ops/conv/conv.h"
+#include "ops/conv/int8.h"
 #include "ops/functions.h"
 
 namespace lazulite::functions {
@@ -36,6 +36,43 @@ void add_conv(M& m) {
               "x(1, 6, 6, 2), x(2, 3, 3, 2), 1, ([-1, 0], [0, -2])"},
              "convolutions.conv_general")
       .by_layout();
+  m.def(
+       "int8_conv(input, weight, /, input_scale=None, weight_scale=None, stride=1, padding=0, "
+       "kernel_dilation=1, input_dilation=1, groups=1, flip=False, *, input_zero=None, "
+       "stream=None)",
+       [](A x, A w, OptionalArray of_x, OptionalArray of_w, Sizes stride, const Margins& padding,
+          Sizes dilation, Sizes spread, int64_t groups, bool flip, OptionalArray zero, S s) {
+         return int8_conv(x, w, of_x, of_w, stride, padding, dilation, spread, groups, flip, zero,
+                          s);
+       },
+       "conv_general of int8 with sums of int32, which wrap: of an input of shape (batch, 1 to 3 "
+       "axes, channels) and weights\n"
+       "of shape (out channels, taps of each axis, channels / groups). input_zero, one int8, is the "
+       "code of zero: it is\n"
+       "subtracted from the input, and padding stands for it. With scales, one for each image "
+       "(batch,), for each output\n"
+       "channel (out channels,) or for all, the sums times them, in their floating dtype. No "
+       "gradient but for scales.\n"
+       "ValueError where shapes or dtypes do not fit. Not of MLX.\n\n"
+       ">>> x, w = mx.array([[[1], [2], [3]]], mx.int8), mx.ones((1, 2, 1), mx.int8)\n"
+       ">>> mx.int8_conv(x, w).tolist(), mx.int8_conv(x, w, weight_scale=mx.array([0.5])).tolist()\n"
+       "([[[3], [5]]], [[[1.5], [2.5]]])\n"
+       ">>> mx.int8_conv(x, w, padding=1, input_zero=mx.array(1, mx.int8)).squeeze()\n"
+       "array([0, 1, 3, 2], dtype=int32)")
+      .cases({"mx.real(x(2, 7, 3) * 30).astype(mx.int8), mx.real(x(4, 3, 3) * 30).astype(mx.int8)",
+              "mx.real(x(2, 6, 5, 3) * 30).astype(mx.int8), mx.real(x(4, 3, 2, 3) * "
+              "30).astype(mx.int8), mx.real(x(2)) * 1.0, mx.real(x(4)) * 1.0, 2, ([1, 0], [2, 1])",
+              "mx.real(x(1, 5, 4) * 30).astype(mx.int8), mx.real(x(6, 3, 2) * 30).astype(mx.int8), "
+              "None, mx.real(x()) * 1.0, 1, 2, 2, 3, 2, True, input_zero=mx.array(-7, mx.int8)",
+              "mx.real(x(2, 4, 5, 3, 2) * 30).astype(mx.int8), mx.real(x(3, 2, 3, 2, 2) * "
+              "30).astype(mx.int8), None, None, [1, 2, 1], 1, 1, [2, 1, 1]",
+              "mx.real(x(2, 5, 6, 3) * 30).astype(mx.int8), mx.real(x(6, 3, 3, 1) * "
+              "30).astype(mx.int8), None, None, 1, 1, 1, 1, 3, input_zero=mx.array(9, mx.int8)"},
+             "convolutions.int8_conv")
+      .large({"mx.real(x(2, 35, 33, 17) * 30).astype(mx.int8), mx.real(x(40, 3, 3, 17) * "
+              "30).astype(mx.int8), None, None, 1, 1, input_zero=mx.array(-128, mx.int8)",
+              "mx.real(x(1, 9, 9, 700) * 30).astype(mx.int8), mx.real(x(35, 3, 3, 700) * "
+              "30).astype(mx.int8), None, None, 2, 1"});
   m.def(
        "conv1d(input, weight, /, stride=1, padding=0, dilation=1, groups=1, *, stream=None)",
        [](A x, A w, Sizes stride, Sizes padding, Sizes dilation, int64_t groups, S s) {

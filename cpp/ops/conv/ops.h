@@ -1,6 +1,6 @@
 // The ops of this room and their attributes: for the files of this room.
 #pragma once
-#include "ops/conv/conv.h"
+#include "ops/conv/int8.h"
 #include "ops/rooms.h"
 
 namespace lazulite {
@@ -15,5 +15,7 @@ struct Conv {
 
 // conv: of (x, w); conv_weights: of (x, gradient of the result), its gradient with respect to w.
 extern const Op conv_op, conv_weights_op;
+// Of (x, w, zero), int8: the convolution of x less zero, a scalar, with sums of int32.
+extern const Op int8_conv_op;
 
 }  // namespace lazulite

@@ -1,9 +1,12 @@
 // Convolutions: shapes, derivatives (each a convolution of the same kind), batching.
+#include "ops/compose/shape.h"
 #include "ops/conv/ops.h"
 #include "ops/create/create.h"
 #include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/index/index.h"
 #include "ops/lanes.h"
+#include "ops/no_slopes.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -37,21 +40,31 @@ Shape results(const char* op, const Conv& c, const Shape& x) {
   return out;
 }
 
-Specs infer_conv(const Conv& c, const Arrays& in) {
-  check_inputs("conv", in, 2);
-  check_attributes("conv", c);
+// The result's shape, where dtypes are as they should be.
+Shape infer_sizes(const char* op, const Conv& c, const Arrays& in, bool right_dtypes) {
+  check_attributes(op, c);
   const Shape &x = in[0].shape(), &w = in[1].shape();
   const size_t n = c.taps.size() + 2;
-  bool fits = x.size() == n && w.size() == n && in[0].dtype() == in[1].dtype() &&
-              is_floating(in[0].dtype()) && x[n - 1] == w[n - 1] * c.groups &&
+  bool fits = x.size() == n && w.size() == n && right_dtypes && x[n - 1] == w[n - 1] * c.groups &&
               w[0] % c.groups == 0;
   for (size_t i = 1; fits && i + 1 < n; ++i) fits = w[i] == c.taps[i - 1];
-  if (!fits) fail(Kind::value, "conv", "shapes do not fit: got ", x, " and ", w);
+  if (!fits) fail(Kind::value, op, "shapes do not fit: got ", x, " and ", w);
   Shape out{x[0]};
-  const Shape sizes = results("conv", c, x);
+  const Shape sizes = results(op, c, x);
   out.append(sizes.begin(), sizes.end());
   out.push_back(w[0]);
-  return {Spec{out, in[0].dtype()}};
+  return out;
+}
+Specs infer_conv(const Conv& c, const Arrays& in) {
+  check_inputs("conv", in, 2);
+  const Dtype t = in[0].dtype();
+  return {Spec{infer_sizes("conv", c, in, t == in[1].dtype() && is_floating(t)), t}};
+}
+Specs infer_int8(const Conv& c, const Arrays& in) {
+  check_inputs("int8_conv", in, 3);
+  bool right = in[2].ndim() == 0;
+  for (const array& a : in) right &= a.dtype() == int8;
+  return {Spec{infer_sizes("int8_conv", c, in, right), int32}};
 }
 Specs infer_weights(const Conv& c, const Arrays& in) {
   check_inputs("conv_weights", in, 2);
@@ -74,6 +87,13 @@ Specs infer_weights(const Conv& c, const Arrays& in) {
 
 array run(const Op& op, const Conv& c, const array& a, const array& b, Stream s) {
   return record(op, attrs(c), {a, b}, s);
+}
+// Of `in` with other x and w.
+array again(const Op& op, const Conv& c, const Arrays& in, const array& x, const array& w,
+            Stream s) {
+  Arrays all{x, w};
+  for (size_t i = 2; i < in.size(); ++i) all.push_back(in[i]);
+  return record(op, attrs(c), std::move(all), s);
 }
 Axes all_axes(int n) {
   Axes out;
@@ -168,14 +188,25 @@ array no_lanes(const Node& node) {
   return zeros(with_front(0, out.shape), out.type, node.stream);
 }
 
+template <const Op& op>
 Arrays vmap_conv(const Conv& c, const Node& node, const Arrays& in, const Axes& axes,
                  Axes& out_axes) {
   out_axes = {0};
   const int64_t lanes = lane_count(in, axes);
   const Stream s = node.stream;
   if (lanes == 0) return {no_lanes(node)};
+  if (axes.size() > 2 && axes[2] >= 0) {  // a zero for each lane: one after another
+    std::vector<array> out;
+    for (int64_t i = 0; i < lanes; ++i) {
+      const auto lane = [&](size_t k) {
+        return axes[k] < 0 ? in[k] : take(batch_first(in[k], axes[k]), i, 0, s);
+      };
+      out.push_back(record(op, attrs(c), {lane(0), lane(1), lane(2)}, s));
+    }
+    return {stack(out, 0, s)};
+  }
   if (axes[1] < 0) {
-    const array out = run(conv_op, c, joined(batch_first(in[0], axes[0]), s), in[1], s);
+    const array out = again(op, c, in, joined(batch_first(in[0], axes[0]), s), in[1], s);
     Shape shape{lanes, in[0].shape()[size_t(axes[0] == 0 ? 1 : 0)]};
     shape.append(out.shape().begin() + 1, out.shape().end());
     return {reshape(out, shape, s)};
@@ -187,12 +218,12 @@ Arrays vmap_conv(const Conv& c, const Node& node, const Arrays& in, const Axes& 
     Axes order = all_axes(w.ndim() + 1);
     std::swap(order[0], order[1]);
     const array all = joined(joined(transpose(reshape(w, shape, s), order, s), s), s);
-    return {channels_as_lanes(run(conv_op, c, in[0], all, s), c.groups, lanes, s)};
+    return {channels_as_lanes(again(op, c, in, in[0], all, s), c.groups, lanes, s)};
   }
   Conv each = c;
   each.groups *= lanes;
   return {channels_as_lanes(
-      run(conv_op, each, lanes_as_channels(batch_first(in[0], axes[0]), s), joined(w, s), s), 1,
+      again(op, each, in, lanes_as_channels(batch_first(in[0], axes[0]), s), joined(w, s), s), 1,
       lanes, s)};
 }
 Arrays vmap_weights(const Conv& c, const Node& node, const Arrays& in, const Axes& axes,
@@ -243,7 +274,8 @@ Shape for_axes(const Shape& given, int axes, const char* op, const char* name, i
   return out;
 }
 
-array conv_of(const char* op, int axes, const array& x, const array& w, Conv c, Stream s) {
+// What a convolution of x with w is, with its taps; refused where shapes do not fit.
+Conv checked(const char* op, int axes, const array& x, const array& w, Conv c) {
   if (axes < 1 || axes > 3)
     fail(Kind::value, op, "got an input of ", x.ndim(), " axes, expected 3, 4 or 5: (batch, 1 to "
          "3 axes, channels)");
@@ -253,8 +285,6 @@ array conv_of(const char* op, int axes, const array& x, const array& w, Conv c, 
   if (w.ndim() != axes + 2)
     fail(Kind::value, op, "weight: got shape ", w.shape(), ", expected (out channels, ", axes,
          axes == 1 ? " axis" : " axes", ", in channels / groups)");
-  const Dtype t = promote(x.dtype(), w.dtype());
-  if (!is_floating(t)) fail(Kind::value, op, "got ", t, ", expected a floating dtype");
   if (c.groups < 1) fail(Kind::value, op, "groups: got ", c.groups, ", expected 1 or more");
   if (x.shape(-1) % c.groups || w.shape(0) % c.groups)
     fail(Kind::value, op, "groups: got ", c.groups, " for ", x.shape(-1), " channels in and ",
@@ -270,6 +300,13 @@ array conv_of(const char* op, int axes, const array& x, const array& w, Conv c, 
     product_of_sizes(c.taps[i] + 1, c.dilation[i] + 1, op);
   }
   results(op, c, x.shape());
+  return c;
+}
+array conv_of(const char* op, int axes, const array& x, const array& w, const Conv& given,
+              Stream s) {
+  const Conv c = checked(op, axes, x, w, given);
+  const Dtype t = promote(x.dtype(), w.dtype());
+  if (!is_floating(t)) fail(Kind::value, op, "got ", t, ", expected a floating dtype");
   return run(conv_op, c, astype(x, t, s), astype(w, t, s), s);
 }
 
@@ -279,7 +316,7 @@ const Op conv_op = op<Conv>("conv", "Sums of products of weights with what they 
                             {.infer = typed<infer_conv>,
                              .vjp = typed<vjp_conv>,
                              .jvp = typed<jvp_both<conv_op>>,
-                             .vmap = typed<vmap_conv>,
+                             .vmap = typed<vmap_conv<conv_op>>,
                              .ulp = ulp_conv,
                              .flops = flops_conv});
 const Op conv_weights_op = op<Conv>("conv_weights", "The gradient of a convolution's weights.",
@@ -290,25 +327,100 @@ const Op conv_weights_op = op<Conv>("conv_weights", "The gradient of a convoluti
                                      .ulp = ulp_weights,
                                      .flops = flops_weights});
 
-OpList conv_ops() { return {&conv_op, &conv_weights_op}; }
+const Op int8_conv_op = op<Conv>("int8_conv", "Convolutions of int8, with sums of int32.",
+                                 {.infer = typed<infer_int8>,
+                                  .vjp = vjp_nothing,
+                                  .jvp = jvp_nothing,
+                                  .vmap = typed<vmap_conv<int8_conv_op>>,
+                                  .flops = flops_conv});
+
+OpList conv_ops() { return {&conv_op, &conv_weights_op, &int8_conv_op}; }
+
+namespace {
+
+// Nothing where there are no axes, or too many: refused by `checked`.
+Conv general(const char* op, int axes, const Shape& stride, const Margins& padding,
+             const Shape& kernel_dilation, const Shape& input_dilation, int64_t groups, bool flip) {
+  constexpr int64_t any = -(int64_t(1) << 31);
+  if (axes < 1 || axes > 3) return {};
+  return {{},
+          for_axes(stride, axes, op, "stride", 1),
+          for_axes(padding.low, axes, op, "padding", any),
+          for_axes(padding.high, axes, op, "padding", any),
+          for_axes(kernel_dilation, axes, op, "kernel_dilation", 1),
+          for_axes(input_dilation, axes, op, "input_dilation", 1),
+          groups,
+          flip};
+}
+
+// Sums times a scale for each image, or for all, and for each output channel, or for all.
+array scaled(const char* op, const array& sums, const std::optional<array>& of_images,
+             const std::optional<array>& of_channels, Stream s) {
+  if (!of_images && !of_channels) return sums;
+  const auto checked = [&](const array& scale, int axis, const char* name) {
+    if (!is_floating(scale.dtype()))
+      fail(Kind::value, op, name, ": got ", scale.dtype(), ", expected a floating dtype");
+    if (scale.ndim() > 1 || (scale.size() != 1 && scale.size() != sums.shape(axis)))
+      fail(Kind::value, op, name, ": got shape ", scale.shape(), ", expected one number, or ",
+           sums.shape(axis));
+    return scale.dtype();
+  };
+  std::optional<Dtype> t;
+  if (of_images) t = checked(*of_images, 0, "input_scale");
+  if (of_channels) {
+    const Dtype other = checked(*of_channels, -1, "weight_scale");
+    t = t ? promote(*t, other) : other;
+  }
+  array out = astype(sums, compute_type(*t), s);
+  if (of_images) {
+    Shape shape(size_t(sums.ndim()), 1);
+    shape[0] = of_images->size();
+    out = multiply(out, reshape(*of_images, shape, s), s);
+  }
+  if (of_channels) out = multiply(out, *of_channels, s);
+  return astype(out, *t, s);
+}
+
+}  // namespace
 
 array conv_general(const array& x, const array& w, const Shape& stride, const Margins& padding,
                    const Shape& kernel_dilation, const Shape& input_dilation, int64_t groups,
                    bool flip, Stream s) {
   const char* op = "conv_general";
   const int axes = x.ndim() - 2;
-  constexpr int64_t any = -(int64_t(1) << 31);
-  if (axes < 1 || axes > 3) return conv_of(op, axes, x, w, {}, s);
-  return conv_of(op, axes, x, w,
-                 {{},
-                  for_axes(stride, axes, op, "stride", 1),
-                  for_axes(padding.low, axes, op, "padding", any),
-                  for_axes(padding.high, axes, op, "padding", any),
-                  for_axes(kernel_dilation, axes, op, "kernel_dilation", 1),
-                  for_axes(input_dilation, axes, op, "input_dilation", 1),
-                  groups,
-                  flip},
-                 s);
+  return conv_of(
+      op, axes, x, w,
+      general(op, axes, stride, padding, kernel_dilation, input_dilation, groups, flip), s);
+}
+
+array int8_conv(const array& x, const array& w, const std::optional<array>& x_scale,
+                const std::optional<array>& w_scale, const Shape& stride, const Margins& padding,
+                const Shape& kernel_dilation, const Shape& input_dilation, int64_t groups,
+                bool flip, const std::optional<array>& zero, Stream s) {
+  const char* op = "int8_conv";
+  if (x.dtype() != int8 || w.dtype() != int8)
+    fail(Kind::value, op, "got ", x.dtype(), " and ", w.dtype(), ", expected the dtype int8");
+  if (zero && (zero->dtype() != int8 || zero->size() != 1))
+    fail(Kind::value, op, "input_zero: got ", zero->dtype(), " of shape ", zero->shape(),
+         ", expected one number of the dtype int8");
+  const int axes = x.ndim() - 2;
+  const Conv c =
+      checked(op, axes, x, w,
+              general(op, axes, stride, padding, kernel_dilation, input_dilation, groups, flip));
+  const int64_t taps = product_of_sizes(1, size_of(c.taps), op), channels = x.shape(-1);
+  // Channel by channel there are no sums for dot products; those of floats are exact as long as
+  // they are below 2^24.
+  constexpr int64_t exact = 512;
+  array out;
+  if (c.groups > 1 && c.groups == channels && taps <= exact) {
+    array numbers = astype(x, float32, s);
+    if (zero) numbers = subtract(numbers, astype(reshape(*zero, {}, s), float32, s), s);
+    out = astype(run(conv_op, c, numbers, astype(w, float32, s), s), int32, s);
+  } else {
+    const array none = zero ? reshape(*zero, {}, s) : zeros({}, int8, s);
+    out = record(int8_conv_op, attrs(c), {x, w, none}, s);
+  }
+  return scaled(op, out, x_scale, w_scale, s);
 }
 
 array conv(const char* op, int axes, const array& x, const array& w, const Shape& stride,

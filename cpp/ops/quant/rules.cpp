@@ -2,6 +2,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
 #include "ops/lanes.h"
+#include "ops/no_slopes.h"
 #include "ops/matmul/matmul.h"
 #include "ops/quant/ops.h"
 #include "ops/reduce/reduce.h"
@@ -123,17 +124,6 @@ Specs infer_quantize(const Packing& p, const Arrays& in) {
   const Dtype type = has_biases(p) ? in[0].dtype() : uint8;
   Specs out{Spec{words, uint32}, Spec{scales, type}};
   if (has_biases(p)) out.push_back(Spec{scales, type});
-  return out;
-}
-// As of rounding: what codes and scales are does not change by a little.
-Arrays vjp_nothing(const Node& node, const Arrays&, const Needs&) {
-  Arrays out;
-  out.resize(node.inputs.size());
-  return out;
-}
-Arrays jvp_nothing(const Node& node, const Arrays&) {
-  Arrays out;
-  out.resize(node.out.size());
   return out;
 }
 Arrays vmap_rows(const Packing& p, const Node& node, const Arrays& in, const Axes& axes,

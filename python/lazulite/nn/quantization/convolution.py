@@ -3,15 +3,62 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Optional
+import functools
+from typing import Any, Callable, Optional
 
 import lazulite.core as mx
-from lazulite.nn.layers.convolution import _Convolution
+from lazulite.nn.layers.convolution import _Convolution, _Transposed
 from lazulite.nn.module import Module
 from lazulite.nn.quantization.linear import Rounding
 from lazulite.nn.quantization.rounding import channel_codes, channel_scales
 
 __all__ = ["QuantizedConv"]
+
+
+def arguments_of(layer: Any) -> tuple[Any, ...]:
+    """What a layer is as `mx.conv_general`: stride, padding, both dilations, groups and flip."""
+
+    def each(sizes: Any) -> tuple[int, ...]:
+        return (sizes,) * layer.axes if isinstance(sizes, int) else tuple(sizes)
+
+    padding, dilation = each(layer.padding), each(layer.dilation)
+    if not isinstance(layer, _Transposed):
+        return each(layer.stride), (padding, padding), dilation, 1, layer.groups, False
+    taps = layer.weight.shape[1:-1]
+    low = tuple((k - 1) * d - p for k, d, p in zip(taps, dilation, padding))
+    high = tuple(a + b for a, b in zip(low, each(layer.output_padding)))
+    return 1, (low, high), dilation, each(layer.stride), layer.groups, True
+
+
+@functools.lru_cache(maxsize=None)
+def sums_of_codes(arguments: tuple[Any, ...]) -> Callable[..., mx.array]:
+    """The convolution of whole numbers, less a zero that may be given, with int8 codes; of the sums
+    of integers there is no derivative, so they have that of floats."""
+    sides = tuple(list(side) for side in arguments[1])
+    stride, _, dilation, spread, groups, flip = (
+        list(a) if isinstance(a, tuple) else a for a in arguments
+    )
+    kind = (stride, sides, dilation, spread, groups, flip)
+
+    @mx.custom_function
+    def sums(codes: mx.array, weight: mx.array, *zero: mx.array) -> mx.array:
+        input_zero = zero[0].astype(mx.int8) if zero else None
+        y = mx.int8_conv(codes.astype(mx.int8), weight, None, None, *kind, input_zero=input_zero)
+        return y.astype(mx.float32)
+
+    @sums.vjp
+    def slope(primals: Any, cotangent: mx.array, output: mx.array) -> Any:
+        codes, weight, *zero = primals
+        weight = weight.astype(mx.float32)
+        _, slopes = mx.vjp(lambda q: mx.conv_general(q, weight, *kind), [codes], [cotangent])
+        return (slopes[0], None, *[None for _ in zero])
+
+    @sums.jvp
+    def tangent(primals: tuple[mx.array, ...], tangents: Any) -> mx.array:
+        moved = mx.zeros_like(primals[0]) if tangents[0] is None else tangents[0]
+        return mx.conv_general(moved, primals[1].astype(mx.float32), *kind)
+
+    return sums
 
 
 class QuantizedConv(Module):
@@ -21,8 +68,9 @@ class QuantizedConv(Module):
     .. math:: y = s_x s_w \, \text{conv}(q_x - z, W_q) + b
 
     ``rounding`` gives the codes of the input, as in :class:`Int8Linear`; a dynamic one has a scale
-    for each image. Without it the input stays as it is. The sums are of floats, exact up to
-    :math:`2^{24}`. ``layer`` is the convolution with the codes as its weight.
+    for each image. The sums are of integers then (:func:`lazulite.core.int8_conv`), and inputs have
+    gradients, straight through the rounding. Without it the input stays as it is, and the codes are
+    multiplied as floats. ``layer`` is the convolution with the codes as its weight.
 
     Args:
         layer: the convolution of floats, which stays as it is.
@@ -57,11 +105,12 @@ class QuantizedConv(Module):
         return f"bits={self.bits}"
 
     def __call__(self, x: mx.array) -> mx.array:
-        scales, codes = self.scales, x.astype(mx.float32)
         if "rounding" in self:
             q, scale, zero = self.rounding(x)
-            scales = scales * scale
-            codes = q if zero is None else q - zero
-        y: mx.array = self.layer._convolved(codes, self.layer.weight.astype(mx.float32))
-        y = self.layer._with_bias(y * scales)
-        return y.astype(x.dtype)
+            sums = sums_of_codes(arguments_of(self.layer))
+            y: mx.array = sums(q, self.layer.weight, *([] if zero is None else [zero]))
+            y = y * (self.scales * scale)
+        else:
+            weight = self.layer.weight.astype(mx.float32)
+            y = self.layer._convolved(x.astype(mx.float32), weight) * self.scales
+        return self.layer._with_bias(y).astype(x.dtype)  # type: ignore[no-any-return]

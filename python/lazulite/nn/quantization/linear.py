@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+import functools
+from typing import Any, Callable, Optional, Union
 
 import lazulite.core as mx
+from lazulite.core._trees import tracing
 from lazulite.nn.module import Module
 from lazulite.nn.quantization.rounding import (
     DynamicRounding,
     StaticRounding,
     channel_codes,
     channel_scales,
+    dynamic_codes,
+    static_codes,
 )
 
 __all__ = ["Int8Linear"]
@@ -39,6 +43,42 @@ def _tangent_of_product(primals: tuple[mx.array, ...], tangents: Any) -> mx.arra
     moved = mx.zeros_like(codes) if tangents[0] is None else tangents[0]
     moved = moved @ weight.astype(mx.float32).T
     return moved * scales * scale[..., None]
+
+
+def layer_of_codes(
+    x: mx.array,
+    codes: mx.array,
+    scale: mx.array,
+    weight: mx.array,
+    scales: mx.array,
+    bias: Optional[mx.array],
+) -> mx.array:
+    """What a layer makes of the codes of ``x``, in the dtype of ``x``."""
+    y = product_of_codes(codes, weight, scale[..., 0], scales)
+    y = y if x.ndim > 1 else y[0]
+    return (y if bias is None else y + bias).astype(x.dtype)
+
+
+@functools.lru_cache(maxsize=None)
+def compiled_layer(bits: int, dynamic: bool) -> Callable[..., mx.array]:
+    """A layer of one row, where recording one step after another would take longer than they do."""
+
+    if dynamic:
+
+        @mx.compile
+        def call(x: mx.array, *rest: Any) -> mx.array:
+            codes, scale = dynamic_codes(x if x.ndim > 1 else x[None], bits, 1)
+            return layer_of_codes(x, codes, scale, *rest)
+
+    else:
+
+        @mx.compile
+        def call(x: mx.array, *rest: Any) -> mx.array:
+            *rest, scale, zero = rest
+            codes = static_codes(x if x.ndim > 1 else x[None], scale, zero, bits)
+            return layer_of_codes(x, codes, scale, *rest)
+
+    return call
 
 
 class Int8Linear(Module):
@@ -99,10 +139,15 @@ class Int8Linear(Module):
         )
 
     def __call__(self, x: mx.array) -> mx.array:
+        bias = self.get("bias")
         if "rounding" not in self:
             y = x @ self.weight.astype(x.dtype).T * self.scales
-        else:
-            q, scale, _ = self.rounding(x if x.ndim > 1 else x[None])
-            y = product_of_codes(q, self.weight, scale[..., 0], self.scales)
-            y = y if x.ndim > 1 else y[0]
-        return (y + self.bias if "bias" in self else y).astype(x.dtype)
+            return (y if bias is None else y + bias).astype(x.dtype)
+        rounding, rest = self.rounding, (self.weight, self.scales, bias)
+        one_row = 0 < x.size == x.shape[-1] and not tracing()
+        if one_row and type(rounding) is DynamicRounding and rounding.axes == 1:
+            return compiled_layer(rounding.bits, True)(x, *rest)
+        if one_row and type(rounding) is StaticRounding:
+            return compiled_layer(rounding.bits, False)(x, *rest, rounding.scale, rounding.zero)
+        q, scale, _ = rounding(x if x.ndim > 1 else x[None])
+        return layer_of_codes(x, q, scale, *rest)

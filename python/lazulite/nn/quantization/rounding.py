@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import lazulite.core as mx
+from lazulite.core._trees import tracing
 from lazulite.nn.module import Module
 
 __all__ = ["DynamicRounding", "FakeRounding", "StaticRounding", "fake_quantize"]
@@ -49,6 +50,8 @@ def channel_codes(weight: mx.array, scales: mx.array, bits: int) -> mx.array:
 
 def straight_through(x: mx.array, rounded: mx.array) -> mx.array:
     """``rounded``, to the bit, with the gradient of ``x``."""
+    if not tracing():
+        return rounded
     return mx.stop_gradient(rounded) + (x - mx.stop_gradient(x))
 
 
@@ -95,6 +98,23 @@ def fake_quantize(x: mx.array, scale: mx.array, zero: Any, bits: int) -> mx.arra
     return (scale * straight_through(inside, mx.round(inside))).astype(x.dtype)
 
 
+def static_codes(x: mx.array, scale: mx.array, zero: mx.array, bits: int) -> mx.array:
+    """Codes in a range, as whole numbers of a float32, with gradients inside of it."""
+    half = 2 ** (bits - 1)
+    x = x.astype(mx.float32) / scale
+    inside = mx.clip(x, -half - zero, half - 1 - zero)
+    return straight_through(inside, mx.round(inside)) + zero
+
+
+def dynamic_codes(x: mx.array, bits: int, axes: int) -> tuple[mx.array, mx.array]:
+    """Codes by the largest number of each token, its last ``axes`` axes, and their scales."""
+    x = x.astype(mx.float32)
+    largest = mx.max(mx.abs(x), axis=tuple(range(-axes, 0)), keepdims=True)
+    scale = mx.stop_gradient(mx.maximum(largest, _TINY) / largest_code(bits))
+    codes = x / scale
+    return straight_through(codes, mx.round(codes)), scale
+
+
 class StaticRounding(Module):
     r"""Codes of an input with a scale and a zero that calibration found:
     :math:`q = \text{round}(x / s) + z`.
@@ -125,10 +145,7 @@ class StaticRounding(Module):
         return f"bits={self.bits}"
 
     def __call__(self, x: mx.array) -> tuple[mx.array, mx.array, Optional[mx.array]]:
-        half = 2 ** (self.bits - 1)
-        x = x.astype(mx.float32) / self.scale
-        inside = mx.clip(x, -half - self.zero, half - 1 - self.zero)
-        return straight_through(inside, mx.round(inside)) + self.zero, self.scale, self.zero
+        return static_codes(x, self.scale, self.zero, self.bits), self.scale, self.zero
 
 
 class DynamicRounding(Module):
@@ -159,11 +176,8 @@ class DynamicRounding(Module):
         return f"bits={self.bits}"
 
     def __call__(self, x: mx.array) -> tuple[mx.array, mx.array, Optional[mx.array]]:
-        x = x.astype(mx.float32)
-        largest = mx.max(mx.abs(x), axis=tuple(range(-self.axes, 0)), keepdims=True)
-        scale = mx.stop_gradient(mx.maximum(largest, _TINY) / largest_code(self.bits))
-        codes = x / scale
-        return straight_through(codes, mx.round(codes)), scale, None
+        codes, scale = dynamic_codes(x, self.bits, self.axes)
+        return codes, scale, None
 
 
 class FakeRounding(Module):
