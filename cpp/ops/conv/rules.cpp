@@ -6,7 +6,6 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
 #include "ops/lanes.h"
-#include "ops/no_slopes.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -329,8 +328,8 @@ const Op conv_weights_op = op<Conv>("conv_weights", "The gradient of a convoluti
 
 const Op int8_conv_op = op<Conv>("int8_conv", "Convolutions of int8, with sums of int32.",
                                  {.infer = typed<infer_int8>,
-                                  .vjp = vjp_nothing,
-                                  .jvp = jvp_nothing,
+                                  .vjp = no_gradient,
+                                  .jvp = no_tangent,
                                   .vmap = typed<vmap_conv<int8_conv_op>>,
                                   .flops = flops_conv});
 

@@ -2,7 +2,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
 #include "ops/lanes.h"
-#include "ops/no_slopes.h"
+#include "ops/derivatives.h"
 #include "ops/matmul/matmul.h"
 #include "ops/quant/ops.h"
 #include "ops/reduce/reduce.h"
@@ -192,7 +192,7 @@ Arrays vjp_dequantize(const Unpacking& p, const Node& node, const Arrays& cts,
   return out;
 }
 Arrays jvp_dequantize(const Unpacking& p, const Node& node, const Arrays& t) {
-  if (!has_biases(p) || (!t[1] && !t[2])) return jvp_nothing(node, t);
+  if (!has_biases(p) || (!t[1] && !t[2])) return no_tangent(node, t);
   const array none = zeros_like(node.inputs[1]);
   return {unpacked(p, node.inputs[0], t[1] ? t[1] : none, t[2] ? t[2] : none, node.stream)};
 }
@@ -534,8 +534,8 @@ array stacked(const array& a, Stream s) {
 
 const Op quantize_op = op<Packing>("quantize", "Codes of a few bits, with scales by group.",
                                    {.infer = typed<infer_quantize>,
-                                    .vjp = vjp_nothing,
-                                    .jvp = jvp_nothing,
+                                    .vjp = no_gradient,
+                                    .jvp = no_tangent,
                                     .vmap = typed<vmap_rows>});
 const Op round_to_codes_op =
     op<Packing>("round_to_codes", "Each number as its code of a few bits stands for it.",
@@ -566,19 +566,19 @@ const Op gather_qmm_op =
                       .flops = flops_product<3>});
 const Op to_fp8_op = op("to_fp8", "The nearest small floats, as bytes.",
                         {.infer = typed<infer_to_fp8>,
-                         .vjp = vjp_nothing,
-                         .jvp = jvp_nothing,
+                         .vjp = no_gradient,
+                         .jvp = no_tangent,
                          .vmap = vmap_each});
 const Op from_fp8_op = op<To>("from_fp8", "What bytes of small floats stand for.",
                               {.infer = typed<infer_from_fp8>,
-                               .vjp = vjp_nothing,
-                               .jvp = jvp_nothing,
+                               .vjp = no_gradient,
+                               .jvp = no_tangent,
                                .vmap = vmap_each});
 
 const Op int8_matmul_op = op("int8_matmul", "Products of int8 matrices, with sums of int32.",
                              {.infer = typed<infer_int8>,
-                              .vjp = vjp_nothing,
-                              .jvp = jvp_nothing,
+                              .vjp = no_gradient,
+                              .jvp = no_tangent,
                               .vmap = vmap_int8,
                               .flops = flops_int8});
 
