@@ -81,6 +81,10 @@ class Api:
     def packed_product(self, x, packed, group, bits):
         return x @ packed[0].T
 
+    def sparse(self, values, dtype):
+        """A matrix of few numbers that are not zero: dense where there is nothing for that."""
+        return self.array(values, dtype)
+
     def int8_product(self, a, b):
         """Of whole numbers: as floats where there is nothing for them."""
         return self.cast(a, "float32") @ self.cast(b, "float32").T
@@ -175,6 +179,14 @@ class Numpy(Api):
         if name == "bfloat16":
             raise Missing(name)
         return np.dtype(name)
+
+    def sparse(self, values, dtype):
+        """SciPy's, where it is there."""
+        try:
+            from scipy.sparse import csr_array
+        except ImportError:
+            return super().sparse(values, dtype)
+        return csr_array(self.array(values, dtype))
 
     def array(self, values, dtype):
         return np.ascontiguousarray(values, dtype=self.dtype(dtype))
@@ -360,6 +372,13 @@ class Mx(Api):
 
     def upsample2d(self, x, mode):
         return self._nn().Upsample(2, mode)(x)
+
+    def sparse(self, values, dtype):
+        if not hasattr(self.mx, "sparse"):
+            return super().sparse(values, dtype)
+        s = self.mx.sparse.from_dense(self.array(values, dtype))
+        self.mx.eval(s)
+        return s
 
     def packed(self, values, dtype, group, bits):
         packed = self.mx.quantize(self.array(values, dtype), group, bits)
@@ -547,6 +566,13 @@ class Torch(Api):
 
     def dtype(self, name):
         return getattr(self.torch, name)
+
+    def sparse(self, values, dtype):
+        import warnings
+
+        with warnings.catch_warnings():  # that its sparse tensors are in beta
+            warnings.simplefilter("ignore")
+            return self.array(values, dtype).to_sparse_csr()
 
     def array(self, values, dtype):
         if dtype.startswith("uint") and dtype != "uint8":

@@ -15,6 +15,7 @@
 //   quantize, dequantize, quantized_matmul ...      ops/quant
 //   fast::max_pool, fast::avg_pool ...              ops/pool
 //   fast::max_pool, avg_pool, resample ...          ops/pool
+//   sparse::product, sampled_product ...            ops/sparse
 //   stack, pad; eye, kron, einsum; diff, average    ops/compose: made of the others
 //   linalg::solve, svd, norm, eigh ...              ops/linalg
 //   bincount, histogram, interp, polyfit, cov ...   ops/numeric: made of the others
@@ -57,6 +58,7 @@
 #include "ops/shape/shape.h"
 #include "ops/signal/signal.h"
 #include "ops/sort/sort.h"
+#include "ops/sparse/sparse.h"
 #include "transform/export/exported.h"
 #include "transform/control_flow/loops.h"
 #include "transform/function_graph.h"

@@ -15,6 +15,7 @@ import lazulite.core as mx
 import lazulite.data as data
 import lazulite.nn as nn
 import lazulite.optimizers as optim
+import lazulite.sparse as sparse
 import lazulite.utils as utils
 from lazulite.core import _core, _elsewhere, _fast
 
@@ -199,6 +200,10 @@ def sections():
     ]
     yield "Fourier transforms", rows("fft", "mx.fft.")
     yield "Linear algebra", rows("linalg", "mx.linalg.")
+    yield "Sparse matrices", [
+        *rows("sparse", "mx.sparse."),
+        *members(sparse, "mx.sparse.", set(sparse.__all__) - set(vars(_core.sparse))),
+    ]
     yield "Methods of arrays", rows("array", "array.")
     layers = [e for e in members(nn, "nn.", set(nn.__all__)) if e.name not in ("init", "losses")]
     yield "Networks", layers

@@ -80,6 +80,7 @@ ROOMS = (
     "cumulative",
     "norms",
     "products",
+    "sparse",
     "convolutions",
     "attention",
     "pooling",

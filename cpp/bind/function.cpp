@@ -183,6 +183,54 @@ bool fill_defaults(const PyFunction* f, Slots& slots) {
   return true;
 }
 
+// An argument, or an item of one, whose class computes functions of its own; null: there is none.
+PyObject* asked_argument(PyObject* o, bool inside = false) {
+  PyTypeObject* const type = Py_TYPE(o);
+  if (!inside && (PyList_Check(o) || PyTuple_Check(o))) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
+      if (PyObject* found = asked_argument(PySequence_Fast_GET_ITEM(o, i), true)) return found;
+    return nullptr;
+  }
+  return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) &&
+                 PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), "__lazulite_function__")
+             ? o
+             : nullptr;
+}
+// After an error: what an argument's class (of sparse matrices) makes of the call, by
+// __lazulite_function__(name, args, kwargs). So that arrays pay nothing, nobody is asked before.
+PyObject* ask_arguments(const PyFunction* f, PyObject* const* args, Py_ssize_t given,
+                        PyObject* names) {
+  namespace py = pybind11;
+  const Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+  py::error_scope error;  // looking is done without it; it comes back unless there is a result
+  PyObject* asked = nullptr;
+  for (Py_ssize_t i = 0; i < given + named && !asked; ++i) asked = asked_argument(args[i]);
+  if (!asked) return nullptr;
+  PyObject* out = guarded([&]() -> PyObject* {
+    const py::object held = py::reinterpret_borrow<py::object>(asked);
+    py::tuple positional{size_t(given)};
+    for (Py_ssize_t i = 0; i < given; ++i)
+      positional[size_t(i)] = py::reinterpret_borrow<py::object>(args[i]);
+    py::dict keywords;
+    for (Py_ssize_t i = 0; i < named; ++i)
+      keywords[py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(names, i))] =
+          py::reinterpret_borrow<py::object>(args[given + i]);
+    std::string name = PyUnicode_AsUTF8(f->module);
+    const std::string core = "lazulite.core";
+    name = name.size() > core.size() && !f->bound_first ? name.substr(core.size() + 1) + "." : "";
+    return held.attr("__lazulite_function__")(name + shown_name(f), positional, keywords)
+        .release()
+        .ptr();
+  });
+  if (out == Py_NotImplemented) {
+    Py_DECREF(out);
+    return nullptr;
+  }
+  for (PyObject** part : {&error.type, &error.value, &error.trace}) Py_CLEAR(*part);
+  if (!out) PyErr_Fetch(&error.type, &error.value, &error.trace);
+  return out;
+}
+
 PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   auto* f = reinterpret_cast<PyFunction*>(self);
   const Py_ssize_t given = PyVectorcall_NARGS(nargsf);
@@ -195,7 +243,7 @@ PyObject* call_function(PyObject* self, PyObject* const* args, size_t nargsf, Py
   } catch (...) {
     const char* const called = shown_name(f);  // _depends stands behind depends
     set_error(called[0] == '_' && called[1] != '_' ? called + 1 : called);
-    return nullptr;
+    return ask_arguments(f, args, given, names);
   }
 }
 

@@ -100,6 +100,7 @@ void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
     line_.enter(o, depth);
     tag('R'), raw(Py_TYPE(o));
     each_field(o, fields, inside);
+    if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
   } else {
     fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ",
          Py_TYPE(o)->tp_name,
@@ -146,6 +147,7 @@ void Key::add_held_part(PyObject* o, size_t depth, const Inside& inside) {
     line_.enter(o, depth);
     tag('R'), raw(Py_TYPE(o));
     each_field(o, fields, inside);
+    if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
   } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") &&
              PyObject_HasAttrString(o, "__len__")) {
     const Py_ssize_t n = PyObject_Length(o);

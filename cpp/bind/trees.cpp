@@ -16,7 +16,9 @@ namespace {
 
 constexpr size_t most_levels = 10000;
 
-PyObject* records = nullptr;  // {class: names of its fields}, shared with core/_trees.py
+// {class: names of its fields}, shared with core/_trees.py, and of what is no field but part of
+// what an instance is: shapes of sparse matrices.
+PyObject *records = nullptr, *record_constants = nullptr;
 
 bool has(PyObject* o, const char* name) {
   const bool found = PyObject_HasAttrString(o, name);
@@ -66,6 +68,10 @@ void Ancestors::check() const {
 PyObject* record_fields(PyObject* o) {
   return PyDict_GET_SIZE(records) ? PyDict_GetItem(records, reinterpret_cast<PyObject*>(Py_TYPE(o)))
                                   : nullptr;
+}
+
+PyObject* record_forms(PyObject* o) {
+  return PyDict_GetItem(record_constants, reinterpret_cast<PyObject*>(Py_TYPE(o)));
 }
 
 void collect_arrays(PyObject* tree, std::vector<array>& out, const char* op, Values values) {
@@ -161,6 +167,9 @@ void add_trees(py::module_& m) {
   records = PyDict_New();
   if (!records) throw py::error_already_set();
   m.attr("_tree_records") = py::reinterpret_borrow<py::object>(records);
+  record_constants = PyDict_New();
+  if (!record_constants) throw py::error_already_set();
+  m.attr("_tree_forms") = py::reinterpret_borrow<py::object>(record_constants);
 }
 
 }  // namespace lazulite::bind

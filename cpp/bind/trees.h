@@ -35,6 +35,8 @@ class Ancestors {
 bool is_random_state(PyObject*);  // random.state: a list of one key (random_state.cpp)
 // The names of the fields of an instance of a registered class (a borrowed tuple), or null.
 PyObject* record_fields(PyObject* o);
+// Of one of those: the names of attributes that are constants of it (a borrowed tuple), or null.
+PyObject* record_forms(PyObject* o);
 
 // ---- the one walk
 // Where a part stands: so many containers around it, and whether all of these are lists and tuples,

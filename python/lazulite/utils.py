@@ -13,7 +13,16 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Optional, Union
 
 from lazulite._state import load_state, save_state
-from lazulite.core._trees import Ancestors, entries, entry, is_branch, leaves, rebuild, walk
+from lazulite.core._trees import (
+    Ancestors,
+    entry,
+    is_branch,
+    is_sequence,
+    leaves,
+    rebuild,
+    seen_entries,
+    walk,
+)
 
 __all__ = [
     "load_state",
@@ -244,7 +253,7 @@ def tree_merge(
     while tasks:
         into, key, a, b, depth = tasks.pop()
         if key is _CLOSE:
-            into[a] = rebuild(b, into[a])
+            into[a] = rebuild(b, into[a], None if is_sequence(b) else seen_entries(b))
         elif a is not None and b is not None and _is_absent(a) and _is_absent(b):
             if _kind(a) is not _kind(b):
                 raise ValueError(
@@ -269,7 +278,7 @@ def tree_merge(
             tasks += [(merged, i, _at(a, i), _at(b, i), depth + 1) for i in places]
         elif is_branch(a) and type(a) is type(b):  # a class known to register_tree
             ancestors.enter(a, depth)
-            names = entries(a)
+            names = seen_entries(a)
             into[key] = merged = [None] * len(names)
             tasks.append((into, _CLOSE, key, a, depth))
             both = [(i, entry(a, n), entry(b, n)) for i, n in enumerate(names)]

@@ -51,6 +51,16 @@ def test_digits_are_recognised_in_few_bits(tmp_path):
     assert lines[8].split() == ["layer", "was", "is", "own", "error", "error", "size"]
 
 
+def test_a_pruned_network_recognises_digits(tmp_path):
+    lines = run("sparse.py", "--epochs", 15, cwd=tmp_path)
+    rows = {line[:26].strip(): line[26:].replace("%", "").split() for line in lines[1:5]}
+    dense = float(rows["dense"][-1])
+    assert dense > 94 and float(rows["90 % of the weights"][-1]) > dense - 2
+    kept = {name: int(row[0].replace(",", "")) for name, row in rows.items()}
+    assert kept["90 % of the weights"] < 0.11 * kept["dense"]
+    assert [line.split()[0] for line in lines[7:9]] == ["sparse", "dense"]
+
+
 @pytest.mark.parametrize("form", ["mnist", "cifar10", "cifar100"])
 def test_a_convolutional_network_is_trained_and_compared(form, tmp_path):
     """Without PyTorch, which is another process where it is there."""

@@ -29,7 +29,7 @@ def test_a_signature_has_as_many_parameters_as_its_function(row):
 
 @pytest.mark.parametrize(
     "row",
-    [r for r in ROWS if r["module"] in ("", "random", "fast", "fft")],
+    [r for r in ROWS if r["module"] in ("", "random", "fast", "fft", "sparse")],
     ids=lambda r: r["module"] + "." + r["name"],
 )
 def test_inspect_knows_the_parameters(row):

@@ -10,6 +10,7 @@ import packing
 import pools
 import scipy.linalg
 import scipy.special
+import sparses
 
 import lazulite.core as mx
 from lazulite.core import _core
@@ -167,7 +168,7 @@ class Row:
         if self.reference_name:
             named = globals().get("_" + self.reference_name)
             rooms = {"convolutions": convolutions, "attention": attention, "packing": packing,
-                     "pools": pools}
+                     "pools": pools, "sparses": sparses}
             return named or eval(self.reference_name, {"np": np, "scipy": scipy, **rooms})
         found = (
             globals().get("_" + self.name)

@@ -78,8 +78,9 @@ fast = _core.fast
 _quantize = _core.quantize
 fft = _core.fft
 linalg = _core.linalg
+sparse = _core.sparse
 linalg.LinAlgError = _core.LinAlgError
-for _name in ("random", "fast", "fft", "linalg"):
+for _name in ("random", "fast", "fft", "linalg", "sparse"):
     _sys.modules[f"{__name__}.{_name}"] = getattr(_core, _name)
 del _name
 
@@ -97,6 +98,28 @@ def _of_fast(name):
 
 
 fast.__getattr__ = _of_fast
+
+
+def _of_sparse(name):
+    """The classes of sparse matrices, and what makes them, are Python's (lazulite.sparse)."""
+    if not name.startswith("__"):
+        from .. import sparse as own
+
+        if name in own.__all__:
+            return getattr(own, name)
+    raise AttributeError(f"module '{__name__}.sparse' has no attribute {name!r}")
+
+
+def _of_random(name):
+    if name != "sparse_normal":
+        raise AttributeError(f"module '{__name__}.random' has no attribute {name!r}")
+    from ..sparse import normal
+
+    return normal
+
+
+sparse.__getattr__ = _of_sparse
+random.__getattr__ = _of_random
 
 
 def _repr_array(self, x, level, _of_lists=_reprlib.Repr.repr_array):

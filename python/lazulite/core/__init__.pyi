@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, Generic, Iterable, Iterator, Optional, S
 
 from typing_extensions import ParamSpec
 
-from . import cuda as cuda, distributed as distributed, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random
+from . import cuda as cuda, distributed as distributed, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random, sparse as sparse
 from ._namespace import ArrayNamespaceInfo
 from ._sets import UniqueAll, UniqueCounts, UniqueInverse
 

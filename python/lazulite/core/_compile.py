@@ -58,7 +58,11 @@ def _describe(tree: Any, arrays: list, depth: int = 0) -> Any:
         return Leaf(len(arrays) - 1)
     if depth == _quick:
         return walk(
-            lambda _, leaf: _describe(leaf, arrays), tree, order=_sorted_names, name="compile"
+            lambda _, leaf: _describe(leaf, arrays),
+            tree,
+            order=_sorted_names,
+            name="compile",
+            keys_of=entries,
         )
     if isinstance(tree, dict):
         parts = {k: _describe(tree[k], arrays, depth + 1) for k in _sorted_names(tree)}

@@ -17,6 +17,7 @@ from ._trees import (
     entries,
     entry,
     fill,
+    fixed_leaves,
     is_branch,
     map_leaves,
     named_like,
@@ -258,6 +259,8 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             return [loss]
 
         _, gradients = _core._vjp(flat, leaves, lambda outputs: [_core.ones_like(outputs[0])])
+        for i in fixed_leaves([positional, keyword]):  # where values stand
+            gradients[i] = leaves[i]
         by_number = tuple(fill(positional[n], gradients) for n in numbers)
         result = by_number[0] if single else by_number
         if names:
@@ -405,6 +408,7 @@ def _axis_leaves(axes, tree_template, name):
     prefix."""
     found: dict = {}
     _walk_axes(axes, tree_template, found, name)
+    found.update(dict.fromkeys(fixed_leaves(tree_template)))
     return found
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 # registered classes and their fields; the extension reads it too
 _records: dict[type, tuple[str, ...]] = _core._tree_records
+_forms: dict[type, tuple[str, ...]] = _core._tree_forms  # attributes that are constants of them
+# fields that say where values stand (indices of sparse matrices): evaluated, traced and compiled as
+# others, but without derivatives and lanes, and nothing that tree functions see
+_fixed: dict[type, frozenset[str]] = {}
 _quick = 64  # levels that are walked by recursion; deeper trees by a stack of their own
 _most = 10_000  # levels
 
@@ -102,6 +106,17 @@ def register_tree(cls: type[T]) -> type[T]:
     return cls
 
 
+def register_record(
+    cls: type[T], fields: tuple[str, ...], fixed: tuple[str, ...], forms: tuple[str, ...]
+) -> type[T]:
+    """As register_tree, of a class of our own: some fields `fixed`, and attributes of constants
+    that say what an instance is."""
+    _records[cls] = fields
+    _fixed[cls] = frozenset(fixed)
+    _forms[cls] = forms
+    return cls
+
+
 class Leaf:
     """Stands for array number `index` in a template."""
 
@@ -115,11 +130,42 @@ def is_branch(tree: Any) -> bool:
     return isinstance(tree, (dict, list, tuple)) or type(tree) in _records
 
 
+def is_sequence(tree: Any) -> bool:
+    return isinstance(tree, (list, tuple))
+
+
 def entries(tree: Any) -> Any:
     """The keys of a branch, in order."""
     if isinstance(tree, dict):
         return list(tree)
     return range(len(tree)) if isinstance(tree, (list, tuple)) else _records[type(tree)]
+
+
+def seen_entries(tree: Any) -> Any:
+    """The same, without fixed fields."""
+    keys = entries(tree)
+    fixed = _fixed.get(type(tree)) if _fixed else None
+    return [key for key in keys if key not in fixed] if fixed else keys
+
+
+def fixed_leaves(tree: Any) -> list[int]:
+    """The numbers of the Leaves of a template that stand in fixed fields."""
+    if not _fixed:
+        return []
+    found = []
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if not is_branch(node):
+            continue
+        fixed = _fixed.get(type(node), ())
+        for key in entries(node):
+            part = entry(node, key)
+            if key not in fixed:
+                stack.append(part)
+            elif isinstance(part, Leaf):
+                found.append(part.index)
+    return found
 
 
 def entry(tree: Any, key: Any) -> Any:
@@ -131,9 +177,10 @@ def entry(tree: Any, key: Any) -> Any:
     raise KeyError(key)
 
 
-def rebuild(like: Any, items: Iterable[Any]) -> Any:
-    """A branch of the class of `like` with other items; subclasses of tuple and records keep their
-    class (lists and dicts become plain), and no constructor of theirs is called."""
+def rebuild(like: Any, items: Iterable[Any], names: Optional[Iterable[str]] = None) -> Any:
+    """A branch of the class of `like` with other items (of a record: of the fields `names`, by
+    default all); subclasses of tuple and records keep their class (lists and dicts become plain),
+    and no constructor of theirs is called."""
     if isinstance(like, dict):
         return dict(zip(like, items))
     if isinstance(like, list):
@@ -148,7 +195,7 @@ def rebuild(like: Any, items: Iterable[Any]) -> Any:
             return kind(items)
     else:
         made = object.__new__(kind)
-        for name, item in zip(_records[kind], items):
+        for name, item in zip(_records[kind] if names is None else names, items):
             object.__setattr__(made, name, item)
     own = getattr(like, "__dict__", None)
     if own:  # attributes beside the items
@@ -196,6 +243,7 @@ def walk(
     path: Optional[str] = None,
     order: Callable[..., Any] = entries,
     name: str = "tree",
+    keys_of: Callable[..., Any] = seen_entries,
 ) -> Any:
     """`fn(path, leaf, *others)` of every leaf, in a tree of the same form, without recursion.
 
@@ -209,7 +257,9 @@ def walk(
     while tasks:
         into, slot, path, node, others, depth = tasks.pop()
         if slot is _CLOSE:
-            into[node] = rebuild(others, into[node])
+            into[node] = rebuild(
+                others, into[node], None if is_sequence(others) else keys_of(others)
+            )
             continue
         if not is_branch(node) or (is_leaf is not None and is_leaf(node)):
             into[slot] = fn(path, node, *others)
@@ -219,7 +269,7 @@ def walk(
             items: Any = dict.fromkeys(node)
             places = [(key, key) for key in order(node)]
         else:
-            keys = entries(node)
+            keys = keys_of(node)
             items = [None] * len(keys)
             places = list(enumerate(keys))
             if not isinstance(node, list):
@@ -262,7 +312,7 @@ def leaves(
             yield path, node
             continue
         ancestors.enter(node, depth)
-        keys = entries(node)
+        keys = seen_entries(node)
         stack += [(_join(path, key), entry(node, key), depth + 1) for key in reversed(keys)]
 
 
@@ -270,7 +320,7 @@ def leaves(
 
 
 def _map_deep(fn: Callable[[Any], Any], tree: Any) -> Any:
-    return walk(lambda _, leaf: fn(leaf), tree)
+    return walk(lambda _, leaf: fn(leaf), tree, keys_of=entries)
 
 
 _core._tree_helpers(Leaf, rebuild, _map_deep)

@@ -39,11 +39,16 @@ core.quantize.of_model = _quantize_model  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from lazulite.nn import quantization
+    from lazulite.nn.pruning import Masks, prune
     from lazulite.nn.quantization import quantization_report
 else:
 
     def __getattr__(name: str) -> Any:
         """What few programs use is loaded when it is asked for."""
+        if name in ("Masks", "prune"):
+            from lazulite.nn import pruning
+
+            return getattr(pruning, name)
         if name not in ("quantization", "quantization_report"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from lazulite.nn.quantization import quantization_report
@@ -95,6 +100,7 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "Masks",
     "Mish",
     "Module",
     "MultiHeadAttention",
@@ -119,6 +125,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SparseLinear",
     "Step",
     "Tanh",
     "Transformer",
@@ -147,6 +154,7 @@ __all__ = [
     "prelu",
     "quantization",
     "quantization_report",
+    "prune",
     "quantize",
     "relu",
     "relu2",

@@ -6,7 +6,7 @@ from typing import Any, Optional, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
-from lazulite.core._trees import entries, entry, is_branch, leaves, walk
+from lazulite.core._trees import entry, is_branch, leaves, seen_entries, walk
 from lazulite.nn import Module
 from lazulite.optimizers.schedulers import Schedule
 from lazulite.utils import tree_unflatten
@@ -109,7 +109,7 @@ class Optimizer:
             for i, item in enumerate(parameters):
                 state[i] = self._init_tree(item, state[i], _join(path, i), depth + 1)
         elif is_branch(parameters):  # a class known to register_tree: as a dict of its fields
-            fields = {name: entry(parameters, name) for name in entries(parameters)}
+            fields = {name: entry(parameters, name) for name in seen_entries(parameters)}
             state = self._init_tree(fields, state, path, depth)
         elif not state:
             state = {}

@@ -15,6 +15,7 @@ from lazulite.nn.layers.positional import *  # noqa: F403
 from lazulite.nn.layers.transformer import *  # noqa: F403
 from lazulite.nn.layers.quantized import *  # noqa: F403
 from lazulite.nn.layers.recurrent import *  # noqa: F403
+from lazulite.nn.layers.sparse import *  # noqa: F403
 from lazulite.nn.layers.upsampling import *  # noqa: F403
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SparseLinear",
     "Step",
     "Tanh",
     "Transformer",
