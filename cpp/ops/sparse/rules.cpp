@@ -1,6 +1,7 @@
 // Sparse products: shapes, derivatives (each is one of the others), batching.
 #include "ops/compose/array.h"
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/index/index.h"
 #include "ops/lanes.h"
@@ -204,20 +205,9 @@ Arrays jvp_product_at(const Crossed& c, const Node& node, const Arrays& t) {
     Arrays in = node.inputs;
     in[i] = t[i];
     const array part = run(sparse_product_at_op, attrs(c), in, node.stream);
-    out = out ? out + part : part;
+    out = sum_of(out, part);
   }
   return {out};
-}
-
-Arrays no_gradient(const Node& node, const Arrays&, const Needs&) {
-  Arrays none;
-  none.resize(node.inputs.size());
-  return none;
-}
-Arrays no_tangent(const Node& node, const Arrays&) {
-  Arrays none;
-  none.resize(node.out.size());
-  return none;
 }
 
 // One node for each lane: patterns of their own have rows of other lengths.
