@@ -11,12 +11,15 @@ import numpy as np
 import lazulite.core as mx
 
 
+def formula(m, x):
+    rows = m.sort(m.exp(x) * m.sin(x), axis=1)
+    return m.cumsum(rows, axis=0), m.argmax(rows, axis=1), m.std(rows, axis=0), m.transpose(rows)
+
+
 def functions():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((4, 5)).astype(np.float32)
-    for name in ("exp", "sin", "sort", "cumsum", "argmax", "std", "sum", "transpose"):
-        ours, theirs = getattr(mx, name)(mx.array(x)), getattr(np, name)(x)
-        assert np.allclose(np.array(ours), theirs, 1e-5, 1e-5), name
+    x = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    for ours, theirs in zip(formula(mx, mx.array(x)), formula(np, x)):
+        assert np.allclose(np.array(ours), theirs, 1e-5, 1e-5)
     a = mx.array(x)
     assert np.array_equal(np.array(a[1:, ::-2]), x[1:, ::-2])
     assert np.allclose(np.array(mx.einsum("ij,kj->ik", a, a)), x @ x.T, 1e-5, 1e-5)
