@@ -246,14 +246,6 @@ PackedMatmul turned(PackedMatmul p) {
   p.transpose = !p.transpose;
   return p;
 }
-// a summed over the axes along which one of shape `to` was broadcast.
-array sum_to(const array& a, const Shape& to, Stream s) {
-  const int more = a.ndim() - int(to.size());
-  Axes axes;
-  for (int i = 0; i < a.ndim(); ++i)
-    if (i < more || (to[size_t(i - more)] == 1 && a.shape(i) != 1)) axes.push_back(i);
-  return axes.empty() ? a : reshape(sum(a, axes, false, s), to, s);
-}
 // The gradient of the numbers that a packed matrix stands for: of x @ w.T (transpose), or x @ w.
 array slope_of_numbers(const PackedMatmul& p, const array& x, const array& ct, const array& w,
                        Stream s) {
