@@ -157,12 +157,6 @@ template <class V> LAZULITE_INLINE V erf_small(V x) {
   }
 }
 
-/// -log2(erfc(x)) / x for 0.9 <= x <= 4: 2^ of that is good to 9e-9, what erf subtracts from 1.
-template <class V> LAZULITE_INLINE V erfc_log2(V x) {
-  return poly(x, 1.628398875, 0.9159574746, 0.1537623047, -0.03453852359, 0.005230152891,
-              -0.0003774386168, -2.277214177e-5, 6.983191123e-6, -4.242009484e-7);
-}
-
 /// (1 + 2 a) exp(a^2) erfc(a) of x = (a - K) / (a + K), K = erfcx_centre.
 template <class V> LAZULITE_INLINE V erfcx_scaled(V x) {
   if constexpr (sizeof(typename V::scalar) == 4) {

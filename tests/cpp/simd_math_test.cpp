@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "simd/math.h"
+#include "simd/special.h"
 
 namespace {
 
