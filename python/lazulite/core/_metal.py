@@ -1,4 +1,5 @@
-"""Metal's language as C++: what the words of a source become in front of _metal.h."""
+"""Metal's language as C++: what the words of a source become in front of _metal.h and
+_metal_threads.h."""
 
 from __future__ import annotations
 
@@ -178,7 +179,8 @@ class Metal(Language):
                 if max(places) < n:
                     members.append(f"Swizzle<T, {3 if n == 3 else n}, {', '.join(map(str, places))}> {s};")
             macros += f"#define LAZULITE_SWIZZLES_{n} {' '.join(members)}\n"
-        return f"""{read("_kernel.h")}{macros}{read("_metal.h")}namespace metal {{
+        words = read("_metal.h") + read("_metal_threads.h")
+        return f"""{read("_kernel.h")}{macros}{words}namespace metal {{
 {header}
 {signature} {body}
 }}  // namespace metal
