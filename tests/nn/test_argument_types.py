@@ -55,6 +55,7 @@ GOOD_BY_PLACE = {
     ("QuantizedEmbedding", "dims"): 64,
     ("QuantizedEmbedding", "mode"): "affine",
     ("QQLinear", "mode"): "nvfp4",
+    ("SparseLinear", "block"): [2, 2],
 }
 # What no argument takes, and what only some kinds take.
 BAD = [Odd(), {1, 2}, b"3"]

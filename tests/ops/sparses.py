@@ -18,7 +18,7 @@ def dense(data, indices, indptr, columns):
     out = np.zeros((len(indptr) - 1, blocks.shape[1], columns, blocks.shape[2]), kind)
     for row, column, block in zip(_rows(indptr), indices, blocks):
         out[row, :, column, :] += block
-    return out.reshape(out.shape[0] * out.shape[1], -1)
+    return out.reshape(out.shape[0] * out.shape[1], out.shape[2] * out.shape[3])
 
 
 def product(data, indices, indptr, b):
@@ -31,7 +31,7 @@ def product(data, indices, indptr, b):
 def sampled_product(a, b, indices, indptr, block=(1, 1)):
     high, wide = block
     rows = _rows(indptr)
-    x = a.reshape(len(indptr) - 1, high, -1)[rows]
+    x = a.reshape(len(indptr) - 1, high, a.shape[1])[rows]
     y = b.reshape(b.shape[0] // wide, wide, b.shape[1])[indices]
     if a.dtype == bool:
         x, y = x.astype(int), y.astype(int)

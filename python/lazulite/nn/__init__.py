@@ -100,7 +100,6 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
-    "Masks",
     "Mish",
     "Module",
     "MultiHeadAttention",
