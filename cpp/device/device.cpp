@@ -4,10 +4,12 @@
 
 #include "base/fail.h"
 #include "device/cpu/allocator.h"
+#include "device/cpu/packed.h"
 
 namespace lazulite {
 
 void Buffer::destroy(Buffer* buffer) {
+  cpu::drop_packed(*buffer);
   if (buffer->release) buffer->release(buffer);
   else cpu::release(buffer->data, buffer->capacity);
   delete buffer;

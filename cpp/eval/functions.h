@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "device/cpu/allocator.h"
+#include "device/cpu/packed.h"
 #include "device/cpu/pool.h"
 #include "eval/eval.h"
 #include "eval/pending.h"
@@ -39,7 +40,7 @@ void add_eval(M& m) {
       "_export_to_dot(*arrays)", [](const Trees& trees) { return graph_dot(trees.arrays); },
       "What is pending, in Graphviz's language.");
   m.def(
-      "get_active_memory()", [] { return cpu::get_active_memory(); },
+      "get_active_memory()", [] { return cpu::get_active_memory() - cpu::packed_bytes(); },
       "Bytes of the arrays that are alive.\n\n"
       ">>> mx.get_active_memory() >= 0\n"
       "True");
@@ -55,12 +56,16 @@ void add_eval(M& m) {
       "The peak is 0 until the next allocation, which counts all that is alive.\n\n"
       ">>> mx.reset_peak_memory()");
   m.def(
-      "get_cache_memory()", [] { return cpu::get_cache_memory(); },
-      "Bytes kept for later arrays.\n\n"
+      "get_cache_memory()", [] { return cpu::get_cache_memory() + cpu::packed_bytes(); },
+      "Bytes kept for later arrays, and of weights that are kept packed.\n\n"
       ">>> mx.get_cache_memory() >= 0\n"
       "True");
   m.def(
-      "clear_cache()", [] { cpu::clear_cache(); },
+      "clear_cache()",
+      [] {
+        cpu::clear_packed();
+        cpu::clear_cache();
+      },
       "Gives the cache back to the system.\n\n"
       ">>> mx.clear_cache()");
   m.def(

@@ -1,6 +1,7 @@
 #include "eval/memory.h"
 
 #include "base/env.h"
+#include "device/cpu/packed.h"
 #include "engine/layout/copy.h"
 #include "eval/device_kernels.h"
 #include "eval/plan.h"
@@ -18,9 +19,11 @@ bool may_overwrite(const Input& input, bool by_element) {
   const Spec& spec = *input.spec;
   const Storage& storage = *input.storage;
   const Buffer& buffer = *storage.buffer;
-  return buffer.refs.load() == 1 && buffer.writable && !buffer.foreign && storage.offset == 0 &&
-         is_dense(spec.shape, storage.strides) &&
-         buffer.bytes == size_of(spec.shape) * size_of(spec.type);
+  const bool may = buffer.refs.load() == 1 && buffer.writable && !buffer.foreign &&
+                   storage.offset == 0 && is_dense(spec.shape, storage.strides) &&
+                   buffer.bytes == size_of(spec.shape) * size_of(spec.type);
+  if (may) cpu::drop_packed(buffer);
+  return may;
 }
 
 void make_storage(const Spec& spec, Storage& out) {

@@ -168,9 +168,15 @@ bool Prepared::fits(const std::vector<Storage>& inputs) const {
   return true;
 }
 
+// Not writable: each run writes there again, so nothing is kept of it, and nobody else writes.
+void Prepared::make_arena() {
+  arena_ = allocate(arena_bytes_);
+  arena_->writable = false;
+}
+
 void Prepared::give_place(const Making& out, Storage& storage) {
   if (arena_at_[out.value] >= 0) {
-    if (!arena_) arena_ = allocate(arena_bytes_);
+    if (!arena_) make_arena();
     storage = {arena_, arena_at_[out.value] / size_of(out.spec->type),
                dense_strides(out.spec->shape)};
   } else if (place_[out.value] >= 0) {
@@ -268,7 +274,7 @@ void Prepared::run(size_t first, const Wave& wave) {
       if (needs_program(piece)) build(piece);
       for (const Reading& in : piece.in) tidy(*in.spec, values_[in.value]);
     }
-    if (!arena_ && arena_bytes_) arena_ = allocate(arena_bytes_);
+    if (!arena_ && arena_bytes_) make_arena();
     cpu::parallel_for(int64_t(wave.units), [&](int64_t i) { run(pieces_[first + size_t(i)]); },
                       wave.ahead);
   } else {

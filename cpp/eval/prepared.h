@@ -59,6 +59,7 @@ class Prepared {
   void run(size_t first, const Wave&);
   void find_lives();
   void plan_arena();
+  void make_arena();
   int number(const array& a) const { return first_.at(a.node().get()) + int(a.index()); }
   void give_place(const Making&, Storage&);  // in the arena, or among the outputs; or none
 

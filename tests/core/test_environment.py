@@ -30,6 +30,7 @@ BAD = {
     "LAZULITE_DONATE": ["3"],
     "LAZULITE_MACHINE_CODE": ["never"],
     "LAZULITE_CACHE_BYTES": ["8 MB", "-1"],
+    "LAZULITE_PACKED_BYTES": ["64 MB", "-1"],
     "LAZULITE_PENDING_LIMIT": ["all", "-1"],
 }
 GOOD = {
@@ -46,6 +47,7 @@ GOOD = {
     "LAZULITE_DONATE": "OFF",
     "LAZULITE_MACHINE_CODE": "no",
     "LAZULITE_CACHE_BYTES": "0",
+    "LAZULITE_PACKED_BYTES": "0",
     "LAZULITE_PENDING_LIMIT": "100",
 }
 

@@ -20,8 +20,8 @@ constexpr int64_t block_steps = 768;
 class Forward {
  public:
   Forward(const Convolution& c, const ConvView& x, const ConvView& w, char* out,
-          const Finished& finished, const Phase& phase)
-      : c_(c), x_(x), w_(w), out_(out), finished_(finished), phase_(phase),
+          const Finished& finished, const Phase& phase, const Buffer* weights)
+      : c_(c), x_(x), w_(w), out_(out), finished_(finished), phase_(phase), of_weights_(weights),
         k_(conv_kernels_of(c.type)), sums_(compute_type(c.type)), each_(size_of(c.type)),
         bytes_(size_of(sums_)), own_(c.in_channels / c.groups), made_(c.out_channels / c.groups),
         taps_(phase.taps()), wide_(parts(made_, k_.lanes) * k_.lanes),
@@ -65,7 +65,11 @@ class Forward {
   // Weights by group, strip and block: taps, channels, columns.
   void pack() {
     if (taps_ == 0) return;
-    weights_ = memory(held_, c_.groups * own_ * wide_ * taps_ * bytes_);
+    weights_ = packed_weights(c_, w_, phase_, of_weights_, &k_, 0,
+                              c_.groups * own_ * wide_ * taps_ * bytes_, held_,
+                              [&](char* to) { pack(to); });
+  }
+  void pack(char* weights) const {
     const Taps* t = phase_.axes;
     const int64_t* s = w_.strides;
     const TapsOfWeights from = taps_of(c_, w_, phase_);
@@ -77,7 +81,7 @@ class Forward {
                         block = i % blocks_, first = channel(block),
                         deep = channel(block + 1) - first, across = width(strip),
                         line = group * made_ + strip * k_.cols;
-          char* to = weights_ + packed(group, strip, block) * bytes_;
+          char* to = weights + packed(group, strip, block) * bytes_;
           if (across > cols(strip)) std::memset(to, 0, size_t(taps_ * deep * across * bytes_));
           const int64_t inner = deep * across;
           copy({t[0].taps, t[1].taps, t[2].taps, deep, cols(strip)},
@@ -154,6 +158,7 @@ class Forward {
   char* out_;
   const Finished& finished_;
   const Phase& phase_;
+  const Buffer* of_weights_;
   const ConvKernels& k_;
   const Dtype sums_;
   const int64_t each_, bytes_;              // of an element, of a sum
@@ -255,7 +260,7 @@ class ByChannels {
 }  // namespace
 
 void convolve(const Convolution& given, const ConvView& of_x, const ConvView& w, char* out,
-              const Finished& finished) {
+              const Finished& finished, const Buffer* weights) {
   Convolution c = given;
   ConvView x = of_x;
   join_axes(c, x);
@@ -264,7 +269,7 @@ void convolve(const Convolution& given, const ConvView& of_x, const ConvView& w,
   const Finished now = phases.size() == 1 ? finished : Finished{};
   for (const Phase& phase : phases) {
     if (by_channels(c)) ByChannels(c, x, w, out, now, phase)();
-    else Forward(c, x, w, out, now, phase)();
+    else Forward(c, x, w, out, now, phase, weights)();
   }
   if (phases.size() > 1) finished(0, c.batch * c.out_size(), 0, c.out_channels);
 }

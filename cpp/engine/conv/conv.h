@@ -4,6 +4,7 @@
 #pragma once
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "device/device.h"
 #include "engine/gemm/gemm.h"
 
 namespace lazulite::engine {
@@ -30,14 +31,18 @@ struct Convolution {
   int64_t out_size() const { return axes[0].out * axes[1].out * axes[2].out; }
 };
 
+// Weights are packed first. Of a buffer that holds them, when it is known, the packed form is kept
+// for later calls where packing takes a good part of one (device/cpu/packed.h): that of 512 by 512
+// channels 3 x 3 takes as long as summing some 60 places.
+//
 // Finished is told of pieces as gemm's: rows are places of the result over batch and axes, columns
 // its channels. out: dense, (batch, axes, out_channels).
 void convolve(const Convolution&, const ConvView& x, const ConvView& w, char* out,
-              const Finished& finished = {});
+              const Finished& finished = {}, const Buffer* weights = nullptr);
 // Of int8 less `zero`, which lies around the input too, by int8: sums of int32, which wrap.
 // type: int8.
 void convolve_int8(const Convolution&, const ConvView& x, const ConvView& w, int zero, char* out,
-                   const Finished& finished = {});
+                   const Finished& finished = {}, const Buffer* weights = nullptr);
 // dw: dense, (out_channels, taps, in channels of a group): the sum over batch and places of ct
 // (batch, axes of the result, out_channels) times what its tap saw.
 void convolve_weights(const Convolution&, const ConvView& x, const ConvView& ct, char* dw);

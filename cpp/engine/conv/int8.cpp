@@ -26,7 +26,7 @@ constexpr double faster = 4;           // than floats
 class Int8Forward {
  public:
   Int8Forward(const Convolution& c, const ConvView& x, const ConvView& w, int zero, char* out,
-              const Finished& finished, const Phase& phase)
+              const Finished& finished, const Phase& phase, const Buffer* weights)
       : c_(c),
         x_(x),
         w_(w),
@@ -34,7 +34,7 @@ class Int8Forward {
         out_(reinterpret_cast<int32_t*>(out)),
         finished_(finished),
         phase_(phase),
-       
+        of_weights_(weights),
         k_(int8_kernels_filled()),
         wide_(4 / k_.group),
         own_(c.in_channels / c.groups),
@@ -95,9 +95,18 @@ class Int8Forward {
     if (taps_ == 0) return;
     const int64_t lines = c_.groups * strips_ * k_.cols, words = lines * blocks_ * units_ * groups_,
                   more = k_.shifted ? lines * units_down() : 0;
-    weights_ = memory(held_, (words + more) * 4);
-    shifts_ = reinterpret_cast<int32_t*>(weights_) + words;
-    std::memset(shifts_, 0, size_t(more) * 4);
+    const auto bind = [&](char* to) {
+      weights_ = to;
+      shifts_ = reinterpret_cast<int32_t*>(to) + words;
+    };
+    bind(packed_weights(c_, w_, phase_, of_weights_, &k_, zero_, (words + more) * 4, held_,
+                        [&](char* to) {
+                          bind(to);
+                          std::memset(shifts_, 0, size_t(more) * 4);
+                          fill();
+                        }));
+  }
+  void fill() {
     const int64_t all = c_.groups * strips_, width = k_.cols;
     const Taps* t = phase_.axes;
     const int64_t* s = w_.strides;
@@ -213,6 +222,7 @@ class Int8Forward {
   int32_t* out_;
   const Finished& finished_;
   const Phase& phase_;
+  const Buffer* of_weights_;
   const Int8Kernels& k_;
   const int64_t wide_;                 // bytes of a number in a window
   const int64_t own_, made_;           // channels of a group: in, out
@@ -229,13 +239,13 @@ class Int8Forward {
 }  // namespace
 
 void convolve_int8(const Convolution& given, const ConvView& of_x, const ConvView& w, int zero,
-                   char* out, const Finished& finished) {
+                   char* out, const Finished& finished, const Buffer* weights) {
   Convolution c = given;
   ConvView x = of_x;
   join_axes(c, x);
   const std::vector<Phase> phases = phases_of(c);
   const Finished now = phases.size() == 1 ? finished : Finished{};
-  for (const Phase& phase : phases) Int8Forward(c, x, w, zero, out, now, phase)();
+  for (const Phase& phase : phases) Int8Forward(c, x, w, zero, out, now, phase, weights)();
   if (phases.size() > 1) finished(0, c.batch * c.out_size(), 0, c.out_channels);
 }
 

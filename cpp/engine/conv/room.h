@@ -1,6 +1,7 @@
 // What the files of this room share.
 #pragma once
 #include "device/cpu/level.h"
+#include "device/cpu/packed.h"
 #include "engine/conv/kernels.h"
 #include "engine/conv/window.h"
 #include "engine/gemm/panel_product.h"
@@ -50,6 +51,49 @@ inline int64_t place_of(const Convolution& c, const Phase& phase, const Piece& p
   const int64_t depth = p.batch * c.axes[0].out + phase.axes[0].result(p.depth);
   return (depth * c.axes[1].out + phase.axes[1].result(j)) * c.axes[2].out +
          phase.axes[2].result(p.column);
+}
+
+// Of so many results, at most, the packed weights are kept.
+inline constexpr int64_t most_places = 4096;
+
+// What the packed weights of a phase follow from, for kernels in a table at `kernels`.
+inline cpu::PackedKey key_of(const Convolution& c, const ConvView& w, const Phase& phase,
+                             const Buffer& weights, const void* kernels, int64_t more = 0) {
+  cpu::PackedKey key{w.data - static_cast<const char*>(weights.data),
+                     int64_t(reinterpret_cast<intptr_t>(kernels)),
+                     more,
+                     int64_t(index_of(c.type)),
+                     c.groups,
+                     c.in_channels,
+                     c.out_channels,
+                     c.flip};
+  key.insert(key.end(), w.strides, w.strides + 5);
+  for (int i = 0; i < 3; ++i) {
+    const Taps& t = phase.axes[i];
+    key.insert(key.end(), {c.axes[i].taps, t.tap, t.next, t.taps, t.step});
+  }
+  return key;
+}
+
+// Memory for packed weights: kept from before, or to be filled by `fill` and maybe kept.
+template <class F>
+char* packed_weights(const Convolution& c, const ConvView& w, const Phase& phase,
+                     const Buffer* weights, const void* kernels, int64_t more, int64_t bytes,
+                     Ref<Buffer>& held, F&& fill) {
+  cpu::FoundPacked found;
+  cpu::PackedKey key;
+  if (weights && c.batch * c.out_size() <= most_places) {
+    key = key_of(c, w, phase, *weights, kernels, more);
+    found = cpu::find_packed(*weights, key, bytes);
+  }
+  if (found.memory) {
+    held = std::move(found.memory);
+    return static_cast<char*>(held->data);
+  }
+  char* to = memory(held, bytes);
+  fill(to);
+  if (found.again) cpu::keep_packed(*weights, key, held);
+  return to;
 }
 
 }  // namespace lazulite::engine

@@ -2,6 +2,8 @@
 // (out channels, taps of each axis, channels / groups). Floating dtypes; halves accumulate in
 // float32 and round once. As everywhere in networks, taps are not reversed unless asked for.
 #pragma once
+#include <optional>
+
 #include "graph/node.h"
 
 namespace lazulite {
@@ -25,5 +27,14 @@ array conv(const char* op, int axes, const array& x, const array& w, const Shape
 array conv_transpose(const char* op, int axes, const array& x, const array& w, const Shape& stride,
                      const Shape& padding, const Shape& dilation, const Shape& output_padding,
                      int64_t groups, Stream s);
+
+// conv_general of int8, with sums of int32, which wrap, of x less `zero` (one number; padding
+// stands for it); times a scale for each image (or one for all) and for each output channel (or
+// one), which makes it floating.
+array int8_conv(const array& x, const array& w, const std::optional<array>& x_scale = {},
+                const std::optional<array>& w_scale = {}, const Shape& stride = {1},
+                const Margins& padding = {{0}, {0}}, const Shape& kernel_dilation = {1},
+                const Shape& input_dilation = {1}, int64_t groups = 1, bool flip = false,
+                const std::optional<array>& zero = {}, Stream s = default_stream());
 
 }  // namespace lazulite

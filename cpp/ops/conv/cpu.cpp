@@ -48,14 +48,15 @@ void run_conv(const KernelCall& call, F&& convolve) {
   engine::Finished finished;
   if (call.after)
     finished = {GoesOn::run, &goes_on.emplace(*call.after, count / c.out_channels, c.out_channels)};
-  convolve(c, view_of(x), view_of(w), to.data, finished);
+  convolve(c, view_of(x), view_of(w), to.data, finished, w.storage->buffer.get());
 }
 void conv_kernel(const KernelCall& call) { run_conv(call, engine::convolve); }
 void int8_conv_kernel(const KernelCall& call) {
   run_conv(call, [&](const engine::Convolution& c, const engine::ConvView& x,
-                     const engine::ConvView& w, char* to, const engine::Finished& finished) {
+                     const engine::ConvView& w, char* to, const engine::Finished& finished,
+                     const Buffer* weights) {
     const int zero = *reinterpret_cast<const int8_t*>(call.in[2].data);
-    engine::convolve_int8(c, x, w, zero, to, finished);
+    engine::convolve_int8(c, x, w, zero, to, finished, weights);
   });
 }
 

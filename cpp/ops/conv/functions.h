@@ -1,6 +1,6 @@
 // Python's functions of convolutions.
 #pragma once
-#include "ops/conv/int8.h"
+#include "ops/conv/conv.h"
 #include "ops/functions.h"
 
 namespace lazulite::functions {

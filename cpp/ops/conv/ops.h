@@ -1,6 +1,6 @@
 // The ops of this room and their attributes: for the files of this room.
 #pragma once
-#include "ops/conv/int8.h"
+#include "ops/conv/conv.h"
 #include "ops/rooms.h"
 
 namespace lazulite {
