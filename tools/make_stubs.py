@@ -23,6 +23,8 @@ from typing import Any, Callable, Dict, Generic, Iterable, Iterator, Optional, S
 from typing_extensions import ParamSpec
 
 from . import cuda as cuda, distributed as distributed, fast as fast, fft as fft, linalg as linalg, metal as metal, random as random, sparse as sparse
+from lazulite.sparse import CSR, SparseMatrix
+
 from ._namespace import ArrayNamespaceInfo
 from ._sets import UniqueAll, UniqueCounts, UniqueInverse
 
@@ -31,6 +33,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 D = TypeVar("D", bound=Dict[str, Any])
+Sparse = TypeVar("Sparse", bound=SparseMatrix)
 scalar = Union[bool, int, float, complex]
 
 class Dtype:
@@ -97,8 +100,17 @@ class ArrayAt:
     def __getitem__(self, indices: Any) -> ArrayAt: ...
 '''
 
-# Functions of arrays that take models, too: their signatures there.
-OF_MODELS = {"quantize": "def quantize(model: D, settings: dict[str, Any]) -> D: ..."}
+# Functions of arrays that take models or sparse matrices, too: their signatures there.
+STREAM = "*, stream: Stream | Device | DeviceType | None = ..."
+OF_OTHERS = {
+    "quantize": ["def quantize(model: D, settings: dict[str, Any]) -> D: ..."],
+    "matmul": [
+        f"def matmul(a: SparseMatrix, b: array, /, {STREAM}) -> array: ...",
+        f"def matmul(a: array, b: SparseMatrix, /, {STREAM}) -> array: ...",
+        f"def matmul(a: SparseMatrix, b: SparseMatrix, /, {STREAM}) -> CSR: ...",
+    ],
+    "transpose": [f"def transpose(a: Sparse, /, {STREAM}) -> Sparse: ..."],
+}
 
 BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
 
@@ -240,7 +252,7 @@ def module_text(module):
             out.append(define_row(row, getattr(getattr(mx, module), row["name"])))
     if module == "random":
         out.append("state: list[array]")
-        out.append("from lazulite.sparse import normal as sparse_normal")
+        out += ["from lazulite.sparse import normal", "sparse_normal = normal"]
     if module == "sparse":
         names = [n for n in lazulite.sparse.__all__ if n not in vars(_core.sparse)]
         out[5] = f"from lazulite.sparse import {', '.join(f'{n} as {n}' for n in names)}\n"
@@ -372,14 +384,13 @@ def text():
     for row in sorted(rows, key=lambda r: r["name"]):
         if not row["module"] and not row["name"].startswith("_"):
             function = getattr_of(row)
-            if inspect.isfunction(getattr(mx, row["name"])):  # which takes something else, too
-                out += ["@overload", define_row(row, function), "@overload", OF_MODELS[row["name"]]]
-            else:
-                out.append(define_row(row, function))
+            others = OF_OTHERS.get(row["name"], [])
+            for text in [define_row(row, function), *others]:
+                out += ["@overload", text] if others else [text]
     out += ["def __array_namespace_info__() -> ArrayNamespaceInfo: ...", "__array_api_version__: str"]
     out += ["def eval(*args: Any) -> None: ...", "def async_eval(*args: Any) -> None: ..."]
     for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:
-        if inspect.isfunction(value) and not name.startswith("_") and name not in OF_MODELS:
+        if inspect.isfunction(value) and not name.startswith("_") and name not in OF_OTHERS:
             out.append(define(name, value))
     written_already = set(re.findall(r"^class (\w+)", "\n".join(out), re.M))
     for name, value in [(n, getattr(mx, n)) for n in dir(mx)]:

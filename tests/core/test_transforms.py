@@ -447,7 +447,7 @@ wrong_calls = {
 
 
 @pytest.mark.parametrize(
-    "name, call", [(n, c) for n, calls in wrong_calls.items() for c in calls], ids=str
+    "name, call", [(n, c) for n, calls in wrong_calls.items() for c in calls]
 )
 def test_errors_name_the_transform_that_was_called(name, call):
     with pytest.raises((TypeError, ValueError)) as raised:

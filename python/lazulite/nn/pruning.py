@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Literal, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Sequence
 
 import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.nn.layers.embedding import Embedding
 from lazulite.nn.module import Module
-from lazulite.optimizers.base import Optimizer
 from lazulite.utils import tree_flatten, tree_unflatten
+
+if TYPE_CHECKING:
+    from lazulite.optimizers.base import Optimizer
 
 __all__ = ["Masks", "prune"]
 
