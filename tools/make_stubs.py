@@ -252,7 +252,7 @@ def module_text(module):
             out.append(define_row(row, getattr(getattr(mx, module), row["name"])))
     if module == "random":
         out.append("state: list[array]")
-        out += ["from lazulite.sparse import normal", "sparse_normal = normal"]
+        out += ["from lazulite.sparse import normal as _normal", "sparse_normal = _normal"]
     if module == "sparse":
         names = [n for n in lazulite.sparse.__all__ if n not in vars(_core.sparse)]
         out[5] = f"from lazulite.sparse import {', '.join(f'{n} as {n}' for n in names)}\n"

@@ -19,5 +19,5 @@ def split(key: array, num: int = ..., stream: Stream | Device | DeviceType | Non
 def truncated_normal(lower: array | scalar, upper: array | scalar, shape: int | Sequence[int] | None = ..., dtype: Dtype | None = ..., key: array | None = ..., stream: Stream | Device | DeviceType | None = ...) -> array: ...
 def uniform(low: array | scalar = ..., high: array | scalar = ..., shape: int | Sequence[int] = ..., dtype: Dtype | None = ..., key: array | None = ..., stream: Stream | Device | DeviceType | None = ...) -> array: ...
 state: list[array]
-from lazulite.sparse import normal
-sparse_normal = normal
+from lazulite.sparse import normal as _normal
+sparse_normal = _normal
