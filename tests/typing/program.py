@@ -99,3 +99,6 @@ active: int = mx.get_active_memory()
 seed = mx.random.state
 activation: Callable[[mx.array], mx.array] = nn.activations.relu
 kept: mx.array = mx.stop_gradient(y)
+few = mx.random.sparse_normal((4, 4), density=0.5)
+dense: mx.array = mx.matmul(few, mx.ones((4, 2))) + few @ mx.ones((4, 2))
+both: mx.sparse.CSR = mx.matmul(few, few)
