@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include <new>
+#include <stdexcept>
 
 #include "bind/array_class.h"
 #include "bind/module.h"
@@ -103,6 +104,8 @@ void set_error(const char* function) {
   } catch (const Error& e) {
     PyErr_SetString(class_of(e.kind()), e.named(function).what());
   } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::length_error&) {  // a vector of more elements than memory has bytes
     PyErr_NoMemory();
   } catch (const py::builtin_exception& e) {
     e.set_error();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <stdexcept>
 
 namespace lazulite {
 
@@ -13,6 +14,8 @@ Ref<Failure> failure_in_flight() {
   } catch (const Error& e) {
     return make_ref<Failure>(e);
   } catch (const std::bad_alloc&) {
+    return make_ref<Failure>(Error(Kind::memory, "out of memory"));
+  } catch (const std::length_error&) {  // a vector of more elements than memory has bytes
     return make_ref<Failure>(Error(Kind::memory, "out of memory"));
   } catch (const std::exception& e) {
     return make_ref<Failure>(Error(Kind::runtime, e.what()));

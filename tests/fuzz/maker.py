@@ -199,6 +199,8 @@ class Maker:
             for c in m.args[m.func.id == "i" :]
             if isinstance(c, ast.Constant) and c.value >= 2
         }
+        if row.module == "sparse":  # numbers in a pattern are the sizes of its operands
+            axes = set()
         for _ in range(4):
             changed = {n: self.rng.choice(self.sizes) for n in axes if self.rng.random() < 0.6}
             everywhere = self.rng.random() < 0.4

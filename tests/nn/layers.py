@@ -279,6 +279,14 @@ TABLE = {
         wide=False,
         step=1e-2,
     ),
+    # Sparse layers
+    "SparseLinear": Row(
+        lambda: nn.SparseLinear(6, 4, density=0.5),
+        [(3, 6)],
+        (3, 4),
+        {"data": (12,), "indices": (12,), "indptr": (5,), "bias": (4,)},
+        "SparseLinear(input_dims=6, output_dims=4, bias=True, density=0.5)",
+    ),
     # Recurrent layers
     "RNN": recurrent(nn.RNN, None, {"Wxh": (5, 3), "Whh": (5, 5), "bias": (5,)}),
     "GRU": recurrent(nn.GRU, None, {"Wx": (15, 3), "Wh": (15, 5), "b": (15,), "bhn": (5,)}),

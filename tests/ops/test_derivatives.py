@@ -35,6 +35,8 @@ def prepared(row, case, dtype):
 
     if not any(inexact(a) for a in arrays):
         pytest.skip("nothing to differentiate")
+    if row.name == "quantize":
+        pytest.skip("codes and their scales are constants to derivatives")
     outputs = call(*arrays)
     if not outputs or not all(name_of(o.dtype) in FLOATING for o in outputs):
         pytest.skip("the result is not differentiable, or too coarse for differences")

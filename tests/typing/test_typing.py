@@ -137,7 +137,9 @@ def test_a_module_lists_its_names(module):
     many."""
     tree = ast.parse(Path(module.__file__).read_text())
     lists = [
-        n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"
+        n.value
+        for n in tree.body
+        if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"
     ]
     names = ast.literal_eval(lists[0])
     assert names == module.__all__ and len(set(names)) == len(names)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "base/shape.h"
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
 #include "device/device.h"
@@ -176,6 +177,22 @@ void rows_of_places(const char* indptr, Dtype type, int64_t rows, int64_t count,
 
 namespace {
 
+// A number for each column, zero at first: memory that is counted and limited as arrays' is.
+template <class T>
+class Area {
+ public:
+  Area(int64_t columns, const char* caller)
+      : held_(allocate(product_of_sizes(columns, int64_t(sizeof(T)), caller))),
+        numbers_(static_cast<T*>(held_->data)) {
+    std::fill_n(numbers_, columns, T(0));
+  }
+  T& operator[](int64_t c) const { return numbers_[c]; }
+
+ private:
+  Ref<Buffer> held_;
+  T* numbers_;
+};
+
 // Rows of a that one task takes, whose work area is as long as a row of b: few areas in all.
 int64_t rows_of_area(int64_t rows, int64_t columns) {
   return std::max<int64_t>({1, parts(rows, 64), std::min(rows, columns / 64)});
@@ -184,15 +201,15 @@ int64_t rows_of_area(int64_t rows, int64_t columns) {
 // The columns of row i of the product, each once, in the order in which they are found.
 template <class I>
 void columns_of_row(const SparsePattern& a, const SparsePattern& b, int64_t i,
-                    std::vector<int64_t>& seen, std::vector<int64_t>& found) {
+                    const Area<int64_t>& seen, std::vector<int64_t>& found) {
   const I *ai = reinterpret_cast<const I*>(a.indices), *ap = reinterpret_cast<const I*>(a.indptr),
           *bi = reinterpret_cast<const I*>(b.indices), *bp = reinterpret_cast<const I*>(b.indptr);
   found.clear();
   for (int64_t p = ap[i]; p < int64_t(ap[i + 1]); ++p)
     for (int64_t q = bp[ai[p]]; q < int64_t(bp[ai[p] + 1]); ++q) {
       const int64_t c = bi[q];
-      if (seen[size_t(c)] == i + 1) continue;
-      seen[size_t(c)] = i + 1;
+      if (seen[c] == i + 1) continue;
+      seen[c] = i + 1;
       found.push_back(c);
     }
 }
@@ -207,7 +224,8 @@ void over_product(const SparsePattern& a, const SparsePattern& b, const char* ca
   cpu::parallel_for(
       parts(a.rows, each),
       [&](int64_t chunk) {
-        std::vector<int64_t> seen(size_t(b.columns), 0), found;
+        const Area<int64_t> seen(b.columns, caller);
+        std::vector<int64_t> found;
         for (int64_t i = chunk * each; i < std::min(a.rows, (chunk + 1) * each); ++i) {
           columns_of_row<I>(a, b, i, seen, found);
           body(i, found);
@@ -258,7 +276,7 @@ void fill_product(const SparsePattern& a, const SparsePattern& b, const char* in
 namespace {
 
 template <class I, class T, class Sum>
-void product_rows(const SparseBySparse& p, int64_t first, int64_t until) {
+void product_rows(const SparseBySparse& p, int64_t first, int64_t until, const char* caller) {
   const I *ai = reinterpret_cast<const I*>(p.a.indices),
           *ap = reinterpret_cast<const I*>(p.a.indptr),
           *bi = reinterpret_cast<const I*>(p.b.indices),
@@ -267,17 +285,17 @@ void product_rows(const SparseBySparse& p, int64_t first, int64_t until) {
           *cp = reinterpret_cast<const I*>(p.at.indptr);
   const T *x = reinterpret_cast<const T*>(p.a_data), *y = reinterpret_cast<const T*>(p.b_data);
   T* out = reinterpret_cast<T*>(p.out);
-  std::vector<Sum> sums(size_t(p.b.columns), Sum(0));
+  const Area<Sum> sums(p.b.columns, caller);
   for (int64_t i = first; i < until; ++i) {
     if (cp[i] == cp[i + 1]) continue;
     for (int64_t s = ap[i]; s < int64_t(ap[i + 1]); ++s) {
       const Sum by = Sum(x[s]);
       for (int64_t t = bp[ai[s]]; t < int64_t(bp[ai[s] + 1]); ++t)
-        sums[size_t(bi[t])] += by * Sum(y[t]);
+        sums[bi[t]] += by * Sum(y[t]);
     }
-    for (int64_t s = cp[i]; s < int64_t(cp[i + 1]); ++s) out[s] = T(sums[size_t(ci[s])]);
+    for (int64_t s = cp[i]; s < int64_t(cp[i + 1]); ++s) out[s] = T(sums[ci[s]]);
     for (int64_t s = ap[i]; s < int64_t(ap[i + 1]); ++s)
-      for (int64_t t = bp[ai[s]]; t < int64_t(bp[ai[s] + 1]); ++t) sums[size_t(bi[t])] = Sum(0);
+      for (int64_t t = bp[ai[s]]; t < int64_t(bp[ai[s] + 1]); ++t) sums[bi[t]] = Sum(0);
   }
 }
 
@@ -295,7 +313,8 @@ void product_at(const SparseBySparse& p, const char* caller) {
       cpu::parallel_for(
           parts(p.a.rows, each),
           [&](int64_t chunk) {
-            product_rows<I, T, Sum>(p, chunk * each, std::min(p.a.rows, (chunk + 1) * each));
+            product_rows<I, T, Sum>(p, chunk * each, std::min(p.a.rows, (chunk + 1) * each),
+                                    caller);
           },
           both * 3 + double(p.at.count) * 2 + double(p.a.rows) * 20);
     });

@@ -40,10 +40,11 @@ def load(
     file; with `return_metadata` the pair (arrays, metadata) is returned. Only headers are read, and
     compared with the size of the file; the data of an array is read, or inflated, when the array is
     evaluated (at once from pipes, objects like files, and what is compressed in other ways than
-    "deflate", or where the system has no zlib). Until then the file must stay as it is: `save` under the same name is fine, as it makes a new file. A model in the place of `format`
-    gets the weights of the file, by `model.load_weights`, and is returned. Raises `FileError` where
-    there is no file, and `FormatError`, which is both ValueError and RuntimeError, for a file that
-    is truncated or not of the format.
+    "deflate", or where the system has no zlib). Until then the file must stay as it is: `save`
+    under the same name is fine, as it makes a new file. A model in the place of `format` gets the
+    weights of the file, by `model.load_weights`, and is returned. Raises `FileError` where there is
+    no file, and `FormatError`, which is both ValueError and RuntimeError, for a file that is
+    truncated or not of the format.
     """
     if hasattr(format, "load_weights"):
         if return_metadata:

@@ -95,11 +95,10 @@ class MaskedOptimizer:
     def __init__(self, masks: Masks, optimizer: Optimizer) -> None:
         self.__dict__.update(masks=masks, optimizer=optimizer)
 
-    def update(self, model: Module, gradients: dict[str, Any]) -> Any:
+    def update(self, model: Module, gradients: dict[str, Any]) -> None:
         """A step of the optimizer, after which what the masks leave out is zero."""
-        made = self.optimizer.update(model, gradients)
+        self.optimizer.update(model, gradients)
         self.masks.apply_to(model)
-        return made
 
     def apply_gradients(
         self, gradients: dict[str, Any], parameters: dict[str, Any]

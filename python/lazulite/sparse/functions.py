@@ -14,7 +14,8 @@ _AT_PLACES = """
     floor imag log1p nan_to_num negative positive rad2deg radians real rint round sign sin sinh
     sqrt square tan tanh trunc
 """.split()
-_LINEAR = {"negative", "positive", "real", "imag", "conj", "conjugate"}
+_LINEAR = "negative positive real imag conj conjugate".split()
+_REDUCTIONS = "sum mean max min".split()
 
 
 def _at_places(name: str) -> Callable[..., Any]:
@@ -64,7 +65,7 @@ def _astype(a: SparseMatrix, dtype: mx.Dtype) -> SparseMatrix:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: _at_places(name) for name in _AT_PLACES if hasattr(mx, name)},
-    **{name: _reduction(name) for name in ("sum", "mean", "max", "min")},
+    **{name: _reduction(name) for name in _REDUCTIONS},
     "add": arrays.add,
     "astype": _astype,
     "divide": _divide,

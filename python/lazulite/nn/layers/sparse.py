@@ -1,7 +1,7 @@
 """A linear layer whose weight is sparse."""
 
 import math
-from typing import TYPE_CHECKING, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
@@ -55,7 +55,7 @@ class SparseLinear(Module):
         if bias:
             self.bias = mx.random.uniform(-bound, bound, (output_dims,))
 
-    def _set(self, matrix: "Union[CSR, BSR]") -> None:
+    def _set(self, matrix: Any) -> None:
         self.data, self.indices, self.indptr = matrix.data, matrix.indices, matrix.indptr
         self.output_dims, self.input_dims = matrix.shape
         self.freeze(keys=["indices", "indptr"], recurse=False)

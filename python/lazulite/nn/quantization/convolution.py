@@ -38,7 +38,7 @@ def sums_of_codes(arguments: tuple[Any, ...]) -> Callable[..., mx.array]:
     stride, _, dilation, spread, groups, flip = (
         list(a) if isinstance(a, tuple) else a for a in arguments
     )
-    kind = (stride, sides, dilation, spread, groups, flip)
+    kind: Any = (stride, sides, dilation, spread, groups, flip)
 
     @mx.custom_function
     def sums(codes: mx.array, weight: mx.array, *zero: mx.array) -> mx.array:

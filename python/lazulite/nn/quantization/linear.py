@@ -74,9 +74,9 @@ def compiled_layer(bits: int, dynamic: bool) -> Callable[..., mx.array]:
 
         @mx.compile
         def call(x: mx.array, *rest: Any) -> mx.array:
-            *rest, scale, zero = rest
+            *of_weight, scale, zero = rest
             codes = static_codes(x if x.ndim > 1 else x[None], scale, zero, bits)
-            return layer_of_codes(x, codes, scale, *rest)
+            return layer_of_codes(x, codes, scale, *of_weight)
 
     return call
 
