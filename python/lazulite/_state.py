@@ -8,6 +8,7 @@ from typing import Any, Callable, Union
 
 import lazulite.core as mx
 from lazulite.core import _io
+from lazulite.core._trees import leaves
 
 __all__ = ["load_state", "save_state"]
 
@@ -144,9 +145,7 @@ def _is_running(owner: str) -> bool:
 
 
 def _kind(part: Any) -> str:
-    from lazulite.nn.module import Module
-
-    if isinstance(part, Module):
+    if hasattr(part, "parameters") and hasattr(part, "load_weights"):
         return "model"
     if hasattr(part, "state_dict") and hasattr(part, "load_state_dict"):
         return "state_dict"
@@ -170,11 +169,9 @@ def _taken(part: Any) -> Any:
 
 def _put(kind: str, part: Any, tree: Any) -> Callable[[], Any]:
     """Give a part its state; returns a function that takes it back."""
-    from lazulite.utils import tree_flatten
-
     if kind == "model":
         before = part.parameters()
-        part.load_weights(tree_flatten(tree))
+        part.load_weights(list(leaves(tree)))
         return lambda: part.update(before)
     if kind == "state_dict":
         old = part.state_dict()

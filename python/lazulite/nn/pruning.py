@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Sequence
+from typing import Any, Callable, Literal, Optional, Sequence
 
 import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.nn.layers.embedding import Embedding
 from lazulite.nn.module import Module
 from lazulite.utils import tree_flatten, tree_unflatten
-
-if TYPE_CHECKING:
-    from lazulite.optimizers.base import Optimizer
 
 __all__ = ["Masks", "prune"]
 
@@ -60,7 +57,7 @@ class Masks(Module):
         model.update(tree_unflatten(found))
         return model
 
-    def hold(self, optimizer: Optimizer) -> MaskedOptimizer:
+    def hold(self, optimizer: Any) -> MaskedOptimizer:
         """An optimizer that stands where the given one stood, and sets what is left out to zero
         again after each step.
 
@@ -90,15 +87,17 @@ class MaskedOptimizer:
     ``learning_rate`` and all else are the optimizer's."""
 
     masks: Masks
-    optimizer: Optimizer
+    optimizer: Any  # of lazulite.optimizers
 
-    def __init__(self, masks: Masks, optimizer: Optimizer) -> None:
+    def __init__(self, masks: Masks, optimizer: Any) -> None:
         self.__dict__.update(masks=masks, optimizer=optimizer)
 
-    def update(self, model: Module, gradients: dict[str, Any]) -> None:
-        """A step of the optimizer, after which what the masks leave out is zero."""
-        self.optimizer.update(model, gradients)
+    def update(self, model: Module, gradients: dict[str, Any]) -> Any:
+        """A step of the optimizer, after which what the masks leave out is zero; returns what the
+        optimizer does."""
+        made = self.optimizer.update(model, gradients)
         self.masks.apply_to(model)
+        return made
 
     def apply_gradients(
         self, gradients: dict[str, Any], parameters: dict[str, Any]
