@@ -117,3 +117,13 @@ TEST(Amx, HasDotProductsForFewRows) {
         expect_product(37, m, k, orders / 2, orders % 2);
       }
 }
+
+TEST(Amx, IsLeftOutWhereTilesAreWrong) {
+  for (bool broken : {false, true}) {
+    lazulite::tests::emulated_tiles.broken = broken;
+    engine::PanelTable table = engine::panel_kernels_avx512();
+    engine::LAZULITE_AT_LEVEL(fill_panel_kernels)(table);
+    EXPECT_EQ(table.of[int(Dtype::bfloat16)].pack_left == nullptr, broken);
+  }
+  lazulite::tests::emulated_tiles.broken = false;
+}

@@ -12,6 +12,8 @@ namespace lazulite::tests {
 
 class EmulatedTiles {
  public:
+  bool broken = false;  // sums are wrong
+
   void configure(const void* given) {
     const uint8_t* c = static_cast<const uint8_t*>(given);
     ASSERT_EQ(c[0], 1) << "palette";
@@ -55,7 +57,7 @@ class EmulatedTiles {
           for (int h = 0; h < 2; ++h)
             part[h] += number(x.data[m] + 4 * k + 2 * h) * number(y.data[k] + 4 * n + 2 * h);
         std::memcpy(&sum, c.data[m] + 4 * n, 4);
-        sum += part[0] + part[1];
+        sum += part[0] + part[1] + (broken && m == 15 ? 1 : 0);
         std::memcpy(c.data[m] + 4 * n, &sum, 4);
       }
   }
