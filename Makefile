@@ -22,7 +22,7 @@ test: build
 	@$(RUN) -c "import pytest, hypothesis, scipy, mpmath, ml_dtypes, mypy, PIL, tokenizers, sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy mpmath ml_dtypes mypy pillow tokenizers scikit-learn matplotlib tqdm
 	cmake -S . -B $(BUILD) -DLAZULITE_TESTS=ON -DLAZULITE_PYTHON=ON > /dev/null
 	cmake --build $(BUILD)
-	ctest --test-dir $(BUILD) --output-on-failure
+	ctest --test-dir $(BUILD) --output-on-failure -j $(PROCESSES)
 	$(RUN) -m pytest tests
 
 SECONDS ?= 60

@@ -7,7 +7,7 @@ echo "== clang, warnings are errors: GoogleTest at the generic level, the other 
 cmake -S . -B build/clang -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DLAZULITE_PYTHON=OFF -DLAZULITE_TESTS=ON \
   -DLAZULITE_WERROR=ON -DLAZULITE_BENCH=ON -DLAZULITE_GENERIC_ONLY=ON > /dev/null
 cmake --build build/clang
-ctest --test-dir build/clang --output-on-failure
+ctest --test-dir build/clang --output-on-failure -j 2
 build/clang/bench/cpp/roof --json > /dev/null
 build/clang/bench/cpp/kernels --benchmark_filter='/(add|sum of a chunk)/float32' > /dev/null
 cmake -S . -B build/clang-levels -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DLAZULITE_PYTHON=OFF -DLAZULITE_WERROR=ON \
