@@ -1,5 +1,5 @@
 # make demo: builds, installs into .venv and trains a network on real digits (writes digits.png)
-# make test: the same set-up, then GoogleTest through ctest, and pytest
+# make test: the same set-up, then GoogleTest through ctest, and pytest (in PROCESSES, 2)
 # make fuzz: every fuzzer for SECONDS, from a seed that is another each day (SEED)
 # make asan: C++ tests and tests/core under AddressSanitizer and UndefinedBehaviorSanitizer
 # make bench: Lazulite beside the frameworks that .venv has (BENCH="--only reduce --json FILE")
@@ -18,12 +18,13 @@ demo: build
 	@$(RUN) -c "import sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q scikit-learn matplotlib tqdm
 	$(RUN) examples/digits.py
 
+PROCESSES ?= 2
 test: build
-	@$(RUN) -c "import pytest, hypothesis, scipy, mpmath, ml_dtypes, mypy, PIL, tokenizers, sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q pytest hypothesis scipy mpmath ml_dtypes mypy pillow tokenizers scikit-learn matplotlib tqdm
+	@$(RUN) -c "import pytest, xdist, hypothesis, scipy, mpmath, ml_dtypes, mypy, PIL, tokenizers, sklearn, matplotlib, tqdm" 2>/dev/null || $(RUN) -m pip install -q pytest pytest-xdist hypothesis scipy mpmath ml_dtypes mypy pillow tokenizers scikit-learn matplotlib tqdm
 	cmake -S . -B $(BUILD) -DLAZULITE_TESTS=ON -DLAZULITE_PYTHON=ON > /dev/null
 	cmake --build $(BUILD)
 	ctest --test-dir $(BUILD) --output-on-failure -j $(PROCESSES)
-	$(RUN) -m pytest tests
+	$(RUN) -m pytest tests -n $(PROCESSES) --dist loadfile
 
 SECONDS ?= 60
 SEED ?= $(shell date +%Y%m%d0000)
