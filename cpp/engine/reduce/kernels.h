@@ -10,14 +10,16 @@ namespace lazulite::engine {
 enum class Monoid : uint8_t { sum, prod, max, min, all, any };
 inline constexpr int monoid_count = 6;
 inline constexpr int64_t reduce_lanes = 32, reduce_chunk = 4096;
+// Bytes of an accumulator at most; columns that are looked at twice together.
+inline constexpr int64_t largest_state = 48, two_pass_strip = 64;
 
 // For one monoid and one dtype in memory; accumulators are of its compute type.
 struct ReduceKernel {
   // One chunk: 1 to 4096 contiguous elements.
   void (*chunk)(const void* x, int64_t n, void* out);
   // The same for each of `columns` neighbours: n rows, `stride` elements apart. `lanes` is scratch
-  // for 32 x columns accumulators, or, where chunks are read twice, for (32 + n) x 64 elements of
-  // the compute dtype.
+  // for 32 x columns accumulators, or, where chunks are read twice, for two_pass_room(n)
+  // elements of the compute dtype.
   void (*columns)(const void* x, int64_t n, int64_t stride, int64_t columns, void* lanes,
                   void* out);
   // a[i] = combine(a[i], b[i]), of accumulators
@@ -44,8 +46,12 @@ struct TwoPassKernel {
   // out[i] from n states: dense, of the real compute dtype. `divisor`: of variances.
   void (*finish)(const void* states, int64_t n, double divisor, void* out);
 };
+// Lanes of two sums, and n rows.
+constexpr int64_t two_pass_room(int64_t n) { return (2 * reduce_lanes + n) * two_pass_strip; }
 struct TwoPassKernels {  // null where a dtype is converted first
-  // Sums of squares around the mean, of chunks around their own means (Chan, Golub, LeVeque 1979).
+  // Sums of squares around the mean, of chunks around their own means (Chan, Golub, LeVeque 1979),
+  // corrected for what rounding has put these off (the same, 1983: the corrected two-pass
+  // algorithm).
   TwoPassKernel variance[dtype_count];
   // log(sum(exp(x))), of chunks scaled by their own maximum.
   TwoPassKernel logsumexp[dtype_count];

@@ -11,16 +11,16 @@ template <class T> struct real_of<simd::Pair<T>> { using t = T; };
 template <class V> struct real_part { using t = V; };
 template <class V> struct real_part<Cx<V>> { using t = V; };
 
-// Of one or more chunks.
-template <class A> struct State {
-  using R = typename real_of<A>::t;
-  A first;
-  R second;
-  double count;
-};
-
 struct Variance {
   using First = monoid::Sum;
+  static constexpr bool keeps_offsets = true;
+  // Of one or more chunks. The mean is mean + rest: an error of half an ulp of it would count like
+  // a spread of that size.
+  template <class A> struct State {
+    using R = typename real_of<A>::t;
+    A mean, rest;
+    R second, count;
+  };
   template <class A> static A parameter(A sum, int64_t n) {
     using R = typename real_of<A>::t;
     if constexpr (monoid::is_pair<A>::value) return {sum.re / R(n), sum.im / R(n)};
@@ -31,20 +31,40 @@ struct Variance {
     if constexpr (simd::is_complex<V>::value) return d.re * d.re + d.im * d.im;
     else return d * d;
   }
+  // The corrected two-pass algorithm: the sum of x - mean, which is 0 but for the rounding of the
+  // mean, says how far the mean is off, and what that has added to the squares.
+  template <class A>
+  static State<A> state(A sum, int64_t n, typename real_of<A>::t squares, A offsets) {
+    using R = typename real_of<A>::t;
+    State<A> s{parameter(sum, n), parameter(offsets, n), squares, R(n)};
+    R excess;
+    bool finite;
+    if constexpr (monoid::is_pair<A>::value) {
+      excess = monoid::rounded(offsets.re * s.rest.re) + monoid::rounded(offsets.im * s.rest.im);
+      finite = is_finite(s.mean.re) && is_finite(s.mean.im);
+    } else {
+      excess = offsets * s.rest;
+      finite = is_finite(s.mean);
+    }
+    // What overflows, and infinities and nans, are in the squares already.
+    if (!finite) s.mean = A{};
+    if (!finite || !is_finite(excess)) s.rest = A{};
+    else s.second = excess > squares ? R(0) : squares - excess;
+    return s;
+  }
   template <class A> static void merge(State<A>& a, const State<A>& b) {
     using R = typename real_of<A>::t;
-    const R na = R(a.count), nb = R(b.count);
-    const R weight = R(a.count * (b.count / (a.count + b.count)));
+    const R share = b.count / (a.count + b.count);
     R square;
     if constexpr (monoid::is_pair<A>::value) {
-      const R re = b.first.re / nb - a.first.re / na, im = b.first.im / nb - a.first.im / na;
+      const R re = join(a.mean.re, a.rest.re, b.mean.re, b.rest.re, share),
+              im = join(a.mean.im, a.rest.im, b.mean.im, b.rest.im, share);
       square = monoid::rounded(re * re) + monoid::rounded(im * im);
     } else {
-      const R d = b.first / nb - a.first / na;
+      const R d = join(a.mean, a.rest, b.mean, b.rest, share);
       square = d * d;
     }
-    a.second = a.second + b.second + square * weight;
-    a.first = monoid::Sum::one(a.first, b.first);
+    a.second = a.second + b.second + monoid::rounded(square * (a.count * share));
     a.count += b.count;
   }
   template <class A>
@@ -53,10 +73,31 @@ struct Variance {
     const auto* s = static_cast<const State<A>*>(states);
     for (int64_t i = 0; i < n; ++i) static_cast<R*>(out)[i] = s[i].second / R(divisor);
   }
+
+ private:
+  template <class R> static bool is_finite(R x) { return x - x == R(0); }
+  // Moves mean + rest by its share of the way to the other, and returns how far that is away. What
+  // the sum rounds off is the new rest (Knuth's exact sum of two numbers).
+  template <class R> static R join(R& mean, R& rest, R other, R other_rest, R share) {
+    const R way = (other - mean) + (other_rest - rest);
+    const R step = rest + monoid::rounded(way * share), sum = mean + step, gone = sum - mean;
+    rest = (mean - (sum - gone)) + (step - gone);
+    mean = sum;
+    return way;
+  }
 };
 
 struct LogSumExp {
   using First = monoid::Max;
+  static constexpr bool keeps_offsets = false;
+  template <class A> struct State {
+    A first;
+    A second;
+    double count;
+  };
+  template <class A> static State<A> state(A top, int64_t n, A sum, A) {
+    return {top, sum, double(n)};
+  }
   // Infinities and nans do not scale.
   template <class A> static A parameter(A top, int64_t) { return top - top == A(0) ? top : A(0); }
   template <class V> LAZULITE_INLINE static V map(V x, V top) { return simd::exp(x - top); }
@@ -87,47 +128,105 @@ struct LogSumExp {
   }
 };
 
-// lane[k] of n elements and a parameter, folded: the second reduction of a chunk.
-template <class F, class In>
-LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
-                                 typename In::accumulator parameter) {
+// What is summed of elements: what a function makes of them, and for some what the parameter leaves
+// of them.
+template <class F, class In> struct Terms {
   using V = typename In::V;
   using W = typename real_part<V>::t;
   using A = typename In::accumulator;
   using R = typename real_of<A>::t;
+  W mapped;
+  V offset;
+
+  LAZULITE_INLINE static Terms of(V x, V parameter) {
+    if constexpr (F::keeps_offsets) return {F::map(x, parameter), x - parameter};
+    else return {F::map(x, parameter), {}};
+  }
+  LAZULITE_INLINE static Terms load(const R* mapped, const A* offsets) {
+    if constexpr (F::keeps_offsets) return {W::load(mapped), V::load(offsets)};
+    else return {W::load(mapped), {}};
+  }
+  LAZULITE_INLINE void store(R* mapped_to, A* offsets_to) const {
+    mapped.store(mapped_to);
+    if constexpr (F::keeps_offsets) offset.store(offsets_to);
+  }
+  LAZULITE_INLINE Terms operator+(const Terms& b) const {
+    if constexpr (F::keeps_offsets) return {mapped + b.mapped, offset + b.offset};
+    else return {mapped + b.mapped, {}};
+  }
+};
+
+// The second reduction of a chunk, by the lanes of the first: its state.
+template <class F, class In>
+LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
+                                 typename In::accumulator first) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  using R = typename real_of<A>::t;
+  using T = Terms<F, In>;
+  using Sum = monoid::Sum;
   constexpr int registers = int(reduce_lanes) / V::size;
-  const V p(parameter);
-  alignas(64) R lane[reduce_lanes];
-  int64_t i = 0;
-  if (n >= reduce_lanes) {
-    W r[registers];
-    for (int k = 0; k < registers; ++k) r[k] = F::map(In::load(x + k * V::size), p);
-    for (i = reduce_lanes; i + reduce_lanes <= n; i += reduce_lanes)
-      for (int k = 0; k < registers; ++k) r[k] = r[k] + F::map(In::load(x + i + k * V::size), p);
-    if (i == n) return fold_registers<monoid::Sum, registers>(r);
-    for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
+  // Lanes of so many registers at a time: the sums of more would not stay in registers.
+  constexpr int some = F::keeps_offsets && registers > 4 ? 4 : registers;
+  const V p(F::parameter(first, n));
+  alignas(64) R mapped[reduce_lanes];
+  alignas(64) A offsets[reduce_lanes] = {};
+  const int64_t whole = n / reduce_lanes * reduce_lanes, rest = n - whole;
+  for (int from = 0; whole && from < registers; from += some) {
+    T r[some];
+    for (int k = 0; k < some; ++k) r[k] = T::of(In::load(x + (from + k) * V::size), p);
+    for (int64_t i = reduce_lanes; i < whole; i += reduce_lanes)
+      for (int k = 0; k < some; ++k)
+        r[k] = r[k] + T::of(In::load(x + i + (from + k) * V::size), p);
+    for (int k = 0; k < some; ++k)
+      r[k].store(mapped + (from + k) * V::size, offsets + (from + k) * V::size);
   }
-  if (i < n) {
-    alignas(64) A rest[reduce_lanes];
-    alignas(64) R mapped[reduce_lanes];
-    for (int k = 0; k < reduce_lanes; ++k) rest[k] = In::one(x + (i + k < n ? i + k : i));
-    for (int k = 0; k < registers; ++k)
-      F::map(V::load(rest + k * V::size), p).store(mapped + k * V::size);
-    for (int64_t k = 0; i + k < n; ++k) lane[k] = i ? lane[k] + mapped[k] : mapped[k];
+  for (int64_t at = 0; at < rest; at += V::size) {
+    const auto* const now = x + whole + at;
+    const int64_t m = rest - at < V::size ? rest - at : V::size;
+    T terms;
+    if (m == V::size) {
+      terms = T::of(In::load(now), p);
+    } else {
+      alignas(64) A last[V::size];
+      for (int64_t k = 0; k < V::size; ++k) last[k] = In::one(now + (k < m ? k : 0));
+      terms = T::of(V::load(last), p);
+    }
+    if (whole == 0) {
+      terms.store(mapped + at, offsets + at);
+    } else {
+      const T sums = T::load(mapped + at, offsets + at) + terms;
+      if (m == V::size) {
+        sums.store(mapped + at, offsets + at);
+      } else {
+        alignas(64) R more[V::size];
+        alignas(64) A off[V::size];
+        sums.store(more, off);
+        for (int64_t k = 0; k < m; ++k) {
+          mapped[at + k] = more[k];
+          if constexpr (F::keeps_offsets) offsets[at + k] = off[k];
+        }
+      }
+    }
   }
-  if (n >= reduce_lanes) return fold_all<monoid::Sum, registers, Plain<R>>(lane);
-  fold_lanes<monoid::Sum, Plain<R>>(lane, n, reduce_lanes, 1);
-  return lane[0];
+  if (whole) {
+    const R sum = fold_all<Sum, registers, Plain<R>>(mapped);
+    if constexpr (F::keeps_offsets)
+      return F::state(first, n, sum, A(fold_all<Sum, registers, Accumulated<In>>(offsets)));
+    else return F::state(first, n, sum, A{});
+  }
+  fold_lanes<Sum, Plain<R>>(mapped, n, reduce_lanes, 1);
+  if constexpr (F::keeps_offsets) fold_lanes<Sum, Accumulated<In>>(offsets, n, reduce_lanes, 1);
+  return F::state(first, n, mapped[0], offsets[0]);
 }
 
 template <class F, class In>
 void chunk_state(const void* input, int64_t n, void* out) {
   using A = typename In::accumulator;
   const auto* x = static_cast<const typename In::memory*>(input);
-  State<A> state;
-  chunk<typename F::First, In>(x, n, &state.first);
-  state.second = second_pass<F, In>(x, n, F::parameter(state.first, n));
-  state.count = double(n);
+  A first;
+  chunk<typename F::First, In>(x, n, &first);
+  const auto state = second_pass<F, In>(x, n, first);
   std::memcpy(out, &state, sizeof state);
 }
 
@@ -148,17 +247,20 @@ template <class F, class In>
 void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
                    void* out) {
   using V = typename In::V;
-  using W = typename real_part<V>::t;
   using A = typename In::accumulator;
   using R = typename real_of<A>::t;
+  using T = Terms<F, In>;
   using Dense = Accumulated<In>;
-  constexpr int64_t strip = 64;
+  using Sum = monoid::Sum;
+  constexpr int64_t strip = two_pass_strip;
   static_assert(strip % V::size == 0);
   alignas(64) A first[strip], parameter[strip];
   A* const lane = static_cast<A*>(scratch);
-  A* const dense = lane + reduce_lanes * strip;
+  A* const offsets = lane + reduce_lanes * strip;
+  A* const dense = offsets + reduce_lanes * strip;
   const auto* x = static_cast<const typename In::memory*>(input);
-  auto* states = static_cast<State<A>*>(out);
+  auto* states = static_cast<typename F::template State<A>*>(out);
+  const int64_t live = n < reduce_lanes ? n : reduce_lanes;
   for (int64_t from = 0; from < width; from += strip) {
     const int64_t some = width - from < strip ? width - from : strip;
     for (int64_t i = 0; i < n; ++i) {
@@ -169,22 +271,29 @@ void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, 
     }
     all_columns<typename F::First, Dense>(dense, n, strip, lane, first);
     for (int64_t c = 0; c < strip; ++c) parameter[c] = F::parameter(first[c], n);
-    R* const sums = reinterpret_cast<R*>(lane);
-    const int64_t live = n < reduce_lanes ? n : reduce_lanes;
-    for (int64_t i = 0; i < n; ++i) {
-      R* to = sums + i % reduce_lanes * strip;
-      const A* row = dense + i * strip;
+    R* const mapped = reinterpret_cast<R*>(lane);
+    // Rows i, i + 32, ... of a lane, 4 at most: its sums are read and written once for them.
+    auto take = [&](int64_t i, int64_t l, int64_t rows) __attribute__((always_inline)) {
       for (int64_t c = 0; c < strip; c += V::size) {
-        const W term = F::map(V::load(row + c), V::load(parameter + c));
-        (i < live ? term : W::load(to + c) + term).store(to + c);
+        const V p = V::load(parameter + c);
+        const A* const row = dense + i * strip + c;
+        const int64_t at = l * strip + c;
+        T sums = T::of(V::load(row), p);
+        if (i != l) sums = T::load(mapped + at, offsets + at) + sums;
+        for (int64_t k = 1; k < rows; ++k)
+          sums = sums + T::of(V::load(row + k * reduce_lanes * strip), p);
+        sums.store(mapped + at, offsets + at);
       }
-    }
-    fold_lanes<monoid::Sum, Plain<R>>(sums, live, reduce_lanes, strip);
+    };
+    for (int64_t i = 0; i < n; i += 4 * reduce_lanes)
+      for (int64_t l = 0; l < live && i + l < n; ++l) {
+        const int64_t rows = (n - i - l + reduce_lanes - 1) / reduce_lanes;
+        rows >= 4 ? take(i + l, l, 4) : take(i + l, l, rows);
+      }
+    fold_lanes<Sum, Plain<R>>(mapped, live, reduce_lanes, strip);
+    if constexpr (F::keeps_offsets) fold_lanes<Sum, Dense>(offsets, live, reduce_lanes, strip);
     for (int64_t c = 0; c < some; ++c) {
-      State<A> state;
-      state.first = first[c];
-      state.second = sums[c];
-      state.count = double(n);
+      const auto state = F::state(first[c], n, mapped[c], F::keeps_offsets ? offsets[c] : A{});
       std::memcpy(states + from + c, &state, sizeof state);
     }
   }
@@ -192,15 +301,17 @@ void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, 
 
 template <class F, class A>
 void merge_states(void* a, const void* b, int64_t n) {
-  auto* x = static_cast<State<A>*>(a);
-  const auto* y = static_cast<const State<A>*>(b);
+  auto* x = static_cast<typename F::template State<A>*>(a);
+  const auto* y = static_cast<const typename F::template State<A>*>(b);
   for (int64_t i = 0; i < n; ++i) F::merge(x[i], y[i]);
 }
 
 template <class F, class In>
 constexpr TwoPassKernel two_pass() {
   using A = typename In::accumulator;
-  return {{chunk_state<F, In>, columns_state<F, In>, merge_states<F, A>, sizeof(State<A>), true,
+  using State = typename F::template State<A>;
+  static_assert(sizeof(State) <= largest_state);
+  return {{chunk_state<F, In>, columns_state<F, In>, merge_states<F, A>, sizeof(State), true,
            nullptr, nullptr, nullptr},
           F::template finish<A>};
 }

@@ -19,12 +19,11 @@ namespace lazulite::engine {
 namespace {
 
 constexpr int64_t most_together = 1024, square = 16;
-constexpr int64_t largest_state = 32;
 
 // The pairwise tree over chunks, which come in order: a counter in base two, part[i] standing for
 // 2^i chunks.
 struct ChunkTree {
-  alignas(16) char part[64][largest_state];
+  alignas(16) char part[52][largest_state];  // chunks of any int64 length
   int64_t count = 0;
 
   void add(const ReduceKernel& k, char* value) {  // changes value
@@ -368,7 +367,7 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
                 outer = in.rows / inner;
   const int64_t stride = in.reduced_strides[0], rows = std::min(length, reduce_chunk);
-  int64_t block = k.twice ? 64 : block_bytes / acc;
+  int64_t block = k.twice ? two_pass_strip : block_bytes / acc;
   // What is converted should stay in cache meanwhile.
   if (in.converts())
     block = std::clamp<int64_t>((512 << 10) / (rows * in.read_width()) / 32 * 32, 32, block);
@@ -388,7 +387,7 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   const int64_t per = std::max<int64_t>(1, grain / (rows * std::min(block, inner)));
   cpu::parallel_for((tasks + per - 1) / per, [&](int64_t run) {
     char* const lanes = piece_room(
-        k.twice ? (reduce_lanes + rows) * 64 * size_of(compute_type(in.type))
+        k.twice ? two_pass_room(rows) * size_of(compute_type(in.type))
                 : reduce_lanes * block * acc, 1);
     const int64_t end = std::min(tasks, (run + 1) * per);
     for (int64_t task = run * per; task < end; ++task) {
