@@ -25,7 +25,7 @@ namespace lazulite::cpu {
 namespace {
 
 std::atomic<double> least_work{4e6};  // what writing it costs is a hundredth of that
-constexpr size_t most_kept = 512;
+[[maybe_unused]] constexpr size_t most_kept = 512;
 
 }  // namespace
 

@@ -23,7 +23,7 @@ class MachineCode {
 
  private:
   void* memory_ = nullptr;
-  size_t bytes_ = 0;
+  [[maybe_unused]] size_t bytes_ = 0;
 };
 
 // What instruction each op of the steps is, by its number: 0 where it is none (Link::opcodes).
