@@ -190,6 +190,8 @@ def packed(rows, columns, group=64, bits=4, mode="affine"):
 
 SHAPES = [(1, 5, 64), (1, 33, 128), (2, 70, 192), (3, 7, 512), (4, 100, 320), (5, 31, 64)]
 SHAPES += [(8, 33, 448), (15, 65, 384), (29, 32, 896), (1, 600, 1088), (517, 35, 64)]
+# More groups than a register has scales, and a part of a register after those.
+SHAPES += [(1, 9, 2144), (2, 10, 4224), (3, 6, 1120), (4, 7, 3136)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -32,9 +32,12 @@ LAZULITE_INLINE Sums add_dots(Sums sum, Lanes codes, Lanes x) {
   return sum + Sums(_mm512_madd_epi16(__m512i(codes), __m512i(x)));
 #endif
 }
-LAZULITE_INLINE Vec<float> permuted(const float* p, Sums at) {
-  return Vec<float>::from(
-      _mm512_maskz_permutexvar_ps(0xffff, __m512i(at), _mm512_loadu_ps(p)));
+LAZULITE_INLINE Vec<float> permuted(Vec<float> v, Sums at) {
+  return Vec<float>::from(_mm512_maskz_permutexvar_ps(0xffff, __m512i(at), v.v));
+}
+LAZULITE_INLINE __m256 halved(Vec<float> v) {
+  return _mm256_add_ps(_mm512_maskz_extractf32x8_ps(simd::every8, v.v, 0),
+                       _mm512_maskz_extractf32x8_ps(simd::every8, v.v, 1));
 }
 #else
 LAZULITE_INLINE Lanes load_lanes(const void* p) {
@@ -49,10 +52,18 @@ LAZULITE_INLINE Lanes shuffled(Lanes v, Lanes at) {
 LAZULITE_INLINE Sums add_dots(Sums sum, Lanes codes, Lanes x) {
   return sum + Sums(_mm256_madd_epi16(__m256i(codes), __m256i(x)));
 }
-LAZULITE_INLINE Vec<float> permuted(const float* p, Sums at) {
-  return Vec<float>::from(_mm256_permutevar8x32_ps(_mm256_loadu_ps(p), __m256i(at)));
+LAZULITE_INLINE Vec<float> permuted(Vec<float> v, Sums at) {
+  return Vec<float>::from(_mm256_permutevar8x32_ps(v.v, __m256i(at)));
 }
+LAZULITE_INLINE __m256 halved(Vec<float> v) { return v.v; }
 #endif
+// As `total`, in registers: a line may be as short as a few of them.
+LAZULITE_INLINE float sum_of_lanes(Vec<float> v) {
+  const __m256 half = halved(v);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)),
+               two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
 
 // How codes lie in a register.
 template <Codes codes, int bits>
@@ -181,19 +192,6 @@ bool prepare(const PrepareCall& p) {
   return true;
 }
 
-// n scales (or biases) as floats.
-template <class Value>
-LAZULITE_INLINE void from_bytes(const uint8_t* p, int64_t n, float* to, Value&& value) {
-  typedef uint8_t bytes __attribute__((vector_size(lanes32)));
-  for (int64_t i = 0; i < n; i += lanes32) {
-    bytes b{};
-    std::memcpy(&b, p + i, size_t(n - i < lanes32 ? n - i : lanes32));
-    Vec<float> v = value(Vec<uint32_t>::from(__builtin_convertvector(b, Vec<uint32_t>::raw)));
-    float out[lanes32];
-    v.store(out);
-    std::memcpy(to + i, out, size_t(n - i < lanes32 ? n - i : lanes32) * 4);
-  }
-}
 LAZULITE_INLINE Vec<float> powers(Vec<uint32_t> code) {
   using U = Vec<uint32_t>;
   const U v = select(code == U(0), U(1u << 22), U::from(code.v << 23u));
@@ -208,18 +206,28 @@ LAZULITE_INLINE Vec<float> small_floats(Vec<uint32_t> code) {  // E4M3
   const Vec<float> out = select(size < U(8), tiny, simd::bit_cast<float>(normal));
   return simd::bit_cast<float>(simd::bit_cast<uint32_t>(out) | U::from((code.v & 0x80u) << 24u));
 }
-inline void as_floats(const char* from, const DotsCall& p, int64_t at, int64_t n, float* to) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(from) + at;
-  const auto* halves = reinterpret_cast<const uint16_t*>(from) + at;
-  if (p.scale_type == Dtype::float32) std::memcpy(to, from + at * 4, size_t(n) * 4);
-  else if (p.scale_type == Dtype::bfloat16) simd::load_half<simd::Half::bf16>(halves, to, n);
-  else if (p.scale_type == Dtype::float16) simd::load_half<simd::Half::f16>(halves, to, n);
-  else if (p.format.small_scales)
-    from_bytes(bytes, n, to, [](auto v) __attribute__((always_inline)) { return small_floats(v); });
-  else from_bytes(bytes, n, to, [](auto v) __attribute__((always_inline)) { return powers(v); });
+// A vector of scales (or biases) from number `at` on, of which n are there.
+LAZULITE_INLINE Vec<float> some_scales(const char* from, const DotsCall& p, int64_t at, int64_t n) {
+  using V = Vec<float>;
+  const int64_t each = p.scale_type == Dtype::float32 ? 4 : p.scale_type == Dtype::uint8 ? 1 : 2;
+  alignas(64) char part[V::size * 4];
+  from += at * each;
+  if (n < V::size) {
+    std::memset(part, 0, sizeof part);
+    std::memcpy(part, from, size_t(n * each));
+    from = part;
+  }
+  const auto* halves = reinterpret_cast<const uint16_t*>(from);
+  if (p.scale_type == Dtype::float16) return simd::load_half<simd::Half::f16>(halves);
+  if (p.scale_type == Dtype::bfloat16) return simd::load_half<simd::Half::bf16>(halves);
+  if (p.scale_type == Dtype::float32) return V::load(reinterpret_cast<const float*>(from));
+  typedef uint8_t bytes __attribute__((vector_size(lanes32)));
+  bytes b;
+  std::memcpy(&b, from, sizeof b);
+  const auto codes = Vec<uint32_t>::from(__builtin_convertvector(b, Vec<uint32_t>::raw));
+  return p.format.small_scales ? small_floats(codes) : powers(codes);
 }
 
-constexpr int groups_at_once = 256;
 constexpr int ahead = 2048;  // bytes of a line that are fetched before they are read
 
 // Of some lines at once: what lies side by side in x is loaded once for all of them, and memory
@@ -250,68 +258,65 @@ LAZULITE_INLINE void add_chunk(const uint8_t* const (&from)[lines], const int16_
   (add(std::integral_constant<int, part>{}), ...);
 }
 
+// A vector holds the scales of as many groups, from which each chunk takes those of its lanes.
 template <Codes codes, int bits, int rows, int lines>
 LAZULITE_INLINE void dots_of(const DotsCall& p, int64_t line) {
   using C = Chunk<codes, bits>;
   using V = Vec<float>;
   constexpr int N = V::size;
-  const int64_t group = p.format.group, groups = p.count / group, bytes = p.count * bits / 8;
+  const int64_t group = p.format.group, groups = p.count / group, bytes = p.count * bits / 8,
+                chunks = (p.count + C::count - 1) / C::count,
+                inside = bytes < C::read ? 0 : (bytes - C::read) / C::bytes + 1;
   const int shift = __builtin_ctz(unsigned(p.format.group));  // a division takes as long as a chunk
-  Sums at;  // each lane's group of those of a chunk
-  for (int i = 0; i < lanes32; ++i) at[i] = int32_t(i * 2 * C::each / group);
-  float own[groups_at_once + N], scales[lines][rows][groups_at_once + N];
+  Sums first_of_lane;  // the first number of each lane in a chunk
+  for (int i = 0; i < lanes32; ++i) first_of_lane[i] = i * 2 * C::each;
   alignas(64) uint8_t last[lines][C::read];
   const auto* from = reinterpret_cast<const uint8_t*>(p.codes) + line * p.line;
-  V sum[lines][rows], rest[lines][rows];
+  const int64_t scale_bytes = (p.scale_type == Dtype::float32 ? 4
+                               : p.scale_type == Dtype::uint8 ? 1 : 2) * p.scale_line;
+  const char *scales_next = p.scales + (line + lines) * scale_bytes,
+             *biases_next = p.biases ? p.biases + (line + lines) * scale_bytes : scales_next;
+  V sum[lines][rows], rest[lines][rows], scales[lines][rows];
+#pragma GCC unroll 4
   for (int i = 0; i < lines; ++i)
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) sum[i][r] = rest[i][r] = V(0.0f);
-  for (int64_t first = 0; first < groups; first += groups_at_once) {
-    const int64_t n = groups - first < groups_at_once ? groups - first : groups_at_once,
-                  whole = (n + N - 1) / N * N;
+  for (int64_t first = 0; first < groups; first += N) {
+    const int64_t n = groups - first;
+#pragma GCC unroll 4
     for (int i = 0; i < lines; ++i) {
-      const int64_t there = (line + i) * p.scale_line + first;
-      for (int64_t k = n; k < whole; ++k) own[k] = 0;
-      as_floats(p.scales, p, there, n, own);
+      const V own = some_scales(p.scales, p, (line + i) * p.scale_line + first, n);
+      const V bias = p.biases ? some_scales(p.biases, p, (line + i) * p.scale_line + first, n)
+                              : V(0.0f);
+#pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
         const float* of_x = p.x_scales + r * groups + first;
-        for (int64_t k = 0; k < whole; k += N) {
-          const V x = n - k < N ? load_part<Plain<float>>(of_x + k, n - k) : V::load(of_x + k);
-          (V::load(own + k) * V(p.factor * C::unit) * x).store(scales[i][r] + k);
-        }
-        V(0.0f).store(scales[i][r] + whole);
-      }
-      if (!p.biases) continue;
-      as_floats(p.biases, p, there, n, own);
-      for (int r = 0; r < rows; ++r) {
-        const float* of_x = p.x_sums + r * groups + first;
-        for (int64_t k = 0; k < whole; k += N)
-          rest[i][r] = fma(V::load(own + k), n - k < N ? load_part<Plain<float>>(of_x + k, n - k)
-                                                       : V::load(of_x + k), rest[i][r]);
+        const V x = n < N ? load_part<Plain<float>>(of_x, n) : V::load(of_x);
+        scales[i][r] = own * V(p.factor * C::unit) * x;
+        if (!p.biases) continue;
+        of_x = p.x_sums + r * groups + first;
+        rest[i][r] =
+            fma(bias, n < N ? load_part<Plain<float>>(of_x, n) : V::load(of_x), rest[i][r]);
       }
     }
-    const int64_t begin = first * group / C::count,
-                  end = ((first + n) * group + C::count - 1) / C::count,
-                  inside = bytes < C::read ? 0 : (bytes - C::read) / C::bytes + 1;
-    auto add = [&](int64_t chunk, const uint8_t* const(&codes_here)[lines])
-                   __attribute__((always_inline)) {
+    int64_t chunk = first * group / C::count;
+    const int64_t after = chunk + N * group / C::count, end = after < chunks ? after : chunks;
+    Sums number = first_of_lane;
+    auto add = [&](const uint8_t* const(&codes_here)[lines]) __attribute__((always_inline)) {
       Sums dots[lines][rows];
       add_chunk<codes, bits, rows, lines>(codes_here, p.x + chunk * C::count, p.x_row, dots,
                                           std::make_integer_sequence<int, C::each>{});
-      const int64_t g = (chunk * C::count >> shift) - first;
+      const Sums at = number >> shift;
+      number += C::count;
 #pragma GCC unroll 4
       for (int i = 0; i < lines; ++i)
 #pragma GCC unroll 4
         for (int r = 0; r < rows; ++r)
           sum[i][r] = fma(V::from(__builtin_convertvector(dots[i][r], V::raw)),
-                          permuted(scales[i][r] + g, at), sum[i][r]);
+                          permuted(scales[i][r], at), sum[i][r]);
     };
     // Meanwhile what comes next is fetched: codes of these lines and of those after them, and the
     // scales of those, which would be waited for where they begin.
-    const int64_t scale_bytes = (p.scale_type == Dtype::float32 ? 4
-                                 : p.scale_type == Dtype::uint8 ? 1 : 2) * p.scale_line;
-    const char *scales_next = p.scales + (line + lines) * scale_bytes,
-               *biases_next = p.biases ? p.biases + (line + lines) * scale_bytes : scales_next;
-    int64_t chunk = begin;
     const uint8_t* here[lines];
     for (; chunk < (end < inside ? end : inside); ++chunk) {
       const int64_t next = chunk * C::bytes + ahead;
@@ -323,7 +328,7 @@ LAZULITE_INLINE void dots_of(const DotsCall& p, int64_t line) {
       }
       __builtin_prefetch(scales_next + chunk * 64);
       __builtin_prefetch(biases_next + chunk * 64);
-      add(chunk, here);
+      add(here);
     }
     for (; chunk < end; ++chunk) {  // what would be read beyond the line
       for (int i = 0; i < lines; ++i) {
@@ -333,12 +338,14 @@ LAZULITE_INLINE void dots_of(const DotsCall& p, int64_t line) {
                     size_t(left < C::read ? left : C::read));
         here[i] = last[i];
       }
-      add(chunk, here);
+      add(here);
     }
   }
+#pragma GCC unroll 4
   for (int i = 0; i < lines; ++i)
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r)
-      p.out[r * p.out_row + line + i] = total(sum[i][r] + rest[i][r]);
+      p.out[r * p.out_row + line + i] = sum_of_lanes(sum[i][r] + rest[i][r]);
 }
 
 template <Codes codes, int bits, int rows>
