@@ -54,7 +54,7 @@ std::vector<float> product(const Matrix& m, const std::vector<float>& b, int64_t
 }
 
 TEST(Sparse, ProductsAreThoseOfDenseMatrices) {
-  for (const auto [high, wide] : {std::pair{1, 1}, {2, 3}, {9, 1}, {16, 16}})
+  for (const auto& [high, wide] : {std::pair{1, 1}, {2, 3}, {9, 1}, {16, 16}})
     for (const int64_t columns : {1, 3, 16, 17, 64, 133}) {
       const Matrix m(23, 17, 0.3, high, wide);
       std::vector<float> b(size_t(17 * wide * columns));
