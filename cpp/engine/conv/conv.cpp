@@ -33,22 +33,12 @@ class Forward {
 
   void operator()() {
     pack();
-    const int64_t lanes = pieces_.count * c_.groups;
-    const int64_t shares = std::min(strips_, parts(tasks_, lanes));  // of the strips
-    const double cost = double(pieces_.count) * double(pieces_.rows * pieces_.columns) *
-                            double(c_.out_channels * own_ * taps_) / macs_per_ns +
-                        1;
-    const int64_t some = std::max<int64_t>(1, int64_t(10000 * double(lanes * shares) / cost));
-    cpu::parallel_for(
-        parts(lanes * shares, some),
-        [&](int64_t chunk) {
-          for (int64_t i = chunk * some; i < std::min(lanes * shares, (chunk + 1) * some); ++i) {
-            const int64_t share = i % shares, lane = i / shares;
-            run(pieces_[lane / c_.groups], lane % c_.groups, part(strips_, shares, share),
-                part(strips_, shares, share + 1));
-          }
-        },
-        cost + double(lanes * shares) * 500);
+    for_shares(pieces_, c_.groups, strips_, tasks_,
+               double(pieces_.count) * double(pieces_.rows * pieces_.columns) *
+                   double(c_.out_channels * own_ * taps_),
+               [&](const Piece& piece, int64_t group, int64_t first, int64_t until) {
+                 run(piece, group, first, until);
+               });
   }
 
  private:

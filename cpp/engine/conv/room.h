@@ -2,6 +2,7 @@
 #pragma once
 #include "device/cpu/level.h"
 #include "device/cpu/packed.h"
+#include "device/cpu/pool.h"
 #include "engine/conv/kernels.h"
 #include "engine/conv/window.h"
 #include "engine/gemm/panel_product.h"
@@ -19,6 +20,26 @@ inline constexpr double macs_per_ns = 15;  // of one thread, about
 // Tasks of so many multiply-adds: up to 16, of some 8 us at least.
 inline int64_t tasks_of(double macs) {
   return std::max<int64_t>(1, int64_t(std::min(16.0, macs / (8000 * macs_per_ns))));
+}
+
+// run(piece, group, first strip, end of them) for each group of each piece, in shares of the strips:
+// on all threads. `macs`: multiply-adds, at the rate of floats.
+template <class F>
+void for_shares(const Pieces& pieces, int64_t groups, int64_t strips, int64_t tasks, double macs,
+                F&& run) {
+  const int64_t lanes = pieces.count * groups, shares = std::min(strips, parts(tasks, lanes));
+  const double cost = macs / macs_per_ns + 1;
+  const int64_t some = std::max<int64_t>(1, int64_t(10000 * double(lanes * shares) / cost));
+  cpu::parallel_for(
+      parts(lanes * shares, some),
+      [&](int64_t chunk) {
+        for (int64_t i = chunk * some; i < std::min(lanes * shares, (chunk + 1) * some); ++i) {
+          const int64_t share = i % shares, lane = i / shares;
+          run(pieces[lane / groups], lane % groups, part(strips, shares, share),
+              part(strips, shares, share + 1));
+        }
+      },
+      cost + double(lanes * shares) * 500);
 }
 
 inline bool by_channels(const Convolution& c) {
