@@ -23,7 +23,8 @@ namespace {
 
 constexpr int64_t shared_bytes = 4 << 20;  // packed at a time, about
 constexpr int64_t blocks_at_a_time = 2;    // of the inner axis, at least
-constexpr int64_t tasks_at_least = 16;     // of a product whose sizes allow it
+constexpr int64_t strips_at_once = 4;      // stay in the second-level cache beside a panel
+constexpr int64_t pieces_at_most = 8, tasks_at_least = 16;  // of a task, and of a large product
 constexpr int64_t rounded_at_once = 1024;  // lines whose sums one task keeps until they are rounded
 constexpr int64_t split_size = 1 << 15, split_blocks = 8;  // few sums, of so many blocks, are split
 constexpr double macs_per_ns = 20;  // of one thread, about
@@ -142,7 +143,7 @@ class Multiplication {
 
   // Tasks of about equal size and a number that threads share evenly; each of `least` pieces.
   static int64_t tasks_of(const Cut& cut, int64_t least) {
-    const int64_t small = parts(cut.count, least), large = parts(cut.count, 8);
+    const int64_t small = parts(cut.count, least), large = parts(cut.count, pieces_at_most);
     return std::min(small, parts(large, tasks_at_least) * tasks_at_least);
   }
   static Part task(const Cut& cut, int64_t tasks, int64_t t) {
@@ -187,23 +188,35 @@ class Multiplication {
     Ref<Buffer> own_left, own_right;
     const int64_t step_bytes = block_groups() * value_;
     char *mine_left = left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
-         *mine_right = right ? nullptr : memory(own_right, right_.each * step_bytes);
+         *mine_right = right ? nullptr
+                             : memory(own_right, std::min(across.count, strips_at_once) *
+                                                     right_.each * step_bytes);
     for (int64_t i = depth.first; i < depth.first + depth.count; ++i) {
       const int64_t from = start(i), groups = start(i + 1) - from;
       if (mine_left)
         for (int64_t d = 0; d < down.count; ++d)
           pack_piece(left_, down, rows.first, d, from, groups,
                      mine_left + down.begin(d) * groups * value_);
-      for (int64_t s = 0; s < across.count; ++s) {
-        const char* b = mine_right;
-        int64_t b_step = across.width(s);
-        if (right) {
-          b = static_cast<const char*>(right->memory->data) + right->at(s, from) * value_;
-        } else if (plain_right && across.size(s) == b_step) {
-          b = right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_;
-          b_step = right_.step;
-        } else {
-          pack_piece(right_, across, cols.first, s, from, groups, mine_right);
+      for (int64_t first = 0; first < across.count; first += strips_at_once) {
+        const int64_t strips = std::min(strips_at_once, across.count - first);
+        struct {
+          const char* data;
+          int64_t step;
+        } of[strips_at_once];
+        for (int64_t j = 0; j < strips; ++j) {
+          const int64_t s = first + j;
+          of[j].step = across.width(s);
+          if (right) {
+            of[j].data =
+                static_cast<const char*>(right->memory->data) + right->at(s, from) * value_;
+          } else if (plain_right && across.size(s) == of[j].step) {
+            of[j] = {right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_,
+                     right_.step};
+          } else {
+            char* to = mine_right + j * right_.each * step_bytes;
+            pack_piece(right_, across, cols.first, s, from, groups, to);
+            of[j].data = to;
+          }
         }
         for (int64_t d = 0; d < down.count; ++d) {
           const char* a;
@@ -216,8 +229,12 @@ class Multiplication {
           } else {
             a = mine_left + down.begin(d) * groups * value_;
           }
-          k_.block({a, b, sums + (down.begin(d) * out_row + across.begin(s)) * sum_, groups, a_step,
-                    b_step, out_row, int(down.size(d)), int(across.size(s)), i > first_block});
+          for (int64_t j = 0; j < strips; ++j) {
+            const int64_t s = first + j;
+            k_.block({a, of[j].data, sums + (down.begin(d) * out_row + across.begin(s)) * sum_,
+                      groups, a_step, of[j].step, out_row, int(down.size(d)),
+                      int(across.size(s)), i > first_block});
+          }
         }
       }
     }

@@ -36,7 +36,7 @@ void add_all(void* to, const void* sums, int64_t count, int64_t stride, int64_t 
 template <class T, int rows, int vectors, class Add>
 LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors], Add&& add) {
   using V = Vec<T>;
-  constexpr int L = V::size;
+  constexpr int L = V::size, ahead = 16;  // steps
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
@@ -46,6 +46,12 @@ LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors],
       __builtin_prefetch(static_cast<T*>(p.out) + i * p.out_row + j * L, 1);
   const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
   for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
+    if constexpr (sizeof(V) == 64) {
+      // Neither strip nor panel fits the first-level cache, and processors read ahead too late.
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + (ahead * vectors + j) * L);
+      __builtin_prefetch(a + ahead * rows);
+    }
     V y[vectors];
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
