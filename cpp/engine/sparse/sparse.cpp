@@ -198,21 +198,51 @@ int64_t rows_of_area(int64_t rows, int64_t columns) {
   return std::max<int64_t>({1, parts(rows, 64), std::min(rows, columns / 64)});
 }
 
-// The columns of row i of the product, each once, in the order in which they are found.
-template <class I>
-void columns_of_row(const SparsePattern& a, const SparsePattern& b, int64_t i,
-                    const Area<int64_t>& seen, std::vector<int64_t>& found) {
-  const I *ai = reinterpret_cast<const I*>(a.indices), *ap = reinterpret_cast<const I*>(a.indptr),
-          *bi = reinterpret_cast<const I*>(b.indices), *bp = reinterpret_cast<const I*>(b.indptr);
-  found.clear();
-  for (int64_t p = ap[i]; p < int64_t(ap[i + 1]); ++p)
-    for (int64_t q = bp[ai[p]]; q < int64_t(bp[ai[p] + 1]); ++q) {
-      const int64_t c = bi[q];
-      if (seen[c] == i + 1) continue;
-      seen[c] = i + 1;
-      found.push_back(c);
+// The columns of a row of a product: found in any order, read in theirs.
+class Columns {
+ public:
+  Columns(int64_t columns, const char* caller)
+      : words_(parts(columns, 64)), seen_(words_, caller) {}
+
+  int64_t count() const { return int64_t(found_.size()); }
+
+  template <class I>
+  void find(const SparsePattern& a, const SparsePattern& b, int64_t i) {
+    const I *ai = reinterpret_cast<const I*>(a.indices),
+            *ap = reinterpret_cast<const I*>(a.indptr),
+            *bi = reinterpret_cast<const I*>(b.indices),
+            *bp = reinterpret_cast<const I*>(b.indptr);
+    for (const int64_t c : found_) seen_[c / 64] = 0;
+    found_.clear();
+    for (int64_t p = ap[i]; p < int64_t(ap[i + 1]); ++p)
+      for (int64_t q = bp[ai[p]]; q < int64_t(bp[ai[p] + 1]); ++q) {
+        const int64_t c = bi[q];
+        const uint64_t bit = uint64_t{1} << (c % 64);
+        uint64_t& word = seen_[c / 64];
+        if (word & bit) continue;
+        word |= bit;
+        found_.push_back(c);
+      }
+  }
+
+  // Reads bits where they are many beside words, else sorts.
+  template <class I>
+  void write(I* to) {
+    if (count() * 4 < words_) {
+      std::sort(found_.begin(), found_.end());
+      for (const int64_t c : found_) *to++ = I(c);
+      return;
     }
-}
+    for (int64_t w = 0; w < words_; ++w)
+      for (uint64_t bits = seen_[w]; bits; bits &= bits - 1)
+        *to++ = I(w * 64 + __builtin_ctzll(bits));
+  }
+
+ private:
+  const int64_t words_;
+  const Area<uint64_t> seen_;  // a bit for each column
+  std::vector<int64_t> found_;
+};
 
 // body(i, columns) of every row of the product.
 template <class I, class F>
@@ -224,11 +254,10 @@ void over_product(const SparsePattern& a, const SparsePattern& b, const char* ca
   cpu::parallel_for(
       parts(a.rows, each),
       [&](int64_t chunk) {
-        const Area<int64_t> seen(b.columns, caller);
-        std::vector<int64_t> found;
+        Columns columns(b.columns, caller);
         for (int64_t i = chunk * each; i < std::min(a.rows, (chunk + 1) * each); ++i) {
-          columns_of_row<I>(a, b, i, seen, found);
-          body(i, found);
+          columns.find<I>(a, b, i);
+          body(i, columns);
         }
       },
       both * 3 + double(a.rows) * 20);
@@ -241,8 +270,8 @@ void count_product(const SparsePattern& a, const SparsePattern& b, char* indptr,
   with_index(a.type, [&]<class I>() {
     I* begin = reinterpret_cast<I*>(indptr);
     std::vector<int64_t> sizes(size_t(a.rows));
-    over_product<I>(a, b, caller, [&](int64_t i, const std::vector<int64_t>& found) {
-      sizes[size_t(i)] = int64_t(found.size());
+    over_product<I>(a, b, caller, [&](int64_t i, const Columns& columns) {
+      sizes[size_t(i)] = columns.count();
     });
     int64_t all = 0;
     begin[0] = 0;
@@ -262,13 +291,12 @@ void fill_product(const SparsePattern& a, const SparsePattern& b, const char* in
     const I* begin = reinterpret_cast<const I*>(indptr);
     I* to = reinterpret_cast<I*>(indices);
     check_begins(begin, a.rows, count, caller);
-    over_product<I>(a, b, caller, [&](int64_t i, std::vector<int64_t>& found) {
-      if (int64_t(found.size()) != int64_t(begin[i + 1]) - int64_t(begin[i]))
+    over_product<I>(a, b, caller, [&](int64_t i, Columns& columns) {
+      if (columns.count() != int64_t(begin[i + 1]) - int64_t(begin[i]))
         fail(Kind::value, caller, "indptr is not that of the product: got ",
              int64_t(begin[i + 1]) - int64_t(begin[i]), " elements in row ", i, ", expected ",
-             int64_t(found.size()));
-      std::sort(found.begin(), found.end());
-      for (size_t k = 0; k < found.size(); ++k) to[int64_t(begin[i]) + int64_t(k)] = I(found[k]);
+             columns.count());
+      columns.write(to + begin[i]);
     });
   });
 }
