@@ -24,7 +24,8 @@ for size in (64, 256, 1024, 2048):
 for dtype in ("float64", "float16", "bfloat16"):
     product("256^3", dtype, 256, 256, 256)
     product("1024^3", dtype, 1024, 1024, 1024)
-product("512^3", "complex64", 512, 512, 512)
+for dtype in ("complex64", "complex128"):
+    product("512^3", dtype, 512, 512, 512)
 for dtype in ("float32", "bfloat16", "float16"):
     product("matrix 4096 x 4096 by vector,", dtype, 4096, 4096, 1)
     product("vector by matrix 4096 x 4096,", dtype, 1, 4096, 4096)

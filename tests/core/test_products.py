@@ -1,5 +1,11 @@
 """Products of matrices of sizes and layouts that take each of the engine's ways."""
 
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,7 +28,26 @@ SIZES = [
     (1030, 5000, 1),
     (1, 5000, 1030),
 ]
-TOLERANCE = {mx.float64: 1e-13, mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
+TOLERANCE = {
+    mx.float64: 1e-13,
+    mx.float32: 1e-5,
+    mx.float16: 2e-3,
+    mx.bfloat16: 1e-2,
+    mx.complex64: 1e-5,
+    mx.complex128: 1e-13,
+}
+
+
+def numbers(rng, dtype, *shape):
+    x = rng.standard_normal(shape)
+    if dtype in (mx.complex64, mx.complex128):
+        return mx.array(x + 1j * rng.standard_normal(shape), dtype=dtype)
+    return mx.array(x, dtype=dtype)
+
+
+def exactly(x):
+    wide = mx.complex128 if x.dtype in (mx.complex64, mx.complex128) else mx.float64
+    return np.asarray(x.astype(wide))
 
 
 @pytest.fixture
@@ -38,10 +63,9 @@ def test_a_product_is_right_and_has_the_same_bits_for_any_number_of_threads(
     m, k, n, layout, any_number_of_threads
 ):
     rng = np.random.default_rng(m + k + n)
-    a, b = rng.standard_normal((m, k)), rng.standard_normal((k, n))
     for dtype, tolerance in TOLERANCE.items():
-        x, y = mx.array(a).astype(dtype), mx.array(b).astype(dtype)
-        exact = np.asarray(x.astype(mx.float64)) @ np.asarray(y.astype(mx.float64))
+        x, y = numbers(rng, dtype, m, k), numbers(rng, dtype, k, n)
+        exact = exactly(x) @ exactly(y)
         if layout[0] == "t":
             x = mx.contiguous(x.T).T
         if layout[1] == "t":
@@ -53,5 +77,38 @@ def test_a_product_is_right_and_has_the_same_bits_for_any_number_of_threads(
             out = x @ y
             found.add(bytes(out))
         assert len(found) == 1, (dtype, layout)
-        got = np.asarray(out.astype(mx.float64))
-        assert np.abs(got - exact).max() <= tolerance * (k**0.5 + np.abs(exact).max()), dtype
+        bound = tolerance * (k**0.5 + np.abs(exact).max())
+        assert np.abs(exactly(out) - exact).max() <= bound, dtype
+
+
+def check_borders():
+    """Sizes around blocks, strips and registers of each level, in layouts that no copy comes
+    before."""
+    rng = np.random.default_rng(0)
+    for dtype, tolerance in TOLERANCE.items():
+        for m, n in itertools.product(
+            (1, 4, 5, 6, 7, 13, 14, 15, 29), (1, 4, 5, 8, 9, 16, 17, 31, 33)
+        ):
+            for k in (1, 2, 257, 770):
+                x, y = numbers(rng, dtype, k, m + 3), numbers(rng, dtype, 2 * n, k)
+                x, y = x[:, 1 : m + 1], y[::-2]
+                for left, right in ((x.T, y.T), (mx.contiguous(x.T), mx.contiguous(y.T))):
+                    exact = exactly(left) @ exactly(right)
+                    bound = tolerance * (k**0.5 + np.abs(exact).max())
+                    assert np.abs(exactly(left @ right) - exact).max() <= bound, (dtype, m, n, k)
+
+
+@pytest.mark.parametrize("level", ("generic", "avx2", "avx512"))
+def test_borders_at_each_level(level):
+    done = subprocess.run(
+        [sys.executable, "-c", "import test_products as t\nt.check_borders()"],
+        env={**os.environ, "LAZULITE_ISA": level},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_borders():
+    check_borders()

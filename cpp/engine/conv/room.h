@@ -22,8 +22,8 @@ inline int64_t tasks_of(double macs) {
   return std::max<int64_t>(1, int64_t(std::min(16.0, macs / (8000 * macs_per_ns))));
 }
 
-// run(piece, group, first strip, end of them) for each group of each piece, in shares of the strips:
-// on all threads. `macs`: multiply-adds, at the rate of floats.
+// run(piece, group, first strip, end of them) for each group of each piece, in shares of the
+// strips: on all threads. `macs`: multiply-adds, at the rate of floats.
 template <class F>
 void for_shares(const Pieces& pieces, int64_t groups, int64_t strips, int64_t tasks, double macs,
                 F&& run) {

@@ -46,7 +46,11 @@ void gemm_of_floats(const Product& halves) {
   finish_rows(halves, 0, size_of(p.batch) * p.m);
 }
 
-bool reads_all(const Product& p) { return is_half(p.type) || has_panels(p.type); }
+// Complex numbers have no kernels for a few rows.
+bool takes_panels(const Product& p) {
+  return has_panels(p.type) && (!is_complex(p.type) || std::min(p.m, p.n) > few);
+}
+bool reads_all(const Product& p) { return is_half(p.type) || takes_panels(p); }
 
 // Packing costs more than it gains (measured on AVX-512: 80^3 float32 and below), and a strip of
 // few columns mostly fills up a register. Tiles are small enough for kernels that do not pack.
@@ -81,7 +85,7 @@ void finish_rows(const Product& p, int64_t row, int64_t rows) {
 }
 
 void gemm(const Product& p) {
-  if (has_panels(p.type) && !blas_wins(p)) return panel_product(p);
+  if (takes_panels(p) && !blas_wins(p)) return panel_product(p);
   if (is_half(p.type)) return gemm_of_floats(p);
   if (const cpu::Blas* blas = blas_for(p)) return blas_gemm(*blas, p);
   const auto tile = gemm_kernels().tile[index_of(p.type)];

@@ -11,29 +11,31 @@ namespace {
 
 // ---- blocks of sums in registers
 
-template <class T, int rows, int vectors>
+template <class T, int parts, int rows, int vectors>
 void block_of(const BlockCall& p) {
   using V = Vec<T>;
   constexpr int L = V::size;
   V sum[rows][vectors];
-  sum_steps<T>(p, sum, [](V s, V x, V y) __attribute__((always_inline)) { return fma(x, y, s); });
+  sum_steps<T, parts>(
+      p, sum, [](V s, V x, V y) __attribute__((always_inline)) { return fma(x, y, s); });
   T* out = static_cast<T*>(p.out);
-  if (p.cols == vectors * L) {
+  const int64_t cols = parts * p.cols, row = parts * p.out_row;
+  if (cols == vectors * L) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
       for (int j = 0; j < vectors; ++j) {
-        T* at = out + i * p.out_row + j * L;
+        T* at = out + i * row + j * L;
         (p.add ? V::load(at) + sum[i][j] : sum[i][j]).store(at);
       }
     return;
   }
-  const int64_t last = p.cols - (vectors - 1) * L;
+  const int64_t last = cols - (vectors - 1) * L;
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) {
-      T *at = out + i * p.out_row + j * L, part[L];
+      T *at = out + i * row + j * L, part[L];
       if (j + 1 < vectors) {
         (p.add ? V::load(at) + sum[i][j] : sum[i][j]).store(at);
         continue;
@@ -43,13 +45,35 @@ void block_of(const BlockCall& p) {
     }
 }
 
-template <class T>
+template <class T, int parts = 1>
 struct BlockOf {
   template <int rows, int vectors>
   struct Kernel {
-    static void run(const BlockCall& p) { block_of<T, rows, vectors>(p); }
+    static void run(const BlockCall& p) { block_of<T, parts, rows, vectors>(p); }
   };
 };
+
+// ---- complex numbers
+
+template <class T>
+void add_all_complex(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) {
+  add_all<T>(to, sums, count, 2 * stride, 2 * n);
+}
+
+// Numbers of 16 bytes, one by one.
+void pack_wide(const PackCall& p) {
+  struct Wide {
+    double part[2];
+  };
+  const Wide* from = static_cast<const Wide*>(p.from);
+  Wide* to = static_cast<Wide*>(p.to);
+  for (int64_t k = 0; k < p.steps; ++k, from += p.step, to += p.width) {
+    if (p.line == 1) std::memcpy(to, from, size_t(p.lines) * sizeof(Wide));
+    else
+      for (int64_t i = 0; i < p.lines; ++i) to[i] = from[i * p.line];
+    for (int64_t i = p.lines; i < p.width; ++i) to[i] = Wide{};
+  }
+}
 
 // ---- a few rows
 
@@ -212,23 +236,24 @@ void round(void* to, const void* sums, int64_t n) {
   simd::store_half<h>(static_cast<const float*>(sums), static_cast<uint16_t*>(to), n);
 }
 
+#if defined(LAZULITE_SIMD_AVX512)
+constexpr int block_rows = 14;
+#elif defined(LAZULITE_SIMD_AVX2)
+constexpr int block_rows = 6;
+#else
+constexpr int block_rows = 0;  // no fused multiply-adds: BLAS, or plain loops
+#endif
+
 template <class E>
 constexpr PanelKernels kernels() {
   using T = typename E::Sum;
-#if defined(LAZULITE_SIMD_AVX512)
-  constexpr int rows = 14;
-#elif defined(LAZULITE_SIMD_AVX2)
-  constexpr int rows = 6;
-#else
-  constexpr int rows = 0;  // no fused multiply-adds: BLAS, or plain loops
-#endif
   PanelKernels k;
-  if constexpr (rows > 0) {
-    k = {.rows = rows,
+  if constexpr (block_rows > 0) {
+    k = {.rows = block_rows,
          .cols = 2 * Vec<T>::size,
          .lanes = Vec<T>::size,
          .pack = pack<E>,
-         .block = Blocks<BlockOf<T>::template Kernel, Vec<T>::size, rows, 2>::run,
+         .block = Blocks<BlockOf<T>::template Kernel, Vec<T>::size, block_rows, 2>::run,
          .widen = pack<E>,
          .dots = dots<E>,
          .sweep = sweep<E>,
@@ -238,6 +263,20 @@ constexpr PanelKernels kernels() {
   }
   return k;
 }
+// Of complex numbers with parts of T. A few rows are for others.
+template <class T>
+constexpr PanelKernels complex_kernels() {
+  constexpr int lanes = Vec<T>::size / 2;
+  PanelKernels k;
+  if constexpr (block_rows > 0)
+    k = {.rows = block_rows,
+         .cols = 2 * lanes,
+         .lanes = lanes,
+         .pack = sizeof(T) == 4 ? pack<Plain<double>> : pack_wide,
+         .block = Blocks<BlockOf<T, 2>::template Kernel, lanes, block_rows, 2>::run,
+         .total = add_all_complex<T>};
+  return k;
+}
 
 constexpr PanelTable make_table() {
   PanelTable table;
@@ -245,6 +284,8 @@ constexpr PanelTable make_table() {
   table.of[int(Dtype::float64)] = kernels<Plain<double>>();
   table.of[int(Dtype::float16)] = kernels<Halves<Half::f16>>();
   table.of[int(Dtype::bfloat16)] = kernels<Halves<Half::bf16>>();
+  table.of[int(Dtype::complex64)] = complex_kernels<float>();
+  table.of[int(Dtype::complex128)] = complex_kernels<double>();
   return table;
 }
 constexpr PanelTable table = make_table();

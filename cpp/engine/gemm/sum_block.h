@@ -1,6 +1,7 @@
 // Blocks of sums in registers: what the kernels of panels share. As simd/vec.h: units of one
 // instruction-set level, internal linkage.
 #pragma once
+#include <limits>
 #include <utility>
 
 #include "engine/gemm/panels.h"
@@ -31,35 +32,54 @@ void add_all(void* to, const void* sums, int64_t count, int64_t stride, int64_t 
   }
 }
 
+// Complex numbers, a pair of lanes each, times i: (re, im) becomes (-im, re).
+template <class V, int... lane>
+LAZULITE_INLINE V times_i(V a, std::integer_sequence<int, lane...>) {
+  using I = simd::int_like<typename V::scalar>;
+  typedef I Bits __attribute__((vector_size(sizeof(typename V::raw))));
+  constexpr I sign = std::numeric_limits<I>::min();
+  const Bits flipped = {(lane % 2 ? I(0) : sign)...};
+  const auto turned = __builtin_shufflevector(a.v, a.v, (lane ^ 1)...);
+  return V::from(typename V::raw(Bits(turned) ^ flipped));
+}
+
 // sum[i][j] of all steps: `add(sum, x, y)` with element i of a group of `a`, in every lane, and
-// vector j of a group of `b`.
-template <class T, int rows, int vectors, class Add>
+// vector j of a group of `b`. Values of two parts are complex numbers.
+template <class T, int parts = 1, int rows, int vectors, class Add>
 LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors], Add&& add) {
   using V = Vec<T>;
-  constexpr int L = V::size, ahead = 16;  // steps
+  constexpr int L = V::size, ahead = 16 / parts;  // steps
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < vectors; ++j)
-      __builtin_prefetch(static_cast<T*>(p.out) + i * p.out_row + j * L, 1);
+      __builtin_prefetch(static_cast<T*>(p.out) + i * parts * p.out_row + j * L, 1);
   const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
-  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.b_step) {
+  for (int64_t k = 0; k < p.steps; ++k, a += parts * p.a_step, b += parts * p.b_step) {
     if constexpr (sizeof(V) == 64) {
       // Neither strip nor panel fits the first-level cache, and processors read ahead too late.
 #pragma GCC unroll 4
       for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + (ahead * vectors + j) * L);
-      __builtin_prefetch(a + ahead * rows);
+      __builtin_prefetch(a + ahead * parts * rows);
     }
     V y[vectors];
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) y[j] = V::load(b + j * L);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
-      const V x(a[i]);
+#pragma GCC unroll 2
+    for (int part = 0; part < parts; ++part) {
+      if constexpr (parts > 1)
+        if (part > 0)
 #pragma GCC unroll 4
-      for (int j = 0; j < vectors; ++j) sum[i][j] = add(sum[i][j], x, y[j]);
+          for (int j = 0; j < vectors; ++j)
+            y[j] = times_i(y[j], std::make_integer_sequence<int, L>{});
+#pragma GCC unroll 16
+      for (int i = 0; i < rows; ++i) {
+        const V x(a[parts * i + part]);
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; ++j) sum[i][j] = add(sum[i][j], x, y[j]);
+      }
     }
   }
 }
