@@ -33,6 +33,9 @@ void block_of(const ConvBlock& p) {
     const T *x = static_cast<const T*>(p.x) + p.runs[r].x,
             *w = static_cast<const T*>(p.w) + p.runs[r].w;
     for (int64_t k = 0; k < p.steps; ++k, x += across ? stride : 1, w += p.w_step) {
+      if constexpr (sizeof(V) == 64)  // from the second-level cache, as in products
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; ++j) __builtin_prefetch(w + 16 * p.w_step + j * L);
       V y[vectors];
 #pragma GCC unroll 4
       for (int j = 0; j < vectors; ++j) y[j] = V::load(w + j * L);
