@@ -11,12 +11,12 @@ namespace {
 
 // ---- blocks of sums in registers
 
-template <class T, int parts, int rows, int vectors>
+template <class T, int parts, bool along, int rows, int vectors>
 void block_of(const BlockCall& p) {
   using V = Vec<T>;
   constexpr int L = V::size;
   V sum[rows][vectors];
-  sum_steps<T, parts>(
+  sum_steps<T, parts, along>(
       p, sum, [](V s, V x, V y) __attribute__((always_inline)) { return fma(x, y, s); });
   T* out = static_cast<T*>(p.out);
   const int64_t cols = parts * p.cols, row = parts * p.out_row;
@@ -45,11 +45,11 @@ void block_of(const BlockCall& p) {
     }
 }
 
-template <class T, int parts = 1>
+template <class T, int parts, bool along>
 struct BlockOf {
   template <int rows, int vectors>
   struct Kernel {
-    static void run(const BlockCall& p) { block_of<T, parts, rows, vectors>(p); }
+    static void run(const BlockCall& p) { block_of<T, parts, along, rows, vectors>(p); }
   };
 };
 
@@ -253,11 +253,14 @@ constexpr PanelKernels kernels() {
          .cols = 2 * Vec<T>::size,
          .lanes = Vec<T>::size,
          .pack = pack<E>,
-         .block = Blocks<BlockOf<T>::template Kernel, Vec<T>::size, block_rows, 2>::run,
+         .block = Blocks<BlockOf<T, 1, false>::template Kernel, Vec<T>::size, block_rows, 2>::run,
          .widen = pack<E>,
          .dots = dots<E>,
          .sweep = sweep<E>,
          .total = add_all<T>};
+    if constexpr (std::is_same_v<E, Plain<T>>)
+      k.block_along =
+          Blocks<BlockOf<T, 1, true>::template Kernel, Vec<T>::size, block_rows, 2>::run;
     if constexpr (std::is_same_v<E, Halves<Half::f16>>) k.round = round<Half::f16>;
     if constexpr (std::is_same_v<E, Halves<Half::bf16>>) k.round = round<Half::bf16>;
   }
@@ -273,7 +276,7 @@ constexpr PanelKernels complex_kernels() {
          .cols = 2 * lanes,
          .lanes = lanes,
          .pack = sizeof(T) == 4 ? pack<Plain<double>> : pack_wide,
-         .block = Blocks<BlockOf<T, 2>::template Kernel, lanes, block_rows, 2>::run,
+         .block = Blocks<BlockOf<T, 2, false>::template Kernel, lanes, block_rows, 2>::run,
          .total = add_all_complex<T>};
   return k;
 }

@@ -23,6 +23,9 @@ namespace {
 
 constexpr int64_t shared_bytes = 4 << 20;  // packed at a time, about
 constexpr int64_t blocks_at_a_time = 2;    // of the inner axis, at least
+// A panel that so many strips read at most is not packed if its lines lie along memory, but for
+// lines that are pages apart: they would take each other's place in the first-level cache.
+constexpr int64_t strips_along = 64;
 constexpr int64_t strips_at_once = 4;      // stay in the second-level cache beside a panel
 constexpr int64_t pieces_at_most = 8, tasks_at_least = 16;  // of a task, and of a large product
 constexpr int64_t rounded_at_once = 1024;  // lines whose sums one task keeps until they are rounded
@@ -183,11 +186,15 @@ class Multiplication {
                 const Packed* left, const Packed* right, char* sums, int64_t out_row) const {
     const Cut down = left_.cut(rows.count), across = right_.cut(cols.count);
     const bool as_it_lies = k_.group == 1 && memory_ == sum_;
-    const bool plain_left = !left && as_it_lies && left_.line == 1 && across.count == 1,
+    const bool along_left = !left && k_.block_along && left_.step == 1 &&
+                            across.count <= strips_along && left_.line * sum_ % 4096 != 0,
+               plain_left = !left && as_it_lies && left_.line == 1 && across.count == 1,
                plain_right = !right && as_it_lies && right_.line == 1 && down.count == 1;
     Ref<Buffer> own_left, own_right;
     const int64_t step_bytes = block_groups() * value_;
-    char *mine_left = left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
+    const auto block = along_left ? k_.block_along : k_.block;
+    char *mine_left =
+             left || along_left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
          *mine_right = right ? nullptr
                              : memory(own_right, std::min(across.count, strips_at_once) *
                                                      right_.each * step_bytes);
@@ -223,6 +230,8 @@ class Multiplication {
           int64_t a_step = down.size(d);
           if (left) {
             a = static_cast<const char*>(left->memory->data) + left->at(d, from) * value_;
+          } else if (along_left) {
+            a = left_.data + ((rows.first + down.begin(d)) * left_.line + from) * sum_;
           } else if (plain_left) {
             a = left_.data + (rows.first + down.begin(d) + from * left_.step) * sum_;
             a_step = left_.step;
@@ -231,9 +240,9 @@ class Multiplication {
           }
           for (int64_t j = 0; j < strips; ++j) {
             const int64_t s = first + j;
-            k_.block({a, of[j].data, sums + (down.begin(d) * out_row + across.begin(s)) * sum_,
-                      groups, a_step, of[j].step, out_row, int(down.size(d)),
-                      int(across.size(s)), i > first_block});
+            block({a, of[j].data, sums + (down.begin(d) * out_row + across.begin(s)) * sum_, groups,
+                   a_step, of[j].step, out_row, int(down.size(d)), int(across.size(s)),
+                   i > first_block, left_.line});
           }
         }
       }

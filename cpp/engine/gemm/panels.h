@@ -29,6 +29,7 @@ struct BlockCall {
   int64_t a_step, b_step, out_row;  // in values
   int rows, cols;
   bool add;
+  int64_t a_line = 1;  // read by block_along alone
 };
 
 // out[r][i] (+)= sum over steps of x[r][step] * line i at that step, for up to `few` rows r.
@@ -53,6 +54,7 @@ struct PanelKernels {
   void (*pack)(const PackCall&) = nullptr;
   void (*pack_left)(const PackCall&) = nullptr;  // of panels, where these are packed otherwise
   void (*block)(const BlockCall&) = nullptr;
+  void (*block_along)(const BlockCall&) = nullptr;  // of a panel whose lines lie apart, a_step == 1
   void (*widen)(const PackCall&) = nullptr;   // pack, each step a value
   void (*dots)(const FewCall&) = nullptr;     // step == 1; sets out
   void (*sweep)(const FewCall&) = nullptr;    // line == 1; adds to out

@@ -32,6 +32,28 @@ void add_all(void* to, const void* sums, int64_t count, int64_t stride, int64_t 
   }
 }
 
+// Elements of lines that lie apart, each of its line's next step. Three pointers and two distances
+// are what x86 can address fourteen lines by; compilers that see through them run out of registers.
+template <class T>
+class Apart {
+ public:
+  LAZULITE_INLINE Apart(const T* first, int64_t line)
+      : from_{first, first + 5 * line, first + 10 * line}, one_(line), three_(3 * line) {
+    asm("" : "+r"(from_[0]), "+r"(from_[1]), "+r"(from_[2]), "+r"(one_), "+r"(three_));
+  }
+  LAZULITE_INLINE T operator[](int i) const {
+    const T* at = from_[i / 5];
+    return i % 5 == 3 ? at[three_] : at[i % 5 * one_];
+  }
+  LAZULITE_INLINE void next() {
+    for (const T*& at : from_) ++at;
+  }
+
+ private:
+  const T* from_[3];
+  int64_t one_, three_;
+};
+
 // Complex numbers, a pair of lanes each, times i: (re, im) becomes (-im, re).
 template <class V, int... lane>
 LAZULITE_INLINE V times_i(V a, std::integer_sequence<int, lane...>) {
@@ -44,8 +66,9 @@ LAZULITE_INLINE V times_i(V a, std::integer_sequence<int, lane...>) {
 }
 
 // sum[i][j] of all steps: `add(sum, x, y)` with element i of a group of `a`, in every lane, and
-// vector j of a group of `b`. Values of two parts are complex numbers.
-template <class T, int parts = 1, int rows, int vectors, class Add>
+// vector j of a group of `b`. Values of two parts are complex numbers; lines of `a` that lie along
+// memory are read there.
+template <class T, int parts = 1, bool along = false, int rows, int vectors, class Add>
 LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors], Add&& add) {
   using V = Vec<T>;
   constexpr int L = V::size, ahead = 16 / parts;  // steps
@@ -57,12 +80,14 @@ LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors],
     for (int j = 0; j < vectors; ++j)
       __builtin_prefetch(static_cast<T*>(p.out) + i * parts * p.out_row + j * L, 1);
   const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
-  for (int64_t k = 0; k < p.steps; ++k, a += parts * p.a_step, b += parts * p.b_step) {
+  const int64_t b_ahead = ahead * parts * p.b_step;
+  Apart<T> lines(a, along ? p.a_line : 0);
+  for (int64_t k = 0; k < p.steps; ++k, b += parts * p.b_step) {
     if constexpr (sizeof(V) == 64) {
       // Neither strip nor panel fits the first-level cache, and processors read ahead too late.
 #pragma GCC unroll 4
-      for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + (ahead * vectors + j) * L);
-      __builtin_prefetch(a + ahead * parts * rows);
+      for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + b_ahead + j * L);
+      if (!along) __builtin_prefetch(a + ahead * parts * rows);
     }
     V y[vectors];
 #pragma GCC unroll 4
@@ -76,11 +101,13 @@ LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors],
             y[j] = times_i(y[j], std::make_integer_sequence<int, L>{});
 #pragma GCC unroll 16
       for (int i = 0; i < rows; ++i) {
-        const V x(a[parts * i + part]);
+        const V x(along ? lines[i] : a[parts * i + part]);
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; ++j) sum[i][j] = add(sum[i][j], x, y[j]);
       }
     }
+    if constexpr (along) lines.next();
+    else a += parts * p.a_step;
   }
 }
 
