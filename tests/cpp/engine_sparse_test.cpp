@@ -108,7 +108,7 @@ TEST(Sparse, WhatDoesNotFitIsRefused) {
 TEST(Sparse, NumbersAreGroupedInOrder) {
   const std::vector<int64_t> numbers{3, 0, 3, 1, 3};
   std::vector<int64_t> begin(5), order(5), rows(5);
-  group_numbers(reinterpret_cast<const char*>(numbers.data()), int64, 5, 4,
+  group_numbers(reinterpret_cast<const char*>(numbers.data()), int64, 5, nullptr, 0, 4,
                 reinterpret_cast<char*>(begin.data()), reinterpret_cast<char*>(order.data()),
                 "test");
   EXPECT_EQ(begin, (std::vector<int64_t>{0, 1, 2, 2, 5}));

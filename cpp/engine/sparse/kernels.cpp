@@ -102,29 +102,51 @@ LAZULITE_INLINE void row_of_sums(const SparseRows& p, int64_t i, int64_t r) {
   if (c < p.columns) sums<E, rows, 1, true>(p, i, r, c);
 }
 
-// One column of numbers: four sums, of every fourth product.
-template <class E>
+// One column of numbers: four sums, of every fourth product. `unit`: b is dense.
+template <class E, class I, bool unit>
 void one_column(const SparseRows& p) {
   using M = typename E::Memory;
   using T = typename E::Sum;
-  const Numbers indices{p.indices, p.wide_indices}, indptr{p.indptr, p.wide_indices};
+  const I *indices = static_cast<const I*>(p.indices), *indptr = static_cast<const I*>(p.indptr);
   const M *data = static_cast<const M*>(p.data), *b = static_cast<const M*>(p.b);
+  M* out = static_cast<M*>(p.out);
+  const int64_t step = unit ? 1 : p.step;
   for (int64_t i = p.first; i < p.until; ++i) {
-    T sum[4] = {};
     int64_t at = indptr[i];
     const int64_t end = indptr[i + 1];
+    auto y = [&](int64_t q) { return E::one(b[int64_t(indices[q]) * step]); };
     auto product = [&](int64_t q) {
-      const T x = E::one(data[q]), y = E::one(b[indices[q] * p.step]);
-      if constexpr (std::is_integral_v<T>) return T(uint64_t(x) * uint64_t(y));  // wraps
-      else return x * y;
+      if constexpr (std::is_integral_v<T>)
+        return T(uint64_t(E::one(data[q])) * uint64_t(y(q)));  // wraps
+      else return E::one(data[q]) * y(q);
     };
-    for (; at + 4 <= end; at += 4)
+    T sum[4] = {};
+    if constexpr (std::is_floating_point_v<T> && std::is_same_v<M, T>) {
+      // A register of four: left to itself the compiler puts it together in memory.
+      typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+      Four all = {};
+      for (; at + 4 <= end; at += 4) {
+        Four x;
+        std::memcpy(&x, data + at, sizeof x);
+        all = all + x * Four{y(at), y(at + 1), y(at + 2), y(at + 3)};
+      }
+      std::memcpy(sum, &all, sizeof all);
+    } else {
+      for (; at + 4 <= end; at += 4)
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) sum[j] = T(sum[j] + product(at + j));
+        for (int j = 0; j < 4; ++j) sum[j] = T(sum[j] + product(at + j));
+    }
     for (int j = 0; at < end; ++at, ++j) sum[j] = T(sum[j] + product(at));
     const T all = T(T(sum[0] + sum[1]) + T(sum[2] + sum[3]));
-    store_first<E>(Vec<T>(all), static_cast<M*>(p.out) + i, 1);
+    if constexpr (std::is_same_v<M, T>) out[i] = all;
+    else store_first<E>(Vec<T>(all), out + i, 1);
   }
+}
+template <class E>
+void one_column(const SparseRows& p) {
+  if (p.step == 1)
+    p.wide_indices ? one_column<E, int64_t, true>(p) : one_column<E, int32_t, true>(p);
+  else p.wide_indices ? one_column<E, int64_t, false>(p) : one_column<E, int32_t, false>(p);
 }
 
 template <class E>

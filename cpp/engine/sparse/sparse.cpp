@@ -41,7 +41,7 @@ void with_number(Dtype type, F&& f) {
 // indptr alone.
 template <class I>
 void check_begins(const I* indptr, int64_t rows, int64_t count, const char* caller) {
-  bool fits = indptr[0] == 0 && int64_t(indptr[rows]) == count;
+  bool fits = indptr[0] == 0 && int64_t(indptr[rows]) <= count;
   for (int64_t i = 0; i < rows; ++i) fits &= indptr[i] <= indptr[i + 1];
   if (fits) return;
   if (indptr[0] != 0)
@@ -50,8 +50,8 @@ void check_begins(const I* indptr, int64_t rows, int64_t count, const char* call
     if (indptr[i] > indptr[i + 1])
       fail(Kind::value, caller, "indptr goes down: got ", int64_t(indptr[i]), " and then ",
            int64_t(indptr[i + 1]), " at ", i);
-  fail(Kind::value, caller, "indptr does not end with the number of indices: got ",
-       int64_t(indptr[rows]), ", expected ", count);
+  fail(Kind::value, caller, "indptr ends behind the last of the indices: got ",
+       int64_t(indptr[rows]), " elements, expected ", count, " at most");
 }
 
 // Indices `from` to `until`, of which none may be below 0 or reach `size`.
@@ -75,6 +75,18 @@ int64_t rows_of_task(int64_t rows, double work) {
   return std::max<int64_t>(1, int64_t(std::min(double(grain * 4) / std::max(each, 1.0), 1e15)));
 }
 
+// How many of the indices are of rows; the others are room that nobody reads.
+int64_t used(const SparsePattern& p) {
+  return p.type == int64 ? reinterpret_cast<const int64_t*>(p.indptr)[p.rows]
+                         : reinterpret_cast<const int32_t*>(p.indptr)[p.rows];
+}
+// Zeros where a result has a value of `bytes` for each element of the room.
+void clear_room(const SparsePattern& p, int64_t bytes, char* out) {
+  const int64_t there = used(p);
+  if (there < p.count)
+    std::memset(out + there * bytes, 0, size_t((p.count - there) * bytes));
+}
+
 // body(first, until) over the rows of a pattern; those rows are looked at before.
 template <class I, class F>
 void over_rows(const SparsePattern& p, double work, double cost, const char* caller, F&& body) {
@@ -85,9 +97,15 @@ void over_rows(const SparsePattern& p, double work, double cost, const char* cal
   cpu::parallel_for(
       parts(p.rows, each),
       [&](int64_t chunk) {
-        const int64_t first = chunk * each, until = std::min(p.rows, first + each);
-        check_numbers(indices, indptr[first], indptr[until], p.columns, caller);
-        body(first, until);
+        // Few enough at a time that what was looked at is still near when it is used.
+        constexpr int64_t near = 2048;
+        const int64_t last = std::min(p.rows, (chunk + 1) * each);
+        for (int64_t first = chunk * each, until = first; first < last; first = until) {
+          do ++until;
+          while (until < last && int64_t(indptr[until + 1]) - int64_t(indptr[first]) <= near);
+          check_numbers(indices, indptr[first], indptr[until], p.columns, caller);
+          body(first, until);
+        }
       },
       cost);
 }
@@ -146,11 +164,14 @@ void sampled_product(const SampledProduct& p, const char* caller) {
                         .out = p.out});
                  });
   });
+  clear_room(p.pattern, p.high * p.wide * size_of(p.type), p.out);
 }
 
-void group_numbers(const char* numbers, Dtype type, int64_t count, int64_t size, char* indptr,
-                   char* order, const char* caller) {
+void group_numbers(const char* numbers, Dtype type, int64_t all, const char* of, int64_t rows,
+                   int64_t size, char* indptr, char* order, const char* caller) {
   with_index(type, [&]<class I>() {
+    if (of) check_begins(reinterpret_cast<const I*>(of), rows, all, caller);
+    const int64_t count = of ? int64_t(reinterpret_cast<const I*>(of)[rows]) : all;
     const I* in = reinterpret_cast<const I*>(numbers);
     I* begin = reinterpret_cast<I*>(indptr);
     I* out = reinterpret_cast<I*>(order);
@@ -160,6 +181,7 @@ void group_numbers(const char* numbers, Dtype type, int64_t count, int64_t size,
     for (int64_t i = 0; i < size; ++i) begin[i + 1] += begin[i];
     std::vector<I> next(begin, begin + size);
     for (int64_t i = 0; i < count; ++i) out[next[size_t(in[i])]++] = I(i);
+    for (int64_t i = count; i < all; ++i) out[i] = I(i);
   });
 }
 
@@ -170,6 +192,7 @@ void rows_of_places(const char* indptr, Dtype type, int64_t rows, int64_t count,
     I* to = reinterpret_cast<I*>(out);
     check_begins(begin, rows, count, caller);
     for (int64_t i = 0; i < rows; ++i) std::fill(to + begin[i], to + begin[i + 1], I(i));
+    std::fill(to + begin[rows], to + count, I(std::max<int64_t>(rows, 1) - 1));
   });
 }
 
@@ -290,7 +313,11 @@ void fill_product(const SparsePattern& a, const SparsePattern& b, const char* in
   with_index(a.type, [&]<class I>() {
     const I* begin = reinterpret_cast<const I*>(indptr);
     I* to = reinterpret_cast<I*>(indices);
+    if (int64_t(begin[a.rows]) > count)
+      fail(Kind::value, caller, "the product has more elements than size: got ",
+           int64_t(begin[a.rows]), ", expected ", count, " at most");
     check_begins(begin, a.rows, count, caller);
+    std::fill(to + begin[a.rows], to + count, I(0));
     over_product<I>(a, b, caller, [&](int64_t i, Columns& columns) {
       if (columns.count() != int64_t(begin[i + 1]) - int64_t(begin[i]))
         fail(Kind::value, caller, "indptr is not that of the product: got ",
@@ -347,6 +374,7 @@ void product_at(const SparseBySparse& p, const char* caller) {
           both * 3 + double(p.at.count) * 2 + double(p.a.rows) * 20);
     });
   });
+  clear_room(p.at, size_of(p.type), p.out);
 }
 
 }  // namespace lazulite::engine

@@ -14,7 +14,9 @@ struct SparsePattern {
   Dtype type;                    // int32 or int64
   int64_t rows, columns, count;  // in blocks
 };
-// That indptr goes from 0 to count and never down, and indices from 0 to columns - 1.
+// That indptr begins with 0, never goes down and ends at count or before, and that indices of rows
+// are from 0 to columns - 1. Indices behind the last row are room: nobody reads them, and results
+// with a value for each of them have zeros there.
 void check_pattern(const SparsePattern&, const char* caller);
 
 // out = the matrix times b, of `columns` columns side by side and rows `step` apart; `end`:
@@ -41,15 +43,17 @@ struct SampledProduct {
 void sampled_product(const SampledProduct&, const char* caller);
 
 // Numbers from 0 to size - 1 by their order: indptr (size + 1) says where each number's places
-// begin in `order`, where those of one number are in the order in which they stood.
-void group_numbers(const char* numbers, Dtype, int64_t count, int64_t size, char* indptr,
-                   char* order, const char* caller);
-// The row of each of `count` places.
+// begin in `order`, where those of one number are in the order in which they stood. Where the
+// numbers are the indices of a pattern, `of` is its indptr, of so many rows, else null: its room
+// stays where it is.
+void group_numbers(const char* numbers, Dtype, int64_t all, const char* of, int64_t rows,
+                   int64_t size, char* indptr, char* order, const char* caller);
+// The row of each of `count` places; of its room the last one.
 void rows_of_places(const char* indptr, Dtype, int64_t rows, int64_t count, char* out,
                     const char* caller);
 
 // Of the product of two patterns: where the rows of its pattern begin, and the columns of each row
-// in rising order.
+// in rising order, with zeros in what is left over of `count`.
 void count_product(const SparsePattern& a, const SparsePattern& b, char* indptr,
                    const char* caller);
 void fill_product(const SparsePattern& a, const SparsePattern& b, const char* indptr, int64_t count,

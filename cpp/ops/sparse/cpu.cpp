@@ -68,7 +68,10 @@ void sampled_kernel(const KernelCall& call) {
 
 void group_kernel(const KernelCall& call) {
   const Dense numbers(call.in[0]);
+  std::optional<Dense> of;
+  if (call.in.size() > 1) of.emplace(call.in[1]);
   engine::group_numbers(numbers.data, call.in[0].type(), size_of(call.in[0].shape()),
+                        of ? of->data : nullptr, of ? size_of(call.in[1].shape()) - 1 : 0,
                         call.node.get<Numbers>().size, call.out[0].data, call.out[1].data,
                         "sparse.group");
 }

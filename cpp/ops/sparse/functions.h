@@ -80,22 +80,27 @@ void add_sparse(M& core) {
        [](A indptr, int64_t size, S s) { return sparse::row_numbers(indptr, size, s); },
        "The row of each of `size` places, where row i has those from indptr[i] to indptr[i + 1]. "
        "ValueError for an indptr that\n"
-       "does not go from 0 up to size. Beyond the reference.\n\n"
+       "does not go up from 0 to size or less: what stands behind the last row gets its number. "
+       "Beyond the reference.\n\n"
        ">>> mx.sparse.row_numbers(mx.array([0, 1, 1, 3]), 3)\n"
        "array([0, 2, 2], dtype=int32)")
       .cases({"mx.array([0, 1, 1, 3]), 3", "mx.array([0]), 0", "mx.array([0, 0, 5, 5]), 5"},
              "sparses.row_numbers")
       .large({"mx.arange(0, chunk * 2 + 1, 2), chunk * 2"});
   m.def(
-       "product_pattern(indices_a, indptr_a, indices_b, indptr_b, columns, *, stream=None)",
-       [](A ia, A pa, A ib, A pb, int64_t columns, S s) -> ArrayTuple {
-         return sparse::product_pattern(ia, pa, ib, pb, columns, s);
+       "product_pattern(indices_a, indptr_a, indices_b, indptr_b, columns, *, size=None, "
+       "stream=None)",
+       [](A ia, A pa, A ib, A pb, int64_t columns, std::optional<int64_t> size,
+          S s) -> ArrayTuple {
+         return sparse::product_pattern(ia, pa, ib, pb, columns, size, s);
        },
        "Where the product of two sparse matrices has elements: (indices, indptr), with the columns "
        "of a row in order. columns:\n"
-       "those of the second matrix. Their number is looked at now: TracerError where the patterns "
-       "are arguments of a function\n"
-       "that is compiled. Beyond the reference.\n\n"
+       "those of the second matrix. Their number is looked at now, unless size says how many indices "
+       "there are: what is left over\n"
+       "stands behind the last row, and more is a ValueError when it is computed. TracerError "
+       "without size where the patterns are\n"
+       "arguments of a function that is compiled. Beyond the reference.\n\n"
        ">>> mx.sparse.product_pattern(mx.array([1]), mx.array([0, 1]), mx.array([0, 2]), "
        "mx.array([0, 0, 2]), 3)\n"
        "(array([0, 2], dtype=int32), array([0, 2], dtype=int32))")

@@ -20,9 +20,10 @@ struct Crossed {
 };
 
 // sparse_product: of (data, indices, indptr, b). sampled_product: of (a, b, indices, indptr).
-// sparse_group: of numbers, (indptr, order). sparse_rows: of indptr. The pattern of a product: its
-// indptr, of (indices, indptr, indices, indptr), and its indices, of these and the indptr.
-// sparse_product_at: of (data, indices, indptr) twice, and (indices, indptr).
+// sparse_group: of numbers, or of the indices and indptr of a pattern, (indptr, order).
+// sparse_rows: of indptr. The pattern of a product: its indptr, of (indices, indptr, indices,
+// indptr), and its indices, of these and the indptr. sparse_product_at: of (data, indices, indptr)
+// twice, and (indices, indptr).
 extern const Op sparse_product_op, sampled_product_op, sparse_group_op, sparse_rows_op,
     sparse_pattern_rows_op, sparse_pattern_op, sparse_product_at_op;
 

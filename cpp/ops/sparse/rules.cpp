@@ -55,7 +55,8 @@ Specs infer_sampled(const Blocks& k, const Arrays& in) {
   return {Spec{{in[2].size(), k.high, k.wide}, a.dtype()}};
 }
 Specs infer_group(const Numbers& n, const Arrays& in) {
-  check_inputs("sparse.group", in, 1);
+  check_inputs("sparse.group", in, in.size() == 2 ? 2 : 1);
+  if (in.size() == 2) check_pattern("sparse.group", in[0], in[1]);
   if (in[0].ndim() != 1 || !is_place(in[0].dtype()) || n.size < 0)
     fail(Kind::value, "sparse.group", "does not fit: got ", in[0].dtype(), in[0].shape(),
          " for size ", n.size, ", expected one axis of int32 or int64");
@@ -126,7 +127,7 @@ struct Turned {
 // The transposed matrix, of so many columns of blocks.
 Turned turned(const array& data, const array& indices, const array& indptr, int64_t columns,
               Stream s) {
-  const Arrays grouped = record_all(sparse_group_op, attrs(Numbers{columns}), {indices}, s);
+  const Arrays grouped = record_all(sparse_group_op, attrs(Numbers{columns}), {indices, indptr}, s);
   const array rows = run(sparse_rows_op, attrs(Numbers{indices.size()}), {indptr}, s),
               order = grouped[1];
   array moved = take(data, order, 0, s);
@@ -392,16 +393,17 @@ array row_numbers(const array& indptr, int64_t size, Stream s) {
 
 std::vector<array> product_pattern(const array& a_indices, const array& a_indptr,
                                    const array& b_indices, const array& b_indptr, int64_t columns,
-                                   Stream s) {
+                                   std::optional<int64_t> size, Stream s) {
   const char* op = "sparse.product_pattern";
+  if (size && *size < 0) fail(Kind::value, op, "size: got ", *size, ", expected 0 or more");
   Places a = places(a_indices, a_indptr, op, s), b = places(b_indices, b_indptr, op, s);
   if (a.indices.dtype() != b.indices.dtype()) to_int64(a, s), to_int64(b, s);
   const array indptr = run(sparse_pattern_rows_op, attrs(Crossed{columns, 0}),
                            {a.indices, a.indptr, b.indices, b.indptr}, s);
-  const int64_t size =
-      number_read(astype(take(indptr, rows_of(indptr), 0, s), int64, s), op,
-                  "product_at(a..., b..., indices, indptr), which takes a pattern made before");
-  return {run(sparse_pattern_op, attrs(Crossed{columns, size}),
+  if (!size)
+    size = number_read(astype(take(indptr, rows_of(indptr), 0, s), int64, s), op,
+                       "s.matmul(t, size=1000)");
+  return {run(sparse_pattern_op, attrs(Crossed{columns, *size}),
               {a.indices, a.indptr, b.indices, b.indptr, indptr}, s),
           indptr};
 }

@@ -1,7 +1,9 @@
 // Products of sparse matrices as data, indices and indptr: row i has the blocks from indptr[i] to
 // indptr[i + 1], block p the numbers data[p] and the column indices[p] (CSR, and of blocks BSR).
-// Blocks of one place add up. Indices are int32 or int64. Beyond the reference.
+// What stands behind the last indptr[i + 1] is room, which is not looked at. Blocks of one place
+// add up. Indices are int32 or int64. Beyond the reference.
 #pragma once
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,10 +24,11 @@ std::vector<array> group(const array& numbers, int64_t size, Stream s = default_
 // The row of each of `size` places.
 array row_numbers(const array& indptr, int64_t size, Stream s = default_stream());
 // The pattern of the product of two matrices, as (indices, indptr), rows in rising order. Its size
-// is read now.
+// is read now, unless it is given: more elements are an error, fewer leave room behind the last
+// row.
 std::vector<array> product_pattern(const array& a_indices, const array& a_indptr,
                                    const array& b_indices, const array& b_indptr, int64_t columns,
-                                   Stream s = default_stream());
+                                   std::optional<int64_t> size = {}, Stream s = default_stream());
 // The data of the product of two matrices at the places of a pattern.
 struct Matrix {
   const array &data, &indices, &indptr;

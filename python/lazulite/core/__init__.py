@@ -85,41 +85,38 @@ for _name in ("random", "fast", "fft", "linalg", "sparse"):
 del _name
 
 
-def _of_fast(name):
-    if name == "gated_delta_update":
-        from . import _fast
-
-        return _fast.gated_delta_update
-    if name not in ("cpu_kernel", "metal_kernel", "cuda_kernel", "precompiled_cuda_kernel"):
-        raise AttributeError(f"module '{__name__}.fast' has no attribute {name!r}")
-    from . import _elsewhere
-
-    return getattr(_elsewhere, name)
-
-
-fast.__getattr__ = _of_fast
-
-
-def _of_sparse(name):
-    """The classes of sparse matrices, and what makes them, are Python's (lazulite.sparse)."""
-    if not name.startswith("__"):
-        from .. import sparse as own
-
-        if name in own.__all__:
-            return getattr(own, name)
-    raise AttributeError(f"module '{__name__}.sparse' has no attribute {name!r}")
+# The same of sub-modules: names, and the modules of the package that have them. Sparse matrices are
+# a room above this one, which nothing here knows but these names.
+_later_of = {
+    fast: {
+        "_fast": "gated_delta_update",
+        "_elsewhere": "cpu_kernel metal_kernel cuda_kernel precompiled_cuda_kernel",
+    },
+    random: {"..sparse.make": "sparse_normal"},
+    sparse: {
+        "..sparse": "BSR COO CSR SparseMatrix diagonal from_dense from_scipy load normal save",
+    },
+}
 
 
-def _of_random(name):
-    if name != "sparse_normal":
-        raise AttributeError(f"module '{__name__}.random' has no attribute {name!r}")
-    from ..sparse import normal
+def _loads(module, table):
+    found = {name: where for where, names in table.items() for name in names.split()}
 
-    return normal
+    def __getattr__(name):
+        if name not in found:
+            kind = module.__name__.rpartition(".")[2]
+            raise AttributeError(f"module '{__name__}.{kind}' has no attribute {name!r}")
+        from importlib import import_module
+
+        where = found[name] if found[name].startswith(".") else f".{found[name]}"
+        return getattr(import_module(where, __name__), name)
+
+    module.__getattr__ = __getattr__
 
 
-sparse.__getattr__ = _of_sparse
-random.__getattr__ = _of_random
+for _module, _table in _later_of.items():
+    _loads(_module, _table)
+del _module, _table, _later_of
 
 
 def _repr_array(self, x, level, _of_lists=_reprlib.Repr.repr_array):

@@ -3,85 +3,35 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Optional, Sequence, TypeVar, Union
+from typing import Any, Optional, Sequence, TypeVar
 
 import numpy as np
 
 import lazulite.core as mx
 from lazulite.core import _core
 from lazulite.core._trees import register_record
+from lazulite.sparse.checks import (
+    as_indices,
+    as_shape,
+    check_below,
+    check_size,
+    fail,
+    index_dtype,
+    known,
+    known_or_fail,
+    same_type,
+)
 
 _native = _core.sparse
 Self = TypeVar("Self", bound="SparseMatrix")
-Scalar = Union[int, float, complex, bool]
 
-
-def _fail(name: str, text: str) -> ValueError:
-    return ValueError(f"[sparse.{name}] {text}")
-
-
-def known(a: mx.array) -> Optional[np.ndarray]:
-    """The elements of an array; None where they are not known while a function is traced."""
-    try:
-        return np.array(a)
-    except mx.TracerError:
-        return None
-
-
-def known_or_fail(name: str, hint: str, *arrays: mx.array) -> list[np.ndarray]:
-    values = [known(a) for a in arrays]
-    if any(v is None for v in values):
-        raise mx.TracerError(
-            f"[sparse.{name}] how many elements the result has depends on where elements stand, "
-            f"which is not known while a function is traced: {hint}"
-        )
-    return values  # type: ignore[return-value]
-
-
-def index_dtype(*sizes: int) -> mx.Dtype:
-    """int32 where places of these numbers of rows, columns and elements fit."""
-    return mx.int64 if max(sizes, default=0) >= 2**31 else mx.int32
-
-
-def as_indices(name: str, what: str, given: Any, dtype: mx.Dtype) -> mx.array:
-    a = given if isinstance(given, mx.array) else mx.array(given)
-    if a.size == 0 and not isinstance(given, mx.array):
-        a = a.astype(dtype)
-    if not mx.issubdtype(a.dtype, mx.integer):
-        raise TypeError(f"[sparse.{name}] {what}: got {a.dtype}, expected integers")
-    if a.ndim != 1:
-        raise _fail(name, f"{what}: got shape {tuple(a.shape)}, expected one axis")
-    return a if a.dtype in (mx.int32, mx.int64) else a.astype(dtype)
-
-
-def as_shape(name: str, shape: Any) -> tuple[int, int]:
-    try:
-        rows, columns = (operator.index(n) for n in shape)
-    except (TypeError, ValueError):
-        raise _fail(name, f"shape: got {shape!r}, expected two sizes") from None
-    if rows < 0 or columns < 0:
-        raise _fail(name, f"shape: got {(rows, columns)}, expected two sizes of 0 or more")
-    return rows, columns
-
-
-def check_below(name: str, what: str, values: np.ndarray, size: int) -> None:
-    if values.size and not (values.min() >= 0 and values.max() < size):
-        bad = values[(values < 0) | (values >= size)][0]
-        raise mx.ArrayIndexError(
-            f"[sparse.{name}] {what} out of range: got {bad}, expected 0 to {size - 1}"
-        )
-
-
-def _same_type(name: str, *arrays: mx.array) -> list[mx.array]:
-    """Index arrays of one dtype."""
-    wide = any(a.dtype == mx.int64 for a in arrays)
-    return [a.astype(mx.int64) if wide else a for a in arrays]
 
 
 class SparseMatrix:
     """What CSR, COO and BSR share. Values are in ``data``; ``shape`` never changes.
 
-    Where several elements stand in one place, they add up.
+    Where several elements stand in one place, they add up. What was made by a ``size=`` has room
+    for so many values: what is left over stands behind the last row and is no element.
     """
 
     __array_ufunc__ = None  # NumPy's operators leave the work to ours
@@ -92,6 +42,7 @@ class SparseMatrix:
     data: mx.array
     shape: tuple[int, int]
     _unique: bool  # in rising order by row and column, no place twice
+    _room: bool = False  # values may stand behind the last row, which are none of the matrix
 
     # ---- what it is
 
@@ -112,7 +63,7 @@ class SparseMatrix:
 
     @property
     def nnz(self) -> int:
-        """The number of stored values, zeros among them."""
+        """The number of stored values, zeros among them, and room that was made by ``size=``."""
         return int(self.data.size)
 
     @property
@@ -136,6 +87,14 @@ class SparseMatrix:
     def __bool__(self) -> bool:
         raise ValueError("[sparse] a matrix has no truth value: expected all, any or nnz of it")
 
+    def _there(self) -> Optional[mx.array]:
+        """Which of ``coordinates()`` are elements; None: all."""
+        return None
+
+    def _cut(self: Self) -> Self:
+        """Without the room, where it is known how much that is."""
+        return self
+
     # ---- other forms
 
     def with_data(self: Self, data: mx.array) -> Self:
@@ -146,7 +105,7 @@ class SparseMatrix:
         array([[0, 5]], dtype=float32)
         """
         if data.shape != self.data.shape:
-            raise _fail(
+            raise fail(
                 "with_data",
                 f"got shape {tuple(data.shape)}, expected {tuple(self.data.shape)}",
             )
@@ -174,14 +133,19 @@ class SparseMatrix:
         data, rows, columns = self.coordinates()
         return COO._of(data, rows, columns, self.shape, self._unique and not isinstance(self, BSR))
 
-    def to_bsr(self, block: Sequence[int]) -> BSR:
-        """As blocks of the given shape, which divides that of the matrix. Blocks that hold a value
-        are found now: TracerError inside ``compile`` where the places are its arguments."""
+    def to_bsr(self, block: Sequence[int], size: Optional[int] = None) -> BSR:
+        """As blocks of the given shape, which divides that of the matrix.
+
+        Blocks that hold a value are counted now, unless ``size`` says how many there may be, as
+        ``compile`` needs it where places are arguments: fewer leave room, more are a ValueError
+        where the blocks are used."""
         high, wide = as_shape("to_bsr", block)
         if not high or not wide or self.shape[0] % high or self.shape[1] % wide:
-            raise _fail("to_bsr", f"block: got {(high, wide)}, expected divisors of {self.shape}")
-        data, rows, columns = self.coordinates()
-        r, c = known_or_fail("to_bsr", "make blocks before", rows, columns)
+            raise fail("to_bsr", f"block: got {(high, wide)}, expected divisors of {self.shape}")
+        if size is not None:
+            return self._bsr_of(high, wide, check_size("to_bsr", size))
+        data, rows, columns = self._cut().coordinates()
+        r, c = known_or_fail("to_bsr", "s.to_bsr(block, size=1000)", rows, columns)
         across = self.shape[1] // wide
         keys, at = np.unique(
             r.astype(np.int64) // high * across + c // wide, return_inverse=True
@@ -203,6 +167,26 @@ class SparseMatrix:
             True,
         )
 
+    def _bsr_of(self, high: int, wide: int, size: int) -> BSR:
+        """As blocks, of which there is room for so many."""
+        data, rows, columns = self.coordinates()
+        down, across = self.shape[0] // high, self.shape[1] // wide
+        keys = rows.astype(mx.int64) // high * across + columns // wide
+        places, order, at = _ranked(keys, self._there(), down * across, size)
+        blocks = mx.zeros((size, high, wide), data.dtype)
+        if size:
+            blocks = _scattered(
+                data[order],
+                (size, high, wide),
+                mx.minimum(at, size - 1),
+                rows[order] % high,
+                columns[order] % wide,
+            )
+        kind = index_dtype(size, *self.shape)
+        begin = mx.searchsorted(places, mx.arange(down + 1, dtype=mx.int64) * across)
+        indices = (places[:size] % max(across, 1)).astype(kind)
+        return BSR._of(blocks, indices, begin.astype(kind), self.shape, True, True)
+
     def to_dense(self) -> mx.array:
         """The matrix as an array.
 
@@ -222,12 +206,18 @@ class SparseMatrix:
         raise NotImplementedError
 
     def coalesce(self: Self) -> Self:
-        """In the order of rows and columns, every place once. Looks at the places now, unless it
-        is known that nothing changes."""
+        """In the order of rows and columns, every place once, and without room.
+
+        Looks at the places now. Where they are not known, inside ``compile``, there stays room for
+        as many values as there were."""
+        if self._cut() is not self:
+            return self._cut().coalesce()
         if self._unique:
             return self
         data, rows, columns = self.coordinates()
-        r, c = known_or_fail("coalesce", "coalesce before", rows, columns)
+        r, c = known(rows), known(columns)
+        if r is None or c is None:
+            return self._coalesced(data, rows, columns)
         keys, at = np.unique(r.astype(np.int64) * self.shape[1] + c, return_inverse=True)
         if len(keys) == len(at) and np.array_equal(at.reshape(-1), np.arange(len(at))):
             made = self._with(self.data)
@@ -235,6 +225,22 @@ class SparseMatrix:
             return made
         summed = _scattered(data, (len(keys),), mx.array(at.reshape(-1)))
         return self._like(_from_keys(summed, keys, self.shape))
+
+    def _coalesced(self: Self, data: mx.array, rows: mx.array, columns: mx.array) -> Self:
+        across, count = self.shape[1], int(data.size)
+        keys = rows.astype(mx.int64) * across + columns
+        places, order, at = _ranked(keys, self._there(), self.size, count)
+        kind = index_dtype(count, *self.shape)
+        begin = mx.searchsorted(places, mx.arange(self.shape[0] + 1, dtype=mx.int64) * across)
+        made = CSR._of(
+            _scattered(data[order], (count,), at),
+            (places % max(across, 1)).astype(kind),
+            begin.astype(kind),
+            self.shape,
+            True,
+            True,
+        )
+        return self._like(made)
 
     def _like(self: Self, csr: CSR) -> Self:
         return csr if isinstance(self, CSR) else csr.to_coo()  # type: ignore[return-value]
@@ -292,19 +298,27 @@ class SparseMatrix:
 
     def _extreme(self, name: str, axis: Any, keepdims: bool) -> mx.array:
         axis = self._axis(name, axis)
-        data, rows, columns = self.coalesce().coordinates()
+        whole = self.coalesce()
+        (data, rows, columns), there = whole.coordinates(), whole._there()
         shape = self.shape if axis is None else (self.shape[axis],)
         if 0 in shape:
-            raise _fail(name, f"no elements: got shape {self.shape}")
+            raise fail(name, f"no elements: got shape {self.shape}")
         pick = mx.maximum if name == "max" else mx.minimum
         find = mx.max if name == "max" else mx.min
         zero = mx.zeros((), data.dtype)
         if axis is None:
             out = find(data) if data.size else zero
-            out = out if data.size == self.size else pick(out, zero)
+            if there is None:
+                out = out if data.size == self.size else pick(out, zero)
+            elif data.size:
+                every = find(mx.where(there, data, data[0]))
+                full = mx.sum(there) == self.size
+                out = mx.where(full, every, pick(out, zero))
             return out.reshape(1, 1) if keepdims else out
         at = columns if axis == 0 else rows
         length = self.shape[1 - axis]
+        if there is not None:  # room counts for a line of its own
+            at, length = mx.where(there, at, length), length + 1
         full = mx.zeros((length,), mx.int64).at[at].add(1) == self.shape[axis]
         rank = _native.group(at, length)
         order, begin = rank[1], rank[0]
@@ -313,6 +327,7 @@ class SparseMatrix:
         start = mx.where(full, first, zero) if data.size else mx.zeros((length,), data.dtype)
         change = start.at[at]
         out = change.maximum(data) if name == "max" else change.minimum(data)
+        out = out if there is None else out[:-1]
         return mx.expand_dims(out, axis) if keepdims else out
 
     def max(self, axis: Any = None, keepdims: bool = False) -> mx.array:
@@ -331,7 +346,7 @@ class SparseMatrix:
         whole = self.coalesce()
         data = function(whole.data)
         if not isinstance(data, mx.array) or data.shape != whole.data.shape:
-            raise _fail("apply", "the function must return an array of the shape of the values")
+            raise fail("apply", "the function must return an array of the shape of the values")
         return whole._with(data)
 
     def __neg__(self: Self) -> Self:
@@ -349,31 +364,57 @@ class SparseMatrix:
         return self.apply(lambda data: data**power)
 
     def __matmul__(self, other: Any) -> Any:
-        return matmul(self, other)
+        return _arithmetic().matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return matmul(other, self)
+        return _arithmetic().matmul(other, self)
 
     def __add__(self, other: Any) -> Any:
-        return add(self, other)
+        return _arithmetic().add(self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return add(other, self)
+        return _arithmetic().add(other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return add(self, -other) if is_operand(other) else NotImplemented
+        return _arithmetic().subtract(self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return add(other, -self)
+        return _arithmetic().add(other, -self)
 
     def __mul__(self, other: Any) -> Any:
-        return multiply(self, other)
+        return _arithmetic().multiply(self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return multiply(self, other)
+        return _arithmetic().multiply(self, other)
 
     def __truediv__(self, other: Any) -> Any:
-        return divide(self, other)
+        return _arithmetic().divide(self, other)
+
+    def matmul(self, other: Any, size: Optional[int] = None) -> Any:
+        """``self @ other``. Of two sparse ones ``size`` says how many values the product has room
+        for, as ``compile`` needs it where places are arguments: fewer leave room, more are a
+        ValueError where the product is computed.
+
+        >>> s = mx.sparse.diagonal(mx.array([2.0, 3.0]))
+        >>> mx.compile(lambda s: s.matmul(s, size=4).to_dense())(s)
+        array([[4, 0],
+               [0, 9]], dtype=float32)
+        """
+        return _arithmetic().matmul(self, other, size)
+
+    def take_rows(self, rows: Any, size: Optional[int] = None) -> CSR:
+        """``self[rows]``: of a slice, or of the numbers of rows. ``size`` says how many values the
+        result has room for, as ``compile`` needs it where places, or the numbers of rows, are
+        arguments: fewer leave room, more are a ValueError where the result is used.
+
+        >>> s = mx.sparse.diagonal(mx.array([2.0, 3.0, 4.0]))
+        >>> mx.compile(lambda s, i: s.take_rows(i, size=2).to_dense())(s, mx.array([2, 0]))
+        array([[0, 0, 4],
+               [2, 0, 0]], dtype=float32)
+        """
+        from lazulite.sparse.slices import take_rows
+
+        return take_rows(self.to_csr(), rows, size=size)
 
     def __getitem__(self, key: Any) -> Any:
         from lazulite.sparse.slices import get_item
@@ -386,6 +427,12 @@ class SparseMatrix:
         from lazulite.sparse.functions import call
 
         return call(name, args, kwargs)
+
+
+def _arithmetic() -> Any:
+    from lazulite.sparse import arithmetic
+
+    return arithmetic
 
 
 class CSR(SparseMatrix):
@@ -410,7 +457,7 @@ class CSR(SparseMatrix):
         self.data = data if isinstance(data, mx.array) else mx.array(data)
         self._set_pattern("CSR", indices, indptr, self.shape)
         if self.data.ndim != 1 or self.data.shape != self.indices.shape:
-            raise _fail(
+            raise fail(
                 "CSR",
                 f"data does not fit: got shape {tuple(self.data.shape)} for "
                 f"{tuple(self.indices.shape)} indices",
@@ -421,9 +468,9 @@ class CSR(SparseMatrix):
         dtype = index_dtype(*self.shape)
         indices = as_indices(name, "indices", indices, dtype)
         indptr = as_indices(name, "indptr", indptr, dtype)
-        self.indices, self.indptr = _same_type(name, indices, indptr)
+        self.indices, self.indptr = same_type(name, indices, indptr)
         if self.indptr.size != sizes[0] + 1:
-            raise _fail(
+            raise fail(
                 name,
                 f"indptr does not fit: got {self.indptr.size} elements, expected {sizes[0] + 1}",
             )
@@ -432,7 +479,7 @@ class CSR(SparseMatrix):
         if columns is None or begin is None:
             return
         if begin[0] != 0 or begin[-1] != len(columns) or (np.diff(begin) < 0).any():
-            raise _fail(
+            raise fail(
                 name,
                 f"indptr does not fit: got {begin[0]} to {begin[-1]}, expected numbers that rise "
                 f"from 0 to {len(columns)}, that of indices",
@@ -445,18 +492,43 @@ class CSR(SparseMatrix):
 
     @classmethod
     def _of(
-        cls, data: mx.array, indices: mx.array, indptr: mx.array, shape: Any, unique: bool
+        cls,
+        data: mx.array,
+        indices: mx.array,
+        indptr: mx.array,
+        shape: Any,
+        unique: bool,
+        room: bool = False,
     ) -> Any:
         made = object.__new__(cls)
         made.data, made.indices, made.indptr = data, indices, indptr
-        made.shape, made._unique = tuple(shape), unique
+        made.shape, made._unique, made._room = tuple(shape), unique, room
         return made
 
     def _arrays(self) -> list[mx.array]:
         return [self.data, self.indices, self.indptr]
 
+    def _used(self) -> Optional[mx.array]:
+        """Which of ``indices`` are of rows; None: all."""
+        return mx.arange(self.indices.size) < self.indptr[-1] if self._room else None
+
+    def _there(self) -> Optional[mx.array]:
+        return self._used()
+
+    def _cut(self: Self) -> Self:
+        begin = known(self.indptr) if self._room else None  # type: ignore[attr-defined]
+        if begin is None:
+            return self
+        made = self._with(self.data[: int(begin[-1])])
+        made.indices, made._room = self.indices[: int(begin[-1])], False  # type: ignore[attr-defined]
+        return made
+
     def coordinates(self) -> tuple[mx.array, mx.array, mx.array]:
-        return self.data, _native.row_numbers(self.indptr, self.indices.size), self.indices
+        data, columns, used = self.data, self.indices, self._used()
+        if used is not None:  # zeros, which may stand anywhere
+            data = mx.where(used, data, mx.zeros((), data.dtype))
+            columns = mx.where(used, columns, 0)
+        return data, _native.row_numbers(self.indptr, self.indices.size), columns
 
     def to_csr(self) -> CSR:
         """As it is."""
@@ -464,14 +536,14 @@ class CSR(SparseMatrix):
 
     def transpose(self) -> CSR:
         data, rows, columns = self.coordinates()
-        indptr, order = _native.group(columns, self.shape[1])
+        indptr, order = grouped(columns, self.shape[1], self._used())
         turned = self.shape[::-1]
-        return CSR._of(data[order], rows[order], indptr, turned, self._unique)
+        return CSR._of(data[order], rows[order], indptr, turned, self._unique, self._room)
 
     def to_scipy(self) -> Any:
         import scipy.sparse
 
-        arrays = tuple(np.asarray(a) for a in self._arrays())
+        arrays = tuple(np.asarray(a) for a in self._cut()._arrays())
         return scipy.sparse.csr_array(arrays, shape=self.shape, copy=False)
 
 
@@ -492,13 +564,13 @@ class COO(SparseMatrix):
         self.shape = as_shape("COO", shape)
         self.data = data if isinstance(data, mx.array) else mx.array(data)
         dtype = index_dtype(*self.shape)
-        self.rows, self.columns = _same_type(
+        self.rows, self.columns = same_type(
             "COO",
             as_indices("COO", "rows", rows, dtype),
             as_indices("COO", "columns", columns, dtype),
         )
         if not self.data.shape == self.rows.shape == self.columns.shape:
-            raise _fail(
+            raise fail(
                 "COO",
                 f"sizes differ: got data {tuple(self.data.shape)}, rows {tuple(self.rows.shape)} "
                 f"and columns {tuple(self.columns.shape)}",
@@ -564,17 +636,17 @@ class BSR(CSR):
         self.shape = as_shape("BSR", shape)
         self.data = data if isinstance(data, mx.array) else mx.array(data)
         if self.data.ndim != 3 or 0 in self.data.shape[1:]:
-            raise _fail(
+            raise fail(
                 "BSR", f"data: got shape {tuple(self.data.shape)}, expected (count, rows, columns)"
             )
         high, wide = self.block
         if self.shape[0] % high or self.shape[1] % wide:
-            raise _fail("BSR", f"blocks of {(high, wide)} do not divide {self.shape}")
+            raise fail("BSR", f"blocks of {(high, wide)} do not divide {self.shape}")
         self._set_pattern(
             "BSR", indices, indptr, (self.shape[0] // high, self.shape[1] // wide)
         )
         if self.data.shape[0] != self.indices.size:
-            raise _fail(
+            raise fail(
                 "BSR", f"data does not fit: got {self.data.shape[0]} blocks for "
                 f"{self.indices.size} indices"
             )
@@ -584,49 +656,68 @@ class BSR(CSR):
         """The shape of a block."""
         return tuple(int(n) for n in self.data.shape[-2:])  # type: ignore[return-value]
 
+    def _there(self) -> Optional[mx.array]:
+        used = self._used()
+        return None if used is None else mx.repeat(used, self.block[0] * self.block[1])
+
+    def _blocks(self) -> mx.array:
+        """The blocks, with zeros for room."""
+        used = self._used()
+        if used is None:
+            return self.data
+        return mx.where(used[:, None, None], self.data, mx.zeros((), self.data.dtype))
+
     def coordinates(self) -> tuple[mx.array, mx.array, mx.array]:
         high, wide = self.block
         rows = _native.row_numbers(self.indptr, self.indices.size)
+        used = self._used()
+        columns = self.indices if used is None else mx.where(used, self.indices, 0)
 
         def each(number: mx.array, size: int, axis: int) -> mx.array:
             inside = mx.expand_dims(mx.arange(size, dtype=number.dtype), axis)
             places = number[:, None, None] * size + inside
             return mx.broadcast_to(places, (self.indices.size, high, wide)).reshape(-1)
 
-        return self.data.reshape(-1), each(rows, high, 1), each(self.indices, wide, 0)
+        return self._blocks().reshape(-1), each(rows, high, 1), each(columns, wide, 0)
 
     def to_csr(self) -> CSR:
         """As compressed rows, with every value of a block."""
-        made: CSR = COO._of(*self.coordinates(), self.shape, False).to_csr()
-        made._unique = self._unique
-        return made
+        data, rows, columns = self.coordinates()
+        indptr, order = grouped(rows, self.shape[0], self._there())
+        return CSR._of(
+            data[order], columns[order], indptr, self.shape, self._unique, self._room
+        )
 
     def to_dense(self) -> mx.array:
         high, wide = self.block
         rows = _native.row_numbers(self.indptr, self.indices.size)
+        used = self._used()
+        columns = self.indices if used is None else mx.where(used, self.indices, 0)
         down, across = self.shape[0] // high, self.shape[1] // wide
-        blocks = _scattered(self.data, (down, across, high, wide), rows, self.indices)
+        blocks = _scattered(self._blocks(), (down, across, high, wide), rows, columns)
         return blocks.transpose(0, 2, 1, 3).reshape(self.shape)
 
     def transpose(self) -> BSR:
         rows = _native.row_numbers(self.indptr, self.indices.size)
-        indptr, order = _native.group(self.indices, self.shape[1] // self.block[1])
+        indptr, order = grouped(self.indices, self.shape[1] // self.block[1], self._used())
         data = self.data[order].transpose(0, 2, 1)
-        return BSR._of(data, rows[order], indptr, self.shape[::-1], self._unique)
+        return BSR._of(
+            data, rows[order], indptr, self.shape[::-1], self._unique, self._room
+        )
 
     def _like(self, csr: CSR) -> BSR:
-        return csr.to_bsr(self.block)
+        return csr.to_bsr(self.block, int(self.indices.size) if csr._room else None)
 
     def to_scipy(self) -> Any:
         import scipy.sparse
 
-        arrays = tuple(np.asarray(a) for a in self._arrays())
+        arrays = tuple(np.asarray(a) for a in self._cut()._arrays())
         return scipy.sparse.bsr_array(arrays, shape=self.shape, copy=False)
 
 
 for _class, _places in ((CSR, ("indices", "indptr")), (BSR, ("indices", "indptr")),
                         (COO, ("rows", "columns"))):
-    register_record(_class, ("data", *_places), _places, ("shape", "_unique"))
+    register_record(_class, ("data", *_places), _places, ("shape", "_unique", "_room"))
 
 
 # ---- helpers
@@ -644,7 +735,32 @@ def _scattered(data: mx.array, shape: Any, *places: mx.array) -> mx.array:
     if data.dtype == mx.bool_:
         return _scattered(data.astype(mx.int32), shape, *places) != 0
     out = mx.zeros(shape, data.dtype)
-    return out.at[places].add(data) if data.size else out
+    return out.at[places].add(data) if data.size and out.size else out
+
+
+def grouped(
+    numbers: mx.array, size: int, there: Optional[mx.array]
+) -> tuple[mx.array, mx.array]:
+    """Where each number below ``size`` stands, as (indptr, order); what is not there is last."""
+    if there is None:
+        return _native.group(numbers, size)  # type: ignore[no-any-return]
+    indptr, order = _native.group(mx.where(there, numbers, size), size + 1)
+    return indptr[:-1], order
+
+
+def _ranked(
+    keys: mx.array, there: Optional[mx.array], none: int, least: int
+) -> tuple[mx.array, mx.array, mx.array]:
+    """The different keys in rising order, and then ``none``, of which there are ``least`` or more
+    and as many as keys; the order of the keys; and for each key in that order which one it is."""
+    if there is not None:
+        keys = mx.where(there, keys, none)
+    order = mx.argsort(keys, stable=True)
+    keys = keys[order]
+    new = mx.concatenate([mx.zeros((min(keys.size, 1),), mx.bool_), keys[1:] != keys[:-1]])
+    at = mx.cumsum(new.astype(mx.int64))
+    places = mx.full((max(least, int(keys.size)),), none, mx.int64)
+    return (places.at[at].minimum(keys) if keys.size else places), order, at
 
 
 def _from_keys(data: mx.array, keys: np.ndarray, shape: tuple[int, int]) -> CSR:
@@ -656,159 +772,3 @@ def _from_keys(data: mx.array, keys: np.ndarray, shape: tuple[int, int]) -> CSR:
     return CSR._of(
         data, mx.array(indices).astype(dtype), mx.array(begin).astype(dtype), shape, True
     )
-
-
-def is_number(a: Any) -> bool:
-    return isinstance(a, (bool, int, float, complex, np.number, np.bool_)) or (
-        isinstance(a, (mx.array, np.ndarray)) and a.ndim == 0
-    )
-
-
-def is_dense(a: Any) -> bool:
-    return isinstance(a, (mx.array, np.ndarray))
-
-
-def is_operand(a: Any) -> bool:
-    return is_number(a) or is_dense(a) or isinstance(a, SparseMatrix)
-
-
-def _as_array(a: Any) -> mx.array:
-    return a if isinstance(a, mx.array) else mx.array(a)
-
-
-# ---- products, sums, quotients
-
-
-def matmul(a: Any, b: Any) -> Any:
-    """The product where one side, or both, are sparse: of two sparse ones CSR."""
-    if isinstance(a, SparseMatrix) and isinstance(b, SparseMatrix):
-        return _sparse_by_sparse(a, b)
-    if isinstance(a, SparseMatrix):
-        if not is_dense(b):
-            return NotImplemented
-        x = _as_array(b)
-        inner = x.shape[0 if x.ndim == 1 else -2] if x.ndim else 0
-        if x.ndim == 0 or inner != a.shape[1]:
-            raise ValueError(
-                f"[matmul] inner sizes differ: got shapes {a.shape} and {tuple(x.shape)}"
-            )
-        s = a if isinstance(a, CSR) else a.to_csr()
-        return _native.product(s.data, s.indices, s.indptr, x)
-    if not is_dense(a):
-        return NotImplemented
-    x = _as_array(a)
-    if x.ndim == 0 or x.shape[-1] != b.shape[0]:
-        raise ValueError(
-            f"[matmul] inner sizes differ: got shapes {tuple(x.shape)} and {b.shape}"
-        )
-    if x.ndim == 1:
-        return matmul(b.T, x)
-    flat = x.reshape(-1, x.shape[-1]) if x.size else x.reshape(
-        int(np.prod(x.shape[:-1])), x.shape[-1]
-    )
-    return matmul(b.T, flat.T).T.reshape(*x.shape[:-1], b.shape[1])
-
-
-def _sparse_by_sparse(a: SparseMatrix, b: SparseMatrix) -> CSR:
-    if a.shape[1] != b.shape[0]:
-        raise ValueError(f"[matmul] inner sizes differ: got shapes {a.shape} and {b.shape}")
-    x, y = a.to_csr(), b.to_csr()
-    indices, indptr = _native.product_pattern(
-        x.indices, x.indptr, y.indices, y.indptr, b.shape[1]
-    )
-    data = _native.product_at(
-        x.data, x.indices, x.indptr, y.data, y.indices, y.indptr, indices, indptr, b.shape[1]
-    )
-    return CSR._of(data, indices, indptr, (a.shape[0], b.shape[1]), True)
-
-
-def _same_places(a: SparseMatrix, b: SparseMatrix) -> bool:
-    """Whether both have the very arrays of places."""
-    return (
-        type(a) is type(b)
-        and a.data.shape == b.data.shape
-        and all(x is y for x, y in zip(a._arrays()[1:], b._arrays()[1:]))
-    )
-
-
-def _check_shapes(name: str, a: SparseMatrix, b: SparseMatrix) -> None:
-    if a.shape != b.shape:
-        raise ValueError(f"[{name}] shapes differ: got {a.shape} and {b.shape}")
-
-
-def add(a: Any, b: Any) -> Any:
-    """Of two sparse matrices CSR, with the places of both; with anything dense a dense array."""
-    if not (isinstance(a, SparseMatrix) and isinstance(b, SparseMatrix)):
-        if not (is_operand(a) and is_operand(b)):
-            return NotImplemented
-        x, y = (s.to_dense() if isinstance(s, SparseMatrix) else s for s in (a, b))
-        return x + y
-    _check_shapes("add", a, b)
-    if _same_places(a, b):
-        return a._with(a.data + b.data)
-    dtype = mx.result_type(a.dtype, b.dtype)
-    parts = [s.astype(dtype).coordinates() for s in (a, b)]
-    data, rows, columns = (
-        mx.concatenate(_same_type("add", *both) if i else list(both))
-        for i, both in enumerate(zip(*parts))
-    )
-    both = COO._of(data, rows, columns, a.shape, False)
-    if known(rows) is None or known(columns) is None:  # what stands in one place adds up
-        return both.to_csr()
-    return both.coalesce().to_csr()
-
-
-def values_at(s: SparseMatrix, places: CSR) -> mx.array:
-    """What a matrix has at the places of another one."""
-    x, n = s.to_csr(), s.shape[0]
-    line = mx.arange(n + 1, dtype=x.indptr.dtype)
-    return _native.product_at(
-        mx.ones((n,), s.dtype),
-        line[:-1],
-        line,
-        x.data,
-        x.indices,
-        x.indptr,
-        places.indices,
-        places.indptr,
-        s.shape[1],
-    )
-
-
-def multiply(a: SparseMatrix, b: Any) -> Any:
-    """Element by element, at the places of the sparse side (of two: of that with fewer)."""
-    if isinstance(b, SparseMatrix):
-        _check_shapes("multiply", a, b)
-        few, many = (a, b) if a.nnz <= b.nnz else (b, a)
-        if few is not many and _same_places(few, many) and few._unique:
-            return few._with(few.data * many.data)
-        if isinstance(few, BSR):
-            few = few.to_csr()
-        few = few.coalesce()
-        places = few.to_csr()
-        return places._with(places.data * values_at(many, places))
-    if not is_operand(b):
-        return NotImplemented
-    return _with_dense(a, b, mx.multiply)
-
-
-def divide(a: SparseMatrix, b: Any) -> Any:
-    """By a number or a dense array, at the places of the sparse side: what is not stored stays
-    zero, whatever it is divided by."""
-    if isinstance(b, SparseMatrix) or not is_operand(b):
-        return NotImplemented
-    return _with_dense(a, b, mx.divide)
-
-
-def _with_dense(a: SparseMatrix, b: Any, function: Any) -> Any:
-    if is_number(b):
-        return a._with(function(a.data, b))
-    x = _as_array(b)
-    if mx.broadcast_shapes(a.shape, x.shape) != a.shape:
-        raise ValueError(
-            f"[{function.__name__}] shapes do not fit: got {a.shape} and {tuple(x.shape)}, "
-            "expected one that broadcasts to the sparse one"
-        )
-    _, rows, columns = a.coordinates()
-    found = mx.broadcast_to(x, a.shape)[rows, columns].reshape(a.data.shape)
-    return a._with(function(a.data, found))

@@ -40,7 +40,7 @@ def save(file: Any, matrix: SparseMatrix) -> None:
         )
     path, suffix = _suffix("save", file)
     places = ("row", "col") if isinstance(matrix, COO) else ("indices", "indptr")
-    arrays = dict(zip(("data", *places), matrix._arrays()))
+    arrays = dict(zip(("data", *places), matrix._cut()._arrays()))
     if suffix == ".safetensors":
         about = {"format": matrix.format, "shape": json.dumps(matrix.shape)}
         mx.save_safetensors(path, arrays, about)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import lazulite.core as mx
-from lazulite.sparse import arrays
+from lazulite.sparse import arithmetic
 from lazulite.sparse.arrays import SparseMatrix
 
 # f(0) = 0: applied to the values.
@@ -44,7 +44,7 @@ def _transpose(a: SparseMatrix, axes: Any = None) -> SparseMatrix:
 
 
 def _divide(a: Any, b: Any) -> Any:
-    return arrays.divide(a, b) if isinstance(a, SparseMatrix) else NotImplemented
+    return arithmetic.divide(a, b) if isinstance(a, SparseMatrix) else NotImplemented
 
 
 def _power(a: Any, b: Any) -> Any:
@@ -52,11 +52,7 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def _multiply(a: Any, b: Any) -> Any:
-    return arrays.multiply(a, b) if isinstance(a, SparseMatrix) else arrays.multiply(b, a)
-
-
-def _subtract(a: Any, b: Any) -> Any:
-    return arrays.add(a, -b) if arrays.is_operand(b) else NotImplemented
+    return arithmetic.multiply(a, b) if isinstance(a, SparseMatrix) else arithmetic.multiply(b, a)
 
 
 def _astype(a: SparseMatrix, dtype: mx.Dtype) -> SparseMatrix:
@@ -66,14 +62,14 @@ def _astype(a: SparseMatrix, dtype: mx.Dtype) -> SparseMatrix:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: _at_places(name) for name in _AT_PLACES if hasattr(mx, name)},
     **{name: _reduction(name) for name in _REDUCTIONS},
-    "add": arrays.add,
+    "add": arithmetic.add,
     "astype": _astype,
     "divide": _divide,
-    "matmul": arrays.matmul,
+    "matmul": arithmetic.matmul,
     "matrix_transpose": _transpose,
     "multiply": _multiply,
     "power": _power,
-    "subtract": _subtract,
+    "subtract": arithmetic.subtract,
     "transpose": _transpose,
 }
 

@@ -8,15 +8,8 @@ import numpy as np
 
 import lazulite.core as mx
 from lazulite.core import _core
-from lazulite.sparse.arrays import (
-    BSR,
-    COO,
-    CSR,
-    SparseMatrix,
-    as_shape,
-    index_dtype,
-    known,
-)
+from lazulite.sparse.arrays import BSR, COO, CSR, SparseMatrix, grouped
+from lazulite.sparse.checks import as_shape, index_dtype, known
 
 _FORMATS = ("csr", "coo", "bsr")
 
@@ -42,7 +35,8 @@ def from_dense(
     """A sparse matrix of the elements of ``a`` that are not zero (nan is none).
 
     Their number is looked at now, unless ``nnz`` gives it: then the first ``nnz`` in the order of
-    rows are taken, and what is left over are zeros in the first place; ``compile`` needs that.
+    rows are taken, and what is left over is room (in format ``"coo"`` zeros in the first place);
+    ``compile`` needs that.
     ``block`` is the shape of the blocks of format ``"bsr"``.
 
     Raises ValueError for anything but two axes, TracerError inside ``compile`` without ``nnz``.
@@ -62,10 +56,15 @@ def from_dense(
         data = data[:0]
     else:
         data = a[rows, columns]
+    rows, columns = rows.astype(dtype), columns.astype(dtype)
     if nnz is not None and a.size:
         there = mx.arange(nnz) < mx.sum(mask.astype(mx.int64))
         data = mx.where(there, data, mx.zeros((), a.dtype))
-    made = COO._of(data, rows.astype(dtype), columns.astype(dtype), a.shape, nnz is None)
+        if format != "coo":
+            indptr, _ = grouped(rows, a.shape[0], there)
+            room = CSR._of(data, columns, indptr, a.shape, True, True)
+            return _in_format(room, format, "sparse.from_dense", block)
+    made = COO._of(data, rows, columns, a.shape, nnz is None)
     return _in_format(made.to_csr(), format, "sparse.from_dense", block)
 
 
@@ -202,3 +201,6 @@ def normal(
     indptr, _ = _core.sparse.group((places // across).astype(kind), down)
     made = (BSR if format == "bsr" else CSR)._of(data, indices, indptr, (rows, columns), True)
     return made.to_coo() if format == "coo" else made
+
+
+sparse_normal = normal  # as lazulite.core.random names it
