@@ -25,6 +25,8 @@ for percent in (1, 5, 20):
     product(f"{percent} % of 1024 x 1024 by 1024 x 128", 1024, 1024, 128, percent / 100)
 product("1024 x 1024 by 1024 x 128, dense", 1024, 1024, 128, 0.05, dense=True)
 product("5 % of 1024 x 1024 by 1024 x 128, float64", 1024, 1024, 128, 0.05, dtype="float64")
+product("5 % of 1024 x 1024 by a vector", 1024, 1024, 1, 0.05)
+product("0.1 % of 4096 x 4096 by a vector", 4096, 4096, 1, 0.001)
 product("5 % of 4096 x 4096 by a vector", 4096, 4096, 1, 0.05)
 product("5 % of 4096 x 4096 by 4096 x 16", 4096, 4096, 16, 0.05)
 product("128 x 1024 by 5 % of 1024 x 1024", 1024, 1024, 128, 0.05, turned=True)

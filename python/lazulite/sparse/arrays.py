@@ -519,9 +519,10 @@ class CSR(SparseMatrix):
         begin = known(self.indptr) if self._room else None  # type: ignore[attr-defined]
         if begin is None:
             return self
-        made = self._with(self.data[: int(begin[-1])])
-        made.indices, made._room = self.indices[: int(begin[-1])], False  # type: ignore[attr-defined]
-        return made
+        used = int(begin[-1])
+        made: Any = self._with(self.data[:used])
+        made.indices, made._room = self.indices[:used], False
+        return made  # type: ignore[no-any-return]
 
     def coordinates(self) -> tuple[mx.array, mx.array, mx.array]:
         data, columns, used = self.data, self.indices, self._used()
