@@ -8,8 +8,8 @@ import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.core._trees import tracing
 from lazulite.nn import Module
-from lazulite.optimizers.base import LearningRate, Optimizer
-from lazulite.utils import tree_map
+from lazulite.optimizers.base import LearningRate, _check_optimizer
+from lazulite.utils import tree_flatten, tree_map, tree_map_with_path, tree_merge
 
 __all__ = ["GradientAccumulation"]
 
@@ -39,7 +39,8 @@ class GradientAccumulation:
     """
 
     @checked
-    def __init__(self, optimizer: Optimizer, steps: int) -> None:
+    def __init__(self, optimizer: Any, steps: int) -> None:
+        _check_optimizer("GradientAccumulation", "optimizer", optimizer)
         if steps < 1:
             raise ValueError(f"[GradientAccumulation] steps: got {steps}, expected 1 or more")
         self.optimizer = optimizer
@@ -77,12 +78,19 @@ class GradientAccumulation:
         if count == 1:
             state["sum"] = tree_map(wide, gradients)
         else:
-            state["sum"] = tree_map(lambda g, total: total + wide(g), gradients, state["sum"])
+            # a parameter that was frozen or made meanwhile has fewer of them
+            state["sum"] = tree_merge(state["sum"], tree_map(wide, gradients), mx.add)
         mx.eval(state["sum"])  # the graph behind each batch ends here, and its memory is free
         state["count"] = mx.array(count % self.steps, mx.uint32)
         if count < self.steps:
             return False
-        mean = tree_map(lambda g, total: (total / count).astype(g.dtype), gradients, state["sum"])
+        kinds = dict(tree_flatten(gradients))
+
+        def mean_of(path: str, total: mx.array) -> mx.array:
+            mean = total / count
+            return mean.astype(kinds[path].dtype) if path in kinds else mean
+
+        mean = tree_map_with_path(mean_of, state["sum"])
         state["sum"] = {}
         self.optimizer.update(model, mean)
         return True

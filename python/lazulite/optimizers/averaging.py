@@ -69,14 +69,15 @@ class ExponentialMovingAverage:
         trained = {path for path, _ in tree_flatten(model.trainable_parameters())}
         share = mx.where(self.state["step"] == 0, 1.0, 1 - self.decay)
 
-        def follow(path: str, new: mx.array, old: mx.array) -> mx.array:
-            if path not in trained or not mx.issubdtype(new.dtype, mx.floating):
+        known = dict(tree_flatten(self.state["average"]))
+
+        def follow(path: str, new: mx.array) -> mx.array:
+            old = known.get(path)  # None: of a layer that was added since
+            if old is None or path not in trained or not mx.issubdtype(new.dtype, mx.floating):
                 return _wide(new)
             return old + share.astype(old.dtype) * (new.astype(old.dtype) - old)
 
-        self.state["average"] = tree_map_with_path(
-            follow, model.parameters(), self.state["average"]
-        )
+        self.state["average"] = tree_map_with_path(follow, model.parameters())
         self.state["step"] = self.state["step"] + 1
 
     @contextmanager

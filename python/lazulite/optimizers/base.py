@@ -21,7 +21,10 @@ class Optimizer:
     A new rule gives :meth:`init_single` and :meth:`apply_single`, for one parameter each. The
     state is a dict with ``step`` (uint64), ``learning_rate`` (float32) and, in the form of the
     parameters, a dict of arrays for each of them. It is the same dict always and may be captured
-    by :func:`lazulite.core.compile`. Parameters and what is remembered of them keep their dtype.
+    by :func:`lazulite.core.compile`. Parameters and what is remembered of them keep their dtype,
+    but that float16, in which squares of gradients and small terms such as ``eps`` vanish, is
+    computed and remembered in float32. Integers and bools, such as positions that a module keeps,
+    stay as they are.
 
     Args:
         schedulers: functions of the step by the name of the entry of ``state`` that they set
@@ -113,7 +116,8 @@ class Optimizer:
             state = self._init_tree(fields, state, path, depth)
         elif not state:
             state = {}
-            self.init_single(parameters, state)
+            if _is_moved(parameters):
+                self.init_single(_wide(parameters), state)
         return state
 
     def init_single(self, parameter: mx.array, state: State) -> None:
@@ -141,8 +145,11 @@ class Optimizer:
             self.state[name] = _as_float(schedule(self.step))
         self.state["step"] = self.step + 1
 
-        def apply(_: Optional[str], *found: Any) -> mx.array:
-            return self.apply_single(*found)
+        def apply(_: Optional[str], gradient: Any, parameter: Any, state: State) -> mx.array:
+            if not (_is_moved(parameter) and _is_moved(gradient)):
+                return parameter  # type: ignore[no-any-return]
+            new = self.apply_single(_wide(gradient), _wide(parameter), state)
+            return new.astype(parameter.dtype) if parameter.dtype == mx.float16 else new
 
         new: dict[str, Any] = walk(
             apply, gradients, (parameters, self.state), name=type(self).__name__
@@ -173,10 +180,27 @@ class Optimizer:
         model.update(self.apply_gradients(gradients, model))
 
 
+def _is_moved(leaf: Any) -> bool:
+    """Whether steps change it: not integers and bools."""
+    return not isinstance(leaf, mx.array) or mx.issubdtype(leaf.dtype, mx.inexact)
+
+
+def _wide(leaf: Any) -> Any:
+    return leaf.astype(mx.float32) if getattr(leaf, "dtype", None) == mx.float16 else leaf
+
+
 def _as_float(value: Union[float, mx.array]) -> mx.array:
     if isinstance(value, mx.array) and mx.issubdtype(value.dtype, mx.floating):
         return value
     return value.astype(mx.float32) if isinstance(value, mx.array) else mx.array(value, mx.float32)
+
+
+def _check_optimizer(op: str, name: str, value: Any) -> None:
+    """One of ours, or what stands where one stood, such as those that hold masks."""
+    if not all(hasattr(value, part) for part in ("init", "apply_gradients", "state")):
+        raise TypeError(
+            f"[{op}] {name}: got {type(value).__name__}, expected an Optimizer"
+        )
 
 
 def _rms(x: mx.array) -> mx.array:

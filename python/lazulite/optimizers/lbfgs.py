@@ -8,7 +8,7 @@ import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.core._trees import walk
 from lazulite.nn import Module
-from lazulite.optimizers.base import LearningRate, Optimizer
+from lazulite.optimizers.base import LearningRate, Optimizer, _is_moved, _wide
 from lazulite.optimizers.search import strong_wolfe
 from lazulite.utils import tree_flatten
 
@@ -195,7 +195,9 @@ def _two_loops(q: mx.array, s: list[mx.array], y: list[mx.array], scale: mx.arra
 
 
 def _flat(tree: Any) -> mx.array:
-    leaves = [leaf.reshape(-1) for _, leaf in tree_flatten(tree)]
+    """All of a tree as one vector; of float16, whose products vanish or overflow, in float32."""
+    leaves = [leaf.reshape(-1) for _, leaf in tree_flatten(tree) if _is_moved(leaf)]
+    leaves = [_wide(leaf) for leaf in leaves]
     return mx.concatenate(leaves) if leaves else mx.zeros((0,))
 
 
@@ -205,8 +207,10 @@ def _moved(values: Any, length: float, direction: mx.array) -> Any:
 
     def moved(_: Optional[str], value: mx.array) -> mx.array:
         nonlocal at
+        if not _is_moved(value):
+            return value
         part = direction[at : at + value.size].reshape(value.shape)
         at += value.size
-        return value + length * part.astype(value.dtype)
+        return value + (length * part).astype(value.dtype)
 
     return walk(moved, values, name="LBFGS")

@@ -14,6 +14,7 @@ from lazulite.optimizers.base import (
     State,
     _check_betas,
     _check_not_negative,
+    _check_optimizer,
     _check_positive_eps,
     _nested,
     _rms,
@@ -580,7 +581,7 @@ class Muon(Optimizer):
         v = state["v"] = mu * state["v"] + (1 - mu) * gradient
         update = (1 - mu) * gradient + mu * v if self.nesterov else v
         if update.ndim >= 2:
-            matrix = update.reshape(update.shape[0], -1)
+            matrix = update.reshape(update.shape[0], math.prod(update.shape[1:]))
             rows, columns = matrix.shape
             scale = math.sqrt(max(1, rows / max(columns, 1)))
             update = scale * self._orthogonalize(matrix).reshape(update.shape)
@@ -611,10 +612,12 @@ class MultiOptimizer(Optimizer):
     @checked
     def __init__(
         self,
-        optimizers: list[Optimizer],
+        optimizers: list[Any],
         filters: list[Callable[[str, mx.array], bool]] = [],
     ) -> None:
         super().__init__()
+        for one in optimizers:
+            _check_optimizer("MultiOptimizer", "optimizers", one)
         if len(filters) != len(optimizers) - 1:
             raise ValueError(
                 f"[MultiOptimizer] wrong number of filters: got {len(filters)} for "

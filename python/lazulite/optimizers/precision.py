@@ -8,7 +8,7 @@ from typing import Any, Callable
 import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.nn import Module, value_and_grad
-from lazulite.optimizers.base import Optimizer
+from lazulite.optimizers.base import _check_optimizer
 from lazulite.utils import tree_flatten, tree_map
 
 __all__ = ["MixedPrecision"]
@@ -54,13 +54,14 @@ class MixedPrecision:
     def __init__(
         self,
         model: Module,
-        optimizer: Optimizer,
+        optimizer: Any,
         dtype: mx.Dtype = mx.float16,
         scale: float = 2.0**15,
         growth_factor: float = 2.0,
         backoff_factor: float = 0.5,
         growth_interval: int = 2000,
     ) -> None:
+        _check_optimizer("MixedPrecision", "optimizer", optimizer)
         if not (
             0 < scale < 2.0**128
             and growth_factor >= 1

@@ -96,7 +96,8 @@ def linear_schedule(init: float, end: float, steps: float) -> Schedule:
     _check_positive("linear_schedule", "steps", steps)
 
     def schedule(step: Step) -> mx.array:
-        return init + mx.minimum(step, steps) * ((end - init) / steps)
+        line = init + mx.minimum(step, steps) * ((end - init) / steps)
+        return mx.where(mx.array(step) < steps, line, end)  # exactly, whatever the line rounds to
 
     return schedule
 

@@ -192,7 +192,9 @@ def gelu_approx(x: mx.array) -> mx.array:
         >>> nn.gelu_approx(mx.array([1.0]))
         array([0.841192], dtype=float32)
     """
-    return 0.5 * x * (1 + mx.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    c = math.sqrt(2 / math.pi)
+    near = mx.clip(x, -20, 20)  # where tanh is 1 or -1; further out the cube of a half overflows
+    return 0.5 * x * (1 + mx.tanh(c * (near + 0.044715 * near * near * near)))
 
 
 def gelu_fast_approx(x: mx.array) -> mx.array:
