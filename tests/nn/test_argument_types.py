@@ -78,7 +78,7 @@ def constructors():
     found |= {f"init.{n}": f for n, f in public(nn.init, nn.init.__all__).items()}
     found |= public(optim, optim.__all__)
     for name, layer in public(nn, nn.__all__).items():
-        if inspect.isclass(layer) and layer not in (nn.Module, nn.Identity):
+        if inspect.isclass(layer) and layer not in (nn.Module, nn.Identity, nn.Masks):
             found[name] = layer
     return found
 

@@ -1,5 +1,7 @@
 """Whether there is a CUDA back end."""
 
+__all__ = ["is_available"]
+
 
 def is_available() -> bool:
     """Whether the CUDA back end is there: never.

@@ -10,6 +10,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn, Optional, Sequence
 
+__all__ = [
+    "Group",
+    "all_gather",
+    "all_max",
+    "all_min",
+    "all_sum",
+    "init",
+    "is_available",
+    "recv",
+    "recv_like",
+    "send",
+    "sum_scatter",
+]
+
 _BACKENDS = ("any", "mpi", "ring", "nccl", "jaccl")
 
 

@@ -13,6 +13,21 @@ from ._core import (
 )
 from ._core import device_info as _device_info
 
+__all__ = [
+    "clear_cache",
+    "device_info",
+    "get_active_memory",
+    "get_cache_memory",
+    "get_peak_memory",
+    "is_available",
+    "reset_peak_memory",
+    "set_cache_limit",
+    "set_memory_limit",
+    "set_wired_limit",
+    "start_capture",
+    "stop_capture",
+]
+
 
 def is_available() -> bool:
     """Whether the Metal back end is there: never.

@@ -207,6 +207,15 @@ class DataLoader:
             self._dataset_state = None
 
     def _make(self, task: tuple[Any, Any]) -> tuple[Any, Any]:
+        try:
+            return self._made(task)
+        except StopIteration as error:  # which would end the epoch as if it were over
+            raise RuntimeError(
+                f"[DataLoader] {type(self.dataset).__name__} or collate_fn: got a StopIteration for "
+                "samples that are there, expected samples or another exception"
+            ) from error
+
+    def _made(self, task: tuple[Any, Any]) -> tuple[Any, Any]:
         """The batch of a task: (places, None), or (samples, state of the dataset after them)."""
         work, state = task
         if not self._by_place:
@@ -271,7 +280,7 @@ def _is_by_place(dataset: Any) -> bool:
     if torch is not None and isinstance(dataset, torch.IterableDataset):
         return False
     sized = hasattr(dataset, "__len__") or not hasattr(dataset, "__iter__")
-    return hasattr(dataset, "__getitem__") and sized
+    return getattr(dataset, "__getitem__", None) is not None and sized
 
 
 def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

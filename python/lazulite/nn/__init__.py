@@ -97,6 +97,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MLP",
+    "Masks",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",

@@ -67,6 +67,11 @@ class Module(dict[str, Any]):
 
     def __setattr__(self, key: str, val: Any) -> None:
         if isinstance(val, _FIELDS) and not isinstance(getattr(type(self), key, None), property):
+            if callable(getattr(Module, key, None)):  # it would never be read: the method would
+                raise ValueError(
+                    f"[{type(self).__name__}] {key!r} is a method of every module: got "
+                    f"{type(val).__name__} for it, expected another name"
+                )
             self.__dict__.pop(key, None)
             self[key] = val
         else:

@@ -9,9 +9,9 @@ import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.nn.layers.embedding import Embedding
 from lazulite.nn.module import Module
-from lazulite.utils import tree_flatten, tree_unflatten
+from lazulite.utils import tree_flatten, tree_map_with_path
 
-__all__ = ["Masks", "prune"]
+__all__ = ["MaskedOptimizer", "Masks", "prune"]
 
 Chosen = Callable[[str, mx.array], bool]
 
@@ -45,7 +45,6 @@ class Masks(Module):
             ValueError: the model has no such weight, or one of another shape.
         """
         held = dict(tree_flatten(model.parameters()))
-        found = []
         for path, mask in self.masks.items():
             weight = held.get(path)
             if weight is None or weight.shape != mask.shape:
@@ -53,9 +52,20 @@ class Masks(Module):
                 raise ValueError(
                     f"[Masks] {path!r} does not fit: got {got}, expected shape {tuple(mask.shape)}"
                 )
-            found.append((path, mx.where(mask, weight, mx.zeros((), weight.dtype))))
-        model.update(tree_unflatten(found))
+        model.update(self._masked(model.parameters(), model))
         return model
+
+    def _masked(self, tree: Any, model: Any) -> Any:
+        """A tree of parameters, all or some, with zeros where masks leave something out. One weight
+        in two places has one mask."""
+        first = _first_paths(model)
+        masks = {first.get(path, path): mask for path, mask in self.masks.items()}
+
+        def masked(path: str, weight: mx.array) -> mx.array:
+            mask = masks.get(first.get(path, path))
+            return weight if mask is None else mx.where(mask, weight, mx.zeros((), weight.dtype))
+
+        return tree_map_with_path(masked, tree)
 
     def hold(self, optimizer: Any) -> MaskedOptimizer:
         """An optimizer that stands where the given one stood, and sets what is left out to zero
@@ -103,11 +113,8 @@ class MaskedOptimizer:
         self, gradients: dict[str, Any], parameters: dict[str, Any]
     ) -> dict[str, Any]:
         """The parameters after such a step."""
-        made = dict(tree_flatten(self.optimizer.apply_gradients(gradients, parameters)))
-        for path, mask in self.masks.masks.items():
-            if path in made:
-                made[path] = mx.where(mask, made[path], mx.zeros((), made[path].dtype))
-        return tree_unflatten(list(made.items()))  # type: ignore[no-any-return]
+        made = self.optimizer.apply_gradients(gradients, parameters)
+        return self.masks._masked(made, parameters)  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -116,6 +123,19 @@ class MaskedOptimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.optimizer, name, value)
+
+
+def _first_paths(model: Any) -> dict[str, str]:
+    """Of each path of a parameter the first path of the same one: modules may be in two places."""
+    found: dict[str, str] = {}
+    first: dict[int, str] = {}
+    if not isinstance(model, Module):
+        return found
+    for path, module in reversed(model.named_modules()):
+        begin = first.setdefault(id(module), path)
+        for name in module._own_parameter_names():
+            found[f"{path}.{name}".lstrip(".")] = f"{begin}.{name}".lstrip(".")
+    return found
 
 
 def _chosen(model: Module) -> Chosen:
@@ -216,7 +236,12 @@ def prune(
     if len(shape) != 2 or min(shape) < 1:
         raise ValueError(f"[prune] block: got {block!r}, expected two sizes of 1 or more")
     take = chosen or _chosen(model)
-    weights = {p: w for p, w in tree_flatten(model.parameters()) if take(p, w) and w.ndim >= 2}
+    first = _first_paths(model)
+    weights = {
+        first.get(p, p): w
+        for p, w in tree_flatten(model.parameters())
+        if take(p, w) and w.ndim >= 2
+    }
     if not weights:
         raise ValueError("[prune] nothing to prune: got no parameter that is chosen")
     if groups is not None:

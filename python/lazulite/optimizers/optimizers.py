@@ -588,6 +588,10 @@ class Muon(Optimizer):
         return parameter - rate * update
 
 
+def _every(path: str, weight: mx.array) -> bool:
+    return True
+
+
 class MultiOptimizer(Optimizer):
     """Different optimizers for different parameters.
 
@@ -624,7 +628,7 @@ class MultiOptimizer(Optimizer):
                 f"{len(optimizers)} optimizers, expected {len(optimizers) - 1}"
             )
         self.optimizers = list(optimizers)
-        self.filters: list[Callable[[str, mx.array], bool]] = [*filters, lambda *_: True]
+        self.filters: list[Callable[[str, mx.array], bool]] = [*filters, _every]
 
     @property
     def state(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ calls it with its step as an array, so that schedules work in compiled functions
 """
 
 import math
+from functools import partial
 from typing import Callable, Union
 
 import lazulite.core as mx
@@ -32,10 +33,7 @@ def exponential_decay(init: float, decay_rate: float) -> Schedule:
         1.0
     """
 
-    def schedule(step: Step) -> Union[float, mx.array]:
-        return init * decay_rate**step
-
-    return schedule
+    return partial(_exponential, init, decay_rate)
 
 
 @checked
@@ -52,10 +50,7 @@ def step_decay(init: float, decay_rate: float, step_size: float) -> Schedule:
     """
     _check_positive("step_decay", "step_size", step_size)
 
-    def schedule(step: Step) -> Union[float, mx.array]:
-        return init * decay_rate ** (step // step_size)
-
-    return schedule
+    return partial(_in_steps, init, decay_rate, step_size)
 
 
 @checked
@@ -74,11 +69,7 @@ def cosine_decay(init: float, decay_steps: float, end: float = 0.0) -> Schedule:
     """
     _check_positive("cosine_decay", "decay_steps", decay_steps)
 
-    def schedule(step: Step) -> mx.array:
-        angle = mx.minimum(step, decay_steps) * (math.pi / decay_steps)
-        return end + (init - end) * (0.5 * (1 + mx.cos(angle)))
-
-    return schedule
+    return partial(_cosine, init, decay_steps, end)
 
 
 @checked
@@ -95,11 +86,7 @@ def linear_schedule(init: float, end: float, steps: float) -> Schedule:
     """
     _check_positive("linear_schedule", "steps", steps)
 
-    def schedule(step: Step) -> mx.array:
-        line = init + mx.minimum(step, steps) * ((end - init) / steps)
-        return mx.where(mx.array(step) < steps, line, end)  # exactly, whatever the line rounds to
-
-    return schedule
+    return partial(_line, init, end, steps)
 
 
 @checked
@@ -127,16 +114,42 @@ def join_schedules(schedules: list[Schedule], boundaries: list[int]) -> Schedule
             f"{len(schedules)} schedules, expected {len(schedules) - 1}"
         )
 
-    def schedule(step: Step) -> Union[float, mx.array]:
-        value = schedules[0](step)
-        for begin, later in zip(boundaries, schedules[1:]):
-            since = mx.maximum(step, begin) - begin  # steps are unsigned: never below 0
-            value = mx.where(mx.array(step) < begin, value, later(since))
-        return value
-
-    return schedule
+    return partial(_joined, list(schedules), list(boundaries))
 
 
 def _check_positive(op: str, name: str, value: float) -> None:
     if not value > 0:
         raise ValueError(f"[{op}] bad {name}: got {value}, expected a positive number")
+
+
+# What they return: functions of the module with their numbers, so that optimizers can be pickled.
+
+
+def _exponential(init: float, decay_rate: float, step: Step) -> Union[float, mx.array]:
+    return init * decay_rate**step
+
+
+def _in_steps(
+    init: float, decay_rate: float, step_size: float, step: Step
+) -> Union[float, mx.array]:
+    return init * decay_rate ** (step // step_size)
+
+
+def _cosine(init: float, decay_steps: float, end: float, step: Step) -> mx.array:
+    angle = mx.minimum(step, decay_steps) * (math.pi / decay_steps)
+    return end + (init - end) * (0.5 * (1 + mx.cos(angle)))
+
+
+def _line(init: float, end: float, steps: float, step: Step) -> mx.array:
+    line = init + mx.minimum(step, steps) * ((end - init) / steps)
+    return mx.where(mx.array(step) < steps, line, end)  # exactly, whatever the line rounds to
+
+
+def _joined(
+    schedules: list[Schedule], boundaries: list[int], step: Step
+) -> Union[float, mx.array]:
+    value = schedules[0](step)
+    for begin, later in zip(boundaries, schedules[1:]):
+        since = mx.maximum(step, begin) - begin  # steps are unsigned: never below 0
+        value = mx.where(mx.array(step) < begin, value, later(since))
+    return value

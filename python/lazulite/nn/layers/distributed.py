@@ -12,7 +12,13 @@ from lazulite.nn.module import Module
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["AllToShardedLinear", "ShardedToAllLinear"]
+__all__ = [
+    "AllToShardedLinear",
+    "ShardedToAllLinear",
+    "shard_inplace",
+    "shard_linear",
+    "sum_gradients",
+]
 
 Sharding = Union[str, Callable[..., Any]]
 

@@ -383,11 +383,14 @@ bits=8, mode=affine)
             return layer
         if not hasattr(layer, "to_quantized"):
             raise ValueError(f"[quantize] {path}: {type(layer).__name__} has no packed form")
-        arguments = given if wanted is True else wanted
-        try:
-            return layer.to_quantized(**arguments)
-        except ValueError as error:
-            raise ValueError(f"{error}; layer {path}") from None
+        if id(layer) not in made:  # one layer in two places stays one
+            arguments = given if wanted is True else wanted
+            try:
+                made[id(layer)] = layer.to_quantized(**arguments)
+            except ValueError as error:
+                raise ValueError(f"{error}; layer {path}") from None
+        return made[id(layer)]
 
+    made: dict[int, Module] = {}
     leaves = model.leaf_modules()
     model.update_modules(tree_map_with_path(exchanged, leaves, is_leaf=Module.is_module))

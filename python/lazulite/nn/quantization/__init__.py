@@ -6,20 +6,21 @@ from __future__ import annotations
 from typing import Any
 
 from lazulite.nn.module import Module
-from lazulite.nn.quantization.calibration import copied, layers_of
+from lazulite.nn.quantization.calibration import copied as _copied
+from lazulite.nn.quantization.calibration import layers_of as _layers_of
 from lazulite.nn.quantization.convolution import QuantizedConv
-from lazulite.nn.quantization.dynamic import quantize_dynamic
+from lazulite.nn.quantization.dynamic import quantize_dynamic as _dynamic
 from lazulite.nn.quantization.linear import Int8Linear
 from lazulite.nn.quantization.packed import ScaledQuantizedLinear
-from lazulite.nn.quantization.ptq import quantize_weights
+from lazulite.nn.quantization.ptq import quantize_weights as _weights
 from lazulite.nn.quantization.qat import (
     FakeQuantizedConv,
     FakeQuantizedEmbedding,
     FakeQuantizedLinear,
     _Fake,
     convert,
-    fake_quantized,
 )
+from lazulite.nn.quantization.qat import fake_quantized as _fake_quantized
 from lazulite.nn.quantization.report import QuantizationReport, ReportRow, quantization_report
 from lazulite.nn.quantization.rounding import (
     DynamicRounding,
@@ -28,7 +29,7 @@ from lazulite.nn.quantization.rounding import (
     fake_quantize,
 )
 from lazulite.nn.quantization.settings import Settings
-from lazulite.nn.quantization.static import quantize_static
+from lazulite.nn.quantization.static import quantize_static as _static
 
 __all__ = [
     "DynamicRounding",
@@ -50,10 +51,10 @@ __all__ = [
 ]
 
 _METHODS = {
-    "static": quantize_static,
-    "dynamic": quantize_dynamic,
-    "ptq": quantize_weights,
-    "qat": fake_quantized,
+    "static": _static,
+    "dynamic": _dynamic,
+    "ptq": _weights,
+    "qat": _fake_quantized,
 }
 
 
@@ -81,13 +82,13 @@ def quantize_model(model: Module, settings: Any = None) -> Module:
         )
     """
     wanted = Settings.of(settings)
-    made = copied(model)
+    made = _copied(model)
     if any(isinstance(module, _Fake) for module in made.modules()):
         raise ValueError(
             "[quantize] model: got layers in training for quantization, expected a model of plain "
             "layers: nn.quantization.convert finishes this one"
         )
-    if not layers_of(made, wanted):
+    if not _layers_of(made, wanted):
         raise ValueError(
             "[quantize] model: got no layer to quantize, expected linear layers, convolutions or "
             "embeddings of floats"
