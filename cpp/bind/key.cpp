@@ -130,12 +130,32 @@ void Key::add_held(PyObject* tree) {
   });
 }
 
+void Key::add_class(PyObject* o) {
+  PyTypeObject* const type = Py_TYPE(o);
+  tag('M'), raw(type);
+  static PyObject* const name = PyUnicode_InternFromString("_traced_attributes");
+  const auto names =
+      py::reinterpret_steal<py::object>(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name));
+  if (!names) return PyErr_Clear();
+  if (!PyTuple_CheckExact(names.ptr())) return;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names.ptr()); ++i) {
+    const auto value = py::reinterpret_steal<py::object>(
+        PyObject_GetAttr(o, PyTuple_GET_ITEM(names.ptr(), i)));
+    if (!value) throw PythonError{};
+    if (add_constant(value.ptr())) continue;
+    const Py_hash_t hash = PyObject_Hash(value.ptr());
+    if (hash == -1) throw PythonError{};
+    tag('h'), raw(hash);
+  }
+}
+
 template <class Inside>
 void Key::add_held_part(PyObject* o, size_t depth, const Inside& inside) {
   if (is_array(o)) return add_array(o);
   if (PyDict_Check(o)) {
     line_.enter(o, depth);
     tag('D'), raw(PyDict_GET_SIZE(o));
+    if (!PyDict_CheckExact(o)) add_class(o);
     const Entries entries(o);
     for (const auto& entry : entries) add_name(entry.first.ptr());
     for (const auto& entry : entries) inside(entry.second.ptr());

@@ -53,6 +53,9 @@ class Key {
       PyObject*);  // bool, int, float, complex, str, bytes, None; false: something else
   void add_repr(PyObject*);
   void add_name(PyObject*);  // of a dict's entry
+  // Of a dict with a class of its own: which one, and the attributes that this one names as part of
+  // what is traced (of a model: whether it is in training, and what is frozen).
+  void add_class(PyObject*);
   template <class Inside>
   void add_part(PyObject*, size_t depth, const Inside&);
   template <class Inside>

@@ -1,5 +1,8 @@
 """Every optimizer with parameters of all kinds: halves, integers, none, one, frozen ones."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -35,8 +38,10 @@ ALL = {
 
 def test_every_optimizer_is_here():
     kinds = {
-        name for name in optim.__all__
-        if isinstance(getattr(optim, name), type) and issubclass(getattr(optim, name), optim.Optimizer)
+        name
+        for name in optim.__all__
+        if isinstance(getattr(optim, name), type)
+        and issubclass(getattr(optim, name), optim.Optimizer)
     }
     tested = {type(make()).__name__ for make in ALL.values()}
     assert kinds - {"Optimizer"} <= tested, kinds - tested
@@ -70,7 +75,9 @@ def test_float16_steps_are_those_of_float32(name, size):
     _, full = trained(ALL[name], *(tree_map(lambda x: x.astype(mx.float32), t) for t in (w, g)))
     assert half["a"].dtype == mx.float16
     scale = max(1.0, float(mx.abs(full["a"]).max()))
-    np.testing.assert_allclose(np.array(half["a"], np.float32), np.array(full["a"]), atol=3e-3 * scale)
+    np.testing.assert_allclose(
+        np.array(half["a"], np.float32), np.array(full["a"]), atol=3e-3 * scale
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -164,6 +171,28 @@ def test_optimizers_that_hold_masks_stand_in_others(wrap):
 def test_what_takes_no_steps_is_refused(make):
     with pytest.raises(TypeError, match=r"^\[\w+\] optimizers?: got .*expected an Optimizer"):
         make()
+
+
+@pytest.mark.parametrize("tree", [[mx.ones(2)], (mx.ones(2),), mx.ones(2)])
+def test_gradients_without_names_are_refused(tree):
+    with pytest.raises(TypeError, match=r"^\[Adam\] gradients: got .*expected a dict"):
+        optim.Adam(0.1).apply_gradients(tree, tree)
+
+
+@pytest.mark.parametrize("schedule", [
+    optim.cosine_decay(0.1, 10, 0.01), optim.linear_schedule(0.0, 1.0, 3),
+    optim.exponential_decay(0.1, 0.9), optim.step_decay(0.1, 0.5, 3),
+    optim.join_schedules([optim.linear_schedule(0.0, 1.0, 3), optim.cosine_decay(0.1, 10)], [3]),
+])
+def test_optimizers_with_schedules_are_pickled_and_copied(schedule):
+    rule = optim.MultiOptimizer([optim.Adam(schedule)])
+    w = {"a": mx.ones(2)}
+    w = rule.apply_gradients(w, w)
+    for other in (pickle.loads(pickle.dumps(rule)), copy.deepcopy(rule)):
+        here, there = copy.deepcopy(rule), w
+        for _ in range(5):
+            w_here, there = here.apply_gradients(w, w), other.apply_gradients(w, w)
+            assert mx.array_equal(w_here["a"], there["a"])
 
 
 def test_layers_are_frozen_and_thawed_while_gradients_are_summed():

@@ -47,6 +47,7 @@ class Module(dict[str, Any]):
     __call__: Callable[..., Any]
     _no_grad: frozenset[str]
     _training: bool
+    _traced_attributes = ("_training", "_no_grad")  # compile traces anew where they change
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__, so that a subclass may leave out super().__init__().

@@ -140,6 +140,11 @@ class Optimizer:
         Raises:
             KeyError, IndexError: a gradient has no parameter.
         """
+        if isinstance(gradients, (list, tuple, mx.array)):  # its state is a dict of names
+            raise TypeError(
+                f"[{type(self).__name__}] gradients: got {type(gradients).__name__}, expected a "
+                "dict of gradients by name, which may hold lists"
+            )
         self.init(gradients)
         for name, schedule in self._schedulers.items():
             self.state[name] = _as_float(schedule(self.step))
