@@ -12,7 +12,7 @@ import lazulite
 PUBLIC = [
     "lazulite.core", "lazulite.core.cuda", "lazulite.core.distributed", "lazulite.core.metal",
     "lazulite.data", "lazulite.nn", "lazulite.nn.activations", "lazulite.nn.init",
-    "lazulite.nn.layers", "lazulite.nn.layers.distributed", "lazulite.nn.losses",
+    "lazulite.nn.layers", "lazulite.nn.losses",
     "lazulite.nn.pruning", "lazulite.nn.quantization", "lazulite.nn.utils",
     "lazulite.optimizers", "lazulite.optimizers.schedulers", "lazulite.sparse", "lazulite.utils",
 ]

@@ -4,7 +4,7 @@ from lazulite.nn.layers.activations import *  # noqa: F403
 from lazulite.nn.layers.attention import *  # noqa: F403
 from lazulite.nn.layers.containers import *  # noqa: F403
 from lazulite.nn.layers.convolution import *  # noqa: F403
-from lazulite.nn.layers.distributed import AllToShardedLinear, ShardedToAllLinear
+from lazulite.nn.layers.distributed import *  # noqa: F403
 from lazulite.nn.layers.dropout import *  # noqa: F403
 from lazulite.nn.layers.embedding import *  # noqa: F403
 from lazulite.nn.layers.linear import *  # noqa: F403

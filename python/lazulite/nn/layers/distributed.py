@@ -12,13 +12,7 @@ from lazulite.nn.module import Module
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = [
-    "AllToShardedLinear",
-    "ShardedToAllLinear",
-    "shard_inplace",
-    "shard_linear",
-    "sum_gradients",
-]
+__all__ = ["AllToShardedLinear", "ShardedToAllLinear"]
 
 Sharding = Union[str, Callable[..., Any]]
 
