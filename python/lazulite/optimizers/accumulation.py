@@ -56,7 +56,8 @@ class GradientAccumulation:
     @property
     def learning_rate(self) -> mx.array:
         """That of the optimizer; may be set."""
-        return self.optimizer.learning_rate
+        rate: mx.array = self.optimizer.learning_rate
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: LearningRate) -> None:

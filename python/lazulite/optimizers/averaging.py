@@ -75,7 +75,8 @@ class ExponentialMovingAverage:
             old = known.get(path)  # None: of a layer that was added since
             if old is None or path not in trained or not mx.issubdtype(new.dtype, mx.floating):
                 return _wide(new)
-            return old + share.astype(old.dtype) * (new.astype(old.dtype) - old)
+            moved: mx.array = old + share.astype(old.dtype) * (new.astype(old.dtype) - old)
+            return moved
 
         self.state["average"] = tree_map_with_path(follow, model.parameters())
         self.state["step"] = self.state["step"] + 1

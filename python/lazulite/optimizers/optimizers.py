@@ -648,12 +648,14 @@ class MultiOptimizer(Optimizer):
     @property
     def step(self) -> mx.array:
         """How many steps have been taken."""
-        return self.optimizers[0].step
+        step: mx.array = self.optimizers[0].step
+        return step
 
     @property
     def learning_rate(self) -> mx.array:
         """That of the first optimizer; setting it sets it in all."""
-        return self.optimizers[0].learning_rate
+        rate: mx.array = self.optimizers[0].learning_rate
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: LearningRate) -> None:
