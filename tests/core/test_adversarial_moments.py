@@ -113,6 +113,63 @@ def test_variances_of_hard_data_along_axes(shape, dtype):
             check_var(ours, x, dtype, axis)
 
 
+def exact_cov(x):
+    """Of rows, by sums of longer numbers."""
+    x = x.astype(np.clongdouble if np.iscomplexobj(x) else np.longdouble)
+    off = x - x.mean(1, keepdims=True)
+    off = off - off.mean(1, keepdims=True)
+    return (off[:, None] * off[None].conj()).sum(-1) / (x.shape[1] - 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 2, 33, 1000, 4097, 70_001])
+def test_variances_of_hard_data_without_nans(size, dtype):
+    """Of rows and of columns, of which every third element but the first is a nan."""
+    for kind in kinds_of(dtype):
+        rows, x = data(kind, (3, size), dtype)
+        there = np.arange(size) % 3 != 1
+        ours = mx.where(mx.array(there), rows, mx.nan)
+        want = exact_var(x[:, there], 1)
+        theirs = np.abs(np.nanvar(np.where(there, x, np.nan).astype(x.dtype), axis=1) - want).max()
+        limit = max(2 * float(theirs), ROUNDINGS * eps_of(dtype) * float(want.max()))
+        for got in (mx.nanvar(ours, axis=1), mx.nanvar(mx.contiguous(ours.T), axis=0)):
+            error = np.abs(np.asarray(got.astype(mx.float64)) - want).max()
+            assert error <= limit, (kind, error, limit)
+        got = np.asarray(mx.nanstd(ours, axis=1).astype(mx.float64))
+        assert (np.abs(got**2 - want) <= limit + 8 * eps_of(dtype) * want).all(), kind
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("size", [2, 33, 1000, 4097, 30_001])
+def test_covariances_of_hard_data(size, dtype):
+    for kind in KINDS:
+        ours, x = data(kind, (4, size), dtype)
+        want = exact_cov(x)
+        spread = np.sqrt(np.diagonal(want).real)
+        scale = spread[:, None] * spread
+        few = np.abs(np.cov(x) - want).max()
+        # NumPy's is of float64; ours is a product of float32, whose roundings add up.
+        limit = np.maximum(2 * few, (ROUNDINGS + np.sqrt(size)) * eps_of(dtype) * scale)
+        assert (np.abs(np.asarray(mx.cov(ours)) - want) <= limit).all(), kind
+        # Weights of one, and twice the same.
+        again = mx.cov(ours, aweights=mx.ones((size,)), ddof=1)
+        assert (np.abs(np.asarray(again) - want) <= limit).all(), kind
+        if size > 2:
+            got = np.asarray(mx.corrcoef(ours))
+            off = np.abs(np.corrcoef(x) - want / scale).max()
+            assert np.abs(got - want / scale).max() <= max(
+                2 * off, 3 * (ROUNDINGS + np.sqrt(size)) * eps_of(dtype)
+            )
+
+
+def test_what_is_constant_has_no_variance_without_nans():
+    for n in (3, 100, 5000):
+        x = mx.where(mx.arange(n) % 4 == 1, mx.nan, mx.full((n,), 0.1))
+        assert 0 <= float(mx.nanvar(x)) <= (2.0**-23 * 0.1) ** 2
+        c = mx.cov(mx.full((n,), 1e6 + 0.3))
+        assert 0 <= float(c) <= (2.0**-22 * 1e6) ** 2 / n
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bits_of_variances_in_any_layout(dtype):
     """Rows, columns, reversed and with gaps: the corrections are summed in the same order."""

@@ -50,15 +50,26 @@ array extreme(const array& a, const Axes& axes, bool keepdims, bool largest, Str
 array wide(const array& a, Stream s) {
   return astype(a, compute_type(inexact_type(a.dtype())), s);
 }
-array variance(const array& a, const Axes& axes, double ddof, Stream s) {  // in float32 and above
+// In float32 and above, by the corrected two-pass algorithm, as `var` has it: the sum of x - mean,
+// which is 0 but for the rounding of the mean, says what that has added to the squares.
+array variance(const array& a, const Axes& axes, double ddof, Stream s) {
   const array x = wide(a, s), count = count_of(a, axes, s);
-  const array mean = divide(sum(without_nan(x, 0, s), axes, true, s), count, s);
-  const array off = without_nan(subtract(x, mean, s), 0, s);
-  const array squares = is_complex(x.dtype())
-                            ? add(square(real(off, s), s), square(imag(off, s), s), s)
-                            : square(off, s);
+  auto of_numbers = [&](const array& v) {
+    return is_inexact(a.dtype()) ? where(isnan(a, s), 0, v, s) : v;
+  };
+  const array mean = divide(sum(of_numbers(x), axes, true, s), count, s);
+  const array off = of_numbers(subtract(x, mean, s));
+  auto size = [&](const array& v) {
+    return is_complex(v.dtype()) ? add(square(real(v, s), s), square(imag(v, s), s), s)
+                                 : square(v, s);
+  };
+  const array squares = sum(size(off), axes, true, s);
+  const array excess = divide(size(sum(off, axes, true, s)), count, s);
+  // Of no derivative: in exact numbers it is 0. What is not finite is in the squares already.
+  const array known =
+      stop_gradient(where(isfinite(excess, s), minimum(excess, squares, s), 0, s), s);
   const array left = subtract(count, double(ddof), s);
-  return where(greater(left, 0, s), divide(sum(squares, axes, true, s), left, s), nan, s);
+  return where(greater(left, 0, s), divide(subtract(squares, known, s), left, s), nan, s);
 }
 
 // What is as long as an axis of an array, laid along that axis.

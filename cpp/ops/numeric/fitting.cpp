@@ -241,9 +241,13 @@ array cov(const array& m, const std::optional<array>& y, const CovarianceOptions
                total, s),
         s);
   fact = maximum(fact, 0, s);
-  const array terms = w ? multiply(x, *w, s) : x;
-  const array centre = divide(sum(terms, {1}, true, s), total, s);
-  const array off = subtract(x, centre, s);
+  auto centre = [&](const array& v) {
+    return divide(sum(w ? multiply(v, *w, s) : v, {1}, true, s), total, s);
+  };
+  // What rounding has put the means off is the mean of what they leave (of no derivative: in exact
+  // numbers it is 0).
+  const array near = subtract(x, centre(x), s);
+  const array off = subtract(near, stop_gradient(centre(near), s), s);
   const array weighed = w ? multiply(off, *w, s) : off;
   const array c = divide(matmul(off, matrix_transpose(conjugate(weighed, s), s), s), fact, s);
   return astype(squeeze(c, s), given, s);
