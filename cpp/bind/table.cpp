@@ -57,8 +57,8 @@ void add_op_table(py::module_& m) {
     return std::map<std::string, int64_t>{
         {"block", block_size},   {"chunk", chunk_size},   {"grain", grain},
         {"tile", tile_columns},  {"inner", inner_block},  {"lanes", engine::reduce_lanes},
-        {"tree", engine::reduce_chunk}, {"panel", inner_panel}, {"packed", packed_steps},
-        {"dots", dot_steps},     {"sweep", sweep_steps}};
+        {"tree", engine::reduce_chunk}, {"long", engine::long_sum}, {"panel", inner_panel},
+        {"packed", packed_steps}, {"dots", dot_steps},     {"sweep", sweep_steps}};
   });
   m.def("_set_least_cost", &cpu::set_least_cost);
 }

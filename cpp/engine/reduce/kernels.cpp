@@ -43,7 +43,8 @@ int64_t find(const void* input, int64_t n, const void* value) {
 template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
   return {chunk<M, In>, columns<M, In>, combine<M, In>, sizeof(typename In::accumulator), false,
-          short_rows<M, In>, take_rows<M, In>, fold_rows<M, In>};
+          short_rows<M, In>, take_rows<M, In>, fold_rows<M, In>,
+          sizeof(typename In::accumulator)};
 }
 
 template <class T>

@@ -28,10 +28,12 @@ struct ReduceKernel {
   bool twice = false;  // a chunk is read twice: it should lie in cache
   // `count` rows of at most 32 elements, `stride` apart. May be null.
   void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, void* out) = nullptr;
-  // `columns` in steps, for what comes at most 32 rows at a time, dense: the rows are taken into
-  // the lanes, which at the end of a chunk of n rows are folded. Null where chunks are read twice.
-  void (*take)(const void* x, int64_t rows, int64_t columns, bool first, void* lanes) = nullptr;
+  // `columns` in steps, for what comes at most 32 rows at a time, dense: the rows of each step are
+  // taken into the lanes, which at the end of a chunk of n rows are folded. Null where chunks are
+  // read twice.
+  void (*take)(const void* x, int64_t rows, int64_t columns, int64_t step, void* lanes) = nullptr;
   void (*fold)(void* lanes, int64_t n, int64_t columns, void* out) = nullptr;
+  int64_t lane_bytes = 0;  // of what `take` keeps of a column in each lane
 };
 
 struct FindKernel {
@@ -40,21 +42,27 @@ struct FindKernel {
   bool (*same)(const void* a, const void* b);  // accumulators, as `first` compares
 };
 
-// What looks at a chunk twice: its accumulators are states, which `finish` makes results of.
-struct TwoPassKernel {
+// What has states for accumulators, which `finish` makes results of.
+struct StateKernel {
   ReduceKernel reduce;
   // out[i] from n states: dense, of the real compute dtype. `divisor`: of variances.
   void (*finish)(const void* states, int64_t n, double divisor, void* out);
 };
-// Lanes of two sums, and n rows.
-constexpr int64_t two_pass_room(int64_t n) { return (2 * reduce_lanes + n) * two_pass_strip; }
+constexpr int64_t two_pass_room(int64_t n) { return n * two_pass_strip; }
+// What looks at a chunk twice.
 struct TwoPassKernels {  // null where a dtype is converted first
   // Sums of squares around the mean, of chunks around their own means (Chan, Golub, LeVeque 1979),
   // corrected for what rounding has put these off (the same, 1983: the corrected two-pass
   // algorithm).
-  TwoPassKernel variance[dtype_count];
+  StateKernel variance[dtype_count];
   // log(sum(exp(x))), of chunks scaled by their own maximum.
-  TwoPassKernel logsumexp[dtype_count];
+  StateKernel logsumexp[dtype_count];
+};
+
+// Sums of so many elements and more have states: what is there, and beside it what rounding took.
+inline constexpr int64_t long_sum = 513;
+struct LongSumKernels {
+  StateKernel sum[dtype_count];  // null where nothing is rounded
 };
 
 struct ReduceKernels {

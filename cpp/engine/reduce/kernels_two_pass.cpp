@@ -52,6 +52,21 @@ struct Variance {
     else s.second = excess > squares ? R(0) : squares - excess;
     return s;
   }
+  // The same of a vector of real numbers.
+  template <class V> requires(!simd::is_complex<V>::value)
+  LAZULITE_INLINE static void states(V sum, int64_t n, V squares, V offsets,
+                                     State<typename V::scalar>* to) {
+    using R = typename V::scalar;
+    const V none(R(0)), count{R(n)}, mean = sum / count, rest = offsets / count,
+                                     excess = offsets * rest;
+    const auto finite = mean - mean == none, known = finite & (excess - excess == none);
+    alignas(64) R means[V::size], rests[V::size], seconds[V::size];
+    simd::select(finite, mean, none).store(means);
+    simd::select(known, rest, none).store(rests);
+    simd::select(known, simd::select(excess > squares, none, squares - excess), squares)
+        .store(seconds);
+    for (int k = 0; k < V::size; ++k) to[k] = {means[k], rests[k], seconds[k], R(n)};
+  }
   template <class A> static void merge(State<A>& a, const State<A>& b) {
     using R = typename real_of<A>::t;
     const R share = b.count / (a.count + b.count);
@@ -230,37 +245,66 @@ void chunk_state(const void* input, int64_t n, void* out) {
   std::memcpy(out, &state, sizeof state);
 }
 
-// g++ 12 warns of what loops over a known number of columns would do, were it another one.
-#if defined(__GNUC__) && !defined(__clang__)
-#define LAZULITE_UNKNOWN_ARGUMENTS [[gnu::noipa]]
-#else
-#define LAZULITE_UNKNOWN_ARGUMENTS
-#endif
-template <class M, class In>
-LAZULITE_UNKNOWN_ARGUMENTS void all_columns(const void* x, int64_t n, int64_t width, void* lanes,
-                                            void* out) {
-  columns<M, In>(x, n, width, width, lanes, out);
+// The states of a vector of columns.
+template <class F, class In>
+LAZULITE_INLINE void put_states(typename In::V first, int64_t n, const Terms<F, In>& sums,
+                                typename F::template State<typename In::accumulator>* to,
+                                int64_t count) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  typename F::template State<A> made[V::size];
+  if constexpr (requires { F::states(first, n, sums.mapped, sums.offset, made); }) {
+    F::states(first, n, sums.mapped, sums.offset, made);
+  } else {
+    for (int k = 0; k < V::size; ++k)
+      made[k] = F::state(first[k], n, sums.mapped[k], F::keeps_offsets ? sums.offset[k] : A{});
+  }
+  std::memcpy(to, made, size_t(count) * sizeof *to);
 }
 
-// Neighbouring columns, a strip at a time, which is made dense: it is read twice.
+// Neighbouring columns, a strip at a time, which is made dense: it is read twice. A vector of
+// columns has its lanes in the first-level cache.
 template <class F, class In>
 void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
                    void* out) {
   using V = typename In::V;
   using A = typename In::accumulator;
-  using R = typename real_of<A>::t;
   using T = Terms<F, In>;
-  using Dense = Accumulated<In>;
-  using Sum = monoid::Sum;
-  constexpr int64_t strip = two_pass_strip;
+  constexpr int64_t strip = two_pass_strip, step = reduce_lanes * strip;
   static_assert(strip % V::size == 0);
-  alignas(64) A first[strip], parameter[strip];
-  A* const lane = static_cast<A*>(scratch);
-  A* const offsets = lane + reduce_lanes * strip;
-  A* const dense = offsets + reduce_lanes * strip;
+  A* const dense = static_cast<A*>(scratch);
   const auto* x = static_cast<const typename In::memory*>(input);
   auto* states = static_cast<typename F::template State<A>*>(out);
-  const int64_t live = n < reduce_lanes ? n : reduce_lanes;
+  const int64_t lanes = n < reduce_lanes ? n : reduce_lanes;
+  // f(i, l): rows i, i + 32, ... of lane l, as many as the first parameter says.
+  auto some_lanes = [&]<int rows>(int64_t i, int64_t from, int64_t to, auto&& take)
+                        __attribute__((always_inline)) {
+    for (int64_t l = from; l < to; ++l) take.template operator()<rows>(i + l, l);
+  };
+  auto by_lanes = [&](auto&& take) __attribute__((always_inline)) {
+    auto with = [&](int64_t rows, int64_t i, int64_t from, int64_t to)
+                    __attribute__((always_inline)) {
+      switch (rows) {
+        case 0: return;
+        case 1: return some_lanes.template operator()<1>(i, from, to, take);
+        case 2: return some_lanes.template operator()<2>(i, from, to, take);
+        case 3: return some_lanes.template operator()<3>(i, from, to, take);
+        default: return some_lanes.template operator()<4>(i, from, to, take);
+      }
+    };
+    int64_t i = 0;
+    for (; i + 4 * reduce_lanes <= n; i += 4 * reduce_lanes) with(4, i, 0, lanes);
+    const int64_t rows = (n - i) / reduce_lanes, more = (n - i) % reduce_lanes;
+    with(rows + 1, i, 0, more);
+    with(rows, i, more, lanes);
+  };
+  auto fold = [&](auto* lane, auto&& both) __attribute__((always_inline)) {
+    int64_t live = lanes;
+    for (int64_t half = reduce_lanes / 2; half; half /= 2) {
+      for (int64_t l = 0; l < live - half; ++l) lane[l] = both(lane[l], lane[l + half]);
+      live = live < half ? live : half;
+    }
+  };
   for (int64_t from = 0; from < width; from += strip) {
     const int64_t some = width - from < strip ? width - from : strip;
     for (int64_t i = 0; i < n; ++i) {
@@ -269,32 +313,34 @@ void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, 
       convert<In>(to, row, some);
       for (int64_t c = some; c < strip; ++c) to[c] = to[0];  // the last strip may be narrower
     }
-    all_columns<typename F::First, Dense>(dense, n, strip, lane, first);
-    for (int64_t c = 0; c < strip; ++c) parameter[c] = F::parameter(first[c], n);
-    R* const mapped = reinterpret_cast<R*>(lane);
-    // Rows i, i + 32, ... of a lane, 4 at most: its sums are read and written once for them.
-    auto take = [&](int64_t i, int64_t l, int64_t rows) __attribute__((always_inline)) {
-      for (int64_t c = 0; c < strip; c += V::size) {
-        const V p = V::load(parameter + c);
+    for (int64_t c = 0; c < some; c += V::size) {
+      auto both = [](V a, V b) __attribute__((always_inline)) {
+        return F::First::template combine<V>(a, b);
+      };
+      V first[reduce_lanes];
+      by_lanes([&]<int rows>(int64_t i, int64_t l) __attribute__((always_inline)) {
         const A* const row = dense + i * strip + c;
-        const int64_t at = l * strip + c;
+        V v = V::load(row);
+        if (i != l) v = both(first[l], v);
+        for (int k = 1; k < rows; ++k) v = both(v, V::load(row + k * step));
+        first[l] = v;
+      });
+      fold(first, both);
+      alignas(64) A of[V::size];
+      first[0].store(of);
+      for (int k = 0; k < V::size; ++k) of[k] = F::parameter(of[k], n);
+      const V p = V::load(of);
+      T terms[reduce_lanes];
+      by_lanes([&]<int rows>(int64_t i, int64_t l) __attribute__((always_inline)) {
+        const A* const row = dense + i * strip + c;
         T sums = T::of(V::load(row), p);
-        if (i != l) sums = T::load(mapped + at, offsets + at) + sums;
-        for (int64_t k = 1; k < rows; ++k)
-          sums = sums + T::of(V::load(row + k * reduce_lanes * strip), p);
-        sums.store(mapped + at, offsets + at);
-      }
-    };
-    for (int64_t i = 0; i < n; i += 4 * reduce_lanes)
-      for (int64_t l = 0; l < live && i + l < n; ++l) {
-        const int64_t rows = (n - i - l + reduce_lanes - 1) / reduce_lanes;
-        rows >= 4 ? take(i + l, l, 4) : take(i + l, l, rows);
-      }
-    fold_lanes<Sum, Plain<R>>(mapped, live, reduce_lanes, strip);
-    if constexpr (F::keeps_offsets) fold_lanes<Sum, Dense>(offsets, live, reduce_lanes, strip);
-    for (int64_t c = 0; c < some; ++c) {
-      const auto state = F::state(first[c], n, mapped[c], F::keeps_offsets ? offsets[c] : A{});
-      std::memcpy(states + from + c, &state, sizeof state);
+        if (i != l) sums = terms[l] + sums;
+        for (int k = 1; k < rows; ++k) sums = sums + T::of(V::load(row + k * step), p);
+        terms[l] = sums;
+      });
+      fold(terms, [](const T& a, const T& b) __attribute__((always_inline)) { return a + b; });
+      put_states<F, In>(first[0], n, terms[0], states + from + c,
+                        some - c < V::size ? some - c : V::size);
     }
   }
 }
@@ -307,7 +353,7 @@ void merge_states(void* a, const void* b, int64_t n) {
 }
 
 template <class F, class In>
-constexpr TwoPassKernel two_pass() {
+constexpr StateKernel two_pass() {
   using A = typename In::accumulator;
   using State = typename F::template State<A>;
   static_assert(sizeof(State) <= largest_state);

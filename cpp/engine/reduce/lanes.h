@@ -384,10 +384,10 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
 
 // The same by steps: at most 32 rows at a time, without gaps.
 template <class M, class In>
-void take_rows(const void* x, int64_t rows, int64_t width, bool first, void* lanes) {
+void take_rows(const void* x, int64_t rows, int64_t width, int64_t step, void* lanes) {
   auto* lane = static_cast<typename In::accumulator*>(lanes);
   const auto* from = static_cast<const typename In::memory*>(x);
-  if (first) convert<In>(lane, from, rows * width);
+  if (step == 0) convert<In>(lane, from, rows * width);
   else accumulate<M, In>(lane, from, rows * width);
 }
 template <class M, class In>

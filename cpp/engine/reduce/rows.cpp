@@ -416,7 +416,7 @@ void reduce_formed_columns(const Reductions& all, const Rows& in) {
   while (block > 256 && outer * pieces * ((inner + block - 1) / block) < 2 * cpu::num_threads())
     block = (block / 2 + 63) / 64 * 64;
   const int64_t blocks = (inner + block - 1) / block, tasks = outer * pieces * blocks;
-  for (const Reducing& one : all) lane_bytes += reduce_lanes * block * one.k->bytes;
+  for (const Reducing& one : all) lane_bytes += reduce_lanes * block * one.k->lane_bytes;
   SmallVector<Ref<Buffer>, 2> buffers;
   SmallVector<char*, 2> parts;
   for (const auto& [k, out] : all) {
@@ -437,15 +437,15 @@ void reduce_formed_columns(const Reductions& all, const Rows& in) {
       const char* strip = in.form_strip(start + i * stride, some, stride, columns);
       char* lanes = room;
       for (const auto& [k, out] : all) {
-        k->take(strip, some, columns, i == 0, lanes);
-        lanes += reduce_lanes * block * k->bytes;
+        k->take(strip, some, columns, i / rows, lanes);
+        lanes += reduce_lanes * block * k->lane_bytes;
       }
     }
     char* lanes = room;
     for (size_t t = 0; t < all.size(); ++t) {
       const ReduceKernel& k = *all[t].k;
       k.fold(lanes, n, columns, parts[t] + ((o * pieces + p) * inner + b * block) * k.bytes);
-      lanes += reduce_lanes * block * k.bytes;
+      lanes += reduce_lanes * block * k.lane_bytes;
     }
   }, double(in.rows) * double(length) *
          (double(in.width()) * 0.1 * double(all.size()) + in.formed->cost()));

@@ -14,6 +14,7 @@ namespace lazulite {
 namespace engine {
 LAZULITE_LEVELS(const ReduceKernels&, reduce_kernels)
 LAZULITE_LEVELS(const TwoPassKernels&, two_pass_kernels)
+LAZULITE_LEVELS(const LongSumKernels&, long_sum_kernels)
 }  // namespace engine
 
 namespace {
@@ -47,19 +48,30 @@ void fill_with(const TensorView& out, Scalar value) {
     value.write(out.type(), out.data + i * size_of(out.type()));
 }
 
-// How a node reads its input: reductions by a monoid, and those that look at chunks twice, whose
-// accumulators are states.
+// How a node reads its input: reductions by a monoid, and long sums and those that look at chunks
+// twice, whose accumulators are states.
 struct Reads {
   const Axes* axes;
   Dtype type;
   bool truth = false;
   const engine::ReduceKernel* k = nullptr;        // null: no kernel for the dtype
-  const engine::TwoPassKernel* states = nullptr;  // where it looks twice
+  const engine::StateKernel* states = nullptr;
 };
+int64_t length_of(const Node& node, const Axes& axes) {
+  int64_t length = 1;
+  for (int axis : axes) length *= node.inputs[0].shape()[axis];
+  return length;
+}
 Reads reads_of(const Node& node) {
   const Dtype in = node.inputs[0].dtype();
   if (const auto* reduction = static_cast<const Reduction*>(node.op->family)) {
     Reads out{&node.get<Reduce>().axes, reduction->read(in), reduction->truth && !is_bool(in)};
+    if (reduction->monoid == engine::Monoid::sum && is_inexact(out.type) &&
+        length_of(node, *out.axes) >= engine::long_sum) {
+      out.states = &engine::long_sum_kernels().sum[index_of(out.type)];
+      out.k = &out.states->reduce;
+      return out;
+    }
     const engine::ReduceKernel& k =
         engine::reduce_kernels().reduce[int(reduction->monoid)][index_of(out.type)];
     if (k.chunk) out.k = &k;
@@ -93,9 +105,7 @@ class Results {
   void finish() const {
     const TensorView& to = call_.out[0];
     if (reads_.states) return finish_states();
-    const Strides dense = dense_strides(to.shape());
-    if (wide_)
-      engine::copy(to.shape(), {accumulators(), float32, dense}, {to.data, to.type(), dense});
+    if (wide_) round_to_half(accumulators());
     if (is_bool(to.type()))
       for (int64_t i = 0; i < count(); ++i) to.data[i] = to.data[i] != 0;
   }
@@ -105,9 +115,19 @@ class Results {
   char* accumulators() const {
     return wide_ ? static_cast<char*>(wide_->data) : call_.out[0].data;
   }
+  void round_to_half(char* from) const {
+    const TensorView& to = call_.out[0];
+    const Strides dense = dense_strides(to.shape());
+    engine::copy(to.shape(), {from, float32, dense}, {to.data, to.type(), dense});
+  }
   void finish_states() const {
     const TensorView& to = call_.out[0];
     const double divisor = scale_of(call_.node);
+    if (is_half(to.type())) {
+      const Ref<Buffer> sums = allocate(count() * size_of(float32));
+      reads_.states->finish(accumulators(), count(), divisor, sums->data);
+      return round_to_half(static_cast<char*>(sums->data));
+    }
     constexpr int64_t step = grain;
     cpu::parallel_for((count() + step - 1) / step, [&](int64_t part) {
       const int64_t from = part * step, n = std::min(step, count() - from);

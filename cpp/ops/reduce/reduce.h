@@ -1,7 +1,7 @@
-// Reductions over axes, by one fixed tree: element i of the reduced length (row-major over the
-// reduced axes) goes to lane i mod 32 inside a chunk of 4096, lanes fold by halves, chunks pairwise
-// by index. Same bits for any layout, number of threads and instruction set. Without axes: over all
-// of them.
+// Reductions over axes by one fixed tree: element i of the reduced length (axes row-major) goes to
+// lane i mod 32 inside a chunk of 4096, lanes fold by halves, chunks pairwise by index; long sums
+// keep what rounding takes (engine/reduce/kernels_long_sums.cpp). Same bits for any layout, number
+// of threads and instruction set. Without axes: over all of them.
 #pragma once
 #include <utility>
 
