@@ -362,12 +362,12 @@ void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
 // ---- columns
 
 void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
-  // Of accumulators: 32 lanes of them stay in L2, and rows come in runs of a page.
+  // Of sums: 32 lanes of them stay in L2, and rows come in runs of a page.
   constexpr int64_t block_bytes = 4096;
   const int64_t w = in.width(), acc = k.bytes, length = in.length, inner = in.kept.back(),
                 outer = in.rows / inner;
   const int64_t stride = in.reduced_strides[0], rows = std::min(length, reduce_chunk);
-  int64_t block = k.twice ? two_pass_strip : block_bytes / acc;
+  int64_t block = k.twice ? two_pass_strip : block_bytes / size_of(compute_type(in.type));
   // What is converted should stay in cache meanwhile.
   if (in.converts())
     block = std::clamp<int64_t>((512 << 10) / (rows * in.read_width()) / 32 * 32, 32, block);
