@@ -190,6 +190,7 @@ def packed(rows, columns, group=64, bits=4, mode="affine"):
 
 SHAPES = [(1, 5, 64), (1, 33, 128), (2, 70, 192), (3, 7, 512), (4, 100, 320), (5, 31, 64)]
 SHAPES += [(8, 33, 448), (15, 65, 384), (29, 32, 896), (1, 600, 1088), (517, 35, 64)]
+SHAPES += [(6, 20, 128), (7, 33, 2144), (9, 70, 1120), (12, 5, 64), (25, 31, 416), (31, 97, 768)]
 # More groups than a register has scales, and a part of a register after those.
 SHAPES += [(1, 9, 2144), (2, 10, 4224), (3, 6, 1120), (4, 7, 3136)]
 
@@ -206,6 +207,41 @@ def test_products_with_packed_rows(bits, shape):
         agree(got, x, w.T)
 
 
+@pytest.mark.parametrize("m", (1, 4, 7, 9, 20, 40))
+def test_the_largest_codes_beside_the_largest_numbers(m):
+    x = mx.ones((m, 256))
+    for bits in BITS:
+        words = mx.full((35, 256 * bits // 32), 2**32 - 1, dtype=mx.uint32)
+        ones = mx.ones((35, 2))
+        got = mx.quantized_matmul(x, words, ones, ones * 3, group_size=128, bits=bits)
+        np.testing.assert_allclose(np.array(got), 256 * (2**bits - 1 + 3), rtol=1e-6)
+    for byte, value in ((0x77777777, 6), (0xFFFFFFFF, -6)):
+        words = mx.full((35, 32), byte, dtype=mx.uint32)
+        scales = mx.full((35, 8), 128, dtype=mx.uint8)
+        got = mx.quantized_matmul(x, words, scales, mode="mxfp4")
+        np.testing.assert_allclose(np.array(got), 2 * 256 * value, rtol=1e-6)
+
+
+def test_bits_of_a_row_do_not_follow_from_rows_beside_it_or_threads():
+    threads = mx.num_threads()
+    for bits, group, dtype in ((4, 64, mx.float32), (5, 32, mx.float32), (8, 128, mx.float16)):
+        (words, scales, biases), _ = packed(300, 1152, group, bits)
+        x = mx.array(normal(31, 1152)).astype(dtype)
+        q = words, scales.astype(dtype), biases.astype(dtype)
+        try:
+            for counts in ((2, 5, 7), (9, 12, 13, 31)):  # as many as go one way at every level
+                found = []
+                for m in counts:
+                    for count in (1, 2, 7):
+                        mx.set_num_threads(count)
+                        y = mx.quantized_matmul(x[:m], *q, group_size=group, bits=bits)
+                        found.append(as_numpy(y))
+                for y in found:
+                    np.testing.assert_array_equal(y[: counts[0]], found[0][: counts[0]])
+        finally:
+            mx.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("m", (1, 2, 7, 30, 515))
 @pytest.mark.parametrize("bits", BITS)
 def test_products_with_packed_columns(bits, m):
@@ -216,7 +252,7 @@ def test_products_with_packed_columns(bits, m):
         agree(got, x, w)
 
 
-@pytest.mark.parametrize("m", (1, 3, 4, 6, 40))
+@pytest.mark.parametrize("m", (1, 3, 4, 6, 12, 40))
 @pytest.mark.parametrize("mode", ("mxfp4", "mxfp8", "nvfp4"))
 def test_products_with_small_floats(mode, m):
     group, bits = packing.DEFAULTS[mode]
@@ -228,7 +264,7 @@ def test_products_with_small_floats(mode, m):
         agree(mx.quantized_matmul(mx.array(x), *q, transpose=False, mode=mode), x, w)
 
 
-@pytest.mark.parametrize("m", (1, 4, 9, 40))
+@pytest.mark.parametrize("m", (1, 4, 6, 9, 40))
 @pytest.mark.parametrize("dtype", (mx.float16, mx.bfloat16, mx.float64))
 def test_products_in_other_dtypes(dtype, m):
     for transpose in (True, False):
@@ -246,7 +282,7 @@ def test_products_in_other_dtypes(dtype, m):
     )
 
 
-@pytest.mark.parametrize("m", (1, 2, 6, 33))
+@pytest.mark.parametrize("m", (1, 2, 6, 11, 33))
 def test_rows_at_any_stride_and_stacks_that_broadcast(m):
     q, w = packed(33, 128)
     x = normal(3, m, 128)

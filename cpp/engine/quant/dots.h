@@ -65,6 +65,12 @@ LAZULITE_INLINE float sum_of_lanes(Vec<float> v) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+// Twice what codes of E2M1 stand for, in the upper bytes of signed lanes.
+LAZULITE_INLINE Lanes twice_e2m1(Lanes codes) {
+  static constexpr int8_t twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  return shuffled(repeated(twice), codes) << uint16_t(8);
+}
+
 // How codes lie in a register.
 template <Codes codes, int bits>
 struct Chunk {
@@ -122,9 +128,7 @@ struct Chunk {
       if constexpr (part > 0) v = v >> uint16_t(part * bits);
       if constexpr (part + 1 < each) v = v & uint16_t((1 << bits) - 1);
       if constexpr (codes == Codes::integers) return v;
-      // Twice what a code of E2M1 stands for, in the upper byte of a signed lane.
-      static constexpr int8_t twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-      return shuffled(repeated(twice), v) << uint16_t(8);
+      return twice_e2m1(v);
     }
   }
 };
@@ -144,13 +148,35 @@ LAZULITE_INLINE float largest(const float* x, int64_t n) {  // nan where there i
   return v[0];
 }
 
+LAZULITE_INLINE bool fits(float row) {
+  return row == 0 || (row >= least_of_row && row <= most_of_row);
+}
+LAZULITE_INLINE float scale_of(const float* x, int group, float row) {
+  const float high = largest(x, group);
+  return high <= row * least_part ? 0 : high / 32767;
+}
+// put(k, the whole numbers from k on): whole registers of them. Returns what they add up to.
+template <class Put>
+LAZULITE_INLINE float rounded(const float* x, int64_t n, float scale, Put&& put) {
+  using V = Vec<float>;
+  const float inverse = scale == 0 ? 0 : 1 / scale;
+  Sums sum{};
+  for (int64_t k = 0; k < n; k += V::size) {
+    const auto whole = simd::convert<int32_t>(simd::rint(V::load(x + k) * V(inverse)));
+    sum += whole.v;
+    put(k, whole);
+  }
+  int64_t total = 0;
+  for (int j = 0; j < lanes32; ++j) total += sum[j];
+  return float(total);
+}
+
 template <Codes codes, int bits>
 bool prepare(const PrepareCall& p) {
   using C = Chunk<codes, bits>;
-  using V = Vec<float>;
   const int group = p.format.group;
   const float row = largest(p.x, p.count);
-  if (!(row == 0 || (row >= least_of_row && row <= most_of_row))) return false;
+  if (!fits(row)) return false;
   alignas(64) int16_t held[C::count];
   for (int64_t first = 0; first < p.count; first += C::count) {
     const int64_t n = p.count - first < C::count ? p.count - first : C::count;
@@ -160,23 +186,16 @@ bool prepare(const PrepareCall& p) {
       const int64_t g = (first + i) / group, left = (g + 1) * group - (first + i),
                     here = left < n - i ? left : n - i;
       if ((first + i) % group == 0) {
-        const float high = largest(p.x + first + i, group);
         p.sums[g] = 0;
-        p.scales[g] = high <= row * least_part ? 0 : high / 32767;
+        p.scales[g] = scale_of(p.x + first + i, group, row);
       }
-      const float inverse = p.scales[g] == 0 ? 0 : 1 / p.scales[g];
-      Sums sum{};
-      for (int64_t k = 0; k < here; k += V::size) {
-        const auto whole =
-            simd::convert<int32_t>(simd::rint(V::load(p.x + first + i + k) * V(inverse)));
-        sum += whole.v;
-        int32_t wide[V::size];
-        whole.store(wide);
-        for (int j = 0; j < V::size; ++j) held[i + k + j] = int16_t(wide[j]);
-      }
-      int64_t total = 0;
-      for (int j = 0; j < lanes32; ++j) total += sum[j];
-      p.sums[g] += p.scales[g] * float(total);
+      p.sums[g] += p.scales[g] * rounded(p.x + first + i, here, p.scales[g],
+                                         [&](int64_t k, auto whole) {
+                                           int32_t wide[lanes32];
+                                           whole.store(wide);
+                                           for (int j = 0; j < lanes32; ++j)
+                                             held[i + k + j] = int16_t(wide[j]);
+                                         });
       i += here;
     }
     // Codes of a lane side by side become part by part.
@@ -188,6 +207,49 @@ bool prepare(const PrepareCall& p) {
         std::memcpy(&v, held + (lane * words + part / some) * some, sizeof v);
         p.to[first + part * lanes16 + lane] = int16_t(v >> (part % some * 16));
       }
+  }
+  return true;
+}
+
+// The numbers that stand beside the codes of a pair (kernels.h), and those of a block: pairs of one
+// group are neighbours.
+template <int bits>
+constexpr int first_of_pair(int pair) {
+  constexpr int half = 32 % bits == 0 ? 16 / bits : 16;  // of the codes of a word, or of the block
+  return pair / half * 2 * half + pair % half;
+}
+template <int bits>
+constexpr int second_of_pair(int pair) {
+  return first_of_pair<bits>(pair) + (32 % bits == 0 ? 16 / bits : 16);
+}
+template <Codes codes, int bits>
+bool prepare_pairs(const PrepareCall& p) {
+  const int group = p.format.group;
+  const float row = largest(p.x, p.count);
+  if (!fits(row)) return false;
+  auto* to = reinterpret_cast<uint32_t*>(p.to);
+  alignas(64) int32_t held[32];
+  auto put = [&] {
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i)
+      to[i] = uint32_t(held[first_of_pair<bits>(i)] & 0xffff) |
+              uint32_t(held[second_of_pair<bits>(i)]) << 16;
+    to += 16;
+  };
+  for (int64_t first = 0; first < p.count; first += group) {
+    const float scale = scale_of(p.x + first, group, row);
+    const float sum = rounded(p.x + first, group, scale, [&](int64_t k, auto whole) {
+      const int64_t at = (first + k) % 32;
+      whole.store(held + at);
+      if (at + lanes32 == 32) put();
+    });
+    p.sums[first / group] = scale * sum;
+    // Codes of E2M1 are twice what they stand for.
+    p.scales[first / group] = codes == Codes::e2m1 ? scale / 2 : scale;
+  }
+  if (const int64_t some = p.count % 32) {
+    std::memset(held + some, 0, size_t(32 - some) * 4);
+    put();
   }
   return true;
 }
@@ -369,6 +431,7 @@ template <Codes codes, int bits>
 constexpr void add_dots_of(QuantKernels& k) {
   constexpr int slot = slot_of(codes, bits);
   k.prepare[slot] = prepare<codes, bits>;
+  k.prepare_pairs[slot] = prepare_pairs<codes, bits>;
   k.dots[slot] = dots_for<codes, bits>;
 }
 constexpr void add_dots(QuantKernels& k) {

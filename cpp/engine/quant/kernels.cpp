@@ -1,3 +1,5 @@
+  // Its sign goes along as it moves down.
+
 // Packed numbers per instruction-set level: codes to floats and back. Lanes are lines: the words of
 // some lines are turned, so that one vector has the same codes of each of them, and every width of
 // codes is a shift and a mask.
@@ -6,7 +8,7 @@
 
 #include "device/cpu/level.h"
 #include "engine/gemm/pack.h"
-#include "engine/quant/dots.h"
+#include "engine/quant/whole_block.h"
 #include "engine/quant/kernels.h"
 
 namespace lazulite::engine {
@@ -101,6 +103,44 @@ void expand(const ExpandCall& p) {
     }
   }
 }
+
+#if defined(LAZULITE_SIMD_AVX512) || defined(LAZULITE_SIMD_AVX2)
+// As `expand`, of codes in pairs: to[pair * width + line], each of them in 16 bits.
+template <Codes codes, int bits, int pair>
+LAZULITE_INLINE U pair_of(const uint32_t* words) {
+  constexpr int first = first_of_pair<bits>(pair), second = second_of_pair<bits>(pair);
+  if constexpr (32 % bits != 0)
+    return U::from(code_of<bits, first>(words).v | code_of<bits, second>(words).v << 16u);
+  constexpr uint32_t mask = ((1u << bits) - 1) * 0x10001u;
+  const auto word = U::load(words + first * bits / 32 * L).v;
+  const U v = U::from(word >> uint32_t(first * bits % 32) & mask);
+#if defined(LAZULITE_SIMD_AVX512) || defined(LAZULITE_SIMD_AVX2)
+  if constexpr (codes == Codes::e2m1) {
+    typedef int16_t Signed __attribute__((vector_size(simd::register_bytes)));
+    return U::from(typename U::raw(Signed(twice_e2m1(Lanes(v.v))) >> int16_t(8)));
+  }
+#endif
+  return v;
+}
+template <Codes codes, int bits, int... pair>
+LAZULITE_INLINE void put_pairs(const uint32_t* words, uint32_t* to, int64_t width,
+                               std::integer_sequence<int, pair...>) {
+  (pair_of<codes, bits, pair>(words).store(to + pair * width), ...);
+}
+template <Codes codes, int bits>
+void expand_whole(const ExpandCall& p) {
+  uint32_t words[most_blocks * bits * L];
+  const int64_t wanted = p.blocks * bits, there = std::min(p.words, wanted);
+  for (int64_t lane = 0; lane < p.width; lane += L) {
+    const int64_t lines = std::clamp<int64_t>(p.lines - lane, 0, L);
+    turn_words(p.codes + lane * p.line, p.line, lines, lines ? there : 0, wanted, words);
+    for (int64_t b = 0; b < p.blocks; ++b)
+      put_pairs<codes, bits>(words + b * bits * L,
+                             static_cast<uint32_t*>(p.to) + b * 16 * p.width + lane, p.width,
+                             std::make_integer_sequence<int, 16>{});
+  }
+}
+#endif
 
 template <Codes codes, int bits>
 void decode(const DecodeCall& p) {
@@ -227,6 +267,9 @@ constexpr void add(QuantKernels& k) {
   constexpr int slot = slot_of(codes, bits);
   k.expand[slot] = expand<codes, bits, false>;
   k.expand_pairs[slot] = expand<codes, bits, true>;
+#if defined(LAZULITE_SIMD_AVX512) || defined(LAZULITE_SIMD_AVX2)
+  if constexpr (codes != Codes::e4m3) k.expand_whole[slot] = expand_whole<codes, bits>;
+#endif
   k.decode[slot] = decode<codes, bits>;
 }
 constexpr QuantKernels make_table() {
@@ -242,6 +285,7 @@ constexpr QuantKernels make_table() {
   k.encode = encode<float>;
   k.encode_doubles = encode<double>;
   add_dots(k);
+  add_whole(k);
   return k;
 }
 constexpr QuantKernels table = make_table();

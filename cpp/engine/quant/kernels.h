@@ -69,6 +69,20 @@ struct DotsCall {
   int64_t out_row;
 };
 
+// Rows beside a panel of codes, in pairs: the numbers of a block of 32 in an order of the kernels'
+// own, of which neighbours are one value. out[r][line] = or += what `groups` groups add up to.
+struct WholeCall {
+  const uint32_t *x, *panel;         // x[pair * rows + r], panel[pair * width + line]
+  const float *x_scales, *x_sums;    // [group * rows + r]
+  const float *scales, *biases;      // [group * width + line]; biases: or null
+  int64_t width, groups;
+  int pairs;  // of a group
+  float* out;
+  int64_t out_row;
+  int rows, cols;
+  bool add;
+};
+
 struct QuantKernels {
   // By slot_of(codes, bits).
   void (*expand[code_slots])(const ExpandCall&) = {};
@@ -80,6 +94,12 @@ struct QuantKernels {
   // nan, only tiny ones).
   bool (*prepare[code_slots])(const PrepareCall&) = {};
   void (*dots[code_slots])(const DotsCall&) = {};
+  // The same of a panel: up to so many rows, and so many lines, at a time. prepare_pairs: a row's
+  // pairs one after the other, in blocks of 16. Scales of expand_whole are not read.
+  int rows = 0, width = 0;
+  bool (*prepare_pairs[code_slots])(const PrepareCall&) = {};
+  void (*expand_whole[code_slots])(const ExpandCall&) = {};
+  void (*multiply)(const WholeCall&) = nullptr;
 };
 
 }  // namespace lazulite::engine

@@ -1,8 +1,10 @@
-// Rows times a packed matrix. A few rows by whole numbers, where the level has kernels for that and
-// the matrix is met by its rows; otherwise 32 columns of the result at a time, whose part of the
-// matrix is made floats, a panel of some hundred steps that stays in the caches, and multiplied as
-// panels of dense matrices are.
+// Rows times a packed matrix. Where the level has kernels for that and the matrix is met by its
+// rows, in whole numbers: a few rows by dot products with codes as they lie, more of them beside a
+// panel, 32 columns of the result by some hundred steps, whose codes are made 16 bits wide and
+// which stays in the caches. Otherwise such a panel is made floats, and multiplied as panels of
+// dense matrices are.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "device/cpu/pool.h"
@@ -24,6 +26,10 @@ constexpr int64_t strip = 32;            // columns of the result that are made 
 constexpr int64_t rows_at_once = 512;    // that see one panel
 constexpr int64_t task_bytes = 1 << 16;  // of packed lines, for a few rows
 constexpr double macs_per_ns = 15, expanded_per_ns = 4;  // of one thread, about
+
+// Up to so many rows dot products win (measured, Cascade Lake, also at AVX2's level), and up to so
+// many panels of whole numbers do: with VNNI always.
+constexpr int64_t dots_rows = 8, dots_rows_vnni = 7, whole_rows = 31;
 
 // One part, with its rows in memory at one stride.
 class Part {
@@ -58,9 +64,17 @@ class Part {
 
  private:
   void run() {
-    if (p_.type != float64 && p_.transposed && rows_ <= few && by_dots()) return;
-    if (p_.type != float64 && panel_kernels_filled().of[index_of(p_.type)].block)
-      return by_panels();
+    const PanelKernels& panels = panel_kernels_filled().of[index_of(p_.type)];
+    if (p_.type != float64 && p_.transposed) {
+      const bool vnni = cpu::reaches_avx512_vnni();
+      read_bytes();
+      if (rows_ <= (vnni ? dots_rows_vnni : dots_rows)) {
+        if (by_dots()) return;
+      } else if ((vnni || rows_ <= whole_rows) && panels.group == 1 && by_whole()) {
+        return;
+      }
+    }
+    if (p_.type != float64 && panels.block) return by_panels();
     if (p_.type == float64) by_tiles<double>();
     else by_tiles<float>();
   }
@@ -96,7 +110,8 @@ class Part {
                              sums + r * groups_}))
         return false;
     const bool halves = is_half(p_.type);
-    const int64_t each = std::max<int64_t>(16, task_bytes / line_bytes_), tasks = parts(n_, each);
+    const int64_t each = std::max<int64_t>(16, task_bytes / line_bytes_), tasks = parts(n_, each),
+                  blocks = parts(rows_, few);
     cpu::parallel_for(
         tasks,
         [&](int64_t t) {
@@ -104,19 +119,32 @@ class Part {
           Ref<Buffer> held;
           float* out = halves ? reinterpret_cast<float*>(memory(held, rows_ * lines * 4))
                               : reinterpret_cast<float*>(out_) + first;
-          const int64_t at = first * groups_ * scale_each_;
-          k.dots[slot_]({w_.codes + first * line_bytes_, w_.scales + at,
-                         f_.has_biases() ? w_.biases + at : nullptr, line_bytes_, groups_, lines,
-                         k_, f_, p_.scale_type, float(p_.factor), whole, scales, sums, whole_row,
-                         int(rows_), out, halves ? lines : n_});
+          const int64_t at = first * groups_ * scale_each_, out_row = halves ? lines : n_;
+          for (int64_t block = 0; block < blocks; ++block) {
+            const int64_t r = part(rows_, blocks, block);
+            k.dots[slot_]({w_.codes + first * line_bytes_, w_.scales + at,
+                           f_.has_biases() ? w_.biases + at : nullptr, line_bytes_, groups_, lines,
+                           k_, f_, p_.scale_type, float(p_.factor), whole + r * whole_row,
+                           scales + r * groups_, sums + r * groups_, whole_row,
+                           int(part(rows_, blocks, block + 1) - r), out + r * out_row, out_row});
+          }
           if (halves) write(out, 0, rows_, first, lines, lines);
         },
-        double(n_) * double(line_bytes_) / 10);
+        double(n_) * double(line_bytes_) / 10 * double(blocks));
     return true;
   }
 
   // ---- panels of the matrix
 
+  // What scales that are bytes stand for.
+  void read_bytes() {
+    if (p_.scale_type != Dtype::uint8 || rows_ <= few) return;
+    const Scales scale(f_, p_.scale_type, p_.factor);
+    for (int i = 0; i < 256; ++i) {
+      const char byte = char(i);
+      of_bytes_.push_back(float(scale(&byte, 0)));
+    }
+  }
   // Scales of the strip from column `col` on, for `steps` steps from `step` on, as the kernels want
   // them, in float32.
   struct PanelScales {
@@ -126,6 +154,7 @@ class Part {
                    PanelScales& to) const {
     const Scales scale(f_, p_.scale_type, p_.factor), bias(f_, p_.scale_type, 1, true);
     const int64_t groups = parts(steps, f_.group);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(w_.scales);
     to.scales.assign(size_t(groups * width), 0);
     to.biases.assign(size_t(groups * width), 0);
     const int64_t at = col * groups_ + step / f_.group;
@@ -138,12 +167,25 @@ class Part {
     }
     for (int64_t i = 0; i < lines; ++i)
       for (int64_t g = 0; g < groups; ++g) {
+        if (!of_bytes_.empty()) {
+          to.scales[size_t(g * width + i)] = of_bytes_[bytes[at + i * groups_ + g]];
+          continue;
+        }
         to.scales[size_t(g * width + i)] = float(scale(w_.scales, at + i * groups_ + g));
         if (f_.has_biases())
           to.biases[size_t(g * width + i)] = float(bias(w_.biases, at + i * groups_ + g));
       }
   }
 
+  // A panel of a matrix that is met by its rows, and its scales.
+  void expand_lines(void (*kernel)(const ExpandCall&), int64_t col, int64_t step, int64_t steps,
+                    int64_t width, void* to, PanelScales& scales) const {
+    const int64_t lines = std::min(width, n_ - col);
+    read_scales(col, lines, width, step, steps, scales);
+    kernel({w_.codes + col * line_bytes_ + step * f_.bits / 8, line_bytes_,
+            parts(steps * f_.bits, 32), lines, width, parts(steps, 32), scales.scales.data(),
+            f_.has_biases() ? scales.biases.data() : nullptr, f_.group, to});
+  }
   // Panels of up to `width` columns each, one behind the other: to[step * width + column].
   void expand(int64_t col, int64_t step, int64_t steps, int64_t width, int group, float* to,
               PanelScales& scales) const {
@@ -151,14 +193,8 @@ class Part {
     const int64_t blocks = parts(steps, 32);
     if (p_.transposed) {
       const auto kernel = group == 2 ? k.expand_pairs[slot_] : k.expand[slot_];
-      for (int64_t c = 0; c < std::min(strip, n_ - col); c += width) {
-        const int64_t lines = std::min(width, n_ - col - c);
-        read_scales(col + c, lines, width, step, steps, scales);
-        kernel({w_.codes + (col + c) * line_bytes_ + step * f_.bits / 8, line_bytes_,
-                parts(steps * f_.bits, 32), lines, width, blocks, scales.scales.data(),
-                f_.has_biases() ? scales.biases.data() : nullptr, f_.group,
-                to + c * (blocks * 32 / group)});
-      }
+      for (int64_t c = 0; c < std::min(strip, n_ - col); c += width)
+        expand_lines(kernel, col + c, step, steps, width, to + c * (blocks * 32 / group), scales);
       return;
     }
     const int64_t halves = f_.group < 32 ? 2 : 1;
@@ -232,6 +268,80 @@ class Part {
     }
   }
 
+  // The same in whole numbers, of which a lane takes two at a time. False where rows do not fit.
+  bool by_whole() const {
+    const QuantKernels& k = quant_kernels_filled();
+    if (!k.multiply || !k.prepare_pairs[slot_]) return false;
+    const int64_t pairs = parts(k_, 32) * 16, each = pairs + 2 * groups_, width = k.width,
+                  depths = parts(k_, inner_panel);
+    const auto pack = panel_kernels().of[index_of(float32)].pack;
+    Ref<Buffer> held_x;
+    int64_t x_row = 0;
+    const float* x = reinterpret_cast<const float*>(wide_rows(held_x, x_row));
+    for (int64_t row = 0; row < rows_; row += rows_at_once) {
+      const int64_t rows = std::min(rows_at_once, rows_ - row), pieces = parts(rows, k.rows);
+      // Of each row its pairs, scales and sums; then those of a piece side by side.
+      Ref<Buffer> held_lines, held;
+      auto* lines = reinterpret_cast<uint32_t*>(memory(held_lines, rows * each * 4));
+      auto* packed = reinterpret_cast<uint32_t*>(memory(held, rows * each * 4));
+      std::atomic<bool> fit{true};
+      cpu::parallel_for(
+          rows,
+          [&](int64_t r) {
+            uint32_t* to = lines + r * each;
+            auto* scales = reinterpret_cast<float*>(to + pairs);
+            if (!k.prepare_pairs[slot_]({x + (row + r) * x_row, k_, f_,
+                                         reinterpret_cast<int16_t*>(to), scales,
+                                         scales + groups_}))
+              fit.store(false, std::memory_order_relaxed);
+          },
+          double(rows * k_));
+      if (!fit.load()) return false;
+      cpu::parallel_for(
+          pieces,
+          [&](int64_t i) {
+            const int64_t first = part(rows, pieces, i), n = part(rows, pieces, i + 1) - first;
+            pack({lines + first * each, packed + first * each, n, n, each, 1, each});
+          },
+          double(rows * each) / 2);
+      cpu::parallel_for(
+          parts(n_, strip),
+          [&](int64_t s) {
+            const int64_t col = s * strip, cols = std::min(strip, n_ - col);
+            Ref<Buffer> held_panel, held_sums;
+            auto* panel = reinterpret_cast<uint32_t*>(
+                memory(held_panel, inner_panel / 2 * width * 4));
+            const bool direct = p_.type == float32;
+            float* sums = direct ? reinterpret_cast<float*>(out_) + row * n_ + col
+                                 : reinterpret_cast<float*>(memory(held_sums, rows * strip * 4));
+            const int64_t out_row = direct ? n_ : strip;
+            PanelScales scales;
+            for (int64_t c = 0; c < cols; c += width)
+              for (int64_t d = 0; d < depths; ++d) {
+                const int64_t step = d * inner_panel, steps = std::min(inner_panel, k_ - step),
+                              n = std::min(width, cols - c);
+                expand_lines(k.expand_whole[slot_], col + c, step, steps, width, panel, scales);
+                for (int64_t i = 0; i < pieces; ++i) {
+                  const int64_t first = part(rows, pieces, i),
+                                here = part(rows, pieces, i + 1) - first;
+                  const uint32_t* of_piece = packed + first * each;
+                  const float* x_scales = reinterpret_cast<const float*>(of_piece + pairs * here) +
+                                          step / f_.group * here;
+                  k.multiply({of_piece + step / 2 * here, panel, x_scales,
+                              x_scales + groups_ * here, scales.scales.data(),
+                              f_.has_biases() ? scales.biases.data() : nullptr, width,
+                              steps / f_.group, f_.group / 2, sums + first * out_row + c, out_row,
+                              int(here), int(n), d > 0});
+                }
+              }
+            if (!direct) write(sums, row, rows, col, cols, strip);
+          },
+          double(n_) * double(k_) *
+              (double(rows) / (2 * macs_per_ns) + 1 / (2 * expanded_per_ns)));
+    }
+    return true;
+  }
+
   // ---- plain loops, where the level has no panels, and float64
   template <class T>
   void by_tiles() const {
@@ -283,6 +393,7 @@ class Part {
   const char* x_ = nullptr;
   char* out_ = nullptr;
   int64_t x_row_ = 0;
+  std::vector<float> of_bytes_;  // what scales that are bytes stand for
   Ref<Buffer> held_x_, held_out_;
 };
 

@@ -69,9 +69,10 @@ void add_quant(M& m) {
        },
        "x times the matrix that quantize packed, read as it is: x @ w.T (transpose), or x @ w. Axes "
        "in front broadcast.\n"
-       "Up to four rows are multiplied in whole numbers, each group of x at 16 bits (an error of "
-       "2e-5 or so), more in float32,\n"
-       "float64 in float64. Gradients for x, scales and biases.\n\n"
+       "With transpose, rows are multiplied in whole numbers, each group of x at 16 bits (an error "
+       "of 2e-5 or so; without AVX-512\n"
+       "VNNI up to 31 rows); others in float32, float64 in float64. Gradients for x, scales and "
+       "biases.\n\n"
        ">>> packed = mx.quantize(mx.ones((2, 64)))\n"
        ">>> mx.quantized_matmul(mx.ones((1, 64)), *packed)\n"
        "array([[64, 64]], dtype=float32)")
