@@ -30,6 +30,8 @@ for dtype in ("float32", "bfloat16", "float16"):
     product("matrix 4096 x 4096 by vector,", dtype, 4096, 4096, 1)
     product("vector by matrix 4096 x 4096,", dtype, 1, 4096, 4096)
     product("32 x 1024 by 1024 x 1024,", dtype, 32, 1024, 1024)
+    product("16 x 4096 by 4096 x 4096,", dtype, 16, 4096, 4096)
+    product("16 x 4096 by 4096 x 4096, x @ w.T,", dtype, 16, 4096, 4096, lambda m, a, b: a @ b.T)
 product("8192 x 64 by 64 x 64,", "float32", 8192, 64, 64)
 product("64 x 8192 by 8192 x 64,", "float32", 64, 8192, 64)
 product("a @ b.T, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a @ b.T)
@@ -109,6 +111,9 @@ for bits, rows, dtype in (
     (8, 1, "float32"),
     (3, 1, "float32"),
     (4, 8, "float32"),
+    (4, 16, "float32"),
+    (4, 24, "float32"),
+    (8, 16, "float32"),
     (4, 128, "float32"),
     (4, 128, "bfloat16"),
 ):

@@ -42,22 +42,24 @@ struct Store {
     }
     marks = 0;
   }
-  // Those that were not used for the longest time go.
-  void make_room(int64_t wanted, int64_t limit, std::vector<Ref<Buffer>>& dead) {
+  // Those that were not used for the longest time go, but not those that come round again: weights
+  // of a model that has more than may be kept would push each other out, each time.
+  bool make_room(int64_t wanted, int64_t limit, std::vector<Ref<Buffer>>& dead) {
     while (bytes + wanted > limit) {
       auto oldest = forms.end();
-      size_t which = 0;
-      for (auto at = forms.begin(); at != forms.end(); ++at)
+      size_t which = 0, count = 0;
+      for (auto at = forms.begin(); at != forms.end(); count += at->second.size(), ++at)
         for (size_t i = 0; i < at->second.size(); ++i)
           if (at->second[i].memory &&
               (oldest == forms.end() || at->second[i].used < oldest->second[which].used)) {
             oldest = at;
             which = i;
           }
-      if (oldest == forms.end()) return;
+      if (oldest == forms.end() || clock - oldest->second[which].used < 4 * count) return false;
       forget(oldest->second, which, dead);
       if (oldest->second.empty()) forms.erase(oldest);
     }
+    return true;
   }
 };
 
@@ -91,12 +93,14 @@ FoundPacked find_packed(const Buffer& from, const PackedKey& key, int64_t bytes)
   if (from.foreign || !from.writable || from.bytes < least_packed_bytes ||
       bytes < least_packed_bytes || bytes > limit())
     return {};
+  std::vector<Ref<Buffer>> dead;
   Store& s = store();
   std::lock_guard lock(s.mutex);
   any.store(true);
   if (Form* form = find(s, from, key)) {
     form->used = ++s.clock;
-    return {form->memory, !form->memory};
+    if (form->memory) return {form->memory};
+    return {{}, s.make_room(bytes, limit(), dead)};
   }
   if (s.marks >= most_marks) s.forget_marks();
   s.forms[&from].push_back({key, {}, ++s.clock});
@@ -109,9 +113,10 @@ void keep_packed(const Buffer& from, const PackedKey& key, Ref<Buffer> memory) {
   std::vector<Ref<Buffer>> dead;
   Store& s = store();
   std::lock_guard lock(s.mutex);
-  s.make_room(memory->bytes, limit(), dead);
   Form* form = find(s, from, key);
   if (!form || form->memory) return;  // another thread was here
+  if (!s.make_room(memory->bytes, limit(), dead)) return;
+  form = find(s, from, key);  // lists move
   s.bytes += memory->bytes;
   --s.marks;
   form->memory = std::move(memory);

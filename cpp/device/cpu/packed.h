@@ -16,7 +16,7 @@ inline constexpr int64_t least_packed_bytes = 64 << 10;  // of a buffer, and of 
 
 struct FoundPacked {
   Ref<Buffer> memory;  // or nothing
-  bool again = false;  // nothing, but it was looked for before: worth keeping
+  bool again = false;  // nothing, but it was looked for before and there is room: worth keeping
 };
 // `from` is held by the caller's step, so that nobody writes to it meanwhile. `bytes`: of the form.
 FoundPacked find_packed(const Buffer& from, const PackedKey& key, int64_t bytes);

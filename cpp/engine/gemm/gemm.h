@@ -3,6 +3,7 @@
 #pragma once
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "device/device.h"
 
 namespace lazulite::engine {
 
@@ -33,6 +34,9 @@ struct Finished {
 
 // out[..., m, n] = a[..., m, k] b[..., k, n] of one dtype; products of halves are summed in float32
 // and rounded once. out is dense and overlaps neither. m, n, k > 0.
+//
+// Of a buffer that holds b, when it is known, the packed form is kept for later calls with few rows
+// (device/cpu/packed.h): to pack a number takes as long as some twenty multiply-adds.
 struct Product {
   Dtype type;
   Shape batch;
@@ -40,6 +44,7 @@ struct Product {
   MatrixView a, b;
   char* out;
   Finished finished = {};
+  const Buffer* weights = nullptr;
 };
 
 // p.finished for rows from `row` on, whole, in pieces on all threads: for what one task wrote.

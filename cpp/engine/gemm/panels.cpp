@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "device/cpu/level.h"
+#include "device/cpu/packed.h"
 #include "device/cpu/partial.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
@@ -30,6 +31,7 @@ constexpr int64_t strips_at_once = 4;      // stay in the second-level cache bes
 constexpr int64_t pieces_at_most = 8, tasks_at_least = 16;  // of a task, and of a large product
 constexpr int64_t rounded_at_once = 1024;  // lines whose sums one task keeps until they are rounded
 constexpr int64_t split_size = 1 << 15, split_blocks = 8;  // few sums, of so many blocks, are split
+constexpr int64_t kept_rows = 256;  // so many rows, at most, let the right operand be kept packed
 constexpr double macs_per_ns = 20;  // of one thread, about
 constexpr double packed_per_ns = 1;  // elements
 
@@ -62,10 +64,12 @@ struct Operand {
 
 // Lines packed over some groups of steps: piece after piece, group after group.
 struct Packed {
+  int64_t line;  // the first one, of the operand
   Cut cut;
   int64_t from, groups;
   Ref<Buffer> memory;
 
+  int64_t piece_at(int64_t of_line) const { return (of_line - line) / cut.each; }
   int64_t at(int64_t piece, int64_t group) const {
     return cut.begin(piece) * groups + (group - from) * cut.width(piece);
   }
@@ -90,8 +94,9 @@ class Multiplication {
         blocks_(parts(parts(groups_, block_groups()), splits_) * splits_) {}
 
   void operator()() const {
-    if (splits_ > 1) return by_splits();
-    const bool by_rows = m_ >= n_;
+    const Packed kept = kept_right();
+    if (splits_ > 1) return by_splits(kept.memory ? &kept : nullptr);
+    const bool by_rows = m_ >= n_ && !kept.memory;
     const Operand& shared = by_rows ? right_ : left_;
     const int64_t lines = by_rows ? n_ : m_, own = by_rows ? m_ : n_;
     // Halves are rounded once: their sums are finished in one go, as are those that are turned.
@@ -117,7 +122,7 @@ class Multiplication {
             [&](int64_t t) {
               const Part mine = task(cut, tasks, t);
               if (by_rows) finish(mine, here, depth, nullptr, &packed);
-              else finish(here, mine, depth, &packed, nullptr);
+              else finish(here, mine, depth, &packed, kept.memory ? &kept : nullptr);
             },
             double(here.count * own) * double(start(block + depth.count) - start(block)) *
                     k_.group / macs_per_ns +
@@ -165,7 +170,7 @@ class Multiplication {
   }
   Packed pack(const Operand& o, const Part& lines, const Part& depth) const {
     const int64_t from = start(depth.first), groups = start(depth.first + depth.count) - from;
-    Packed out{o.cut(lines.count), from, groups, {}};
+    Packed out{lines.first, o.cut(lines.count), from, groups, {}};
     char* to = memory(out.memory, out.cut.wide(lines.count) * groups * value_);
     const int64_t slices = parts(groups, packed_steps);
     cpu::parallel_for(
@@ -178,6 +183,26 @@ class Multiplication {
         },
         double(lines.count * groups * k_.group) / packed_per_ns);
     return out;
+  }
+
+  // Of a buffer that comes again, beside few rows: all of it packed, or nothing.
+  Packed kept_right() const {
+    Packed none{0, right_.cut(n_), 0, groups_, {}};
+    if (!p_.weights || turned_ || p_.m > kept_rows) return none;
+    const cpu::PackedKey key{p_.b.data - static_cast<const char*>(p_.weights->data),
+                             int64_t(reinterpret_cast<intptr_t>(&k_)),
+                             int64_t(index_of(p_.type)),
+                             p_.n,
+                             p_.k,
+                             right_.line,
+                             right_.step};
+    const cpu::FoundPacked found =
+        cpu::find_packed(*p_.weights, key, none.cut.wide(n_) * groups_ * value_);
+    if (found.memory) none.memory = found.memory;
+    if (!found.again) return none;
+    Packed made = pack(right_, {0, n_}, {0, blocks_});
+    cpu::keep_packed(*p_.weights, key, made.memory);
+    return made;
   }
 
   // Rows times columns, over blocks of the inner axis; the first one sets the sums. What is not
@@ -214,8 +239,8 @@ class Multiplication {
           const int64_t s = first + j;
           of[j].step = across.width(s);
           if (right) {
-            of[j].data =
-                static_cast<const char*>(right->memory->data) + right->at(s, from) * value_;
+            of[j].data = static_cast<const char*>(right->memory->data) +
+                         right->at(right->piece_at(cols.first) + s, from) * value_;
           } else if (plain_right && across.size(s) == of[j].step) {
             of[j] = {right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_,
                      right_.step};
@@ -275,7 +300,7 @@ class Multiplication {
   }
 
   // Each task takes some blocks of the inner axis, for all sums.
-  void by_splits() const {
+  void by_splits(const Packed* right) const {
     const int64_t each = p_.m * p_.n, deep = blocks_ / splits_;
     Ref<Buffer> held;
     char* sums = memory(held, splits_ * each * sum_);
@@ -283,7 +308,7 @@ class Multiplication {
     cpu::parallel_for(
         splits_,
         [&](int64_t s) {
-          multiply({0, p_.m}, {0, p_.n}, {s * deep, deep}, s * deep, nullptr, nullptr,
+          multiply({0, p_.m}, {0, p_.n}, {s * deep, deep}, s * deep, nullptr, right,
                    sums + s * each * sum_, p_.n);
         },
         work);
@@ -335,8 +360,9 @@ void panel_product(const Product& p) {
 }
 
 void panel_product(const Product& given, const PanelKernels& k) {
-  const Product p = with_lanes_as_rows(given);
+  Product p = with_lanes_as_rows(given);
   const int64_t lanes = size_of(p.batch), bytes = size_of(p.type);
+  if (lanes > 1) p.weights = nullptr;
   const FewLines few_lines(p, k);
   const bool is_few = few_lines.fits();
   auto run = [&](int64_t lane) {

@@ -57,7 +57,8 @@ void matmul_kernel(const KernelCall& call) {
                     .out = to.data};
   Ref<Buffer> copy_a, copy_b;
   if (!reads_left(p)) p.a = dense_copy(a, copy_a);
-  if (!reads_right(p)) p.b = dense_copy(b, copy_b);
+  if (reads_right(p)) p.weights = b.storage->buffer.get();
+  else p.b = dense_copy(b, copy_b);
   std::optional<GoesOn> goes_on;
   if (call.after) p.finished = {GoesOn::run, &goes_on.emplace(*call.after, count / p.n, p.n)};
   engine::gemm(p);
