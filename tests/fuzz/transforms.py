@@ -56,15 +56,25 @@ def lanes_alone(f):
     return g
 
 
+MOST_LANES = 4096  # of a nest: each is a program, whose gradients take some 0.1 ms
+nests = [1]
+
+
 def looped(f, in_axes=0, out_axes=0):
-    """vmap, one lane after the other."""
+    """vmap, one lane after the other; ValueError, which is no program, for too many in a nest."""
     def run(*args):
         axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
         lanes = next(a.shape[x] for a, x in zip(args, axes) if x is not None)
-        made = [
-            f(*[a if x is None else mx.take(a, k, axis=x) for a, x in zip(args, axes)])
-            for k in range(lanes)
-        ]
+        if nests[-1] * lanes > MOST_LANES:
+            raise ValueError("too many lanes")
+        nests.append(nests[-1] * max(lanes, 1))
+        try:
+            made = [
+                f(*[a if x is None else mx.take(a, k, axis=x) for a, x in zip(args, axes)])
+                for k in range(lanes)
+            ]
+        finally:
+            nests.pop()
         return mx.stack(made, out_axes)
     return run
 

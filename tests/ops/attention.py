@@ -31,7 +31,7 @@ def weights(scores, sinks=None):
 def scaled_dot_product_attention(
     q, k, v, *, scale, mask=None, sinks=None, force_fused=False, window=None
 ):
-    group = q.shape[1] // k.shape[1]
+    group = q.shape[1] // max(k.shape[1], 1)
     k, v = np.repeat(k, group, 1), np.repeat(v, group, 1)
     with np.errstate(invalid="ignore", over="ignore"):
         scores = scale * (q @ np.swapaxes(k, -1, -2))
