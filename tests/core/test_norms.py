@@ -1,13 +1,15 @@
-"""layer_norm, rms_norm and softmax run row by row: the bits of ordinary ops, and their
-derivatives."""
+"""layer_norm, rms_norm and softmax run row by row: the bits of ordinary ops up to the length from
+which sums keep what rounding takes, and their derivatives."""
 
 import numpy as np
 import pytest
 
 import lazulite.core as mx
+from lazulite.core import _core
 
 FLOATS = [mx.float32, mx.float64, mx.float16, mx.bfloat16]
-WIDTHS = [1, 3, 31, 32, 33, 64, 1000, 4096, 4097, 40_000]
+LONG = _core._limits()["long"]  # from here on sums keep what rounding takes; rows here do not
+WIDTHS = [1, 3, 31, 32, 33, 64, LONG - 1, LONG, 1000, 4096, 4097, 40_000]
 EPS = 1e-5
 
 
@@ -56,6 +58,16 @@ def same_bits(a, b):
     return a.shape == b.shape and mx.array_equal(a, b).item()
 
 
+def made_of(a, b, n, dtype):
+    """The same bits where sums of n terms are made alike, and a few roundings apart where not."""
+    if n < LONG:
+        return same_bits(a, b)
+    few = {mx.float64: 4e-15, mx.float32: 2e-6, mx.float16: 1e-3, mx.bfloat16: 8e-3}
+    few = max(few[a.dtype], few[wide_type(dtype)])
+    a, b = (np.array(v.astype(mx.float64)) for v in (a, b))
+    return np.abs(a - b).max() <= few * np.abs(b).max()
+
+
 def close(a, b, dtype, scale=1.0):
     tolerance = {mx.float64: 1e-11, mx.float32: 5e-5, mx.float16: 1e-2, mx.bfloat16: 8e-2}[dtype]
     a, b = (np.array(v.astype(mx.float64)) for v in (a, b))
@@ -71,14 +83,14 @@ def test_norms_have_the_bits_of_what_they_are_made_of(centred, dtype, n):
     other = data(n, mx.float64 if dtype == mx.float32 else mx.float32, 3)
     for w, b in ((None, None), (weight, None), (weight, bias), (None, bias), (other, bias)):
         got, want = norm(x, w, b, centred), composed_norm(x, w, b, centred)
-        assert got.dtype == want.dtype and same_bits(got, want)
+        assert got.dtype == want.dtype and made_of(got, want, n, dtype)
 
 
 @pytest.mark.parametrize("n", WIDTHS)
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_softmax_has_the_bits_of_what_it_is_made_of(dtype, n):
     x = data((5, n), dtype)
-    assert same_bits(mx.softmax(x, -1), composed_softmax(x))
+    assert made_of(mx.softmax(x, -1), composed_softmax(x), n, dtype)
 
 
 VIEWS = {
