@@ -48,8 +48,9 @@ case $what in
   short) tests=(tests/core/test_{threads,compile,indexing,loops}.py) ;;
 esac
 case $what in
-  all|short) set -- -m pytest -q -p no:cacheprovider --durations=10 -m "not process_memory and not much_data" "${tests[@]}" ;;
+  all|short) set -- -m pytest -q -s -p no:cacheprovider --durations=10 -m "not process_memory and not much_data" "${tests[@]}" ;;
 esac
+# -s: a report goes to the standard error, and ends the process before pytest shows what it caught.
 # Python itself is not built with the sanitizer: it is loaded first, with the C++ library whose exceptions it watches.
 compiler=${CXX:-g++}
 LD_PRELOAD="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libstdc++.so)" \

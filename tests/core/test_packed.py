@@ -13,6 +13,7 @@ import pytest
 import lazulite.core as mx
 from lazulite import nn
 from lazulite import optimizers as optim
+from lazulite.core import _core
 
 RNG = np.random.default_rng(0)
 CHANNELS = 96
@@ -79,6 +80,11 @@ def kept():
     return mx.get_cache_memory()
 
 
+def least_kept(of_convolution, nbytes):
+    """The generic level has no panels of products: nothing is packed for them there."""
+    return nbytes if of_convolution or _core._level() != "generic" else 0
+
+
 @pytest.fixture(autouse=True)
 def nothing_kept():
     gc.collect()
@@ -114,7 +120,7 @@ def test_calls_with_the_same_weights_have_the_same_bits(kind, dtype):
         turned = w[:, ::-1]
         assert mx.array_equal(run(x, turned), run(x, own(turned)))
         assert mx.array_equal(run(x, turned), run(x, own(turned)))
-    assert kept() >= w.nbytes
+    assert kept() >= least_kept(kind.run is conv, w.nbytes)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int8])
@@ -190,12 +196,13 @@ def test_what_is_kept_is_counted_and_goes_with_the_cache_and_with_the_weights(ki
     mx.eval(kind.run(x, w))
     gc.collect()
     start, cached = mx.get_active_memory(), mx.get_cache_memory()
-    assert cached >= w.nbytes
+    least = least_kept(kind.run is conv, w.nbytes)
+    assert cached >= least
     mx.clear_cache()
     assert mx.get_cache_memory() == 0 and mx.get_active_memory() == start
     for _ in range(2):
         mx.eval(kind.run(x, w))
-    assert mx.get_cache_memory() >= w.nbytes
+    assert mx.get_cache_memory() >= least
     del w
     old = mx.set_cache_limit(0)  # what is free goes at once: nothing else may be left
     try:
@@ -236,7 +243,7 @@ print(mx.get_cache_memory())
         )
         assert done.returncode == 0, done.stderr
         found.append(int(done.stdout))
-    nbytes = int(np.prod(shape)) * 4
+    nbytes = least_kept("conv" in run, int(np.prod(shape)) * 4)
     assert found[0] == 0 and nbytes <= found[1] <= 800000 and found[2] >= 8 * nbytes
 
 
@@ -253,7 +260,7 @@ def test_weights_that_are_trained_are_not_kept():
     assert kept() == 0
     for _ in range(2):
         mx.eval(model(x))
-    assert kept() >= 300 * 280 * 4
+    assert kept() >= least_kept(False, 300 * 280 * 4)
 
 
 def test_threads_share_what_is_kept(kind):

@@ -153,10 +153,11 @@ class Part {
   void read_scales(int64_t col, int64_t lines, int64_t width, int64_t step, int64_t steps,
                    PanelScales& to) const {
     const Scales scale(f_, p_.scale_type, p_.factor), bias(f_, p_.scale_type, 1, true);
-    const int64_t groups = parts(steps, f_.group);
+    const int64_t groups = parts(steps, f_.group), read = parts(steps, 32) * 32 / f_.group;
     const auto* bytes = reinterpret_cast<const uint8_t*>(w_.scales);
-    to.scales.assign(size_t(groups * width), 0);
-    to.biases.assign(size_t(groups * width), 0);
+    // Kernels read whole blocks: an odd number of groups of 16 has one more, of zeros.
+    to.scales.assign(size_t(std::max(groups, read) * width), 0);
+    to.biases.assign(size_t(std::max(groups, read) * width), 0);
     const int64_t at = col * groups_ + step / f_.group;
     const auto widen = panel_kernels().of[index_of(p_.scale_type)].widen;
     if (widen && p_.factor == 1) {
