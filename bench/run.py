@@ -20,6 +20,7 @@ import datetime
 import json
 import math
 import os
+import random
 import re
 import select
 import statistics
@@ -234,7 +235,8 @@ def measure_case(name, made, running, options):
 
 def take_turns(ready, running, entries, options):
     for k in range(options.rounds):
-        for who in ready[k % len(ready) :] + ready[: k % len(ready)]:
+        # Drawn, since in an order that rotates each would always follow the same other.
+        for who in random.Random(k).sample(ready, len(ready)):
             if "gap" in entries[who]:
                 continue
             told = running[who].ask("time", seconds=options.seconds, cpu=options.cpu)

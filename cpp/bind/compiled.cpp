@@ -212,6 +212,7 @@ EntryRef insert(State& s, Key& key, py::object made) {
   if (!random.is_none()) entry->random = random.attr("index").cast<Py_ssize_t>();
   entry->made = std::move(made);
   entry->named = std::move(key.named);
+  for (py::object& type : key.classes) entry->named.push_back(std::move(type));
   std::vector<EntryRef> dropped;  // die last: that may run Python code
   EntryRef& place = s.entries[std::move(key.bytes)];
   dropped.push_back(std::exchange(place, entry));

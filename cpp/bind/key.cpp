@@ -23,6 +23,15 @@ void add_wrapper(py::object type, std::string attribute) {
 
 // ---- values
 
+// A class that goes leaves its address to another; those of Python's own never go.
+void Key::class_of(PyTypeObject* type) {
+  raw(type);
+  if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) return;
+  auto* const o = reinterpret_cast<PyObject*>(type);
+  if (classes.empty() || classes.back().ptr() != o)
+    classes.push_back(py::reinterpret_borrow<py::object>(o));
+}
+
 void Key::add_array(PyObject* o) {
   const array& a = unwrap(o);
   tag('a');
@@ -39,23 +48,23 @@ bool Key::add_constant(PyObject* o) {
   if (PyBool_Check(o)) {
     tag(o == Py_True ? 'T' : 'F');
   } else if (PyFloat_Check(o)) {
-    tag('f'), raw(type), raw(PyFloat_AS_DOUBLE(o));
+    tag('f'), class_of(type), raw(PyFloat_AS_DOUBLE(o));
   } else if (PyLong_Check(o)) {
     int overflow = 0;
     const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-    tag('i'), raw(type);
+    tag('i'), class_of(type);
     if (!overflow) raw(v);
     else add_repr(o);
   } else if (PyUnicode_Check(o)) {
     Py_ssize_t n;
     const char* data = PyUnicode_AsUTF8AndSize(o, &n);
-    tag('s'), raw(type);
+    tag('s'), class_of(type);
     if (data) text(data, n);
     else PyErr_Clear(), add_repr(o);
   } else if (PyComplex_Check(o)) {
-    tag('c'), raw(type), raw(PyComplex_AsCComplex(o));
+    tag('c'), class_of(type), raw(PyComplex_AsCComplex(o));
   } else if (PyBytes_Check(o)) {
-    tag('b'), raw(type), text(PyBytes_AS_STRING(o), PyBytes_GET_SIZE(o));
+    tag('b'), class_of(type), text(PyBytes_AS_STRING(o), PyBytes_GET_SIZE(o));
   } else {
     return false;
   }
@@ -72,7 +81,7 @@ void Key::add_repr(PyObject* o) {
 
 void Key::add_name(PyObject* name) {
   if (!PyUnicode_CheckExact(name) || !add_constant(name))
-    tag('r'), raw(Py_TYPE(name)), add_repr(name);
+    tag('r'), class_of(Py_TYPE(name)), add_repr(name);
 }
 
 // ---- trees
@@ -92,13 +101,13 @@ void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
     if (PyDict_GET_SIZE(o)) add_sorted(o, inside);
   } else if (PyTuple_Check(o) || PyList_Check(o)) {
     line_.enter(o, depth);
-    tag('('), raw(Py_TYPE(o)), raw(PySequence_Fast_GET_SIZE(o));
+    tag('('), class_of(Py_TYPE(o)), raw(PySequence_Fast_GET_SIZE(o));
     if (!each_item(o, inside))
       fail(Kind::value, "compile", "a list that changes while it is read");
   } else if (add_constant(o)) {
   } else if (PyObject* fields = record_fields(o)) {
     line_.enter(o, depth);
-    tag('R'), raw(Py_TYPE(o));
+    tag('R'), class_of(Py_TYPE(o));
     each_field(o, fields, inside);
     if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
   } else {
@@ -132,7 +141,7 @@ void Key::add_held(PyObject* tree) {
 
 void Key::add_class(PyObject* o) {
   PyTypeObject* const type = Py_TYPE(o);
-  tag('M'), raw(type);
+  tag('M'), class_of(type);
   static PyObject* const name = PyUnicode_InternFromString("_traced_attributes");
   const auto names =
       py::reinterpret_steal<py::object>(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name));
@@ -165,7 +174,7 @@ void Key::add_held_part(PyObject* o, size_t depth, const Inside& inside) {
     each_item(o, inside);
   } else if (PyObject* fields = record_fields(o)) {
     line_.enter(o, depth);
-    tag('R'), raw(Py_TYPE(o));
+    tag('R'), class_of(Py_TYPE(o));
     each_field(o, fields, inside);
     if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
   } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") &&

@@ -39,7 +39,8 @@ class Key {
 
   std::string bytes;
   ArrayList arrays;
-  std::vector<pybind11::object> named;  // what `bytes` names by address: to be held
+  // What `bytes` names by address, to be held: what closures hold, and classes.
+  std::vector<pybind11::object> named, classes;
 
  private:
   template <class T>
@@ -48,6 +49,7 @@ class Key {
     raw(n);
     bytes.append(data, size_t(n));
   }
+  void class_of(PyTypeObject*);
   void add_array(PyObject*);
   bool add_constant(
       PyObject*);  // bool, int, float, complex, str, bytes, None; false: something else

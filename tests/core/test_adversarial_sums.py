@@ -179,6 +179,29 @@ def test_means_near_a_million(dtype):
         assert (np.abs(got - want) <= limit).all(), (shape, got, want)
 
 
+@pytest.mark.much_data
+@pytest.mark.parametrize("shape, axis", [((10**8,), 0), ((4, 25_000_000), 1), ((12_500_000, 8), 0)])
+def test_a_hundred_million_numbers_near_a_million(shape, axis):
+    x = np.random.default_rng(5).standard_normal(shape, np.float32)
+    x += np.float32(1e6)
+    ours = mx.array(x)
+    sums = x.sum(axis, np.float64)  # exact: 53 bits hold 1e8 steps of 1/16 near 1e6
+    count = x.shape[axis]
+    total = np.asarray(mx.sum(ours, axis=axis))
+    assert (np.abs(total - sums) <= 5 * unit("float32") * np.abs(sums)).all()
+    mean = np.asarray(mx.mean(ours, axis=axis))
+    assert (np.abs(mean - sums / count) <= 6 * unit("float32") * 1e6).all()
+    # Squares of what is left of the numbers without their mean, which are exact in float64.
+    squares = sum(
+        ((part.astype(np.float64) - 1e6) ** 2).sum(axis)
+        for part in np.array_split(x, 50, axis=axis)
+    )
+    variances = squares / count - (sums / count - 1e6) ** 2
+    ours_off = np.abs(np.asarray(mx.var(ours, axis=axis)) - variances)
+    theirs_off = np.abs(x.var(axis) - variances)
+    assert (ours_off <= np.maximum(theirs_off, 1e-6)).all(), (ours_off, theirs_off)
+
+
 @pytest.mark.parametrize("n", [LONG - 1, LONG, TREE + 1, 50_000])
 def test_what_is_not_finite_and_zeros_are_as_in_numpy(n):
     for dtype in ("float32", "float64"):
@@ -202,7 +225,16 @@ def test_what_is_not_finite_and_zeros_are_as_in_numpy(n):
 @pytest.mark.parametrize("level", LOWER)
 def test_all_of_this_holds_at_every_level(level):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "not every_level"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            __file__,
+            "-k",
+            "not (every_level or hundred)",
+        ],
         env={**os.environ, "LAZULITE_ISA": level},
         capture_output=True,
         text=True,

@@ -2,12 +2,14 @@
 
 import collections
 import functools
+import gc
 from functools import partial
 
 import numpy as np
 import pytest
 
 import lazulite.core as mx
+from lazulite import nn
 
 
 def counted(f):
@@ -191,8 +193,6 @@ def test_no_process_and_no_file(tmp_path, monkeypatch):
 
 
 def test_results_die_without_the_garbage_collector():
-    import gc
-
     state = {"w": mx.ones((250_000,))}
 
     @partial(mx.compile, inputs=state, outputs=state)
@@ -339,8 +339,6 @@ def test_constants_of_different_types_have_traces_of_their_own():
 
 
 def test_a_compiled_function_can_be_collected():
-    import gc
-    import weakref
 
     class Big:
         pass
@@ -498,3 +496,27 @@ def test_what_is_read_inside_is_told_from_what_escaped(transform):
             wrap(read)(mx.ones(2))
     with pytest.raises(mx.TracerError, match=inside):  # of the outer one
         wrap(lambda x: (wrap(lambda y: (x.tolist(), y)[1])(mx.ones(2)), x)[1])(mx.ones(2))
+
+
+def short_lived(kind, factor):
+    """Something of a class that goes with it."""
+    if kind == "model":
+        return type("Given", (nn.Module,), {"factor": factor})()
+    if kind == "named tuple":
+        return type("Given", (collections.namedtuple("Base", "x"),), {"factor": factor})(3)
+    return type("Given", ({"number": int, "text": str}[kind],), {"factor": factor})(3)
+
+
+@pytest.mark.parametrize("kind", ["number", "text", "named tuple", "model"])
+def test_classes_that_are_gone_are_not_mistaken_for_new_ones(kind):
+    """A class goes with what is given; the next one may come to stand where it stood."""
+    state = []
+    f = mx.compile(lambda x, t: x * type(state[0] if state else t).factor, inputs=state)
+    for factor in range(40):
+        given = short_lived(kind, factor)
+        if kind == "model":
+            state[:], given = [given], None
+        assert f(mx.array(2.0), given).item() == 2 * factor
+        state.clear()
+        del given
+        gc.collect()
