@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import struct
 
-from . import _core
+from . import _code_books, _core
 from ._core import array
 from ._io import Created, bad, bytes_of, check_named, code_of, is_size, write_array
 
@@ -48,10 +48,7 @@ _BLOCKS = {
     40: "NVFP4",
 }
 _PACKED = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}  # bits
-# of code books, and what no file has any more
-_UNREADABLE = {
-    4: "Q4_2",
-    5: "Q4_3",
+_CODE_BOOKS = {
     16: "IQ2_XXS",
     17: "IQ2_XS",
     18: "IQ3_XXS",
@@ -60,6 +57,7 @@ _UNREADABLE = {
     22: "IQ2_S",
     29: "IQ1_M",
 }
+_UNREADABLE = {4: "Q4_2", 5: "Q4_3"}  # what no file has any more
 # numbers of the metadata: struct's code and dtype
 _NUMBERS = {
     0: ("B", _core.uint8),
@@ -164,6 +162,9 @@ class _Reader:
 def _in_blocks(source, at: int, key: str, shape, kind: str) -> Dict[str, array]:
     """What a tensor of blocks is loaded as: float16, or the three parts of affine quantization in
     groups of 32."""
+    if kind in _code_books.FORMATS:
+        blocks = [*shape[:-1], shape[-1] // _code_books.NUMBERS, _code_books.FORMATS[kind].bytes]
+        return {key: _code_books.decoded(kind, source.array(at, _core.uint8, blocks))}
     if kind not in _PACKED:
         return {key: source.blocks(at, shape, kind)}
     stem = key[: -len("weight")] if key.endswith(".weight") else key + "."
@@ -192,14 +193,17 @@ def _bytes_of_tensor(name: str, key: str, shape, kind: int) -> int:
     count = math.prod(shape)
     if kind in _TYPES:
         return count * _TYPES[kind].size
-    if kind not in _BLOCKS:
+    if kind not in _BLOCKS and kind not in _CODE_BOOKS:
         bad(
             "load",
             f"type not supported: {name}: {key}: got "
             f"{_UNREADABLE.get(kind, f'number {kind} of gguf')}, expected F32, F16, BF16, F64, "
-            f"I8 to I64, {', '.join(_BLOCKS.values())}",
+            f"I8 to I64, {', '.join([*_BLOCKS.values(), *_CODE_BOOKS.values()])}",
         )
-    of_block, numbers = _core._block_sizes(_BLOCKS[kind])
+    if kind in _CODE_BOOKS:
+        of_block, numbers = _code_books.FORMATS[_CODE_BOOKS[kind]].bytes, _code_books.NUMBERS
+    else:
+        of_block, numbers = _core._block_sizes(_BLOCKS[kind])
     if not shape or shape[-1] % numbers:
         bad(
             "load",
@@ -249,7 +253,8 @@ def read_gguf(source, at: int):
         if kind in _TYPES:
             made = {key: source.array(begin + offset, _TYPES[kind], shape)}
         else:
-            made = _in_blocks(source, begin + offset, key, shape, _BLOCKS[kind])
+            of = _BLOCKS.get(kind) or _CODE_BOOKS[kind]
+            made = _in_blocks(source, begin + offset, key, shape, of)
         for part in made:
             if part in found:
                 bad("load", f"a name appears twice in a gguf header: {name}: {part}")
