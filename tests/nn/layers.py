@@ -132,6 +132,12 @@ TABLE = {
         LINEAR,
         "ShardedToAllLinear(input_dims=4, output_dims=3, bias=True)",
     ),
+    "FullyShardedModule": Row(
+        lambda: nn.FullyShardedModule(nn.Linear(4, 3)),
+        [(2, 4)],
+        (2, 3),
+        {"module.weight": (3, 4), "module.bias": (3,)},
+    ),
     "Bilinear": Row(
         lambda: nn.Bilinear(4, 5, 3), [(2, 4), (2, 5)], (2, 3), {"weight": (3, 5, 4), "bias": (3,)}
     ),
@@ -171,6 +177,21 @@ TABLE = {
         wide=False,
         step=1.0,  # it is linear
     ),
+    **{
+        name: Row(
+            lambda kind=kind: kind(64, 3),
+            [(2, 64)],
+            (2, 3),
+            {"weight": (3, 8), **PACKED, "bias": (3,)},
+            f"{name}(input_dims=64, output_dims=3, bias=True, group_size=64, bits=4, mode=affine)",
+            wide=False,
+            step=1.0,
+        )
+        for name, kind in (
+            ("QuantizedAllToShardedLinear", nn.QuantizedAllToShardedLinear),
+            ("QuantizedShardedToAllLinear", nn.QuantizedShardedToAllLinear),
+        )
+    },
     "QuantizedEmbedding": Row(
         lambda: nn.QuantizedEmbedding(3, 64),
         [(2, 3)],

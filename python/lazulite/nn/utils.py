@@ -8,7 +8,7 @@ import lazulite.core as mx
 from lazulite.nn.module import Module
 from lazulite.nn.transform import value_and_grad
 
-__all__ = ["average_gradients", "checkpoint", "value_and_grad"]
+__all__ = ["average_gradients", "checkpoint", "clip_grad_norm_sharded", "value_and_grad"]
 
 
 def checkpoint(module: Module, fn: Optional[Callable[..., Any]] = None) -> Callable[..., Any]:
@@ -58,6 +58,40 @@ def average_gradients(
         >>> nn.average_gradients({"w": mx.array([1.0])})
         {'w': array([1], dtype=float32)}
     """
-    if group is not None and not isinstance(group, mx.distributed.Group):
-        raise TypeError(f"[average_gradients] group: got {type(group).__name__}, expected a Group")
+    _check(group, "average_gradients")
     return gradients
+
+
+def clip_grad_norm_sharded(
+    gradients: Any, max_norm: float, group: Optional[mx.distributed.Group] = None
+) -> tuple[Any, mx.array]:
+    """:func:`~lazulite.optimizers.clip_grad_norm` of gradients that are shared out among processes:
+    their norm is that of all parts, of which one process has all.
+
+    Args:
+        gradients: a tree of this process's parts of gradients.
+        max_norm: the largest norm, 0 or more.
+        group: the processes; by default all.
+
+    Returns:
+        The scaled tree, and the norm before scaling.
+
+    Raises:
+        TypeError: a leaf is not an array, or ``max_norm`` not a number.
+        ValueError: ``max_norm`` is negative.
+
+    Example:
+        >>> import lazulite.core as mx
+        >>> from lazulite.nn.utils import clip_grad_norm_sharded
+        >>> clip_grad_norm_sharded({"w": mx.array([3.0, 4.0])}, max_norm=50.0)
+        ({'w': array([3, 4], dtype=float32)}, array(5, dtype=float32))
+    """
+    from lazulite.optimizers import clip_grad_norm
+
+    _check(group, "clip_grad_norm_sharded")
+    return clip_grad_norm(gradients, max_norm)
+
+
+def _check(group: Any, function: str) -> None:
+    if group is not None and not isinstance(group, mx.distributed.Group):
+        raise TypeError(f"[{function}] group: got {type(group).__name__}, expected a Group")
