@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 import lazulite.core as mx
+from lazulite import nn
 from lazulite.core import _core
 
 ROWS = _core._table()
@@ -36,3 +37,21 @@ def test_inspect_knows_the_parameters(row):
     function = getattr(getattr(mx, row["module"]) if row["module"] else _core, row["name"])
     others = dict(row["others"]).values()
     assert len(inspect.signature(function).parameters) == row["arity"] + len(others)
+
+
+def constructors():
+    for name, layer in sorted(vars(nn).items()):
+        for member in vars(layer) if isinstance(layer, type) else ():
+            if member.startswith("from_"):
+                yield name, member
+
+
+@pytest.mark.parametrize("layer, name", list(constructors()))
+def test_constructors_have_signatures_where_they_lie(layer, name):
+    layer = getattr(nn, layer)
+    member, bound = inspect.getattr_static(layer, name), getattr(layer, name)
+    wanted = inspect.signature(bound).parameters
+    found = inspect.signature(member).parameters
+    assert list(found)[-len(wanted) :] == list(wanted) and bound.__self__ is layer
+    with pytest.raises((TypeError, AttributeError)):
+        member(layer, 3)

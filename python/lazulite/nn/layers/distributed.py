@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Union
 
 import lazulite.core as mx
-from lazulite._arguments import checked
+from lazulite._arguments import checked, constructor
 from lazulite.nn.layers.linear import Linear
 from lazulite.nn.layers.quantized import Mode, QuantizedLinear
 from lazulite.nn.module import Module
@@ -52,7 +52,7 @@ class _Shared(Linear):
     ) -> None:
         super().__init__(input_dims, output_dims, bias)
 
-    @classmethod
+    @constructor
     def from_linear(
         cls,
         linear_layer: Module,
@@ -114,7 +114,7 @@ class _SharedPacked(QuantizedLinear):
     ) -> None:
         super().__init__(input_dims, output_dims, bias, group_size, bits, mode)
 
-    @classmethod
+    @constructor
     def from_quantized_linear(
         cls,
         quantized_linear_layer: Module,

@@ -4,7 +4,7 @@ import math
 from typing import Any, Callable, Literal, Optional, Union
 
 import lazulite.core as mx
-from lazulite._arguments import checked
+from lazulite._arguments import checked, constructor
 from lazulite.nn.module import Module
 from lazulite.utils import tree_map_with_path
 
@@ -107,7 +107,7 @@ class QuantizedLinear(_Packed):
         y = self._product(x)
         return y + self.bias if "bias" in self else y
 
-    @classmethod
+    @constructor
     def from_linear(
         cls,
         linear_layer: Module,
@@ -198,7 +198,7 @@ class QuantizedEmbedding(_Packed):
         """
         return self._product(x)
 
-    @classmethod
+    @constructor
     def from_embedding(
         cls,
         embedding_layer: Module,
@@ -304,7 +304,7 @@ class QQLinear(_Packed):
         y = mx.qqmm(x, self.weight, self.get("scales"), **self._format())
         return y + self.bias if "bias" in self else y
 
-    @classmethod
+    @constructor
     def from_linear(
         cls,
         linear_layer: Module,

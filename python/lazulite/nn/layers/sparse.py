@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
 import lazulite.core as mx
-from lazulite._arguments import checked
+from lazulite._arguments import checked, constructor
 from lazulite.nn.module import Module
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SparseLinear(Module):
         made: Union[CSR, BSR] = kind._of(self.data, self.indices, self.indptr, shape, False)
         return made
 
-    @classmethod
+    @constructor
     def from_linear(
         cls, linear_layer: Module, block: Optional[Sequence[int]] = None
     ) -> "SparseLinear":
