@@ -65,7 +65,16 @@ def test_mypy_finds_mistakes(tmp_path):
 @has_mypy
 def test_the_package_itself_is_strict(tmp_path):
     errors, text = mypy(
-        *("-p", "lazulite.nn", "-p", "lazulite.optimizers", "-p", "lazulite.data"),
+        *(
+            "-p",
+            "lazulite.nn",
+            "-p",
+            "lazulite.optimizers",
+            "-p",
+            "lazulite.data",
+            "-p",
+            "lazulite.sparse",
+        ),
         *("-m", "lazulite.utils"),
         tmp_path=tmp_path,
     )

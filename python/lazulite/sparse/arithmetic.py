@@ -117,7 +117,7 @@ def values_at(s: SparseMatrix, places: CSR) -> mx.array:
     """What a matrix has at the places of another one."""
     x, n = s.to_csr(), s.shape[0]
     line = mx.arange(n + 1, dtype=x.indptr.dtype)
-    return _native.product_at(
+    found: mx.array = _native.product_at(
         mx.ones((n,), s.dtype),
         line[:-1],
         line,
@@ -128,6 +128,7 @@ def values_at(s: SparseMatrix, places: CSR) -> mx.array:
         places.indptr,
         s.shape[1],
     )
+    return found
 
 
 def multiply(a: SparseMatrix, b: Any) -> Any:

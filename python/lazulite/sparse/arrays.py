@@ -24,6 +24,7 @@ from lazulite.sparse.checks import (
 
 _native = _core.sparse
 Self = TypeVar("Self", bound="SparseMatrix")
+InRows = TypeVar("InRows", bound="CSR")
 
 
 
@@ -262,10 +263,10 @@ class SparseMatrix:
             return None
         if isinstance(axis, (tuple, list)) and len(axis) == 1:
             axis = axis[0]
-        axis = operator.index(axis)
-        if not -2 <= axis < 2:
-            raise mx.ArrayIndexError(f"[sparse.{name}] axis out of range: got {axis} for 2 axes")
-        return axis % 2
+        number: int = operator.index(axis)
+        if not -2 <= number < 2:
+            raise mx.ArrayIndexError(f"[sparse.{name}] axis out of range: got {number} for 2 axes")
+        return number % 2
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> mx.array:
         """Of all elements, or along an axis: a dense array.
@@ -492,14 +493,14 @@ class CSR(SparseMatrix):
 
     @classmethod
     def _of(
-        cls,
+        cls: type[InRows],
         data: mx.array,
         indices: mx.array,
         indptr: mx.array,
         shape: Any,
         unique: bool,
         room: bool = False,
-    ) -> Any:
+    ) -> InRows:
         made = object.__new__(cls)
         made.data, made.indices, made.indptr = data, indices, indptr
         made.shape, made._unique, made._room = tuple(shape), unique, room
@@ -515,14 +516,14 @@ class CSR(SparseMatrix):
     def _there(self) -> Optional[mx.array]:
         return self._used()
 
-    def _cut(self: Self) -> Self:
-        begin = known(self.indptr) if self._room else None  # type: ignore[attr-defined]
+    def _cut(self: InRows) -> InRows:
+        begin = known(self.indptr) if self._room else None
         if begin is None:
             return self
         used = int(begin[-1])
-        made: Any = self._with(self.data[:used])
+        made = self._with(self.data[:used])
         made.indices, made._room = self.indices[:used], False
-        return made  # type: ignore[no-any-return]
+        return made
 
     def coordinates(self) -> tuple[mx.array, mx.array, mx.array]:
         data, columns, used = self.data, self.indices, self._used()
@@ -542,7 +543,7 @@ class CSR(SparseMatrix):
         return CSR._of(data[order], rows[order], indptr, turned, self._unique, self._room)
 
     def to_scipy(self) -> Any:
-        import scipy.sparse
+        import scipy.sparse  # type: ignore[import-untyped]
 
         arrays = tuple(np.asarray(a) for a in self._cut()._arrays())
         return scipy.sparse.csr_array(arrays, shape=self.shape, copy=False)

@@ -12,7 +12,7 @@ import lazulite.core as mx
 from lazulite.sparse.arrays import BSR, COO, CSR, SparseMatrix
 from lazulite.sparse.make import shared
 
-_CLASSES = {"csr": CSR, "bsr": BSR, "coo": COO}
+_CLASSES: dict[str, Any] = {"csr": CSR, "bsr": BSR, "coo": COO}
 _SUFFIXES = (".npz", ".safetensors")
 
 
@@ -47,14 +47,12 @@ def save(file: Any, matrix: SparseMatrix) -> None:
         return
     if matrix.dtype == mx.bfloat16:
         raise TypeError("[sparse.save] got bfloat16, expected a dtype of NumPy, or .safetensors")
+    members: dict[str, Any] = {name: np.asarray(a) for name, a in arrays.items()}
+    members["format"] = np.array(matrix.format.encode("ascii"))
+    members["shape"] = np.array(matrix.shape, np.int64)
+    members["_is_array"] = np.array(True)
     with open(path, "wb") as out:
-        np.savez(
-            out,
-            format=np.array(matrix.format.encode("ascii")),
-            shape=np.array(matrix.shape, np.int64),
-            _is_array=np.array(True),
-            **{name: np.asarray(a) for name, a in arrays.items()},
-        )
+        np.savez(out, **members)
 
 
 def load(file: Any) -> SparseMatrix:
@@ -82,7 +80,8 @@ def load(file: Any) -> SparseMatrix:
             f"[sparse.load] {path!r} holds no sparse matrix: got format {form!r} and "
             f"{sorted(arrays)}, expected 'csr', 'csc', 'coo' or 'bsr', a shape, data and its places"
         )
-    return _CLASSES[form](arrays["data"], *(arrays[p] for p in places), shape)
+    made: SparseMatrix = _CLASSES[form](arrays["data"], *(arrays[p] for p in places), shape)
+    return made
 
 
 def _holds(arrays: dict[str, mx.array], *places: str) -> bool:

@@ -30,7 +30,8 @@ def _at_places(name: str) -> Callable[..., Any]:
 
 def _reduction(name: str) -> Callable[..., Any]:
     def call(a: SparseMatrix, axis: Any = None, keepdims: bool = False) -> mx.array:
-        return getattr(a, name)(axis, keepdims)
+        found: mx.array = getattr(a, name)(axis, keepdims)
+        return found
 
     return call
 

@@ -81,6 +81,7 @@ def _slice_rows(s: CSR, first: int, until: int) -> CSR:
 
 
 def take_rows(s: CSR, key: Any, axis: int = 0, size: Optional[int] = None) -> CSR:
+    numbers: Optional[np.ndarray]
     if isinstance(key, slice):
         first, until, step = key.indices(s.shape[0])
         if step == 1 and size is None:
