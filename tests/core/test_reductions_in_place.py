@@ -113,6 +113,30 @@ def test_argmax_of_rows_with_nans_and_ties_past_a_chunk():
     assert mx.argmin(turned[1:]).item() == np.argmin(a[1:])
 
 
+# Lengths around a chunk of 4,096 elements, and around 16 of them, which one thread takes of a row.
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "uint64", "int32"])
+@pytest.mark.parametrize("n", [4_095, 4_097, 65_535, 65_536, 65_537, 200_003])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_first_of_the_largest_wherever_they_lie(rows, n, dtype):
+    is_float = dtype.startswith("float")
+    rng = np.random.default_rng(n)
+    low = 0 if dtype[0] == "u" else -9
+    specials = [10, -0.0, np.nan, np.inf, -np.inf] if is_float else [10]
+    for special in specials:
+        a = rng.integers(low, 0 if special == 0 else 9, (rows, n), endpoint=special != 0)
+        a = a.astype(dtype)
+        for r in range(rows):
+            # One near the end, then more before it: each time another is the first.
+            for at in sorted({n - 1, n // 2, 65_535 % n, 65_536 % n, 4_096 % n, 0}, reverse=True):
+                a[r, at] = 0.0 if special == 0 and at % 2 else special
+                x = mx.array(a)
+                assert mx.argmax(x, axis=1).tolist() == np.argmax(a, 1).tolist()
+                assert mx.argmin(x, axis=1).tolist() == np.argmin(a, 1).tolist()
+                if low and not (special != special):
+                    assert mx.argmin(-x, axis=1).tolist() == np.argmax(a, 1).tolist()
+        assert mx.argmax(x).item() == np.argmax(a) and mx.argmin(x).item() == np.argmin(a)
+
+
 IN_PLACE = "sum prod max min all any mean var std logsumexp argmax argmin count_nonzero".split()
 IN_PLACE_DTYPES = [mx.float32, mx.float16, mx.int16, mx.bool_, mx.int64]
 

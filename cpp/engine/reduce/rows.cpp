@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "device/cpu/allocator.h"
 #include "device/cpu/block.h"
@@ -542,6 +543,37 @@ void reduce_all(const Reductions& all, const Rows& in, const After* after) {
     for (const auto& [k, out] : all) reduce_columns(*k, in, out);
 }
 
+namespace {
+
+constexpr int64_t stretch = 16 * reduce_chunk;  // of a long row: one task
+
+// What neighbours come to, and the first of their chunks that comes to it.
+struct Best {
+  Cell value;
+  int64_t chunk;
+};
+// Whether a later value changes the one so far, which then is the later one.
+bool changes(const ReduceKernel& k, const FindKernel& find, Cell& so_far, const Cell& later) {
+  Cell both = so_far;
+  k.combine(both.bytes, later.bytes, 1);
+  if (find.same(both.bytes, so_far.bytes)) return false;
+  so_far = later;
+  return true;
+}
+Best best_of(const ReduceKernel& k, const FindKernel& find, const char* x, int64_t from,
+             int64_t until, int64_t width) {
+  Best best{{}, from};
+  k.chunk(x + from * width, std::min(reduce_chunk, until - from), best.value.bytes);
+  for (int64_t at = from + reduce_chunk; at < until; at += reduce_chunk) {
+    Cell value;
+    k.chunk(x + at * width, std::min(reduce_chunk, until - at), value.bytes);
+    if (changes(k, find, best.value, value)) best.chunk = at;
+  }
+  return best;
+}
+
+}  // namespace
+
 void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,
               char* out) {
   auto put = [&](int64_t row, int64_t index) {
@@ -549,15 +581,31 @@ void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, boo
     else reinterpret_cast<uint32_t*>(out)[row] = uint32_t(index);
   };
   if (in.in_runs() && !in.converts() && !in.formed) {
-    const int64_t per = std::max<int64_t>(1, grain / 2 / in.length);
-    return cpu::parallel_for((in.rows + per - 1) / per, [&](int64_t block) {
-      alignas(16) char value[largest_state];
-      for (int64_t r = block * per; r < std::min(in.rows, (block + 1) * per); ++r) {
-        const char* data = in.row(r);
-        reduce_row(k, data, in.length, in.width(), value);
-        put(r, find.first(data, in.length, value));
-      }
-    }, double(in.rows) * double(in.length) * double(in.width()) * 0.1);
+    const int64_t width = in.width(), n = in.length;
+    auto put_best = [&](int64_t row, const Best& best) {
+      put(row, best.chunk + find.first(in.row(row) + best.chunk * width,
+                                       std::min(reduce_chunk, n - best.chunk), best.value.bytes));
+    };
+    const double cost = double(in.rows) * double(n) * double(width) * 0.1;
+    const int64_t pieces = (n + stretch - 1) / stretch, per = std::max<int64_t>(1, grain / 2 / n);
+    if (pieces == 1)
+      return cpu::parallel_for((in.rows + per - 1) / per, [&](int64_t block) {
+        for (int64_t r = block * per; r < std::min(in.rows, (block + 1) * per); ++r)
+          put_best(r, best_of(k, find, in.row(r), 0, n, width));
+      }, cost);
+    std::vector<Best> found(size_t(in.rows * pieces));
+    cpu::parallel_for(in.rows * pieces, [&](int64_t i) {
+      const int64_t from = i % pieces * stretch;
+      found[size_t(i)] =
+          best_of(k, find, in.row(i / pieces), from, std::min(n, from + stretch), width);
+    }, cost);
+    return cpu::parallel_for(in.rows, [&](int64_t r) {
+      Best best = found[size_t(r * pieces)];
+      for (int64_t i = r * pieces + 1; i < (r + 1) * pieces; ++i)
+        if (changes(k, find, best.value, found[size_t(i)].value))
+          best.chunk = found[size_t(i)].chunk;
+      put_best(r, best);
+    }, double(in.rows) * double(reduce_chunk) * double(width) * 0.1);
   }
   // Chunk by chunk, each read once: where the result of those so far changes, it is found there.
   const int64_t tile = rows_together(in), w = in.read_width();
@@ -573,11 +621,7 @@ void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, boo
         Cell value;
         Cell& so_far = best[size_t(r)];
         k.chunk(x + r * n * w, n, value.bytes);
-        if (at) {
-          Cell both = so_far;
-          k.combine(both.bytes, value.bytes, 1);
-          if (find.same(both.bytes, so_far.bytes)) continue;
-        }
+        if (at && !changes(k, find, so_far, value)) continue;
         so_far = value;
         index[size_t(r)] = at + find.first(x + r * n * w, n, value.bytes);
       }
