@@ -1,6 +1,6 @@
 // AMX's tiles in plain C++, for machines that have none: what the intrinsics do, and a failure
 // where the processor would refuse (Intel's manual of instruction-set extensions: LDTILECFG,
-// TILELOADD, TILESTORED, TDPBF16PS).
+// TILELOADD, TILESTORED, TDPBF16PS, TDPBSSD).
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -45,11 +45,8 @@ class EmulatedTiles {
   }
   // Sums of the even and of the odd products of a row, added at the end.
   void add_pairs(int sums, int a, int b) {
-    if (!has(sums) || !has(a) || !has(b)) return;
+    if (!fit(sums, a, b)) return;
     Tile &c = tiles_[sums], &x = tiles_[a], &y = tiles_[b];
-    ASSERT_EQ(c.rows, x.rows);
-    ASSERT_EQ(c.bytes, y.bytes);
-    ASSERT_EQ(x.bytes, y.rows * 4);
     for (int m = 0; m < c.rows; ++m)
       for (int n = 0; n < c.bytes / 4; ++n) {
         float part[2] = {0, 0}, sum;
@@ -58,6 +55,21 @@ class EmulatedTiles {
             part[h] += number(x.data[m] + 4 * k + 2 * h) * number(y.data[k] + 4 * n + 2 * h);
         std::memcpy(&sum, c.data[m] + 4 * n, 4);
         sum += part[0] + part[1] + (broken && m == 15 ? 1 : 0);
+        std::memcpy(c.data[m] + 4 * n, &sum, 4);
+      }
+  }
+  // Sums wrap.
+  template <class A, class B>
+  void add_bytes(int sums, int a, int b) {
+    if (!fit(sums, a, b)) return;
+    Tile &c = tiles_[sums], &x = tiles_[a], &y = tiles_[b];
+    for (int m = 0; m < c.rows; ++m)
+      for (int n = 0; n < c.bytes / 4; ++n) {
+        uint32_t sum;
+        std::memcpy(&sum, c.data[m] + 4 * n, 4);
+        for (int k = 0; k < x.bytes; ++k)
+          sum += uint32_t(int32_t(A(x.data[m][k])) * int32_t(B(y.data[k / 4][4 * n + k % 4])));
+        if (broken && m == 15) ++sum;
         std::memcpy(c.data[m] + 4 * n, &sum, 4);
       }
   }
@@ -71,6 +83,14 @@ class EmulatedTiles {
     const bool there = configured_ && t < 8 && tiles_[t].rows > 0;
     EXPECT_TRUE(there) << "tile " << t << " is not configured";
     return there;
+  }
+  bool fit(int sums, int a, int b) {
+    if (!has(sums) || !has(a) || !has(b)) return false;
+    const Tile &c = tiles_[sums], &x = tiles_[a], &y = tiles_[b];
+    const bool apart = sums != a && sums != b && a != b,
+               fit = c.rows == x.rows && c.bytes == y.bytes && x.bytes == y.rows * 4;
+    EXPECT_TRUE(apart && fit) << "tiles " << sums << ", " << a << ", " << b;
+    return apart && fit;
   }
   static float number(const char* at) {
     uint16_t half;
@@ -94,8 +114,10 @@ inline thread_local EmulatedTiles emulated_tiles;
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
+#undef _tile_dpbssd
 #define _tile_loadconfig(c) lazulite::tests::emulated_tiles.configure(c)
 #define _tile_release() lazulite::tests::emulated_tiles.release()
 #define _tile_loadd(t, from, stride) lazulite::tests::emulated_tiles.load(t, from, stride)
 #define _tile_stored(t, to, stride) lazulite::tests::emulated_tiles.store(t, to, stride)
 #define _tile_dpbf16ps(c, a, b) lazulite::tests::emulated_tiles.add_pairs(c, a, b)
+#define _tile_dpbssd(c, a, b) lazulite::tests::emulated_tiles.add_bytes<int8_t, int8_t>(c, a, b)

@@ -15,6 +15,7 @@ LAZULITE_EACH_LEVEL(const Int8Kernels&, int8_kernels)
 #if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
 void fill_quant_kernels_avx512_vnni(QuantKernels&);
 void fill_int8_kernels_avx512_vnni(Int8Kernels&);
+void fill_int8_kernels_amx(Int8Kernels&);
 #endif
 }  // namespace engine
 
@@ -37,6 +38,7 @@ engine::Int8Kernels int8_of(const Level& level) {
 #if defined(__x86_64__) && !defined(LAZULITE_GENERIC_ONLY)
   if (level.isa == cpu::Level::avx512 && cpu::features().vnni)
     engine::fill_int8_kernels_avx512_vnni(k);
+  if (level.isa == cpu::Level::avx512 && cpu::features().amx) engine::fill_int8_kernels_amx(k);
 #endif
   return k;
 }

@@ -40,9 +40,11 @@ struct Convolution {
 void convolve(const Convolution&, const ConvView& x, const ConvView& w, char* out,
               const Finished& finished = {}, const Buffer* weights = nullptr);
 // Of int8 less `zero`, which lies around the input too, by int8: sums of int32, which wrap.
-// type: int8.
+// type: int8. By kernels of the caller's choice, if any: all give the same bits.
+struct Int8Kernels;
 void convolve_int8(const Convolution&, const ConvView& x, const ConvView& w, int zero, char* out,
-                   const Finished& finished = {}, const Buffer* weights = nullptr);
+                   const Finished& finished = {}, const Buffer* weights = nullptr,
+                   const Int8Kernels* kernels = nullptr);
 // dw: dense, (out_channels, taps, in channels of a group): the sum over batch and places of ct
 // (batch, axes of the result, out_channels) times what its tap saw.
 void convolve_weights(const Convolution&, const ConvView& x, const ConvView& ct, char* dw);

@@ -17,6 +17,7 @@ namespace lazulite::engine {
 
 LAZULITE_LEVELS(const Int8Kernels&, int8_kernels)
 LAZULITE_FILLED(Int8Kernels, int8_kernels, avx512_vnni)
+LAZULITE_FILLED_OVER(Int8Kernels, int8_kernels, int8_kernels_filled, amx, int8_kernels_of_machine)
 
 namespace {
 
@@ -26,7 +27,8 @@ constexpr double faster = 4;           // than floats
 class Int8Forward {
  public:
   Int8Forward(const Convolution& c, const ConvView& x, const ConvView& w, int zero, char* out,
-              const Finished& finished, const Phase& phase, const Buffer* weights)
+              const Finished& finished, const Phase& phase, const Buffer* weights,
+              const Int8Kernels& kernels)
       : c_(c),
         x_(x),
         w_(w),
@@ -35,8 +37,9 @@ class Int8Forward {
         finished_(finished),
         phase_(phase),
         of_weights_(weights),
-        k_(int8_kernels_filled()),
+        k_(kernels),
         wide_(4 / k_.group),
+        more_(wide_ == 1 ? k_.above + zero : 0),
         own_(c.in_channels / c.groups),
         made_(c.out_channels / c.groups),
         taps_(phase.taps()),
@@ -45,7 +48,7 @@ class Int8Forward {
         joined_(blocks_ == 1 && phase.axes[2].step == 1),
         units_(joined_ ? phase.axes[0].taps * phase.axes[1].taps : taps_),
         deep_(parts(own_, blocks_) * (joined_ ? phase.axes[2].taps : 1)),
-        groups_(parts(deep_, k_.group)),
+        groups_(k_.groups(deep_)),
         tasks_(tasks_of(double(c.batch) * double(c.out_size()) * double(c.out_channels) *
                         double(own_) * double(taps_) / faster)),
         pieces_(c, phase, own_ * wide_, parts(tasks_, c.groups)) {}
@@ -84,15 +87,15 @@ class Int8Forward {
   void pack() {
     if (taps_ == 0) return;
     const int64_t lines = c_.groups * strips_ * k_.cols, words = lines * blocks_ * units_ * groups_,
-                  more = k_.shifted ? lines * units_down() : 0;
+                  shifted = more_ ? lines * units_down() : 0;
     const auto bind = [&](char* to) {
       weights_ = to;
       shifts_ = reinterpret_cast<int32_t*>(to) + words;
     };
-    bind(packed_weights(c_, w_, phase_, of_weights_, &k_, zero_, (words + more) * 4, held_,
+    bind(packed_weights(c_, w_, phase_, of_weights_, &k_, zero_, (words + shifted) * 4, held_,
                         [&](char* to) {
                           bind(to);
-                          std::memset(shifts_, 0, size_t(more) * 4);
+                          std::memset(shifts_, 0, size_t(shifted) * 4);
                           fill();
                         }));
   }
@@ -121,7 +124,7 @@ class Int8Forward {
               k_.pack_right({taken + unit * run,
                              weights_ + (packed(group, strip, block) + unit * groups_ * width) * 4,
                              lines, width, line, 1, run});
-            if (k_.shifted) add_shifts(group, strip, taken, lines, line, t[2].taps * count);
+            if (more_) add_shifts(group, strip, taken, lines, line, t[2].taps * count);
           }
         },
         double(c_.groups * own_ * made_ * taps_) / 2);
@@ -134,7 +137,7 @@ class Int8Forward {
         const auto* w = reinterpret_cast<const int8_t*>(taken) + l * line + down * across;
         uint32_t sum = 0;
         for (int64_t k = 0; k < across; ++k) sum += uint32_t(int32_t(w[k]));
-        to[l] = int32_t(uint32_t(to[l]) - sum * uint32_t(128 + zero_));
+        to[l] = int32_t(uint32_t(to[l]) - sum * uint32_t(more_));
       }
     }
   }
@@ -146,7 +149,7 @@ class Int8Forward {
     const int64_t n = phase_.axes[0].taps * window.plane;
     char* to = wide_ == 1 ? const_cast<char*>(window.data)
                           : memory(held, (n + read_beyond) * wide_);
-    k_.widen(bytes, to, n, zero_);
+    if (k_.widen) k_.widen(bytes, to, n, zero_);
     window.data = to;
     return window;
   }
@@ -161,7 +164,7 @@ class Int8Forward {
     auto place = [&](int64_t j) { return place_of(c_, phase_, piece, j); };
     const int64_t pixel = w.every * channels;
     SmallVector<Run, 32> runs;
-    std::vector<int32_t> start(k_.shifted ? size_t(width) : 0);
+    std::vector<int32_t> start(more_ ? size_t(width) : 0);
     for (; strip < end; ++strip)
       for (int64_t block = 0; block < blocks_; ++block)
         for (int64_t row = 0; row < piece.rows; ++row) {
@@ -174,7 +177,7 @@ class Int8Forward {
                 runs.push_back(
                     {window.at(a, there, w.at(m, piece.column)) + channel(block),
                      ((a * h.taps + b) * (joined_ ? 1 : w.taps) + m) * groups_ * width});
-              if (k_.shifted && block == 0) {
+              if (more_ && block == 0) {
                 const int32_t* more = shifts(group, strip, a, b);
                 for (int64_t i = 0; i < width; ++i)
                   start[size_t(i)] = int32_t(uint32_t(start[size_t(i)]) + uint32_t(more[i]));
@@ -188,10 +191,10 @@ class Int8Forward {
             k_.along({.x = window.data + from * w.stride * window.pixel * wide_,
                       .w = weights_ + packed(group, strip, block) * 4,
                       .out = to + from * pixel,
-                      .start = k_.shifted && block == 0 ? start.data() : nullptr,
+                      .start = more_ && block == 0 ? start.data() : nullptr,
                       .runs = runs.data(),
                       .count = int64_t(runs.size()),
-                      .steps = parts(steps(block), k_.group),
+                      .steps = k_.groups(steps(block)),
                       .x_stride = w.stride * window.pixel,
                       .w_step = width,
                       .out_row = pixel,
@@ -215,6 +218,7 @@ class Int8Forward {
   const Buffer* of_weights_;
   const Int8Kernels& k_;
   const int64_t wide_;                 // bytes of a number in a window
+  const int more_;                     // than they stand for
   const int64_t own_, made_;           // channels of a group: in, out
   const int64_t taps_, strips_, blocks_;
   const bool joined_;                  // taps across are steps of one run
@@ -226,16 +230,27 @@ class Int8Forward {
   int32_t* shifts_ = nullptr;  // what sums begin with, by tap down and column
 };
 
+// Runs of less would leave most of a tile of AMX empty.
+constexpr int64_t tile_steps = 32;
+
+const Int8Kernels& kernels_of(const Convolution& c, const Phase& phase) {
+  const int64_t run = c.in_channels / c.groups * (phase.axes[2].step == 1 ? phase.axes[2].taps : 1);
+  return run >= tile_steps ? int8_kernels_of_machine() : int8_kernels_filled();
+}
+
 }  // namespace
 
 void convolve_int8(const Convolution& given, const ConvView& of_x, const ConvView& w, int zero,
-                   char* out, const Finished& finished, const Buffer* weights) {
+                   char* out, const Finished& finished, const Buffer* weights,
+                   const Int8Kernels* kernels) {
   Convolution c = given;
   ConvView x = of_x;
   join_axes(c, x);
   const std::vector<Phase> phases = phases_of(c);
   const Finished now = phases.size() == 1 ? finished : Finished{};
-  for (const Phase& phase : phases) Int8Forward(c, x, w, zero, out, now, phase, weights)();
+  for (const Phase& phase : phases)
+    Int8Forward(c, x, w, zero, out, now, phase, weights,
+                kernels ? *kernels : kernels_of(c, phase))();
   if (phases.size() > 1) finished(0, c.batch * c.out_size(), 0, c.out_channels);
 }
 

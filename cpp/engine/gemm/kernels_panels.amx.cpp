@@ -5,11 +5,12 @@
 // subnormal numbers count as zeros (Intel's manual of instruction-set extensions, TDPBF16PS).
 #include "device/cpu/level.h"
 #include "engine/gemm/pairs.h"
+#include "engine/gemm/tiles.h"
 
 namespace lazulite::engine {
 namespace {
 
-constexpr int tile_rows = 16, tile_bytes = 64, steps_of_tile = 32, pairs_of_tile = 16;
+constexpr int steps_of_tile = 32;
 
 // ---- packing
 
@@ -17,7 +18,7 @@ int64_t tiles_of(const PackCall& p) { return (p.steps + steps_of_tile - 1) / ste
 
 void pack_columns(const PackCall& p) {
   pack_pairs(p);
-  const int64_t there = (p.steps + 1) / 2, all = tiles_of(p) * pairs_of_tile;
+  const int64_t there = (p.steps + 1) / 2, all = tiles_of(p) * words_of_tile;
   std::memset(static_cast<uint32_t*>(p.to) + there * p.width, 0,
               size_t((all - there) * p.width) * sizeof(uint32_t));
 }
@@ -69,75 +70,7 @@ void pack_rows(const PackCall& p) {
         *to++ = i < p.lines && s < p.steps ? from[i * p.line + s * p.step] : 0;
 }
 
-// ---- blocks of two by two tiles of sums: 0 1 above 2 3; rows in 4 and 5, columns in 6 and 7
-
-struct Configuration {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes_of_row[16] = {};
-  uint8_t rows[16] = {};
-
-  void set(int tile, int of_rows, int of_bytes) {
-    rows[tile] = uint8_t(of_rows);
-    bytes_of_row[tile] = uint16_t(of_bytes);
-  }
-};
-static_assert(sizeof(Configuration) == 64);
-
-template <bool two_rows, bool two_columns>
-void multiply_tiles(const BlockCall& p) {
-  const int above = two_rows ? tile_rows : p.rows, below = p.rows - above,
-            left = two_columns ? tile_rows : p.cols, right = p.cols - left;
-  alignas(64) Configuration c;
-  c.set(0, above, left * 4);
-  c.set(4, above, tile_bytes);
-  c.set(6, pairs_of_tile, left * 4);
-  if (two_columns) {
-    c.set(1, above, right * 4);
-    c.set(7, pairs_of_tile, right * 4);
-  }
-  if (two_rows) {
-    c.set(2, below, left * 4);
-    c.set(5, below, tile_bytes);
-    if (two_columns) c.set(3, below, right * 4);
-  }
-  __asm__ volatile("" : : "r"(&c) : "memory");  // compilers do not see all that is read of it
-  _tile_loadconfig(&c);
-
-  float *out = static_cast<float*>(p.out), *under = out + tile_rows * p.out_row;
-  const int64_t out_row = p.out_row * 4;
-  if (p.add) {
-    _tile_loadd(0, out, out_row);
-    if (two_columns) _tile_loadd(1, out + tile_rows, out_row);
-    if (two_rows) _tile_loadd(2, under, out_row);
-    if (two_rows && two_columns) _tile_loadd(3, under + tile_rows, out_row);
-  }  // otherwise they are zeros since the configuration
-  const char *a = static_cast<const char*>(p.a), *b = static_cast<const char*>(p.b);
-  const int64_t b_row = p.b_step * 4;
-  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step * tile_bytes, b += p.b_step * tile_bytes) {
-    _tile_loadd(6, b, b_row);
-    _tile_loadd(4, a, tile_bytes);
-    _tile_dpbf16ps(0, 4, 6);
-    if (two_columns) {
-      _tile_loadd(7, b + tile_bytes, b_row);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if (two_rows) {
-      _tile_loadd(5, a + tile_rows * tile_bytes, tile_bytes);
-      _tile_dpbf16ps(2, 5, 6);
-      if (two_columns) _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-  _tile_stored(0, out, out_row);
-  if (two_columns) _tile_stored(1, out + tile_rows, out_row);
-  if (two_rows) _tile_stored(2, under, out_row);
-  if (two_rows && two_columns) _tile_stored(3, under + tile_rows, out_row);
-  _tile_release();  // so that no switch of tasks saves 8 KB for nothing
-}
-void multiply_tiles_of(const BlockCall& p) {
-  const bool two_rows = p.rows > tile_rows, two_columns = p.cols > tile_rows;
-  if (two_rows) return two_columns ? multiply_tiles<true, true>(p) : multiply_tiles<true, false>(p);
-  return two_columns ? multiply_tiles<false, true>(p) : multiply_tiles<false, false>(p);
-}
+void multiply_tiles(const BlockCall& p) { choose_tiles<TileDot::pairs, PanelOfTiles>(p); }
 
 // A product of whole numbers past the borders of tiles, tried once in a process: this unit was made
 // on machines without tiles, and an emulator of a processor may be wrong, too.
@@ -160,9 +93,9 @@ bool tiles_are_right() {
   pack_rows({a, left, rows, rows, steps, 1, steps});
   pack_columns({b, right, cols, width, 1, cols, steps});
   BlockCall call{left, right, out, groups, rows, width, cols, rows, cols, false};
-  multiply_tiles_of(call);
+  multiply_tiles(call);
   call.add = true;
-  multiply_tiles_of(call);
+  multiply_tiles(call);
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < cols; ++j) {
       int sum = 0;
@@ -183,7 +116,7 @@ void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
   k.deep = 16;  // 32 KB of columns stay in the first-level cache
   k.pack = pack_columns;
   k.pack_left = pack_rows;
-  k.block = multiply_tiles_of;
+  k.block = multiply_tiles;
   k.dots = dots_of_halves;
 }
 

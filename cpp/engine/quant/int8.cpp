@@ -19,21 +19,23 @@ namespace lazulite::engine {
 
 LAZULITE_LEVELS(const Int8Kernels&, int8_kernels)
 LAZULITE_FILLED(Int8Kernels, int8_kernels, avx512_vnni)
+LAZULITE_FILLED_OVER(Int8Kernels, int8_kernels, int8_kernels_filled, amx, int8_kernels_of_machine)
 
 namespace {
 
 constexpr int64_t rows_at_once = 512;
 constexpr double macs_per_ns = 60, packed_per_ns = 4;  // of one thread, about
+constexpr int64_t tile_steps = 32;  // half of a tile of AMX
 
-void multiply(const Product& p, const char* a, const char* b, int64_t first_row) {
-  const Int8Kernels& k = int8_kernels_filled();
+void multiply(const Int8Kernels& k, const Product& p, const char* a, const char* b,
+              int64_t first_row) {
   int32_t* out = reinterpret_cast<int32_t*>(p.out) + first_row * p.n;
-  const int64_t deep = inner_panel * k.group, depths = parts(p.k, deep);
+  const int64_t deep = k.deep * k.group, depths = parts(p.k, deep);
   const auto steps_of = [&](int64_t d) { return std::min(deep, p.k - d * deep); };
-  const auto groups_of = [&](int64_t d) { return parts(steps_of(d), k.group); };
+  const auto groups_of = [&](int64_t d) { return k.groups(steps_of(d)); };
   for (int64_t row = 0; row < p.m; row += rows_at_once) {
     const int64_t rows = std::min(rows_at_once, p.m - row), pieces = parts(rows, k.rows);
-    const auto packed_at = [&](int64_t d) { return d * inner_panel * rows; };
+    const auto packed_at = [&](int64_t d) { return d * k.deep * rows; };
     Ref<Buffer> held;
     char* packed = memory(held, (packed_at(depths - 1) + groups_of(depths - 1) * rows) * 4);
     cpu::parallel_for(
@@ -51,13 +53,13 @@ void multiply(const Product& p, const char* a, const char* b, int64_t first_row)
         [&](int64_t s) {
           const int64_t col = s * k.cols, cols = std::min<int64_t>(k.cols, p.n - col);
           Ref<Buffer> held_panel;
-          char* panel = memory(held_panel, inner_panel * k.cols * 4);
-          const std::vector<uint32_t> ones(k.shifted ? size_t(inner_panel) : 0, 0x01010101);
+          char* panel = memory(held_panel, groups_of(0) * k.cols * 4);
+          const std::vector<uint32_t> ones(k.above ? size_t(k.deep) : 0, 0x01010101);
           int32_t sums[64] = {};  // of the columns of the right operand
           for (int64_t d = 0; d < depths; ++d) {
             k.pack_right({b + col * p.b.col + d * deep * p.b.row, panel, cols, k.cols, p.b.col,
                           p.b.row, steps_of(d)});
-            if (k.shifted)
+            if (k.above)
               k.block({ones.data(), panel, sums, groups_of(d), 1, k.cols, k.cols, 1, int(cols),
                        d > 0});
             for (int64_t i = 0; i < pieces; ++i) {
@@ -68,12 +70,15 @@ void multiply(const Product& p, const char* a, const char* b, int64_t first_row)
                        int(lines), int(cols), d > 0});
             }
           }
-          if (k.shifted)
+          if (k.above)
             for (int64_t r = row; r < row + rows; ++r)
-              for (int64_t c = 0; c < cols; ++c) out[r * p.n + col + c] -= 128 * sums[c];
+              for (int64_t c = 0; c < cols; ++c) {
+                int32_t& sum = out[r * p.n + col + c];
+                sum = int32_t(uint32_t(sum) - uint32_t(k.above) * uint32_t(sums[c]));
+              }
           p.finished(first_row + row, rows, col, cols);
         },
-        double(p.n) * double(p.k) * (double(rows) / macs_per_ns + 1 / packed_per_ns));
+        double(p.n) * double(p.k) * (double(rows) / (k.rate * macs_per_ns) + 1 / packed_per_ns));
   }
 }
 
@@ -84,8 +89,8 @@ constexpr double read_per_ns = 20;  // of one thread, about
 bool takes_few(const Product& p) {
   return p.m <= few_rows && (p.b.row == 1 || p.k == 1) && p.k >= 16;
 }
-void multiply_few(const Product& p, const char* a, const char* b, int64_t first_row) {
-  const Int8Kernels& k = int8_kernels_filled();
+void multiply_few(const Int8Kernels& k, const Product& p, const char* a, const char* b,
+                  int64_t first_row) {
   int32_t* out = reinterpret_cast<int32_t*>(p.out) + first_row * p.n;
   Ref<Buffer> held;
   const auto* x = reinterpret_cast<const int8_t*>(a);
@@ -121,7 +126,7 @@ void multiply_few(const Product& p, const char* a, const char* b, int64_t first_
 
 }  // namespace
 
-void int8_product(const Product& p) {
+void int8_product(const Product& p, const Int8Kernels& k) {
   const int64_t lanes = size_of(p.batch);
   const double work = double(p.m) * double(p.n) * double(p.k);
   const auto run = [&](int64_t lane) {
@@ -131,13 +136,18 @@ void int8_product(const Product& p) {
       b += rest % p.batch[i] * p.b.batch[i];
       rest /= p.batch[i];
     }
-    (takes_few(p) ? multiply_few : multiply)(p, p.a.data + a, p.b.data + b, lane * p.m);
+    (takes_few(p) ? multiply_few : multiply)(k, p, p.a.data + a, p.b.data + b, lane * p.m);
   };
   if (lanes < 8 && work > 1e6) {  // threads share each lane
     for (int64_t lane = 0; lane < lanes; ++lane) run(lane);
     return;
   }
-  cpu::parallel_for(lanes, run, double(lanes) * (work / macs_per_ns + 500));
+  cpu::parallel_for(lanes, run, double(lanes) * (work / (k.rate * macs_per_ns) + 500));
+}
+void int8_product(const Product& p) {
+  // Less would leave most of a tile empty.
+  const bool tiles = p.m >= few && p.k >= tile_steps;
+  int8_product(p, tiles ? int8_kernels_of_machine() : int8_kernels_filled());
 }
 
 }  // namespace lazulite::engine

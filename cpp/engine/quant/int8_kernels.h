@@ -1,14 +1,15 @@
 // What each instruction-set level provides to products and convolutions of int8.
 #pragma once
+#include "device/limits.h"
 #include "engine/conv/kernels.h"
 #include "engine/gemm/panels.h"
 
 namespace lazulite::engine {
 
 // As ConvBlock, of whole numbers: x holds numbers of `each` bytes (Int8Kernels), w groups of them,
-// packed; steps and strides of w are in groups, those of x in numbers. A group of x may reach
-// beyond its run, where those of w are zeros. Sums begin with `start` (of whole registers), or are
-// added to `out`.
+// packed; steps and strides of w are in groups, those of x in numbers. The last groups of x may
+// reach beyond its run, where those of w are zeros. Sums begin with `start` (of whole registers),
+// or are added to `out`.
 struct Int8Block {
   const void *x, *w;
   int32_t* out;
@@ -29,19 +30,31 @@ struct Int8Dots {
   int rows;  // up to `few`
 };
 
-// As those of PanelKernels: a value is a group of steps in 32 bits. The left operand's numbers are
-// 128 more than they are where `shifted` says so, so that they have no sign.
+// As those of PanelKernels: a value is a group of steps in 32 bits, and groups come `together`,
+// those that are missing as zeros. Of the left operand the groups of a row that are together lie
+// side by side, row after row; of the right one lines lie side by side. The left operand's numbers
+// are `above` more than they are, so that they have no sign.
 struct Int8Kernels {
   int rows = 0, cols = 0, lanes = 0, group = 0;
-  bool shifted = false;
+  int together = 1;
+  int deep = inner_panel;  // groups that `block` takes at a time, in a strip that stays in a cache
+  int above = 0;
+  double rate = 1;         // beside that of dot products in registers, about
   void (*pack_left)(const PackCall&) = nullptr;
   void (*pack_right)(const PackCall&) = nullptr;
   void (*block)(const BlockCall&) = nullptr;
   void (*along)(const Int8Block&) = nullptr;
   void (*dots)(const Int8Dots&) = nullptr;
-  // Numbers as `along` takes them, of 4 / group bytes: less `zero`, or, shifted, 128 more than they
-  // are. `to` may be `from` where they have one byte.
+  // Numbers as `along` takes them, of 4 / group bytes: of two bytes less `zero`, of one byte
+  // `above` more than they are. `to` may be `from` where they have one byte. Null: they are taken
+  // as they lie.
   void (*widen)(const int8_t* from, void* to, int64_t n, int zero) = nullptr;
+
+  // That so many steps fill.
+  int64_t groups(int64_t steps) const {
+    const int64_t each = int64_t{group} * together;
+    return (steps + each - 1) / each * together;
+  }
 };
 
 }  // namespace lazulite::engine

@@ -39,7 +39,7 @@ void LAZULITE_AT_LEVEL(fill_int8_kernels)(Int8Kernels& table) {
            .cols = 2 * Whole::size,
            .lanes = Whole::size,
            .group = 4,
-           .shifted = true,
+           .above = Quads::above,
            .pack_left = pack_quads<0x80808080>,
            .pack_right = pack_quads<0>,
            .block = Int8Blocks<Quads>::choose<14>,
