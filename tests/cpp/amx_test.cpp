@@ -30,6 +30,7 @@ inline __m512 emulated_dot(__m512 sum, __m512i x, __m512i y) {
 
 #include "base/half.h"
 #include "engine/gemm/panel_product.h"
+#include "engine/quant/quant.h"
 
 namespace lazulite::engine {
 const PanelTable& panel_kernels_avx512();  // what the level lies on
@@ -39,13 +40,20 @@ using namespace lazulite;
 
 namespace {
 
-const engine::PanelKernels& kernels() {
+const engine::PanelTable& panels() {
   static const engine::PanelTable filled = [] {
     engine::PanelTable table = engine::panel_kernels_avx512();
     engine::LAZULITE_AT_LEVEL(fill_panel_kernels)(table);
     return table;
   }();
-  return filled.of[int(Dtype::bfloat16)];
+  return filled;
+}
+const engine::PanelKernels& kernels() { return panels().of[int(Dtype::bfloat16)]; }
+
+uint16_t rounded(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
 struct Matrix {
@@ -83,10 +91,7 @@ void expect_product(int64_t m, int64_t n, int64_t k, int of_a, int of_b) {
       float sum = 0;
       for (int64_t s = 0; s < k; ++s)
         sum += a.numbers[size_t(i * a.row + s * a.col)] * b.numbers[size_t(s * b.row + j * b.col)];
-      uint32_t bits;
-      std::memcpy(&bits, &sum, 4);
-      const uint16_t wanted = uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-      ASSERT_EQ(out[size_t(i * n + j)], wanted)
+      ASSERT_EQ(out[size_t(i * n + j)], rounded(sum))
           << m << "x" << k << "x" << n << " in orders " << of_a << of_b << " at " << i << ", " << j;
     }
 }
@@ -115,6 +120,39 @@ TEST(Amx, HasDotProductsForFewRows) {
       for (int orders = 0; orders < 4; ++orders) {
         expect_product(m, 37, k, orders / 2, orders % 2);
         expect_product(37, m, k, orders / 2, orders % 2);
+      }
+}
+
+// Rows beside packed weights, whose codes become panels of bfloat16. All that is made is exact.
+TEST(Amx, MultipliesByPackedWeights) {
+  for (int64_t m : {9, 16, 33, 40})
+    for (int64_t n : {1, 17, 32, 70})
+      for (int64_t k : {64, 384, 448, 1024}) {
+        Matrix x(m, k, 0, 1);
+        std::vector<uint8_t> codes(size_t(n * k / 2));
+        for (size_t i = 0; i < codes.size(); ++i) codes[i] = uint8_t(i * 37 + i / 50);
+        const std::vector<uint16_t> scales(size_t(n * k / 64), rounded(0.5f)),
+            biases(size_t(n * k / 64), rounded(-4));
+        std::vector<uint16_t> out(size_t(m * n), 7);
+        const auto chars = [](const auto& v) { return reinterpret_cast<const char*>(v.data()); };
+        engine::PackedProduct p{.format = {engine::Codes::integers, 4, 64}, .transposed = true,
+                                .type = bfloat16, .scale_type = bfloat16, .factor = 1, .lines = n,
+                                .length = k, .rows = {}, .parts = {}};
+        for (int64_t i = 0; i < m; ++i)
+          p.rows.push_back({chars(x.halves) + i * k * 2,
+                            reinterpret_cast<char*>(out.data() + i * n)});
+        p.parts.push_back({{chars(codes), chars(scales), chars(biases)}, 0, m});
+        engine::packed_product(p, {.panels = &panels(), .whole = nullptr});
+        for (int64_t i = 0; i < m; ++i)
+          for (int64_t j = 0; j < n; ++j) {
+            float sum = 0;
+            for (int64_t s = 0; s < k; ++s) {
+              const int64_t at = j * k + s;
+              const int code = codes[size_t(at / 2)] >> (at % 2 * 4) & 15;
+              sum += x.numbers[size_t(i * k + s)] * (0.5f * float(code) - 4);
+            }
+            ASSERT_EQ(out[size_t(i * n + j)], rounded(sum)) << m << "x" << k << "x" << n;
+          }
       }
 }
 

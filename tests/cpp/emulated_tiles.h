@@ -1,6 +1,7 @@
 // AMX's tiles in plain C++, for machines that have none: what the intrinsics do, and a failure
 // where the processor would refuse (Intel's manual of instruction-set extensions: LDTILECFG,
-// TILELOADD, TILESTORED, TDPBF16PS, TDPBSSD).
+// TILELOADD, TILESTORED, TDPBF16PS, TDPBSSD and
+// its kin, TILEZERO).
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -42,6 +43,9 @@ class EmulatedTiles {
     if (!has(t)) return;
     for (int r = 0; r < tiles_[t].rows; ++r)
       std::memcpy(static_cast<char*>(to) + r * stride, tiles_[t].data[r], size_t(tiles_[t].bytes));
+  }
+  void zero(int t) {
+    if (has(t)) std::memset(tiles_[t].data, 0, sizeof tiles_[t].data);
   }
   // Sums of the even and of the odd products of a row, added at the end.
   void add_pairs(int sums, int a, int b) {
@@ -114,10 +118,18 @@ inline thread_local EmulatedTiles emulated_tiles;
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
+#undef _tile_zero
 #undef _tile_dpbssd
+#undef _tile_dpbsud
+#undef _tile_dpbusd
+#undef _tile_dpbuud
 #define _tile_loadconfig(c) lazulite::tests::emulated_tiles.configure(c)
 #define _tile_release() lazulite::tests::emulated_tiles.release()
 #define _tile_loadd(t, from, stride) lazulite::tests::emulated_tiles.load(t, from, stride)
 #define _tile_stored(t, to, stride) lazulite::tests::emulated_tiles.store(t, to, stride)
 #define _tile_dpbf16ps(c, a, b) lazulite::tests::emulated_tiles.add_pairs(c, a, b)
 #define _tile_dpbssd(c, a, b) lazulite::tests::emulated_tiles.add_bytes<int8_t, int8_t>(c, a, b)
+#define _tile_dpbsud(c, a, b) lazulite::tests::emulated_tiles.add_bytes<int8_t, uint8_t>(c, a, b)
+#define _tile_dpbusd(c, a, b) lazulite::tests::emulated_tiles.add_bytes<uint8_t, int8_t>(c, a, b)
+#define _tile_dpbuud(c, a, b) lazulite::tests::emulated_tiles.add_bytes<uint8_t, uint8_t>(c, a, b)
+#define _tile_zero(t) lazulite::tests::emulated_tiles.zero(t)

@@ -1,5 +1,3 @@
-  // Its sign goes along as it moves down.
-
 // Packed numbers per instruction-set level: codes to floats and back. Lanes are lines: the words of
 // some lines are turned, so that one vector has the same codes of each of them, and every width of
 // codes is a shift and a mask.
@@ -7,30 +5,14 @@
 #include <utility>
 
 #include "device/cpu/level.h"
-#include "engine/gemm/pack.h"
-#include "engine/quant/whole_block.h"
+#include "engine/quant/codes.h"
 #include "engine/quant/kernels.h"
+#include "engine/quant/whole_block.h"
 
 namespace lazulite::engine {
 namespace {
 
-using F = Vec<float>;
-using U = Vec<uint32_t>;
-constexpr int L = F::size;
-
 // ---- codes to floats
-
-// Code j of 32 of each lane, from the words they are packed in (lanes side by side).
-template <int bits, int j>
-LAZULITE_INLINE U code_of(const uint32_t* words) {
-  constexpr int at = j * bits, word = at / 32, shift = at % 32;
-  constexpr uint32_t mask = (1u << bits) - 1;
-  auto v = U::load(words + word * L).v >> uint32_t(shift);
-  if constexpr (shift + bits > 32)
-    v |= U::load(words + (word + 1) * L).v << uint32_t(32 - shift);
-  if constexpr (shift + bits == 32) return U::from(v);
-  return U::from(v & mask);
-}
 
 template <Codes codes>
 LAZULITE_INLINE F value_of(U code) {
@@ -55,14 +37,6 @@ LAZULITE_INLINE void for_codes(const uint32_t* words, Scale&& scale, Put&& put,
   (put(j, scale(j / 16, value_of<codes>(code_of<bits, j>(words)))), ...);
 }
 
-// Words of up to L lines, turned: to[word * L + lane]; zeros where there are none.
-LAZULITE_INLINE void turn_words(const char* codes, int64_t line, int64_t lines, int64_t words,
-                                int64_t wanted, uint32_t* to) {
-  pack_along<Plain<float>>({codes, to, lines, L, line / 4, 1, words});
-  for (int64_t i = words * L; i < wanted * L; ++i) to[i] = 0;
-}
-
-constexpr int most_blocks = 12;
 constexpr auto all_codes = std::make_integer_sequence<int, 32>{};
 
 template <Codes codes, int bits, bool pairs>
@@ -115,7 +89,7 @@ LAZULITE_INLINE U pair_of(const uint32_t* words) {
   const auto word = U::load(words + first * bits / 32 * L).v;
   const U v = U::from(word >> uint32_t(first * bits % 32) & mask);
 #if defined(LAZULITE_SIMD_AVX512) || defined(LAZULITE_SIMD_AVX2)
-  if constexpr (codes == Codes::e2m1) {
+  if constexpr (codes == Codes::e2m1) {  // its sign goes along as it moves down
     typedef int16_t Signed __attribute__((vector_size(simd::register_bytes)));
     return U::from(typename U::raw(Signed(twice_e2m1(Lanes(v.v))) >> int16_t(8)));
   }

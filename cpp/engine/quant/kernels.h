@@ -72,7 +72,8 @@ struct DotsCall {
 // Rows beside a panel of codes, in pairs: the numbers of a block of 32 in an order of the kernels'
 // own, of which neighbours are one value. out[r][line] = or += what `groups` groups add up to.
 struct WholeCall {
-  const uint32_t *x, *panel;         // x[pair * rows + r], panel[pair * width + line]
+  const uint32_t *x, *panel;         // x[pair * rows + r] (or QuantKernels::rows_apart),
+                                     // panel[pair * width + line]
   const float *x_scales, *x_sums;    // [group * rows + r]
   const float *scales, *biases;      // [group * width + line]; biases: or null
   int64_t width, groups;
@@ -81,6 +82,8 @@ struct WholeCall {
   int64_t out_row;
   int rows, cols;
   bool add;
+  int64_t x_row = 0;      // in x, where rows stay apart
+  bool negative = false;  // codes may be
 };
 
 struct QuantKernels {
@@ -95,8 +98,10 @@ struct QuantKernels {
   bool (*prepare[code_slots])(const PrepareCall&) = {};
   void (*dots[code_slots])(const DotsCall&) = {};
   // The same of a panel: up to so many rows, and so many lines, at a time. prepare_pairs: a row's
-  // pairs one after the other, in blocks of 16. Scales of expand_whole are not read.
+  // pairs one after the other, in blocks of 16. Scales of expand_whole are not read. rows_apart:
+  // rows are multiplied as they were prepared, x[r * x_row + pair].
   int rows = 0, width = 0;
+  bool rows_apart = false;
   bool (*prepare_pairs[code_slots])(const PrepareCall&) = {};
   void (*expand_whole[code_slots])(const ExpandCall&) = {};
   void (*multiply)(const WholeCall&) = nullptr;

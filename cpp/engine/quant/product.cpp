@@ -18,6 +18,9 @@ namespace lazulite::engine {
 
 LAZULITE_LEVELS(const PanelTable&, panel_kernels)
 LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
+LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
+LAZULITE_FILLED_OVER(QuantKernels, quant_kernels, quant_kernels_filled, amx,
+                     quant_kernels_of_machine)
 LAZULITE_LEVELS(const GemmKernels&, gemm_kernels)
 
 namespace {
@@ -34,8 +37,12 @@ constexpr int64_t dots_rows = 8, dots_rows_vnni = 7, whole_rows = 31;
 // One part, with its rows in memory at one stride.
 class Part {
  public:
-  Part(const PackedProduct& p, const PackedProduct::Part& part)
-      : p_(p), f_(p.format), w_(part.w), slot_(slot_of(f_.codes, f_.bits)), rows_(part.count),
+  Part(const PackedProduct& p, const PackedProduct::Part& part, const PackedKernels& kernels)
+      : p_(p),
+        panels_((kernels.panels ? *kernels.panels : panel_kernels_of_machine())
+                    .of[index_of(p.type)]),
+        whole_(kernels.whole ? *kernels.whole : quant_kernels_of_machine()),
+        f_(p.format), w_(part.w), slot_(slot_of(f_.codes, f_.bits)), rows_(part.count),
         n_(p.columns()), k_(p.inner()), line_bytes_(p.length * f_.bits / 8),
         groups_(p.length / f_.group), each_(size_of(p.type)), scale_each_(size_of(p.scale_type)) {
     const PackedProduct::Row* rows = p.rows.data() + part.first;
@@ -64,17 +71,16 @@ class Part {
 
  private:
   void run() {
-    const PanelKernels& panels = panel_kernels_filled().of[index_of(p_.type)];
     if (p_.type != float64 && p_.transposed) {
       const bool vnni = cpu::reaches_avx512_vnni();
       read_bytes();
       if (rows_ <= (vnni ? dots_rows_vnni : dots_rows)) {
         if (by_dots()) return;
-      } else if ((vnni || rows_ <= whole_rows) && panels.group == 1 && by_whole()) {
+      } else if ((vnni || rows_ <= whole_rows) && panels_.group == 1 && by_whole()) {
         return;
       }
     }
-    if (p_.type != float64 && panels.block) return by_panels();
+    if (p_.type != float64 && panels_.block) return by_panels();
     if (p_.type == float64) by_tiles<double>();
     else by_tiles<float>();
   }
@@ -188,14 +194,15 @@ class Part {
             f_.has_biases() ? scales.biases.data() : nullptr, f_.group, to});
   }
   // Panels of up to `width` columns each, one behind the other: to[step * width + column].
-  void expand(int64_t col, int64_t step, int64_t steps, int64_t width, int group, float* to,
+  void expand(int64_t col, int64_t step, int64_t steps, int64_t width, bool pairs, float* to,
               PanelScales& scales) const {
     const QuantKernels& k = quant_kernels();
     const int64_t blocks = parts(steps, 32);
     if (p_.transposed) {
-      const auto kernel = group == 2 ? k.expand_pairs[slot_] : k.expand[slot_];
+      const auto kernel = pairs ? k.expand_pairs[slot_] : k.expand[slot_];
       for (int64_t c = 0; c < std::min(strip, n_ - col); c += width)
-        expand_lines(kernel, col + c, step, steps, width, to + c * (blocks * 32 / group), scales);
+        expand_lines(kernel, col + c, step, steps, width, to + c * (blocks * (pairs ? 16 : 32)),
+                     scales);
       return;
     }
     const int64_t halves = f_.group < 32 ? 2 : 1;
@@ -215,11 +222,13 @@ class Part {
   }
 
   void by_panels() const {
-    const PanelKernels& k = panel_kernels_filled().of[index_of(p_.type)];
-    const bool pairs = k.group == 2 && p_.transposed;
-    const PanelKernels& mul = k.group == 1 || pairs ? k : panel_kernels().of[index_of(p_.type)];
+    // Groups of bfloat16 are pairs side by side, a register of AVX-512 or a tile of them at a time.
+    const bool pairs = panels_.group > 1 && p_.transposed;
+    const PanelKernels& mul =
+        panels_.group == 1 || pairs ? panels_ : panel_kernels().of[index_of(p_.type)];
+    const auto pack = mul.pack_left ? mul.pack_left : mul.pack;
     const int64_t depths = parts(k_, inner_panel), width = mul.cols;
-    const int group = mul.group;
+    const int group = mul.group, value = group > 1 ? group * 2 : 4;  // bytes
     for (int64_t row = 0; row < rows_; row += rows_at_once) {
       const int64_t rows = std::min(rows_at_once, rows_ - row), pieces = parts(rows, mul.rows);
       const auto groups_of = [&](int64_t d) {
@@ -227,15 +236,15 @@ class Part {
       };
       const auto packed_at = [&](int64_t d) { return d * (inner_panel / group) * rows; };
       Ref<Buffer> held;
-      char* packed = memory(held, (packed_at(depths - 1) + groups_of(depths - 1) * rows) * 4);
+      char* packed = memory(held, (packed_at(depths - 1) + groups_of(depths - 1) * rows) * value);
       cpu::parallel_for(
           depths * pieces,
           [&](int64_t i) {
             const int64_t d = i / pieces, first = part(rows, pieces, i % pieces),
                           lines = part(rows, pieces, i % pieces + 1) - first;
-            mul.pack({x_ + ((row + first) * x_row_ + d * inner_panel) * each_,
-                      packed + (packed_at(d) + first * groups_of(d)) * 4, lines, lines, x_row_, 1,
-                      std::min(inner_panel, k_ - d * inner_panel)});
+            pack({x_ + ((row + first) * x_row_ + d * inner_panel) * each_,
+                  packed + (packed_at(d) + first * groups_of(d)) * value, lines, lines, x_row_, 1,
+                  std::min(inner_panel, k_ - d * inner_panel)});
           },
           double(rows * k_));
       cpu::parallel_for(
@@ -252,13 +261,13 @@ class Part {
             for (int64_t d = 0; d < depths; ++d) {
               const int64_t steps = std::min(inner_panel, k_ - d * inner_panel),
                             groups = groups_of(d);
-              expand(col, d * inner_panel, steps, width, group, panel, scales);
+              expand(col, d * inner_panel, steps, width, pairs, panel, scales);
               for (int64_t c = 0; c < cols; c += width)
                 for (int64_t i = 0; i < pieces; ++i) {
                   const int64_t first = part(rows, pieces, i),
                                 lines = part(rows, pieces, i + 1) - first;
-                  mul.block({packed + (packed_at(d) + first * groups) * 4,
-                             panel + c * (parts(steps, 32) * 32 / group),
+                  mul.block({packed + (packed_at(d) + first * groups) * value,
+                             panel + c * (parts(steps, 32) * (pairs ? 16 : 32)),
                              sums + first * out_row + c, groups, lines, width, out_row, int(lines),
                              int(std::min(width, cols - c)), d > 0});
                 }
@@ -271,10 +280,10 @@ class Part {
 
   // The same in whole numbers, of which a lane takes two at a time. False where rows do not fit.
   bool by_whole() const {
-    const QuantKernels& k = quant_kernels_filled();
+    const QuantKernels& k = whole_;
     if (!k.multiply || !k.prepare_pairs[slot_]) return false;
     const int64_t pairs = parts(k_, 32) * 16, each = pairs + 2 * groups_, width = k.width,
-                  depths = parts(k_, inner_panel);
+                  depths = parts(k_, inner_panel), own = k.rows_apart ? pairs : 0;
     const auto pack = panel_kernels().of[index_of(float32)].pack;
     Ref<Buffer> held_x;
     int64_t x_row = 0;
@@ -302,7 +311,8 @@ class Part {
           pieces,
           [&](int64_t i) {
             const int64_t first = part(rows, pieces, i), n = part(rows, pieces, i + 1) - first;
-            pack({lines + first * each, packed + first * each, n, n, each, 1, each});
+            pack({lines + first * each + own, packed + first * each + own * n, n, n, each, 1,
+                  each - own});
           },
           double(rows * each) / 2);
       cpu::parallel_for(
@@ -328,11 +338,13 @@ class Part {
                   const uint32_t* of_piece = packed + first * each;
                   const float* x_scales = reinterpret_cast<const float*>(of_piece + pairs * here) +
                                           step / f_.group * here;
-                  k.multiply({of_piece + step / 2 * here, panel, x_scales,
+                  const uint32_t* of_rows = k.rows_apart ? lines + first * each + step / 2
+                                                         : of_piece + step / 2 * here;
+                  k.multiply({of_rows, panel, x_scales,
                               x_scales + groups_ * here, scales.scales.data(),
                               f_.has_biases() ? scales.biases.data() : nullptr, width,
                               steps / f_.group, f_.group / 2, sums + first * out_row + c, out_row,
-                              int(here), int(n), d > 0});
+                              int(here), int(n), d > 0, each, f_.codes != Codes::integers});
                 }
               }
             if (!direct) write(sums, row, rows, col, cols, strip);
@@ -361,7 +373,7 @@ class Part {
           for (int64_t step = 0; step < k_; step += inner_panel) {
             const int64_t steps = std::min(inner_panel, k_ - step);
             if constexpr (std::is_same_v<T, float>)
-              expand(col, step, steps, strip, 1, panel + step * strip, scales);
+              expand(col, step, steps, strip, false, panel + step * strip, scales);
             else expand_wide(col, cols, step, steps, panel + step * strip);
           }
           T* out = reinterpret_cast<T*>(out_) + col;
@@ -387,6 +399,8 @@ class Part {
   }
 
   const PackedProduct& p_;
+  const PanelKernels& panels_;
+  const QuantKernels& whole_;
   const Format& f_;
   const PackedMatrix& w_;
   const int slot_;
@@ -400,10 +414,10 @@ class Part {
 
 }  // namespace
 
-void packed_product(const PackedProduct& p) {
+void packed_product(const PackedProduct& p, const PackedKernels& kernels) {
   const auto run = [&](int64_t i) {
     const PackedProduct::Part& one = p.parts[size_t(i)];
-    if (one.count) Part(p, one);
+    if (one.count) Part(p, one, kernels);
   };
   const int64_t n = int64_t(p.parts.size());
   const double work = double(p.lines) * double(p.length);

@@ -49,6 +49,13 @@ struct PackedProduct {
   int64_t inner() const { return transposed ? length : lines; }
   int64_t columns() const { return transposed ? lines : length; }
 };
-void packed_product(const PackedProduct&);
+// By kernels of the caller's choice, or else the machine's.
+struct PanelTable;
+struct QuantKernels;
+struct PackedKernels {
+  const PanelTable* panels = nullptr;
+  const QuantKernels* whole = nullptr;  // of eight rows and more
+};
+void packed_product(const PackedProduct&, const PackedKernels& = {});
 
 }  // namespace lazulite::engine
