@@ -70,6 +70,25 @@ def test_short_rows_beside_a_row_and_a_column(dtype, columns):
     assert bits(a[:, ::-1] + row) == bits(n[0][:, ::-1] + n[1])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 8, 15, 16, 17, 31, 63, 64, 65, 120, 129, 300])
+def test_short_rows_that_lie_apart(dtype, columns):
+    rows = 20000 // columns // 7 + 3  # blocks begin and end inside of rows
+    for gap in (1, 3):
+        wide = values((7, rows + 2, columns + gap), dtype, seed=columns)
+        n = np.asarray(wide.astype(mx.float32) if dtype == "bfloat16" else wide)
+        for part in (
+            np.s_[:, 2:, gap:],
+            np.s_[::-1, 2:, :-gap],
+            np.s_[::2, -3::-1, :columns],
+            np.s_[:, :-2:3, 1 : columns + 1],
+        ):
+            there, dense = wide[part], mx.array(np.ascontiguousarray(n[part]), wide.dtype)
+            assert bits(there + there) == bits(dense + dense)
+            assert bits(there * 2 - dense) == bits(dense)
+            assert bits(there.astype(mx.complex128)) == bits(dense.astype(mx.complex128))
+
+
 def test_short_rows_that_repeat_along_several_axes():
     shapes = (7, 1, 3, 1), (1, 911, 1, 5), (3, 5), (911, 5), (4, 1, 5)
     a, b, c, d, e = (values(shape, "float32", len(shape)) for shape in shapes)

@@ -33,13 +33,23 @@ struct Mover {
     }
     const int64_t step = strides[last];
     while (n > 0) {
-      const int64_t run = std::min(n, shape[last] - index[last]);
-      move_run<load>(block, memory + offset, step, run);
-      block += run;
-      n -= run;
-      offset += run * step;
-      index[last] += run;
-      for (int a = last; a > 0 && index[a] == shape[a]; --a) {
+      int64_t moved;
+      int a = last;
+      if (last > 0 && step == 1 && index[last] == 0 && n >= 2 * shape[last]) {
+        const int64_t rows = std::min(n / shape[last], shape[last - 1] - index[last - 1]);
+        move_rows<load>(block, memory + offset, strides[last - 1], rows, shape[last]);
+        moved = rows * shape[last];
+        offset += rows * strides[last - 1];
+        index[--a] += rows;
+      } else {
+        moved = std::min(n, shape[last] - index[last]);
+        move_run<load>(block, memory + offset, step, moved);
+        offset += moved * step;
+        index[last] += moved;
+      }
+      block += moved;
+      n -= moved;
+      for (; a > 0 && index[a] == shape[a]; --a) {
         offset += strides[a - 1] - index[a] * strides[a];
         index[a] = 0;
         ++index[a - 1];
@@ -111,6 +121,13 @@ struct Mover {
     std::fill(block + rows * columns, block + m, rows * columns < m ? from[rows * step] : U{});
   }
 
+  // Rows of which each is one run.
+  template <bool load>
+  static void move_rows(U* block, U* at, int64_t step, int64_t rows, int64_t columns) {
+    const int64_t row = columns * int64_t(sizeof(U)), far = step * int64_t(sizeof(U));
+    if constexpr (load) move_kernels().rows(block, row, at, far, rows, row);
+    else move_kernels().rows(at, far, block, row, rows, row);
+  }
   template <bool load>
   static void move_run(U* block, U* at, int64_t step, int64_t run) {
     if constexpr (load) {
