@@ -40,6 +40,12 @@ class Prepared {
     int value;
     const Spec* spec;
   };
+  // What an output of a view showed, of an input that lay so.
+  struct Shown {
+    int from;
+    int64_t input_offset, offset;
+    Strides input_strides, strides;
+  };
   struct Piece {
     const Unit* unit;
     int wave;
@@ -50,11 +56,14 @@ class Prepared {
     SmallVector<Making, 2> out;   // what it stores, in order
     SmallVector<int, 8> dies;     // values that nothing reads after it
     SmallVector<Strides, 2> seen;  // of the loose values among `in`, when programs were built
+    SmallVector<Shown, 1> shown;   // of a view: empty where it was copied
   };
   void build(Piece&);
   bool still_fits(const Piece&) const;
   void reads(Piece&, const array& input);
   bool needs_program(const Piece&) const;
+  bool show_again(const Piece&);
+  void note_shown(Piece&);
   void run(Piece&);
   void run(size_t first, const Wave&);
   void find_lives();
