@@ -3,6 +3,8 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "ops/shape/elsewhere.h"
+
 namespace lazulite {
 
 std::vector<Spec> specs_of(const ArrayList& arrays) {
@@ -121,6 +123,74 @@ Ref<const FunctionGraph> FunctionGraph::part(const std::vector<int64_t>& from,
   std::vector<Operand> results;
   for (const Operand& o : outputs) results.push_back(moved(o));
   return make_ref<const FunctionGraph>(std::move(specs), std::move(steps), std::move(results));
+}
+
+namespace {
+
+// Which other value has the elements that a view of a value shows.
+class Forwarding {
+ public:
+  using Operand = FunctionGraph::Operand;
+  using Step = FunctionGraph::Step;
+
+  explicit Forwarding(const FunctionGraph& graph) : made_by_(size_t(graph.values()), nullptr) {
+    for (const Spec& spec : graph.argument_specs()) specs_.push_back(&spec);
+    for (const Step& step : graph.steps())
+      for (const Spec& spec : step.specs) specs_.push_back(&spec);
+  }
+
+  // The step over what it may read instead. True: its output is that, and nothing is left to do.
+  bool forward(Step& step) {
+    made_by_[size_t(step.first)] = &step;
+    if (step.op->kind != OpKind::view) return false;
+    // Past an update only to the very value: a view of the base would keep it from being written
+    // over.
+    Operand at = step.in[0];
+    bool updated = false;
+    for (int depth = 0; depth < most_depth && at.value >= 0; ++depth) {
+      const Step* maker = made_by_[size_t(at.value)];
+      if (!maker || maker->first != at.value || !(maker->stream == step.stream)) break;
+      const Elsewhere found =
+          elsewhere(*step.op, step.attributes.get(), *maker->op, maker->attributes.get());
+      if (found.input < 0) break;
+      at = maker->in[size_t(found.input)];
+      updated |= maker->op->update;
+      const bool same =
+          found.whole || (step.op->reshapes && spec_of(at).shape == step.specs[0].shape);
+      if (same || !updated) step.in[0] = at;
+      if (same) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr int most_depth = 64;
+  const Spec& spec_of(const Operand& o) const {
+    return o.value >= 0 ? *specs_[size_t(o.value)] : o.captured.slot().spec;
+  }
+  std::vector<const Step*> made_by_;  // of each value; null: an argument, or not looked at
+  std::vector<const Spec*> specs_;
+};
+
+}  // namespace
+
+Ref<const FunctionGraph> FunctionGraph::forwarded() const {
+  std::vector<Step> steps = steps_;
+  std::vector<Operand> now(static_cast<size_t>(values_));
+  for (int64_t i = 0; i < values_; ++i) now[size_t(i)].value = i;
+  auto moved = [&](Operand& o) {
+    if (o.value >= 0) o = Operand(now[size_t(o.value)]);
+  };
+  Forwarding forwarding(*this);
+  for (Step& step : steps) {
+    for (Operand& o : step.in) moved(o);
+    if (forwarding.forward(step)) now[size_t(step.first)] = step.in[0];
+  }
+  std::vector<Operand> outputs = outputs_;
+  for (Operand& o : outputs) moved(o);
+  std::vector<int64_t> all(arguments_.size());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = int64_t(i);
+  return make_ref<const FunctionGraph>(arguments_, std::move(steps), outputs)->part(all, outputs);
 }
 
 std::vector<Spec> FunctionGraph::output_specs() const {

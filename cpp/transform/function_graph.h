@@ -58,6 +58,10 @@ class FunctionGraph : public Counted {
   // The part between: values (by number) to be its arguments, and outputs that follow from them.
   Ref<const FunctionGraph> part(const std::vector<int64_t>& from,
                                 const std::vector<Operand>& outputs) const;
+  // The same values, where views look past what made their input (`elsewhere`): what is read from
+  // where it was just written is the value that was written. For graphs that nobody asks for
+  // derivatives: their sums would have another order.
+  Ref<const FunctionGraph> forwarded() const;
 
   size_t arguments() const { return arguments_.size(); }
   const std::vector<Spec>& argument_specs() const { return arguments_; }

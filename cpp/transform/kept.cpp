@@ -60,7 +60,7 @@ Ref<const KeptCall> KeptCall::of(const FunctionGraph& graph) {
 
   auto call = make_ref<KeptCall>();
   call->captured_ = graph.captures();
-  const Ref<const FunctionGraph> closed = graph.closed();
+  const Ref<const FunctionGraph> closed = graph.closed()->forwarded();
   const size_t given = closed->arguments();
   // What it makes, each value once; arguments and captured arrays are returned as they are.
   std::vector<FunctionGraph::Operand> made;

@@ -235,3 +235,133 @@ def test_of_errors_side_by_side_the_first_is_raised():
     finally:
         mx.set_num_threads(threads)
         _core._set_least_cost(0)
+
+
+# What is read from where it was written is the value that was written (FunctionGraph::forwarded).
+
+
+def both(f, *args):
+    """Compiled twice (planned, and run again) and not, to the same bits; the compiled steps."""
+    g = mx.compile(f)
+    expected = f(*args)
+    mx.eval(expected)
+    for _ in range(3):
+        got = g(*args)
+        assert len(got) == len(expected)
+        for x, y in zip(got, expected):
+            assert x.shape == y.shape and x.dtype == y.dtype
+            assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+    return int(str(mx.plan(*g(*args))).split("compiled(steps=")[1].split(")")[0])
+
+
+def some(*shape, seed=0):
+    a = mx.array(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+    mx.eval(a)
+    return a
+
+
+def test_a_recurrence_over_written_columns_is_one_group():
+    def recurrence(a, b, n):
+        x = mx.zeros_like(a)
+        x[..., 0] = b[..., 0]
+        for k in range(1, n):
+            x[..., k] = b[..., k] - a[..., k] * x[..., k - 1]
+        return (x,)
+
+    for n in (2, 3, 15, 40):
+        both(lambda a, b, n=n: recurrence(a, b, n), some(3, 5, n), some(3, 5, n, seed=1))
+    # A slice and its reshape of each, n times; the values that were written are not read again.
+    steps = [
+        both(lambda a, b, n=n: recurrence(a, b, n), some(3, 5, 9), some(3, 5, 9, seed=1))
+        for n in (4, 5)
+    ]
+    assert steps[1] - steps[0] == 2 * 2 + 2 + 2  # a, b; the arithmetic; reshape and update
+
+
+def test_what_was_written_elsewhere_or_in_part_is_read_where_it_lies():
+    def f(a, b):
+        x = a * 1
+        x[1:4] = b[:3]
+        same, part, more = x[1:4] * 2, x[2:4] * 2, x[0:4] * 2
+        x[3:5] = b[3:5]  # over a part of what was read
+        again, rest, other = x[1:4] * 3, x[1:3] * 3, x[5:] * 3
+        x[4:2:-1] = b[:2]
+        forth, back, step = x[3:5] * 5, x[4:2:-1] * 5, x[1:5:2] * 5
+        return same, part, more, again, rest, other, forth, back, step, x
+
+    both(f, some(7, 4), some(6, 4, seed=1))
+
+
+def test_results_may_be_what_was_written_or_an_argument():
+    def f(a, b):
+        x = a + 1
+        x[2] = b[0]
+        x[3] = 5
+        y = mx.zeros_like(a)
+        y[1:3, 1:] = b[:2, 1:]
+        z = a + 0
+        z[:] = b
+        return x[2], x[3], y[1:3, 1:], z[:], z[1], b
+
+    assert all(np.isfinite(np.asarray(v)).all() for v in mx.compile(f)(some(4, 4), some(4, 4)))
+    both(f, some(4, 4), some(4, 4, seed=1))
+
+    def g(a):
+        x = mx.zeros((2, *a.shape))
+        x[0] = a
+        return (x[0],)  # the argument itself: nothing is left to do
+
+    a = some(3, 3)
+    assert np.array_equal(np.asarray(mx.compile(g)(a)[0]), np.asarray(a))
+
+
+def test_reshapes_of_reshapes_read_what_the_first_one_read():
+    def f(a):
+        b = a.reshape(6, 4).reshape(2, 3, 4).reshape(24).reshape(4, 6)
+        c = a.T.reshape(8, 3).reshape(3, 8)  # the first one copies
+        return b * 2, c * 2, a.reshape(24).reshape(a.shape) * 2, mx.reshape(a[:0], (2, 0)) + 1
+
+    both(f, some(4, 6))
+    both(lambda a: f(a[::-1]), some(4, 6))
+
+
+def test_updates_still_write_over_their_base():
+    """No view of an old base is made that would keep it."""
+
+    def f(a):
+        x = a * 2
+        for k in range(20):
+            x[k] = a[k] + k
+        return (x[25] + x[3], x)
+
+    g = mx.compile(f)
+    a = some(40, 4096)
+    mx.eval(g(a))
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(g(a))
+    assert mx.get_peak_memory() - before < 3 * a.nbytes
+
+
+def test_views_of_what_lies_otherwise_at_each_step():
+    """A kept view is shown anew where its input has other strides or another place."""
+
+    def body(carry, i):
+        x = mx.cond(i % 2 == 0, lambda c: c, lambda c: c.T, carry)
+        row, flat, part = x[1], x.reshape(-1), x[1:, :3].reshape(-1)
+        return carry + 1, (row * 2, flat[3:9] * 2, part * 2)
+
+    a = some(4, 4)
+    steps = mx.arange(6)
+    got = mx.scan(body, a, steps)[1]
+    n = np.asarray(a)
+    for i in range(6):
+        x = n if i % 2 == 0 else n.T
+        expected = x[1] * 2, x.reshape(-1)[3:9] * 2, x[1:, :3].reshape(-1) * 2
+        for y, e in zip(got, expected):
+            assert np.array_equal(np.asarray(y[i]), e)
+        n = n + 1
+    rows = some(9, 5, 6)
+    one = mx.scan(lambda c, x: (c + x.T[1:3], x[2:, ::2].reshape(-1) * 3), mx.zeros((2, 5)), rows)
+    n = np.asarray(rows)
+    assert np.array_equal(np.asarray(one[1]), n[:, 2:, ::2].reshape(9, -1) * np.float32(3))

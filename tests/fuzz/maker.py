@@ -55,6 +55,7 @@ class Maker:
     def __init__(self, rng):
         self.rng = rng
         self.lines, self.arrays, self.count = [], {}, 0
+        self.written = {}  # keys by name
         self.dtypes = rng.sample(DTYPES, rng.choice([1, 2, 3]))
         if rng.random() < 0.7:
             self.dtypes[0] = rng.choice(
@@ -332,6 +333,8 @@ class Maker:
         if n is None:
             return
         text = self.rng.choice([f"{n}[{self.key(self.arrays[n])}]", f"{n}.T", f"{n}[...]"])
+        if n in self.written and self.rng.random() < 0.5:  # what was just written there
+            text = f"{n}[{self.rng.choice(self.written[n])}]"
         value = self.attempt(text)
         if value is not None:
             self.result(text, value)
@@ -380,6 +383,7 @@ class Maker:
             return
         if scope[n].size <= MOST:
             self.lines.append(line)
+            self.written.setdefault(n, []).append(key)
 
     def write_mask(self):
         n = self.existing(least=1)

@@ -7,6 +7,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/lanes.h"
 #include "ops/reduce/reduce.h"
+#include "ops/shape/elsewhere.h"
 #include "ops/shape/ops.h"
 
 namespace lazulite {
@@ -452,6 +453,14 @@ const Op view_op = op<ViewAs>("view", "The same bytes as another dtype.",
                                .infer = typed<infer_view>,
                                .vmap = typed<vmap_view>,
                                .view = typed<view_view>});
+
+Elsewhere elsewhere(const Op& view, const Attrs* attributes, const Op& maker, const Attrs* made) {
+  if (&view == &reshape_op && &maker == &reshape_op) return {0, false};
+  if (&view != &slice_op || &maker != &slice_update_op) return {};
+  const Slice &at = value_of<Slice>(*attributes), &written = value_of<Slice>(*made);
+  if (attributes->equal(*made)) return {1, true};
+  return disjoint(at, written) ? Elsewhere{0, false} : Elsewhere{};
+}
 
 OpList shape_ops() {
   return {&broadcast_op,   &reshape_op,    &transpose_op, &slice_op, &slice_update_op,
