@@ -55,14 +55,57 @@ Specs infer_custom(const Custom& custom, const Arrays& in) {
   return out;
 }
 
-void check_shapes(const char* rule, const ArrayList& got, const Arrays& like, size_t count) {
-  if (got.size() != count)
+// What a rule gave, in the dtypes that are wanted; null arrays, zeros, stay.
+ArrayList fitted(const char* rule, ArrayList got, const std::vector<Spec>& like) {
+  if (got.size() != like.size())
     fail(Kind::value, "custom_function", "wrong number of arrays from the ", rule, " rule: got ",
-         got.size(), ", expected ", count);
-  for (size_t i = 0; i < count; ++i)
-    if (got[i] && got[i].shape() != like[i].shape())
+         got.size(), ", expected ", like.size());
+  for (size_t i = 0; i < like.size(); ++i) {
+    if (!got[i]) continue;
+    if (got[i].shape() != like[i].shape)
       fail(Kind::value, "custom_function", "wrong shape from the ", rule, " rule: got ",
-           got[i].shape(), ", expected ", like[i].shape());
+           got[i].shape(), ", expected ", like[i].shape);
+    got[i] = astype(got[i], like[i].type);
+  }
+  return got;
+}
+
+// The rules of a function that gives results of these specs, for one lane: what a rule gives is
+// looked at before anything is made of it.
+Rules checked(const Rules& rules, const std::vector<Spec>& results) {
+  Rules out = rules;
+  if (rules.vjp)
+    out.vjp = [rule = rules.vjp](const ArrayList& primals, const ArrayList& cotangents,
+                                 const ArrayList& outputs) {
+      return fitted("vjp", rule(primals, cotangents, outputs), specs_of(primals));
+    };
+  if (rules.jvp)
+    out.jvp = [rule = rules.jvp, results](const ArrayList& primals, const ArrayList& tangents) {
+      return fitted("jvp", rule(primals, tangents), results);
+    };
+  if (rules.vmap)
+    out.vmap = [rule = rules.vmap, results](const ArrayList& inputs, const Axes& axes) {
+      auto [made, at] = rule(inputs, axes);
+      int64_t lanes = 0;
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (axes[i] >= 0) lanes = inputs[i].shape()[axes[i]];
+      std::vector<Spec> like = results;
+      if (at.size() != like.size())
+        fail(Kind::value, "custom_function", "wrong number of axes from the vmap rule: got ",
+             at.size(), ", expected ", like.size());
+      for (size_t i = 0; i < like.size(); ++i) {
+        Shape& shape = like[i].shape;
+        if (at[i] > static_cast<int>(shape.size()))
+          fail(Kind::index, "custom_function", "axis from the vmap rule out of range: got ", at[i],
+                      " for an array with ", shape.size() + 1, " axes");
+        if (at[i] >= 0) shape.insert(shape.begin() + at[i], lanes);
+      }
+      made = fitted("vmap", std::move(made), like);
+      for (size_t i = 0; i < made.size(); ++i)
+        if (!made[i]) made[i] = constant(0, like[i].shape, like[i].type);
+      return std::pair(std::move(made), at);
+    };
+  return out;
 }
 
 Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
@@ -90,9 +133,7 @@ Arrays vjp_custom(const Node& node, const Arrays& cts, const Needs& needs) {
   const ArrayList grads = integers && rules.vjp_integers
                               ? rules.vjp_integers(primals, cotangents)
                               : rules.vjp(primals, cotangents, outputs);
-  check_shapes("vjp", grads, node.inputs, custom.arguments);
-  for (size_t i = 0; i < grads.size(); ++i)
-    if (grads[i]) out[i] = astype(grads[i], node.inputs[i].dtype());
+  for (size_t i = 0; i < grads.size(); ++i) out[i] = grads[i];
   return out;
 }
 
@@ -115,21 +156,13 @@ Arrays jvp_custom(const Node& node, const Arrays& t) {
   ArrayList tangents;
   for (size_t i = 0; i < custom.arguments; ++i)
     tangents.push_back(t[i] ? t[i] : zeros_like(node.inputs[i]));
-  const ArrayList result = rules.jvp(primals, tangents);
-  Arrays like;
-  for (uint32_t i = 0; i < node.out.size(); ++i) like.push_back(recorded(node, i));
-  check_shapes("jvp", result, like, like.size());
-  for (const array& a : result) out.push_back(a);
+  for (const array& a : rules.jvp(primals, tangents)) out.push_back(a);
   return out;
 }
 
 // In lanes: the derivative rules are mapped in turn.
 // ---- vmap: the rules of one lane become rules of all
 
-using ToAxes = std::function<Axes(const ArrayList&)>;
-ToAxes always(const Axes& axes) {
-  return [axes](const ArrayList&) { return axes; };
-}
 Axes from_zero(Axes axes) {
   for (int& axis : axes) axis = std::max(0, axis);
   return axes;
@@ -184,11 +217,26 @@ Rules rules_by_lanes(const Rules& rules, const Axes& argument_axes, const Axes& 
       all.insert(all.end(), tangents.begin(), tangents.end());
       Axes all_axes = argument_axes;
       all_axes.append(argument_axes.begin(), argument_axes.end());
-      return vmap(
+      ArrayList out;  // null where a result has no tangent: in all lanes then
+      std::vector<size_t> at;
+      const ArrayList moved = vmap(
           [&](const ArrayList& lane) {
-            return rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()});
+            out = rules.jvp({lane.begin(), lane.begin() + a}, {lane.begin() + a, lane.end()});
+            ArrayList there;
+            for (size_t i = 0; i < out.size(); ++i)
+              if (out[i]) {
+                there.push_back(out[i]);
+                at.push_back(i);
+              }
+            return there;
           },
-          all, all_axes, always(from_zero(result_axes)));
+          all, all_axes, [&](const ArrayList&) {
+            Axes wanted;
+            for (size_t i : at) wanted.push_back(std::max(0, result_axes[i]));
+            return wanted;
+          });
+      for (size_t k = 0; k < at.size(); ++k) out[at[k]] = moved[k];
+      return out;
     };
   return mapped;
 }
@@ -203,9 +251,6 @@ Arrays vmap_custom(const Node& node, const Arrays& in, const Axes& axes, Axes& o
   out_axes = Axes(axes.begin() + n, axes.end());
   if (rules.vmap) {
     std::tie(results, out_axes) = rules.vmap(arguments, argument_axes);
-    if (results.size() != node.out.size() || out_axes.size() != results.size())
-      fail(Kind::value, "custom_function", "wrong number of arrays from the vmap rule: got ",
-           results.size(), ", expected ", node.out.size());
   }
   if (rules.vjp || rules.jvp)  // the rules run once for each lane: so many cotangents they take,
                                // and tangents they give
@@ -251,7 +296,7 @@ ArrayList custom_call(const Function& f, const ArrayList& arguments, const Rules
     results = f(arguments);
   }
   if (results.empty()) return results;
-  return pass(rules, arguments, results);
+  return pass(checked(rules, specs_of(results)), arguments, results);
 }
 
 ArrayList checkpoint_call(const Function& f, const ArrayList& arguments) {

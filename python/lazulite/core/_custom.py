@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._transforms import _check_differentiable, _number_of, vmap
+from ._transforms import _axis_leaves, _check_differentiable, _normal_axis, _number_of, vmap
 from ._trees import (
     Leaf,
     Transformed,
     check_callable,
     entries,
+    entry,
     fill,
     is_branch,
-    map_leaves,
+    is_sequence,
     named_like,
     printed,
     template,
@@ -41,29 +42,43 @@ def _flat_call(fun, shape, keep):
     return flat
 
 
+def _as_array(name, part):
+    """What a rule gives in the place of an array; None is zero."""
+    if part is None or isinstance(part, array):
+        return part
+    try:
+        return array(part)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"[custom_function] wrong value from the {name} rule: got {type(part).__name__}, "
+            "expected an array or a number"
+        ) from error
+
+
 def _fill_leaves(name, part, place, found):
     if isinstance(place, Leaf):
         while len(found) <= place.index:
             found.append(None)
-        found[place.index] = (
-            array(part) if part is not None and not isinstance(part, array) else part
-        )
-    elif isinstance(place, dict):
-        for key in place:
-            _fill_leaves(name, None if part is None else part[key], place[key], found)
-    elif is_branch(place) and not isinstance(place, (list, tuple)):  # a registered class
-        for key in entries(place):
-            _fill_leaves(
-                name, None if part is None else getattr(part, key), getattr(place, key), found
-            )
-    elif isinstance(place, (list, tuple)):
-        if part is not None and (not isinstance(part, (list, tuple)) or len(part) != len(place)):
-            got = len(part) if isinstance(part, (list, tuple)) else type(part).__name__
+        found[place.index] = _as_array(name, part)
+    elif is_branch(place):
+        fits = part is None
+        if isinstance(place, dict):
+            fits = fits or (isinstance(part, dict) and part.keys() == place.keys())
+        elif isinstance(place, (list, tuple)):
+            fits = fits or (isinstance(part, (list, tuple)) and len(part) == len(place))
+        else:
+            fits = fits or type(part) is type(place)
+        if not fits:
+            got = f"{len(part)} values" if is_sequence(part) else type(part).__name__
+            want = f"{len(place)} values" if is_sequence(place) else type(place).__name__
+            if isinstance(place, dict):
+                got = f"keys {list(part)}" if isinstance(part, dict) else got
+                want = f"a dict with keys {list(place)}"
             raise ValueError(
-                f"[custom_function] the {name} rule returned the wrong tree: got {got}, expected {len(place)} values"
+                f"[custom_function] wrong tree from the {name} rule: got {got}, expected {want}"
             )
-        for k, p in enumerate(place):
-            _fill_leaves(name, None if part is None else part[k], p, found)
+        for key in entries(place):
+            _fill_leaves(name, None if part is None else entry(part, key), entry(place, key), found)
 
 
 def _leaves(name, tree, like):
@@ -148,14 +163,23 @@ class custom_function:
             return _leaves("jvp", self._jvp(primals(arrays), primals(tangents)), kept[0])
 
         def vmap_rule(arrays, axes):
-            values, at = self._vmap(primals(arrays), primals(axes))
-            outputs: list = []
-            template(values, outputs)
-            found: list = []
-            map_leaves(found.append, at)
-            if len(found) == 1:
-                found *= len(outputs)
-            return outputs, [-1 if a is None else a for a in found]
+            made = self._vmap(primals(arrays), primals(axes))
+            if not isinstance(made, (list, tuple)) or len(made) != 2:
+                got = f"{len(made)} values" if is_sequence(made) else type(made).__name__
+                raise ValueError(
+                    "[custom_function] the vmap rule must give (outputs, axes): got " + got
+                )
+            values, at = (
+                v[0] if isinstance(kept[0], Leaf) and is_sequence(v) and len(v) == 1 else v
+                for v in made
+            )
+            outputs = _leaves("vmap", values, kept[0])
+            name = "axis of the vmap rule of a custom_function"
+            found = _axis_leaves(at, kept[0], name)
+            return outputs, [
+                -1 if found[k] is None or a is None else _normal_axis(found[k], a.ndim, name)
+                for k, a in enumerate(outputs)
+            ]
 
         outputs = _core._custom(
             _flat_call(self._f, shape, kept),

@@ -443,13 +443,21 @@ def _normal_axis(axis, ndim, name):
     return axis % ndim
 
 
+def _is_number(leaf):
+    """Whether it is a number, or an array of NumPy's."""
+    if isinstance(leaf, (bool, int, float, complex)):
+        return True
+    return hasattr(leaf, "__array_interface__") and getattr(leaf.dtype, "kind", "") in "biufc"
+
+
 def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, R]:
     """A function that maps `fun` over an axis of its arguments, as one batched computation.
 
     `in_axes` is an int for all arguments, or a tuple with an int, None (not mapped) or tree of
     these for each, a prefix of the argument's tree; of a single argument it may be that tree
     itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
-    not depend on it). Numbers in the output are broadcast. Without `key=`, or with one that is not
+    not depend on it). Numbers in the output, NumPy's
+    and its arrays too, are broadcast. Without `key=`, or with one that is not
     mapped, random functions draw the same numbers in every lane.
 
     Raises ValueError when the mapped sizes differ or nothing is mapped.
@@ -474,12 +482,7 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
             nonlocal result
             outputs: list = []
             out = fun(*fill(shape, traced), **kwargs)
-            out = map_leaves(
-                lambda leaf: (
-                    _core.array(leaf) if isinstance(leaf, (bool, int, float, complex)) else leaf
-                ),
-                out,
-            )
+            out = map_leaves(lambda leaf: _core.array(leaf) if _is_number(leaf) else leaf, out)
             result = template(out, outputs)
             return outputs
 
