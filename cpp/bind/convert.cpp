@@ -197,13 +197,24 @@ std::optional<Dtype> dtype_of_format(const char* format, Py_ssize_t itemsize, bo
 struct Held {
   Py_buffer view{};
   bool ok = false;
+  SmallVector<Py_ssize_t> strides;  // in bytes; those of ctypes come without
   ~Held() {
     if (ok) PyBuffer_Release(&view);
   }
+  bool get(PyObject* o) {
+    ok = PyObject_GetBuffer(o, &view, PyBUF_FULL_RO) == 0;
+    if (!ok) return false;
+    strides.resize(size_t(view.ndim));
+    Py_ssize_t step = view.itemsize;
+    for (int i = view.ndim; i-- > 0; step *= view.shape[i])
+      strides[size_t(i)] = view.strides ? view.strides[i] : step;
+    return true;
+  }
 };
 
-void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool swapped,
+void gather(const Held& held, int axis, const char* from, char*& to, bool swapped,
             Py_ssize_t unit) {
+  const Py_buffer& view = held.view;
   if (axis == view.ndim) {
     if (swapped)
       for (Py_ssize_t part = 0; part < view.itemsize; part += unit)
@@ -214,22 +225,21 @@ void gather(const Py_buffer& view, int axis, const char* from, char*& to, bool s
     return;
   }
   for (Py_ssize_t i = 0; i < view.shape[axis]; ++i) {
-    const char* at = from + i * view.strides[axis];
+    const char* at = from + i * held.strides[size_t(axis)];
     if (view.suboffsets && view.suboffsets[axis] >= 0)
       at = *reinterpret_cast<char* const*>(at) + view.suboffsets[axis];
-    gather(view, axis + 1, at, to, swapped, unit);
+    gather(held, axis + 1, at, to, swapped, unit);
   }
 }
 
 // A buffer as an array.
 array from_view(PyObject* o, std::optional<Dtype> dtype) {
   Held held;
-  if (PyObject_GetBuffer(o, &held.view, PyBUF_FULL_RO) < 0) {
+  if (!held.get(o)) {
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw PythonError{};
     PyErr_Clear();  // dates, say
     wrong_kind(o, {"array", "val"}, "numbers");
   }
-  held.ok = true;
   const Py_buffer& view = held.view;
   bool swapped;
   const auto type = dtype_of_format(view.format, view.itemsize, swapped);
@@ -245,7 +255,7 @@ array from_view(PyObject* o, std::optional<Dtype> dtype) {
       std::memcpy(buffer->data, view.buf, size_t(view.len));
     } else {
       char* to = static_cast<char*>(buffer->data);
-      gather(view, 0, static_cast<const char*>(view.buf), to, swapped,
+      gather(held, 0, static_cast<const char*>(view.buf), to, swapped,
              is_complex(*type) ? view.itemsize / 2 : view.itemsize);
     }
     if (is_bool(*type)) make_bools(static_cast<uint8_t*>(buffer->data), buffer->bytes);
@@ -475,8 +485,7 @@ void release_view(Buffer* buffer) {
 // unless asked for. Null: it is not.
 array share_buffer(PyObject* o, std::optional<Dtype> dtype) {
   auto held = std::make_unique<Held>();
-  held->ok = PyObject_GetBuffer(o, &held->view, PyBUF_FULL_RO) == 0;
-  if (!held->ok) return PyErr_Clear(), array();
+  if (!held->get(o)) return PyErr_Clear(), array();
   const Py_buffer& view = held->view;
   bool swapped = false;
   const auto type = dtype_of_format(view.format, view.itemsize, swapped);
@@ -486,10 +495,12 @@ array share_buffer(PyObject* o, std::optional<Dtype> dtype) {
   Strides strides;
   Shape shape;
   for (int i = 0; i < view.ndim; ++i) {
-    if (view.strides[i] % view.itemsize || view.strides[i] < 0) return array();
+    const Py_ssize_t step = held->strides[size_t(i)];
+    if (step % view.itemsize || step < 0) return array();
     shape.push_back(view.shape[i]);
-    strides.push_back(view.strides[i] / view.itemsize);
+    strides.push_back(step / view.itemsize);
   }
+  check_shape(shape, *type, "asarray");
   if (is_bool(*type) && !(PyBuffer_IsContiguous(&view, 'A') &&
                           are_bools(static_cast<const uint8_t*>(view.buf), view.len)))
     return array();

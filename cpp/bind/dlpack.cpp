@@ -182,12 +182,32 @@ Dtype checked_dtype(const DLTensor& tensor) {
   return *type;
 }
 
+Shape checked_shape(const DLTensor& tensor, Dtype type) {
+  if (tensor.ndim < 0 || tensor.ndim > 1 << 20)
+    fail(Kind::value, "from_dlpack", "no number of axes: got ", tensor.ndim);
+  if (tensor.ndim > 0 && !tensor.shape)
+    fail(Kind::value, "from_dlpack", "no shape: got a null pointer for ", tensor.ndim, " axes");
+  Shape shape(tensor.shape, tensor.shape + tensor.ndim);
+  check_shape(shape, type, "from_dlpack");
+  if (!tensor.data && size_of(shape) > 0)
+    fail(Kind::value, "from_dlpack", "no memory: got a null pointer for shape ", shape);
+  return shape;
+}
+
 // Bytes from the first element to behind the last.
 int64_t extent_of(const Shape& shape, const Strides& strides, Dtype type) {
   int64_t extent = 1;
-  for (size_t i = 0; i < shape.size(); ++i)
-    if (shape[i] > 0) extent += (shape[i] - 1) * strides[i];
-  return extent * size_of(type);
+  bool fits = true;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    int64_t along;
+    if (shape[i] > 0)
+      fits &= !__builtin_mul_overflow(shape[i] - 1, strides[i], &along) &&
+              !__builtin_add_overflow(extent, along, &extent);
+  }
+  if (!fits || __builtin_mul_overflow(extent, int64_t(size_of(type)), &extent))
+    fail(Kind::value, "from_dlpack", "strides beyond all memory: got ", strides, " for shape ",
+         shape);
+  return extent;
 }
 
 // In memory of ours, at once: who gave it may write to it later.
@@ -213,8 +233,7 @@ array from_dlpack(PyObject* given, std::optional<bool> copy, bool ask_for_cpu) {
   auto imported = taken_from(capsule.ptr());
   const DLTensor& tensor = imported->tensor();
   const Dtype type = checked_dtype(tensor);
-  const Shape shape(tensor.shape, tensor.shape + tensor.ndim);
-  check_shape(shape, type, "from_dlpack");
+  const Shape shape = checked_shape(tensor, type);
   const Strides strides = tensor.strides
                               ? Strides(tensor.strides, tensor.strides + tensor.ndim)
                               : dense_strides(shape);
@@ -230,10 +249,11 @@ array from_dlpack(PyObject* given, std::optional<bool> copy, bool ask_for_cpu) {
     fail(Kind::value, "from_dlpack",
          "the memory cannot be shared: unaligned, a negative stride, or bools of other bytes than "
          "0 and 1");
+  const int64_t extent = extent_of(shape, strides, type);
   const array shared = from_storage(
-      Spec{shape, type}, Storage{foreign_buffer(data, extent_of(shape, strides, type), writable,
-                                                imported.release(), release_imported),
-                                 0, strides});
+      Spec{shape, type},
+      Storage{foreign_buffer(data, extent, writable, imported.release(), release_imported), 0,
+              strides});
   return copy == true || !fits ? packed(shared, data) : shared;
 }
 
