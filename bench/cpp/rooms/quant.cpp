@@ -70,7 +70,7 @@ void packed_numbers(const Level& level) {
               return [=, codes = std::move(codes), scales = std::move(scales),
                       biases = std::move(biases), whole = std::move(whole), of_x = std::move(of_x),
                       out = Memory(lines * 4)] {
-                all.dots[slot]({codes.get(), scales.get(), biases.get(), line, groups, lines,
+                all.dots[slot]({codes.get(), scales.get(), biases.get(), 0, line, groups, lines,
                                 count, format, float32, 1, to, x_scales, sums, count + 256, 1,
                                 reinterpret_cast<float*>(out.get()), lines});
               };

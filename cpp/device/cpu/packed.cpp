@@ -13,12 +13,15 @@
 namespace lazulite::cpu {
 namespace {
 
-constexpr size_t most_marks = 1024;
+constexpr size_t most_marks = 1 << 14;
 
 struct Form {
   PackedKey key;
   Ref<Buffer> memory;  // nothing: looked for once
   uint64_t used;
+  // Of what is known of two buffers: the other one has a form of the same number, {-1, pair}.
+  std::optional<bool> fact = {};
+  uint64_t pair = 0;
 };
 
 struct Store {
@@ -79,6 +82,23 @@ int64_t limit() {
   return std::min(given.value_or(get_memory_limit() / 16), get_cache_limit());
 }
 
+bool stays(const Buffer& from) {
+  return !from.foreign && from.writable && from.bytes >= least_packed_bytes;
+}
+Form& mark(Store& s, const Buffer& from, const PackedKey& key) {
+  any.store(true);
+  if (s.marks >= most_marks) s.forget_marks();
+  std::vector<Form>& list = s.forms[&from];
+  list.push_back({key, {}, ++s.clock});
+  ++s.marks;
+  return list.back();
+}
+PackedKey with(const PackedKey& key, const Buffer& other) {
+  PackedKey both = key;
+  both.push_back(int64_t(reinterpret_cast<intptr_t>(&other)));
+  return both;
+}
+
 Form* find(Store& s, const Buffer& from, const PackedKey& key) {
   const auto at = s.forms.find(&from);
   if (at == s.forms.end()) return nullptr;
@@ -90,21 +110,16 @@ Form* find(Store& s, const Buffer& from, const PackedKey& key) {
 }  // namespace
 
 FoundPacked find_packed(const Buffer& from, const PackedKey& key, int64_t bytes) {
-  if (from.foreign || !from.writable || from.bytes < least_packed_bytes ||
-      bytes < least_packed_bytes || bytes > limit())
-    return {};
+  if (!stays(from) || bytes < least_packed_bytes || bytes > limit()) return {};
   std::vector<Ref<Buffer>> dead;
   Store& s = store();
   std::lock_guard lock(s.mutex);
-  any.store(true);
   if (Form* form = find(s, from, key)) {
     form->used = ++s.clock;
     if (form->memory) return {form->memory};
     return {{}, s.make_room(bytes, limit(), dead)};
   }
-  if (s.marks >= most_marks) s.forget_marks();
-  s.forms[&from].push_back({key, {}, ++s.clock});
-  ++s.marks;
+  mark(s, from, key);
   return {};
 }
 
@@ -120,6 +135,31 @@ void keep_packed(const Buffer& from, const PackedKey& key, Ref<Buffer> memory) {
   s.bytes += memory->bytes;
   --s.marks;
   form->memory = std::move(memory);
+}
+
+KnownFact known_of(const Buffer& a, const Buffer& b, const PackedKey& key) {
+  if (!stays(a) || !stays(b)) return {};
+  const PackedKey both = with(key, b);
+  Store& s = store();
+  std::lock_guard lock(s.mutex);
+  const Form* form = find(s, a, both);
+  if (!form) {
+    mark(s, a, both);
+    return {};
+  }
+  if (form->fact && find(s, b, {-1, int64_t(form->pair)})) return {form->fact};
+  return {{}, true};
+}
+
+void note_of(const Buffer& a, const Buffer& b, const PackedKey& key, bool fact) {
+  Store& s = store();
+  std::lock_guard lock(s.mutex);
+  const uint64_t pair = ++s.clock;
+  mark(s, b, {-1, int64_t(pair)});
+  Form* form = find(s, a, with(key, b));
+  if (!form) return;
+  form->fact = fact;
+  form->pair = pair;
 }
 
 void drop_packed(const Buffer& from) {

@@ -3,6 +3,7 @@
 // written over, never made of memory that somebody else may write to, and bounded
 // (LAZULITE_PACKED_BYTES, and the limit of the cache).
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "device/device.h"
@@ -22,6 +23,14 @@ struct FoundPacked {
 FoundPacked find_packed(const Buffer& from, const PackedKey& key, int64_t bytes);
 void keep_packed(const Buffer& from, const PackedKey& key, Ref<Buffer> memory);
 void drop_packed(const Buffer& from);
+
+// What was found out of two such buffers together, to be used while both stay as they are.
+struct KnownFact {
+  std::optional<bool> fact;
+  bool again = false;  // not known, but it was asked before: worth finding out
+};
+KnownFact known_of(const Buffer& a, const Buffer& b, const PackedKey& key);
+void note_of(const Buffer& a, const Buffer& b, const PackedKey& key, bool fact);
 
 int64_t packed_bytes();
 void clear_packed();

@@ -338,6 +338,7 @@ LAZULITE_INLINE void dots_of(const DotsCall& p, int64_t line) {
                                : p.scale_type == Dtype::uint8 ? 1 : 2) * p.scale_line;
   const char *scales_next = p.scales + (line + lines) * scale_bytes,
              *biases_next = p.biases ? p.biases + (line + lines) * scale_bytes : scales_next;
+  const bool biased = p.biases || p.centre != 0;
   V sum[lines][rows], rest[lines][rows], scales[lines][rows];
 #pragma GCC unroll 4
   for (int i = 0; i < lines; ++i)
@@ -349,13 +350,13 @@ LAZULITE_INLINE void dots_of(const DotsCall& p, int64_t line) {
     for (int i = 0; i < lines; ++i) {
       const V own = some_scales(p.scales, p, (line + i) * p.scale_line + first, n);
       const V bias = p.biases ? some_scales(p.biases, p, (line + i) * p.scale_line + first, n)
-                              : V(0.0f);
+                              : own * V(p.centre);
 #pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
         const float* of_x = p.x_scales + r * groups + first;
         const V x = n < N ? load_part<Plain<float>>(of_x, n) : V::load(of_x);
         scales[i][r] = own * V(p.factor * C::unit) * x;
-        if (!p.biases) continue;
+        if (!biased) continue;
         of_x = p.x_sums + r * groups + first;
         rest[i][r] =
             fma(bias, n < N ? load_part<Plain<float>>(of_x, n) : V::load(of_x), rest[i][r]);

@@ -55,7 +55,8 @@ struct PrepareCall {
   float *scales, *sums;  // of each group: its scale, and its sum
 };
 struct DotsCall {
-  const char *codes, *scales, *biases;
+  const char *codes, *scales, *biases;  // biases: null where there are none, or `centre` says them
+  float centre;              // biases are scales times that; 0: they are read
   int64_t line, scale_line;  // bytes of codes, elements of scales from line to line
   int64_t lines, count;      // count: numbers of a line
   Format format;

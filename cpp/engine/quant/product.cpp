@@ -33,6 +33,7 @@ constexpr double macs_per_ns = 15, expanded_per_ns = 4;  // of one thread, about
 // Up to so many rows dot products win (measured, Cascade Lake, also at AVX2's level), and up to so
 // many panels of whole numbers do: with VNNI always.
 constexpr int64_t dots_rows = 8, dots_rows_vnni = 7, whole_rows = 31;
+static_assert(centred_rows >= dots_rows && centred_rows >= dots_rows_vnni);
 
 // One part, with its rows in memory at one stride.
 class Part {
@@ -115,7 +116,8 @@ class Part {
       if (!k.prepare[slot_]({x + r * row, k_, f_, whole + r * whole_row, scales + r * groups_,
                              sums + r * groups_}))
         return false;
-    const bool halves = is_half(p_.type);
+    const bool halves = is_half(p_.type), biased = f_.has_biases() && !p_.centred;
+    const float centre = -float(1 << (f_.bits - 1));
     const int64_t each = std::max<int64_t>(16, task_bytes / line_bytes_), tasks = parts(n_, each),
                   blocks = parts(rows_, few);
     cpu::parallel_for(
@@ -128,11 +130,11 @@ class Part {
           const int64_t at = first * groups_ * scale_each_, out_row = halves ? lines : n_;
           for (int64_t block = 0; block < blocks; ++block) {
             const int64_t r = part(rows_, blocks, block);
-            k.dots[slot_]({w_.codes + first * line_bytes_, w_.scales + at,
-                           f_.has_biases() ? w_.biases + at : nullptr, line_bytes_, groups_, lines,
-                           k_, f_, p_.scale_type, float(p_.factor), whole + r * whole_row,
-                           scales + r * groups_, sums + r * groups_, whole_row,
-                           int(part(rows_, blocks, block + 1) - r), out + r * out_row, out_row});
+            k.dots[slot_](
+                {w_.codes + first * line_bytes_, w_.scales + at, biased ? w_.biases + at : nullptr,
+                 p_.centred ? centre : 0, line_bytes_, groups_, lines, k_, f_, p_.scale_type,
+                 float(p_.factor), whole + r * whole_row, scales + r * groups_, sums + r * groups_,
+                 whole_row, int(part(rows_, blocks, block + 1) - r), out + r * out_row, out_row});
           }
           if (halves) write(out, 0, rows_, first, lines, lines);
         },

@@ -2,6 +2,7 @@
 #include "engine/quant/quant.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <vector>
 
@@ -184,6 +185,23 @@ void from_fp8(const char* from, int64_t count, char* to, Dtype type) {
     if (type == float64) std::copy(numbers.begin(), numbers.end(), reinterpret_cast<double*>(out));
     else convert(reinterpret_cast<char*>(numbers.data()), float32, out, type, n);
   });
+}
+
+bool centred(const Format& f, const PackedMatrix& w, Dtype type, int64_t groups) {
+  const double centre = -double(1 << (f.bits - 1));
+  const int64_t each = size_of(type);
+  std::atomic<bool> all{true};
+  cpu::parallel_for(parts(groups, numbers_at_once), [&](int64_t piece) {
+    if (!all.load(std::memory_order_relaxed)) return;
+    const int64_t first = piece * numbers_at_once, n = std::min(numbers_at_once, groups - first);
+    std::vector<double> scales(static_cast<size_t>(n)), biases(static_cast<size_t>(n));
+    convert(w.scales + first * each, type, reinterpret_cast<char*>(scales.data()), float64, n);
+    convert(w.biases + first * each, type, reinterpret_cast<char*>(biases.data()), float64, n);
+    int64_t others = 0;
+    for (size_t i = 0; i < size_t(n); ++i) others += !(biases[i] == scales[i] * centre);
+    if (others) all.store(false, std::memory_order_relaxed);
+  }, double(groups) * 2);
+  return all.load();
 }
 
 }  // namespace lazulite::engine

@@ -45,10 +45,17 @@ struct PackedProduct {
   };
   std::vector<Row> rows;
   std::vector<Part> parts;  // each row is in one
+  bool centred = false;     // as `centred` says of all groups
 
   int64_t inner() const { return transposed ? length : lines; }
   int64_t columns() const { return transposed ? lines : length; }
 };
+// Up to so many rows of a part, biases are the scales times -2^(bits - 1) and need not be read.
+inline constexpr int64_t centred_rows = 8;
+// Whether they are so in all of these groups (as those of Q4_0 and Q8_0 are, of ggml): the result
+// has the same bits.
+bool centred(const Format&, const PackedMatrix&, Dtype scales, int64_t groups);
+
 // By kernels of the caller's choice, or else the machine's.
 struct PanelTable;
 struct QuantKernels;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <optional>
 
+#include "device/cpu/packed.h"
 #include "engine/quant/int8.h"
 #include "engine/quant/quant.h"
 #include "ops/goes_on.h"
@@ -91,6 +92,27 @@ struct PackedOperand {
   }
 };
 
+// Whether biases follow from scales (engine/quant/quant.h): looked up for weights that come again,
+// since it takes as long to find out as to read them.
+bool is_centred(const engine::PackedProduct& product, int64_t rows, const TensorView& scales,
+                const TensorView& biases) {
+  const Ref<Buffer> &of_biases = biases.storage->buffer, &of_scales = scales.storage->buffer;
+  if (!product.transposed || rows > engine::centred_rows || !of_biases || !of_scales ||
+      !scales.dense() || !biases.dense())
+    return false;
+  const Buffer &a = *of_biases, &b = *of_scales;
+  const int64_t groups = size_of(scales.shape());
+  const cpu::PackedKey key{-2, biases.data - static_cast<const char*>(a.data),
+                           scales.data - static_cast<const char*>(b.data), groups,
+                           product.format.bits, int64_t(index_of(product.scale_type))};
+  const cpu::KnownFact known = cpu::known_of(a, b, key);
+  if (known.fact || !known.again) return known.fact.value_or(false);
+  const bool fact = engine::centred(product.format, {nullptr, scales.data, biases.data},
+                                    product.scale_type, groups);
+  cpu::note_of(a, b, key, fact);
+  return fact;
+}
+
 engine::PackedProduct describe(const PackedMatmul& p, const KernelCall& call, const Shape& words) {
   const Dtype scales = call.in[call.in.size() - 1 - size_t(p.global)].type();
   return {.format = format_of(p),
@@ -125,6 +147,7 @@ void product_kernel(const KernelCall& call) {
   const int64_t m = x.shape()[n - 2], each = size_of(to.type()), columns = product.columns();
   const Shape front(x.shape().begin(), x.shape().end() - 2);
   const PackedOperand packed(call, 1, p.mode == Mode::affine);
+  if (p.mode == Mode::affine) product.centred = is_centred(product, m, call.in[2], call.in[3]);
   const int64_t lanes = size_of(front);
   product.rows.reserve(size_t(lanes * m));
   for (int64_t lane = 0; lane < lanes; ++lane) {
@@ -161,6 +184,10 @@ void gather_kernel(const KernelCall& call) {
   if (is_nothing(product, to)) return;
   const Dense held(x);
   const PackedOperand packed(call, 3, p.mode == Mode::affine);
+  // How many rows meet a matrix is seen below: at most all.
+  if (p.mode == Mode::affine)
+    product.centred = is_centred(product, std::min(terms * m, engine::centred_rows), call.in[4],
+                                 call.in[5]);
   std::vector<int64_t> order(static_cast<size_t>(terms));
   for (int64_t t = 0; t < terms; ++t) order[size_t(t)] = t;
   std::stable_sort(order.begin(), order.end(),
