@@ -4,9 +4,10 @@ from cases import Input, Work, case
 from cases.norms import gradient_work
 
 
-def attention(name, q, k, causal=False, dtype="float32", gradients=True):
-    """Two cases: the result, and value and gradients of the mean of its squares."""
-    scale = q[3] ** -0.5
+def attention(name, q, k, causal=False, dtype="float32", gradients=True, spread=1):
+    """Two cases: the result, and value and gradients of the mean of its squares. The scores are
+    `spread` times as far apart as usual."""
+    scale = spread * q[3] ** -0.5
 
     def inputs(api):
         return [Input(dtype, *s).make(api, 50 + i) for i, s in enumerate([q, k, k])]
@@ -42,6 +43,13 @@ attention(
     (1, 32, 1, 128),
     (1, 8, 4096, 128),
     gradients=False,
+)
+attention(
+    "one query, 32 heads of 4, 100 keys x 64, scores far apart",
+    (1, 32, 1, 64),
+    (1, 4, 100, 64),
+    gradients=False,
+    spread=60,
 )
 for halves in ("bfloat16", "float16"):
     attention(

@@ -116,6 +116,23 @@ def test_every_kind_of_attention_and_its_gradients():
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("lengths", [(1, 100), (7, 300), (70, 70), (130, 600)])
+def test_scores_that_are_far_apart(lengths, dtype):
+    """Up to where float32 has no exponential of a difference, and past it."""
+    rng = np.random.default_rng(4)
+    for scale in (3, 12, 30, 300):
+        q, k, v = [
+            mx.array(rng.standard_normal((2, heads, length, 16)), getattr(mx, dtype))
+            for heads, length in ((4, lengths[0]), (2, lengths[1]), (2, lengths[1]))
+        ]
+        wide = [double(a) for a in (q, k, v)]
+        wanted = attention.scaled_dot_product_attention(*wide, scale=scale)
+        # Roundings of the scores are as large as these.
+        near = TOLERANCE[dtype] * (1 if dtype in ("float16", "bfloat16") else scale)
+        close(double(sdpa(q, k, v, scale=float(scale))), wanted, near)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("options", [{}, {"mask": "causal"}, {"window": 70}])
 def test_long_sequences(dtype, options):
     rng = np.random.default_rng(8)

@@ -30,6 +30,23 @@ LAZULITE_INLINE Vec<T> multiply_add(Vec<T> x, Vec<T> y, Vec<T> sum) {
 #endif
 }
 
+// e^x of a score beside the largest, and 0 below e^-80 (e^-700): nothing here is subnormal, which
+// processors take a hundred times as long for.
+template <simd::FloatVec V>
+LAZULITE_INLINE V exp_or_zero(V x) {
+  const V low = simd::pick<V>(-80, -700);
+  const simd::ExpParts<V> p = simd::exp_parts(max(low, x));  // in this order a nan comes through
+#if defined(LAZULITE_SIMD_AVX512)
+  const V y = simd::scale_exp(p.e, p.n);
+#else
+  using T = typename V::scalar;
+  using I = simd::IntOf<V>;
+  const I n = I::from(simd::small_int(p.n).v << simd::fraction_bits<T>);
+  const V y = simd::bit_cast<T>(simd::bit_cast<simd::int_like<T>>(p.e) + n);
+#endif
+  return select(x < low, V(typename V::scalar(0)), y);
+}
+
 // ---- softmax
 
 template <class T, int vectors>
@@ -75,7 +92,7 @@ LAZULITE_INLINE bool weigh_columns(const ScoresCall& p, int64_t first) {
     const V before = V::load(top + j * L);
     most[j] = max(most[j], before);
     shift[j] = finite(most[j]);
-    const V decay = exp(before - shift[j]);
+    const V decay = exp_or_zero(before - shift[j]);
     most[j].store(top + j * L);
     decay.store(decays + j * L);
     changes |= any(decay != V(T(1)));
@@ -85,7 +102,7 @@ LAZULITE_INLINE bool weigh_columns(const ScoresCall& p, int64_t first) {
   for (int64_t k = 0; k < p.keys; ++k, at += p.width)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) {
-      const V x = exp(V::load(at + j * L) - shift[j]);
+      const V x = exp_or_zero(V::load(at + j * L) - shift[j]);
       x.store(at + j * L);
       sum[j] = sum[j] + x;
     }
@@ -125,7 +142,7 @@ LAZULITE_INLINE void slope_columns(const SlopesCall& p, int64_t first) {
     const V key{T(k)};
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) {
-      V x = exp(V::load(scores + j * L) - end[j]), y = V::load(slopes + j * L) - mean[j];
+      V x = exp_or_zero(V::load(scores + j * L) - end[j]), y = V::load(slopes + j * L) - mean[j];
       if (bounded) {  // what is not seen has no part in anything
         const Mask<T> seen = (key >= from[j]) & (key < to[j]);
         x = select(seen, x, V(T(0)));
@@ -239,10 +256,10 @@ bool few_weigh(const FewWeights& p) {
     T largest = each[0];
     for (int i = 1; i < L; ++i) largest = each[i] > largest ? each[i] : largest;
     if (!(largest > *top)) largest = *top;
-    const V shift = finite(V(largest)), decay = exp(V(*top) - shift);
+    const V shift = finite(V(largest)), decay = exp_or_zero(V(*top) - shift);
     V all(T(0));
     for (int64_t k = 0; k < p.count; k += L) {
-      const V x = exp(V::load(scores + k) - shift);
+      const V x = exp_or_zero(V::load(scores + k) - shift);
       x.store(scores + k);
       all = all + x;
     }
@@ -454,7 +471,7 @@ void merge(const MergeCall& p) {
     }
     const V shift = finite(top);
     for (int64_t s = 0; s < p.parts; ++s) {
-      const V decay = exp(V::load(tops + s * p.width + c) - shift);
+      const V decay = exp_or_zero(V::load(tops + s * p.width + c) - shift);
       sum = sum + V::load(sums + s * p.width + c) * decay;
       decay.store(tops + s * p.width + c);
     }
