@@ -127,28 +127,26 @@ Axes all_axes(int ndim) {
 }
 
 void collapse(Shape& shape, SmallVector<Strides, 4>& strides) {
-  Shape joined;
-  SmallVector<Strides, 4> steps;
-  steps.resize(strides.size());
+  size_t n = 0;  // axes that are left, at the front of all
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == 1) continue;
-    bool join = !joined.empty();
+    bool join = n > 0;
     for (size_t k = 0; join && k < strides.size(); ++k)
-      join = steps[k].back() == strides[k][i] * shape[i];
+      join = strides[k][n - 1] == strides[k][i] * shape[i];
     if (join) {
-      joined.back() *= shape[i];
-      for (size_t k = 0; k < strides.size(); ++k) steps[k].back() = strides[k][i];
+      shape[n - 1] *= shape[i];
     } else {
-      joined.push_back(shape[i]);
-      for (size_t k = 0; k < strides.size(); ++k) steps[k].push_back(strides[k][i]);
+      shape[n++] = shape[i];
     }
+    for (Strides& s : strides) s[n - 1] = s[i];
   }
-  if (joined.empty()) {
-    joined.push_back(1);
-    for (auto& s : steps) s.push_back(1);
+  const bool one = n == 0;
+  shape.resize(one ? 1 : n, 1);
+  for (Strides& s : strides) {
+    s.resize(one ? 1 : n, 1);
+    if (one) s[0] = 1;
   }
-  shape = std::move(joined);
-  strides = std::move(steps);
+  if (one) shape[0] = 1;
 }
 
 namespace {

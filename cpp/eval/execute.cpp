@@ -213,7 +213,8 @@ void write_over_one(StepMemory& memory) {
       memory.spoilt |= write_over(input, *result.spec, result.storage);
 }
 
-// Output 0 of an update begins as its base: over it, or as a copy.
+// Output 0 of an update begins as its base: over it, or as a copy, which a kernel that may work in
+// place makes itself: it knows what it will write.
 void begin_update(const KernelCall& call, StepMemory& memory) {
   Storage& out = memory.out[0].storage;
   if (may_overwrite(memory.in[0], false)) {
@@ -223,7 +224,7 @@ void begin_update(const KernelCall& call, StepMemory& memory) {
     return;
   }
   if (!out.buffer) make_storage(*memory.out[0].spec, out);
-  copy_dense(call.in[0], out);
+  if (!in_place(call.node)) copy_dense(call.in[0], out);
 }
 
 }  // namespace

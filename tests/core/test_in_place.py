@@ -1,5 +1,7 @@
 """Kernels that may write their result where an operand lies that nothing else wants."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,40 @@ def test_loops_and_small_steps_side_by_side_read_what_they_should():
     for _ in range(8):
         step = mx.softmax(step @ step, axis=-1)
     assert np.asarray(total).tobytes() == np.asarray(step).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["bool_", "int16", "float32", "complex128"])
+def test_updates_of_most_of_a_kept_base_copy_the_rest_of_it(dtype):
+    """Slabs around the slice, on any side, of bases of any layout, which stay as they are."""
+    rng = np.random.default_rng(3)
+    spans = slice(None), slice(1, None), slice(None, -2), slice(2, -1)
+    dtype = getattr(mx, dtype)
+    plain = (rng.normal(size=(18, 31, 63)) * 9).astype(dtype.name)
+    given = mx.array(plain, dtype)
+    bases = {
+        "dense": (given, plain),
+        "turned": (given.T, plain.T),
+        "reversed": (given[::-1, :, ::-1], plain[::-1, :, ::-1]),
+        "repeated": (
+            mx.broadcast_to(given[:1], plain.shape),
+            np.broadcast_to(plain[:1], plain.shape),
+        ),
+        "constant": (mx.ones(plain.shape, dtype), np.ones_like(plain)),
+    }
+    for label, (base, n) in bases.items():
+        mx.eval(base)
+        for key in itertools.product(spans, repeat=3):
+            value = np.ascontiguousarray(n[key][::-1, ::-1])
+            expected = n.copy()
+            expected[key] = value
+            for v in (mx.array(value, dtype), base[key][::-1, ::-1]):
+                got = base.at[key].set(v)
+                assert np.asarray(got).tobytes() == expected.tobytes(), (label, key)
+            assert np.asarray(base).tobytes() == n.tobytes(), (label, key)
+        for key in (np.s_[::2], np.s_[:, ::-1], np.s_[1:, 1:-1, ::3], np.s_[0:0], np.s_[17:, 30:]):
+            expected = n.copy()
+            expected[key] = expected[key][::-1]
+            got = base.at[key].set(base[key][::-1])
+            assert np.asarray(got).tobytes() == expected.tobytes(), (label, key)
+    many = mx.zeros((2,) * 12, dtype).at[(slice(0, 1),) * 12].set(1)
+    assert np.asarray(many).sum() == 1 and np.asarray(many).flat[0] == 1

@@ -27,8 +27,10 @@ struct Move {
   bool streams = false;  // rows go around the caches
 
   Move(const Shape& all, const Strided& source, const Strided& result)
-      : shape(all), strides{result.strides, source.strides}, bytes(size_of(result.type)),
-        to(static_cast<char*>(result.data)), from(static_cast<const char*>(source.data)) {
+      : shape(all), bytes(size_of(result.type)), to(static_cast<char*>(result.data)),
+        from(static_cast<const char*>(source.data)) {
+    strides.emplace_back(result.strides);
+    strides.emplace_back(source.strides);
     run_forward();
     sort_axes();
     collapse(shape, strides);

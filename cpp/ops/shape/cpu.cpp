@@ -1,4 +1,6 @@
 // Copies on the CPU: which part of which memory goes where; engine/layout does the rest.
+#include <algorithm>
+
 #include "ops/cpu.h"
 #include "ops/shape/ops.h"
 
@@ -20,8 +22,43 @@ void copy_in_order(const KernelCall& call) {
   copy_strided(in, {in.spec, &dense, call.out[0].data});
 }
 
+void copy_part(const Slice& part, const TensorView& from, const TensorView& to) {
+  const Spec spec{part.size, from.type()};
+  const Storage in = part.in(*from.storage), out = part.in(*to.storage);
+  copy_strided(view_of(&spec, in), view_of(&spec, out));
+}
+
+constexpr int64_t slab_bytes = 8192;  // copied in the time that one slab costs besides
+
+// The base, where it is not written over: slabs before and behind the slice along each axis.
+void copy_rest(const Slice& at, const TensorView& base, const TensorView& out) {
+  const Shape& shape = base.shape();
+  int64_t slabs = 0;
+  bool dense = true;
+  for (size_t a = 0; a < shape.size(); ++a) {
+    dense &= at.step[a] == 1;
+    slabs += (at.start[a] > 0) + (at.start[a] + at.size[a] < shape[a]);
+  }
+  if (!dense || size_of(at.size) * size_of(base.type()) < slabs * slab_bytes)
+    return copy_strided(base, out);
+  Slice slab{{}, at.step, shape};
+  slab.start.resize(shape.size(), 0);
+  for (size_t a = 0; a < shape.size(); ++a) {
+    const int64_t end = at.start[a] + at.size[a];
+    slab.size[a] = at.start[a];
+    if (slab.size[a] > 0) copy_part(slab, base, out);
+    slab.start[a] = end;
+    slab.size[a] = shape[a] - end;
+    if (slab.size[a] > 0) copy_part(slab, base, out);
+    slab.start[a] = at.start[a];
+    slab.size[a] = at.size[a];
+  }
+}
+
 void slice_update_kernel(const KernelCall& call) {
-  const Storage part = call.node.get<Slice>().in(*call.out[0].storage);
+  const Slice& at = call.node.get<Slice>();
+  if (call.in[0].data != call.out[0].data) copy_rest(at, call.in[0], call.out[0]);
+  const Storage part = at.in(*call.out[0].storage);
   copy_strided(call.in[1], view_of(call.in[1].spec, part));
 }
 
@@ -41,6 +78,7 @@ void register_shape(cpu::Kernels& kernels) {
   for (const Op* op : {&broadcast_op, &contiguous_op, &copy_op}) kernels[*op] = {copy_kernel};
   for (const Op* op : {&reshape_op, &view_op}) kernels[*op] = {copy_in_order};
   kernels[slice_update_op] = {slice_update_kernel};
+  kernels[slice_update_op].in_place = true;
   kernels[concatenate_op] = {concatenate_kernel};
 }
 
