@@ -381,7 +381,7 @@ void add_compiled(py::module_& m) {
       .def(py::init([](py::object fun, py::list like, int64_t fold_bytes, bool report,
                        bool rules) {
         auto graph = make_ref<FunctionGraph>(
-            flat(fun), specs_of(from_list(like)), "compile",
+            flat(fun), specs_of(from_list(like)), rules ? "linearize" : "compile",
             FunctionGraph::Options{
                 .fold_bytes = fold_bytes, .report = report, .sources = true, .rules = rules});
         for (const array& a : graph->sources()) note_captured(a);

@@ -65,6 +65,8 @@ bool Key::add_constant(PyObject* o) {
     tag('c'), class_of(type), raw(PyComplex_AsCComplex(o));
   } else if (PyBytes_Check(o)) {
     tag('b'), class_of(type), text(PyBytes_AS_STRING(o), PyBytes_GET_SIZE(o));
+  } else if (is_number(o)) {  // NumPy's: their text tells all digits
+    tag('n'), class_of(type), add_repr(o);
   } else {
     return false;
   }

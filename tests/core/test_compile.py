@@ -338,6 +338,29 @@ def test_constants_of_different_types_have_traces_of_their_own():
     assert mx.compile(lambda x, k: x)(x, 1 << 100).item() == 3
 
 
+@pytest.mark.parametrize("kind", [
+    np.float16,
+    np.float32,
+    np.float64,
+    np.int8,
+    np.uint64,
+    np.complex64,
+    np.bool_,
+])
+def test_numbers_of_numpy_are_constants_by_type_and_value(kind):
+    runs = []
+    f = mx.compile(lambda x, k: (runs.append(k), x * k["k"][0])[1])
+    x = mx.array([1.5, -2.0])
+    for number in (kind(1), kind(0), kind(1), kind(0)):
+        got = f(x, {"k": (number,)})
+        assert got.dtype == (x * number).dtype and got.tolist() == (x * number).tolist()
+    assert len(runs) == 2
+    f(x, {"k": (kind(1).item(),)})
+    assert len(runs) == 3
+    if kind not in (np.bool_, np.int8, np.uint64):
+        assert np.signbit(f(x, {"k": (kind(-0.0),)}).tolist()[0].real) and len(runs) == 4
+
+
 def test_a_compiled_function_can_be_collected():
 
     class Big:
