@@ -3,6 +3,7 @@
 import collections
 import functools
 import gc
+import weakref
 from functools import partial
 
 import numpy as np
