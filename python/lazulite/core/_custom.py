@@ -230,6 +230,10 @@ def _matrix(name, fun, argnums, forward):
     check_callable(name, fun)
     single = not isinstance(argnums, (list, tuple))
     numbers = [_number_of(name, n) for n in ([argnums] if single else argnums)]
+    if not numbers:
+        raise ValueError(f"[{name}] nothing to differentiate: got argnums {argnums}")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"[{name}] repeated argument: got argnums {argnums}")
 
     def wrapped(*args):
         for n in numbers:
@@ -307,6 +311,7 @@ def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
     array([[6, 0],
            [0, 12]], dtype=float32)
     """
+    argnums = _number_of("hessian", argnums)
     first = _matrix("hessian", fun, argnums, False)._call
     return Transformed("hessian", fun, _matrix("hessian", first, argnums, True)._call)
 

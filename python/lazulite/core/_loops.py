@@ -244,10 +244,10 @@ def _bound(value: Any) -> Any:
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
-    """`v = body_fun(i, v)` for `i` from `lower` to `upper - 1`, a 0-d int32; returns the last `v`,
-    a tree of arrays that keeps its structure, shapes and dtypes. With bounds that are numbers it
-    can be differentiated both ways; a bound that is an array makes it a while_loop, whose number of
-    steps may depend on data.
+    """`v = body_fun(i, v)` for `i` from `lower` to `upper - 1`, a 0-d int32 (int64 where
+    a bound does not fit); returns the last `v`, a tree of arrays that keeps its structure, shapes
+    and dtypes. With bounds that are numbers it can be differentiated both ways; a bound that is an
+    array makes it a while_loop, whose number of steps may depend on data.
 
     >>> mx.fori_loop(0, 5, lambda i, v: v + i, mx.array(0))
     array(10, dtype=int32)
@@ -269,7 +269,13 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
 
         start = (low.astype(both), init_val)
         return _while_loop("fori_loop", lambda value: value[0] < high, body, start)[1]
-    steps = _core.arange(lower, max(lower, upper), dtype=_core.int32)
+    upper = max(lower, upper)
+    if lower < -1 << 63 or upper >= 1 << 63:
+        raise _core.ArrayOverflowError(
+            f"[fori_loop] bounds beyond 64 bits: got {lower} and {upper}, expected int64"
+        )
+    small = lower >= -1 << 31 and upper < 1 << 31
+    steps = _core.arange(lower, upper, dtype=_core.int32 if small else _core.int64)
     return _scan("fori_loop", lambda v, i: (body_fun(i, v), None), init_val, steps)[0]
 
 

@@ -317,7 +317,8 @@ def _arrays(name: str, what: str, given: Any) -> list:
 def vjp(
     fun: Callable, primals: Sequence[array], cotangents: Sequence[array]
 ) -> tuple[list[array], list[array]]:
-    """The outputs of `fun(*primals)` and the cotangents of `primals`: two lists.
+    """The outputs of `fun(*primals)` and the cotangents of `primals`: two lists. Cotangents are
+    taken in the dtypes of the outputs, and come back in those of the primals.
 
     Raises ValueError when the number or shapes of cotangents are not those of the outputs.
 
@@ -336,19 +337,28 @@ def vjp(
                 raise ValueError(
                     f"[vjp] cotangent of shape {c.shape} for an output of shape {o.shape}"
                 )
-        return cotangents
+        return [
+            c.astype(o.dtype) if _core.issubdtype(o.dtype, _core.inexact) else c
+            for o, c in zip(outputs, cotangents)
+        ]
 
     primals = _arrays("vjp", "primals", primals)
     outputs, grads = _core._vjp(_outputs_of("vjp", fun), primals, given)
     return outputs, [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, primals)]
 
 
+def _is_complex(a):
+    return _core.issubdtype(a.dtype, _core.complexfloating)
+
+
 def jvp(
     fun: Callable, primals: Sequence[array], tangents: Sequence[array]
 ) -> tuple[list[array], list[array]]:
-    """The outputs of `fun(*primals)` and their tangents: two lists.
+    """The outputs of `fun(*primals)` and their tangents: two lists. Tangents are taken in the
+    dtypes of the primals.
 
-    Raises ValueError when the number or shapes of tangents are not those of the primals.
+    Raises ValueError when the number or shapes of tangents are not those of the primals, and for
+    complex tangents of real primals.
 
     >>> import lazulite.core as mx
     >>> mx.jvp(mx.sin, [mx.array(0.0)], [mx.array(3.0)])
@@ -361,6 +371,12 @@ def jvp(
     for p, t in zip(primals, tangents):
         if p.shape != t.shape:
             raise ValueError(f"[jvp] tangent of shape {t.shape} for a primal of shape {p.shape}")
+        if _is_complex(t) and not _is_complex(p):
+            raise ValueError(f"[jvp] tangent of {t.dtype} for a primal of {p.dtype}")
+    tangents = [
+        t.astype(p.dtype) if _core.issubdtype(p.dtype, _core.inexact) else t
+        for p, t in zip(primals, tangents)
+    ]
     return _core._jvp(_outputs_of("jvp", fun), primals, tangents)
 
 
