@@ -203,7 +203,7 @@ class FullyShardedModule(Module):
         >>> import lazulite.core as mx, lazulite.nn as nn
         >>> model = nn.FullyShardedModule(nn.Linear(3, 2), compute_dtype=mx.bfloat16)
         >>> model(mx.zeros((5, 3), mx.bfloat16)).dtype, model.module.weight.dtype
-        (bfloat16, float32)
+        (lazulite.core.bfloat16, lazulite.core.float32)
     """
 
     module: Module
