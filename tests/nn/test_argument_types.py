@@ -55,6 +55,11 @@ GOOD_BY_PLACE = {
     ("QuantizedEmbedding", "dims"): 64,
     ("QuantizedEmbedding", "mode"): "affine",
     ("QQLinear", "mode"): "nvfp4",
+    ("QuantizedAllToShardedLinear", "input_dims"): 64,
+    ("QuantizedAllToShardedLinear", "mode"): "affine",
+    ("QuantizedShardedToAllLinear", "input_dims"): 64,
+    ("QuantizedShardedToAllLinear", "mode"): "affine",
+    ("FullyShardedModule", "module"): nn.Linear(2, 2),
     ("SparseLinear", "block"): [2, 2],
 }
 # What no argument takes, and what only some kinds take.
