@@ -41,7 +41,12 @@ def _convolved(x, w, stride, low, high, dilation, spread, groups, flip):
             )
         ]
         seen = seen.reshape(*seen.shape[:-1], groups, w.shape[-1])
-        out += np.einsum("...gc,goc->...go", seen, per_group[(slice(None), slice(None), *tap)])
+        of_tap = per_group[(slice(None), slice(None), *tap)]
+        if groups > 8:
+            out += np.einsum("...gc,goc->...go", seen, of_tap)
+        else:  # kernels of 64 x 64 and more are drawn, too
+            for g in range(groups):
+                out[..., g, :] += seen[..., g, :] @ of_tap[g].T
     return out.reshape(*out.shape[:-2], w.shape[0])
 
 
