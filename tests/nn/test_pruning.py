@@ -255,3 +255,14 @@ def test_a_sparse_layer_refuses_another_last_axis():
         nn.SparseLinear(16, 8)(mx.zeros((3, 8)))
     with pytest.raises(ValueError, match="density"):
         nn.SparseLinear(16, 8, density=2.0)
+
+
+def test_masks_are_a_dict_of_arrays():
+    class Endless:
+        def __getitem__(self, i):
+            return i
+
+    for wrong in ([Endless()], [("weight", mx.array([True]))], None, {"weight": [True]}, {1: 2}):
+        with pytest.raises(TypeError, match=r"\[Masks\] masks: got"):
+            nn.Masks(wrong)
+    assert nn.Masks({"weight": mx.array([True])}).masks["weight"].item()

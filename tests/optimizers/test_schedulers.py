@@ -75,3 +75,13 @@ def test_the_first_step_uses_the_schedule_at_0():
         rates.append(optimizer.learning_rate.item())
     assert rates == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     assert w["w"].tolist() == [-2.5]
+
+
+def test_schedulers_are_a_dict():
+    class Endless:
+        def __getitem__(self, i):
+            return i
+
+    for wrong in ([Endless()], [("a", lambda step: 1)], 3):
+        with pytest.raises(TypeError, match=r"\[Optimizer\] schedulers: got .*, expected a dict"):
+            optim.Optimizer(wrong)

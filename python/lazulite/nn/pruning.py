@@ -22,6 +22,9 @@ class Masks(Module):
     Made by :func:`prune`. A module of its own, all frozen: it is saved and loaded as others, and
     ``masks.state`` stands among the inputs of a compiled step whose masks will change.
 
+    Raises:
+        TypeError: the masks are no dict of arrays.
+
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn
         >>> layer = nn.Linear(4, 2, bias=False)
@@ -34,6 +37,14 @@ class Masks(Module):
 
     def __init__(self, masks: dict[str, mx.array]) -> None:
         super().__init__()
+        if not isinstance(masks, dict):
+            raise TypeError(f"[Masks] masks: got {type(masks).__name__}, expected a dict of arrays")
+        for path, mask in masks.items():
+            if not isinstance(path, str) or not isinstance(mask, mx.array):
+                raise TypeError(
+                    f"[Masks] masks: got {type(path).__name__}: {type(mask).__name__}, expected "
+                    "paths of weights and arrays"
+                )
         self.masks = dict(masks)
         self.freeze()
 

@@ -46,6 +46,9 @@ class Optimizer:
 
     @checked
     def __init__(self, schedulers: Optional[dict[str, Schedule]] = None) -> None:
+        if not isinstance(schedulers, (dict, type(None))):
+            got = type(schedulers).__name__
+            raise TypeError(f"[{type(self).__name__}] schedulers: got {got}, expected a dict")
         self._state: dict[str, Any] = {"step": mx.array(0, mx.uint64)}
         self._schedulers = dict(schedulers or {})
 
