@@ -62,8 +62,9 @@ def test_a_fault_is_found_and_shrunk(name, tmp_path):
     assert sorted(line.split(" ")[0] for line in program) == ["bad", "v3"] and "v3 = 1" in program
 
 
-def test_a_hang_is_a_failure(tmp_path):
-    done = run(tmp_path, "time.sleep(1000)", "", "--seed", "0", "--go-on")
+@pytest.mark.parametrize("fault", ["time.sleep(1000)", "while True: pass"])
+def test_a_hang_is_a_failure(fault, tmp_path):
+    done = run(tmp_path, fault, "", "--seed", "0", "--go-on")
     assert "hangs for 2 s" in done.stdout
 
 
