@@ -263,3 +263,34 @@ def on_grid(name, f, bounds):
 
 on_grid("turbulence", turbulence, ((0.01, 1), (-0.4, 0.4), (-0.4, 0.4), (-0.1, 0.1), (0, 1)))
 on_grid("mixing", mixing, ((5, 15), (3, 7)))
+
+STEPS = 20
+
+
+@case("programs", f"turbulence, a loop of {STEPS} steps, 4096 float32", tolerance=1e-3)
+def steps_of_turbulence(api):
+    if api.name in ("numexpr", "mlx"):
+        return None
+    bounds = ((0.01, 1), (-0.4, 0.4), (-0.4, 0.4), (-0.1, 0.1), (0, 1))
+    first, *rest = [
+        api.array(api.values("float32", GRID, a, b, k), "float32")
+        for k, (a, b) in enumerate(bounds)
+    ]
+
+    def step(e, *rest):
+        return turbulence(api.lib, api.update, e, *rest)[0]
+
+    if api.name in ("lazulite", "jax"):
+        loop = (api.mx if api.name == "lazulite" else api.jax.lax).fori_loop
+
+        def run(e, *rest):
+            return loop(0, STEPS, lambda i, e: step(e, *rest), e)
+
+    else:
+
+        def run(e, *rest):
+            for _ in range(STEPS):
+                e = step(e, *rest)
+            return e
+
+    return Work(api.compiled(run, first, *rest), [first, *rest])

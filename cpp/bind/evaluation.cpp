@@ -61,6 +61,16 @@ PyMethodDef fast_functions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+// A limit that plans depend on: those that are kept were made under the old one.
+template <class T, T (*set)(T)>
+void def_limit(py::module_& m, const char* name) {
+  m.def(name, [](T limit) {
+    const T old = set(limit);
+    if (old != limit) forget_plans();
+    return old;
+  });
+}
+
 void* release_gil() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
 void acquire_gil(void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }
 void poll_signals() {
@@ -147,10 +157,14 @@ void add_evaluation(py::module_& m) {
     return cpu::blas_status();
   });
   m.def("_level", &cpu::level_name);
-  m.def("_set_least_absorbed", &set_least_absorbed);
-  m.def("_set_least_formed_again", &set_least_formed_again);
-  m.def("_set_least_joined", &cpu::set_least_joined);
-  m.def("_set_least_coded", &cpu::set_least_coded);
+  def_limit<int64_t, set_least_absorbed>(m, "_set_least_absorbed");
+  def_limit<int64_t, set_least_formed_again>(m, "_set_least_formed_again");
+  def_limit<int64_t, cpu::set_least_joined>(m, "_set_least_joined");
+  def_limit<double, cpu::set_least_coded>(m, "_set_least_coded");
+  m.def("_known_plans", [] {
+    const KnownCount count = count_known();
+    return py::make_tuple(count.kept, count.found);
+  });
   m.def("_kept_code", &cpu::kept_machine_code);
   m.def("_planning_work", &planning_work);
   m.def("_get_precision", &get_precision);

@@ -15,8 +15,8 @@ using Bindings = SmallVector<Binding, 8>;
 // A group on its memory: its program, or what runs around its kernels.
 class GroupRun {
  public:
-  GroupRun(const GroupProgram& program, StepMemory& memory)
-      : program_(program), unit_(*program.unit), memory_(memory) {}
+  GroupRun(const Unit& unit, const GroupProgram& program, StepMemory& memory)
+      : program_(program), unit_(unit), memory_(memory) {}
 
   void run() {
     const BlockProgram& code = program_.before.code;
@@ -142,7 +142,6 @@ class GroupRun {
 }  // namespace
 
 void build_group(const Unit& unit, GroupProgram& program, Sources& before, Sources& behind) {
-  program.unit = &unit;
   if (unit.before()) build_program(unit, 0, unit.before(), program.before.code, before);
   if (!unit.goes_on()) return;
   program.behind = std::make_unique<Program>();
@@ -154,7 +153,19 @@ void build_group(const Unit& unit, GroupProgram& program, Sources& before, Sourc
   }
 }
 
-void run_group(const GroupProgram& program, StepMemory& memory) { GroupRun(program, memory).run(); }
+void plan_group(GroupProgram& group) {
+  auto plan = [](Program& program) {
+    if (program.code.store.empty() || size_of(program.code.domain) == 0) return;
+    program.code.runs = 1000;
+    program.planned = plan_program(program.code);
+  };
+  plan(group.before);
+  if (group.behind) plan(*group.behind);
+}
+
+void run_group(const Unit& unit, const GroupProgram& program, StepMemory& memory) {
+  GroupRun(unit, program, memory).run();
+}
 
 namespace {
 

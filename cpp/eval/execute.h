@@ -17,14 +17,15 @@ struct Program {
 // A group, with its kernels. What is formed for them is the last store of `before`; load `value` of
 // `behind` is what the kernel makes.
 struct GroupProgram {
-  const Unit* unit = nullptr;
   Program before;
   std::unique_ptr<Program> behind;
   size_t value = 0;
 };
 void build_group(const Unit&, GroupProgram&, SmallVector<Source, 8>& before,
                  SmallVector<Source, 8>& behind);
-void run_group(const GroupProgram&, StepMemory&);
+// For programs that run again and again; they stay where they are from then on.
+void plan_group(GroupProgram&);
+void run_group(const Unit&, const GroupProgram&, StepMemory&);
 
 // One op that is not elementwise: a constant, a view, a kernel. Results that were given a place go
 // there, unless they show or overwrite an input.

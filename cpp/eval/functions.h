@@ -7,6 +7,7 @@
 #include "device/cpu/packed.h"
 #include "device/cpu/pool.h"
 #include "eval/eval.h"
+#include "eval/plan.h"
 #include "eval/pending.h"
 #include "eval/trees.h"
 
@@ -63,10 +64,12 @@ void add_eval(M& m) {
   m.def(
       "clear_cache()",
       [] {
+        forget_plans();
         cpu::clear_packed();
         cpu::clear_cache();
       },
-      "Gives the cache back to the system.\n\n"
+      "Gives the cache back to the system, and forgets the plans that are kept for graphs that come "
+      "again.\n\n"
       ">>> mx.clear_cache()");
   m.def(
       "get_memory_limit()", [] { return cpu::get_memory_limit(); },

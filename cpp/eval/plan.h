@@ -2,6 +2,7 @@
 #pragma once
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -35,6 +36,9 @@ struct Run : Counted {
   std::condition_variable changed;
 };
 
+struct KnownUnit;  // plan/known.h
+class KnownPlan;
+
 // One step: a fused group of elementwise nodes, or one view, constant or kernel. A group may
 // surround kernels: members before them form what the kernels read first, members behind one take
 // what it makes.
@@ -52,6 +56,7 @@ struct Unit {
   bool needed = false;             // while groups form: a unit of the same depth needs it
   Shape domain;                    // of a group
   Stream stream;
+  const KnownUnit* known = nullptr;  // of a known plan, which the Plan holds
   // Members [0, before()) and [after(), members.size()) are programs, those between kernels.
   size_t before() const { return kernel < 0 ? members.size() : size_t(kernel); }
   size_t after() const { return before() + size_t(kernels); }
@@ -64,6 +69,7 @@ struct Plan {
   std::vector<Ref<Node>> roots;    // keep everything alive
   std::vector<Ref<Run>> waits;     // earlier runs that claimed what is needed here
   double elements = 0;             // about how much work
+  std::shared_ptr<const KnownPlan> known;  // whose units these are
   void count(const Node&);         // the work of a node
   PlanSummary summary() const;
   std::string text() const;        // a line per op, in order; names show it
@@ -83,6 +89,14 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim,
 int64_t set_least_absorbed(int64_t elements);
 // For tests: values of so many bytes may be formed again in each group that reads them.
 int64_t set_least_formed_again(int64_t bytes);
+// Plans of graphs that come again are kept (plan/known.h): how many there are, and how often one
+// was found; and an end to all of them, for who changes what plans depend on.
+struct KnownCount {
+  size_t kept;
+  uint64_t found;
+};
+KnownCount count_known();
+void forget_plans();
 // How much all plans so far looked at: what planning costs, for tests, in numbers that are exact.
 uint64_t planning_work();
 

@@ -74,6 +74,8 @@ void Prepared::find_lives() {
     read[value] = 1;
     place_[value] = int(i);
   }
+  for (size_t i = 0; i < results_.size(); ++i)
+    last_.push_back(char(place_[results_[i]] == int(i) && !fixed_[results_[i]]));
   for (size_t p = pieces_.size(); p-- > 0;)
     for (const auto& member : pieces_[p].unit->members)
       for (const array& input : member.node->inputs) {
@@ -219,13 +221,7 @@ void Prepared::build(Piece& piece) {
     if (shared_[in.value]) in.dies = false;
   for (const Reading& in : piece.in)
     if (loose_[in.value]) piece.seen.push_back(values_[in.value].strides);
-  auto plan = [](Program& program) {
-    if (size_of(program.code.domain) == 0) return;
-    program.code.runs = 1000;
-    program.planned = plan_program(program.code);
-  };
-  if (unit.before()) plan(piece.program.before);
-  if (piece.program.behind) plan(*piece.program.behind);
+  plan_group(piece.program);
   piece.built = true;
 }
 
@@ -288,7 +284,7 @@ void Prepared::run(Piece& piece) {
     Output& output = memory.out.emplace_back(out.spec);
     if (!constant) give_place(out, output.storage);
   }
-  unit.fused ? run_group(piece.program, memory) : run_single(node, memory);
+  unit.fused ? run_group(unit, piece.program, memory) : run_single(node, memory);
   for (size_t i = 0; i < memory.out.size(); ++i)
     values_[piece.out[i].value] = std::move(memory.out[i].storage);
   if (!unit.fused && node.op->kind == OpKind::view) note_shown(piece);
@@ -314,7 +310,7 @@ void Prepared::run(size_t first, const Wave& wave) {
     for (int value : pieces_[p].dies) values_[value].buffer = {};
 }
 
-void Prepared::run(std::vector<Storage> inputs, std::vector<Storage>& outputs) {
+void Prepared::run(std::vector<Storage>& inputs, std::vector<Storage>& outputs) {
   places_ = &outputs;
   for (size_t i = 0; i < inputs.size(); ++i) values_[i] = std::move(inputs[i]);
   size_t first = 0;
@@ -322,7 +318,11 @@ void Prepared::run(std::vector<Storage> inputs, std::vector<Storage>& outputs) {
     run(first, wave);
     first += wave.units;
   }
-  for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = values_[results_[i]];
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Storage& value = values_[results_[i]];
+    if (last_[i]) outputs[i] = std::move(value);
+    else outputs[i] = value;
+  }
   for (size_t i = 0; i < values_.size(); ++i)
     if (!fixed_[i]) values_[i].buffer = {};
 }

@@ -21,10 +21,10 @@ class Prepared {
   Prepared(const std::vector<array>& inputs, const std::vector<array>& outputs);
   // True when these inputs lie in memory as those of the first run did: only then may they run.
   bool fits(const std::vector<Storage>& inputs) const;
-  // Takes the inputs; a buffer that is theirs alone may be written over. `outputs` receives where
-  // the results are: a dense place that is given there is used, unless the result is part of an
-  // input or a view.
-  void run(std::vector<Storage> inputs, std::vector<Storage>& outputs);
+  // Takes the inputs out of their places; a buffer that is theirs alone may be written over.
+  // `outputs` receives where the results are: a dense place that is given there is used, unless the
+  // result is part of an input or a view.
+  void run(std::vector<Storage>& inputs, std::vector<Storage>& outputs);
   void rest() { arena_ = {}; }  // until the next run nothing is held but constants
   int64_t arena_bytes() const { return arena_bytes_; }
   double shared_ns() const;  // about what a run does that threads share
@@ -79,6 +79,7 @@ class Prepared {
   std::vector<Wave> waves_;
   std::deque<Piece> pieces_;            // stay where they are
   std::vector<int> results_;            // the value of each output
+  std::vector<char> last_;              // no later output is the same value, and it is no constant
   std::vector<int> place_;              // the output whose place a value may use, or -1
   std::vector<char> fixed_;             // constants stay
   std::vector<char> shared_;            // pieces of the wave where a value dies read it together

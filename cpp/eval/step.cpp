@@ -5,6 +5,7 @@
 #include "eval/failures.h"
 #include "eval/few.h"
 #include "eval/finite.h"
+#include "eval/plan/known.h"
 #include "eval/profile.h"
 #include "eval/runs.h"
 #include "graph/origin.h"
@@ -45,8 +46,31 @@ void give_results(const Unit& unit, StepMemory& memory) {
   Sources before, behind;
   build_group(unit, program, before, behind);
   describe_group(unit, before, behind, memory);
-  run_group(program, memory);
+  run_group(unit, program, memory);
   give_results(unit, memory);
+}
+
+// A unit of a known plan: with the program that such a unit had before, or one for those to come.
+bool run_known(const Unit& unit, bool& spoilt) {
+  StepMemory memory(spoilt);
+  Sources before, behind;
+  std::unique_ptr<KnownUnit::Built> made;
+  const KnownUnit::Built* built = unit.known->built.load(std::memory_order_acquire);
+  if (!built) {
+    made = std::make_unique<KnownUnit::Built>();
+    build_group(unit, made->program, before, behind);
+    plan_group(made->program);
+    note_sources(unit, before, behind, *made);
+    built = made.get();
+  } else if (!known_sources(unit, *built, before, behind)) {
+    return false;
+  }
+  describe_group(unit, before, behind, memory);
+  run_group(unit, built->program, memory);
+  give_results(unit, memory);
+  const KnownUnit::Built* none = nullptr;
+  if (made && unit.known->built.compare_exchange_strong(none, made.get())) made.release();
+  return true;
 }
 
 void run_one(const Unit& unit, bool& spoilt) {
@@ -75,7 +99,8 @@ void run_unit(const Unit& unit, bool& spoilt) {
   const Profiled profiled(unit);
   const Compared compared(unit);
   if (!unit.fused) run_one(unit, spoilt);
-  else if (!run_few(unit, spoilt)) run_program_of(unit, spoilt);
+  else if (!run_few(unit, spoilt) && !(unit.known && run_known(unit, spoilt)))
+    run_program_of(unit, spoilt);
   compared.check();
   if (debugging_nans.load(std::memory_order_relaxed)) check_finite(unit);
   let_go(unit);

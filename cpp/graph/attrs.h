@@ -24,6 +24,7 @@ struct Attrs : Counted {
   virtual size_t hash() const = 0;
   virtual void print(std::ostream&) const = 0;         // axes=(0), keepdims=false
   virtual bool write(Tokens&) const { return false; }  // false: cannot be put into a file
+  virtual bool plain() const { return false; }  // numbers and words alone: they hold nothing alive
 };
 using AttrsRef = Ref<const Attrs>;
 std::string text_of(const AttrsRef&);  // what it prints; empty where there are none
@@ -68,6 +69,7 @@ struct AttrsOf final : Attrs {
   bool equal(const Attrs& o) const override {
     return value.tie() == static_cast<const AttrsOf&>(o).value.tie();
   }
+  bool plain() const override { return true; }
   size_t hash() const override {
     size_t h = 11;
     std::apply([&](const auto&... f) { ((h = detail::mix(h, detail::hash_field(f))), ...); },

@@ -6,8 +6,7 @@ namespace lazulite {
 
 namespace {
 
-constexpr size_t fewest_steps = 2, most_plans = 8;
-constexpr int64_t small = 32768;  // elements of a step, on average
+constexpr size_t fewest_steps = 2;
 
 const KeptCall& call_of(const Node& node) {
   return static_cast<const KeptCall&>(*node.attributes);
@@ -49,14 +48,10 @@ const Op result_op{.name = "result",
 
 Ref<const KeptCall> KeptCall::of(const FunctionGraph& graph) {
   const auto& steps = graph.steps();
-  if (steps.size() < fewest_steps) return {};
-  double elements = 0;
-  for (const FunctionGraph::Step& step : steps) {
+  if (steps.size() < fewest_steps || !bodies::worth_keeping(graph)) return {};
+  for (const FunctionGraph::Step& step : steps)
     if (step.op->slow || step.op->evaluates || step.op->passes || !(step.stream == Stream()))
       return {};
-    for (const Spec& spec : step.specs) elements += double(size_of(spec.shape));
-  }
-  if (elements > double(small) * double(steps.size())) return {};
 
   auto call = make_ref<KeptCall>();
   call->captured_ = graph.captures();
@@ -102,29 +97,14 @@ ArrayList KeptCall::operator()(const ArrayList& arguments) const {
 }
 
 void KeptCall::run(std::vector<Storage> in, SmallVector<Storage, 1>& out) const {
-  std::unique_ptr<bodies::Stepper> plan;
-  {
-    std::lock_guard lock(mutex_);
-    for (size_t i = idle_.size(); i-- > 0 && !plan;)
-      if (idle_[i]->fits(in)) {
-        plan = std::move(idle_[i]);
-        idle_.erase(idle_.begin() + ptrdiff_t(i));
-      }
-  }
+  auto plan = plans_.take(in);
   if (!plan)
     plan = std::make_unique<bodies::Stepper>(
         [graph = graph_](const ArrayList& leaves) { return (*graph)(leaves); });
   std::vector<Storage> results(specs_.size());
-  plan->run(graph_->argument_specs(), std::move(in), results);
-  plan->rest();
+  plan->run(graph_->argument_specs(), in, results);
+  plans_.give(std::move(plan));
   for (size_t i = 0; i < out.size(); ++i) out[i] = std::move(results[i]);
-  std::unique_ptr<bodies::Stepper> oldest;  // dies without the lock
-  std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(plan));
-  if (idle_.size() > most_plans) {
-    oldest = std::move(idle_.front());
-    idle_.erase(idle_.begin());
-  }
 }
 
 }  // namespace lazulite

@@ -2,9 +2,6 @@
 // arguments and run again and again. For functions of small arrays, where recording and planning
 // cost more than computing; outside of transforms, since it has no derivative.
 #pragma once
-#include <memory>
-#include <mutex>
-
 #include "transform/control_flow/bodies.h"
 
 namespace lazulite {
@@ -31,8 +28,7 @@ class KeptCall final : public OwnAttrs {
   Ref<const FunctionGraph> graph_;       // those that are used -> what it makes
   std::vector<Spec> specs_;      // of what it makes
   std::vector<Output> outputs_;  // of the function
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<bodies::Stepper>> idle_;  // the last used at the end
+  mutable bodies::Steppers plans_;
 };
 
 }  // namespace lazulite

@@ -716,3 +716,60 @@ def test_rules_inside_a_loop_use_arrays_of_their_own(made):
         tangent, expected = (mx.jvp(mx.grad(h), [x], [x])[1][0] for h in (g, unrolled))
         close(tangent, expected)
     close(w, data)
+
+
+def levels(m, c, u):
+    """A recurrence level by level, and its way back, written into slices and read from them."""
+    n = u.shape[-1]
+    p, q = m.zeros_like(u), m.zeros_like(u)
+    p[..., 0] = c[..., 0] / 3
+    q[..., 0] = u[..., 0] / 3
+    for k in range(1, n):
+        scale = 1 / (3 - c[..., k] * p[..., k - 1])
+        p[..., k] = c[..., k] * scale
+        q[..., k] = (u[..., k] - c[..., k] * q[..., k - 1]) * scale
+    out = q * 1
+    for k in range(n - 2, -1, -1):
+        out[..., k] = q[..., k] - p[..., k] * out[..., k + 1]
+    out[1:3] = out[:2] * 0.5 + out[2:4]
+    return out + 0.5 * u
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (9, 17), (4, 70, 6)])
+def test_what_a_body_reads_from_where_it_wrote(shape):
+    rng = np.random.default_rng(3)
+    c, u = (mx.array(rng.random(shape).astype(np.float32)) for _ in range(2))
+    before = bytes(c), bytes(u)
+    wanted = [u]
+    for _ in range(4):
+        wanted.append(levels(mx, c, wanted[-1]))
+        mx.eval(wanted)
+    expected = np.array(u, np.float64)
+    for _ in range(4):
+        expected = levels(np, np.array(c, np.float64), expected)
+    np.testing.assert_allclose(wanted[-1], expected, rtol=1e-4, atol=1e-6)
+
+    def scanned(u):
+        return mx.scan(lambda v, _: (levels(mx, c, v),) * 2, u, None, length=4)
+
+    def looped(u):
+        return mx.fori_loop(0, 4, lambda i, v: levels(mx, c, v), u)
+
+    def until(u):
+        return mx.while_loop(lambda s: s[0] < 4, lambda s: (s[0] + 1, levels(mx, c, s[1])), (0, u))
+
+    for way in (lambda f: f, mx.compile):
+        last, rows = way(scanned)(u)
+        assert bytes(last) == bytes(wanted[-1])
+        assert bytes(rows) == b"".join(bytes(v) for v in wanted[1:])
+        assert bytes(way(looped)(u)) == bytes(wanted[-1])
+        assert bytes(way(until)(u)[1]) == bytes(wanted[-1])
+    assert (bytes(c), bytes(u)) == before
+
+    def unrolled(u):
+        for _ in range(4):
+            u = levels(mx, c, u)
+        return u
+
+    slopes = [mx.grad(lambda u: (f(u) * c).sum())(u) for f in (looped, unrolled)]  # noqa: B023
+    np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-5)

@@ -420,11 +420,21 @@ def compiled(lines):
     return first
 
 
+def again(lines):
+    """Graphs that come again run by plans that are kept."""
+    first = plainly(lines)
+    for _ in range(3):
+        if plainly(lines) != first:
+            raise AssertionError("a program that runs again differs from its first run")
+    return first
+
+
 # How a program runs, and with how many threads.
 WAYS = {
     "lazy": (plainly, 2),
     "given away": (lambda lines: plainly(given_away(lines)), 7),
     "compiled": (compiled, 3),
+    "again": (again, 2),
 }
 
 

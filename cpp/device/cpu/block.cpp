@@ -1,5 +1,6 @@
 #include "device/cpu/block.h"
 
+#include <bit>
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -151,7 +152,7 @@ struct Runner {
                                        : element(single.port, array(port(single.port)), one);
       const int64_t bytes = size_of(type);
       if (more) fill(bytes, wide + single.at * wide_bytes, one, group);
-      else fill(bytes, single_at(single.at), one, Layout::single_bytes / bytes);
+      else fill_single(bytes, single_at(single.at), one);
     }
     if (!more) return;
     for (const Step& step : layout.once) {
@@ -161,6 +162,10 @@ struct Runner {
     }
     for (int k = 0; k < layout.single_count; ++k)
       std::memcpy(single_at(uint32_t(k)), wide + k * wide_bytes, Layout::single_bytes);
+  }
+  // A power of two: a division would take longer than the rest.
+  static void fill_single(int64_t bytes, char* to, const char* one) {
+    fill(bytes, to, one, Layout::single_bytes >> std::countr_zero(uint64_t(bytes)));
   }
   static Dtype constant(const Immediate& number, char* one) {
     number.number.write(number.type, one);
@@ -184,7 +189,7 @@ struct Runner {
     alignas(64) char one[64];
     for (const Single& single : layout.of_row) {
       const int64_t bytes = size_of(element(single.port, room.at[single.port], one));
-      fill(bytes, single_at(single.at), one, Layout::single_bytes / bytes);
+      fill_single(bytes, single_at(single.at), one);
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include "base/env.h"
 #include "eval/device_kernels.h"
+#include "eval/plan/known.h"
 #include "eval/plan/planner.h"
 #include "graph/origin.h"
 
@@ -12,7 +13,8 @@ namespace lazulite {
 
 namespace {
 
-uint64_t planning = 0;  // marks nodes of this planning; under the plan lock
+uint64_t planning =
+    0;  // marks nodes of this planning, and one more what they read; under the plan lock
 std::atomic<uint64_t> work_done{0};
 
 bool fusing() {
@@ -42,6 +44,17 @@ bool plan_one(const array& root, const Ref<Run>& claim, Plan& plan) {
   node.run.store(claim.get(), std::memory_order_relaxed);
   node.state.store(State::claimed, std::memory_order_relaxed);
   return true;
+}
+
+Plan finish(Planner& planner, const array* roots, size_t count, const Ref<Run>& claim) {
+  for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());
+  work_done.fetch_add(planner.work, std::memory_order_relaxed);
+  if (claim)
+    for (Node* node : planner.order) {
+      node->run.store(claim.get());
+      node->state.store(State::claimed, std::memory_order_relaxed);
+    }
+  return std::move(planner.plan);
 }
 
 }  // namespace
@@ -84,11 +97,24 @@ uint64_t planning_work() { return work_done.load(std::memory_order_relaxed); }
 
 Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int width) {
   ensure_kernels();
-  ++planning;
+  planning += 2;
   if (Plan plan; count == 1 && claim && plan_one(roots[0], claim, plan)) return plan;
   const bool step_by_step = !fusing();
   Planner planner(planning, step_by_step);
   for (size_t i = 0; i < count; ++i) planner.visit(roots[i].node().get());
+  static Form& form = *new Form;  // under the plan lock: its memory serves again
+  const bool may_know = claim && !step_by_step && planner.plan.waits.empty() &&
+                        describe_form(planner.order, roots, count, planning, form);
+  if (may_know) {
+    planner.work += form.words.size();
+    if (auto known = find_known(form)) {
+      known->plan(planner.order, planner.plan);
+      planner.plan.known = std::move(known);
+      return finish(planner, roots, count, claim);
+    }
+  }
+  const bool keep = may_know && met_before(form);
+  const std::vector<Node*> visited = keep ? planner.order : std::vector<Node*>();
   planner.group();
   if (!step_by_step) {
     planner.form_again(roots, count);
@@ -98,14 +124,9 @@ Plan make_plan(const array* roots, size_t count, const Ref<Run>& claim, int widt
   }
   if (width > 0) planner.arrange_by_width(size_t(width));
   else planner.arrange(roots, count);
-  for (size_t i = 0; i < count; ++i) planner.plan.roots.push_back(roots[i].node());
-  work_done.fetch_add(planner.work, std::memory_order_relaxed);
-  if (claim)
-    for (Node* node : planner.order) {
-      node->run.store(claim.get());
-      node->state.store(State::claimed, std::memory_order_relaxed);
-    }
-  return std::move(planner.plan);
+  // What is formed again is another graph.
+  if (keep && planner.order == visited) keep_known(form, visited, planner.plan);
+  return finish(planner, roots, count, claim);
 }
 
 }  // namespace lazulite

@@ -70,7 +70,14 @@ void check_gives(const char* op, const std::vector<Spec>& got, const std::vector
   if (!fits) fail(Kind::value, op, "the body gives other arrays than it should");
 }
 
-void Stepper::run(const std::vector<Spec>& specs, std::vector<Storage> in,
+GraphRef to_run(const GraphRef& body) {
+  const auto& steps = body->steps();
+  const bool updates =
+      std::any_of(steps.begin(), steps.end(), [](const auto& step) { return step.op->update; });
+  return updates ? body->forwarded() : body;
+}
+
+void Stepper::run(const std::vector<Spec>& specs, std::vector<Storage>& in,
                   std::vector<Storage>& out) {
   if (runs_bodies_openly()) return one_by_one(specs, in, out);
   if (!prepared_ || !prepared_->fits(in)) {
@@ -79,8 +86,42 @@ void Stepper::run(const std::vector<Spec>& specs, std::vector<Storage> in,
       leaves.push_back(from_storage(specs[i], {{}, 0, in[i].strides}));
     prepared_.emplace(leaves, graph_(leaves));
   }
-  prepared_->run(std::move(in), out);
+  prepared_->run(in, out);
 }
+
+namespace {
+constexpr size_t most_idle = 8;
+constexpr double small = 32768;  // elements of a step, on average
+}  // namespace
+
+std::unique_ptr<Stepper> Steppers::take(const std::vector<Storage>& in) {
+  std::lock_guard lock(mutex_);
+  for (size_t i = idle_.size(); i-- > 0;) {
+    if (!idle_[i]->fits(in)) continue;
+    auto one = std::move(idle_[i]);
+    idle_.erase(idle_.begin() + ptrdiff_t(i));
+    return one;
+  }
+  return {};
+}
+
+void Steppers::give(std::unique_ptr<Stepper> one) {
+  one->rest();
+  std::unique_ptr<Stepper> oldest;  // dies without the lock
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(one));
+  if (idle_.size() <= most_idle) return;
+  oldest = std::move(idle_.front());
+  idle_.erase(idle_.begin());
+}
+
+bool worth_keeping(const FunctionGraph& graph) {
+  double elements = 0;
+  for (const FunctionGraph::Step& step : graph.steps())
+    for (const Spec& spec : step.specs) elements += double(size_of(spec.shape));
+  return elements <= small * double(graph.steps().size());
+}
+
 // Evaluated as any other graph.
 void Stepper::one_by_one(const std::vector<Spec>& specs, const std::vector<Storage>& in,
                          std::vector<Storage>& out) const {

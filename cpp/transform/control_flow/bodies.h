@@ -1,6 +1,8 @@
 // What scan, while_loop and cond share: the functions that they run, as graphs. transform/ only.
 #pragma once
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
 
 #include "eval/prepared.h"
@@ -69,13 +71,16 @@ Axes mapped_outputs(const FunctionGraph& graph, const Axes& axes, int64_t lanes)
 // Which carries are mapped: those that begin so, or come to be so. Found by tracing until it stays.
 void settle_axes(const FunctionGraph& graph, Axes& axes, size_t carries, int64_t lanes);
 
+// The graph that steps evaluate: what a body reads from where it just wrote is the value.
+GraphRef to_run(const GraphRef& body);
+
 // Runs a graph again and again: planned at the first step, and whenever inputs lie otherwise in
 // memory.
 class Stepper {
  public:
   explicit Stepper(Function graph) : graph_(std::move(graph)) {}
   // `specs`: of the inputs. As Prepared::run.
-  void run(const std::vector<Spec>& specs, std::vector<Storage> in, std::vector<Storage>& out);
+  void run(const std::vector<Spec>& specs, std::vector<Storage>& in, std::vector<Storage>& out);
   // Whether it would run these without another plan.
   bool fits(const std::vector<Storage>& in) const { return !prepared_ || prepared_->fits(in); }
   double shared_ns() const { return prepared_ ? prepared_->shared_ns() : 0; }
@@ -89,5 +94,26 @@ class Stepper {
   const Function graph_;
   std::optional<Prepared> prepared_;
 };
+
+// Steppers of one graph between their runs, the last used at the end. Any thread.
+class Steppers {
+ public:
+  Steppers() = default;
+  Steppers(const Steppers&) {}  // attributes that are copied begin anew
+  // One that has a plan for inputs that lie so; null: there is none.
+  std::unique_ptr<Stepper> take(const std::vector<Storage>& in);
+  void give(std::unique_ptr<Stepper>);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Stepper>> idle_;
+};
+// Whether plans of such a graph are worth keeping: of small arrays. With large ones planning costs
+// nothing beside them, and their constants take memory.
+bool worth_keeping(const FunctionGraph& graph);
+// The same of the body of a loop that other graphs than the one that runs will run.
+inline bool comes_again(const Attrs& loop, const FunctionGraph& body) {
+  return loop.refs.load() > 1 && worth_keeping(body);
+}
 
 }  // namespace lazulite::bodies

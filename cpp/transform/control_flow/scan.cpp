@@ -39,7 +39,7 @@ Specs infer_scan(const Scan& s, const Arrays& in) {
 void run_scan(const KernelCall& call) {
   const Scan& s = scan_of(call.node);
   const size_t rows = call.node.out.size() - s.carries;
-  std::vector<Storage> carry = memory_of(call.in, 0, s.carries), ys, out;
+  std::vector<Storage> carry = memory_of(call.in, 0, s.carries), ys, in, out;
   const std::vector<Storage> constants =
       memory_of(call.in, s.carries + s.xs, call.in.size() - s.carries - s.xs);
   for (size_t k = 0; k < rows; ++k) {
@@ -47,11 +47,12 @@ void run_scan(const KernelCall& call) {
     ys.push_back(
         {allocate(size_of(spec.shape) * size_of(spec.type)), 0, dense_strides(spec.shape)});
   }
-  Stepper body([&](const ArrayList& in) { return (*s.body)(in); });
+  std::unique_ptr<Stepper> body;
   std::optional<cpu::Ahead> ahead;  // the steps together are worth a wake-up
   for (int64_t step = 0; step < s.length; ++step) {
     const int64_t i = s.reverse ? s.length - 1 - step : step;
-    std::vector<Storage> in = std::move(carry);
+    in.clear();
+    for (Storage& storage : carry) in.push_back(std::move(storage));
     for (size_t k = 0; k < s.xs; ++k) {
       const Storage& x = *call.in[s.carries + k].storage;
       in.push_back(
@@ -65,8 +66,12 @@ void run_scan(const KernelCall& call) {
       if (n * size_of(row.type) % 64 == 0)
         out[s.carries + k] = {ys[k].buffer, i * n, dense_strides(row.shape)};
     }
-    body.run(s.body->argument_specs(), std::move(in), out);
-    if (!ahead) ahead.emplace(body.shared_ns() * double(s.length - 1));
+    if (!body) body = s.plans.take(in);
+    if (!body)
+      body = std::make_unique<Stepper>(
+          [graph = to_run(s.body)](const ArrayList& leaves) { return (*graph)(leaves); });
+    body->run(s.body->argument_specs(), in, out);
+    if (!ahead) ahead.emplace(body->shared_ns() * double(s.length - 1));
     for (size_t k = 0; k < rows; ++k) {
       const Spec row = slice_of(call.node.out[s.carries + k].spec);
       const Storage& made = out[s.carries + k];
@@ -74,9 +79,10 @@ void run_scan(const KernelCall& call) {
       if (made.buffer == ys[k].buffer && made.offset == at) continue;
       copy_dense(bound(row, made), {ys[k].buffer, at, dense_strides(row.shape)});
     }
-    carry.assign(out.begin(), out.begin() + s.carries);
+    for (size_t k = 0; k < s.carries; ++k) carry[k] = std::move(out[k]);
     if (step % 16 == 15) poll();
   }
+  if (body && comes_again(s, *s.body)) s.plans.give(std::move(body));
   for (size_t i = 0; i < s.carries; ++i) call.placed[i] = std::move(carry[i]);
   for (size_t k = 0; k < rows; ++k) call.placed[s.carries + k] = std::move(ys[k]);
 }

@@ -15,6 +15,7 @@ struct Scan final : OwnAttrs {
   GraphRef back;  // (cotangents of the outputs shown..., x..., constant..., kept...) -> those of
                   // the inputs...; of the inexact ones, or with `integers` of all
   bool integers = false;
+  mutable Steppers plans;
   void print(std::ostream& out) const override {
     out << "length=" << length << ", reverse=" << (reverse ? "true" : "false");
   }

@@ -14,6 +14,7 @@ namespace {
 struct While final : OwnAttrs {
   GraphRef test, body;  // (carry..., constant...) -> bool; -> carry...
   size_t carries;
+  mutable Steppers tests, plans;
   const char* name = "while_loop";  // what the user called
   void print(std::ostream& out) const override { out << "carries=" << carries; }
   bool write(Tokens& out) const override {
@@ -49,22 +50,32 @@ void run_while(const KernelCall& call) {
     return static_cast<const bool*>(flag.buffer->data)[flag.offset];
   };
   const std::vector<Storage> start = carry;
-  Stepper first([&](const ArrayList& x) { return (*w.test)(x); });
-  first.run(w.test->argument_specs(), in(), out);
+  const bool again = comes_again(w, *w.body);
+  std::vector<Storage> given = in();
+  auto first = w.tests.take(given);
+  if (!first)
+    first = std::make_unique<Stepper>([&w](const ArrayList& x) { return (*w.test)(x); });
+  first->run(w.test->argument_specs(), given, out);
+  if (again) w.tests.give(std::move(first));
   carry = start;
-  Stepper body([&](const ArrayList& x) {
-    ArrayList next = (*w.body)(x);
-    const ArrayList fixed = part(x, w.carries, x.size() - w.carries),
-                    go = (*w.test)(joined({&next, &fixed}));
-    next.push_back(go[0]);
-    return next;
-  });
+  std::unique_ptr<Stepper> body;
   while (holds(out.back())) {
     out.assign(w.carries + 1, {});
-    body.run(w.body->argument_specs(), in(), out);
+    given = in();
+    if (!body) body = w.plans.take(given);
+    if (!body)
+      body = std::make_unique<Stepper>([&w, graph = to_run(w.body)](const ArrayList& x) {
+        ArrayList next = (*graph)(x);
+        const ArrayList fixed = part(x, w.carries, x.size() - w.carries),
+                        go = (*w.test)(joined({&next, &fixed}));
+        next.push_back(go[0]);
+        return next;
+      });
+    body->run(w.body->argument_specs(), given, out);
     carry.assign(out.begin(), out.begin() + w.carries);
     poll();
   }
+  if (body && again) w.plans.give(std::move(body));
   for (size_t i = 0; i < w.carries; ++i) call.placed[i] = std::move(carry[i]);
 }
 
