@@ -123,6 +123,60 @@ def test_a_model_that_keeps_integers_is_trained(name, compiled):
     assert model.shown.tolist() == [True, False, True]
 
 
+class Kinds(nn.Module):
+    """Of every dtype one parameter, which the loss depends on where it has a derivative."""
+
+    def __init__(self):
+        super().__init__()
+        self.halves = mx.ones((3,), mx.float16)
+        self.brains = mx.ones((3,), mx.bfloat16)
+        self.singles = mx.ones((3,))
+        self.doubles = mx.ones((3,), mx.float64)
+        self.whole = [mx.array([1, 0, 1]).astype(d) for d in INTEGERS]
+
+    def __call__(self, x):
+        parts = (self.halves, self.brains, self.singles, self.doubles, *self.whole)
+        return sum((p.astype(mx.float32) * x.astype(mx.float32) * 1e-3).sum() for p in parts)
+
+
+INTEGERS = [mx.bool_, mx.uint8, mx.int8, mx.uint16, mx.int16, mx.uint32, mx.int32, mx.int64]
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**15, 2.0**20])
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
+def test_mixed_precision_of_parameters_of_every_dtype(dtype, scale):
+    """A mask of bools is no reason to leave out steps, and no scale makes gradients 0."""
+    model = Kinds()
+    before = dict(tree_flatten(model.parameters()))
+    mixed = optim.MixedPrecision(model, optim.SGD(0.5), dtype, scale)
+    grads = mixed.value_and_grad(model)(mx.array([1.0, 2.0, -1.0]))[1]
+    for name, g in tree_flatten(grads):
+        if "whole" not in name:
+            found = np.array(g.astype(mx.float64))
+            np.testing.assert_allclose(found, [1e-3, 2e-3, -1e-3], rtol=1e-2)
+        assert g.dtype == before[name].dtype
+    assert mixed.update(grads).item() and mixed.update(tree_map(mx.ones_like, grads)).item()
+    for name, w in tree_flatten(model.parameters()):
+        assert w.dtype == before[name].dtype, name
+        assert mx.array_equal(w, before[name]) == ("whole" in name), name
+
+
+@pytest.mark.parametrize("of", ["nn", "MixedPrecision"])
+def test_models_may_be_arguments_of_the_loss(of):
+    """``loss_fn(model, x)``, as most programs have it, in containers and by name too."""
+    model, other = nn.Linear(3, 1), nn.Linear(3, 1)
+    mixed = optim.MixedPrecision(model, optim.SGD(0.1), mx.bfloat16)
+
+    def loss_fn(net, x, more, *, teacher):
+        assert net is model and more["nets"][0] is model and teacher is other
+        return (net(x) - teacher(x)).square().mean()
+
+    wrapped = mixed.value_and_grad(loss_fn) if of != "nn" else nn.value_and_grad(model, loss_fn)
+    loss, grads = wrapped(model, mx.ones((2, 3)), {"nets": [model]}, teacher=other)
+    assert loss.item() > 0 and set(grads) == {"weight", "bias"}
+    assert other.weight.dtype == mx.float32 == model.weight.dtype
+
+
 @pytest.mark.parametrize("line_search", [None, "strong_wolfe"])
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float16])
 def test_lbfgs_of_such_a_model(line_search, dtype):

@@ -8,7 +8,7 @@ from typing import Any, Callable
 import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.nn import Module, value_and_grad
-from lazulite.optimizers.base import _check_optimizer
+from lazulite.optimizers.base import _check_optimizer, _is_moved
 from lazulite.utils import tree_flatten, tree_map
 
 __all__ = ["MixedPrecision"]
@@ -99,8 +99,9 @@ class MixedPrecision:
     def value_and_grad(self, fn: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
         """Like ``nn.value_and_grad(model, fn)``, with the call in ``dtype``.
 
-        Floating arrays among the arguments are cast too. The gradients are not scaled; where one
-        left the range of ``dtype``, it is not finite.
+        Floating arrays among the arguments are cast too; modules, such as the model, are given as
+        they are. The gradients are not scaled; where one left the range of ``dtype``, it is not
+        finite. Those of integers and bools mean nothing.
         """
 
         def low(*args: Any, **kwargs: Any) -> tuple[mx.array, Any]:
@@ -113,7 +114,8 @@ class MixedPrecision:
 
             self.model.apply(copy, _is_lowered)
             try:
-                out = fn(*tree_map(self._lowered, args), **tree_map(self._lowered, kwargs))
+                args, kwargs = tree_map(self._lowered, (args, kwargs), is_leaf=_is_module)
+                out = fn(*args, **kwargs)
             finally:
                 self.model.apply(lambda now: full.get(id(now), (now, now))[1])
             loss = out[0] if isinstance(out, tuple) else out
@@ -123,9 +125,14 @@ class MixedPrecision:
 
         def value_and_gradients(*args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
             (_, out), gradients = differentiated(*args, **kwargs)
-            return out, tree_map(lambda g: g / self.scale.astype(g.dtype), gradients)
+            return out, tree_map(self._unscaled, gradients)
 
         return value_and_gradients
+
+    def _unscaled(self, gradient: mx.array) -> mx.array:
+        if not _is_moved(gradient):
+            return gradient
+        return (gradient / self.scale).astype(gradient.dtype)  # float16 may not have the scale
 
     def _lowered(self, value: Any) -> Any:
         if isinstance(value, mx.array) and mx.issubdtype(value.dtype, mx.floating):
@@ -134,7 +141,7 @@ class MixedPrecision:
 
     def update(self, gradients: dict[str, Any]) -> mx.array:
         """Take a step if all gradients are finite; returns whether they are, as an array."""
-        leaves = [mx.all(mx.isfinite(g)) for _, g in tree_flatten(gradients)]
+        leaves = [mx.all(mx.isfinite(g)) for _, g in tree_flatten(gradients) if _is_moved(g)]
         finite: mx.array = reduce(mx.logical_and, leaves, mx.array(True))
         self.optimizer.init(gradients)
         before = tree_map(lambda x: x, self.optimizer.state)
@@ -151,6 +158,10 @@ class MixedPrecision:
         self._state["scale"] = mx.where(finite, larger, scale * self.backoff_factor)
         self._state["good_steps"] = mx.where(finite & ~grows, good, 0)
         return finite
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, Module)
 
 
 def _is_lowered(module: Module, key: str, value: Any) -> bool:
