@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any, Callable, Union
 
+import numpy as np
+
 import lazulite.core as mx
 from lazulite.core import _io
 from lazulite.core._trees import leaves
@@ -14,6 +16,8 @@ __all__ = ["load_state", "save_state"]
 
 _FORMAT = "lazulite.state 1"
 _PLAIN = (bool, int, float, str, type(None))
+_NUMERIC = "?bBhHiIlLqQefdFD"  # dtypes of NumPy, by their letters
+_DEEPEST = 100  # containers in one another, which Python's and JSON's recursion bear
 _LAST = ["model", "state_dict", "generator", "state"]  # the last one refuses nothing
 
 
@@ -33,6 +37,7 @@ def save_state(path: Union[str, os.PathLike[str]], *, random: bool = True, **par
 
     Raises:
         TypeError: a part that is none of these.
+        ValueError: a container contains itself, or more than 100 are in one another.
         FileError: the folder is not there.
 
     Example:
@@ -98,6 +103,11 @@ def load_state(
     for name, part in parts.items():
         if name not in trees:
             raise ValueError(f"[load_state] no part {name!r}: the file has {', '.join(trees)}")
+        if kinds[name] == "tree":
+            raise ValueError(
+                f"[load_state] {name}: got {type(part).__name__} to change, expected nothing by "
+                "this name: it was saved as a tree, which is returned"
+            )
         if _kind(part) != kinds[name] or kinds[name] not in _LAST:
             got = f"got {type(part).__name__} for what was saved of a {kinds[name]}"
             raise ValueError(f"[load_state] {name}: {got}, expected the same kind of object")
@@ -201,29 +211,51 @@ def _exchange(old: Any, new: Any) -> Any:
 # A tree as JSON: plain values are themselves, all else is a list that begins with what it is.
 
 
-def _written(value: Any, path: str, arrays: dict[str, mx.array]) -> Any:
+def _written(
+    value: Any, path: str, arrays: dict[str, mx.array], line: tuple[int, ...] = ()
+) -> Any:
+    """``line``: the containers that this one is in."""
     if isinstance(value, mx.array):
         name = path
-        while name in arrays:  # keys may have dots in them
+        while name in arrays or name == "__metadata__":  # keys may have dots in them
             name += "'"
+        if value.dtype == mx.complex128:  # which the file does not have
+            arrays[name] = value.reshape(-1).view(mx.float64)
+            return ["complex128", [name, list(value.shape)]]
         arrays[name] = value
         return ["array", name]
+    if type(value) is complex:
+        return ["complex", [value.real, value.imag]]
     if type(value) in _PLAIN:
         return value
+    if isinstance(value, (dict, list, tuple)):
+        if id(value) in line:
+            got = f"got a {type(value).__name__} that contains itself"
+            raise ValueError(f"[save_state] {path[:80]}: {got}, expected a tree")
+        if len(line) == _DEEPEST:
+            raise ValueError(
+                f"[save_state] {path[:80]}: got more than {_DEEPEST} containers in one another, "
+                "expected fewer"
+            )
+        line = (*line, id(value))
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"[save_state] {path}: got keys {list(value)!r:.60}, expected strings")
-        return ["dict", {k: _written(v, f"{path}.{k}", arrays) for k, v in value.items()}]
+        return ["dict", {k: _written(v, f"{path}.{k}", arrays, line) for k, v in value.items()}]
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return [kind, [_written(v, f"{path}.{i}", arrays) for i, v in enumerate(value)]]
-    if type(value).__module__ == "numpy":
+        return [kind, [_written(v, f"{path}.{i}", arrays, line) for i, v in enumerate(value)]]
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.char in _NUMERIC:
         if not value.shape:
             return _written(value.item(), path, arrays)
-        return _written(mx.from_dlpack(value.copy()), path, arrays)
+        native = value.astype(value.dtype.newbyteorder("="), order="C")  # a copy
+        return _written(mx.from_dlpack(native), path, arrays)
+    got = type(value).__name__
+    if isinstance(value, np.ndarray):
+        got += f" of {value.dtype}"
     raise TypeError(
-        f"[save_state] {path}: got {type(value).__name__}, expected a model, an optimizer, a "
-        "loader, a generator of NumPy, or a tree of arrays, numbers and strings"
+        f"[save_state] {path}: got {got}, expected a model, an optimizer, a loader, a generator of "
+        "NumPy, or a tree of arrays, numbers and strings"
     )
 
 
@@ -233,6 +265,11 @@ def _read(form: Any, arrays: dict[str, mx.array]) -> Any:
     kind, value = form
     if kind == "array":
         return arrays[value]
+    if kind == "complex128":
+        name, shape = value
+        return arrays[name].view(mx.complex128).reshape(shape)
+    if kind == "complex":
+        return complex(*value)
     if kind == "dict":
         return {key: _read(item, arrays) for key, item in value.items()}
     if kind not in ("list", "tuple"):

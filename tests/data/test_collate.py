@@ -63,6 +63,45 @@ def test_unequal_sizes_are_filled_up_where_a_value_is_given():
     assert collate(planes, pad_value=0).sum().item() == 9
 
 
+@pytest.mark.parametrize("dtype", [
+    np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64,
+    np.float16, np.float32,
+])
+def test_a_value_that_the_dtype_does_not_have_is_refused(dtype):
+    """Never wrapped, cut off, or made True."""
+    rows, whole = [np.ones(3, dtype), np.ones(1, dtype)], np.dtype(dtype).kind in "biu"
+    for value in (0, 1, 0.0, 1.0, -1, 2, -100, 255, 256, 2**40, 2**63, 0.5, -0.5, np.nan, np.inf):
+        array = np.array(value)
+        with np.errstate(all="ignore"):
+            fits = not whole or (value == value and array.astype(dtype) == array)
+        if whole and abs(value) >= 2**63:  # beyond exact floats, and the ends of the dtypes
+            fits = dtype is np.uint64 and value == 2**63
+        if fits:
+            for batch in (pad(rows, value)[0], collate(rows, pad_value=value)):
+                assert np.array(batch).dtype == dtype
+                with np.errstate(over="ignore"):
+                    wanted = np.array([value, value]).astype(dtype)
+                np.testing.assert_array_equal(np.array(batch)[1, 1:], wanted)
+        else:
+            for call in (lambda: pad(rows, value), lambda: collate(rows, pad_value=value)):
+                with pytest.raises(ValueError, match=r"^\[pad\] value: got .*expected a number"):
+                    call()
+
+
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_sequences_of_nothing_do_not_decide_the_dtype(empty):
+    """Texts without tokens: places in a table of floats would be none."""
+    rows = [[1, 2], [3], [4, 5, 6]]
+    rows[empty] = []
+    assert pad(rows)[0].dtype == collate(rows, pad_value=0).dtype == mx.int32
+    loader = DataLoader([{"ids": row} for row in rows], 3, pad_value=0)
+    assert next(iter(loader))["ids"].dtype == mx.int32
+    typed = [np.array(row, np.int16) for row in rows]
+    typed[empty] = np.array([], np.float32)  # an array has a dtype, of whatever size
+    assert pad(typed)[0].dtype == mx.float32
+    assert pad([[], []])[0].dtype == mx.float32
+
+
 def test_pad_says_how_long_each_was():
     batch, lengths = pad([np.ones((2, 2)), np.ones((5, 2))], value=7, to_multiple=4)
     assert batch.shape == (2, 8, 2) and lengths.tolist() == [2, 5]

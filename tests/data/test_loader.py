@@ -335,3 +335,14 @@ def test_datasets_that_are_iterated_are_known_whatever_else_they_have(monkeypatc
     monkeypatch.setitem(sys.modules, "torch.utils.data", torch)
     loader = DataLoader(Sized(), 2)
     assert lists(loader) == [[0, 1], [2, 3], [4]] and len(loader) == 3
+
+
+@pytest.mark.parametrize("size", [None, 1, 2])
+def test_places_are_integers_of_any_kind(size):
+    for places in ([1, 0], np.array([1, 0]), mx.array([1, 0]), (np.int8(1), np.uint64(0))):
+        batches = list(DataLoader([10, 20], size, sampler=places))
+        found = batches if size is None else [x for batch in batches for x in batch.tolist()]
+        assert found == [20, 10]
+    for places in ([1.0, 0.5], ["1"], [None]):
+        with pytest.raises(TypeError, match=r"^\[DataLoader\] sampler: got .*expected places"):
+            list(DataLoader([10, 20], size, sampler=places))

@@ -156,6 +156,57 @@ def test_all_kinds_of_parts_come_back(tmp_path):
     assert set(load_state(path)) == {"tree", "nothing", "first", "second"}
 
 
+@pytest.mark.parametrize("letter", np.typecodes["All"])
+def test_arrays_of_numpy_of_every_dtype_come_back_or_are_refused(letter, tmp_path):
+    path, values = tmp_path / "a", np.ones((2, 3), letter)
+    turned = values.astype(values.dtype.newbyteorder())
+    if values.dtype.kind == "c":
+        values.real, values.imag = -0.0, np.inf
+    for array in (values, values[::-1, ::2], values[:0], values[0, 0], turned):
+        if letter in "?bBhHiIlLqQpPnNefdFD":
+            save_state(path, x=[array])
+            (found,) = load_state(path)["x"]
+            found = np.array(found)
+            np.testing.assert_array_equal(found, array)
+            assert not array.shape or found.dtype == array.dtype.newbyteorder("=")
+        elif isinstance(array, np.ndarray):
+            with pytest.raises(TypeError, match=r"^\[save_state\] x.0: got \w+"):
+                save_state(path, x=[array])
+
+
+def test_trees_that_are_none_are_refused_and_odd_names_kept(tmp_path):
+    path = tmp_path / "a"
+    for make in (list, dict):
+        inside = make()
+        tree = {"a": [inside, inside]}  # one object in two places is no circle
+        save_state(path, tree=tree)
+        assert load_state(path)["tree"] == tree
+        inside.append(tree) if make is list else inside.update(b=tree)
+        with pytest.raises(ValueError, match=r"^\[save_state\] tree.a.0.*contains itself"):
+            save_state(path, tree=tree)
+        assert load_state(path)["tree"] == {"a": [make(), make()]}  # the file of before
+    for depth in (90, 10_000):
+        deep = mx.ones(2)
+        for _ in range(depth):
+            deep = [deep]
+        if depth < 100:
+            save_state(path, deep=deep)
+            found = load_state(path)["deep"]
+            for _ in range(depth):
+                (found,) = found
+            assert found.tolist() == [1, 1]
+        else:
+            with pytest.raises(ValueError, match=r"^\[save_state\] deep.0.*in one another"):
+                save_state(path, deep=deep)
+            while isinstance(deep, list):  # whose end would be a recursion of its own
+                (deep,) = deep
+    save_state(path, **{"__metadata__": mx.arange(3), "": mx.ones(1), "a.b": 1})
+    found = load_state(path)
+    assert found["__metadata__"].tolist() == [0, 1, 2] and found[""].item() == 1
+    with pytest.raises(ValueError, match=r"^\[load_state\] a.b: .*returned"):
+        load_state(path, **{"a.b": 2})
+
+
 def test_several_optimizers_in_one_come_back_in_the_dicts_that_others_hold(tmp_path):
     path = str(tmp_path / "a")
 

@@ -38,7 +38,8 @@ def pad(
         The batch, and the sizes of the first axes as int32.
 
     Raises:
-        ValueError: no sequence, numbers of axes that differ, or one longer than ``length``.
+        ValueError: no sequence, numbers of axes that differ, one longer than ``length``, or a value
+            that the dtype does not have, such as -1 for uint8.
 
     Example:
         >>> from lazulite.data import pad
@@ -60,8 +61,15 @@ def pad(
             raise ValueError(f"[pad] length: got a sequence of {shape[0]}, expected {length} or less")
         shape[0] = length
     shape[0] = -(-shape[0] // to_multiple) * to_multiple
-    kind = np.result_type(*(a.dtype for a in arrays))
-    out = np.full((len(arrays), *shape), value, kind)
+    # Lists of nothing are float32 alone, and whatever the others are beside them.
+    counted = [a for a, s in zip(arrays, sequences) if a.size or hasattr(s, "dtype")] or arrays
+    kind = np.result_type(*(a.dtype for a in counted))
+    if kind.kind in "biu":
+        least, most = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        if not least <= value <= most or value != int(value):
+            raise ValueError(f"[pad] value: got {value} for {kind}, expected a number that it has")
+    with np.errstate(over="ignore"):  # too large for a half: infinity
+        out = np.full((len(arrays), *shape), value, kind)
     for row, a in zip(out, arrays):
         begin = shape[0] - a.shape[0] if side == "left" else 0
         row[(slice(begin, begin + a.shape[0]), *map(slice, a.shape[1:]))] = a

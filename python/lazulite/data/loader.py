@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
+from operator import index
 from typing import Any, Callable, Iterable, Iterator, Optional
 
 import numpy as np
@@ -249,7 +250,7 @@ class DataLoader:
         else:
             chunks = _chunks(islice(iter(self.sampler), begin * size, None), size)
         return (
-            (int(c[0]) if self.batch_size is None else _as_ints(c), None)
+            (_as_ints(c)[0] if self.batch_size is None else _as_ints(c), None)
             for c in chunks
             if len(c) == size or not self.drop_last
         )
@@ -289,4 +290,11 @@ def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _as_ints(places: Any) -> list[int]:
-    return places.tolist() if isinstance(places, np.ndarray) else [int(i) for i in places]
+    if isinstance(places, np.ndarray):
+        return places.tolist()  # type: ignore[no-any-return]
+    try:
+        return [index(i) for i in places]
+    except TypeError:
+        raise TypeError(
+            f"[DataLoader] sampler: got {list(places)!r:.60}, expected places, which are integers"
+        ) from None
