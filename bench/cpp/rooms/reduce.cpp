@@ -37,7 +37,8 @@ void add_pieces(const Level& level, const std::string& name, const engine::Reduc
 }
 
 void reductions(const Level& level) {
-  const char* names[engine::monoid_count] = {"sum", "prod", "max", "min", "all", "any"};
+  const char* names[engine::monoid_count] = {"sum",  "prod",       "max",        "min",     "all",
+                                             "any",  "max number", "min number", "numbers", "count"};
   const engine::ReduceKernels& kernels = engine::reduce_kernels_at(level);
   const engine::TwoPassKernels& twice = engine::two_pass_kernels_at(level);
   for (Dtype t : {float32, float64, int32, bfloat16, complex64, bool_}) {

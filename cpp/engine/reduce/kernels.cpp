@@ -69,6 +69,14 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
     }
     table.reduce[int(Monoid::max)][dtype] = reduce_kernel<monoid::Max, In>();
     table.reduce[int(Monoid::min)][dtype] = reduce_kernel<monoid::Min, In>();
+    if constexpr (is_inexact(t)) {
+      table.reduce[int(Monoid::max_number)][dtype] = reduce_kernel<monoid::MaxNumber, In>();
+      table.reduce[int(Monoid::min_number)][dtype] = reduce_kernel<monoid::MinNumber, In>();
+    }
+    if constexpr (is_floating(t)) {
+      table.reduce[int(Monoid::numbers)][dtype] = reduce_kernel<monoid::Sum, Numbers<In, false>>();
+      table.reduce[int(Monoid::count)][dtype] = reduce_kernel<monoid::Sum, Numbers<In, true>>();
+    }
     if constexpr (is_bool(t)) {
       table.reduce[int(Monoid::all)][dtype] = reduce_kernel<monoid::All, In>();
       table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();

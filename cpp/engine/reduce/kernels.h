@@ -7,8 +7,12 @@
 
 namespace lazulite::engine {
 
-enum class Monoid : uint8_t { sum, prod, max, min, all, any };
-inline constexpr int monoid_count = 6;
+// The last four leave nan out, of floating dtypes: `numbers` is the sum of what is left, `count`
+// how many these are, in the dtype of the accumulators. Extremes are of complex numbers, too.
+enum class Monoid : uint8_t {
+  sum, prod, max, min, all, any, max_number, min_number, numbers, count
+};
+inline constexpr int monoid_count = 10;
 inline constexpr int64_t reduce_lanes = 32, reduce_chunk = 4096;
 // Bytes of an accumulator at most; columns that are looked at twice together.
 inline constexpr int64_t largest_state = 48, two_pass_strip = 64;
@@ -63,6 +67,7 @@ struct TwoPassKernels {  // null where a dtype is converted first
 inline constexpr int64_t long_sum = 513;
 struct LongSumKernels {
   StateKernel sum[dtype_count];  // null where nothing is rounded
+  StateKernel numbers[dtype_count], count[dtype_count];  // floating dtypes
 };
 
 struct ReduceKernels {

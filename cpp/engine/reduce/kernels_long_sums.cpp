@@ -343,7 +343,11 @@ constexpr LongSumKernels make_table(std::integer_sequence<int, d...>) {
     using In = typename InputOf<dtype>::t;
     if constexpr (Dtype(dtype) == complex64) table.sum[dtype] = long_sum<Plain<float>, 2>();
     else if constexpr (Dtype(dtype) == complex128) table.sum[dtype] = long_sum<Plain<double>, 2>();
-    else if constexpr (is_floating(Dtype(dtype))) table.sum[dtype] = long_sum<In, 1>();
+    else if constexpr (is_floating(Dtype(dtype))) {
+      table.sum[dtype] = long_sum<In, 1>();
+      table.numbers[dtype] = long_sum<Numbers<In, false>, 1>();
+      table.count[dtype] = long_sum<Numbers<In, true>, 1>();
+    }
   };
   (one.template operator()<d>(), ...);
   return table;

@@ -78,6 +78,35 @@ LAZULITE_INPUT(float64, Plain<double>) LAZULITE_INPUT(complex64, Complex<float>)
 LAZULITE_INPUT(complex128, Complex<double>)
 #undef LAZULITE_INPUT
 
+// Nan reads as 0; `counts`: what is none as 1.
+template <class In, bool counts> struct Numbers {
+  using memory = typename In::memory;
+  using accumulator = typename In::accumulator;
+  using V = typename In::V;
+  LAZULITE_INLINE static V of(V v) {
+    const V zero(accumulator(0));
+    return simd::select(simd::is_nan(v), zero, counts ? V(accumulator(1)) : v);
+  }
+  template <int registers>
+  LAZULITE_INLINE static void load_all(const memory* p, V* r)
+    requires requires { In::template load_all<registers>(p, r); }
+  {
+    In::template load_all<registers>(p, r);
+    for (int k = 0; k < registers; ++k) r[k] = of(r[k]);
+  }
+  template <int registers>
+  LAZULITE_INLINE static void put_in_order(V* r)
+    requires requires { In::template put_in_order<registers>(r); }
+  {
+    In::template put_in_order<registers>(r);
+  }
+  LAZULITE_INLINE static V load(const memory* p) { return of(In::load(p)); }
+  static accumulator one(const memory* p) {
+    const accumulator v = In::one(p);
+    return v != v ? accumulator(0) : counts ? accumulator(1) : v;
+  }
+};
+
 // The accumulators as an input of their own.
 template <class In> struct Accumulated {
   using memory = typename In::accumulator;

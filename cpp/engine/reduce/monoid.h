@@ -59,6 +59,21 @@ struct Min {
   }
   template <class T> static T one(T a, T b) { return nan_in(a) || before(a, b) ? a : b; }
 };
+// The larger of the numbers; nan if both are nan. Without nan the bits are those of Max.
+struct MaxNumber {
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) {
+    if constexpr (simd::is_complex<V>::value) return simd::select(simd::is_nan(b) | (b < a), a, b);
+    else return simd::select(simd::is_nan(b), a, simd::max(a, b));  // b where only a is nan
+  }
+  template <class T> static T one(T a, T b) { return nan_in(b) || before(b, a) ? a : b; }
+};
+struct MinNumber {
+  template <class V> LAZULITE_INLINE static V combine(V a, V b) {
+    if constexpr (simd::is_complex<V>::value) return simd::select(simd::is_nan(b) | (a < b), a, b);
+    else return simd::select(simd::is_nan(b), a, simd::min(a, b));
+  }
+  template <class T> static T one(T a, T b) { return nan_in(b) || before(a, b) ? a : b; }
+};
 // On bytes of 0 and 1.
 struct All {
   template <class V> LAZULITE_INLINE static V combine(V a, V b) { return a & b; }

@@ -181,7 +181,7 @@ struct SortOf {
       _mm512_storeu_si512(
           high - W, _mm512_maskz_permutexvar_epi32(
                         simd::every16, turn,
-                        _mm512_maskz_compress_epi32(__mmask16(~below), (__m512i)x)));
+                        _mm512_maskz_compress_epi32(_knot_mask16(below), (__m512i)x)));
     } else {
       const __m512i turn = _mm512_setr_epi64(7, 6, 5, 4, 3, 2, 1, 0);
       const __mmask8 below = with ? _mm512_cmple_epi64_mask((__m512i)x, (__m512i)pivot)
@@ -191,7 +191,7 @@ struct SortOf {
       _mm512_storeu_si512(
           high - W, _mm512_maskz_permutexvar_epi64(
                         simd::every8, turn,
-                        _mm512_maskz_compress_epi64(__mmask8(~below), (__m512i)x)));
+                        _mm512_maskz_compress_epi64(_knot_mask8(below), (__m512i)x)));
     }
     low += count;
     high -= W - count;
@@ -248,41 +248,55 @@ struct SortOf {
 
   static constexpr int together = 4;  // vectors that are read from one end
   // In place: what is read first, at both ends, makes room; then the end with less of it is read.
+  // Which one that is, no branch predictor guesses: it is chosen without a branch, and one block
+  // ahead, so that nothing waits for the counts of the last block. Hence two blocks at each end.
   template <bool with>
   static int64_t split(K* keys, int64_t n, K pivot) {
-    constexpr int64_t block = together * W;
-    if (!by_vectors || n < 4 * block) return split_singly<with>(keys, n, pivot);
+    constexpr int64_t block = together * W, ends = 2 * block;
+    if (!by_vectors || n < 2 * ends) return split_singly<with>(keys, n, pivot);
     const int64_t odd = n % block;
-    alignas(64) K held[3 * block];
-    std::memcpy(held, keys, block * sizeof(K));
-    std::memcpy(held + block, keys + n - block, block * sizeof(K));
-    std::memcpy(held + 2 * block, keys + block, size_t(odd) * sizeof(K));
-    K *from = keys + block + odd, *to = keys + n - block, *low = keys, *high = keys + n;
+    alignas(64) K held[2 * ends + block];
+    std::memcpy(held, keys, ends * sizeof(K));
+    std::memcpy(held + ends, keys + n - ends, ends * sizeof(K));
+    std::memcpy(held + 2 * ends, keys + ends, block * sizeof(K));  // of which `odd` count
+    K *from = keys + ends + odd, *to = keys + n - ends, *low = keys, *high = keys + n;
     const Raw p = V(pivot).v;
-    while (from < to) {
+    const K* at = from;
+    if (from < to) from += block;
+    else at = nullptr;
+    while (at) {
       Raw x[together];
-      const K* at;
-      if (from - low <= high - to) {
-        at = from;
-        from += block;
-      } else {
-        at = to -= block;
+#pragma GCC unroll 4
+      for (int i = 0; i < together; ++i) std::memcpy(&x[i], at + i * W, sizeof x[i]);
+      const K* next = nullptr;
+      if (from < to) {
+        // All ones, or 0. Beside `next`, which is not read yet, a block is free at each end: the
+        // one with more has two and a half before x is placed, and the other gets a block more.
+        const int64_t front = -int64_t(from - low <= high - to);
+        K* const back = to - block;
+        next = back + ((from - back) & front);
+        from += block & front;
+        to -= block & ~front;
       }
-      std::memcpy(x, at, sizeof x);
 #pragma GCC unroll 4
       for (int i = 0; i < together; ++i) part<with>(x[i], p, low, high);
+      at = next;
     }
     // What is left to place fits between `low` and `high` exactly.
-    const int64_t all = 2 * block + odd;
+    const int64_t all = 2 * ends + odd;
     int64_t i = 0;
     for (; i + 2 * W <= all; i += W) {
       Raw x;
       std::memcpy(&x, held + i, sizeof x);
       part<with>(x, p, low, high);
     }
-    for (; i < all; ++i) {
-      if (with ? held[i] <= pivot : held[i] < pivot) *low++ = held[i];
-      else *--high = held[i];
+    for (; i < all; ++i) {  // written at both ends: one of them is its place
+      const K one = held[i];
+      const bool below = with ? one <= pivot : one < pivot;
+      *low = one;
+      high[-1] = one;
+      low += below;
+      high -= !below;
     }
     return low - keys;
   }

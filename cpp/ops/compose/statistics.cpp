@@ -13,38 +13,15 @@
 namespace lazulite {
 namespace {
 
-constexpr double inf = std::numeric_limits<double>::infinity(),
-                 nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 array without_nan(const array& a, const Operand& instead, Stream s) {
   return is_inexact(a.dtype()) ? where(isnan(a, s), instead, a, s) : a;
-}
-// How many elements are not nan, as the dtype of means.
-array count_of(const array& a, const Axes& axes, Stream s) {
-  const Dtype t = real_type(compute_type(inexact_type(a.dtype())));
-  return astype(sum(logical_not(isnan(a, s), s), axes, true, s), t, s);
 }
 array reduced(const array& kept, const Axes& axes, bool keepdims, int ndim, const char* op,
               Stream s) {
   const Axes at = normal_axes(axes, ndim, op);
   return keepdims || at.empty() ? kept : squeeze(kept, at, s);
-}
-
-// The extreme of what stands in for nan is told apart by the count of numbers alone: it may be one.
-array extreme(const array& a, const Axes& axes, bool keepdims, bool largest, Stream s) {
-  const char* op = largest ? "nanmax" : "nanmin";
-  for (int axis : normal_axes(axes, a.ndim(), op))
-    if (a.shape()[axis] == 0)
-      fail(Kind::value, op, "of nothing: got an array of shape ", a.shape(), ", axis ", axis,
-           " has size 0");
-  auto of = [&](const array& x) {
-    return largest ? max(x, axes, keepdims, s) : min(x, axes, keepdims, s);
-  };
-  if (!is_inexact(a.dtype())) return of(a);
-  const double worst = largest ? -inf : inf;
-  const Operand instead =
-      is_complex(a.dtype()) ? Operand(std::complex<double>(worst, worst)) : Operand(worst);
-  return where(all(isnan(a, s), axes, keepdims, s), nan, of(without_nan(a, instead, s)), s);
 }
 
 array wide(const array& a, Stream s) {
@@ -53,11 +30,11 @@ array wide(const array& a, Stream s) {
 // In float32 and above, by the corrected two-pass algorithm, as `var` has it: the sum of x - mean,
 // which is 0 but for the rounding of the mean, says what that has added to the squares.
 array variance(const array& a, const Axes& axes, double ddof, Stream s) {
-  const array x = wide(a, s), count = count_of(a, axes, s);
+  const array x = wide(a, s), count = count_numbers(a, axes, true, s);
   auto of_numbers = [&](const array& v) {
     return is_inexact(a.dtype()) ? where(isnan(a, s), 0, v, s) : v;
   };
-  const array mean = divide(sum(of_numbers(x), axes, true, s), count, s);
+  const array mean = divide(sum_numbers(a, axes, true, true, s), count, s);
   const array off = of_numbers(subtract(x, mean, s));
   auto size = [&](const array& v) {
     return is_complex(v.dtype()) ? add(square(real(v, s), s), square(imag(v, s), s), s)
@@ -86,23 +63,22 @@ array along(const array& v, const array& a, int axis, const char* op, const char
 }  // namespace
 
 array nansum(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return sum(without_nan(a, 0, s), axes, keepdims, s);
+  return sum_numbers(a, axes, keepdims, false, s);
 }
 array nanprod(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return prod(without_nan(a, 1, s), axes, keepdims, s);
 }
 array nanmax(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return extreme(a, axes, keepdims, true, s);
+  return max_number(a, axes, keepdims, s);
 }
 array nanmin(const array& a, const Axes& axes, bool keepdims, Stream s) {
-  return extreme(a, axes, keepdims, false, s);
+  return min_number(a, axes, keepdims, s);
 }
 array nanmean(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const Dtype t = inexact_type(a.dtype());
   if (!is_inexact(a.dtype())) return mean(a, axes, keepdims, s);
-  const array total = sum(without_nan(wide(a, s), 0, s), axes, true, s);
-  return reduced(astype(divide(total, count_of(a, axes, s), s), t, s), axes, keepdims, a.ndim(),
-                 "nanmean", s);
+  const array total = sum_numbers(a, axes, keepdims, true, s);
+  return astype(divide(total, count_numbers(a, axes, keepdims, s), s), t, s);
 }
 array nanvar(const array& a, const Axes& axes, bool keepdims, double ddof, Stream s) {
   const Dtype t = real_type(inexact_type(a.dtype()));
@@ -203,6 +179,16 @@ array trapezoid(const array& given, const std::optional<array>& x, const Operand
   axis = normal_axis(axis, given.ndim(), "trapezoid");
   const array y = astype(given, inexact_type(given.dtype()), s);
   const int64_t size = y.shape()[axis];
+  if (!x && size > 1) {  // all elements but half of each end
+    const Dtype t = compute_type(y.dtype());
+    auto part = [&](int64_t from, int64_t to) { return slice_axis(y, axis, from, to, s); };
+    auto half = [&](int64_t at) {
+      return multiply(astype(squeeze(part(at, at + 1), {axis}, s), t, s), 0.5, s);
+    };
+    const array middle = sum(astype(part(1, size - 1), t, s), {axis}, false, s),
+                all = add(middle, add(half(0), half(size - 1), s), s);
+    return multiply(astype(all, y.dtype(), s), dx, s);
+  }
   const array middle = add(slice_axis(y, axis, std::min<int64_t>(1, size), size, s),
                            slice_axis(y, axis, 0, std::max<int64_t>(size - 1, 0), s), s);
   const array heights = multiply(middle, 0.5, s);

@@ -66,10 +66,14 @@ Reads reads_of(const Node& node) {
   const Dtype in = node.inputs[0].dtype();
   if (const auto* reduction = static_cast<const Reduction*>(node.op->family)) {
     Reads out{&node.get<Reduce>().axes, reduction->read(in), reduction->truth && !is_bool(in)};
-    if (reduction->monoid == engine::Monoid::sum && is_inexact(out.type) &&
-        length_of(node, *out.axes) >= engine::long_sum) {
-      out.states = &engine::long_sum_kernels().sum[index_of(out.type)];
-      out.k = &out.states->reduce;
+    const engine::LongSumKernels& sums = engine::long_sum_kernels();
+    const auto* states = reduction->monoid == engine::Monoid::sum       ? sums.sum
+                         : reduction->monoid == engine::Monoid::numbers ? sums.numbers
+                         : reduction->monoid == engine::Monoid::count   ? sums.count
+                                                                        : nullptr;
+    if (states && is_inexact(out.type) && length_of(node, *out.axes) >= engine::long_sum) {
+      out.states = &states[index_of(out.type)];
+      if (out.states->finish) out.k = &out.states->reduce;
       return out;
     }
     const engine::ReduceKernel& k =

@@ -30,7 +30,8 @@ struct Reduction {
 };
 
 // The result of nothing, by monoid; -1: there is none.
-inline constexpr int identities[engine::monoid_count] = {0, 1, -1, -1, 1, 0};
+inline constexpr int identities[engine::monoid_count] = {0,  1,  -1, -1, 1,
+                                                             0, -1, -1, 0,  0};
 
 inline Dtype mean_type(Dtype t) { return compute_type(inexact_type(t)); }
 double divisor_of(const Node&);  // of a variance

@@ -22,6 +22,12 @@ array min(const array&, const Axes&, bool keepdims = false, Stream s = default_s
 array min(const array&, Stream s = default_stream());
 std::pair<array, array> minmax(const array&, const Axes&, bool keepdims = false,
                                Stream s = default_stream());
+// The same of what is not nan; nan where all are.
+array max_number(const array&, const Axes&, bool keepdims, Stream s);
+array min_number(const array&, const Axes&, bool keepdims, Stream s);
+// Sums of what is not nan, `wide`: in the dtype of means; and how many these are, in the real one.
+array sum_numbers(const array&, const Axes&, bool keepdims, bool wide, Stream s);
+array count_numbers(const array&, const Axes&, bool keepdims, Stream s);
 // Elements count as true unless they are zero.
 array all(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array all(const array&, Stream s = default_stream());

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/create/create.h"
+#include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/reduce/ops.h"
 #include "ops/shape/shape.h"
@@ -92,7 +93,13 @@ array share(const Node& node, uint32_t output) {
   const array x = astype(node.inputs[0], node.out[output].spec.type);
   const array hit =
       astype(equal(x, put_back(node, recorded(node, output))), compute_type(x.dtype()));
-  return astype(divide(hit, sum(hit, node.get<Reduce>().axes, true)), x.dtype());
+  array count = sum(hit, node.get<Reduce>().axes, true);
+  // Where all are nan, an extreme of numbers hits none and has no slope; another one's is nan.
+  const auto* reduction = static_cast<const Reduction*>(node.op->family);
+  if (reduction && (reduction->monoid == engine::Monoid::max_number ||
+                    reduction->monoid == engine::Monoid::min_number))
+    count = maximum(count, 1);
+  return astype(divide(hit, count), x.dtype());
 }
 // Of integers: whole shares.
 struct Hits {
@@ -179,6 +186,37 @@ const Op any_op = reduce_op<of_any>("True when some element is not zero.", {});
 
 constexpr Reduction of_count{"count_nonzero", engine::Monoid::sum, count_type, true};
 const Op count_op = reduce_op<of_count>("How many elements are not zero.", {});
+
+// Those that leave nan out, of inexact dtypes; of integers the others are the same.
+constexpr Reduction of_max_number{"nanmax", engine::Monoid::max_number, same_type};
+const Op max_number_op = reduce_op<of_max_number>("The largest of the numbers over axes.",
+                                                  {.vjp = vjp_extreme, .jvp = jvp_extreme});
+
+constexpr Reduction of_min_number{"nanmin", engine::Monoid::min_number, same_type};
+const Op min_number_op = reduce_op<of_min_number>("The smallest of the numbers over axes.",
+                                                  {.vjp = vjp_extreme, .jvp = jvp_extreme});
+
+Arrays vjp_numbers(const Node& node, const Arrays& cts, const Needs&) {
+  const array& x = node.inputs[0];
+  return {where(isnan(x), 0, astype(put_back(node, cts[0]), x.dtype()))};
+}
+Arrays jvp_numbers(const Node& node, const Arrays& t) {
+  const array told = where(isnan(node.inputs[0]), 0, t[0]);
+  return {sum_like(node, astype(told, node.out[0].spec.type))};
+}
+constexpr Reduction of_numbers{"nansum", engine::Monoid::numbers, total_type};
+const Op numbers_op = reduce_op<of_numbers>("Sum of the numbers over axes.",
+                                            {.vjp = vjp_numbers, .jvp = jvp_numbers});
+
+constexpr Reduction of_mean_numbers{"nanmean_sum", engine::Monoid::numbers, mean_type};
+const Op mean_numbers_op =
+    reduce_op<of_mean_numbers>("Sum of the numbers over axes in the dtype of means.",
+                               {.vjp = vjp_numbers, .jvp = jvp_numbers});
+
+constexpr Reduction of_count_numbers{"count_numbers", engine::Monoid::count, mean_type};
+const Op count_numbers_op =
+    reduce_op<of_count_numbers>("How many elements are no nan, in the dtype of means.",
+                                {.vjp = no_gradient, .jvp = no_tangent});
 
 // ---- variance and logsumexp
 // -------------------------------------------------------------------
@@ -287,8 +325,10 @@ const Op argmin_op =
                {.infer = typed<infer_arg<false>>, .vmap = typed<vmap_over<Reduce>>});
 
 const OpList& reductions() {
-  static const auto* list = new OpList{&sum_op, &mean_sum_op, &prod_op, &max_op,
-                                       &min_op, &all_op,      &any_op,  &count_op};
+  static const auto* list = new OpList{
+      &sum_op,        &mean_sum_op,   &prod_op,    &max_op,          &min_op,
+      &all_op,        &any_op,        &count_op,   &max_number_op,   &min_number_op,
+      &numbers_op,    &mean_numbers_op, &count_numbers_op};
   return *list;
 }
 OpList reduce_ops() {
@@ -323,6 +363,24 @@ array max(const array& a, const Axes& axes, bool keepdims, Stream s) {
 }
 array min(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return reduce(min_op, a, axes, keepdims, s);
+}
+array max_number(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return reduce(is_inexact(a.dtype()) ? max_number_op : max_op, a, axes, keepdims, s);
+}
+array min_number(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  return reduce(is_inexact(a.dtype()) ? min_number_op : min_op, a, axes, keepdims, s);
+}
+array sum_numbers(const array& a, const Axes& axes, bool keepdims, bool wide, Stream s) {
+  if (is_floating(a.dtype()) && !axes.empty())
+    return reduce(wide ? mean_numbers_op : numbers_op, a, axes, keepdims, s);
+  return reduce(wide ? mean_sum_op : sum_op,
+                is_inexact(a.dtype()) ? where(isnan(a, s), 0, a, s) : a, axes, keepdims, s);
+}
+array count_numbers(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  const Dtype t = real_type(mean_type(a.dtype()));
+  if (is_floating(a.dtype()) && !axes.empty())
+    return reduce(count_numbers_op, a, axes, keepdims, s);
+  return astype(sum(logical_not(isnan(a, s), s), axes, keepdims, s), t, s);
 }
 std::pair<array, array> minmax(const array& a, const Axes& axes, bool keepdims, Stream s) {
   return {min(a, axes, keepdims, s), max(a, axes, keepdims, s)};
