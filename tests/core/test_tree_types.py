@@ -416,3 +416,129 @@ def test_registered_classes_are_prefixes_of_axes():
     out = mx.vmap(lambda x: Point(x, x), out_axes=Point(0, 1))(mx.ones((2, 3)))
     assert out.x.shape == (2, 3) and out.y.shape == (3, 2)
     assert mx.vmap(lambda x: x, in_axes=mx.array(1))(mx.ones((2, 3))).shape == (3, 2)
+
+
+class Net(nn.Module):
+    """Parts in a list, a tuple and a dict, one of them twice, and attributes that are no arrays."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4), nn.tanh)
+        self.parts = [nn.Linear(4, 4), {"last": nn.Linear(4, 2)}]
+        self.pair = (nn.Linear(4, 4), mx.ones(4))
+        self.again = self.parts[0]
+        self.scale, self.name = 0.5, "net"
+
+    def __call__(self, x):
+        y = (
+            self.again(self.parts[0](self.first(x)))
+            + self.pair[0](x @ mx.ones((3, 4))) * self.pair[1]
+        )
+        assert self.name == "net" and type(self.first) is nn.Sequential
+        return self.scale * self.parts[1]["last"](y)
+
+
+CALLS = {
+    "positional": lambda way, net, x: way(lambda net, x: net(x))(net, x),
+    "by name": lambda way, net, x: way(lambda x, net: net(x))(x, net=net),
+    "closure": lambda way, net, x: way(lambda x: net(x))(x),
+    "itself": lambda way, net, x: way(lambda net, x, again: net(x) + 0 * again(x))(net, x, net),
+}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("call", CALLS)
+def test_checkpoint_takes_modules_as_the_function_has_them(call, training):
+    """With and without a gradient: values, gradients, running statistics, and no tracer left."""
+    net, plain = Net().train(training), Net().train(training)
+    plain.update(net.parameters())
+    plain.pair = net.pair  # tuples are no parameters
+    x = mx.random.normal((5, 3))
+
+    def loss(net, way):
+        return nn.value_and_grad(net, lambda x: CALLS[call](way, net, x).square().sum())(x)
+
+    (value, grads), (wanted, theirs) = loss(net, mx.checkpoint), loss(plain, lambda f: f)
+    assert mx.allclose(value, wanted, 1e-5)
+    found = dict(tree_flatten(grads))
+    assert len(found) == len(tree_flatten(theirs)) > 0
+    for name, g in tree_flatten(theirs):
+        assert mx.allclose(found[name], g, 1e-4, 1e-5), name
+    stats = plain.first.layers[1].running_mean
+    assert mx.allclose(net.first.layers[1].running_mean, stats, 1e-5)
+    assert mx.array_equal(stats, mx.zeros(4)) != training
+    assert mx.allclose(CALLS[call](mx.checkpoint, net, x), CALLS[call](lambda f: f, plain, x), 1e-5)
+
+
+def test_vmap_maps_modules_and_gives_them_as_modules():
+    """Of an ensemble, whose arrays are stacked; or the same one in each lane."""
+    nets = [Net().eval() for _ in range(3)]
+    x = mx.random.normal((5, 3))
+    stacked = Net().eval().update(
+        tree_map(lambda *w: mx.stack(w), *(net.parameters() for net in nets))
+    )
+    for net in (stacked, *nets):
+        net.pair = nets[0].pair
+    axes = {**tree_map(lambda _: 0, dict(stacked)), "pair": None}
+    each = mx.stack([net(x) for net in nets])
+    call, row = (lambda net, x: net(x)), (lambda net, x: net(x[None])[0])
+    for way in (lambda f: f, mx.compile):
+        across = way(lambda x: mx.vmap(call, in_axes=(axes, None))(stacked, x))
+        assert mx.allclose(across(x), each, 1e-5)
+        lanes = way(lambda x: mx.vmap(row, in_axes=(None, 0))(nets[0], x))
+        assert mx.allclose(lanes(x), nets[0](x), 1e-5)
+    grads = nn.value_and_grad(nets[0], lambda x: mx.vmap(row, (None, 0))(nets[0], x).sum())(x)[1]
+    wanted = nn.value_and_grad(nets[0], lambda x: nets[0](x).sum())(x)[1]
+    for (name, g), (_, w) in zip(tree_flatten(grads), tree_flatten(wanted)):
+        assert mx.allclose(g, w, 1e-4, 1e-5), name
+    mx.eval(nets[0].state, stacked.state)  # the callers' own hold no tracers
+
+
+class Counted(nn.Module):
+    """Keeps what it met, in attributes and in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.BatchNorm(3)
+        self.calls, self.last, self.least = mx.array(0), mx.zeros(3), mx.array(mx.inf)
+
+    def __call__(self, x):
+        self.calls = self.calls + 1
+        self.least = mx.minimum(self.least, mx.stop_gradient(x).min())
+        self.last = mx.stop_gradient(self.inner(x).sum(0))
+        return mx.exp(self.inner(x) * self.last.sum())
+
+
+SEEN = Counted()  # found as a global
+
+
+@pytest.mark.parametrize("way", ["plain", "nested", "compiled", "jvp", "in a module"])
+def test_what_modules_keep_in_a_checkpoint_has_values(way):
+    """The same as without checkpoint, whichever way the function finds the module."""
+    rows = mx.random.normal((3, 5, 3), key=mx.random.key(3))
+    found = []
+    for checkpoint in (mx.checkpoint, lambda f: f):
+        net = nn.Sequential(SEEN, nn.Linear(3, 1))
+        net.update(tree_map(mx.ones_like, net.parameters()))
+        SEEN.calls, SEEN.least = mx.array(0), mx.array(mx.inf)
+        block = checkpoint(lambda x: SEEN(x))
+        if way == "nested":
+            inner = block
+            block = checkpoint(lambda x: inner(x) * 2)
+        if way == "in a module":
+            SEEN.forward = checkpoint(SEEN.__call__)  # a bound method
+            block = SEEN.forward
+        loss = lambda x: net.layers[1](block(x)).square().mean()
+        step = nn.value_and_grad(net, loss)
+        if way == "jvp":
+            step = lambda x: mx.jvp(loss, [x], [mx.ones_like(x)])
+        if way == "compiled":
+            state = net.state
+            step = mx.compile(step, inputs=state, outputs=state)
+        out = [step(x) for x in rows]
+        kept = net.parameters()
+        mx.eval(out, kept)
+        found.append([leaf.tolist() for _, leaf in tree_flatten([out, kept])])
+    assert SEEN.calls.item() == 3
+    for ours, plain in zip(*found):
+        assert mx.allclose(mx.array(ours), mx.array(plain), 1e-4, 1e-5)

@@ -8,11 +8,14 @@ from ._transforms import _axis_leaves, _check_differentiable, _normal_axis, _num
 from ._trees import (
     Leaf,
     Transformed,
+    _traced,
     check_callable,
     entries,
     entry,
     fill,
     is_branch,
+    is_module,
+    kept_by_module,
     is_sequence,
     named_like,
     printed,
@@ -191,10 +194,23 @@ class custom_function:
         return fill(kept[0], outputs)
 
 
+class _Held:
+    """Stands for an argument that is no tree."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def _released(value):
+    return value.value if type(value) is _Held else value
+
+
 def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
     """A function whose inner values are computed again for its gradient instead of being kept: less
     memory for more time. Arrays that `fun` finds through closures (a module's parameters) get
-    gradients too. Inside a transform `fun` is traced: it cannot read its arguments' values.
+    gradients too; modules among the arguments count as found so. Inside a transform `fun` is
+    traced: it cannot read its arguments' values. Arrays that it assigns to attributes of modules,
+    such as running statistics, have values afterwards.
 
     >>> f = mx.checkpoint(lambda x: mx.exp(mx.sin(x)).sum())
     >>> mx.grad(f)(mx.array([0.0]))
@@ -207,13 +223,31 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
         if not _core._watched():
             return fun(*args, **kwargs)
         leaves: list = []
+        # Modules are what they are where a function finds them through closures.
+        modules = [a for a in (*args, *kwargs.values()) if is_module(a)]
+        called = fun
+        if modules:
+            held = {id(m): _Held(m) for m in modules}
+            args = tuple(held.get(id(a), a) for a in args)
+            kwargs = {name: held.get(id(a), a) for name, a in kwargs.items()}
+
+            def called(*args, **kwargs):
+                return fun(*map(_released, args), **{k: _released(a) for k, a in kwargs.items()})
+
         shape = (template(list(args), leaves), template(kwargs, leaves))
         kept: list = []
         stood: list = []  # for the arguments, while `fun` was traced
 
+        put: list = []  # into modules, such as running statistics: results too
+
         def flat(arrays):
             stood.extend(arrays)
-            return _flat_call(fun, shape, kept)(arrays)
+            before, _traced.kept = getattr(_traced, "kept", None), put
+            try:
+                outputs = _flat_call(called, shape, kept)(arrays)
+            finally:
+                _traced.kept = before
+            return outputs + put
 
         try:
             outputs = _core._checkpoint(flat, leaves)
@@ -221,6 +255,9 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
             # What `fun` put away, into a module say, is the argument again.
             for traced, given in zip(stood, leaves):
                 _core._set_handle(traced, given)
+        for traced, made in zip(put, outputs[len(outputs) - len(put) :]):
+            _core._set_handle(traced, made)
+            kept_by_module(traced)  # of a checkpoint around this one
         return fill(kept[0], outputs)
 
     return Transformed("checkpoint", fun, wrapped)

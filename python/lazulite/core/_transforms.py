@@ -19,10 +19,12 @@ from ._trees import (
     fill,
     fixed_leaves,
     is_branch,
+    is_module,
     map_leaves,
     named_like,
     rebuild,
     template,
+    with_modules,
     without_recursion,
 )
 
@@ -497,7 +499,9 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
         def flat(traced):
             nonlocal result
             outputs: list = []
-            out = fun(*fill(shape, traced), **kwargs)
+            filled = zip(fill(shape, traced), args)
+            own = (with_modules(a, given) if is_module(given) else a for a, given in filled)
+            out = fun(*own, **kwargs)
             out = map_leaves(lambda leaf: _core.array(leaf) if _is_number(leaf) else leaf, out)
             result = template(out, outputs)
             return outputs

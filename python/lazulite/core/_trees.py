@@ -3,6 +3,7 @@ leaves."""
 
 from __future__ import annotations
 
+from _thread import _local
 from types import MethodType
 
 from . import _core
@@ -334,6 +335,39 @@ def template(tree: Any, arrays: list[Any]) -> Any:
 def fill(tree: Any, values: list[Any]) -> Any:
     """The inverse of template, with other values."""
     return _core._fill(tree, values)
+
+
+_traced = _local()  # .kept: arrays that modules were given while checkpoint traces their call
+
+
+def kept_by_module(value: Any) -> None:
+    """To be called where a module keeps an array: it is to have a value after `checkpoint`."""
+    kept = getattr(_traced, "kept", None)
+    if kept is not None:
+        kept.append(value)
+
+
+def is_module(tree: Any) -> bool:
+    """Whether it is a dict with methods, which a function calls: a module of lazulite.nn."""
+    return isinstance(tree, dict) and type(tree) is not dict and hasattr(type(tree), "parameters")
+
+
+def with_modules(tree: Any, given: Any) -> Any:
+    """`tree`, made of the template of `given`, with copies of modules where `given` has modules."""
+    if isinstance(given, dict):
+        from copy import copy  # not before it is needed
+
+        new = copy(given) if is_module(given) else tree
+        for key, part in given.items():
+            dict.__setitem__(new, key, with_modules(tree[key], part))
+        return new
+    if isinstance(given, list):
+        tree[:] = map(with_modules, tree, given)
+    elif isinstance(given, tuple):
+        parts = [with_modules(*pair) for pair in zip(tree, given)]
+        if any(new is not old for new, old in zip(parts, tree)):
+            return rebuild(given, parts)
+    return tree
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import lazulite.core as mx
+from lazulite.core._trees import kept_by_module
 from lazulite.utils import tree_flatten, tree_map_with_path
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Module(dict[str, Any]):
                 )
             self.__dict__.pop(key, None)
             self[key] = val
+            if type(val) is mx.array:
+                kept_by_module(val)
         else:
             super().__setattr__(key, val)
             self.pop(key, None)

@@ -348,4 +348,4 @@ class BatchNorm(_Norm):
         """Move a running statistic towards that of the batch, outside of any derivative."""
         running = self[name]
         value = mx.stop_gradient(value).astype(running.dtype)
-        self[name] = (1 - self.momentum) * running + self.momentum * value
+        setattr(self, name, (1 - self.momentum) * running + self.momentum * value)
