@@ -1,6 +1,6 @@
 // The extension: lazulite.core._core.
 #include "bind/module.h"
-#include "bind/trees.h"
+#include "bind/tree_walk.h"
 
 #include <cmath>
 #include <limits>
@@ -44,8 +44,11 @@ PYBIND11_MODULE(_core, m) {
   if (!make_array_type(m.ptr())) throw py::error_already_set();
   add_devices(m);
   add_trees(m);
+  add_tree_walks(m);
   add_evaluation(m);
   add_transforms(m);
+  add_exchange(m);
+  add_parameters(m);
   add_compiled(m);
   add_exported(m);
   add_files(m);

@@ -8,6 +8,8 @@ void add_dtypes(pybind11::module_&);      // dtypes.cpp
 void add_devices(pybind11::module_&);     // devices.cpp: devices, streams
 void add_evaluation(pybind11::module_&);  // evaluation.cpp: eval, memory, threads, files' helpers
 void add_transforms(pybind11::module_&);  // transforms.cpp
+void add_exchange(pybind11::module_&);    // exchange.cpp: containers of arguments of transforms
+void add_parameters(pybind11::module_&);  // parameters.cpp: of modules, for nn and optimizers
 void add_compiled(pybind11::module_&);    // compiled.cpp
 void add_exported(pybind11::module_&);    // exported.cpp
 void add_files(pybind11::module_&);       // files.cpp

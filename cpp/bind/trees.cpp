@@ -103,67 +103,7 @@ std::vector<array> arrays_of(PyObject* arguments, const char* op, Values values)
   return arrays;
 }
 
-// ---- trees made of others, for the transforms (core/_trees.py)
-namespace {
-
-constexpr size_t quick_levels = 64;  // deeper trees are mapped on a stack of their own
-// Of core/_trees.py: the class that stands for an array in a template; a branch of the class of
-// another with other items; a deep tree with f of every leaf.
-PyObject *leaf_type = nullptr, *rebuild = nullptr, *map_deep = nullptr;
-
-py::object borrowed(PyObject* o) { return py::reinterpret_borrow<py::object>(o); }
-
-// A tree of the same form with `leaf(o)` for every leaf.
-template <class Leaf>
-py::object map_tree(PyObject* o, const Leaf& leaf, size_t depth = 0) {
-  const bool dict = PyDict_Check(o), list = PyList_Check(o);
-  PyObject* const fields = dict || list || PyTuple_Check(o) ? nullptr : record_fields(o);
-  if (!dict && !list && !fields && !PyTuple_Check(o)) return leaf(o);
-  if (depth == quick_levels)
-    return borrowed(map_deep)(py::cpp_function([&](py::handle l) { return leaf(l.ptr()); }),
-                              py::handle(o));
-  if (dict) {
-    py::dict out;
-    for (const auto& [name, value] : Entries(o)) out[name] = map_tree(value.ptr(), leaf, depth + 1);
-    return out;
-  }
-  py::list items;
-  auto add = [&](PyObject* part) { items.append(map_tree(part, leaf, depth + 1)); };
-  if (fields) each_field(o, fields, add);
-  else each_item(o, add);
-  if (list) return items;
-  if (PyTuple_CheckExact(o)) return py::tuple(items);
-  return borrowed(rebuild)(py::handle(o), items);
-}
-
-py::object make_template(py::handle tree, py::list arrays) {
-  return map_tree(tree.ptr(), [&](PyObject* o) {
-    if (!is_array(o)) return borrowed(o);
-    arrays.append(py::handle(o));
-    return borrowed(leaf_type)(arrays.size() - 1);
-  });
-}
-
-py::object fill_template(py::handle tree, py::object values) {
-  return map_tree(tree.ptr(), [&](PyObject* o) {
-    if (!PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(leaf_type))) return borrowed(o);
-    return py::object(values[py::handle(o).attr("index")]);
-  });
-}
-
-}  // namespace
-
 void add_trees(py::module_& m) {
-  m.def("_tree_helpers", [](py::object leaf, py::object make, py::object deep) {
-    leaf_type = leaf.release().ptr();
-    rebuild = make.release().ptr();
-    map_deep = deep.release().ptr();
-  });
-  m.def("_template", make_template);
-  m.def("_fill", fill_template);
-  m.def("_map_leaves", [](py::function f, py::handle tree) {
-    return map_tree(tree.ptr(), [&](PyObject* o) { return py::object(f(py::handle(o))); });
-  });
   records = PyDict_New();
   if (!records) throw py::error_already_set();
   m.attr("_tree_records") = py::reinterpret_borrow<py::object>(records);

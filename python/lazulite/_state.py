@@ -181,7 +181,7 @@ def _put(kind: str, part: Any, tree: Any) -> Callable[[], Any]:
     """Give a part its state; returns a function that takes it back."""
     if kind == "model":
         before = part.parameters()
-        part.load_weights(list(leaves(tree)))
+        part.load_weights(leaves(tree))
         return lambda: part.update(before)
     if kind == "state_dict":
         old = part.state_dict()

@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable, Optional, Union
 from lazulite._state import load_state, save_state
 from lazulite.core._trees import (
     Ancestors,
+    bare_leaves,
     entry,
     is_branch,
     is_sequence,
@@ -58,7 +59,7 @@ def tree_map(
         >>> tree_map(lambda x, y: x + y, {"a": [1, 2]}, {"a": [10, 20], "b": 0})
         {'a': [11, 22]}
     """
-    return walk(lambda path, *found: fn(*found), tree, rest, is_leaf, None, name="tree_map")
+    return walk(fn, tree, rest, is_leaf, name="tree_map")
 
 
 def tree_map_with_path(
@@ -122,7 +123,7 @@ def tree_flatten(
     path = prefix[1:] if prefix.startswith(".") else prefix
     pairs = leaves(tree, path, is_leaf, "tree_flatten")
     if destination is None:
-        return list(pairs)
+        return pairs
     if isinstance(destination, dict):
         destination.update(pairs)
     elif isinstance(destination, list):
@@ -220,7 +221,7 @@ def tree_reduce(
         16
     """
     result = initializer
-    for _, leaf in leaves(tree, "", is_leaf, "tree_reduce"):
+    for leaf in bare_leaves(tree, is_leaf, "tree_reduce"):
         result = leaf if result is None else fn(result, leaf)
     return result
 

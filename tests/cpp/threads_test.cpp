@@ -171,8 +171,8 @@ TEST(Threads, units_of_kept_plans_run_side_by_side) {
                     y = mx::from_storage({{16, 16}, mx::float32}, {{}, 0, {16, 1}});
     mx::Prepared plan({x, y}, body({x, y}));
     while (std::chrono::steady_clock::now() < end) {
-      std::vector<mx::Storage> out(expected.size());
-      plan.run({a.slot().storage, w.slot().storage}, out);
+      std::vector<mx::Storage> in{a.slot().storage, w.slot().storage}, out(expected.size());
+      plan.run(in, out);
       for (size_t i = 0; i < out.size(); ++i)
         ASSERT_EQ(std::memcmp(out[i].buffer->data, expected[i].raw(), 16 * 16 * 4), 0);
     }

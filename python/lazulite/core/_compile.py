@@ -12,7 +12,6 @@ from ._core import array
 from ._trees import (
     Leaf,
     Transformed,
-    _quick,
     _records,
     check_callable,
     entries,
@@ -50,31 +49,17 @@ def _sorted_names(tree: dict) -> list:
     return sorted(tree, key=lambda k: (type(k).__name__, str(k)))
 
 
-def _describe(tree: Any, arrays: list, depth: int = 0) -> Any:
+def _describe(tree: Any, arrays: list) -> Any:
     """The tree as a template; appends its arrays, those of dicts in the order of their sorted
-    names."""
-    if isinstance(tree, array):
-        arrays.append(tree)
+    names: calls that differ in the order of entries share a trace."""
+
+    def describe(leaf):
+        if not isinstance(leaf, array):
+            return leaf
+        arrays.append(leaf)
         return Leaf(len(arrays) - 1)
-    if depth == _quick:
-        return walk(
-            lambda _, leaf: _describe(leaf, arrays),
-            tree,
-            order=_sorted_names,
-            name="compile",
-            keys_of=entries,
-        )
-    if isinstance(tree, dict):
-        parts = {k: _describe(tree[k], arrays, depth + 1) for k in _sorted_names(tree)}
-        # calls that differ in the order of entries share a trace
-        return {k: parts[k] for k in tree}
-    if isinstance(tree, (list, tuple)):
-        return rebuild(tree, [_describe(v, arrays, depth + 1) for v in tree])
-    if type(tree) in _records:
-        return rebuild(
-            tree, [_describe(getattr(tree, k), arrays, depth + 1) for k in entries(tree)]
-        )
-    return tree
+
+    return walk(describe, tree, order=_sorted_names, name="compile", fixed=True)
 
 
 _state_lock = RLock()  # held by calls of compiled functions that have state

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
-from ._transforms import _axis_leaves, _check_differentiable, _normal_axis, _number_of, vmap
+from ._gradients import check_differentiable
+from ._transforms import _axis_leaves, _normal_axis, _number_of, vmap
 from ._trees import (
     Leaf,
     Transformed,
@@ -280,7 +281,7 @@ def _matrix(name, fun, argnums, forward):
                 raise ValueError(
                     f"[{name}] argument {n} is not an array: got {type(args[n]).__name__}"
                 )
-            _check_differentiable(name, f"argument {n}", Leaf(0), [args[n]])
+            check_differentiable(name, f"argument {n}", Leaf(0), [args[n]])
         primals = [args[n] for n in numbers]
 
         def of(*chosen):
@@ -368,7 +369,7 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
     leaves: list = []
     shape = template(list(primals), leaves)
     for part in shape:
-        _check_differentiable(
+        check_differentiable(
             "linearize",
             "an argument",
             part,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
+from ._gradients import check_differentiable, loss_of, ones_for
 from ._trees import (
     Leaf,
     Transformed,
@@ -22,10 +23,8 @@ from ._trees import (
     is_module,
     map_leaves,
     named_like,
-    rebuild,
     template,
     with_modules,
-    without_recursion,
 )
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
@@ -36,22 +35,6 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-
-
-def _check_differentiable(name: str, where: str, leaves_template: Any, leaves: Sequence[array]):
-    def check(leaf):
-        if not isinstance(leaf, Leaf):
-            raise ValueError(
-                f"[{name}] {where} is not made of arrays: got {type(leaf).__name__}, "
-                "expected an array or a tree of arrays"
-            )
-
-    map_leaves(check, leaves_template)
-    if isinstance(leaves_template, Leaf) and not _core.issubdtype(leaves[0].dtype, _core.inexact):
-        raise TypeError(
-            f"[{name}] {where} cannot be differentiated: got {leaves[0].dtype}, "
-            "expected a floating or complex dtype"
-        )
 
 
 def _number_of(name, n):
@@ -81,94 +64,6 @@ def _normal_argnums(name, argnums, argnames):
     if not numbers and not names:
         raise ValueError(f"[{name}] nothing to differentiate: got no argnums and no argnames")
     return len(numbers) == 1, numbers, names
-
-
-# Containers of the caller: their arrays are exchanged for traced ones while a function runs. What
-# is a traced array afterwards becomes the array from before; what the function put there stays.
-
-
-class _Exchanged:
-    """What was exchanged: traced arrays by id, with the array from before and the handle that each
-    began with; tuples and records that were built for them; and the containers."""
-
-    def __init__(self):
-        self.arrays: dict = {}
-        self.tuples: dict = {}
-        self.containers: list = []
-
-    def note(self, traced: array, before: array):
-        self.arrays[id(traced)] = (traced, before, _core._copy_handle(traced))
-
-    def before(self, value: array) -> array:
-        """The array from before, unless the function has given this one another value."""
-        _, before, handle = self.arrays.get(id(value), (value, value, value))
-        return before if _core._same_handle(value, handle) else value
-
-
-def _put_traced(value: Any, place: Any, traced: list, exchanged: _Exchanged) -> Any:
-    """`value`, whose template is `place`, with traced arrays: lists and dicts themselves, others
-    anew. A step of without_recursion."""
-    if isinstance(place, Leaf):
-        exchanged.note(traced[place.index], value)
-        return traced[place.index]
-    if not is_branch(value):
-        return value
-    inside = isinstance(value, (dict, list))
-    if inside:
-        exchanged.containers.append(value)
-    parts = []
-    for key in place if isinstance(value, dict) else entries(value):
-        old = entry(value, key)
-        new = (
-            yield exchanged.before(old) if isinstance(old, array) else old,
-            entry(place, key),
-            traced,
-            exchanged,
-        )
-        parts.append(new)
-        if inside and new is not old:
-            _set(value, key, new)
-    if inside:
-        return value
-    made = rebuild(value, parts)
-    exchanged.tuples[id(made)] = (made, value)
-    return made
-
-
-def _put_back(value: Any, exchanged: _Exchanged, seen: set) -> Any:
-    """A step of without_recursion: `value` with the arrays from before."""
-    if isinstance(value, array):
-        return exchanged.before(value)
-    inside = isinstance(value, (dict, list))
-    if not is_branch(value) or (inside and id(value) in seen):
-        return value
-    if inside:
-        seen.add(id(value))
-    keys, parts, same = list(entries(value)), [], True
-    for key in keys:
-        old = entry(value, key)
-        new = exchanged.before(old) if isinstance(old, array) else (yield old, exchanged, seen)
-        parts.append(new)
-        if new is not old:
-            same = False
-            if inside:
-                _set(value, key, new)
-    if inside or same:
-        return value
-    before = exchanged.tuples.get(id(value), (value, value))[1]
-    return (
-        before if all(p is entry(before, k) for p, k in zip(parts, keys)) else rebuild(value, parts)
-    )
-
-
-def _set(container: Any, key: Any, value: Any):
-    (dict if isinstance(container, dict) else list).__setitem__(container, key, value)
-
-
-def _put_all_back(exchanged: _Exchanged, more: Sequence[Any] = ()):
-    seen: set = set()
-    for container in [*exchanged.containers, *more]:
-        without_recursion(_put_back, container, exchanged, seen)
 
 
 def value_and_grad(
@@ -218,49 +113,33 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
         for n in numbers:
             start = len(leaves)
             positional[n] = template(args[n], leaves)
-            _check_differentiable(name, f"argument {n}", positional[n], leaves[start:])
+            check_differentiable(name, f"argument {n}", positional[n], leaves[start:])
         for n in names:
             start = len(leaves)
             keyword[n] = template(kwargs[n], leaves)
-            _check_differentiable(name, f"argument {n!r}", keyword[n], leaves[start:])
+            check_differentiable(name, f"argument {n!r}", keyword[n], leaves[start:])
         value = None
 
         def flat(traced):
             nonlocal value
-            exchanged = _Exchanged()
+            # The caller's own containers hold traced arrays meanwhile, but for what the function
+            # puts there: that stays.
+            exchanged = _core._Exchanged()
             try:
                 called = [
-                    (
-                        without_recursion(_put_traced, a, positional[i], traced, exchanged)
-                        if i in positional
-                        else a
-                    )
+                    exchanged.put(a, positional[i], traced) if i in positional else a
                     for i, a in enumerate(args)
                 ]
                 named = {
-                    k: (
-                        without_recursion(_put_traced, v, keyword[k], traced, exchanged)
-                        if k in keyword
-                        else v
-                    )
+                    k: exchanged.put(v, keyword[k], traced) if k in keyword else v
                     for k, v in kwargs.items()
                 }
                 value = fun(*called, **named)
             finally:
-                _put_all_back(exchanged)
-            loss = value
-            if not scalar_only and isinstance(value, (tuple, list)) and value:
-                loss = value[0]
-            if not isinstance(loss, array) or loss.ndim != 0:
-                got = (
-                    f"an array of shape {loss.shape}"
-                    if isinstance(loss, array)
-                    else type(loss).__name__
-                )
-                raise ValueError(f"[{name}] the function must return a scalar array: got {got}")
-            return [loss]
+                exchanged.put_back()
+            return [loss_of(name, value, scalar_only)]
 
-        _, gradients = _core._vjp(flat, leaves, lambda outputs: [_core.ones_like(outputs[0])])
+        _, gradients = _core._vjp(flat, leaves, ones_for)
         for i in fixed_leaves([positional, keyword]):  # where values stand
             gradients[i] = leaves[i]
         by_number = tuple(fill(positional[n], gradients) for n in numbers)

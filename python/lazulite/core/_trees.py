@@ -11,7 +11,7 @@ from ._core import array  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
+    from typing import Any, Callable, Iterable, Optional, TypeVar
 
     T = TypeVar("T")
 
@@ -20,8 +20,8 @@ _records: dict[type, tuple[str, ...]] = _core._tree_records
 _forms: dict[type, tuple[str, ...]] = _core._tree_forms  # attributes that are constants of them
 # fields that say where values stand (indices of sparse matrices): evaluated, traced and compiled as
 # others, but without derivatives and lanes, and nothing that tree functions see
-_fixed: dict[type, frozenset[str]] = {}
-_quick = 64  # levels that are walked by recursion; deeper trees by a stack of their own
+_fixed: dict[type, frozenset[str]] = _core._tree_fixed
+_quick = 64  # levels between two looks for containers that contain themselves
 _most = 10_000  # levels
 
 
@@ -229,102 +229,49 @@ class Ancestors:
                 raise ValueError(f"[{self.name}] containers nested deeper than {_most}")
 
 
-_CLOSE = object()  # a task's key: all items of a container are there, give it its type
-
-
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
-
-
 def walk(
     fn: Callable[..., Any],
     tree: Any,
     rest: tuple[Any, ...] = (),
     is_leaf: Optional[Callable[..., Any]] = None,
     path: Optional[str] = None,
-    order: Callable[..., Any] = entries,
+    order: Optional[Callable[..., Any]] = None,
     name: str = "tree",
-    keys_of: Callable[..., Any] = seen_entries,
+    fixed: bool = False,
 ) -> Any:
-    """`fn(path, leaf, *others)` of every leaf, in a tree of the same form, without recursion.
-
-    Every task fills one slot; a container opens empty slots for its items. Tuples and records are
-    filled as lists and closed by a task of their own, after their items. `path=None` makes no
-    paths.
-    """
-    root: list[Any] = [None]
-    ancestors = Ancestors(name)
-    tasks: list[Any] = [(root, 0, path, tree, rest, 0)]
-    while tasks:
-        into, slot, path, node, others, depth = tasks.pop()
-        if slot is _CLOSE:
-            into[node] = rebuild(
-                others, into[node], None if is_sequence(others) else keys_of(others)
-            )
-            continue
-        if not is_branch(node) or (is_leaf is not None and is_leaf(node)):
-            into[slot] = fn(path, node, *others)
-            continue
-        ancestors.enter(node, depth)
-        if isinstance(node, dict):
-            items: Any = dict.fromkeys(node)
-            places = [(key, key) for key in order(node)]
-        else:
-            keys = keys_of(node)
-            items = [None] * len(keys)
-            places = list(enumerate(keys))
-            if not isinstance(node, list):
-                tasks.append((into, _CLOSE, None, slot, node, depth))
-        into[slot] = items
-        for place, key in reversed(places):
-            below = None if path is None else _join(path, key)
-            tasks.append(
-                (items, place, below, entry(node, key), [entry(o, key) for o in others], depth + 1)
-            )
-    return root[0]
-
-
-def without_recursion(step: Callable[..., Iterator[Any]], *arguments: Any) -> Any:
-    """What the generator function `step` returns, which yields the arguments of calls of its own
-    and is sent their results: recursion as deep as memory is large."""
-    stack = [step(*arguments)]
-    result: Any = None
-    while stack:
-        try:
-            deeper = stack[-1].send(result)  # type: ignore[attr-defined]
-        except StopIteration as end:
-            stack.pop()
-            result = end.value
-        else:
-            stack.append(step(*deeper))
-            result = None
-    return result
+    """`fn(path, leaf, *others)` of every leaf, in a tree of the same form; without a path to begin
+    with `fn(leaf, *others)`. `order` gives the keys of a dict in the order of the walk; the dict
+    that is made keeps its own. `name` is who asks, and `fixed` whether fixed fields are seen."""
+    return _core._tree_walk(fn, tree, rest, is_leaf, path, order, name, fixed)
 
 
 def leaves(
     tree: Any, path: str = "", is_leaf: Optional[Callable[..., Any]] = None, name: str = "tree"
-) -> Iterator[tuple[str, Any]]:
+) -> list[tuple[str, Any]]:
     """Pairs of path and leaf, in order."""
-    ancestors = Ancestors(name)
-    stack = [(path, tree, 0)]
-    while stack:
-        path, node, depth = stack.pop()
-        if not is_branch(node) or (is_leaf is not None and is_leaf(node)):
-            yield path, node
-            continue
-        ancestors.enter(node, depth)
-        keys = seen_entries(node)
-        stack += [(_join(path, key), entry(node, key), depth + 1) for key in reversed(keys)]
+    return _core._tree_leaves(tree, path, is_leaf, name, False)  # type: ignore[no-any-return]
 
+
+def bare_leaves(
+    tree: Any,
+    is_leaf: Optional[Callable[..., Any]] = None,
+    name: str = "tree",
+    fixed: bool = False,
+) -> list[Any]:
+    """The leaves without paths."""
+    return _core._tree_leaves(tree, None, is_leaf, name, fixed)  # type: ignore[no-any-return]
+
+
+_core._tree_helpers(Leaf, rebuild)
+
+# Of nn.Module and of optimizers, what is ordinary: (module, Module, whether trainable ones only) to
+# their nested dict, or None where Python has to look; (module, tree, Module) to whether the module
+# has the tree's arrays now; (parameters, state) to whether init would add nothing.
+parameters_of: Callable[[Any, type, bool], Optional[dict[str, Any]]] = _core._parameters_of
+update_parameters: Callable[[Any, Any, type], bool] = _core._update_parameters
+has_state: Callable[[Any, Any], bool] = _core._has_state
 
 # Of the transforms, which need no paths.
-
-
-def _map_deep(fn: Callable[[Any], Any], tree: Any) -> Any:
-    return walk(lambda _, leaf: fn(leaf), tree, keys_of=entries)
-
-
-_core._tree_helpers(Leaf, rebuild, _map_deep)
 
 
 def template(tree: Any, arrays: list[Any]) -> Any:

@@ -8,7 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import lazulite.core as mx
-from lazulite.core._trees import kept_by_module
+from lazulite.core._trees import (
+    kept_by_module,
+    map_leaves,
+    parameters_of,
+    update_parameters,
+)
 from lazulite.utils import tree_flatten, tree_map_with_path
 
 if TYPE_CHECKING:
@@ -169,6 +174,11 @@ class Module(dict[str, Any]):
             >>> layer.filter_and_map(lambda module, name, value: name == "bias", lambda x: x.shape)
             {'bias': (2,)}
         """
+        trainable = filter_fn is _TRAINABLE
+        if is_leaf_fn is None and (trainable or filter_fn is _VALID):
+            made = parameters_of(self, Module, trainable)
+            if made is not None:
+                return made if map_fn is None else map_leaves(map_fn, made)
         is_leaf = is_leaf_fn or _no_container
         return _select_all(self, filter_fn, map_fn or _same, is_leaf, set())
 
@@ -264,7 +274,8 @@ class Module(dict[str, Any]):
             >>> layer.bias
             array([5], dtype=float32)
         """
-        _replace(self, parameters, lambda value: isinstance(value, mx.array), "array", strict)
+        if not update_parameters(self, parameters, Module):
+            _replace(self, parameters, lambda value: isinstance(value, mx.array), "array", strict)
         return self
 
     def update_modules(self, modules: dict[str, Any], strict: bool = True) -> Self:
@@ -528,6 +539,10 @@ class Module(dict[str, Any]):
         return self.update(
             tree_map_with_path(lambda path, old: known.get(path, old), self.parameters())
         )
+
+
+# What these choose is collected by the core.
+_VALID, _TRAINABLE = Module.valid_parameter_filter, Module.trainable_parameter_filter
 
 
 def _named(pairs: Any) -> dict[str, Any]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 import lazulite.core as mx
-from lazulite.core._trees import Transformed
+from lazulite.core._gradients import (
+    check_differentiable,
+    loss_of,
+    ones_for,
+    vector_jacobian_product,
+)
+from lazulite.core._trees import Transformed, fill, template
 from lazulite.nn.module import Module
-from lazulite.utils import tree_flatten
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -48,33 +53,31 @@ def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any
             + f"got ({type(model).__name__}, {type(fn).__name__}), expected (model, function)"
         )
 
-    def of_parameters(
-        parameters: dict[str, Any], traced: list[Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        traced += _leaves(parameters)
-        model.update(parameters)
-        return fn(*args, **kwargs)
-
-    differentiate = mx.value_and_grad(of_parameters)
-
     def value_and_gradients(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, dict[str, Any]]:
-        parameters = model.trainable_parameters()
-        originals = _leaves(parameters)
+        originals: list[mx.array] = []
+        form = template(model.trainable_parameters(), originals)
+        check_differentiable("value_and_grad", "a trainable parameter", form, originals)
         if not originals:
             raise ValueError(
                 "[value_and_grad] nothing to differentiate: "
                 f"got a {type(model).__name__} without trainable parameters, expected one or more"
             )
-        traced: list[mx.array] = []
+        value: Any = None
+        stood: list[mx.array] = []  # traced, for the originals
+
+        def loss(traced: list[mx.array]) -> list[mx.array]:
+            nonlocal value, stood
+            stood = traced
+            model.update(fill(form, traced))
+            value = fn(*args, **kwargs)
+            return [loss_of("value_and_grad", value)]
+
         try:
-            return differentiate(parameters, traced, *args, **kwargs)
+            gradients = vector_jacobian_product(loss, originals, ones_for)[1]
         finally:
             # No traced array stays in the model; what fn put in its place does.
-            before = {id(t): original for t, original in zip(traced, originals)}
+            before = {id(t): original for t, original in zip(stood, originals)}
             model.apply(lambda now: before.get(id(now), now))
+        return value, fill(form, gradients)
 
     return Transformed("value_and_grad", fn, value_and_gradients)
-
-
-def _leaves(tree: dict[str, Any]) -> list[Any]:
-    return [leaf for _, leaf in tree_flatten(tree)]

@@ -6,7 +6,14 @@ from typing import Any, Optional, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
-from lazulite.core._trees import entry, is_branch, leaves, seen_entries, walk
+from lazulite.core._trees import (
+    bare_leaves,
+    entry,
+    has_state,
+    is_branch,
+    seen_entries,
+    walk,
+)
 from lazulite.nn import Module
 from lazulite.optimizers.schedulers import Schedule
 from lazulite.utils import tree_unflatten
@@ -97,12 +104,12 @@ class Optimizer:
         Raises:
             ValueError: a parameter has the name of another entry of the state, such as ``step``.
         """
-        self._init_tree(parameters, self.state, "")
+        if not has_state(parameters, self.state):
+            self._init_tree(parameters, self.state, "")
 
     def _init_tree(self, parameters: Any, state: Any, path: str, depth: int = 0) -> Any:
         if depth == 64:
-            for _ in leaves(parameters, name=type(self).__name__):
-                pass  # raises where a container contains itself
+            bare_leaves(parameters, None, type(self).__name__)  # raises where one holds itself
         if isinstance(state, mx.array):
             raise ValueError(f"[{type(self).__name__}] {path!r} is taken: got a parameter with it")
         if isinstance(parameters, dict):
@@ -153,7 +160,9 @@ class Optimizer:
             self.state[name] = _as_float(schedule(self.step))
         self.state["step"] = self.step + 1
 
-        def apply(_: Optional[str], gradient: Any, parameter: Any, state: State) -> mx.array:
+        def apply(gradient: Any, parameter: Any, state: State) -> mx.array:
+            if _is_plain(gradient) and _is_plain(parameter):
+                return self.apply_single(gradient, parameter, state)
             if not (_is_moved(parameter) and _is_moved(gradient)):
                 return parameter  # type: ignore[no-any-return]
             new = self.apply_single(_wide(gradient), _wide(parameter), state)
@@ -186,6 +195,14 @@ class Optimizer:
                 "expected update(model, gradients)"
             )
         model.update(self.apply_gradients(gradients, model))
+
+
+# Floats that rules compute in as they are.
+_PLAIN = frozenset({mx.float32, mx.float64, mx.bfloat16})
+
+
+def _is_plain(leaf: Any) -> bool:
+    return isinstance(leaf, mx.array) and leaf.dtype in _PLAIN
 
 
 def _is_moved(leaf: Any) -> bool:

@@ -82,7 +82,7 @@ class LBFGS(Optimizer):
         self, gradients: dict[str, Any], parameters: dict[str, Any]
     ) -> dict[str, Any]:
         """Take one iteration, a step of fixed length, and return the new parameters."""
-        values = walk(lambda _, g, p: p, gradients, (parameters,), name="LBFGS")
+        values = walk(lambda g, p: p, gradients, (parameters,), name="LBFGS")
         g = _flat(gradients)
         if not self._stops(g):
             self._turn(g)
@@ -205,7 +205,7 @@ def _moved(values: Any, length: float, direction: mx.array) -> Any:
     """The parameters a step further."""
     at = 0
 
-    def moved(_: Optional[str], value: mx.array) -> mx.array:
+    def moved(value: mx.array) -> mx.array:
         nonlocal at
         if not _is_moved(value):
             return value

@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 
 import lazulite.core as mx
 from lazulite._arguments import checked
-from lazulite.core._trees import leaves, walk
+from lazulite.core._trees import bare_leaves, walk
 from lazulite.optimizers.base import (
     LearningRate,
     Optimizer,
@@ -683,7 +683,7 @@ class MultiOptimizer(Optimizer):
     ) -> dict[str, Any]:
         """Take a step of each optimizer and return the new parameters, as ``gradients``."""
         name = "MultiOptimizer"
-        values = walk(lambda _, g, parameter: parameter, gradients, (parameters,), name=name)
+        values = walk(lambda g, parameter: parameter, gradients, (parameters,), name=name)
         new: dict[str, mx.array] = {}
         for optimizer, gradient, value in zip(
             self.optimizers, self._split(gradients, values), self._split(values, values)
@@ -724,12 +724,12 @@ def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
         raise ValueError(f"[clip_grad_norm] max_norm: got {max_norm}, expected a number >=0")
 
     total = mx.array(0.0)
-    for _, g in leaves(grads, name="clip_grad_norm"):
+    for g in bare_leaves(grads, name="clip_grad_norm"):
         if not isinstance(g, mx.array):
             raise TypeError(f"[clip_grad_norm] grads: got {g!r}, expected a tree of arrays")
         total = total + mx.sum(mx.square(mx.abs(g.astype(mx.result_type(g, mx.float32)))))
 
-    def scaled(_: Optional[str], g: mx.array) -> mx.array:
+    def scaled(g: mx.array) -> mx.array:
         return g * scale.astype(g.dtype if mx.issubdtype(g.dtype, mx.inexact) else scale.dtype)
 
     norm = mx.sqrt(total)

@@ -1,0 +1,185 @@
+// Containers of the caller: their arrays are exchanged for traced ones while a function runs. What
+// is a traced array afterwards becomes the array from before; what the function put there stays.
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/fail.h"
+#include "bind/array_class.h"
+#include "bind/module.h"
+#include "bind/tree_walk.h"
+
+namespace py = pybind11;
+
+namespace lazulite::bind {
+
+namespace {
+
+// Lists and dicts stay the objects that they are; tuples and records are made anew.
+bool stays(Branch kind) { return kind == Branch::dict || kind == Branch::list; }
+
+void set_part(PyObject* container, const Keys& keys, size_t i, PyObject* value) {
+  const int failed =
+      keys.kind == Branch::dict
+          ? PyDict_SetItem(container, keys.names[i].ptr(), value)
+          : PyList_SetItem(container, Py_ssize_t(i), Py_NewRef(value));
+  if (failed) throw PythonError{};
+}
+
+// A container that is gone through, on a stack of its own: no tree is too deep.
+struct Level {
+  Level(PyObject* o, Branch kind, PyObject* p = nullptr)
+      : value(borrow(o)),
+        place(p ? borrow(p) : Object()),
+        keys(p && kind == Branch::dict ? p : o, kind) {  // of a dict those that the template has
+    if (p && kind == Branch::dict) keys.plain = is_plain_dict(o);
+  }
+  Object value, place;
+  Keys keys;
+  size_t next = 0;
+  Object old;       // what stands at the key before `next`
+  py::list parts;   // what tuples and records are made of
+  bool same = true;
+};
+
+[[noreturn]] void changed_meanwhile() {  // by another thread
+  fail(Kind::value, "transform", "arguments that change while they are read");
+}
+
+class Exchanged {
+ public:
+  // `value`, whose template is `place`, with traced arrays.
+  Object put(Object value, Object place, py::list traced) {
+    std::vector<Level> levels;
+    Object now;
+    auto visit = [&](PyObject* o, PyObject* at) {
+      if (Py_TYPE(at) == reinterpret_cast<PyTypeObject*>(leaf_class())) {
+        now = borrow(traced[py::handle(at).attr("index").cast<size_t>()].ptr());
+        note(now, o);
+        return true;
+      }
+      const Branch kind = branch_of(o);
+      now = borrow(o);
+      if (kind == Branch::none) return true;
+      if (branch_of(at) != kind) changed_meanwhile();
+      if (stays(kind)) containers_.push_back(now);
+      levels.emplace_back(o, kind, at);
+      return false;
+    };
+    if (visit(value.ptr(), place.ptr())) return now;
+    while (true) {
+      Level& top = levels.back();
+      if (top.next == top.keys.count) {
+        now = top.value;
+        if (!stays(top.keys.kind)) {
+          now = rebuilt(top.value.ptr(), top.parts.ptr());
+          tuples_[now.ptr()] = {now, top.value};
+        }
+        levels.pop_back();
+        if (levels.empty()) return now;
+      } else {
+        const size_t i = top.next++;
+        top.old = part_of(top.value.ptr(), top.keys, i);
+        const Object at = part_of(top.place.ptr(), top.keys, i);
+        const Object given = is_array(top.old.ptr()) ? before(top.old.ptr()) : top.old;
+        if (!visit(given.ptr(), at.ptr())) continue;
+      }
+      Level& above = levels.back();
+      if (!stays(above.keys.kind)) above.parts.append(now);
+      else if (!now.is(above.old))
+        set_part(above.value.ptr(), above.keys, above.next - 1, now.ptr());
+    }
+  }
+
+  void put_back() {
+    // What dies may run Python code: nothing here holds it then.
+    const auto containers = std::move(containers_);
+    std::unordered_set<PyObject*> seen;
+    for (const Object& container : containers) put_back(container.ptr(), seen);
+    std::exchange(arrays_, {});
+    std::exchange(tuples_, {});
+  }
+
+ private:
+  struct Noted {
+    Object traced, before;
+    array handle;  // that the traced one began with
+  };
+
+  void note(const Object& traced, PyObject* before) {
+    if (!is_array(traced.ptr()) || !is_array(before)) changed_meanwhile();
+    arrays_.insert_or_assign(traced.ptr(), Noted{traced, borrow(before), unwrap(traced.ptr())});
+  }
+
+  // The array from before, unless the function has given this one another value.
+  Object before(PyObject* value) const {
+    const auto found = arrays_.find(value);
+    return found != arrays_.end() && peek(value).same(found->second.handle) ? found->second.before
+                                                                           : borrow(value);
+  }
+
+  void put_back(PyObject* container, std::unordered_set<PyObject*>& seen) {
+    std::vector<Level> levels;
+    std::unordered_set<PyObject*> records;  // among them: these may hold themselves
+    Object now;
+    auto visit = [&](PyObject* o) {
+      now = is_array(o) ? before(o) : borrow(o);
+      const Branch kind = is_array(o) ? Branch::none : branch_of(o);
+      if (kind == Branch::none || (stays(kind) && !seen.insert(o).second)) return true;
+      if (kind == Branch::record && !records.insert(o).second) return true;
+      levels.emplace_back(o, kind);
+      return false;
+    };
+    if (visit(container)) return;
+    while (true) {
+      Level& top = levels.back();
+      if (top.next == top.keys.count) {
+        now = top.value;
+        if (!stays(top.keys.kind) && !top.same) now = as_before(top);
+        records.erase(top.value.ptr());
+        levels.pop_back();
+        if (levels.empty()) return;
+      } else {
+        top.old = part_of(top.value.ptr(), top.keys, top.next++);
+        if (!visit(Object(top.old).ptr())) continue;
+      }
+      Level& above = levels.back();
+      const bool changed = !now.is(above.old);
+      above.same = above.same && !changed;
+      if (!stays(above.keys.kind)) above.parts.append(now);
+      else if (changed)
+        set_part(above.value.ptr(), above.keys, above.next - 1, now.ptr());
+    }
+  }
+
+  // A tuple or record with other parts: the one from before, where it had these.
+  Object as_before(const Level& level) const {
+    const auto found = tuples_.find(level.value.ptr());
+    if (found != tuples_.end()) {
+      const Object& old = found->second.second;
+      bool all = true;
+      for (size_t i = 0; all && i < level.keys.count; ++i)
+        all = part_of(old.ptr(), level.keys, i).ptr() ==
+              PyList_GET_ITEM(level.parts.ptr(), Py_ssize_t(i));
+      if (all) return old;
+    }
+    return rebuilt(level.value.ptr(), level.parts.ptr());
+  }
+
+  std::unordered_map<PyObject*, Noted> arrays_;
+  std::unordered_map<PyObject*, std::pair<Object, Object>> tuples_;  // made of those from before
+  std::vector<Object> containers_;
+};
+
+}  // namespace
+
+void add_exchange(py::module_& m) {
+  py::class_<Exchanged>(m, "_Exchanged")
+      .def(py::init<>())
+      .def("put", &Exchanged::put)
+      .def("put_back", static_cast<void (Exchanged::*)()>(&Exchanged::put_back));
+}
+
+}  // namespace lazulite::bind
