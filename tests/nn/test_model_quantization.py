@@ -503,6 +503,13 @@ def test_what_is_no_model_no_dict_or_has_nothing_to_quantize_is_told():
     for wrong in (None, 4, "ptq"):
         with pytest.raises(TypeError, match=r"\[quantize\] settings: got .*, expected a dict"):
             mx.quantize(nn.Linear(3, 2), wrong)
+    layer = nn.Linear(64, 2)
+    for call in (  # as of an array, or as nn.quantize has them
+        lambda: mx.quantize(layer, bits=4), lambda: mx.quantize(layer, 64, 4),
+        lambda: mx.quantize(layer, {"method": "ptq"}, group_size=32),
+    ):
+        with pytest.raises(TypeError, match=r"^\[quantize\] settings: got .* beside a Linear, exp"):
+            call()
     with pytest.raises(TypeError, match=r"\[quantize\] model: got dict, expected a Module"):
         mx.quantize({}, {"method": "dynamic"})
     with pytest.raises(TypeError, match=r"calibration_data: got int, expected an array or batches"):

@@ -143,6 +143,29 @@ def test_averages_of_weights_are_those_of_pytorch():
     np.testing.assert_allclose(found, [1.5, 1.15, 1.435, 1.6165], rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float32, mx.float64])
+@pytest.mark.parametrize("decay", [0.0, 0.9, 0.9999, 1.0])
+def test_averages_begin_with_a_copy_and_keep_the_digits_of_their_dtype(dtype, decay):
+    """Whatever stood there when the average was made, infinities too."""
+    made = np.array([1e30 if dtype != mx.float16 else 6e4, -np.inf, np.nan, 0.1, 3.0])
+    steps = np.random.default_rng(0).normal(size=(20, 5))
+    model = nn.Module()
+    model.w = mx.array(made, mx.float64).astype(dtype)
+    average = optim.ExponentialMovingAverage(model, decay)
+    wanted = None
+    for step in steps:
+        model.w = mx.array(step, mx.float64).astype(dtype)
+        w = np.array(model.w.astype(mx.float64))
+        average.update(model)
+        wanted = w if wanted is None else decay * wanted + (1 - decay) * w
+        wide = dtype if dtype == mx.float64 else mx.float32
+        assert average.parameters["w"].dtype == wide
+        tiny = 1e-13 if dtype == mx.float64 else 1e-5
+        np.testing.assert_allclose(np.array(average.parameters["w"]), wanted, tiny, tiny)
+        if wanted is w:
+            assert np.array_equal(np.array(average.parameters["w"]), w)
+
+
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
 def test_averages_of_halves_move_by_less_than_a_digit(dtype):
     model = nn.Linear(1, 1, bias=False).update({"weight": mx.array([[1.0]], dtype)})

@@ -29,10 +29,17 @@ from lazulite.nn.utils import average_gradients
 sys.modules.update({f"{__name__}.activations": activations})  # import lazulite.nn.activations
 
 
-def _quantize_model(*args: Any, **kwargs: Any) -> Any:
+def _quantize_model(model: Any, *args: Any, **kwargs: Any) -> Any:
     from lazulite.nn.quantization import quantize_model
 
-    return quantize_model(*args, **kwargs)
+    if len(args) > 1 or not kwargs.keys() <= {"settings"}:
+        names = ", ".join(kwargs) or f"{len(args)} arguments"
+        raise TypeError(
+            f"[quantize] settings: got {names} beside a {type(model).__name__}, expected one dict "
+            '({"method": "ptq", "weight_bits": 4}); nn.quantize(model, group_size, bits) packs in '
+            "place"
+        )
+    return quantize_model(model, *args, **kwargs)
 
 
 core.quantize.of_model = _quantize_model  # type: ignore[attr-defined]

@@ -67,15 +67,15 @@ class ExponentialMovingAverage:
     def update(self, model: Module) -> None:
         """Take the model's parameters into the average; after each step of the optimizer."""
         trained = {path for path, _ in tree_flatten(model.trainable_parameters())}
-        share = mx.where(self.state["step"] == 0, 1.0, 1 - self.decay)
-
+        first = self.state["step"] == 0
         known = dict(tree_flatten(self.state["average"]))
 
         def follow(path: str, new: mx.array) -> mx.array:
             old = known.get(path)  # None: of a layer that was added since
             if old is None or path not in trained or not mx.issubdtype(new.dtype, mx.floating):
                 return _wide(new)
-            moved: mx.array = old + share.astype(old.dtype) * (new.astype(old.dtype) - old)
+            new = new.astype(old.dtype)
+            moved: mx.array = mx.where(first, new, old + (1 - self.decay) * (new - old))
             return moved
 
         self.state["average"] = tree_map_with_path(follow, model.parameters())
