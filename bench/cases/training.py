@@ -186,16 +186,20 @@ step_case("transformer of 2 layers, batch 8 x 64 x 128", transformer, False)
 step_case("transformer of 2 layers, batch 8 x 64 x 128, compiled", transformer, True)
 
 
-@case("training", "MLP 784-256-256-10, batch 256, layers and Adam of the framework")
-def layers_and_adam(api):
-    _, params, (x, onehot) = mlp(256, 256, 3)(api)
+def stacked(nn, sizes):
+    """Layers of the framework with ReLU in between."""
+    parts = [part for a, b in zip(sizes[:-1], sizes[1:]) for part in (nn.Linear(a, b), nn.ReLU())]
+    return parts[:-1]
+
+
+def layers_and_adam(api, batch, width, layers):
+    _, params, (x, onehot) = mlp(batch, width, layers)(api)
     if api.exact:
         return Work(lambda: None, outputs=lambda: [])
+    sizes = [x.shape[1], *[api.n(width)] * (layers - 1), 10]
     if api.name == "torch":
         torch = api.torch
-        sizes = [x.shape[1], api.n(256), api.n(256), 10]
-        parts = [torch.nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:])]
-        net = torch.nn.Sequential(parts[0], torch.nn.ReLU(), parts[1], torch.nn.ReLU(), parts[2])
+        net = torch.nn.Sequential(*stacked(torch.nn, sizes))
         adam = torch.optim.Adam(net.parameters(), lr=1e-3)
         labels = onehot.argmax(1)
 
@@ -213,9 +217,7 @@ def layers_and_adam(api):
         nn = importlib.import_module(f"{api.name}.nn")
         optim = importlib.import_module(f"{api.name}.optimizers")
         mx = api.mx
-        sizes = [x.shape[1], api.n(256), api.n(256), 10]
-        parts = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:])]
-        net = nn.Sequential(parts[0], nn.ReLU(), parts[1], nn.ReLU(), parts[2])
+        net = nn.Sequential(*stacked(nn, sizes))
         adam = optim.Adam(learning_rate=1e-3)
         labels = mx.argmax(onehot, axis=1)
         both = nn.value_and_grad(
@@ -231,6 +233,16 @@ def layers_and_adam(api):
     else:
         return None
     return Work(run, [*params, x], outputs=lambda: [])
+
+
+@case("training", "MLP 784-256-256-10, batch 256, layers and Adam of the framework")
+def large_mlp_of_the_framework(api):
+    return layers_and_adam(api, 256, 256, 3)
+
+
+@case("training", "MLP 784-32-10, batch 16, layers and Adam of the framework")
+def small_mlp_of_the_framework(api):
+    return layers_and_adam(api, 16, 32, 2)
 
 
 @case("training", "LSTM layer of 128, 32 sequences of 100, a step of SGD, of the framework")
