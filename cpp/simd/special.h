@@ -341,6 +341,16 @@ template <FloatVec V> LAZULITE_INLINE V xlogy(V x, V y) {
   return select((x == V(0)) & ~is_nan(y), V(0), x * log(y));
 }
 
+// In any part; in all parts.
+template <class V> LAZULITE_INLINE auto holds_infinity(V x) {
+  if constexpr (is_complex<V>::value) return holds_infinity(x.re) | holds_infinity(x.im);
+  else return abs(x) == infinity<V>();
+}
+template <class V> LAZULITE_INLINE auto holds_numbers(V x) {
+  if constexpr (is_complex<V>::value) return holds_numbers(x.re) & holds_numbers(x.im);
+  else return abs(x) < infinity<V>();
+}
+
 // ---- steps and parts of floats -----------------------------------------------------------------
 
 /// x = y 2^n, 1 <= |y| < 2 and n integral; 0, inf and nan as they are, with n = -1.
@@ -365,13 +375,38 @@ template <class V> LAZULITE_INLINE FloatParts<V> float_parts(V x) {
 }
 /// x = m 2^e, 0.5 <= |m| < 1.
 template <FloatVec V> LAZULITE_INLINE V frexp_mantissa(V x) {
+  const auto none = (x == V(0)) | ~(abs(x) < infinity<V>());
+#if defined(LAZULITE_SIMD_AVX512)
+  constexpr auto half = _MM_MANT_NORM_p5_1;
+  constexpr auto sign = _MM_MANT_SIGN_src;
+  if constexpr (std::is_same_v<V, Vec<float>>)
+    return select(none, x, V::from(_mm512_maskz_getmant_ps(every16, x.v, half, sign)));
+  if constexpr (std::is_same_v<V, Vec<double>>)
+    return select(none, x, V::from(_mm512_maskz_getmant_pd(every8, x.v, half, sign)));
+#endif
   const V y = float_parts(x).y;
-  return select((x == V(0)) | ~(abs(x) < infinity<V>()), x, y * V(0.5));
+  return select(none, x, y * V(0.5));
 }
-template <FloatVec V> LAZULITE_INLINE V frexp_exponent(V x) { return float_parts(x).n + V(1); }
+template <FloatVec V> LAZULITE_INLINE V frexp_exponent(V x) {
+#if defined(LAZULITE_SIMD_AVX512)
+  const auto none = (x == V(0)) | ~(abs(x) < infinity<V>());
+  if constexpr (std::is_same_v<V, Vec<float>>)
+    return select(none, V(0), V::from(_mm512_maskz_getexp_ps(every16, x.v)) + V(1));
+  if constexpr (std::is_same_v<V, Vec<double>>)
+    return select(none, V(0), V::from(_mm512_maskz_getexp_pd(every8, x.v)) + V(1));
+#endif
+  return float_parts(x).n + V(1);
+}
 /// x 2^n of an integral n, rounded once.
 template <FloatVec V> LAZULITE_INLINE V ldexp(V x, V n) {
   const V far = pick<V>(600, 4400);
+#if defined(LAZULITE_SIMD_AVX512)  // the instruction rounds once, too
+  const V bounded = min(far, max(-far, n));
+  if constexpr (std::is_same_v<V, Vec<float>>)
+    return V::from(_mm512_maskz_scalef_ps(every16, x.v, bounded.v));
+  if constexpr (std::is_same_v<V, Vec<double>>)
+    return V::from(_mm512_maskz_scalef_pd(every8, x.v, bounded.v));
+#endif
   const FloatParts<V> p = float_parts(x);
   const V all = min(far, max(-far, p.n + min(far, max(-far, n))));
   // A normal number by two steps, of which the second rounds; past both ends inf and 0.

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "simd/turn.h"
 #include "simd/vec.h"
 
 namespace lazulite::engine {
@@ -104,6 +105,49 @@ struct SortOf {
       clean_vectors<d / 2>(a);
     }
   }
+  // Batcher's odd-even merge sort of W numbers: which two are put in order, one after the other.
+  struct Exchanges {
+    int count = 0;
+    uint8_t low[80] = {}, high[80] = {};
+    constexpr Exchanges() {
+      for (int p = 1; p < W; p *= 2)
+        for (int k = p; k >= 1; k /= 2)
+          for (int j = k % p; j + k < W; j += 2 * k)
+            for (int i = j; i < j + k && i + k < W; ++i)
+              if (i / (2 * p) == (i + k) / (2 * p)) {
+                low[count] = uint8_t(i);
+                high[count++] = uint8_t(i + k);
+              }
+    }
+  };
+  static constexpr Exchanges exchanges{};
+  template <int... i>
+  LAZULITE_INLINE static void sort_columns(Raw (&a)[W], std::integer_sequence<int, i...>) {
+    auto order = [](Raw& x, Raw& y) __attribute__((always_inline)) {
+      const Raw first = x;
+      x = lower(first, y);
+      y = upper(first, y);
+    };
+    (order(a[exchanges.low[i]], a[exchanges.high[i]]), ...);
+  }
+  // Every vector sorted: as many as one has lanes by columns, which then are turned.
+  template <int v>
+  LAZULITE_INLINE static void sort_each(Raw (&a)[v]) {
+    if constexpr (v % W == 0 && W > 2) {
+#pragma GCC unroll 16
+      for (int from = 0; from < v; from += W) {
+        Raw some[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) some[i] = a[from + i];
+        sort_columns(some, std::make_integer_sequence<int, exchanges.count>{});
+        simd::turn(some);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) a[from + i] = some[i];
+      }
+    } else {
+      sort_lanes<2>(a);
+    }
+  }
   // Sorted runs of r vectors become runs of 2 * r, up to v.
   template <int r, int v>
   LAZULITE_INLINE static void merge_vectors(Raw (&a)[v]) {
@@ -140,7 +184,7 @@ struct SortOf {
         std::memcpy(&a[i], rest, sizeof(Raw));
       }
     }
-    sort_lanes<2>(a);
+    sort_each(a);
     merge_vectors<1>(a);
 #pragma GCC unroll 16
     for (int i = 0; i < v; ++i) {

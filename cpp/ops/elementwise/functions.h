@@ -11,7 +11,7 @@ namespace lazulite::functions {
 // Rows that are reached through functions below, and second names of others.
 inline constexpr const char* reached_by_others[] = {
     "rint", "real", "imag", "conjugate", "bitwise_invert", "nan_to_num", "ldexp", "frexp_mantissa",
-    "frexp_exponent", "zeta_slope"};
+    "frexp_exponent", "isinf", "isfinite", "zeta_slope"};
 struct Alias {
   const char *op, *name;
 };

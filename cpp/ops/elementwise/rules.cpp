@@ -255,18 +255,8 @@ array bitwise_invert(const Operand& a, Stream s) {
   return is_bool(a.natural()) ? logical_not(a, s) : bitwise_invert_bits(a, s);
 }
 
-array isinf(const Operand& a, Stream s) {
-  if (is_integral(a.natural())) return unary(elementwise_op<Isnan>(), a, s);
-  if (a.is_array() && is_complex(a.get().dtype()))
-    return logical_or(isinf(real(a.get(), s), s), isinf(imag(a.get(), s), s), s);
-  return equal(abs(a, s), INFINITY, s);
-}
 array isposinf(const Operand& a, Stream s) { return equal(a, INFINITY, s); }
 array isneginf(const Operand& a, Stream s) { return equal(a, -INFINITY, s); }
-array isfinite(const Operand& a, Stream s) {
-  if (is_inexact(a.natural()) && !is_complex(a.natural())) return less(abs(a, s), INFINITY, s);
-  return logical_not(logical_or(isnan(a, s), isinf(a, s), s), s);
-}
 
 array round(const Operand& a, int decimals, Stream s) {
   if (decimals == 0) return rint(a, s);

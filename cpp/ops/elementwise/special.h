@@ -8,7 +8,7 @@ namespace lazulite {
 using special_rows =
     RowLists<rows<struct Erf, struct Erfinv, struct Erfc, struct Ndtr, struct Logit, struct Entr,
                   struct Gammaln, struct Digamma, struct I0, struct I1, struct Signbit,
-                  struct FrexpMantissa, struct FrexpExponent>,
+                  struct Isinf, struct Isfinite, struct FrexpMantissa, struct FrexpExponent>,
              rows<struct Hypot, struct Copysign, struct Nextafter, struct Ldexp, struct Gcd,
                   struct Lcm, struct Xlogy, struct Zeta, struct ZetaSlope>>;
 
@@ -148,6 +148,28 @@ struct Signbit {
   template <class V> static auto f(V a) { return signbit(a); }
 };
 LAZULITE_UNARY(Signbit, signbit)
+
+struct Isinf {
+  static constexpr Row row{.name = "isinf",
+                           .promote = Promote::inexact,
+                           .types = inexacts,
+                           .result = Result::boolean,
+                           .doc = "True where a is infinite; of complex numbers in any part.",
+                           .ulp = 0, .light = true};
+  template <class V> static auto f(V a) { return holds_infinity(a); }
+};
+LAZULITE_UNARY(Isinf, isinf)
+
+struct Isfinite {
+  static constexpr Row row{.name = "isfinite",
+                           .promote = Promote::inexact,
+                           .types = inexacts,
+                           .result = Result::boolean,
+                           .doc = "True where a is neither infinite nor nan.",
+                           .ulp = 0, .light = true};
+  template <class V> static auto f(V a) { return holds_numbers(a); }
+};
+LAZULITE_UNARY(Isfinite, isfinite)
 
 struct FrexpMantissa {
   static constexpr Row row{.name = "frexp_mantissa",
