@@ -8,6 +8,7 @@ import pytest
 
 import lazulite.core as mx
 import lazulite.nn as nn
+import lazulite.optimizers as optim
 from lazulite.utils import tree_flatten, tree_unflatten
 
 
@@ -470,6 +471,53 @@ def on_purpose_after(fn):
         raise RuntimeError("on purpose")
 
     return failing
+
+
+class Counts(nn.Module):
+    """Counts its calls, in place or not."""
+
+    def __init__(self, how, start, trained):
+        super().__init__()
+        self.linear, self.how, self.n = nn.Linear(3, 1), how, start
+        if not trained:
+            self.freeze(recurse=False, keys="n")
+
+    def __call__(self, x):
+        if self.how == "+=":
+            self.n += 1
+        elif self.how == "[]":
+            self.n[...] = self.n + 1
+        elif self.how == "alias":
+            n = self.n
+            n += 1
+        else:
+            self.n = self.n + 1
+        return self.linear(x)
+
+
+@pytest.mark.parametrize("way", ["nn", "mx", "mixed", "compiled", "jvp of nothing"])
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("dtype", [mx.float32, mx.int32, mx.uint8])
+@pytest.mark.parametrize("how", ["=", "+=", "[]", "alias"])
+def test_what_a_model_changes_in_place_is_kept_by_gradients(how, dtype, trained, way):
+    """As a call without a gradient keeps it."""
+    net, x = Counts(how, mx.zeros((2,), dtype), trained), mx.ones((4, 3))
+    loss = lambda x: net(x).square().sum()
+    if way == "mx":
+        step = lambda x: mx.value_and_grad(lambda net, x: net(x).square().sum())(net, x)
+    elif way == "mixed":
+        step = optim.MixedPrecision(net, optim.SGD(0.1), mx.bfloat16).value_and_grad(loss)
+    elif way == "jvp of nothing":
+        step = lambda x: mx.jvp(loss, [x], [x])
+    else:
+        step = nn.value_and_grad(net, loss)
+        if way == "compiled":
+            step = mx.compile(step, inputs=net.state, outputs=net.state)
+    for calls in (1, 2, 3):
+        mx.eval(step(x))
+        assert net.n.tolist() == [calls] * 2
+        assert net.n.dtype == dtype or (way == "mixed" and how == "=")
+    assert net.linear.weight.dtype == mx.float32
 
 
 def test_value_and_grad_says_that_its_arguments_are_swapped():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 import lazulite.core as mx
+from lazulite.core import _core
 from lazulite.core._gradients import (
     check_differentiable,
     loss_of,
@@ -63,11 +64,11 @@ def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any
                 f"got a {type(model).__name__} without trainable parameters, expected one or more"
             )
         value: Any = None
-        stood: list[mx.array] = []  # traced, for the originals
+        stood: list[tuple[mx.array, Any]] = []  # traced, for the originals; and as given
 
         def loss(traced: list[mx.array]) -> list[mx.array]:
             nonlocal value, stood
-            stood = traced
+            stood = [(array, _core._copy_handle(array)) for array in traced]
             model.update(fill(form, traced))
             value = fn(*args, **kwargs)
             return [loss_of("value_and_grad", value)]
@@ -75,8 +76,13 @@ def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any
         try:
             gradients = vector_jacobian_product(loss, originals, ones_for)[1]
         finally:
-            # No traced array stays in the model; what fn put in its place does.
-            before = {id(t): original for t, original in zip(stood, originals)}
+            # No traced array stays in the model; what fn put in its place does, and what it
+            # changed in place.
+            before = {
+                id(array): original
+                for (array, given), original in zip(stood, originals)
+                if _core._same_handle(array, given)
+            }
             model.apply(lambda now: before.get(id(now), now))
         return value, fill(form, gradients)
 

@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import lazulite.core as mx
 from lazulite._arguments import checked
+from lazulite.core import _core
 from lazulite.nn import Module, value_and_grad
 from lazulite.optimizers.base import _check_optimizer, _is_moved
 from lazulite.utils import tree_flatten, tree_map
@@ -109,15 +110,20 @@ class MixedPrecision:
 
             def copy(weight: mx.array) -> mx.array:
                 half: mx.array = self._lowered(weight)
-                full[id(half)] = (half, weight)
+                full[id(half)] = (half, weight, _core._copy_handle(half))
                 return half
+
+            def back(now: mx.array) -> mx.array:
+                half, weight, handle = full.get(id(now), (now, now, now))
+                changed = half is not weight and not _core._same_handle(half, handle)
+                return half.astype(weight.dtype) if changed else weight
 
             self.model.apply(copy, _is_lowered)
             try:
                 args, kwargs = tree_map(self._lowered, (args, kwargs), is_leaf=_is_module)
                 out = fn(*args, **kwargs)
             finally:
-                self.model.apply(lambda now: full.get(id(now), (now, now))[1])
+                self.model.apply(back)
             loss = out[0] if isinstance(out, tuple) else out
             return loss.astype(mx.float32) * self.scale, out
 
