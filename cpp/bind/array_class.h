@@ -11,6 +11,13 @@
 #include "graph/array.h"
 #include "graph/node.h"
 
+#if PY_VERSION_HEX < 0x030a0000  // Python 3.9 has no such function
+inline PyObject* Py_NewRef(PyObject* o) {
+  Py_INCREF(o);
+  return o;
+}
+#endif
+
 namespace lazulite::bind {
 
 struct PyArray {
