@@ -333,8 +333,14 @@ class Maker:
         if n is None:
             return
         text = self.rng.choice([f"{n}[{self.key(self.arrays[n])}]", f"{n}.T", f"{n}[...]"])
-        if n in self.written and self.rng.random() < 0.5:  # what was just written there
-            text = f"{n}[{self.rng.choice(self.written[n])}]"
+        # What was just written there, by an index that is not deleted since.
+        again = [
+            key
+            for key in self.written.get(n, ())
+            if all(name in self.arrays for name in re.findall(r"\bv\d+\b", key))
+        ]
+        if again and self.rng.random() < 0.5:
+            text = f"{n}[{self.rng.choice(again)}]"
         value = self.attempt(text)
         if value is not None:
             self.result(text, value)

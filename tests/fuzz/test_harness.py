@@ -79,3 +79,15 @@ def test_results_that_depend_on_the_environment_are_a_failure(tmp_path):
 def test_seeds_without_failure_end_well(tmp_path):
     done = run(tmp_path, "pass", "", "--seed", "4")
     assert done.returncode == 0 and "seeds 4 to 4: no failures" in done.stdout
+
+
+def test_any_seed_makes_a_program():
+    """What makes programs refers to nothing that the program has deleted."""
+    code = (
+        "import random, maker\n"
+        "for seed in range(91000000, 91001000): maker.generate(random.Random(seed))\n"
+    )
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent / "ops"), str(here.parent)])
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([paths, os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=300)
