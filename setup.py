@@ -33,6 +33,8 @@ class CMakeBuild(build_ext):
             f"-DLAZULITE_EXTENSION_DIR={target}",
             *os.environ.get("LAZULITE_CMAKE_ARGS", "").split(),
         ]
+        if not getattr(self, "editable_mode", False):  # a wheel without names of its own functions
+            configure.append("-DCMAKE_MODULE_LINKER_FLAGS=-s")
         if shutil.which("ninja"):
             configure += ["-G", "Ninja"]
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(len(os.sched_getaffinity(0))))
