@@ -1,5 +1,6 @@
 """What all tests need."""
 
+import os
 import signal
 
 # A shell that runs the tests with & ignores Ctrl-C for them and for every process they start: those

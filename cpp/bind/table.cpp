@@ -4,6 +4,7 @@
 
 #include "bind/def.h"
 #include "bind/module.h"
+#include "device/cpu/guarded.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
 #include "engine/reduce/kernels.h"
@@ -61,6 +62,12 @@ void add_op_table(py::module_& m) {
         {"packed", packed_steps}, {"dots", dot_steps},     {"sweep", sweep_steps}};
   });
   m.def("_set_least_cost", &cpu::set_least_cost);
+  // Where memory of arrays has pages without access: "end", "start" or "none".
+  m.def("_set_guard", [](const std::string& side) {
+    cpu::set_guard(side == "end"     ? cpu::Guard::end
+                   : side == "start" ? cpu::Guard::start
+                                     : cpu::Guard::none);
+  });
 }
 
 }  // namespace lazulite::bind

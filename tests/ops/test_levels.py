@@ -40,9 +40,15 @@ def without_blas():
 PRODUCTS = {ids(entry) for entry in CASES + LARGE if not entry[0].same_bits_in_any_layout}
 
 
-@pytest.mark.parametrize("level", lower_levels())
-def test_bits_are_those_of_every_lower_level(level, without_blas):
-    got = child(LAZULITE_OPENBLAS="none", LAZULITE_ISA=level)
+GUARDED = [(level, "end") for level in (*lower_levels(), _core._level())]
+
+
+@pytest.mark.parametrize("level, side", [*GUARDED, (_core._level(), "start")])
+def test_bits_are_those_of_every_lower_level_within_the_memory_of_arrays(
+    level, side, without_blas
+):
+    """What touches a byte beside them ends the process (device/cpu/guarded.h)."""
+    got = child(LAZULITE_OPENBLAS="none", LAZULITE_ISA=level, LAZULITE_TEST_GUARD=side)
     assert got["level"] == level
     wrong = {k for k, v in got["bits"].items() if v != without_blas["bits"][k]}
     assert wrong - PRODUCTS == set()

@@ -17,6 +17,7 @@
 #include "base/ref.h"
 #include "base/sanitize.h"
 #include "device/cpu/features.h"
+#include "device/cpu/guarded.h"
 #include "device/cpu/pool.h"
 #include "device/cpu/spin_lock.h"
 
@@ -320,7 +321,8 @@ class Allocator {
   void* allocate(int64_t bytes, Bins* bins) {
     const int64_t total = count_up(bytes);
     if (total < 0) out_of_memory(bytes);
-    void* block = is_small(bytes) ? take_small(class_of(bytes), bins) : take_large(bytes);
+    void* block = guarded::wanted() ? guarded::take(bytes) : nullptr;
+    if (!block) block = is_small(bytes) ? take_small(class_of(bytes), bins) : take_large(bytes);
     if (!block) {
       count_down(bytes);
       out_of_memory(bytes);
@@ -330,7 +332,8 @@ class Allocator {
   }
 
   void release(void* block, int64_t bytes, Bins* bins) {
-    if (is_small(bytes)) {
+    if (guarded::give(block, bytes)) {
+    } else if (is_small(bytes)) {
       give_small(block, class_of(bytes), bins);
     } else {
       give_large(static_cast<Large*>(block) - 1);
