@@ -28,23 +28,35 @@ void block_of(const ConvBlock& p) {
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; ++j) sum[i][j] = V(T(0));
-  const int64_t stride = p.x_stride;
+  auto take = [&](const T* w, auto&& of_row) __attribute__((always_inline)) {
+    if constexpr (sizeof(V) == 64)  // from the second-level cache, as in products
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) __builtin_prefetch(w + 16 * p.w_step + j * L);
+    V y[vectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) y[j] = V::load(w + j * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      const V of_x(of_row(i));
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) sum[i][j] = madd(of_x, y[j], sum[i][j]);
+    }
+  };
   for (int64_t r = 0; r < p.count; ++r) {
     const T *x = static_cast<const T*>(p.x) + p.runs[r].x,
             *w = static_cast<const T*>(p.w) + p.runs[r].w;
-    for (int64_t k = 0; k < p.steps; ++k, x += across ? stride : 1, w += p.w_step) {
-      if constexpr (sizeof(V) == 64)  // from the second-level cache, as in products
-#pragma GCC unroll 4
-        for (int j = 0; j < vectors; ++j) __builtin_prefetch(w + 16 * p.w_step + j * L);
-      V y[vectors];
-#pragma GCC unroll 4
-      for (int j = 0; j < vectors; ++j) y[j] = V::load(w + j * L);
-#pragma GCC unroll 16
-      for (int i = 0; i < rows; ++i) {
-        const V of_x(across ? x[i] : x[i * stride]);
-#pragma GCC unroll 4
-        for (int j = 0; j < vectors; ++j) sum[i][j] = madd(of_x, y[j], sum[i][j]);
+    int64_t k = 0;
+    if constexpr (across) {
+      for (; k < p.steps; ++k, x += p.x_stride, w += p.w_step)
+        take(w, [&](int i) __attribute__((always_inline)) { return x[i]; });
+    } else {
+      Apart<T> lines(x, p.x_stride);
+      // Two at a time: what goes on around the sums would take longer than they do.
+      for (; k + 2 <= p.steps; k += 2, lines.next(2), w += 2 * p.w_step) {
+        take(w, [&](int i) __attribute__((always_inline)) { return lines.at(i); });
+        take(w + p.w_step, [&](int i) __attribute__((always_inline)) { return lines.at(i, 1); });
       }
+      if (k < p.steps) take(w, [&](int i) __attribute__((always_inline)) { return lines.at(i); });
     }
   }
   T* out = static_cast<T*>(p.out);

@@ -125,8 +125,18 @@ Window window_of(const Convolution& c, const ConvView& x, const Phase& phase, co
     const int64_t place = d.at(a, piece.depth);
     if (place < 0 || place >= c.axes[0].in) continue;
     char* plane = held + a * out.plane * bytes;
-    if (inside > from || end < to) std::memset(plane, around, size_t(out.plane * bytes));
-    if (end <= inside) continue;
+    auto fill = [&](int64_t first, int64_t until) {  // places of each row, with what lies around
+      if (first < until)
+        for (int64_t row = 0; row < rows; ++row)
+          std::memset(plane + (row * out.row + (first - from) * out.pixel) * bytes, around,
+                      size_t((until - first) * out.pixel * bytes));
+    };
+    if (end <= inside) {
+      fill(from, to);
+      continue;
+    }
+    fill(from, inside);
+    fill(end, to);
     copy({rows, end - inside, channels.count, channels.times},
          {const_cast<char*>(data) +
               (place * s[1] + out.first_row * s[2] + inside * s[3]) * each,

@@ -41,12 +41,13 @@ class Apart {
       : from_{first, first + 5 * line, first + 10 * line}, one_(line), three_(3 * line) {
     asm("" : "+r"(from_[0]), "+r"(from_[1]), "+r"(from_[2]), "+r"(one_), "+r"(three_));
   }
-  LAZULITE_INLINE T operator[](int i) const {
-    const T* at = from_[i / 5];
+  // Of line `i`, `step` steps on.
+  LAZULITE_INLINE T at(int i, int step = 0) const {
+    const T* at = from_[i / 5] + step;
     return i % 5 == 3 ? at[three_] : at[i % 5 * one_];
   }
-  LAZULITE_INLINE void next() {
-    for (const T*& at : from_) ++at;
+  LAZULITE_INLINE void next(int steps = 1) {
+    for (const T*& at : from_) at += steps;
   }
 
  private:
@@ -101,7 +102,7 @@ LAZULITE_INLINE void sum_steps(const BlockCall& p, Vec<T> (&sum)[rows][vectors],
             y[j] = times_i(y[j], std::make_integer_sequence<int, L>{});
 #pragma GCC unroll 16
       for (int i = 0; i < rows; ++i) {
-        const V x(along ? lines[i] : a[parts * i + part]);
+        const V x(along ? lines.at(i) : a[parts * i + part]);
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; ++j) sum[i][j] = add(sum[i][j], x, y[j]);
       }
