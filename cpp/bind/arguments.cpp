@@ -67,6 +67,10 @@ bool is_size(const Argument& at) {
     if (at.name && !std::strcmp(at.name, name)) return true;
   return false;
 }
+// The diagonal of eye beyond all 64-bit integers lies outside every matrix, as those next to it.
+bool is_diagonal(const Argument& at) {
+  return !std::strcmp(at.function, "eye") && at.name && !std::strcmp(at.name, "k");
+}
 [[noreturn]] void too_large(const Argument& at, bool negative) {
   const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
   if (is_axis(at))
@@ -80,6 +84,7 @@ int64_t from_index(PyObject* index, const Argument& at) {
   int overflow = 0;
   const long long v = PyLong_AsLongLongAndOverflow(index, &overflow);
   Py_DECREF(index);
+  if (overflow && is_diagonal(at)) return overflow < 0 ? INT64_MIN : INT64_MAX;
   if (overflow) too_large(at, overflow < 0);
   return v;
 }

@@ -1,5 +1,6 @@
 // Functions of objects of Python's own: memory of others, and pickle.
 #include "bind/def.h"
+#include "ops/elementwise/elementwise.h"
 
 namespace lazulite::bind {
 
@@ -35,6 +36,38 @@ array unpickled(PyObject* data, Dtype t, const Shape& shape) {
   return array(bytes, shape, t, t);
 }
 
+// An array with the object that holds it, which a result may be.
+struct Given {
+  PyObject* object;
+  array value;
+};
+struct Made {
+  PyObject* object;
+};
+PyObject* to_py(Made made) { return made.object; }
+
+Made in_dtype(const Given& a, Dtype t, bool copy, Stream s) {
+  if (!copy && is_array(a.object) && t == a.value.dtype()) return {Py_NewRef(a.object)};
+  return {wrap(astype(a.value, t, s))};
+}
+
+}  // namespace
+
+template <>
+struct From<Given> {
+  static Given of(PyObject* o, const Argument& at) { return {o, From<array>::of(o, at)}; }
+};
+template <>
+std::string type_name<Given>() {
+  return "array";
+}
+template <>
+std::string type_name<Made>() {
+  return "array";
+}
+
+namespace {
+
 const Register rows{[](Functions& m) {
   m.def("_unpickle(data, dtype, shape)", unpickled, "The array that pickle wrote.");
   m.def("asarray(a, dtype=None, *, copy=None, device=None)",
@@ -53,6 +86,20 @@ const Register rows{[](Functions& m) {
         "copy=False). `device` may name the CPU, which asks objects on other devices for a copy "
         "there. TypeError for other objects.\n\n"
         ">>> mx.from_dlpack(mx.ones(2))\narray([1, 1], dtype=float32)");
+  m.def("astype(a, dtype, /, *, copy=True, stream=None)",
+        [](const Given& a, Dtype t, bool copy, Stream s) { return in_dtype(a, t, copy, s); },
+        "The values in another dtype: floats truncate towards zero, integers wrap, what is "
+        "not zero is True. copy=False gives an array that has the dtype already itself.\n\n"
+        ">>> mx.astype(mx.array([1.9, -1.9]), mx.int32)\n"
+        "array([1, -1], dtype=int32)")
+      .also("stream", "device")
+      .cases({"x(2, 3), mx.float64"}, "lambda a, t: a.real.astype('float64')")
+      .large({"x(2, chunk + 1), mx.float64"});
+  m.methods()
+      .def("astype(a, dtype, stream=None, *, copy=True)",
+           [](const Given& a, Dtype t, Stream s, bool copy) { return in_dtype(a, t, copy, s); },
+           "The values in another dtype; see mx.astype.")
+      .also("stream", "device");
 }};
 
 }  // namespace

@@ -85,6 +85,7 @@ DEVIATIONS = {
     "argsort": "as argmax",
     "searchsorted": "as argmax",
     "broadcast_arrays": "a list, as in the reference, where the standard has a tuple since 2025.12",
+    "linalg.cross": "vectors of two numbers are taken too, as in the reference",
 }
 SIGNATURES = sorted((name, text) for text, names in FUNCTIONS.items() for name in names.split())
 
@@ -566,6 +567,32 @@ def test_masks_of_any_number_of_axes_read_and_write(shape):
         assert (np.array(x) == b).all()
 
 
+# The standard: each axis of a mask is as long as that of the array, or 0, which marks nothing.
+EMPTY_MASKS = [
+    (shape, mask)
+    for shape in [(3,), (0,), (2, 3), (0, 1), (1, 0), (2, 0, 3), (2, 3, 4)]
+    for ndim in range(1, len(shape) + 1)
+    for mask in itertools.product(*[{0, n} for n in shape[:ndim]])
+    if 0 in mask
+]
+
+
+@pytest.mark.parametrize("shape, mask", EMPTY_MASKS, ids=repr)
+def test_a_mask_of_no_elements_marks_nothing(shape, mask):
+    a, where = mx.zeros(shape), mx.zeros(mask, dtype=mx.bool_)
+    rest = shape[len(mask) :]
+    assert a[where].shape == a[where, ...].shape == (0, *rest)
+    for value in (1.0, mx.ones((0, *rest)), mx.ones(rest)):
+        a[where] = value
+    a[where] += 1
+    assert np.array_equal(np.array(a), np.zeros(shape)) and a.shape == shape
+    assert np.array_equal(np.array(a.at[where].add(1.0)), np.zeros(shape))
+    wrong = mx.zeros((*mask[:-1], shape[len(mask) - 1] + 1), dtype=mx.bool_)
+    for use in (lambda: a[wrong], lambda: a.__setitem__(wrong, 1.0)):
+        with pytest.raises(IndexError, match=r"\[index\] mask does not fit: got shape"):
+            use()
+
+
 def test_arrays_go_to_devices_and_to_other_dtypes():
     a = mx.ones(3)
     for device in (a.device, mx.cpu, mx.default_device()):
@@ -583,8 +610,8 @@ def test_arrays_go_to_devices_and_to_other_dtypes():
         assert mx.asarray([1, 2], device=device).shape == (2,)
         assert mx.astype(a, mx.int8, device=device).dtype == mx.int8
         assert mx.from_dlpack(a, device=device, copy=True).shape == (3,)
-    for copy in (True, False):
-        b = mx.astype(a, mx.float32, copy=copy)
+    for options in ({}, {"copy": True}):
+        b = mx.astype(a, mx.float32, **options)
         b[0] = 5
         assert a[0].item() == 1 and b[0].item() == 5
     with pytest.raises(ValueError, match=r"\[to_device\] device: got None"):
@@ -601,6 +628,29 @@ def test_an_array_that_may_not_be_copied_is_itself():
     assert a[0].item() == 1
     with pytest.raises(ValueError):
         mx.asarray(a, dtype=mx.int8, copy=False)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_astype_without_a_copy_is_the_array_where_it_has_the_dtype(dtype):
+    a = mx.ones(3, dtype=getattr(mx, dtype))
+    for astype in (mx.astype, mx.array.astype):
+        assert astype(a, a.dtype, copy=False) is a
+        for options in ({}, {"copy": True}):
+            b = astype(a, a.dtype, **options)
+            assert b is not a and b.dtype == a.dtype
+            b[0] = 0
+            assert a[0].item() == 1
+        other = mx.int16 if dtype == "int8" else mx.int8
+        if dtype not in KINDS["complex"]:
+            c = astype(a, other, copy=False)
+            assert c is not a and c.dtype == other and c.tolist() == [1, 1, 1]
+    assert mx.astype(2, mx.int32, copy=False).tolist() == 2
+
+
+@pytest.mark.parametrize("k", [2**31, 2**63 - 1, 2**63, 10**30])
+def test_a_diagonal_may_lie_anywhere_outside_a_matrix(k):
+    for far in (k, -k):
+        assert mx.eye(2, 3, k=far).tolist() == np.zeros((2, 3)).tolist()
 
 
 def test_a_parameter_is_known_by_the_standards_name_and_the_references():

@@ -252,25 +252,8 @@ void add_elementwise(M& m) {
        "[array(3, dtype=int32), array(1, dtype=int32)]")
       .cases({"x(2, 3) + 9, x(3) + 7"}, "lambda a, b: list(np.divmod(a, b))");
   m.def(
-       "astype(a, dtype, /, *, copy=True, stream=None)",
-       [](A a, Dtype t, bool, S s) { return astype(a, t, s); },
-       "The values in another dtype: floats truncate towards zero, integers wrap, what is "
-       "not zero is True. The result is an array of its own, whatever `copy` says: memory that is "
-       "shared is never written to.\n\n"
-       ">>> mx.astype(mx.array([1.9, -1.9]), mx.int32)\n"
-       "array([1, -1], dtype=int32)")
-      .also("stream", "device")
-      .cases({"x(2, 3), mx.float64"}, "lambda a, t: a.real.astype('float64')")
-      .large({"x(2, chunk + 1), mx.float64"});
-  m.def(
       "_stop_gradient(a, /, *, stream=None)", [](A a, S s) { return stop_gradient(a, s); },
       "a, constant to derivatives.");
-  m.methods()
-      .def(
-          "astype(a, dtype, stream=None, *, copy=True)",
-          [](A a, Dtype t, S s, bool) { return astype(a, t, s); },
-          "The values in another dtype; see mx.astype.")
-      .also("stream", "device");
 }
 
 }  // namespace lazulite::functions

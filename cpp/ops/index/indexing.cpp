@@ -28,6 +28,10 @@ int axes_of(const IndexItem& item) {
   return item.form == IndexItem::indices && is_bool(item.where.dtype()) ? item.where.ndim() : 1;
 }
 
+// An axis of a mask is as long as that of the array, or 0, which marks nothing (array API
+// standard).
+bool fits(int64_t of_mask, int64_t of_array) { return of_mask == of_array || of_mask == 0; }
+
 class KeyReader {
  public:
   KeyReader(const array& a, const IndexItems& items) : a_(a), items_(items) {
@@ -109,7 +113,7 @@ class KeyReader {
   }
   void read_mask(const array& mask) {
     for (int d = 0; d < mask.ndim(); ++d)
-      if (mask.shape()[d] != a_.shape()[axis_ + d])
+      if (!fits(mask.shape()[d], a_.shape()[axis_ + d]))
         fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(), " at axis ",
              axis_, " of an array of shape ", a_.shape());
     if (mask.ndim() == 0) {  // as an axis of size 1 that is kept or not
@@ -208,13 +212,15 @@ array fitted(array value, const Shape& shape, Stream s) {
   return broadcast_to(value, shape, s);
 }
 
-array update_at_mask(const array& a, const array& mask, array v, Write mode, Stream s) {
-  const int rest = a.ndim() - mask.ndim();
-  bool fits = rest >= 0;
-  for (int d = 0; fits && d < mask.ndim(); ++d) fits = mask.shape()[d] == a.shape()[d];
-  if (!fits)
-    fail(Kind::index, "index", "mask does not fit: got shape ", mask.shape(),
+array update_at_mask(const array& a, const array& given, array v, Write mode, Stream s) {
+  const int rest = a.ndim() - given.ndim();
+  bool good = rest >= 0;
+  for (int d = 0; good && d < given.ndim(); ++d) good = fits(given.shape()[d], a.shape()[d]);
+  if (!good)
+    fail(Kind::index, "index", "mask does not fit: got shape ", given.shape(),
          " for an array of shape ", a.shape());
+  const Shape marked(a.shape().begin(), a.shape().end() - rest);
+  const array mask = given.shape() == marked ? given : zeros(marked, bool_, s);
   Shape shape = mask.shape();
   for (int i = 0; i < rest; ++i) shape.push_back(1);
   const Shape element(a.shape().end() - rest, a.shape().end());
