@@ -447,6 +447,61 @@ TEST(SimdMath, complex_functions_have_the_values_of_c_at_zeros_infinities_and_na
 #undef CASE
 }
 
+/// f(conj z) = conj f(z) and f(-z) = sign f(z) in every bit; sign 0 asks for the first alone.
+template <class T, class F> void check_symmetry(const char* name, F f, int sign) {
+  using V = Vec<T>;
+  Random random;
+  for (int i = 0; i < count / 4; i += V::size) {
+    Pair<T> x[V::size], mirrored[V::size], turned[V::size], y[V::size], m[V::size], t[V::size];
+    for (int j = 0; j < V::size; ++j) {
+      // Numbers of any size, and those of few bits, of which sums and products are exact.
+      double size = i % 3 == 0 ? 3 : std::exp2(random.unit() * 80 - 40);
+      double re = size * (2 * random.unit() - 1), im = size * (2 * random.unit() - 1);
+      if (i % 3 == 0) re = std::round(re * 4) / 4, im = std::round(im * 4) / 4;
+      x[j] = {T(re), T(im)};
+      mirrored[j] = {x[j].re, -x[j].im};
+      turned[j] = {-x[j].re, -x[j].im};
+    }
+    f(Cx<V>::load(x)).store(y);
+    f(Cx<V>::load(mirrored)).store(m);
+    f(Cx<V>::load(turned)).store(t);
+    for (int j = 0; j < V::size; ++j) {
+      if (std::isnan(y[j].re) || std::isnan(y[j].im)) continue;   // signs beside a nan are open
+      EXPECT_EQ(to_bits(m[j].re), to_bits(y[j].re)) << name << " " << x[j].re << " " << x[j].im;
+      EXPECT_EQ(to_bits(m[j].im), to_bits(-y[j].im)) << name << " " << x[j].re << " " << x[j].im;
+      if (sign == 0) continue;
+      EXPECT_EQ(t[j].re, T(sign) * y[j].re) << name << " " << x[j].re << " " << x[j].im;
+      EXPECT_EQ(t[j].im, T(sign) * y[j].im) << name << " " << x[j].re << " " << x[j].im;
+    }
+  }
+}
+
+TEST(SimdMath, complex_functions_are_symmetric_in_every_bit) {
+#define CASE(ours, sign)                                                             \
+  check_symmetry<float>(#ours, [](auto z) { return simd::ours(z); }, sign);          \
+  check_symmetry<double>(#ours, [](auto z) { return simd::ours(z); }, sign)
+  CASE(exp, 0);
+  CASE(expm1, 0);
+  CASE(log, 0);
+  CASE(log1p, 0);
+  CASE(log2, 0);
+  CASE(log10, 0);
+  CASE(sqrt, 0);
+  CASE(sin, -1);
+  CASE(cos, 1);
+  CASE(tan, -1);
+  CASE(sinh, -1);
+  CASE(cosh, 1);
+  CASE(tanh, -1);
+  CASE(arcsin, -1);
+  CASE(arccos, 0);
+  CASE(arctan, -1);
+  CASE(arcsinh, -1);
+  CASE(arccosh, 0);
+  CASE(arctanh, -1);
+#undef CASE
+}
+
 TEST(SimdMath, complex_division_survives_the_ends) {
   using V = Vec<double>;
   Cx<V> big(V(1e300), V(1e300)), small(V(1e-300), V(-1e-300));
