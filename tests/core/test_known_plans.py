@@ -112,6 +112,32 @@ def test_what_differs_has_a_plan_of_its_own():
     assert kept() > 10
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda shape: mx.exp(mx.abs(mx.zeros(shape))),
+        lambda shape: mx.sin(mx.ones(shape) + mx.full(shape, 2.5)).sum(),
+        lambda shape: mx.sqrt(mx.full(shape, 4, mx.int32)) * 3,
+        lambda shape: mx.cumsum(mx.where(mx.ones(shape, mx.bool_), 1.0, 2.0)),
+        lambda shape: 1 / mx.abs(mx.zeros((0, *shape))).sum(0),
+        lambda shape: mx.divmod(mx.full(shape, 7), mx.full(shape, 2))[1] + 1,
+    ],
+)
+def test_constants_differ_by_their_shapes(made):
+    """What is made of constants alone reads no array whose shape tells one form from another."""
+    shapes = [(3,), (3,), (3,), (6,), (2, 3), (300,), (3, 2), (1,), (), (0,), (70, 3), (6,)]
+    expected = []
+    for shape in shapes:
+        mx.clear_cache()
+        expected.append(np.array(made(shape)))
+    mx.clear_cache()
+    for shape, wanted in zip(shapes, expected):
+        got = np.array(made(shape))
+        assert got.shape == wanted.shape
+        assert (got == wanted).all(), shape
+    assert found(lambda: [mx.eval(made((6,))) for _ in range(3)]) > 0
+
+
 def test_layouts_that_differ_within_a_graph():
     """What a loop returns may lie in one way or another: its readers look."""
     def f(a, n):

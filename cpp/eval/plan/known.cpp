@@ -48,10 +48,19 @@ class Writer {
       form_.attributes.push_back(attributes);
       word(attributes->hash());
     }
-    for (const array& input : node.inputs)  // results follow from them
+    bool constants = !node.inputs.empty();
+    for (const array& input : node.inputs) {  // results follow from them
       if (!write(input, node)) return false;
+      constants &= is_immediate(input, node);
+    }
+    if (constants) write(node.out[0].spec.shape);  // but for how many there are of one number
     updates_ |= node.op->update;
     return true;
+  }
+
+  void write(const Shape& shape) {
+    word(shape.size());
+    for (int64_t n : shape) word(uint64_t(n));
   }
 
   bool write(const array& input, const Node& consumer) {
@@ -77,8 +86,8 @@ class Writer {
     word(uint64_t(from.unit) << 34 | uint64_t(input.index()) << 2 | array_of);
     if (first || from.out.size() > 1) {
       const Slot& slot = input.slot();
-      word(uint64_t(slot.spec.type) << 32 | slot.spec.shape.size());
-      for (int64_t n : slot.spec.shape) word(uint64_t(n));
+      word(uint64_t(slot.spec.type));
+      write(slot.spec.shape);
       for (int64_t stride : slot.storage.strides) word(uint64_t(stride));
     }
     return true;
