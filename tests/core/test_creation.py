@@ -76,3 +76,28 @@ def test_one_value_in_every_place_of_every_dtype(dtype):
     one, both = mx.ones((3, 1000), t), a
     mx.eval(one, both)
     assert np.array_equal(one, both)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint64", "int64"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30, 300.0 * 2**60])
+def test_numbers_that_no_integer_is_are_refused_wherever_one_is_written(value, dtype):
+    """As `array(value, dtype)` refuses them; arrays are cast instead."""
+    t = getattr(mx, dtype)
+    a = mx.zeros((3,), t)
+    for write in (
+        lambda: mx.array(value, t),
+        lambda: mx.full(2, value, t),
+        lambda: mx.full_like(a, value),
+        lambda: mx.pad(a, 1, constant_values=value),
+        lambda: a.at[0].add(value),
+        lambda: a.__setitem__(0, value),
+    ):
+        with pytest.raises(OverflowError, match="number does not fit: got .*" + dtype):
+            write()
+    assert a.tolist() == [0, 0, 0]
+    assert mx.full(2, mx.array(value), t).dtype == t
+    assert mx.full(2, 2.7, t).tolist() == [2, 2] and mx.full(2, value, mx.bool_).tolist() == [1, 1]
+    with pytest.raises(TypeError, match="complex number"):
+        mx.full(2, 1 + 2j, t)
+    with pytest.raises(TypeError, match="complex number"):
+        mx.full(2, 1 + 2j, mx.float32)

@@ -288,6 +288,41 @@ def test_the_gradient_of_a_norm_at_zero_is_zero():
     assert not np.array(mx.grad(lambda a: mx.linalg.norm(a))(mx.zeros(3))).any()
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 0), (0, 3), (3, 0), (2, 0, 3), (2, 3, 0), (0, 2, 3)])
+def test_norms_of_nothing_are_those_of_numpy(shape):
+    """0, but for orders that look for what is smallest: these raise, or are infinite."""
+    n = len(shape)
+    axes = [None, *range(n), *((i, j) for i in range(n) for j in range(n) if i != j)]
+    orders = [None, "fro", "nuc", np.inf, -np.inf, 0, 1, -1, 2, -2, 3, 0.5, -3]
+
+    def both(ours, numpys):
+        try:
+            with np.errstate(all="ignore"):
+                wanted = numpys()
+        except (ValueError, np.linalg.LinAlgError):
+            with pytest.raises(ValueError):
+                mx.eval(ours())
+            return
+        got = np.array(ours())
+        assert got.shape == wanted.shape
+        assert (got == wanted).all()
+
+    a, none = mx.zeros(shape), np.zeros(shape, np.float32)
+    for order in orders:
+        for keep in (False, True):
+            for axis in axes:
+                both(
+                    lambda: mx.linalg.norm(a, order, axis, keep),
+                    lambda: np.linalg.norm(none, order, axis, keep),
+                )
+            for kind in ("vector_norm", "matrix_norm"):
+                if order is not None:
+                    both(
+                        lambda: getattr(mx.linalg, kind)(a, ord=order, keepdims=keep),
+                        lambda: getattr(np.linalg, kind)(none, ord=order, keepdims=keep),
+                    )
+
+
 def test_products_of_many_matrices_take_the_cheapest_order():
     sizes = [30, 35, 15, 5, 10, 20, 25]
     all_ = [numbers(k, (m, n), "float64") for k, (m, n) in enumerate(zip(sizes, sizes[1:]))]

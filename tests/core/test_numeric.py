@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -103,6 +104,35 @@ def test_rules_find_numpys_number_of_bins(rule):
             assert counts.sum().item() == np.histogram(data, wanted)[0].sum()
     with pytest.raises(ValueError, match=r"\[histogram\].*histogram_bin_edges\(a, 10\)"):
         mx.compile(lambda a: mx.histogram(a, rule)[0])(mx.array(DATA))
+
+
+DATA_OF_RULES = {
+    "spread": lambda n: RNG.normal(60, 20, n),
+    "even": lambda n: RNG.uniform(0, 100, n),
+    "one sided": lambda n: RNG.exponential(5, n),
+    "few values": lambda n: RNG.integers(0, 3, n) * 1.0,
+    "equal": lambda n: np.full(n, 3.0),
+    "quartiles that meet": lambda n: np.where(np.arange(n) % 9 == 4, RNG.normal(70, 40, n), 5.0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "int64"])
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_find_as_many_bins_as_numpy_in_any_range(rule, dtype):
+    bounds = [None, (0, 50), (10.5, 61.25), (2, 4), (-10, 200), (3, 3), (500, 600)]
+    # By stone's rule, whose losses may be equal but for their rounding, of numbers that differ.
+    kinds = {"spread", "even", "one sided"} if rule == "stone" else DATA_OF_RULES
+    for name in kinds:
+        for n in (20, 37, 100) if rule == "stone" else (1, 2, 3, 5, 10, 37, 100, 1000):
+            data = DATA_OF_RULES[name](n).astype(dtype)
+            a = mx.array(data, getattr(mx, dtype))
+            for between in bounds:
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    wanted = np.histogram_bin_edges(data, rule, between)
+                got = mx.histogram_bin_edges(a, rule, between)
+                assert got.shape == wanted.shape, (name, n, between)
+                close(got, wanted, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_histograms_count_what_lies_between_edges():

@@ -51,7 +51,7 @@ array band(int64_t rows, int64_t columns, int64_t low, int64_t high, Dtype t, St
 array full(const Shape& shape, const Operand& value, Dtype t, Stream s) {
   for (int64_t n : shape) check_size(n, "full");
   if (!value.is_array()) {
-    if (!is_bool(t)) value.scalar().check_fits(t, "full");
+    if (!is_bool(t)) value.scalar().check_converts(t, "full");
     return constant(is_bool(t) ? Scalar(value.scalar().truth()) : value.scalar(), shape, t, s);
   }
   return broadcast_to(astype(value.get(), t, s), shape, s);

@@ -216,7 +216,7 @@ array astype(const array& a, Dtype t, Stream s) {
 
 array as_array(const Operand& a, Dtype t, std::string_view op, Stream s) {
   if (a.is_array()) return astype(a.get(), t, s);
-  a.scalar().check_fits(t, op);
+  a.scalar().check_converts(t, op);
   return constant(a.scalar(), {}, t, s);
 }
 
@@ -319,10 +319,13 @@ array isclose(const Operand& a, const Operand& b, double rtol, double atol, bool
   // Integers become floating point first. Infinities are near only to themselves: their distance
   // less what is allowed is infinite or no number.
   const Operand x = is_inexact(result_type({&a, &b})) ? a : Operand(multiply(a, 1.0, s));
-  const array distance = abs(subtract(x, b, s), s),
-              allowed = add(multiply(abs(b, s), rtol, s), atol, s);
-  const array out = logical_or(less_equal(subtract(distance, allowed, s), 0, s), equal(a, b, s), s);
-  return equal_nan ? logical_or(out, logical_and(isnan(a, s), isnan(b, s), s), s) : out;
+  // All in the shape of the result: one pass, where what b alone allows would be stored before.
+  const Shape shape = broadcast_shapes(shape_of(a), shape_of(b), "isclose");
+  const Operand y = b.is_array() ? Operand(broadcast_to(b.get(), shape, s)) : b;
+  const array distance = abs(subtract(x, y, s), s),
+              allowed = add(multiply(abs(y, s), rtol, s), atol, s);
+  const array out = logical_or(less_equal(subtract(distance, allowed, s), 0, s), equal(a, y, s), s);
+  return equal_nan ? logical_or(out, logical_and(isnan(a, s), isnan(y, s), s), s) : out;
 }
 
 }  // namespace lazulite

@@ -198,7 +198,7 @@ array value_array(const Operand& value, Dtype t, Stream s) {
   if (v.kind() == 'c' && !is_complex(t))
     fail(Kind::type, "index", "a complex number for an array of ", t);
   if (is_bool(t)) return constant(v.truth(), {}, t, s);
-  v.check_fits(t, "index");
+  v.check_converts(t, "index");
   return constant(v, {}, t, s);
 }
 

@@ -26,6 +26,13 @@ array squares_of(const array& a, Stream s) {
   return add(square(real(a, s), s), square(imag(a, s), s), s);
 }
 
+// The largest size; of nothing 0, as other norms are, where the smallest has no value at all.
+array largest_of(const array& sizes, const Axes& axes, bool keep, Stream s) {
+  for (int axis : axes)
+    if (sizes.shape(axis) == 0) return sum(sizes, axes, keep, s);
+  return max(sizes, axes, keep, s);
+}
+
 array of_vectors(const array& a, double p, const Axes& axes, bool keep, Stream s) {
   if (p == 2) return root(sum(squares_of(a, s), axes, keep, s), s);
   if (p == 0) {
@@ -33,7 +40,7 @@ array of_vectors(const array& a, double p, const Axes& axes, bool keep, Stream s
     return sum(there, axes, keep, s);
   }
   const array sizes = abs(a, s);
-  if (std::isinf(p)) return p > 0 ? max(sizes, axes, keep, s) : min(sizes, axes, keep, s);
+  if (std::isinf(p)) return p > 0 ? largest_of(sizes, axes, keep, s) : min(sizes, axes, keep, s);
   if (p == 1) return sum(sizes, axes, keep, s);
   return power(sum(power(sizes, p, s), axes, keep, s), 1 / p, s);
 }
@@ -61,13 +68,14 @@ array of_matrices(const char* name, const array& a, const Order& order, Stream s
   const bool largest = p > 0;
   if (std::abs(p) == 2) {
     const array values = svdvals(a, s);
-    return expand_dims(largest ? max(values, {-1}, true, s) : min(values, {-1}, true, s), {-1}, s);
+    return expand_dims(largest ? largest_of(values, {-1}, true, s) : min(values, {-1}, true, s),
+                       {-1}, s);
   }
   if (std::abs(p) != 1 && !std::isinf(p))
     unknown(name, order, "'fro', 'nuc', 1, -1, 2, -2 or an infinity");
   const int added = std::isinf(p) ? -1 : -2;
   const array sums = sum(abs(a, s), {added}, true, s);
-  return largest ? max(sums, last, true, s) : min(sums, last, true, s);
+  return largest ? largest_of(sums, last, true, s) : min(sums, last, true, s);
 }
 
 }  // namespace

@@ -99,27 +99,30 @@ double quantile_of(const array& sorted, double q, Stream s) {
   return x + (y - x) * (at - low);
 }
 
-// The width that a rule finds for n numbers in double; 0: one bin.
-double width_by_rule(const std::string& rule, const array& x, const Range& range, Stream s) {
+// The width that a rule finds for n numbers, in double; 0: one bin. `single`: what NumPy has in
+// float32, where the numbers are, is rounded to it, since a whole number of bins may be at stake.
+double width_by_rule(const std::string& rule, const array& x, const Range& range, bool single,
+                     Stream s) {
   const double n = double(x.size());
-  const double spread =
-      number_of(subtract(max(x, {0}, false, s), min(x, {0}, false, s), s), s);
+  auto rounded = [&](double v) { return single ? double(float(v)) : v; };
+  const double spread = rounded(
+      number_of(subtract(max(x, {0}, false, s), min(x, {0}, false, s), s), s));
   auto sturges = [&] { return spread / (std::log2(n) + 1); };
   auto freedman = [&] {
     const array sorted = sort(x, 0, false, s);
-    return 2 * (quantile_of(sorted, 0.75, s) - quantile_of(sorted, 0.25, s)) / std::cbrt(n);
+    const double range =
+        rounded(quantile_of(sorted, 0.75, s)) - rounded(quantile_of(sorted, 0.25, s));
+    return rounded(rounded(2 * rounded(range)) * rounded(1 / std::cbrt(n)));
   };
-  auto deviation = [&] { return number_of(lazulite::std(x, {0}, false, 0, s), s); };
+  auto deviation = [&] { return rounded(number_of(lazulite::std(x, {0}, false, 0, s), s)); };
   if (rule == "sqrt") return spread / std::sqrt(n);
   if (rule == "sturges") return sturges();
-  if (rule == "rice") return spread / (2 * std::cbrt(n));
-  if (rule == "scott") return std::cbrt(24 * std::sqrt(3.141592653589793) / n) * deviation();
+  if (rule == "rice") return rounded(spread / rounded(2 * std::cbrt(n)));
+  if (rule == "scott")
+    return rounded(rounded(std::cbrt(24 * std::sqrt(3.141592653589793) / n)) * deviation());
   if (rule == "fd") return freedman();
-  if (rule == "auto") {
-    const double by_quartiles = freedman(), by_size = sturges();
-    const double half_sqrt = spread / std::sqrt(n) / 2;
-    return by_quartiles ? std::min(std::max(by_quartiles, half_sqrt), by_size) : by_size;
-  }
+  if (rule == "auto")  // quartiles that meet give no more bins than twice the square root of n
+    return std::min(std::max(freedman(), spread / std::sqrt(n) / 2), sturges());
   if (rule == "doane") {
     const double sigma = deviation();
     if (n < 3 || sigma <= 0) return 0;
@@ -138,8 +141,8 @@ double width_by_rule(const std::string& rule, const array& x, const Range& range
     const array counts = histogram(x, {bins}, range, false, {}, s).first;
     const double share =
         number_of(sum(square(divide(astype(counts, float64, s), n, s), s), {0}, false, s), s);
-    const double loss = (2 - (n + 1) * share) / (spread / double(bins));
-    if (loss < least) least = loss, best = spread / double(bins);
+    const double width = rounded(spread / double(bins)), loss = (2 - (n + 1) * share) / width;
+    if (loss < least) least = loss, best = width;
   }
   return best;
 }
@@ -155,9 +158,10 @@ void check_range(const Range& r, const char* op) {
     fail(Kind::value, op, "range ends before it begins: got (", r.low, ", ", r.high, ")");
 }
 
-int64_t bins_by_rule(const std::string& rule, const array& a, const std::optional<Range>& range,
+int64_t bins_by_rule(const std::string& rule, const array& a, std::optional<Range> range,
                      Stream s) {
   array x = flat(astype(a, float64, s), s);
+  if (range) range = widened(*range);  // before it is asked what lies there
   if (range && x.size()) {
     const array inside =
         logical_and(greater_equal(x, range->low, s), less_equal(x, range->high, s), s);
@@ -166,7 +170,7 @@ int64_t bins_by_rule(const std::string& rule, const array& a, const std::optiona
     x = take(x, nonzero(inside, n, 0, s)[0], 0, s);
   }
   if (x.size() == 0) {
-    width_by_rule(rule, zeros({2}, float64, s), {0, 1}, s);  // refuses what is no rule
+    width_by_rule(rule, zeros({2}, float64, s), {0, 1}, false, s);  // refuses what is no rule
     return 1;
   }
   Range r{number_of(min(x, {0}, false, s), s), number_of(max(x, {0}, false, s), s)};
@@ -175,10 +179,14 @@ int64_t bins_by_rule(const std::string& rule, const array& a, const std::optiona
     fail(Kind::value, "histogram_bin_edges", "range of the data is not finite: got (", r.low, ", ",
          r.high, ")");
   r = widened(r);
-  double width = width_by_rule(rule, x, r, s);
-  if (is_integral(a.dtype()) && width < 1) width = 1;
+  const bool single = a.dtype() == float32;
+  double width = width_by_rule(rule, x, r, single, s);
   if (!(width > 0)) return 1;
-  const double n = std::ceil((r.high - r.low) / width);
+  if (is_integral(a.dtype())) width = std::max(width, 1.0);
+  double whole = r.high - r.low;
+  if (single && !range) whole = float(whole);
+  const bool in_floats = single && !range && width == double(float(width));
+  const double n = std::ceil(in_floats ? double(float(whole) / float(width)) : whole / width);
   if (n > 1e15) fail(Kind::memory, "histogram_bin_edges", "too large: got ", n, " bins");
   return int64_t(n);
 }
