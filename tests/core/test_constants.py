@@ -71,7 +71,21 @@ def test_a_constant_is_cast_as_an_array_of_that_value(source, target):
 
 @pytest.mark.parametrize("target", ALL, ids=repr)
 def test_full_and_assignments_convert_a_float_as_astype(target):
+    """What fits; what does not is refused, as `array(value, target)` refuses it."""
     for value in VALUES:
+        if mx.issubdtype(target, mx.integer):
+            info = mx.iinfo(target)
+            if not info.min - 1 < value < info.max + 1:
+                for write in (
+                    lambda: mx.array(value, target),
+                    lambda: mx.full((1,), value, target),
+                    lambda: mx.zeros(2, target).__setitem__(0, value),
+                    lambda: mx.zeros(2, target).__setitem__([0, 1], value),
+                    lambda: mx.zeros(2, target).at[0].set(value),
+                ):
+                    with pytest.raises(OverflowError, match="does not fit"):
+                        write()
+                continue
         if target in (mx.float16, mx.bfloat16):
             data = mx.array([value], mx.float64).astype(target)
         else:

@@ -106,6 +106,41 @@ def test_rules_find_numpys_number_of_bins(rule):
         mx.compile(lambda a: mx.histogram(a, rule)[0])(mx.array(DATA))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_covariance_of_what_is_not_finite_is_that_of_numpy(dtype):
+    """A row with an infinity or nan has no covariance; the others have theirs."""
+    for size in (5, 40, 5000):
+        for bad in (np.inf, -np.inf, np.nan):
+            x = RNG.normal(size=(3, size)).astype(dtype)
+            x[1, size // 2] = bad
+            with np.errstate(all="ignore"):
+                wanted = np.cov(x)
+            got = np.array(mx.cov(mx.array(x, getattr(mx, dtype))))
+            assert (np.isnan(got) == np.isnan(wanted)).all(), (size, bad)
+            close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_covariance_is_differentiated_twice_batched_and_compiled():
+    x = mx.array(RNG.normal(3, 2, (3, 50)).astype(np.float32))
+    w = mx.array(RNG.normal(size=(3, 3)).astype(np.float32))
+
+    def f(a):
+        return (mx.cov(a) ** 2 * w).sum()
+
+    def g(a):  # the same by its formula
+        off = a - a.mean(1, keepdims=True)
+        return ((off @ off.T / (a.shape[1] - 1)) ** 2 * w).sum()
+
+    t = mx.array(RNG.normal(size=(3, 50)).astype(np.float32))
+    close(mx.grad(f)(x), mx.grad(g)(x), rtol=1e-4, atol=1e-4)
+    close(mx.jvp(f, [x], [t])[1][0], mx.jvp(g, [x], [t])[1][0], rtol=1e-4)
+    twice = [mx.grad(lambda a, h=h: (mx.grad(h)(a) * t).sum())(x) for h in (f, g)]
+    close(twice[0], twice[1], rtol=1e-3, atol=1e-3)
+    many = mx.stack([x, x * 2, t])
+    close(mx.vmap(mx.cov)(many), np.stack([np.cov(np.array(a)) for a in many]), rtol=1e-4)
+    assert bytes(mx.compile(mx.cov)(x)) == bytes(mx.cov(x))
+
+
 DATA_OF_RULES = {
     "spread": lambda n: RNG.normal(60, 20, n),
     "even": lambda n: RNG.uniform(0, 100, n),

@@ -116,3 +116,32 @@ def test_where_of_a_condition_alone_is_where_it_holds():
     assert [i.tolist() for i in got] == [[0, 1, 1, -1], [1, 0, 2, -1]]
     with pytest.raises(TypeError, match=r"\[where\] y: got None"):
         mx.where(a, 1)
+
+
+@pytest.mark.parametrize("dtype", ["bool_", "uint8", "int16", "float32", "int64", "complex128"])
+def test_large_arrays_are_padded_without_writing_all_twice(dtype):
+    """Sizes at which what lies around is copied in slabs, on each side and on none."""
+    t = getattr(mx, dtype)
+    for shape in ((300, 257), (3, 70, 129), (70000,), (1, 40000), (40000, 1)):
+        a = np.arange(np.prod(shape)).reshape(shape) % 100
+        a = np.array(mx.array(a).astype(t))
+        for widths in ((1, 1), (0, 3), (2, 0), (0, 0), (33, 17)):
+            wanted = np.pad(a, widths, constant_values=1)
+            got = mx.pad(mx.array(a, t), widths, constant_values=1)
+            assert np.array_equal(np.array(got), wanted), (shape, widths)
+            again = mx.compile(lambda x, w=widths: mx.pad(x, w, constant_values=1))
+            assert np.array_equal(np.array(again(mx.array(a, t))), wanted), (shape, widths)
+    x = mx.zeros((300, 300))
+    slope = mx.grad(lambda v: mx.pad(x, 1, constant_values=v).sum())(mx.array(2.0))
+    assert slope.item() == 302 * 302 - 300 * 300
+
+
+@pytest.mark.parametrize("dtype", ["bool_", "uint8", "int16", "float32", "int64", "complex128"])
+def test_elements_are_repeated_twice_at_any_size(dtype):
+    t = getattr(mx, dtype)
+    for n in (*range(0, 140), 4095, 70001):
+        a = np.array(mx.array(np.arange(n) % 101).astype(t))
+        ours = mx.array(a, t)
+        assert np.array_equal(np.array(mx.repeat(ours, 2)), np.repeat(a, 2)), n
+        assert np.array_equal(np.array(mx.repeat(ours[1:], 2)), np.repeat(a[1:], 2)), n
+        assert np.array_equal(np.array(mx.repeat(ours[::2], 2)), np.repeat(a[::2], 2)), n

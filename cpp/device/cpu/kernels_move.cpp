@@ -115,12 +115,35 @@ void spread(void* out, const void* in, int64_t n) {
   for (; i < n; ++i) move_one(to + 2 * i, from + i);
 }
 
+// to[2 * i] = to[2 * i + 1] = from[i]
+template <class T, bool second, int... lane>
+LAZULITE_INLINE simd::Vec<T> doubled(simd::Vec<T> a, std::integer_sequence<int, lane...>) {
+  constexpr int from = second ? int(sizeof...(lane)) / 2 : 0;
+  return simd::Vec<T>::from(__builtin_shufflevector(a.v, a.v, (from + lane / 2)...));
+}
+template <class T>
+LAZULITE_INLINE void twice(T* to, const T* from, int64_t n) {
+  using V = simd::Vec<T>;
+  constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) {
+    const V a = V::load(from + i);
+    doubled<T, false>(a, lanes).store(to + 2 * i);
+    doubled<T, true>(a, lanes).store(to + 2 * i + V::size);
+  }
+  for (; i < n; ++i) {
+    move_one(to + 2 * i, from + i);
+    move_one(to + 2 * i + 1, from + i);
+  }
+}
+
 // to[i * times + k] = from[i * step]: whole registers, of which the next ones write over the ends.
 template <class T>
 void repeat(void* out, const void* in, int64_t step, int64_t n, int64_t times) {
   using V = simd::Vec<T>;
   T* to = static_cast<T*>(out);
   const T* from = static_cast<const T*>(in);
+  if (times == 2 && step == 1) return twice(to, from, n);
   const int64_t registers = (times + V::size - 1) / V::size * V::size;
   int64_t i = 0;
   if (registers == V::size)

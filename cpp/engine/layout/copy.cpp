@@ -140,8 +140,7 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
   if (m.bytes <= 8 && to_step == 1 && from_row == 1 && (axis == m.near || repeats)) {
     if (!repeats || n != 2 || to_row != 2)
       return k.turn[size](to, to_row, from, from_step, rows, n);
-    k.spread[size](to, from, rows);
-    return k.spread[size](to + m.bytes, from, rows);
+    return k.repeat[size](to, from, 1, rows, 2);
   }
   auto run = [&]<class U>() {
     for (int64_t i = 0; i < rows; ++i) {

@@ -365,8 +365,11 @@ array pad(const array& a, const Shape& low, const Shape& high, const Operand& va
     stop.push_back(low[i] + a.shape(i));
     step.push_back(1);
   }
-  return slice_update(broadcast_to(as_array(value, a.dtype(), "pad", s), shape, s), a, start, stop,
-                      step, s);
+  check_shape(shape, a.dtype(), "pad");
+  // A view of one number: of it the update copies what lies around a, where a full array would be
+  // written as a whole before.
+  const array around = broadcast_view(as_array(value, a.dtype(), "pad", s), shape, s);
+  return slice_update(around, a, start, stop, step, s);
 }
 
 }  // namespace lazulite

@@ -246,8 +246,14 @@ array cov(const array& m, const std::optional<array>& y, const CovarianceOptions
   };
   // What rounding has put the means off is the mean of what they leave (of no derivative: in exact
   // numbers it is 0).
-  const array near = subtract(x, centre(x), s);
-  const array off = subtract(near, stop_gradient(centre(near), s), s);
+  array off;
+  if (w || n == 0) {
+    const array near = subtract(x, centre(x), s);
+    off = subtract(near, stop_gradient(centre(near), s), s);
+  } else {
+    const auto [mean, rest] = mean_parts(x, {1}, true, s);
+    off = subtract(subtract(x, mean, s), rest, s);
+  }
   const array weighed = w ? multiply(off, *w, s) : off;
   const array c = divide(matmul(off, matrix_transpose(conjugate(weighed, s), s), s), fact, s);
   return astype(squeeze(c, s), given, s);

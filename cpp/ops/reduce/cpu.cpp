@@ -1,6 +1,8 @@
 // Reductions on the CPU: describes operands to engine/reduce and engine/norm, which read them where
 // they lie.
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "device/cpu/level.h"
@@ -176,6 +178,35 @@ void reduce_together(const KernelCall* calls, size_t count) {
 }
 void reduce_kernel(const KernelCall& call) { reduce_together(&call, 1); }
 
+// Of the states of variances, which begin with the mean, its rest and the squares around them. A
+// mean that is no finite number is 0 there, and the squares are nan where a number was none.
+bool has_nan(const char* squares, Dtype t) {
+  return dispatch(t, [&]<class T>() {
+    T value;
+    std::memcpy(&value, squares, sizeof value);
+    return value != value;
+  });
+}
+void mean_parts_kernel(const KernelCall& call) {
+  const int64_t count = size_of(call.out[0].shape());
+  if (count == 0) return;
+  const Dtype t = call.in[0].type();
+  const engine::ReduceKernel& k = engine::two_pass_kernels().variance[index_of(t)].reduce;
+  const Ref<Buffer> states = allocate(count * k.bytes);
+  engine::Rows x = rows_of(call.in[0], call.node.get<Reduce>().axes, t);
+  x.settle(false);
+  engine::reduce_all({{&k, static_cast<char*>(states->data)}}, x);
+  const int64_t width = size_of(t);
+  for (int64_t i = 0; i < count; ++i) {
+    const char* state = static_cast<const char*>(states->data) + i * k.bytes;
+    if (has_nan(state + 2 * width, real_type(t)))
+      Scalar(std::numeric_limits<double>::quiet_NaN()).write(t, call.out[0].data + i * width);
+    else
+      std::memcpy(call.out[0].data + i * width, state, size_t(width));
+    std::memcpy(call.out[1].data + i * width, state + width, size_t(width));
+  }
+}
+
 bool reduce_joins(const Node& a, const Node& b) {
   const Reads x = reads_of(a), y = reads_of(b);
   return x.k && y.k && *x.axes == *y.axes && x.type == y.type && x.truth == y.truth;
@@ -257,6 +288,7 @@ void register_reduce(cpu::Kernels& kernels) {
   const OpKernels reducing{reduce_kernel, Absorb::both, false, reduce_together, reduce_joins};
   for (const Op* op : reductions()) kernels[*op] = reducing;
   kernels[variance_op] = kernels[logsumexp_op] = reducing;
+  kernels[mean_parts_op] = {mean_parts_kernel};
   kernels[median_op] = {median_kernel};
   kernels[argmax_op] = {arg_kernel<engine::Monoid::max>, Absorb::before};
   kernels[argmin_op] = {arg_kernel<engine::Monoid::min>, Absorb::before};

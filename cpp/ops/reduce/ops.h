@@ -38,7 +38,7 @@ double divisor_of(const Node&);  // of a variance
 void check_not_empty(const char* op, const array& a, const Axes& axes);
 
 const OpList& reductions();  // the ops with a Reduction
-extern const Op variance_op, logsumexp_op, median_op, argmax_op, argmin_op, softmax_op,
-    softmax_slope_op;
+extern const Op variance_op, mean_parts_op, logsumexp_op, median_op, argmax_op, argmin_op,
+    softmax_op, softmax_slope_op;
 
 }  // namespace lazulite

@@ -41,6 +41,10 @@ array argmax(const array&, Stream s = default_stream());  // of the flattened ar
 array argmin(const array&, int axis, bool keepdims = false, Stream s = default_stream());
 array argmin(const array&, Stream s = default_stream());
 
+// The mean in two parts, of an inexact dtype of 4 bytes or more: the second, what rounding took off
+// the first, has no derivative.
+std::pair<array, array> mean_parts(const array&, const Axes&, bool keepdims = false,
+                                   Stream s = default_stream());
 // Integers and bool become float32 first.
 array mean(const array&, const Axes&, bool keepdims = false, Stream s = default_stream());
 array mean(const array&, Stream s = default_stream());

@@ -242,6 +242,30 @@ Arrays jvp_variance(const Variance& v, const Node& node, const Arrays& t) {
   return {multiply(sum(part, v.axes, v.keepdims), 2 / divisor_of(node))};
 }
 
+// The mean in two parts, whose sum is nearer to it than one number could be. The second has no
+// derivative: in exact numbers it is 0.
+Specs infer_mean_parts(const Reduce& r, const Arrays& in) {
+  check_axes("mean_parts", r.axes, in, true);
+  if (!is_inexact(in[0].dtype()) || is_half(in[0].dtype()))
+    fail(Kind::value, "mean_parts", "dtype not supported: got ", in[0].dtype());
+  const Spec part{without(in[0].shape(), r.axes, r.keepdims), in[0].dtype()};
+  return {part, part};
+}
+double share_of_mean(const Node& node) {
+  double n = 1;
+  for (int axis : node.get<Reduce>().axes) n *= double(node.inputs[0].shape()[axis]);
+  return n;
+}
+Arrays vjp_mean_parts(const Node& node, const Arrays& cts, const Needs&) {
+  if (!cts[0]) return {array()};
+  const array each = divide(put_back(node, cts[0]), share_of_mean(node));
+  return {broadcast_to(each, node.inputs[0].shape())};
+}
+Arrays jvp_mean_parts(const Node& node, const Arrays& t) {
+  const array mean = divide(sum_like(node, t[0]), share_of_mean(node));
+  return {mean, zeros_like(mean)};
+}
+
 Specs infer_logsumexp(const Reduce& r, const Arrays& in) {
   check_axes("logsumexp", r.axes, in, true);
   return {Spec{without(in[0].shape(), r.axes, r.keepdims), real_type(mean_type(in[0].dtype()))}};
@@ -307,6 +331,12 @@ const Op variance_op =
                   .vjp = vjp_variance,
                   .jvp = typed<jvp_variance>,
                   .vmap = typed<vmap_over<Variance>>});
+const Op mean_parts_op =
+    op<Reduce>("mean_parts", "The mean over axes, and what its rounding took off.",
+               {.infer = typed<infer_mean_parts>,
+                .vjp = vjp_mean_parts,
+                .jvp = jvp_mean_parts,
+                .vmap = typed<vmap_over<Reduce>>});
 const Op logsumexp_op = op<Reduce>("logsumexp", "log(sum(exp(x))) over axes.",
                                    {.infer = typed<infer_logsumexp>,
                                     .vjp = vjp_logsumexp,
@@ -333,8 +363,8 @@ const OpList& reductions() {
 }
 OpList reduce_ops() {
   OpList all = reductions();
-  for (const Op* op : {&variance_op, &logsumexp_op, &median_op, &argmax_op, &argmin_op, &softmax_op,
-                       &softmax_slope_op})
+  for (const Op* op : {&variance_op, &mean_parts_op, &logsumexp_op, &median_op, &argmax_op,
+                       &argmin_op, &softmax_op, &softmax_slope_op})
     all.push_back(op);
   return all;
 }
@@ -412,6 +442,12 @@ array argmin(const array& a, Stream s) { return arg_of_all(argmin_op, a, s); }
 array mean(const array& a, const Axes& axes, bool keepdims, Stream s) {
   const array total = reduce(mean_sum_op, a, axes, keepdims, s);
   return astype(divide(total, count_of(a, axes, "mean"), s), inexact_type(a.dtype()), s);
+}
+
+std::pair<array, array> mean_parts(const array& a, const Axes& axes, bool keepdims, Stream s) {
+  const Arrays parts = record_all(
+      mean_parts_op, attrs(Reduce{normal_axes(axes, a.ndim(), "mean_parts"), keepdims}), {a}, s);
+  return {parts[0], parts[1]};
 }
 
 // Of real compute dtype. The op divides by whole numbers; others are put right behind it.
