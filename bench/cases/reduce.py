@@ -46,6 +46,14 @@ formula(
     F(64, 256, 256),
 )
 formula("reduce", "sum of rows of 8, 1e6 x 8 float32", lambda m, x: m.sum(x, axis=1), F(10**6, 8))
+for dtype in ("uint8", "bool", "int16", "complex64"):
+    name = "any" if dtype == "bool" else "sum" if dtype == "complex64" else "max"
+    formula(
+        "reduce",
+        f"{name} of rows of 24, 32768 x 24 {dtype}",
+        lambda m, x, name=name: getattr(m, name)(x, axis=1),
+        Input(dtype, 32768, 24, low=0, high=2 if dtype == "bool" else 8),
+    )
 formula("reduce", "mean of rows, 1024 x 4096 float32", lambda m, x: m.mean(x, axis=1), F(*MIDDLE))
 formula("reduce", "std of rows, 1024 x 4096 float32", lambda m, x: m.std(x, axis=1), F(*MIDDLE))
 

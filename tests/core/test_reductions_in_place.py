@@ -255,3 +255,21 @@ def test_argmax_past_two_to_the_32_elements():
     assert found.item() == 69_990 * 65_536
     assert mx.argmax(many, axis=0).dtype == mx.uint32
 
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool_"])
+def test_short_rows_of_bytes(dtype):
+    """Of every length to past 32, by any number of rows, with and without gaps between them."""
+    rng = np.random.default_rng(0)
+    for n in range(1, 35):
+        for count in (1, 2, 15, 17, 33, 63, 64, 65, 130):
+            for gap in (0, 3):
+                x = rng.integers(-128, 128, (count, n + gap)).astype(np.int8)
+                if dtype == "uint8":
+                    x = x.view(np.uint8)
+                elif dtype == "bool_":
+                    x = x < rng.choice([-125, 125])
+                ours, x = mx.array(x, getattr(mx, dtype))[:, :n], x[:, :n]
+                for op in ("max", "min") + (("any", "all") if dtype == "bool_" else ()):
+                    got = np.array(getattr(mx, op)(ours, 1))
+                    assert np.array_equal(got, getattr(x, op)(1)), (op, n, count, gap)
