@@ -201,13 +201,20 @@ int bool_slot(PyObject* a) {
     return -1;
   }
 }
+// An int, also of a bool; takes the reference.
+PyObject* whole_number(PyObject* number) {
+  PyObject* const whole = PyNumber_Long(number);
+  Py_DECREF(number);
+  return whole;
+}
 PyObject* int_slot(PyObject* a) {
   return guarded([&] {
     PyObject* number = to_number(unwrap(a).item());
-    PyObject *whole = PyComplex_Check(number) ? PyErr_SetString(PyExc_TypeError, "complex to int"),
-             nullptr                          : PyNumber_Long(number);
-    Py_DECREF(number);
-    return whole;
+    if (PyComplex_Check(number)) {
+      Py_DECREF(number);
+      fail(Kind::type, "int", "a complex number: expected a real one");
+    }
+    return whole_number(number);
   });
 }
 PyObject* float_slot(PyObject* a) {
@@ -224,7 +231,7 @@ PyObject* index_slot(PyObject* a) {
     if (x.ndim() != 0 || !is_integral(x.dtype()))
       fail(Kind::type, "index", "not a 0-d integer array: got shape ", x.shape(), " and dtype ",
            x.dtype());
-    return to_number(x.item());
+    return whole_number(to_number(x.item()));
   });
 }
 

@@ -92,6 +92,10 @@ void add_devices(py::module_& m) {
              return other && *other == d;
            })
       .def("__hash__", [](const Device& d) { return int(d.type) * 64 + d.index; })
+      .def("__reduce__",
+           [](const Device& d) {
+             return py::make_tuple(py::type::of<Device>(), py::make_tuple(d.type, d.index));
+           })
       .def("__repr__", [](const Device& d) { return show(d); });
   py::class_<Stream>(m, "Stream", "A queue of work on a device; valid in every thread.")
       .def_property_readonly("device", [](const Stream& s) { return Device{s.device, 0}; })
@@ -100,6 +104,8 @@ void add_devices(py::module_& m) {
              return py::isinstance<Stream>(o) && o.cast<Stream>() == s;
            })
       .def("__hash__", [](const Stream& s) { return int(s.device) * 4096 + int(s.id); })
+      .def("__copy__", [](const Stream& s) { return s; })  // a value: no pickle, as it is this
+      .def("__deepcopy__", [](const Stream& s, py::handle) { return s; })  // process's own
       .def("__repr__", [](const Stream& s) { return show(s); });
   m.attr("ThreadLocalStream") = m.attr("Stream");
   py::class_<Context>(m, "StreamContext",

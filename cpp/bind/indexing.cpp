@@ -75,7 +75,8 @@ IndexItem read_item(PyObject* o, bool writing) {
   if (const py::object number = index_of(o)) return number_item(*bound(number.ptr()));
   if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {
     const array a = make_array(o, std::nullopt);
-    return indices_item(a.size() == 0 ? astype(a, int64) : a);
+    const bool untyped = a.size() == 0 && a.dtype() == float32 && !PyObject_CheckBuffer(o);
+    return indices_item(untyped ? astype(a, int64) : a);  // [] has no dtype of its own
   }
   fail(Kind::value, "index", "not an index: got ", Py_TYPE(o)->tp_name,
        ", expected integers, slices, ..., None, or arrays of integers or bool");

@@ -48,6 +48,13 @@ void add_random_state(py::module_& m) {
              one.append(py::reinterpret_steal<py::object>(wrap(random::default_key())));
              return py::iter(one);
            })
+      .def("__reduce__",  // copies are lists: they stay while the state goes on
+           [](const State&) {
+             py::list one;
+             one.append(py::reinterpret_steal<py::object>(wrap(random::default_key())));
+             const py::object list = py::reinterpret_borrow<py::object>((PyObject*)&PyList_Type);
+             return py::make_tuple(list, py::make_tuple(one));
+           })
       .def("__repr__", [](const State&) { return "[" + print_array(random::default_key()) + "]"; });
   random.attr("state") = py::cast(State{});
   m.def("_push_key", [](py::handle key) { random::push_key(unwrap(key.ptr())); });

@@ -311,3 +311,11 @@ def test_short_reprs_show_arrays():
     assert reprlib.repr(mx.array([1, 2])) == "array([1, 2], dtype=int32)"
     assert reprlib.repr({"a": mx.array(1.5)}) == "{'a': array(1.5, dtype=float32)}"
     assert reprlib.repr(array.array("i", range(9))) == "array('i', [0, 1, 2, 3, 4, ...])"
+
+
+def test_index_and_int_give_ints():
+    for value in (mx.array(True), mx.array(2, mx.int8), mx.array(2**63, mx.uint64)):
+        assert type(value.__index__()) is int and value.__index__() == value.item()
+    assert ["a", "b"][mx.array(True)] == "b"
+    with pytest.raises(TypeError, match=r"\[int\] a complex number"):
+        int(mx.array(1j))

@@ -405,3 +405,23 @@ def test_gathers_hold_no_array_of_positions():
         mx.reset_peak_memory()
         mx.eval(f())
         assert mx.get_peak_memory() - start <= x.nbytes + 1000
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (5, 1, 0), (2, 0, 4)])
+def test_masks_without_elements_are_masks(shape):
+    """NumPy's too: not lists of no indices, which have no dtype of their own."""
+    for axes in range(1, len(shape) + 1):
+        mask = np.zeros(shape[:axes], bool)
+        if mask.size:
+            continue
+        ours, numpy = mx.ones((*shape, 2)), np.ones((*shape, 2))
+        for key in (mask, mx.array(mask)):
+            assert ours[key].shape == numpy[mask].shape
+            assert ours[key, ..., 0].shape == numpy[mask, ..., 0].shape
+            assert ours.at[key].add(1).shape == numpy.shape
+            changed = mx.array(ours)
+            changed[key] = 3
+            assert changed.shape == numpy.shape
+    with pytest.raises(ValueError, match=r"\[index\] indices of float32"):
+        mx.ones(3)[np.zeros(0, np.float32)]
+    assert mx.ones(3)[[]].shape == (0,) and mx.ones((3, 2))[[[]]].shape == (1, 0, 2)

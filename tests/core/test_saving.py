@@ -184,3 +184,64 @@ except PermissionError:
     )
     assert done.returncode == 7
     assert mx.load(path).tolist() == [0, 1, 2] and os.listdir(tmp_path) == ["a.npy"]
+
+
+LAYOUTS = {
+    "dense": lambda a: a,
+    "reversed": lambda a: a[..., ::-1],
+    "every second": lambda a: a[..., ::2],
+    "transposed": lambda a: a.T,
+    "broadcast": lambda a: mx.broadcast_to(a[..., :1], (2, *a.shape)),
+    "a column": lambda a: a.reshape(-1, 2)[:, 1],
+}
+DTYPES = [
+    *(mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64),
+    *(mx.float16, mx.bfloat16, mx.float32, mx.float64, mx.complex64, mx.complex128),
+]
+KNOWN = {
+    "safetensors": set(DTYPES) - {mx.complex128},
+    "gguf": {
+        mx.int8,
+        mx.int16,
+        mx.int32,
+        mx.int64,
+        mx.float16,
+        mx.bfloat16,
+        mx.float32,
+        mx.float64,
+    },
+}
+
+
+@formats
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_arrays_of_every_dtype_are_saved_as_they_lie(tmp_path, ending, layout):
+    for dtype in DTYPES:
+        if dtype not in KNOWN.get(ending, DTYPES):
+            continue
+        for shape in ((6,), (2, 6)):
+            size = int(np.prod(shape))
+            a = LAYOUTS[layout]((mx.arange(size) % 7).reshape(shape).astype(dtype))
+            SAVERS[ending](tmp_path / f"a.{ending}", a)
+            found = load(tmp_path / f"a.{ending}")
+            assert found.dtype == dtype and found.shape == a.shape
+            assert mx.array_equal(found, a), (dtype, shape)
+
+
+def test_several_arrays_in_one_stream(tmp_path):
+    """A file stands behind the array that was read of it, as NumPy leaves it."""
+    arrays = [mx.arange(5, dtype=mx.uint8)[::-1], mx.zeros((0, 3)), mx.ones((2, 3)).T, mx.array(1)]
+    memory = io.BytesIO(b"before")
+    memory.seek(6)
+    with open(tmp_path / "all.npy", "wb") as disk:
+        for out in (memory, disk):
+            for a in arrays:
+                mx.save(out, a)
+    memory.seek(6)
+    with open(tmp_path / "all.npy", "rb") as disk, open(tmp_path / "all.npy", "rb") as numpy:
+        for a in arrays:
+            wanted = np.load(numpy)
+            for source in (memory, disk):
+                found = mx.load(source, format="npy")
+                assert np.array_equal(np.array(found), wanted) and mx.array_equal(found, a)
+        assert disk.read() == b"" and memory.read() == b""

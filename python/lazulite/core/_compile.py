@@ -13,6 +13,7 @@ from ._trees import (
     Leaf,
     Transformed,
     _records,
+    by_name,
     check_callable,
     entries,
     fill,
@@ -410,6 +411,18 @@ class CompiledFunction(_core._Compiled):
 
     def __get__(self, instance, owner=None):
         return self if instance is None else MethodType(self, instance)
+
+    __reduce__ = by_name
+
+    def __deepcopy__(self, memo):
+        """Itself, as functions are; of a method of a copied object, that method's."""
+        from copy import deepcopy
+
+        fun = deepcopy(self._fun, memo)
+        if fun is self._fun:
+            return self
+        inputs, outputs = deepcopy((self._inputs.root, self._outputs.root), memo)
+        return CompiledFunction(fun, inputs, outputs, self._cache_size, self._dynamic)
 
     def __repr__(self):
         n = self._entries()

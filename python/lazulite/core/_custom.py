@@ -10,6 +10,7 @@ from ._trees import (
     Leaf,
     Transformed,
     _traced,
+    by_name,
     check_callable,
     entries,
     entry,
@@ -128,6 +129,20 @@ class custom_function:
         self._jvp: Any = None
         self._vmap: Any = None
         named_like(f, self)
+
+    __reduce__ = by_name
+
+    def __deepcopy__(self, memo):
+        """Itself, as functions are; of a method of a copied object, that method's."""
+        from copy import deepcopy
+
+        f = deepcopy(self._f, memo)
+        if f is self._f:
+            return self
+        new = custom_function(f)
+        for rule in ("_vjp", "_jvp", "_vmap"):
+            setattr(new, rule, deepcopy(getattr(self, rule), memo))
+        return new
 
     def __repr__(self) -> str:
         return f"<custom_function {printed(self._f)}>"

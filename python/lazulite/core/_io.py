@@ -29,7 +29,8 @@ def code_of(dtype, codes):
 def bytes_of(a: array) -> memoryview:
     if a.size == 0:
         return memoryview(b"")
-    return memoryview(a.reshape(-1).view(_core.uint8)).cast("B")
+    # A view of uint8 as uint8 is the array as it lies: reversed, say.
+    return memoryview(_core.contiguous(a.reshape(-1).view(_core.uint8))).cast("B")
 
 
 def is_size(n) -> bool:

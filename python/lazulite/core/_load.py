@@ -30,6 +30,12 @@ def _format_of_bytes(data) -> str:
     return "safetensors" if start[8:] == b"{" else ""
 
 
+def _position(file: Any) -> Any:
+    """Where an object like a file is read next, if that can be set."""
+    can_seek = getattr(file, "seekable", None)
+    return file.tell() if callable(can_seek) and can_seek() else None
+
+
 def load(
     file: Any, /, format: Any = None, return_metadata: bool = False, *, stream: Any = None
 ):
@@ -41,10 +47,11 @@ def load(
     compared with the size of the file; the data of an array is read, or inflated, when the array is
     evaluated (at once from pipes, objects like files, and what is compressed in other ways than
     "deflate", or where the system has no zlib). Until then the file must stay as it is: `save`
-    under the same name is fine, as it makes a new file. A model in the place of `format` gets the
-    weights of the file, by `model.load_weights`, and is returned. Raises `FileError` where there is
-    no file, and `FormatError`, which is both ValueError and RuntimeError, for a file that is
-    truncated or not of the format.
+    under the same name is fine, as it makes a new file. An object like a file stands behind the
+    array of .npy afterwards: several that were saved to it are loaded one after the other. A model
+    in the place of `format` gets the weights of the file, by `model.load_weights`, and is returned.
+    Raises `FileError` where there is no file, and `FormatError`, which is both ValueError and
+    RuntimeError, for a file that is truncated or not of the format.
     """
     if hasattr(format, "load_weights"):
         if return_metadata:
@@ -73,11 +80,14 @@ def load(
 
         result, metadata = read_index(file)
         return (result, metadata) if return_metadata else result
+    begin = _position(file)
     source, at = opened(file)
     if format == "npy":
         from ._npy import read_npy
 
-        result = read_npy(source, at, source.size, source.name)
+        result, end = read_npy(source, at, source.size, source.name)
+        if begin is not None:
+            file.seek(begin + end - at)
     elif format == "npz":
         from ._npy import read_npz
 

@@ -103,7 +103,8 @@ def _parsed(text: str):
     return found["descr"], found["fortran_order"], found["shape"]
 
 
-def read_npy(source, at: int, end: int, name: str) -> array:
+def read_npy(source, at: int, end: int, name: str) -> tuple[array, int]:
+    """The array whose header begins at `at`, and where its data ends."""
     start = source.read(at, min(12, end - at))
     if start[:6] != _MAGIC or len(start) < 10:
         bad("load", f"not an npy file: {name}")
@@ -140,8 +141,8 @@ def read_npy(source, at: int, end: int, name: str) -> array:
         bad("load", f"truncated npy data: {name}: got {end - begin} bytes, expected {size}")
     swap = 0 if not big else dtype.size // 2 if code[1] == "c" else dtype.size
     if fortran:
-        return source.array(begin, dtype, shape[::-1], swap).transpose()
-    return source.array(begin, dtype, shape, swap)
+        return source.array(begin, dtype, shape[::-1], swap).transpose(), begin + size
+    return source.array(begin, dtype, shape, swap), begin + size
 
 
 # ---- npz
@@ -232,9 +233,8 @@ def read_npz(source, name: str) -> Dict[str, array]:
                 at = _place(source, entry, name)
                 places.append((entry.header_offset, at + entry.compress_size, member))
                 part, end = _part(source, archive, entry, at, name)
-                found[key] = read_npy(
-                    part, at if part is source else 0, end, f"{name}:{member}"
-                )
+                at = at if part is source else 0
+                found[key] = read_npy(part, at, end, f"{name}:{member}")[0]
     except _core.FormatError:
         raise
     except (  # of zipfile and what it calls

@@ -37,6 +37,25 @@ def named_like(fun: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable
     return wrapper
 
 
+def by_name(self: Any) -> str:
+    """For __reduce__ of what wraps a function: copies are itself, and pickles name it, as those of
+    functions do."""
+    return getattr(self, "__qualname__", None) or type(self).__name__
+
+
+def _with_cells(fun: Any, copied: Callable[[Any], Any]) -> Any:
+    """A function of a transform, with copies of what it encloses."""
+    from types import CellType, FunctionType
+
+    own = type(fun) is FunctionType and (fun.__module__ or "").startswith("lazulite.")
+    if not own or not fun.__closure__:
+        return copied(fun)
+    cells = tuple(CellType(_with_cells(c.cell_contents, copied)) for c in fun.__closure__)
+    new = FunctionType(fun.__code__, fun.__globals__, fun.__name__, fun.__defaults__, cells)
+    new.__kwdefaults__ = fun.__kwdefaults__
+    return new
+
+
 class Transformed:
     """What a transform returns: calls like the function that it wraps, binds like one, and prints
     what it is."""
@@ -45,6 +64,18 @@ class Transformed:
         named_like(fun, self)
         self._name = name
         self._call = call
+
+    __reduce__ = by_name
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Itself, as functions are; of a method of a copied object, that method's."""
+        from copy import deepcopy
+
+        wrapped = deepcopy(self.__wrapped__, memo)  # type: ignore[attr-defined]
+        if wrapped is self.__wrapped__:  # type: ignore[attr-defined]
+            return self
+        call = _with_cells(self._call, lambda value: deepcopy(value, memo))
+        return Transformed(self._name, wrapped, call)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
