@@ -101,6 +101,7 @@ struct Entry {
   py::object made;         // the _Entry of Python
   std::vector<py::object> named;  // keeps what the key names by address
   bool writes = false;     // it has state to write
+  bool gives = false;      // and modules among its arguments
   Py_ssize_t random = -1;  // which value is the next random state
   uint64_t used = 0;
   uint64_t traced = 0,
@@ -208,6 +209,7 @@ EntryRef insert(State& s, Key& key, py::object made) {
   entry->kept = KeptCall::of(*entry->graph);
   entry->result = Result::of(made.attr("result"));
   entry->writes = !made.attr("state").is_none();
+  entry->gives = !made.attr("given").is_none();
   const py::object random = made.attr("random");
   if (!random.is_none()) entry->random = random.attr("index").cast<Py_ssize_t>();
   entry->made = std::move(made);
@@ -298,6 +300,11 @@ struct Call {
       py::reinterpret_borrow<py::object>(self)
           .attr("_outputs")
           .attr("write")(e.made.attr("state"), to_list(values));
+    if (e.gives)
+      py::reinterpret_borrow<py::object>(self).attr("_give")(
+          e.made.attr("given"), py::handle(args),
+          kwargs ? py::reinterpret_borrow<py::object>(kwargs) : py::object(py::dict()),
+          to_list(values));
     return result.release().ptr();
   }
 };
@@ -317,8 +324,11 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
     const Turn turn(s.inputs || s.outputs);
     Call one{self, args, kwargs};
     one.make_key();
-    const EntryRef entry = one.entry();
-    return one.run(*entry);
+    if (!one.key.modules || turn.taken) return one.run(*one.entry());
+    const Turn now(true);  // modules are state, too
+    Call again{self, args, kwargs};
+    again.make_key();
+    return again.run(*again.entry());
   });
 }
 

@@ -16,6 +16,31 @@ std::vector<std::pair<py::object, std::string>>& wrappers() {
 }
 }  // namespace
 
+namespace {
+
+bool is_module(PyObject* o) {
+  static PyObject* const name = PyUnicode_InternFromString("parameters");
+  return PyDict_Check(o) && !PyDict_CheckExact(o) &&
+         PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), name);
+}
+
+// The attributes that a class names as part of what is traced; null: none.
+py::object traced_attributes(PyObject* o) {
+  static PyObject* const name = PyUnicode_InternFromString("_traced_attributes");
+  auto names = py::reinterpret_steal<py::object>(
+      PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), name));
+  if (!names) PyErr_Clear();
+  return names && PyTuple_CheckExact(names.ptr()) ? names : py::object();
+}
+bool is_traced_attribute(PyObject* o, PyObject* name) {
+  const py::object names = traced_attributes(o);
+  const int found = names ? PySequence_Contains(names.ptr(), name) : 0;
+  if (found < 0) throw PythonError{};
+  return found;
+}
+
+}  // namespace
+
 void set_sorted_names(py::object function) { sorted_names = function.release().ptr(); }
 void add_wrapper(py::object type, std::string attribute) {
   wrappers().emplace_back(std::move(type), std::move(attribute));
@@ -97,7 +122,9 @@ void Key::add_tree(PyObject* tree) {
 template <class Inside>
 void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
   if (is_array(o)) return add_array(o);
-  if (PyDict_Check(o)) {
+  if (is_module(o)) {
+    add_module(o, depth);
+  } else if (PyDict_Check(o)) {
     line_.enter(o, depth);
     tag('d'), raw(PyDict_GET_SIZE(o));
     if (PyDict_GET_SIZE(o)) add_sorted(o, inside);
@@ -117,6 +144,45 @@ void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
          Py_TYPE(o)->tp_name,
          ", expected a tree (list, tuple, dict, what register_tree knows) of arrays, numbers, "
          "strings and None");
+  }
+}
+
+template <class Inside>
+void Key::add_module_part(PyObject* o, size_t depth, const Inside& inside) {
+  if (is_array(o)) return add_array(o);
+  if (PyDict_Check(o)) {
+    line_.enter(o, depth);
+    tag('D'), raw(PyDict_GET_SIZE(o));
+    if (!PyDict_CheckExact(o)) add_class(o);
+    if (is_module(o)) add_attributes(o);
+    if (PyDict_GET_SIZE(o)) add_sorted(o, inside);
+  } else if (PyTuple_Check(o) || PyList_Check(o) || record_fields(o)) {
+    add_part(o, depth, inside);
+  } else {
+    add_value(o);
+  }
+}
+
+void Key::add_module(PyObject* module, size_t depth) {
+  modules = true;
+  const auto visit = [this](PyObject* part, const Place& at, const auto& below) {
+    add_module_part(part, at.depth, below);
+  };
+  walk_tree(module, visit, Place{depth, false});
+}
+
+void Key::add_value(PyObject* o) {
+  if (add_constant(o)) return;
+  tag('@'), raw(o);
+  classes.push_back(py::reinterpret_borrow<py::object>(o));
+}
+
+void Key::add_attributes(PyObject* module) {
+  const auto own = py::reinterpret_steal<py::object>(PyObject_GetAttrString(module, "__dict__"));
+  if (!own) throw PythonError{};
+  for (const auto& [name, value] : Entries(own.ptr())) {
+    const bool private_one = is_traced_attribute(module, name.ptr());  // as add_class adds them
+    if (!private_one) add_name(name.ptr()), add_value(value.ptr());
   }
 }
 
@@ -144,11 +210,8 @@ void Key::add_held(PyObject* tree) {
 void Key::add_class(PyObject* o) {
   PyTypeObject* const type = Py_TYPE(o);
   tag('M'), class_of(type);
-  static PyObject* const name = PyUnicode_InternFromString("_traced_attributes");
-  const auto names =
-      py::reinterpret_steal<py::object>(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name));
-  if (!names) return PyErr_Clear();
-  if (!PyTuple_CheckExact(names.ptr())) return;
+  const py::object names = traced_attributes(o);
+  if (!names) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names.ptr()); ++i) {
     const auto value = py::reinterpret_steal<py::object>(
         PyObject_GetAttr(o, PyTuple_GET_ITEM(names.ptr(), i)));

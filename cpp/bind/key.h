@@ -39,6 +39,7 @@ class Key {
 
   std::string bytes;
   ArrayList arrays;
+  bool modules = false;  // among the arguments
   // What `bytes` names by address, to be held: what closures hold, and classes.
   std::vector<pybind11::object> named, classes;
 
@@ -58,8 +59,15 @@ class Key {
   // Of a dict with a class of its own: which one, and the attributes that this one names as part of
   // what is traced (of a model: whether it is in training, and what is frozen).
   void add_class(PyObject*);
+  // Modules among arguments: their arrays as those of dicts; of their other attributes, and of what
+  // is neither array nor constant in them, numbers and text by value, all else by identity.
+  void add_module(PyObject*, size_t depth);
+  void add_attributes(PyObject* module);
+  void add_value(PyObject*);
   template <class Inside>
   void add_part(PyObject*, size_t depth, const Inside&);
+  template <class Inside>
+  void add_module_part(PyObject*, size_t depth, const Inside&);
   template <class Inside>
   void add_sorted(PyObject* dict, const Inside&);
   template <class Inside>

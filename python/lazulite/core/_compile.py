@@ -12,11 +12,15 @@ from ._core import array
 from ._trees import (
     Leaf,
     Transformed,
+    bare_leaves,
     _records,
     by_name,
     check_callable,
     entries,
+    entry,
     fill,
+    is_branch,
+    is_module,
     leaves,
     map_leaves,
     named_like,
@@ -24,6 +28,7 @@ from ._trees import (
     rebuild,
     template,
     walk,
+    with_modules,
 )
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
@@ -327,7 +332,81 @@ class _Held:
 
 
 class _Entry:
-    __slots__ = ("graph", "result", "state", "random")
+    __slots__ = ("graph", "result", "state", "given", "random")
+
+
+# Modules among the arguments are state of one call: the function gets the caller's own, and what
+# it leaves in them is put there after each call.
+
+
+def _containers(value: Any, path: tuple, inside: bool, found: dict):
+    """The containers of modules, and the path to each, by identity."""
+    inside = inside or is_module(value)
+    if isinstance(value, tuple):
+        parts = enumerate(value)
+    elif is_branch(value):
+        parts = _entries(value)
+        if inside and id(value) in found:
+            return
+        if inside:
+            found[id(value)] = (path, value)
+    else:
+        return
+    for k, v in parts:
+        _containers(v, (*path, k), inside, found)
+
+
+class _Given:
+    """The modules among the arguments of one trace."""
+
+    def __init__(self, args: tuple, kwargs: dict):
+        self.called = (args, kwargs)
+        found: dict = {}
+        if any(map(is_module, bare_leaves(self.called, is_leaf=is_module, name="compile"))):
+            _containers(self.called, (), False, found)
+        self.containers = list(found.values())
+        self.held = {key: _entries(c) for key, (_, c) in found.items()}
+        self.attributes = [(c, dict(c.__dict__)) for _, c in self.containers if is_module(c)]
+        arrays: list = []
+        for _, container in self.containers:
+            _read(container, arrays)
+        self.arrays = {id(a): a for a in arrays}
+
+    def saved(self) -> list:
+        return [(c, self.held[id(c)]) for _, c in self.containers]
+
+    def restore(self):
+        for module, attributes in self.attributes:
+            for name in [name for name in module.__dict__ if name not in attributes]:
+                del module.__dict__[name]
+            module.__dict__.update(attributes)
+
+    def changes(self, arguments: list, leaves: list, outputs: list) -> Any:
+        """What the function changed; its arrays are appended to `outputs`."""
+        in_place, put, gone = [], [], []
+        seen: set = set()
+        for i, a in enumerate(arguments):
+            if id(a) in self.arrays and id(a) not in seen:
+                seen.add(id(a))
+                if not _core._same_handle(a, leaves[id(a)]):
+                    outputs.append(_core._copy_handle(a))
+                    in_place.append((i, len(outputs) - 1))
+        for path, container in self.containers:
+            was, now = dict(self.held[id(container)]), dict(_entries(container))
+            for k, v in now.items():
+                if k not in was or was[k] is not v:
+                    parts: list = []
+                    part = template(v, parts)
+                    put.append((path, k, part, len(outputs), len(parts)))
+                    outputs.extend(map(_core._copy_handle, parts))
+            gone += [(path, k) for k in reversed(list(was)) if k not in now]
+        return (in_place, put, gone) if in_place or put or gone else None
+
+
+def _at(root: Any, path: tuple) -> Any:
+    for k in path:
+        root = entry(root, k) if not isinstance(root, dict) else dict.__getitem__(root, k)
+    return root
 
 
 _many_traces = 32
@@ -439,12 +518,13 @@ class CompiledFunction(_core._Compiled):
         """Called for arguments and state of a new kind."""
         arguments: list = []
         shape = (_describe(args, arguments), _describe(kwargs, arguments))
+        given = _Given(args, kwargs)
         state = self._inputs.read()
         random = _core.random.state[0]
         entry = _Entry()
         if not report:
             self._watch(args, kwargs)
-        saved = self._inputs.snapshot() + self._outputs.snapshot()
+        saved = self._inputs.snapshot() + self._outputs.snapshot() + given.saved()
         n, m = len(arguments), len(state)
         # one object may be there twice
         distinct = {id(held): i for i, held in reversed(list(enumerate(state)))}
@@ -453,6 +533,8 @@ class CompiledFunction(_core._Compiled):
         places: dict = {}
         for i, a in enumerate(arguments):
             places.setdefault(id(a), i)
+        own = [(a, places[key]) for key, a in given.arrays.items() if key not in distinct]
+        swapped += own
 
         def flat(leaves):
             # State arrays become leaves under the objects by which everybody knows them.
@@ -461,15 +543,19 @@ class CompiledFunction(_core._Compiled):
             key_leaf = leaves[n + m]
             _core._push_key(key_leaf)  # of this thread, until the trace is made
             try:
+                begun = {key: _core._copy_handle(a) for key, a in given.arrays.items()}
                 called = [
-                    state[distinct[id(a)]] if id(a) in distinct else leaves[places[id(a)]]
+                    a if id(a) in distinct or id(a) in given.arrays else leaves[places[id(a)]]
                     for a in arguments
                 ]
                 args, kwargs = fill(shape, called)
+                if given.containers:
+                    args, kwargs = with_modules((args, kwargs), given.called, own=True)
                 outputs: list = []
                 entry.result = template(self._fun(*args, **kwargs), outputs)
                 # state among them gets its own value back below
                 outputs[:] = map(_core._copy_handle, outputs)
+                entry.given = given.changes(arguments, begun, outputs)
                 entry.state = self._outputs.describe(outputs, state)
                 entry.random = None
                 drawn = _core.random.state[0]
@@ -482,10 +568,29 @@ class CompiledFunction(_core._Compiled):
                     _core._swap_handles(held, leaves[i])
                 _core._pop_key()
                 _restore(saved)
+                given.restore()
 
         entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report, False)
         map_leaves(_check_result, entry.result)
         return entry
+
+    def _give(self, given, args, kwargs, values):
+        """Makes the modules among the arguments hold what the function left in them."""
+        in_place, put, gone = given
+        root = (args, kwargs)
+        if in_place:
+            arguments: list = []
+            _describe(args, arguments), _describe(kwargs, arguments)
+            for i, k in in_place:
+                _core._set_handle(arguments[i], values[k])
+        places = [_at(root, path) for path, *_ in put], [_at(root, path) for path, _ in gone]
+        for container, (_, key, part, begin, n) in zip(places[0], put):
+            _put(container, key, fill(part, values[begin : begin + n]))
+        for container, (_, key) in zip(places[1], gone):
+            if isinstance(container, dict):
+                dict.__delitem__(container, key)
+            else:
+                del container[key]
 
     def _watch(self, args, kwargs):
         """One warning when the same argument keeps changing its constant and asks for a trace each
@@ -541,9 +646,12 @@ def compile(
     the environment variable LAZULITE_COMPILE_CACHE_SIZE says otherwise). `inputs` and `outputs`
     name state that `fun` reads and writes: lists, dicts, modules, optimizer state, `random.state`.
     Arrays that `fun` finds through closures are captured by reference, and what depends on no
-    argument is computed once. `dynamic` lists arguments (positions and keyword names) whose numbers
-    become 0-d arrays, so that another number does not ask for another trace. `shapeless` is taken
-    for the reference's sake: another shape is traced anew in any case, so that every size is right.
+    argument is computed once. A module among the arguments is state of this call: `fun` gets the
+    module itself, and what it leaves in it (running statistics, new parameters) is put there after
+    each call; modules that differ in their arrays' values alone share a trace. `dynamic` lists
+    arguments (positions and keyword names) whose numbers become 0-d arrays, so that another number
+    does not ask for another trace. `shapeless` is taken for the reference's sake: another shape is
+    traced anew in any case, so that every size is right.
 
     Under an open transform, or after disable_compile(), `fun` itself is called. Reading an array
     while tracing raises ValueError. The result has `plan(*args)`, which shows the graph before and

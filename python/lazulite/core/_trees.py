@@ -330,19 +330,22 @@ def is_module(tree: Any) -> bool:
     return isinstance(tree, dict) and type(tree) is not dict and hasattr(type(tree), "parameters")
 
 
-def with_modules(tree: Any, given: Any) -> Any:
-    """`tree`, made of the template of `given`, with copies of modules where `given` has modules."""
+def with_modules(tree: Any, given: Any, own: bool = False) -> Any:
+    """`tree`, made of the template of `given`, with copies of modules where `given` has modules;
+    with these themselves where they are the function's `own`."""
+    if own and is_module(given):
+        return given
     if isinstance(given, dict):
         from copy import copy  # not before it is needed
 
         new = copy(given) if is_module(given) else tree
         for key, part in given.items():
-            dict.__setitem__(new, key, with_modules(tree[key], part))
+            dict.__setitem__(new, key, with_modules(tree[key], part, own))
         return new
     if isinstance(given, list):
-        tree[:] = map(with_modules, tree, given)
+        tree[:] = [with_modules(*pair, own) for pair in zip(tree, given)]
     elif isinstance(given, tuple):
-        parts = [with_modules(*pair) for pair in zip(tree, given)]
+        parts = [with_modules(*pair, own) for pair in zip(tree, given)]
         if any(new is not old for new, old in zip(parts, tree)):
             return rebuild(given, parts)
     return tree
