@@ -73,7 +73,7 @@ IndexItem read_item(PyObject* o, bool writing) {
   }
   if (is_array(o)) return indices_item(unwrap(o));
   if (const py::object number = index_of(o)) return number_item(*bound(number.ptr()));
-  if (PyList_Check(o) || PyTuple_Check(o) || PyObject_CheckBuffer(o)) {
+  if (PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o) || PyObject_CheckBuffer(o)) {
     const array a = make_array(o, std::nullopt);
     const bool untyped = a.size() == 0 && a.dtype() == float32 && !PyObject_CheckBuffer(o);
     return indices_item(untyped ? astype(a, int64) : a);  // [] has no dtype of its own

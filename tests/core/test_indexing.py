@@ -425,3 +425,16 @@ def test_masks_without_elements_are_masks(shape):
     with pytest.raises(ValueError, match=r"\[index\] indices of float32"):
         mx.ones(3)[np.zeros(0, np.float32)]
     assert mx.ones(3)[[]].shape == (0,) and mx.ones((3, 2))[[[]]].shape == (1, 0, 2)
+
+
+def test_ranges_are_lists_of_indices():
+    a = np.arange(24.0).reshape(4, 6)
+    for r in (range(3), range(3, 0, -2), range(0), range(-1, -4, -1)):
+        for key in (r, (slice(None), r), (r, 1), (..., r, None)):
+            assert np.array_equal(np.array(mx.array(a)[key]), a[key])
+        x, y = mx.array(a), a.copy()
+        x[:, r] = 7
+        y[:, r] = 7
+        assert np.array_equal(np.array(x), y)
+    with pytest.raises(IndexError):
+        mx.eval(mx.array(a)[range(9)])

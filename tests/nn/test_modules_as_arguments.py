@@ -235,3 +235,12 @@ def test_transforms_around_and_inside():
     lanes = mx.vmap(f, in_axes=(None, 0))(model, X)
     assert mx.allclose(lanes.sum(), f(model, X), atol=1e-5)
     assert "ops" in str(f.plan(model, X))
+
+
+def test_linearize_of_a_function_of_a_module():
+    model = nn.Linear(2, 2)
+    y, derivative = mx.linearize(lambda m, x: mx.tanh(m(x)), model, X)
+    assert mx.array_equal(y, mx.tanh(model(X)))
+    moved = derivative(model.parameters(), mx.zeros_like(X))
+    slope = 1 - y * y
+    assert mx.allclose(moved, slope * model(X), atol=1e-5)

@@ -22,6 +22,7 @@ from ._trees import (
     named_like,
     printed,
     template,
+    with_modules,
 )
 
 TYPE_CHECKING = False
@@ -393,8 +394,11 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
     kept: list = []
     values: list = []
 
+    def called(*args):
+        return fun(*with_modules(list(args), list(primals)))
+
     def tangents_of(tangents):
-        out, moved = _core._jvp(_flat_call(fun, (shape, {}), kept), leaves, tangents)
+        out, moved = _core._jvp(_flat_call(called, (shape, {}), kept), leaves, tangents)
         values[:] = out
         return moved
 
