@@ -295,3 +295,35 @@ def test_profiles_see_the_same_steps():
 
     first = steps()
     assert steps() == first and steps() == first and found(steps) == 1 and steps() == first
+
+
+PROGRAMS_OF_NUMBERS = {  # what is made of sizes and numbers alone
+    "one op": lambda n: mx.zeros(n) + 1.5,
+    "a chain": lambda n: mx.array(1e-8) + 2 * mx.abs(mx.zeros(n)),
+    "a comparison": lambda n: mx.allclose(mx.zeros(n), mx.zeros(n), 1e-5),
+    "a column": lambda n: (mx.ones((n, 1)) * 3 - 1) * mx.full((n, 1), 2.0),
+    "halves": lambda n: mx.exp(mx.zeros((n,), mx.float16)) * 2 + 1,
+    "a sum": lambda n: (mx.ones(n) * 2 + 1).sum(),
+    "joined": lambda n: mx.concatenate([mx.ones(n) * 2, mx.zeros(3) + 1, mx.ones(n)]),
+    "a product": lambda n: (mx.ones((n, n)) + 1) @ mx.ones((n, 3)),
+    "a ramp": lambda n: mx.arange(n) * 2 + 1,
+    "a draw": lambda n: mx.random.uniform(shape=(n,), key=mx.random.key(1)) * 2 - 1,
+    "an update": lambda n: (mx.zeros((n, 2)) + 1).at[n - 1].add(2) * 3,
+    "a mask": lambda n: mx.tril(mx.ones((n, n)) * 2) + mx.eye(n),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS_OF_NUMBERS)
+def test_graphs_without_arrays_differ_by_their_sizes(name):
+    """Numbers have no shape of their own: a plan of another size must not serve."""
+    program = PROGRAMS_OF_NUMBERS[name]
+    sizes = [3, 5, 4, 6, 9, 7, 1, 8, 70, 64, 1030, 33]
+    wanted = {}
+    for n in sizes:
+        mx.clear_cache()
+        wanted[n] = np.array(program(n))
+    mx.clear_cache()
+    for n in [n for n in sizes for _ in range(3)] + sizes[::-1]:
+        got = program(n)
+        mx.eval(got)
+        assert got.shape == wanted[n].shape and np.array_equal(np.array(got), wanted[n]), n
