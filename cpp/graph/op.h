@@ -129,8 +129,8 @@ struct OpKernels {
   // cannot show it.
   void (*run)(const KernelCall&) = nullptr;
   Absorb absorbs = Absorb::nothing;
-  // Its output may lie where one of its inputs lies, of the same shape and dtype: of a row (the
-  // last axis) it reads each element for the last time before it writes there.
+  // Its output may lie where an input of its shape and dtype lies: it reads each element of a row
+  // (the last axis) for the last time before it writes there. An update copies its base itself.
   bool in_place = false;
   // Kernels of several nodes that read one array, their input 0, in one pass: `together` runs them,
   // where `joins` says of each two that it can. `joins` is asked of nodes with one `together` only.
