@@ -229,12 +229,15 @@ class Fuzzer:
             return Failure(str(error))
         if found:
             return Failure(*found)
-        wanted = None
+        if not self.variants:
+            return None
+        try:
+            wanted = self.child({}).call("results", lines, timeout=self.timeout)
+        except Died as error:
+            return Failure(str(error))
         for variant in self.variants:
             environment, other = variant if isinstance(variant, tuple) else (variant, None)
             try:
-                if wanted is None:
-                    wanted = self.child({}).call("results", lines, timeout=self.timeout)
                 got = self.child(environment).call("results", lines, timeout=self.timeout)
                 if got != wanted and (
                     other is None
