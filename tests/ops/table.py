@@ -497,8 +497,15 @@ def _covariance(m, *rest):
     return np.cov(m * 1.0, *rest)
 
 
-def _correlation(m, *rest):
-    return np.corrcoef(m * 1.0, *rest)
+def _correlation(m, y=None, rowvar=True):
+    """Of what is beyond the first observation: equal ones vary by nothing, not by their mean's
+    rounding, which NumPy divides by itself."""
+
+    def beyond_first(v):
+        v = np.asarray(v) * 1.0
+        return v - v.take([0], -1 if rowvar or v.ndim < 2 else 0) if v.size else v
+
+    return np.corrcoef(beyond_first(m), None if y is None else beyond_first(y), rowvar)
 
 
 def _svd(a, compute_uv=True, full_matrices=True):
