@@ -1,6 +1,5 @@
 """What all tests need."""
 
-import os
 import signal
 
 # A shell that runs the tests with & ignores Ctrl-C for them and for every process they start: those

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "bind/def.h"
 #include "device/cpu/features.h"
+#include "device/cpu/guarded.h"
 #include "device/cpu/openblas.h"
 #include "device/cpu/pool.h"
 #include "eval/pending.h"
@@ -29,6 +30,8 @@ void check_environment() {
                            "LAZULITE_MACHINE_CODE"})
     env::flag(name);
   lazulite::get_pending_limit();
+  if (const auto side = env::choice("LAZULITE_GUARD", {"none", "end", "start"}))
+    lazulite::cpu::set_guard(lazulite::cpu::guard_named(*side));
   if (env::text("LAZULITE_OPENBLAS").value_or("none") != "none") lazulite::cpu::blas();
   for (const std::string& complaint : env::complaints())
     if (PyErr_WarnEx(PyExc_RuntimeWarning, complaint.c_str(), 1) < 0) throw py::error_already_set();

@@ -62,11 +62,9 @@ void add_op_table(py::module_& m) {
         {"packed", packed_steps}, {"dots", dot_steps},     {"sweep", sweep_steps}};
   });
   m.def("_set_least_cost", &cpu::set_least_cost);
-  // Where memory of arrays has pages without access: "end", "start" or "none".
+  // Where memory of arrays has pages without access: "end", "start" or "none"; where it had.
   m.def("_set_guard", [](const std::string& side) {
-    cpu::set_guard(side == "end"     ? cpu::Guard::end
-                   : side == "start" ? cpu::Guard::start
-                                     : cpu::Guard::none);
+    return cpu::name_of(cpu::set_guard(cpu::guard_named(side)));
   });
 }
 

@@ -17,7 +17,7 @@ smaller, and what the fuzzer's own
 `simplify(lines)` (an iterable of candidates) proposes is tried, as long as the failure stays of its
 kind. What is left is printed as a program that runs, and the exit code is 1.
 
-Children have arrays beside pages without access (LAZULITE_TEST_GUARD: end, start or none), but for
+Children have arrays beside pages without access (LAZULITE_GUARD: end, start or none), but for
 one of those whose results are compared: what reads or writes beyond an array dies.
 """
 
@@ -160,8 +160,6 @@ def trying(lines):
 def serve(functions):
     """What a child does: a line of JSON in, a line out. What the library prints goes elsewhere."""
     global answers
-    if core := sys.modules.get("lazulite.core"):
-        core._core._set_guard(os.environ.get("LAZULITE_TEST_GUARD", "none"))
     out = answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     out.write(b'{"ready": true}\n')
@@ -213,7 +211,7 @@ class Fuzzer:
     def child(self, environment):
         """Where results are compared, those of one side come from guarded memory."""
         if environment or not self.variants:
-            environment = {"LAZULITE_TEST_GUARD": "end", **environment}
+            environment = {"LAZULITE_GUARD": "end", **environment}
         key = json.dumps(environment, sort_keys=True)
         return self.children.setdefault(key, Child(environment))
 

@@ -48,7 +48,7 @@ def test_bits_are_those_of_every_lower_level_within_the_memory_of_arrays(
     level, side, without_blas
 ):
     """What touches a byte beside them ends the process (device/cpu/guarded.h)."""
-    got = child(LAZULITE_OPENBLAS="none", LAZULITE_ISA=level, LAZULITE_TEST_GUARD=side)
+    got = child(LAZULITE_OPENBLAS="none", LAZULITE_ISA=level, LAZULITE_GUARD=side)
     assert got["level"] == level
     wrong = {k for k, v in got["bits"].items() if v != without_blas["bits"][k]}
     assert wrong - PRODUCTS == set()

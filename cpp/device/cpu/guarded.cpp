@@ -28,7 +28,18 @@ int64_t in_pages(int64_t bytes) {
 
 }  // namespace
 
-void set_guard(Guard guard) {
+const char* name_of(Guard guard) {
+  return guard == Guard::end ? "end" : guard == Guard::start ? "start" : "none";
+}
+
+Guard guard_named(const std::string& name) {
+  for (const Guard guard : {Guard::none, Guard::end, Guard::start})
+    if (name == name_of(guard)) return guard;
+  fail(Kind::value, "set_guard", "no side of an array: got '", name,
+       "', expected 'end', 'start' or 'none'");
+}
+
+Guard set_guard(Guard guard) {
   if (guard != Guard::none && !room.load()) {
     void* start = mmap(nullptr, size_t(room_bytes), PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -40,7 +51,7 @@ void set_guard(Guard guard) {
     if (!room.compare_exchange_strong(none, static_cast<char*>(start)))
       munmap(start, size_t(room_bytes));
   }
-  wanted_guard = guard;
+  return wanted_guard.exchange(guard);
 }
 
 namespace guarded {

@@ -7,13 +7,17 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace lazulite::cpu {
 
 enum class Guard : uint8_t { none, end, start };
 
-// What the allocator does from now on; blocks that are alive stay as they are.
-void set_guard(Guard guard);
+Guard guard_named(const std::string& name);  // ValueError for what is none of them
+const char* name_of(Guard guard);
+
+// What the allocator does from now on, and what it did; blocks that are alive stay as they are.
+Guard set_guard(Guard guard);
 
 namespace guarded {
 bool wanted();
