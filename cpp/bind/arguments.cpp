@@ -67,10 +67,6 @@ bool is_size(const Argument& at) {
     if (at.name && !std::strcmp(at.name, name)) return true;
   return false;
 }
-// The diagonal of eye beyond all 64-bit integers lies outside every matrix, as those next to it.
-bool is_diagonal(const Argument& at) {
-  return !std::strcmp(at.function, "eye") && at.name && !std::strcmp(at.name, "k");
-}
 [[noreturn]] void too_large(const Argument& at, bool negative) {
   const char *name = at.name ? at.name : "", *colon = at.name ? ": " : "";
   if (is_axis(at))
@@ -79,14 +75,16 @@ bool is_diagonal(const Argument& at) {
   if (is_size(at)) fail(Kind::memory, at.function, name, colon, "too large: a size beyond 2^63");
   fail(Kind::overflow, at.function, name, colon, "number does not fit in 64 bits");
 }
+int64_t beyond(const Argument& at, bool negative) {
+  if (!at.ends) too_large(at, negative);
+  return negative ? INT64_MIN : INT64_MAX;
+}
 
 int64_t from_index(PyObject* index, const Argument& at) {
   int overflow = 0;
   const long long v = PyLong_AsLongLongAndOverflow(index, &overflow);
   Py_DECREF(index);
-  if (overflow && is_diagonal(at)) return overflow < 0 ? INT64_MIN : INT64_MAX;
-  if (overflow) too_large(at, overflow < 0);
-  return v;
+  return overflow ? beyond(at, overflow < 0) : v;
 }
 }  // namespace
 
@@ -152,8 +150,7 @@ int64_t From<int64_t>::of(PyObject* o, const Argument& at) {
     const array a = unwrap(o);
     if (!is_integer(a.dtype()) || a.size() != 1) wrong_kind(o, at, "an int");
     const Scalar v = a.item();
-    if (v.kind() == 'u') too_large(at, false);
-    return v.wrapped();
+    return v.kind() == 'u' ? beyond(at, false) : v.wrapped();
   }
   if (!PyIndex_Check(o)) wrong_kind(o, at, "an int");
   PyObject* index = PyNumber_Index(o);
@@ -281,6 +278,11 @@ Size From<Size>::of(PyObject* o, const Argument& at) {
   Argument size = at;
   size.size = true;
   return {From<int64_t>::of(o, size)};
+}
+Diagonal From<Diagonal>::of(PyObject* o, const Argument& at) {
+  Argument far = at;
+  far.ends = true;
+  return {From<int64_t>::of(o, far)};
 }
 std::variant<Size, array> From<std::variant<Size, array>>::of(PyObject* o, const Argument& at) {
   if (!is_array(o) && is_whole(o)) return From<Size>::of(o, at);

@@ -76,6 +76,7 @@ struct Argument {
   const char* name = nullptr;
   const char* hint = nullptr;  // said when the kind of object is wrong
   bool size = false;           // a number of elements: too large is a memory error
+  bool ends = false;           // the least and the largest number stand for all beyond them
   Argument(const char* f, const char* n = nullptr, const char* h = nullptr)
       : function(f), name(n), hint(h) {}
 };

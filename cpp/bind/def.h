@@ -112,6 +112,7 @@ LAZULITE_FROM(AxisPairs)
 LAZULITE_FROM(Indices)
 LAZULITE_FROM(NoneOnly)
 LAZULITE_FROM(Size)
+LAZULITE_FROM(Diagonal)
 LAZULITE_FROM(Untyped)
 LAZULITE_FROM(Widths)
 LAZULITE_FROM(Sides)
@@ -219,7 +220,7 @@ std::string type_name() {
     return "Device | DeviceType";
   else if constexpr (std::is_same_v<T, bool>)
     return "bool";
-  else if constexpr (std::is_integral_v<T>)
+  else if constexpr (std::is_integral_v<T> || std::is_same_v<T, Diagonal>)
     return "int";
   else if constexpr (std::is_same_v<T, double>)
     return "float";

@@ -8,15 +8,13 @@ namespace py = pybind11;
 namespace lazulite::bind {
 
 namespace {
+
 PyObject* sorted_names = nullptr;
 // Types, and where they hold the function.
 std::vector<std::pair<py::object, std::string>>& wrappers() {
   static auto* all = new std::vector<std::pair<py::object, std::string>>;
   return *all;
 }
-}  // namespace
-
-namespace {
 
 bool is_module(PyObject* o) {
   static PyObject* const name = PyUnicode_InternFromString("parameters");
@@ -135,10 +133,7 @@ void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
       fail(Kind::value, "compile", "a list that changes while it is read");
   } else if (add_constant(o)) {
   } else if (PyObject* fields = record_fields(o)) {
-    line_.enter(o, depth);
-    tag('R'), class_of(Py_TYPE(o));
-    each_field(o, fields, inside);
-    if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
+    add_record(o, fields, depth, inside);
   } else {
     fail(Kind::value, "compile", "an argument is neither an array nor a constant: got ",
          Py_TYPE(o)->tp_name,
@@ -148,12 +143,25 @@ void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
 }
 
 template <class Inside>
+void Key::add_record(PyObject* o, PyObject* fields, size_t depth, const Inside& inside) {
+  line_.enter(o, depth);
+  tag('R'), class_of(Py_TYPE(o));
+  each_field(o, fields, inside);
+  if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
+}
+
+// What comes before the names of a dict that may be a module.
+void Key::add_dict(PyObject* o, size_t depth) {
+  line_.enter(o, depth);
+  tag('D'), raw(PyDict_GET_SIZE(o));
+  if (!PyDict_CheckExact(o)) add_class(o);
+}
+
+template <class Inside>
 void Key::add_module_part(PyObject* o, size_t depth, const Inside& inside) {
   if (is_array(o)) return add_array(o);
   if (PyDict_Check(o)) {
-    line_.enter(o, depth);
-    tag('D'), raw(PyDict_GET_SIZE(o));
-    if (!PyDict_CheckExact(o)) add_class(o);
+    add_dict(o, depth);
     if (is_module(o)) add_attributes(o);
     if (PyDict_GET_SIZE(o)) add_sorted(o, inside);
   } else if (PyTuple_Check(o) || PyList_Check(o) || record_fields(o)) {
@@ -227,9 +235,7 @@ template <class Inside>
 void Key::add_held_part(PyObject* o, size_t depth, const Inside& inside) {
   if (is_array(o)) return add_array(o);
   if (PyDict_Check(o)) {
-    line_.enter(o, depth);
-    tag('D'), raw(PyDict_GET_SIZE(o));
-    if (!PyDict_CheckExact(o)) add_class(o);
+    add_dict(o, depth);
     const Entries entries(o);
     for (const auto& entry : entries) add_name(entry.first.ptr());
     for (const auto& entry : entries) inside(entry.second.ptr());
@@ -238,10 +244,7 @@ void Key::add_held_part(PyObject* o, size_t depth, const Inside& inside) {
     if (PyList_Check(o)) tag('L'), raw(PyList_GET_SIZE(o));
     each_item(o, inside);
   } else if (PyObject* fields = record_fields(o)) {
-    line_.enter(o, depth);
-    tag('R'), class_of(Py_TYPE(o));
-    each_field(o, fields, inside);
-    if (PyObject* forms = record_forms(o)) each_field(o, forms, inside);
+    add_record(o, fields, depth, inside);
   } else if (!PyUnicode_Check(o) && !PyBytes_Check(o) && PyObject_HasAttrString(o, "__setitem__") &&
              PyObject_HasAttrString(o, "__len__")) {
     const Py_ssize_t n = PyObject_Length(o);

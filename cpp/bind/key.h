@@ -69,6 +69,9 @@ class Key {
   template <class Inside>
   void add_module_part(PyObject*, size_t depth, const Inside&);
   template <class Inside>
+  void add_record(PyObject*, PyObject* fields, size_t depth, const Inside&);
+  void add_dict(PyObject*, size_t depth);
+  template <class Inside>
   void add_sorted(PyObject* dict, const Inside&);
   template <class Inside>
   void add_held_part(PyObject*, size_t depth, const Inside&);

@@ -30,6 +30,9 @@ struct NoneOnly {};  // out= of NumPy's functions: arrays are not written to
 struct Size {        // a number of elements: too large is a memory error
   int64_t value;
 };
+struct Diagonal {    // its distance from the main one; far enough, all are outside
+  int64_t k;
+};
 template <class T, class I = int64_t>
 using IntOr = std::variant<I, T>;  // one integer; anything else is a T
 struct Indices {                         // an array of integers, or lists of them

@@ -181,6 +181,22 @@ def test_axes_beyond_32_bits_are_out_of_range():
                 call()
 
 
+@pytest.mark.parametrize("k", [2**62, 2**63 - 1, 2**63, 2**70, np.uint64(2**64 - 1)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_diagonal_far_away_is_empty(k, sign):
+    k = sign * int(k) if sign < 0 else k
+    a = mx.arange(1, 13).reshape(3, 4)
+    assert mx.diagonal(a, k).shape == mx.linalg.diagonal(a, offset=k).shape == (0,)
+    assert mx.diag(a, k).shape == a.diagonal(k).shape == (0,)
+    assert mx.trace(a, k).item() == mx.linalg.trace(a, offset=k).item() == 0
+    below, none = (a.tolist(), [[0] * 4] * 3)[:: 1 if sign > 0 else -1]
+    assert mx.tril(a, k).tolist() == below and mx.triu(a, k).tolist() == none
+    assert mx.tri(2, 3, k).tolist() == [[float(sign > 0)] * 3] * 2
+    assert mx.eye(2, 3, k).tolist() == [[0.0] * 3] * 2
+    with pytest.raises(MemoryError, match="diag"):
+        mx.diag(mx.arange(3), k)
+
+
 def test_slices_with_huge_numbers_are_those_of_python():
     n = list(range(5))
     a = mx.arange(5)

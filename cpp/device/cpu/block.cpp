@@ -12,6 +12,7 @@
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
 #include "device/cpu/pool.h"
+#include "device/cpu/thread_memory.h"
 #include "device/device.h"
 #include "device/limits.h"
 
@@ -50,8 +51,7 @@ struct Piece {
 
 // What one thread needs to run a layout; kept from chunk to chunk of a run, and its memory longer.
 struct Room {
-  char* data = nullptr;
-  int64_t bytes = 0;
+  ThreadMemory memory;
   uint64_t run = 0;  // whose steps are bound
   char *half = nullptr, *tail = nullptr;
   std::vector<BoundStep> steps;
@@ -59,17 +59,6 @@ struct Room {
   std::vector<Moving> moving;
   std::vector<char*> at;       // where the block begins in the array of each port
   SmallVector<int64_t, 6> index;  // of the tile
-
-  ~Room() { std::free(data); }
-  void reserve(int64_t wanted) {
-    if (bytes >= wanted) return;
-    std::free(data);
-    bytes = 0;
-    wanted = (wanted + 4095) / 4096 * 4096;
-    data = static_cast<char*>(std::aligned_alloc(4096, size_t(wanted)));
-    if (!data) throw std::bad_alloc();
-    bytes = wanted;
-  }
 };
 
 struct Runner {
@@ -90,9 +79,9 @@ struct Runner {
   char* array(const Port& port) const {
     return static_cast<char*>(bindings[port.value].data);
   }
-  char* block_at(uint32_t at) const { return room.data + at * layout.register_bytes; }
+  char* block_at(uint32_t at) const { return room.memory.data() + at * layout.register_bytes; }
   char* single_at(uint32_t at) const {
-    return room.data + layout.blocks * layout.register_bytes + at * Layout::single_bytes;
+    return room.memory.data() + layout.blocks * layout.register_bytes + at * Layout::single_bytes;
   }
   char* tail_of(size_t port) const { return room.tail + int64_t(port) * layout.register_bytes; }
 
@@ -106,10 +95,11 @@ struct Runner {
     const int64_t tail = half + layout.block * 2;
     const bool has_tail = layout.has_tails() || pieces;
     room.run = 0;
-    room.reserve(tail + (has_tail ? int64_t(ports()) * layout.register_bytes : 0) + wide_bytes);
-    room.half = room.data + half;
-    room.tail = room.data + tail;
-    make_singles(room.data + wide, wide_bytes);
+    char* const data = room.memory.reserve(
+        tail + (has_tail ? int64_t(ports()) * layout.register_bytes : 0) + wide_bytes);
+    room.half = data + half;
+    room.tail = data + tail;
+    make_singles(data + wide, wide_bytes);
     for (size_t k = 0; k < layout.filled.size(); k += 2)
       for (int64_t at = 0; at < layout.register_bytes; at += 64)
         std::memcpy(block_at(layout.filled[k].at) + at, single_at(layout.filled[k + 1].at), 64);

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include "device/cpu/allocator.h"
@@ -12,6 +11,7 @@
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
 #include "device/cpu/pool.h"
+#include "device/cpu/thread_memory.h"
 #include "device/device.h"
 #include "device/limits.h"
 
@@ -96,23 +96,8 @@ int64_t padded(int64_t n) { return (n + 63) / 64 * 64; }
 }  // namespace
 
 char* piece_room(int64_t bytes, int slot) {
-  struct Room {
-    char* data = nullptr;
-    int64_t bytes = 0;
-    ~Room() { std::free(data); }
-  };
-  thread_local Room rooms[piece_rooms];
-  Room& room = rooms[slot];
-  bytes = (bytes + cpu::block_padding + 4095) / 4096 * 4096;
-  if (room.bytes < bytes) {
-    std::free(room.data);
-    room.bytes = 0;
-    room.data = static_cast<char*>(std::aligned_alloc(64, size_t(bytes)));
-    if (!room.data) throw std::bad_alloc();
-    std::memset(room.data, 0, size_t(bytes));
-    room.bytes = bytes;
-  }
-  return room.data;
+  thread_local cpu::ThreadMemory rooms[piece_rooms];
+  return rooms[slot].reserve(bytes + cpu::block_padding);
 }
 
 int64_t Rows::together(int64_t piece) const {

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "device/cpu/guarded.h"
 #include "device/cpu/level.h"
 #include "device/cpu/move.h"
 #include "device/cpu/pool.h"
@@ -25,7 +26,7 @@ template <class T>
 class Scratch {
  public:
   explicit Scratch(int64_t n) {
-    if (n * int64_t(sizeof(T)) > int64_t(sizeof near_))
+    if (n * int64_t(sizeof(T)) > int64_t(sizeof near_) || cpu::guarded::wanted())
       held_ = allocate(n * int64_t(sizeof(T)));
   }
   T* data() { return held_ ? static_cast<T*>(held_->data) : reinterpret_cast<T*>(near_); }

@@ -234,7 +234,7 @@ void add_places(M& m) {
       .large({"x(chunk + 1), 2", "x(block + 1, inner + 1), (1, 2), (0, 1)"});
   m.def(
        "diagonal(a, offset=0, axis1=0, axis2=1, stream=None)",
-       [](A a, int64_t offset, int i, int j, S s) { return diagonal(a, offset, i, j, s); },
+       [](A a, Diagonal offset, int i, int j, S s) { return diagonal(a, offset.k, i, j, s); },
        "A diagonal of the two axes, as a last axis.\n\n"
        ">>> mx.diagonal(mx.eye(2))\n"
        "array([1, 1], dtype=float32)")
@@ -243,8 +243,8 @@ void add_places(M& m) {
       .large({"x(tile + 1, inner + 1), -1", "x(3, block + 1, block + 1), 1, 2, 1"});
   m.def(
        "trace(a, /, offset=0, axis1=0, axis2=1, dtype=None, *, stream=None)",
-       [](A a, int64_t offset, int i, int j, OptionalDtype t, S s) {
-         return trace(a, offset, i, j, t, s);
+       [](A a, Diagonal offset, int i, int j, OptionalDtype t, S s) {
+         return trace(a, offset.k, i, j, t, s);
        },
        "The sum of a diagonal.\n\n"
        ">>> mx.trace(mx.eye(3))\n"
@@ -302,8 +302,8 @@ template <class M>
 void add_matrices(M& m) {
   m.def(
        "eye(n, m=None, k=0, dtype=float32, *, stream=None)",
-       [](int64_t n, OptionalSize m, int64_t k, OptionalDtype t, S s) {
-         return eye(n, m.value_or(n), k, t.value_or(float32), s);
+       [](int64_t n, OptionalSize m, Diagonal d, OptionalDtype t, S s) {
+         return eye(n, m.value_or(n), d.k, t.value_or(float32), s);
        },
        "Ones on the k-th diagonal of an n x m matrix.\n\n"
        ">>> mx.eye(2)\n"
@@ -322,8 +322,8 @@ void add_matrices(M& m) {
       .large({"inner + 1"});
   m.def(
        "tri(n, m=None, k=0, dtype=None, *, stream=None)",
-       [](int64_t n, OptionalSize m, int64_t k, OptionalDtype t, S s) {
-         return tri(n, m.value_or(n), k, t.value_or(float32), s);
+       [](int64_t n, OptionalSize m, Diagonal d, OptionalDtype t, S s) {
+         return tri(n, m.value_or(n), d.k, t.value_or(float32), s);
        },
        "Ones on and below the k-th diagonal.\n\n"
        ">>> mx.tri(2)\n"
@@ -332,7 +332,7 @@ void add_matrices(M& m) {
       .cases({"3", "3, 4, 1"})
       .large({"tile + 1, inner + 1, -2"});
   m.def(
-       "tril(x, k=0, *, stream=None)", [](A a, int64_t k, S s) { return tril(a, k, s); },
+       "tril(x, k=0, *, stream=None)", [](A a, Diagonal d, S s) { return tril(a, d.k, s); },
        "The elements on and below the k-th diagonal, zeros above.\n\n"
        ">>> mx.tril(mx.ones((2, 2)))\n"
        "array([[1, 0],\n"
@@ -340,7 +340,7 @@ void add_matrices(M& m) {
       .cases({"x(3, 4)", "x(2, 3, 3), -1"})
       .large({"x(tile + 1, inner + 1), 3"});
   m.def(
-       "triu(x, k=0, *, stream=None)", [](A a, int64_t k, S s) { return triu(a, k, s); },
+       "triu(x, k=0, *, stream=None)", [](A a, Diagonal d, S s) { return triu(a, d.k, s); },
        "The elements on and above the k-th diagonal, zeros below.\n\n"
        ">>> mx.triu(mx.ones((2, 2)))\n"
        "array([[1, 1],\n"
@@ -362,7 +362,7 @@ void add_matrices(M& m) {
              "fill_diagonal")
       .large({"x(tile + 1, inner + 1), x(5)"});
   m.def(
-       "diag(a, /, k=0, *, stream=None)", [](A a, int64_t k, S s) { return diag(a, k, s); },
+       "diag(a, /, k=0, *, stream=None)", [](A a, Diagonal d, S s) { return diag(a, d.k, s); },
        "A square with the vector a on its k-th diagonal; of a matrix, its k-th diagonal.\n\n"
        ">>> mx.diag(mx.array([1, 2]))\n"
        "array([[1, 0],\n"

@@ -358,14 +358,14 @@ void add_linalg(M& core) {
       .cases({"x(3), x(3)", "x(2, 3), x(2, 3)"}, "lambda a, b: np.sum(np.conj(a) * b, axis=-1)");
   m.def(
        "diagonal(a, /, *, offset=0, stream=None)",
-       [](A a, int64_t offset, S s) { return diagonal(a, offset, -2, -1, s); },
+       [](A a, Diagonal offset, S s) { return diagonal(a, offset.k, -2, -1, s); },
        "A diagonal of the last two axes, as a last axis.\n\n"
        ">>> mx.linalg.diagonal(mx.eye(2))\n"
        "array([1, 1], dtype=float32)")
       .cases({"x(3, 3)", "x(2, 3, 4), offset=1"}, "np.linalg.diagonal");
   m.def(
        "trace(a, /, *, offset=0, dtype=None, stream=None)",
-       [](A a, int64_t offset, OptionalDtype t, S s) { return trace(a, offset, -2, -1, t, s); },
+       [](A a, Diagonal offset, OptionalDtype t, S s) { return trace(a, offset.k, -2, -1, t, s); },
        "The sum of a diagonal of the last two axes.\n\n"
        ">>> mx.linalg.trace(mx.eye(3))\n"
        "array(3, dtype=float32)")
