@@ -384,6 +384,7 @@ def test_out_of_memory_is_an_exception():
         mx.zeros((1 << 40, 1 << 40))
 
 
+@pytest.mark.skipif("LAZULITE_GUARD" in os.environ, reason="guarded memory is not kept")
 def test_memory_is_counted():
     mx.clear_cache()
     assert mx.get_cache_memory() == 0

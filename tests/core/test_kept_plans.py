@@ -365,3 +365,33 @@ def test_views_of_what_lies_otherwise_at_each_step():
     one = mx.scan(lambda c, x: (c + x.T[1:3], x[2:, ::2].reshape(-1) * 3), mx.zeros((2, 5)), rows)
     n = np.asarray(rows)
     assert np.array_equal(np.asarray(one[1]), n[:, 2:, ::2].reshape(9, -1) * np.float32(3))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.float64, mx.int32])
+@pytest.mark.parametrize("n", [1, 5, 64, 100, 3000])
+def test_scalars_of_a_program_are_read_anew_though_it_stays_bound(dtype, n):
+    """A thread keeps the addresses of the program that it ran last, not what it read."""
+    x = (mx.arange(n) % 7).astype(dtype)
+    scalars = [mx.array(k, dtype) for k in range(1, 10)]
+    mx.eval(x, scalars)
+    host = np.asarray(x)
+    for f, wanted in (
+        (lambda x, a: x * a + 1, lambda a: host * a + 1),
+        (
+            lambda x, a: mx.where(x > a, x - a, x + a * a),
+            lambda a: np.where(host > a, host - a, host + a * a),
+        ),
+        (lambda x, a: mx.broadcast_to(a * 2 + 1, x.shape), lambda a: host * 0 + (a * 2 + 1)),
+    ):
+        f = mx.compile(f)
+        for a in scalars:
+            assert (np.asarray(f(x, a)) == wanted(np.asarray(a))).all()
+
+    def round_of(carry, a):
+        return a - carry * 2 + carry, None
+
+    got, _ = mx.scan(round_of, x, mx.stack(scalars))
+    expected = host
+    for a in scalars:
+        expected = np.asarray(a) - expected
+    assert (np.asarray(got) == expected).all()

@@ -26,6 +26,7 @@ Kernel narrow_kernel(Dtype half) { return block_kernels().narrow[half == bfloat1
 namespace {
 
 constexpr int64_t group = Layout::group;
+constexpr int64_t wide_bytes = group * 16;  // of a single as kernels compute it
 int64_t padded(int64_t n) { return (n + group - 1) / group * group; }
 
 // A step with the addresses that it has in this thread.
@@ -52,8 +53,10 @@ struct Piece {
 // What one thread needs to run a layout; kept from chunk to chunk of a run, and its memory longer.
 struct Room {
   ThreadMemory memory;
-  uint64_t run = 0;  // whose steps are bound
-  char *half = nullptr, *tail = nullptr;
+  uint64_t layout = 0;  // whose steps are bound,
+  bool pieces = false;  // and for what pieces,
+  uint64_t run = 0;     // and whose scalars are there
+  char *wide = nullptr, *half = nullptr, *tail = nullptr;
   std::vector<BoundStep> steps;
   std::vector<const void*> operands;
   std::vector<Moving> moving;
@@ -88,21 +91,24 @@ struct Runner {
   // blocks | singles | 64 elements of each single, where some are computed | a block of halves |
   // copies of the arrays' last blocks
   void bind() {
-    const int64_t wide_bytes = group * 16;
+    room.run = 0;
+    const bool bound = room.layout == layout.id && room.pieces == pieces;
+    if (!bound) bind_steps();
+    else if (layout.reads_scalars()) fill_singles();
+  }
+  void bind_steps() {
     const int64_t singles = layout.blocks * layout.register_bytes;
     const int64_t wide = singles + layout.single_count * Layout::single_bytes;
     const int64_t half = wide + (layout.once.empty() ? 0 : layout.single_count * wide_bytes);
     const int64_t tail = half + layout.block * 2;
     const bool has_tail = layout.has_tails() || pieces;
-    room.run = 0;
+    room.layout = 0;
     char* const data = room.memory.reserve(
         tail + (has_tail ? int64_t(ports()) * layout.register_bytes : 0) + wide_bytes);
     room.half = data + half;
     room.tail = data + tail;
-    make_singles(data + wide, wide_bytes);
-    for (size_t k = 0; k < layout.filled.size(); k += 2)
-      for (int64_t at = 0; at < layout.register_bytes; at += 64)
-        std::memcpy(block_at(layout.filled[k].at) + at, single_at(layout.filled[k + 1].at), 64);
+    room.wide = data + wide;
+    fill_singles();
     room.steps.clear();
     room.moving.clear();
     room.at.resize(ports());
@@ -112,6 +118,14 @@ struct Runner {
     room.operands.resize(operands);
     const void** next = room.operands.data();
     for (size_t i = 0; i < layout.code.size(); ++i) bind_step(layout.code[i], room.steps[i], next);
+    room.layout = layout.id;
+    room.pieces = pieces;
+  }
+  void fill_singles() {
+    make_singles(room.wide);
+    for (size_t k = 0; k < layout.filled.size(); k += 2)
+      for (int64_t at = 0; at < layout.register_bytes; at += 64)
+        std::memcpy(block_at(layout.filled[k].at) + at, single_at(layout.filled[k + 1].at), 64);
   }
 
   void bind_step(const Step& step, BoundStep& bound, const void**& next) {
@@ -134,7 +148,7 @@ struct Runner {
   }
 
   // One vector of each constant and scalar, and of what is computed of them alone.
-  void make_singles(char* wide, int64_t wide_bytes) {
+  void make_singles(char* wide) {
     alignas(64) char one[64];
     const bool more = !layout.once.empty();
     for (const Single& single : layout.singles) {

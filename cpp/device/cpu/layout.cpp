@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "device/cpu/block.h"
@@ -85,10 +86,12 @@ Step kernel_step(Kernel run, Place out, Place in) {
   return step;
 }
 
+std::atomic<uint64_t> layouts{0};
+
 }  // namespace
 
 Layout::Layout(const BlockProgram& p, const SmallVector<int, 4>& shared)
-    : joined_(join_expressions(p)), program(joined_ ? joined_->program : p) {
+    : joined_(join_expressions(p)), id(++layouts), program(joined_ ? joined_->program : p) {
   describe_memory();
   find_streams(shared);
   find_values();

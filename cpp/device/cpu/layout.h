@@ -64,6 +64,7 @@ class Layout {
   // False when a store would write over a load that is still to be read.
   bool allows(const SmallVector<int, 4>& shared) const;
 
+  const uint64_t id;                // of no other layout, before or later
   const BlockProgram& program;      // with instructions that became one
   Shape shape;                      // the domain, collapsed; where an operand is not dense
   SmallVector<Strides, 4> strides;  // of loads, then stores
@@ -91,6 +92,11 @@ class Layout {
   }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
+  bool reads_scalars() const {  // singles that are not the same in each run
+    for (const Single& single : singles)
+      if (!single.number) return true;
+    return false;
+  }
   // A program that only moves may read halves as float32, and write float32 as halves.
   bool converts(const Port& port) const {
     return is_half(port.type) && program.code.empty() && !raw_copy;
