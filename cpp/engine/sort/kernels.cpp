@@ -9,8 +9,8 @@ namespace {
 
 template <class K>
 constexpr SortKernels::Keys keys_of = {SortOf<K>::sort,       SortOf<K>::select,
-                                       SortOf<K>::split_keys, SortOf<K>::count,
-                                       SortOf<K>::search};
+                                       SortOf<K>::split_keys, SortOf<K>::part_values,
+                                       SortOf<K>::count,      SortOf<K>::search};
 
 // Of integers: unsigned ones as wide as their key lose their first bit.
 template <class T>

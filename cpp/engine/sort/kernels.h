@@ -10,6 +10,16 @@
 
 namespace lazulite::engine {
 
+// Three parts of what belongs to keys: of those below the pivot, its equals, those above.
+struct PartCall {
+  const void* keys;
+  int64_t n, pivot;
+  const void* values;  // as wide as the keys; null: the numbers first, first + 1, ...
+  int64_t first;
+  void* to[3];
+  int64_t counts[3];  // what goes to each
+};
+
 struct SortKernels {
   // By width of the keys: 32 and 64 bits.
   struct Keys {
@@ -18,6 +28,8 @@ struct SortKernels {
     int64_t (*select)(void* keys, int64_t n, int64_t at);
     // Those below the pivot first; gives how many.
     int64_t (*split)(void* keys, int64_t n, int64_t pivot);
+    // Each part in the order that it has.
+    void (*part)(const PartCall&);
     // How many are below the pivot, and how many equal it.
     void (*count)(const void* keys, int64_t n, int64_t pivot, int64_t* below, int64_t* equal);
     // to[i]: how many of n sorted keys are below values[i], or below or equal (`right`).

@@ -453,6 +453,71 @@ struct SortOf {
     return split<false>(static_cast<K*>(keys), n, K(pivot));
   }
 
+  // ---- three parts
+
+  // The lanes of x in `set`, first; whatever behind them.
+  LAZULITE_INLINE static Raw gathered(Raw x, unsigned set) {
+#if defined(LAZULITE_SIMD_AVX512)
+    if constexpr (sizeof(K) == 4)
+      return (Raw)_mm512_maskz_compress_epi32(__mmask16(set), (__m512i)x);
+    else return (Raw)_mm512_maskz_compress_epi64(__mmask8(set), (__m512i)x);
+#elif defined(LAZULITE_SIMD_AVX2)
+    const __m256i order =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(orders.of[set])));
+    return (Raw)_mm256_permutevar8x32_epi32((__m256i)x, order);
+#else
+    return set ? x : x;
+#endif
+  }
+  // In which lanes x < y.
+  LAZULITE_INLINE static unsigned below(Raw x, Raw y) {
+#if defined(LAZULITE_SIMD_AVX512)
+    if constexpr (sizeof(K) == 4) return _mm512_cmplt_epi32_mask((__m512i)x, (__m512i)y);
+    else return _mm512_cmplt_epi64_mask((__m512i)x, (__m512i)y);
+#elif defined(LAZULITE_SIMD_AVX2)
+    if constexpr (sizeof(K) == 4) return unsigned(_mm256_movemask_ps((__m256)(x < y)));
+    else return unsigned(_mm256_movemask_pd((__m256d)(x < y)));
+#else
+    return unsigned(x[0] < y[0]);
+#endif
+  }
+  static void part_values(const PartCall& p) {
+    const K *keys = static_cast<const K*>(p.keys), *values = static_cast<const K*>(p.values);
+    const K pivot = K(p.pivot);
+    K *to[3], *end[3];
+    for (int k = 0; k < 3; ++k) {
+      to[k] = static_cast<K*>(p.to[k]);
+      end[k] = to[k] + p.counts[k];
+    }
+    // A whole vector where there is room for one in the part: what is too much is written over.
+    auto put = [&](int k, Raw x, unsigned set) __attribute__((always_inline)) {
+      const int64_t count = __builtin_popcount(set);
+      const Raw all = gathered(x, set);
+      if (to[k] + W <= end[k]) std::memcpy(to[k], &all, sizeof all);
+      else std::memcpy(to[k], &all, size_t(count) * sizeof(K));
+      to[k] += count;
+    };
+    int64_t i = 0;
+    if constexpr (by_vectors) {
+      const Raw middle = V(pivot).v, all_lanes = V(K(W)).v;
+      Raw number;
+      for (int l = 0; l < W; ++l) number[l] = K(p.first + l);
+      for (; i + W <= p.n; i += W, number = number + all_lanes) {
+        Raw x, value = number;
+        std::memcpy(&x, keys + i, sizeof x);
+        if (values) std::memcpy(&value, values + i, sizeof value);
+        const unsigned less = below(x, middle), more = below(middle, x);
+        put(0, value, less);
+        put(2, value, more);
+        if (const unsigned same = ~(less | more) & ((1u << W) - 1)) put(1, value, same);
+      }
+    }
+    for (; i < p.n; ++i) {
+      const int k = keys[i] < pivot ? 0 : keys[i] > pivot ? 2 : 1;
+      *to[k]++ = values ? values[i] : K(p.first + i);
+    }
+  }
+
   static void count(const void* given, int64_t n, int64_t pivot, int64_t* below, int64_t* equal) {
     const K* keys = static_cast<const K*>(given);
     const K p = K(pivot);

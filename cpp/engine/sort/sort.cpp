@@ -1,6 +1,7 @@
 #include "engine/sort/sort.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <numeric>
@@ -37,12 +38,12 @@ class Scratch {
 };
 
 // Chunks of n elements, body(from, count).
+constexpr int64_t chunk_step = grain * 4;
 template <class F>
 void chunks(int64_t n, double ns, F&& body) {
-  constexpr int64_t step = grain * 4;
-  if (n <= step) return body(int64_t(0), n);
-  cpu::parallel_for((n + step - 1) / step, [&](int64_t c) {
-    body(c * step, std::min(step, n - c * step));
+  if (n <= chunk_step) return body(int64_t(0), n);
+  cpu::parallel_for((n + chunk_step - 1) / chunk_step, [&](int64_t c) {
+    body(c * chunk_step, std::min(chunk_step, n - c * chunk_step));
   }, double(n) * ns);
 }
 
@@ -312,40 +313,80 @@ void argsort_line(Dtype t, const void* from, int64_t n, bool descending, I* to) 
 
 // ---- one line: parts
 
-// value(i) of each element, those below the pivot first, then its equals, then the others.
-template <class K, class T, class F>
-void write_parts(const K* keys, int64_t n, K pivot, T* to, F&& value) {
-  int64_t below = 0, equal = 0;
-  sort_kernels().keys[width_of<K>].count(keys, n, int64_t(pivot), &below, &equal);
-  int64_t low = 0, middle = below, high = below + equal;
-  for (int64_t i = 0; i < n; ++i) {
-    const bool less = keys[i] < pivot, more = keys[i] > pivot;
-    const int64_t at = less ? low : more ? high : middle;
-    low += less;
-    high += more;
-    middle += !less && !more;
-    to[at] = value(i);
+// Those of `values` (or numbers, where there are none) whose keys are below the pivot, then those
+// of its equals, then the others.
+template <class K>
+void write_parts(const K* keys, int64_t n, K pivot, const K* values, K* to) {
+  const auto& k = sort_kernels().keys[width_of<K>];
+  std::vector<std::array<int64_t, 3>> counts(size_t((n + chunk_step - 1) / chunk_step));
+  chunks(n, 0.1, [&](int64_t at, int64_t some) {
+    auto& [below, equal, above] = counts[size_t(at / chunk_step)];
+    k.count(keys + at, some, int64_t(pivot), &below, &equal);
+    above = some - below - equal;
+  });
+  std::array<int64_t, 3> next{};
+  for (const auto& chunk : counts) next[1] += chunk[0], next[2] += chunk[0] + chunk[1];
+  std::vector<std::array<int64_t, 3>> from(counts.size());
+  for (size_t c = 0; c < counts.size(); ++c) {
+    from[c] = next;
+    for (size_t part = 0; part < 3; ++part) next[part] += counts[c][part];
   }
+  chunks(n, 0.5, [&](int64_t at, int64_t some) {
+    const size_t c = size_t(at / chunk_step);
+    PartCall call{keys + at, some, int64_t(pivot), values ? values + at : nullptr, at, {}, {}};
+    for (size_t part = 0; part < 3; ++part) {
+      call.to[part] = to + from[c][part];
+      call.counts[part] = counts[c][part];
+    }
+    k.part(call);
+  });
 }
-template <class K, class T, class F>
-void part_by_keys(Dtype t, const void* from, int64_t n, int64_t kth, T* to, F&& value) {
+// write(keys, pivot) with the keys of a line and the one that would stand at kth.
+template <class K, class F>
+void with_pivot(Dtype t, const void* from, int64_t n, int64_t kth, F&& write) {
   Scratch<K> room(n), copy(n);
   encode(t, from, n, false, true, room.data());
   std::memcpy(copy.data(), room.data(), size_t(n) * sizeof(K));
-  const K pivot = K(sort_kernels().keys[width_of<K>].select(copy.data(), n, kth));
-  write_parts(room.data(), n, pivot, to, value);
+  write(room.data(), K(sort_kernels().keys[width_of<K>].select(copy.data(), n, kth)));
 }
-template <class T, class F>
-void part_line(Dtype t, const void* from, int64_t n, int64_t kth, T* to, F&& value) {
-  if (has_wide_keys(t)) part_by_keys<int64_t>(t, from, n, kth, to, value);
-  else part_by_keys<int32_t>(t, from, n, kth, to, value);
+template <class I>
+void argpartition_line(Dtype t, const void* from, int64_t n, int64_t kth, I* to) {
+  if (is_complex(t)) return argsort_line(t, from, n, false, to);
+  auto write = [&]<class K>(const K* keys, K pivot) {
+    const K* const numbers = nullptr;
+    if constexpr (sizeof(I) == sizeof(K)) {
+      write_parts(keys, n, pivot, numbers, reinterpret_cast<K*>(to));
+    } else if constexpr (sizeof(K) == 8) {
+      Scratch<int64_t> found(n);
+      write_parts(keys, n, pivot, numbers, found.data());
+      write_numbers(found.data(), n, to);
+    } else {  // numbers are wider than keys
+      Scratch<int64_t> wide(n);
+      std::copy(keys, keys + n, wide.data());
+      write_parts<int64_t>(wide.data(), n, pivot, nullptr, to);
+    }
+  };
+  if (has_wide_keys(t)) with_pivot<int64_t>(t, from, n, kth, write);
+  else with_pivot<int32_t>(t, from, n, kth, write);
+}
+template <class T>
+void partition_line(Dtype t, const T* from, int64_t n, int64_t kth, T* to) {
+  if constexpr (sizeof(T) >= 4) {  // as wide as its key
+    using K = std::make_signed_t<T>;
+    with_pivot<K>(t, from, n, kth, [&](const K* keys, K pivot) {
+      write_parts(keys, n, pivot, reinterpret_cast<const K*>(from), reinterpret_cast<K*>(to));
+    });
+  } else {
+    Scratch<uint32_t> numbers(n);
+    argpartition_line(t, from, n, kth, numbers.data());
+    for (int64_t i = 0; i < n; ++i) to[i] = from[numbers.data()[i]];
+  }
 }
 void partition_line(Dtype t, const void* from, int64_t n, int64_t kth, void* to) {
   if (is_complex(t))
     return take_complex(t, from, sorted_complex(t, from, n, false), 0, size_t(n), to);
   auto of = [&]<class T>() {
-    const T* x = static_cast<const T*>(from);
-    part_line(t, from, n, kth, static_cast<T*>(to), [x](int64_t i) { return x[i]; });
+    partition_line(t, static_cast<const T*>(from), n, kth, static_cast<T*>(to));
   };
   switch (size_of(t)) {
     case 1: return of.template operator()<uint8_t>();
@@ -353,11 +394,6 @@ void partition_line(Dtype t, const void* from, int64_t n, int64_t kth, void* to)
     case 4: return of.template operator()<uint32_t>();
     default: return of.template operator()<uint64_t>();
   }
-}
-template <class I>
-void argpartition_line(Dtype t, const void* from, int64_t n, int64_t kth, I* to) {
-  if (is_complex(t)) return argsort_line(t, from, n, false, to);
-  part_line(t, from, n, kth, to, [](int64_t i) { return I(i); });
 }
 
 template <class K>

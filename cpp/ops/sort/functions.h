@@ -71,7 +71,8 @@ void add_sort(M& m) {
        "array([1, 2, 3, 5, 4], dtype=int32)")
       .cases({"x(7), 3", "x(4, 5), -1", "x(4, 5), 1, 0", "x(2, 5, 3), 2, 1", "x(3, 4), 7, None"},
              "stable_partition")
-      .large({"x(3, grain + 1), 100", "x(2 * chunk + 1), chunk", "x(grain + 1, 3), -5, 0"});
+      .large({"x(3, grain + 1), 100", "x(2 * chunk + 1), chunk", "x(grain + 1, 3), -5, 0",
+              "x(9 * grain + 5), 5 * grain"});
   m.def(
        "argpartition(a, /, kth, axis=-1, *, stream=None)",
        [](A a, int64_t kth, OptionalInt axis, S s) {
@@ -82,7 +83,8 @@ void add_sort(M& m) {
        "array([2, 4, 3, 0, 1], dtype=uint32)")
       .cases({"x(7), 3", "x(4, 5), -1", "x(4, 5), 1, 0", "x(2, 5, 3), 2, 1", "x(3, 4), 7, None"},
              "stable_argpartition")
-      .large({"x(3, grain + 1), 100", "x(2 * chunk + 1), chunk", "x(grain + 1, 3), -5, 0"});
+      .large({"x(3, grain + 1), 100", "x(2 * chunk + 1), chunk", "x(grain + 1, 3), -5, 0",
+              "x(9 * grain + 5), 5 * grain"});
   m.def(
        "topk(a, /, k, axis=-1, *, stream=None)",
        [](A a, int64_t k, OptionalInt axis, S s) {
