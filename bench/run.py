@@ -74,11 +74,17 @@ class Process:
             stderr=None if self.options.verbose else subprocess.DEVNULL,
             text=True,
             env=environment,
+            preexec_fn=self.limit if self.options.threads else None,
         )
         ready = self.answer()
         if "gap" in ready:
             raise ImportError(f"{self.name}: {ready['gap']}")
         self.ask("load", rows=self.rows)
+
+    def limit(self):
+        """As many processors as threads: JAX asks for no variable, and time that a thread took on
+        another processor may be counted late."""
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-self.options.threads :])
 
     def answer(self):
         if not select.select([self.child.stdout], [], [], self.options.patience)[0]:
@@ -121,7 +127,9 @@ def arguments():
     parser.add_argument("--check", action="store_true", help="small sizes, values alone")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.04, help="of each turn")
-    parser.add_argument("--threads", type=int, default=0, help="of all frameworks; 0: their own")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of all frameworks, and processors; 0: their own"
+    )
     parser.add_argument("--patience", type=float, default=120, help="seconds, before it is a gap")
     parser.add_argument("--verbose", action="store_true", help="what workers write to stderr")
     return parser.parse_args()
