@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -130,16 +131,16 @@ void blas_call(const char* op, Routine routine, A... arguments) {
   reinterpret_cast<void (*)(A...)>(find_routine(op, routine, which_type<T>))(arguments...);
 }
 
-// b (rows of ldb) = inverse of a triangle of a, times b
+// b (rows of ldb) = inverse of a triangle of a (rows of lda), times b
 template <class T>
-void solve_triangle(const char* op, const T* a, T* b, int n, int k, int ldb, bool upper,
+void solve_triangle(const char* op, const T* a, int lda, T* b, int n, int k, int ldb, bool upper,
                     bool unit) {
   const int order = 101, left = 141, uplo = upper ? 121 : 122, plain = 111, diag = unit ? 132 : 131;
   const T one(1);
   if constexpr (is_complex_number<T>)
     blas_call<T>(op, trsm, order, left, uplo, plain, diag, n, k, static_cast<const void*>(&one),
-                 static_cast<const void*>(a), n, static_cast<void*>(b), ldb);
-  else blas_call<T>(op, trsm, order, left, uplo, plain, diag, n, k, one, a, n, b, ldb);
+                 static_cast<const void*>(a), lda, static_cast<void*>(b), ldb);
+  else blas_call<T>(op, trsm, order, left, uplo, plain, diag, n, k, one, a, lda, b, ldb);
 }
 
 // c (m x n) = alpha a b
@@ -168,20 +169,27 @@ void for_strips(int64_t n, int64_t k, F&& f) {
       double(n) * double(n) * double(k) / 20);
 }
 
-// b = inverse of a times b, where the transposed a is P L U: a = (L U) transposed times P.
+// b = inverse of a times b, where the transposed a is P L U: a = (L U) transposed times P. Of
+// `lower` b only the triangle below the diagonal is not 0.
 template <class T>
 void solve_factored(const char* op, const T* lu, const std::vector<int>& pivots, T* b, int64_t n,
-                    int64_t k) {
-  const int size = int(n), ldb = int(k);
+                    int64_t k, bool lower) {
+  const int size = int(n);
   find_routine(op, trsm, which_type<T>);
   for_strips(n, k, [&](int64_t first, int columns) {
-    T* strip = b + first;
-    solve_triangle(op, lu, strip, size, columns, ldb, false, false);
-    solve_triangle(op, lu, strip, size, columns, ldb, true, true);
-    for (int64_t i = n - 1; i >= 0; --i) {
-      const int64_t p = pivots[size_t(i)] - 1;
-      if (p != i) std::swap_ranges(strip + i * k, strip + i * k + columns, strip + p * k);
-    }
+    Scratch<T> held(n * columns);  // side by side: rows a power of two apart share lines of caches
+    T *const strip = held, *const from = b + first;
+    for (int64_t i = 0; i < n; ++i) std::copy_n(from + i * k, columns, strip + i * columns);
+    const int64_t zeros = lower ? first : 0;  // rows of this strip, which stay so
+    solve_triangle(op, lu + zeros * (n + 1), size, strip + zeros * columns, int(n - zeros), columns,
+                   columns, false, false);
+    solve_triangle(op, lu, size, strip, size, columns, columns, true, true);
+    std::vector<int64_t> row(size_t(n), 0);
+    std::iota(row.begin(), row.end(), 0);
+    for (int64_t i = n - 1; i >= 0; --i)
+      std::swap(row[size_t(i)], row[size_t(pivots[size_t(i)] - 1)]);
+    for (int64_t i = 0; i < n; ++i)
+      std::copy_n(strip + row[size_t(i)] * columns, columns, from + i * k);
   });
 }
 
@@ -194,7 +202,7 @@ int work_size(T answer) {
 }  // namespace
 
 template <class T>
-void Factor<T>::solve(const char* op, T* a, T* b, int64_t n, int64_t k) {
+void Factor<T>::solve(const char* op, T* a, T* b, int64_t n, int64_t k, bool lower) {
   if (n <= small) return solve_small(op, a, b, n, k);
   const int size = narrow(op, n);
   narrow(op, k);
@@ -202,7 +210,7 @@ void Factor<T>::solve(const char* op, T* a, T* b, int64_t n, int64_t k) {
   int info = 0;
   call<T>(op, getrf, &size, &size, a, &size, pivots.data(), &info);  // of a transposed: P L U
   if (info > 0) singular(op);
-  solve_factored(op, static_cast<const T*>(a), pivots, b, n, k);
+  solve_factored(op, static_cast<const T*>(a), pivots, b, n, k, lower);
 }
 
 template <class T>
@@ -218,7 +226,7 @@ void Factor<T>::inverse(const char* op, T* a, int64_t n) {
   std::copy(a, a + n * n, static_cast<T*>(factor));
   std::fill(a, a + n * n, T(0));
   for (int64_t i = 0; i < n; ++i) a[i * n + i] = T(1);
-  solve(op, static_cast<T*>(factor), a, n, n);
+  solve(op, static_cast<T*>(factor), a, n, n, true);
 }
 
 template <class T>
@@ -255,7 +263,7 @@ void Factor<T>::triangular(const char* op, const T* a, T* b, int64_t n, int64_t 
     const int size = narrow(op, n), columns = narrow(op, k);
     find_routine(op, trsm, which_type<T>);
     return for_strips(n, k, [&](int64_t first, int count) {
-      solve_triangle(op, a, b + first, size, count, columns, upper, false);
+      solve_triangle(op, a, size, b + first, size, count, columns, upper, false);
     });
   }
   for (int64_t step = 0; step < n; ++step) {

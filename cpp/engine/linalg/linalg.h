@@ -24,8 +24,9 @@ inline constexpr int64_t small = 16;  // rows of a matrix that our own loops fac
 
 template <class T>
 struct Factor {
-  // b (n x k) becomes the solution; a is written over.
-  static void solve(const char* op, T* a, T* b, int64_t n, int64_t k);
+  // b (n x k) becomes the solution; a is written over. Of a `lower` b only the triangle below the
+  // diagonal is not 0.
+  static void solve(const char* op, T* a, T* b, int64_t n, int64_t k, bool lower = false);
   static void inverse(const char* op, T* a, int64_t n);  // in place
   // The determinant, and its parts: det = sign * exp(log).
   static void determinant(const char* op, T* a, int64_t n, T* det, T* sign, Real<T>* log);
