@@ -112,7 +112,8 @@ Difference first_difference(const Spec& spec, const Storage& got, const Storage&
 
 Storage absolute(const Spec& spec, const Storage& from) {
   Storage out = dense_copy(spec, from);
-  for (int64_t i = 0; i < size_of(spec.shape); ++i) {
+  const int64_t n = size_of(spec.shape);
+  for (int64_t i = 0; i < n; ++i) {
     char* at = static_cast<char*>(out.buffer->data) + i * size_of(spec.type);
     Scalar(std::abs(Scalar::read(spec.type, at).complex())).write(spec.type, at);
   }

@@ -40,40 +40,42 @@ int64_t find(const void* input, int64_t n, const void* value) {
   return i;
 }
 
-// Of vectors of rows of 16 bytes, vector j of rows folded to n each.
+// Of vectors of rows of 16 elements, vector j of rows folded to n each.
 template <class M, int n, int j, class V>
-LAZULITE_INLINE V fold_bytes(const V* rows) {
+LAZULITE_INLINE V fold_narrow(const V* rows) {
   if constexpr (n == 16) {
     return rows[j];
   } else {
-    const V a = fold_bytes<M, 2 * n, 2 * j>(rows), b = fold_bytes<M, 2 * n, 2 * j + 1>(rows);
+    const V a = fold_narrow<M, 2 * n, 2 * j>(rows), b = fold_narrow<M, 2 * n, 2 * j + 1>(rows);
     return M::template combine<V>(halves<2 * n, false>(a, b), halves<2 * n, true>(a, b));
   }
 }
-// short_rows of bytes. What combines these does not mind an element that comes twice: a row is its
-// first and its last bytes, which may overlap, 16 of them in all or combined to as many.
+// short_rows of 1 or 2 bytes. What combines these does not mind an element that comes twice: a row
+// is its first and its last elements, which may overlap, 16 of them in all or combined to as many.
 template <class M, class In>
-void byte_rows(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
+void narrow_rows(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
   using V = typename In::V;
   constexpr int wide = 16, size = V::size;
-  const auto* x = static_cast<const typename In::memory*>(input);
-  auto* out = static_cast<typename In::accumulator*>(output);
-  alignas(64) char first[wide * size], last[wide * size] = {};
+  using T = typename In::memory;
+  const T* x = static_cast<const T*>(input);
+  T* out = static_cast<T*>(output);
+  alignas(64) T first[wide * size], last[wide * size] = {};
   for (int64_t row = 0; row < count; row += size) {
     const int64_t some = count - row < size ? count - row : size;
     auto lay = [&]<int half>() {  // n is `half` to twice that
       for (int64_t r = 0; r < size; ++r) {
-        const auto* from = x + (row + (r < some ? r : 0)) * stride;
-        char begin[half], end[half];
-        std::memcpy(begin, from, half);
-        std::memcpy(end, from + n - half, half);
+        const T* from = x + (row + (r < some ? r : 0)) * stride;
+        T begin[half], end[half];
+        constexpr size_t bytes = sizeof begin;
+        std::memcpy(begin, from, bytes);
+        std::memcpy(end, from + n - half, bytes);
         if constexpr (half == wide) {
-          std::memcpy(first + r * wide, begin, wide);
-          std::memcpy(last + r * wide, end, wide);
+          std::memcpy(first + r * wide, begin, bytes);
+          std::memcpy(last + r * wide, end, bytes);
         } else {
           for (int k = 0; k < wide; k += 2 * half) {
-            std::memcpy(first + r * wide + k, begin, half);
-            std::memcpy(first + r * wide + k + half, end, half);
+            std::memcpy(first + r * wide + k, begin, bytes);
+            std::memcpy(first + r * wide + k + half, end, bytes);
           }
         }
       }
@@ -85,12 +87,10 @@ void byte_rows(const void* input, int64_t n, int64_t stride, int64_t count, void
     else lay.template operator()<1>();
     V rows[wide];
     for (int k = 0; k < wide; ++k) {
-      rows[k] = V::load(reinterpret_cast<const typename In::memory*>(first) + k * size);
-      if (n > wide)
-        rows[k] = M::template combine<V>(
-            rows[k], V::load(reinterpret_cast<const typename In::memory*>(last) + k * size));
+      rows[k] = V::load(first + k * size);
+      if (n > wide) rows[k] = M::template combine<V>(rows[k], V::load(last + k * size));
     }
-    const V folded = fold_bytes<M, 1, 0>(rows);
+    const V folded = fold_narrow<M, 1, 0>(rows);
     if (some == size) {
       folded.store(out + row);
     } else {
@@ -101,7 +101,7 @@ void byte_rows(const void* input, int64_t n, int64_t stride, int64_t count, void
 
 template <class M, class In>
 constexpr auto rows_kernel() {
-  if constexpr (sizeof(typename In::accumulator) == 1) return byte_rows<M, In>;
+  if constexpr (sizeof(typename In::accumulator) <= 2) return narrow_rows<M, In>;
   else return short_rows<M, In>;
 }
 template <class M, class In>
@@ -114,7 +114,7 @@ constexpr ReduceKernel reduce_kernel() {
 template <class T>
 constexpr ReduceKernel sum_of_parts() {
   return {chunk_of_parts<T>,  columns_of_parts<T>, combine_parts<T>,
-          2 * sizeof(T),      false,               short_rows<monoid::Sum, Complex<T>>};
+          2 * sizeof(T),      false,               short_rows_of_parts<T>};
 }
 
 template <int... d>

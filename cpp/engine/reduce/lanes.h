@@ -297,15 +297,16 @@ int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int6
 }
 
 // Rows from `row` on of any length, turned in registers, as long as what is read behind a row lies
-// in others; returns where it stopped.
-template <class M, class In>
+// in others; returns where it stopped. Elements may have two parts, which lie side by side and are
+// combined each with its own: then n and stride count parts.
+template <class M, class In, int parts = 1>
 int64_t turned_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
                     int64_t row, typename In::accumulator* out) {
   using V = typename In::V;
   if constexpr (!simd::is_complex<V>::value && sizeof(typename In::accumulator) >= 4) {
-    constexpr int L = V::size;
+    constexpr int L = V::size, lanes = parts * int(reduce_lanes);
     const int64_t end = (count - 1) * stride + n, read = (n + L - 1) / L * L;
-    V lane[reduce_lanes];
+    V lane[lanes];
     for (; stride > 0 && row + L <= count && (row + L - 1) * stride + read <= end; row += L) {
       for (int64_t k = 0; k < n; k += L) {
         typename V::raw square[L];
@@ -314,12 +315,18 @@ int64_t turned_rows(const typename In::memory* x, int64_t n, int64_t stride, int
         for (int r = 0; r < L; ++r) lane[k + r] = V::from(square[r]);
       }
       int64_t live = n;
-      for (int64_t half = reduce_lanes / 2; half; half /= 2) {
+      for (int64_t half = lanes / 2; half >= parts; half /= 2) {
         for (int64_t k = 0; k < live - half; ++k)
           lane[k] = M::template combine<V>(lane[k], lane[k + half]);
         live = live < half ? live : half;
       }
-      lane[0].store(out + row);
+      if constexpr (parts == 1) {
+        lane[0].store(out + row);
+      } else {
+        constexpr auto each = std::make_integer_sequence<int, L>{};
+        interleaved<V, false>(lane[0], lane[1], each).store(out + 2 * row);
+        interleaved<V, true>(lane[0], lane[1], each).store(out + 2 * row + L);
+      }
     }
   }
   return row;
@@ -458,6 +465,17 @@ template <class T>
 void columns_of_parts(const void* x, int64_t n, int64_t stride, int64_t width, void* scratch,
                       void* out) {
   columns<monoid::Sum, Plain<T>>(x, n, 2 * stride, 2 * width, scratch, out);
+}
+template <class T>
+void short_rows_of_parts(const void* input, int64_t n, int64_t stride, int64_t count,
+                         void* output) {
+  using In = Complex<T>;
+  using Sum = monoid::Sum;
+  const auto* x = static_cast<const simd::Pair<T>*>(input);
+  auto* out = static_cast<simd::Pair<T>*>(output);
+  int64_t row = dense_rows<Sum, In>(x, n, stride, count, out);
+  row = turned_rows<Sum, Plain<T>, 2>(&x->re, 2 * n, 2 * stride, count, row, &out->re);
+  if (row < count) short_rows<Sum, In>(x + row * stride, n, stride, count - row, out + row);
 }
 template <class T>
 void combine_parts(void* a, const void* b, int64_t n) {

@@ -8,6 +8,7 @@
 #include "device/cpu/level.h"
 #include "engine/reduce/rows.h"
 #include "engine/sort/sort.h"
+#include "eval/eval.h"
 #include "ops/cpu.h"
 #include "ops/reduce/ops.h"
 
@@ -46,7 +47,8 @@ engine::Rows rows_of(const TensorView& in, const Axes& axes, Dtype type, bool tr
 }
 
 void fill_with(const TensorView& out, Scalar value) {
-  for (int64_t i = 0; i < size_of(out.shape()); ++i)
+  const int64_t n = size_of(out.shape());
+  for (int64_t i = 0; i < n; ++i)
     value.write(out.type(), out.data + i * size_of(out.type()));
 }
 
@@ -112,8 +114,7 @@ class Results {
     const TensorView& to = call_.out[0];
     if (reads_.states) return finish_states();
     if (wide_) round_to_half(accumulators());
-    if (is_bool(to.type()))
-      for (int64_t i = 0; i < count(); ++i) to.data[i] = to.data[i] != 0;
+    if (is_bool(to.type())) make_bools(reinterpret_cast<uint8_t*>(to.data), count());
   }
 
  private:
