@@ -1,11 +1,13 @@
 """Convolutions of channels-last images, forward and with their gradients."""
 
-from cases import F, Work, case
+from cases import F, Input, Work, case
 from cases.norms import gradient_work
 
 
-def convolution(name, x, w, stride=1, padding=0, groups=1):
+def convolution(name, x, w, stride=1, padding=0, groups=1, dtype="float32"):
     """Two cases: the result, and value and gradients of the sum of its squares."""
+
+    exact = dtype == "float32"
 
     def flops(api):
         sizes = [api.n(n) for n in x]
@@ -15,17 +17,17 @@ def convolution(name, x, w, stride=1, padding=0, groups=1):
 
     def inputs(api, seed):
         shapes = [[api.n(n) for n in x], [api.n(w[0]), w[1], w[2], api.n(w[3])]]
-        return [F(*shape).make(api, seed + k) for k, shape in enumerate(shapes)]
+        return [Input(dtype, *shape).make(api, seed + k) for k, shape in enumerate(shapes)]
 
     def result(api, x, w):
         return api.conv2d(x, w, stride, padding, api.n(groups))
 
-    @case("convolutions", f"{name} float32", flops=flops, tolerance=1e-3)
+    @case("convolutions", f"{name} {dtype}", flops=flops, tolerance=1e-3 if exact else 5e-2)
     def forward(api):
         args = inputs(api, 40)
         return Work(api.run(lambda x, w: result(api, x, w), *args), args)
 
-    @case("convolutions", f"{name} float32, with gradients", tolerance=5e-3)
+    @case("convolutions", f"{name} {dtype}, with gradients", tolerance=5e-3 if exact else 0.2)
     def with_gradients(api):
         def loss(p):
             y = result(api, *p)
@@ -44,6 +46,13 @@ convolution(
 )
 convolution("1 x 1 of 256 channels, 8 x 28 x 28", (8, 28, 28, 256), (256, 1, 1, 256))
 convolution("3 x 3 of 512 channels, 1 x 7 x 7", (1, 7, 7, 512), (512, 3, 3, 512), 1, 1)
+for sizes in (
+    ("3 x 3 of 64 channels, 16 x 56 x 56", (16, 56, 56, 64), (64, 3, 3, 64), 1, 1),
+    ("7 x 7 of 3 channels to 64, stride 2, 4 x 224 x 224", (4, 224, 224, 3), (64, 7, 7, 3), 2, 3),
+    ("1 x 1 of 256 channels, 8 x 28 x 28", (8, 28, 28, 256), (256, 1, 1, 256)),
+    ("3 x 3 of 512 channels, 1 x 7 x 7", (1, 7, 7, 512), (512, 3, 3, 512), 1, 1),
+):
+    convolution(*sizes, dtype="bfloat16")
 convolution(
     "3 x 3 of each of 128 channels, 8 x 56 x 56", (8, 56, 56, 128), (128, 3, 3, 1), 1, 1, 128
 )

@@ -40,6 +40,7 @@ inline __m512i emulated_round(__m512 high, __m512 low) {
 #include <vector>
 
 #include "base/half.h"
+#include "engine/conv/conv.h"
 #include "engine/gemm/panel_product.h"
 #include "engine/quant/quant.h"
 
@@ -141,6 +142,44 @@ TEST(Amx, HasDotProductsForFewRows) {
         expect_product(m, 37, k, orders / 2, orders % 2);
         expect_product(37, m, k, orders / 2, orders % 2);
       }
+}
+
+// Two axes, channels last; runs of whole groups are read as they lie, others are copied.
+TEST(Amx, Convolves) {
+  struct Sizes {
+    int64_t channels, made, taps, stride, low, dilation, groups;
+  };
+  for (const Sizes& s : {Sizes{32, 40, 3, 1, 1, 1, 1},
+                         {64, 17, 1, 1, 0, 1, 1},
+                         {3, 33, 7, 2, 3, 1, 1},
+                         {32, 8, 3, 1, 2, 2, 1},
+                         {20, 9, 3, 2, 1, 2, 1},
+                         {64, 32, 3, 1, 1, 1, 2}}) {
+    const int64_t in = 40, out = (in + 2 * s.low - (s.taps - 1) * s.dilation - 1) / s.stride + 1,
+                  own = s.channels / s.groups, made = s.made / s.groups;
+    Matrix x(2 * in * in, s.channels, 0, 1), w(s.made * s.taps * s.taps, own, 0, 2);
+    const engine::ConvAxis axis{in, out, s.taps, s.stride, s.low, s.dilation, 1};
+    std::vector<uint16_t> got(size_t(2 * out * out * s.made), 7);
+    const auto chars = [](const auto& v) { return reinterpret_cast<const char*>(v.data()); };
+    engine::convolve(
+        {bfloat16, 2, s.groups, s.channels, s.made, {{1, 1, 1, 1, 0, 1, 1}, axis, axis}, false},
+        {chars(x.halves), {in * in * s.channels, 0, in * s.channels, s.channels, 1}},
+        {chars(w.halves), {s.taps * s.taps * own, 0, s.taps * own, own, 1}},
+        reinterpret_cast<char*>(got.data()), {}, nullptr, &kernels());
+    for (int64_t i = 0; i < int64_t(got.size()); ++i) {
+      const int64_t n = i / (out * out * s.made), line = i % s.made, first = line / made * own;
+      float sum = 0;
+      for (int64_t t = 0; t < s.taps * s.taps; ++t) {
+        const int64_t row = i / s.made / out % out * s.stride - s.low + t / s.taps * s.dilation,
+                      col = i / s.made % out * s.stride - s.low + t % s.taps * s.dilation;
+        if (row < 0 || row >= in || col < 0 || col >= in) continue;
+        for (int64_t c = 0; c < own; ++c)
+          sum += x.numbers[size_t(((n * in + row) * in + col) * s.channels + first + c)] *
+                 w.numbers[size_t((line * s.taps * s.taps + t) * own + c)];
+      }
+      ASSERT_EQ(got[size_t(i)], rounded(sum)) << s.channels << " to " << s.made << " at " << i;
+    }
+  }
 }
 
 // Rows beside packed weights, whose codes become panels of bfloat16. All that is made is exact.

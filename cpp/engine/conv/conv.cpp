@@ -250,7 +250,7 @@ class ByChannels {
 }  // namespace
 
 void convolve(const Convolution& given, const ConvView& of_x, const ConvView& w, char* out,
-              const Finished& finished, const Buffer* weights) {
+              const Finished& finished, const Buffer* weights, const PanelKernels* pairs) {
   Convolution c = given;
   ConvView x = of_x;
   join_axes(c, x);
@@ -259,7 +259,8 @@ void convolve(const Convolution& given, const ConvView& of_x, const ConvView& w,
   const Finished now = phases.size() == 1 ? finished : Finished{};
   for (const Phase& phase : phases) {
     if (by_channels(c)) ByChannels(c, x, w, out, now, phase)();
-    else Forward(c, x, w, out, now, phase, weights)();
+    else if (!convolve_pairs(c, x, w, out, now, phase, weights, pairs))
+      Forward(c, x, w, out, now, phase, weights)();
   }
   if (phases.size() > 1) finished(0, c.batch * c.out_size(), 0, c.out_channels);
 }

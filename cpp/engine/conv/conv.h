@@ -37,8 +37,11 @@ struct Convolution {
 //
 // Finished is told of pieces as gemm's: rows are places of the result over batch and axes, columns
 // its channels. out: dense, (batch, axes, out_channels).
+// bfloat16 by `pairs` of the caller's choice, if any.
+struct PanelKernels;
 void convolve(const Convolution&, const ConvView& x, const ConvView& w, char* out,
-              const Finished& finished = {}, const Buffer* weights = nullptr);
+              const Finished& finished = {}, const Buffer* weights = nullptr,
+              const PanelKernels* pairs = nullptr);
 // Of int8 less `zero`, which lies around the input too, by int8: sums of int32, which wrap.
 // type: int8. By kernels of the caller's choice, if any: all give the same bits.
 struct Int8Kernels;

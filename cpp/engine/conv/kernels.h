@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/dtype.h"
+#include "engine/gemm/panels.h"
 
 namespace lazulite::engine {
 
@@ -24,6 +25,7 @@ struct ConvBlock {
   int64_t w_step, out_row;
   int rows, cols;
   bool add;
+  Kept* kept = nullptr;
 };
 
 // For each channel by itself, channels side by side: out[row][channel] (= or +=) the sum over runs

@@ -74,6 +74,11 @@ inline int64_t place_of(const Convolution& c, const Phase& phase, const Piece& p
          phase.axes[2].result(p.column);
 }
 
+// One phase by dot products of pairs; false where there are none for its dtype and sizes.
+bool convolve_pairs(const Convolution&, const ConvView& x, const ConvView& w, char* out,
+                    const Finished&, const Phase&, const Buffer* weights,
+                    const PanelKernels* kernels);
+
 // Of so many results, at most, the packed weights are kept.
 inline constexpr int64_t most_places = 4096;
 

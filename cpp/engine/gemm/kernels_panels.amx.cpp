@@ -4,6 +4,7 @@
 // steps, in which the columns lie side by side. Products of pairs are added in float32, and
 // subnormal numbers count as zeros (Intel's manual of instruction-set extensions, TDPBF16PS).
 #include "device/cpu/level.h"
+#include "engine/conv/kernels.h"
 #include "engine/gemm/pairs.h"
 #include "engine/gemm/tiles.h"
 
@@ -70,16 +71,21 @@ void pack_rows(const PackCall& p) {
         *to++ = i < p.lines && s < p.steps ? from[i * p.line + s * p.step] : 0;
 }
 
+// Sums as elements of memory, rows so many of them apart.
+template <class Block>
+LAZULITE_INLINE void end_rounded(void* out, int64_t row, int rows, int cols, const Kept* kept) {
+  constexpr int wide = 2 * tile_rows;
+  alignas(64) float sums[2 * tile_rows * wide];
+  Block::end(sums, wide * 4, kept);
+  const __mmask32 there = __mmask32((uint64_t{1} << cols) - 1);
+  uint16_t* to = static_cast<uint16_t*>(out);
+  for (int r = 0; r < rows; ++r, to += row)
+    _mm512_mask_storeu_epi16(to, there, rounded(sums + r * wide));
+}
 template <class Block>
 LAZULITE_INLINE void end(const BlockCall& p) {
-  if (!p.rounded) return Block::end(p.out, p.out_row * 4, p.kept);
-  constexpr int cols = 2 * tile_rows;
-  alignas(64) float sums[2 * tile_rows * cols];
-  Block::end(sums, cols * 4, p.kept);
-  const __mmask32 there = __mmask32((uint64_t{1} << p.cols) - 1);
-  uint16_t* to = static_cast<uint16_t*>(p.rounded);
-  for (int r = 0; r < p.rows; ++r, to += p.rounded_row)
-    _mm512_mask_storeu_epi16(to, there, rounded(sums + r * cols));
+  if (p.rounded) end_rounded<Block>(p.rounded, p.rounded_row, p.rows, p.cols, p.kept);
+  else Block::end(p.out, p.out_row * 4, p.kept);
 }
 template <class Block>
 struct Panel {
@@ -99,6 +105,23 @@ struct Rows {
   }
 };
 void multiply_rows(const BlockCall& p) { choose_tiles<TileDot::pairs, Rows>(p); }
+
+// Runs of rows as they lie.
+template <class Block>
+struct Runs {
+  static void run(const ConvBlock& p) {
+    Block::begin(p.rows, p.cols, p.kept);
+    const int64_t w_row = p.w_step * 4;
+    for (int64_t r = 0; r < p.count; ++r) {
+      const char *x = static_cast<const char*>(p.x) + p.runs[r].x * 2,
+                 *w = static_cast<const char*>(p.w) + p.runs[r].w * 4;
+      for (int64_t k = 0; k < p.steps; ++k, x += tile_bytes, w += words_of_tile * w_row)
+        Block::add(x, p.x_stride * 2, w, w_row);
+    }
+    end_rounded<Block>(p.out, p.out_row, p.rows, p.cols, p.kept);
+  }
+};
+void multiply_runs(const ConvBlock& p) { choose_tiles<TileDot::pairs, Runs>(p); }
 
 // A product of whole numbers past the borders of tiles, tried once in a process: this unit was made
 // on machines without tiles, and an emulator of a processor may be wrong, too.
@@ -154,6 +177,7 @@ void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
   k.dots = dots_of_halves;
   k.round = round_sums;
   k.rounds = true;
+  k.runs = multiply_runs;
 }
 
 }  // namespace lazulite::engine

@@ -10,6 +10,15 @@ bool has_panels(Dtype type);
 void panel_product(const Product& p);
 void panel_product(const Product& p, const PanelKernels& k);
 
+// What blocks of one task keep, until it is done or fails.
+struct KeptBlocks : Kept {
+  explicit KeptBlocks(const PanelKernels& kernels) : k(kernels) {}
+  ~KeptBlocks() {
+    if (k.leave) k.leave(*this);
+  }
+  const PanelKernels& k;
+};
+
 inline char* memory(Ref<Buffer>& held, int64_t bytes) {
   held = allocate(bytes);
   return static_cast<char*>(held->data);

@@ -77,15 +77,6 @@ struct Packed {
   }
 };
 
-// What blocks of one task keep, until it is done or fails.
-struct KeptBlocks : Kept {
-  explicit KeptBlocks(const PanelKernels& kernels) : k(kernels) {}
-  ~KeptBlocks() {
-    if (k.leave) k.leave(*this);
-  }
-  const PanelKernels& k;
-};
-
 // One matrix product, of one lane of the batch. Columns that would leave much of their last
 // register empty are taken as rows, and rows as columns: sums are then turned as they are written.
 class Multiplication {

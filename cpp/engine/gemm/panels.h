@@ -55,6 +55,8 @@ struct FewCall {
 
 constexpr int few = 4;
 
+struct ConvBlock;
+
 // For one dtype in memory. Null where the level has none.
 struct PanelKernels {
   int rows = 0, cols = 0, lanes = 0;  // of the largest block, and of a register
@@ -70,6 +72,9 @@ struct PanelKernels {
   void (*widen)(const PackCall&) = nullptr;   // pack, each step a value
   void (*dots)(const FewCall&) = nullptr;     // step == 1; sets out
   void (*sweep)(const FewCall&) = nullptr;    // line == 1; adds to out
+  // Sums over runs of rows as they lie, whole groups each (engine/conv/kernels.h), set and rounded:
+  // steps in groups, x and out in elements, w packed, in words of 32 bits. Null: there are none.
+  void (*runs)(const ConvBlock&) = nullptr;
   // to[i] = sums[i] + sums[stride + i] + ... of `count` of them, in order. `to` may be `sums`.
   void (*total)(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) = nullptr;
   // Elements of memory from sums, where these are of another dtype.

@@ -50,7 +50,9 @@ void run_conv(const KernelCall& call, F&& convolve) {
     finished = {GoesOn::run, &goes_on.emplace(*call.after, count / c.out_channels, c.out_channels)};
   convolve(c, view_of(x), view_of(w), to.data, finished, w.storage->buffer.get());
 }
-void conv_kernel(const KernelCall& call) { run_conv(call, engine::convolve); }
+void conv_kernel(const KernelCall& call) {
+  run_conv(call, [](auto&&... given) { engine::convolve(given...); });
+}
 void int8_conv_kernel(const KernelCall& call) {
   run_conv(call, [&](const engine::Convolution& c, const engine::ConvView& x,
                      const engine::ConvView& w, char* to, const engine::Finished& finished,
