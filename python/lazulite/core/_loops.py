@@ -27,7 +27,7 @@ def _as_arrays(name: str, tree: Any, what: str = "") -> Any:
             return array(leaf)
         raise ValueError(f"[{name}] {what}not an array or a number: got {type(leaf).__name__}")
 
-    return map_leaves(convert, tree)
+    return map_leaves(convert, tree, False)  # but for what modules hold besides arrays
 
 
 def _shape_of(part: Any) -> str:
@@ -67,7 +67,7 @@ class _Carried:
             if leaf is not None:
                 self.weak.append(isinstance(leaf, (bool, int, float, complex)))
 
-        map_leaves(note, init)
+        map_leaves(note, init, False)
         self.arrays: list = []
         self.tree = template(_as_arrays(name, init), self.arrays)
         self.random = False
