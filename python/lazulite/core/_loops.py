@@ -46,7 +46,7 @@ def _shape_of(part: Any) -> str:
             + ", ".join(_shape_of(getattr(part, key)) for key in entries(part))
             + ")"
         )
-    return repr(part)
+    return getattr(part, "__qualname__", type(part).__name__) if callable(part) else repr(part)
 
 
 def _same_tree(name: str, what: str, got: Any, expected: Any):

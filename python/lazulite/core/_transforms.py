@@ -318,7 +318,10 @@ def _is_axis(axis):
     return axis is None or (hasattr(axis, "__index__") and not isinstance(axis, bool))
 
 
-def _walk_axes(axis, node, found, name):
+def _walk_axes(axis, node, found, name, in_module=False):
+    in_module = in_module or is_module(node)
+    if in_module and not _has_leaves(node):
+        return  # whatever stands there
     if _is_axis(axis):
         axis = (
             axis
@@ -328,24 +331,21 @@ def _walk_axes(axis, node, found, name):
         for leaf in bare_leaves(node, fixed=True):
             if isinstance(leaf, Leaf):
                 found[leaf.index] = axis
-    elif isinstance(axis, dict) and not axis and not _has_leaves(node):
-        return  # what parameters() has for a part of a module that is no array
     elif isinstance(axis, dict) and isinstance(node, dict) and _fits(axis, node):
         for key in axis:
-            if not is_module(node) or _has_leaves(node[key]):
-                _walk_axes(axis[key], node[key], found, name)
+            _walk_axes(axis[key], node[key], found, name, in_module)
     elif (
         isinstance(axis, (list, tuple))
         and isinstance(node, (list, tuple))
         and len(axis) == len(node)
     ):
         for a, n in zip(axis, node):
-            _walk_axes(a, n, found, name)
+            _walk_axes(a, n, found, name, in_module)
     elif is_branch(axis) and type(axis) is type(node) and not isinstance(axis, (dict, list, tuple)):
         for key in entries(node):
             part = entry(node, key)
             if is_branch(part) or isinstance(part, Leaf):  # other fields are no arrays
-                _walk_axes(entry(axis, key), part, found, name)
+                _walk_axes(entry(axis, key), part, found, name, in_module)
     else:
         what = "an array" if isinstance(node, Leaf) else type(node).__name__
         raise ValueError(f"[vmap] {name} does not fit the tree: got {axis!r} for {what}")
@@ -406,8 +406,8 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
     itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
     not depend on it). Numbers in the output, NumPy's
     and its arrays too, are broadcast. A module is mapped as the dict of its arrays: `fun` gets a
-    copy of it that holds the lane's, and one that it returns comes back as a module. Without `key=`, or with one that is not
-    mapped, random functions draw the same numbers in every lane.
+    copy of it that holds the lane's, and one that it returns comes back as a module. Without
+    `key=`, or with one that is not mapped, random functions draw the same numbers in every lane.
 
     Raises ValueError when the mapped sizes differ or nothing is mapped.
 
