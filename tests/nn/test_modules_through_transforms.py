@@ -1,4 +1,4 @@
-"""Every transform with every kind of module, against the same function over a dict of its arrays."""
+"""Every transform with every kind of module, against the same function of a dict of its arrays."""
 
 import collections
 import copy
@@ -243,15 +243,16 @@ def test_derivatives(model, place, way):
 def test_tangents_and_cotangents_of_a_module_may_leave_arrays_out():
     model = frozen()
     moves = model.trainable_parameters()
-    all_moves = {"layers": [{"weight": 0 * model.layers[0].weight, "bias": 0 * model.layers[0].bias},
-                            {**moves["layers"][1], "bias": 0 * model.layers[1].bias}]}
+    first, last = ({k: 0 * v for k, v in layer.items()} for layer in model.layers)
+    all_moves = {"layers": [first, {**last, **moves["layers"][1]}]}
     got = mx.jvp(lambda m: m(X), [model], [moves])[1][0]
     assert mx.allclose(got, mx.jvp(lambda m: m(X), [model], [all_moves])[1][0], 1e-5)
     out, back = mx.vjp(lambda m: m, [model], [{"layers": [{}, {"weight": mx.ones((3, 3))}]}])
     assert type(out[0]) is nn.Sequential and type(out[0].layers[1]) is nn.Linear
     assert back[0]["layers"][1]["weight"].sum().item() == 9
     assert back[0]["layers"][0]["weight"].sum().item() == 0
-    for wrong in ({"other": X}, {"layers": X}, {"layers": [{}]}, [X], X, {"layers": [{}, {"weight": 2}]}):
+    number = {"layers": [{}, {"weight": 2}]}
+    for wrong in ({"other": X}, {"layers": X}, {"layers": [{}]}, [X], X, number):
         with pytest.raises((TypeError, ValueError), match=r"^\[jvp\] tangent"):
             mx.jvp(lambda m: m(X), [model], [wrong])
         with pytest.raises((TypeError, ValueError), match=r"^\[vjp\] cotangent"):
@@ -543,8 +544,8 @@ def test_other_subclasses_of_dict_and_list_keep_their_class():
             lambda: mx.vjp(lambda x: f(make()) + 0 * x.sum(), [X], [mx.array(1.0)])[0][0],
             lambda: mx.scan(lambda t, _: (t, f(t)), make(), length=1)[1][0]
             if name in ("row", "ordered") else want,
-            lambda: mx.value_and_grad(lambda x: mx.custom_function(lambda t, x: f(t) + x)(make(), x))(
-                mx.array(0.0))[0],
+            lambda: mx.value_and_grad(
+                lambda x: mx.custom_function(lambda t, x: f(t) + x)(make(), x))(mx.array(0.0))[0],
         ):
             assert mx.allclose(way(), want)
         assert set(seen) == {kind}

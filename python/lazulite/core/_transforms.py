@@ -147,7 +147,8 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
         by_number = tuple(fill_plain(positional[n], gradients) for n in numbers)
         result = by_number[0] if single else by_number
         if names:
-            result = (result if numbers else None, {n: fill_plain(keyword[n], gradients) for n in names})
+            by_name = {n: fill_plain(keyword[n], gradients) for n in names}
+            result = (result if numbers else None, by_name)
         return value, result
 
     return Transformed(name, fun, wrapped)
