@@ -121,12 +121,12 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             keyword[n] = template(kwargs[n], leaves)
             check_differentiable(name, f"argument {n!r}", keyword[n], leaves[start:])
         value = None
+        exchanged = _core._Exchanged()
 
         def flat(traced):
             nonlocal value
             # The caller's own containers hold traced arrays meanwhile, but for what the function
             # puts there: that stays.
-            exchanged = _core._Exchanged()
             try:
                 called = [
                     exchanged.put(a, positional[i], traced) if i in positional else a
@@ -185,11 +185,12 @@ class _Called:
         self.form = template(self.primals, self.leaves)
         _check_arrays(name, "primals", self.form)
         self.results: Any = None  # a template of the outputs
+        self.exchanged = _core._Exchanged()
 
     def __call__(self, traced: list) -> list:
         # The caller's own containers hold traced arrays meanwhile, but for what the function puts
         # there: that stays.
-        exchanged = _core._Exchanged()
+        exchanged = self.exchanged
         try:
             args = [exchanged.put(a, part, traced) for a, part in zip(self.primals, self.form)]
             out = self.fun(*args)

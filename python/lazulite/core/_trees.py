@@ -389,6 +389,7 @@ def kept_by_module(value: Any) -> None:
     kept = getattr(_traced, "kept", None)
     if kept is not None:
         kept.append(value)
+    _core._note_kept(value)
 
 
 is_module: Callable[[Any], bool] = _core._is_model

@@ -80,9 +80,9 @@ class Module(dict[str, Any]):
                     f"{type(val).__name__} for it, expected another name"
                 )
             self.__dict__.pop(key, None)
-            self[key] = val
             if type(val) is mx.array:
-                kept_by_module(val)
+                kept_by_module(val)  # before another thread may find it
+            self[key] = val
         else:
             super().__setattr__(key, val)
             self.pop(key, None)
