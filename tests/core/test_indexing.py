@@ -461,7 +461,8 @@ def test_bools_and_integers_of_numpy_are_indices(key):
     added[key] += 2
     assigned = mx.array(n)
     assigned[key] = 7
-    for got, wanted in ((assigned, changed), (a.at[key].set(7), changed), (a.at[key].add(2), added)):
+    assert np.array_equal(np.array(assigned), changed)
+    for got, wanted in ((a.at[key].set(7), changed), (a.at[key].add(2), added)):
         assert np.array_equal(np.array(got), wanted)
     grad = np.zeros_like(n)
     grad[key] = 1

@@ -555,7 +555,8 @@ SENSELESS = [
     *[("Adafactor", {"beta_1": c}, "beta_1") for c in (1.0, -0.1, NAN)],
     ("Adafactor", {"eps": (0.0, 1e-3)}, "eps"), ("Adafactor", {"eps": (1e-30, NAN)}, "eps"),
     ("LBFGS", {"tolerance_grad": -1.0}, "tolerance_grad"),
-    ("LBFGS", {"tolerance_change": NAN}, "tolerance_change"), ("LBFGS", {"max_eval": 0}, "max_eval"),
+    ("LBFGS", {"tolerance_change": NAN}, "tolerance_change"),
+    ("LBFGS", {"max_eval": 0}, "max_eval"),
 ]
 
 

@@ -74,7 +74,7 @@ class Module(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return self is not other
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return id(self) >> 4
 
     # Attributes
