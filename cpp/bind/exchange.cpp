@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -10,6 +11,8 @@
 #include "bind/array_class.h"
 #include "bind/module.h"
 #include "bind/tree_walk.h"
+#include "graph/stand_ins.h"
+#include "graph/trace.h"
 
 namespace py = pybind11;
 
@@ -48,8 +51,51 @@ struct Level {
   fail(Kind::value, "transform", "arguments that change while they are read");
 }
 
+// Traced arrays that another thread may have put its own over: what stood there before they did,
+// for that thread to put back when this one is done.
+class Gone {
+ public:
+  void add(const Object& traced, const Object& before) {
+    all_.insert_or_assign(traced.ptr(), Entry{traced, this->before(before), next_sequence()});
+  }
+  Object before(Object value) const {
+    for (auto at = all_.find(value.ptr()); at != all_.end(); at = all_.find(value.ptr()))
+      value = at->second.before;
+    return value;
+  }
+  // Leaves out what no open transform can have met.
+  void drop() {
+    if (all_.empty()) return;
+    const uint64_t oldest = stand_ins::oldest();
+    std::vector<Entry> dropped;  // dies last: that may run Python code
+    for (auto at = all_.begin(); at != all_.end();) {
+      if (at->second.since > oldest) {
+        ++at;
+        continue;
+      }
+      dropped.push_back(std::move(at->second));
+      at = all_.erase(at);
+    }
+  }
+
+ private:
+  struct Entry {
+    Object traced, before;
+    uint64_t since;
+  };
+  std::unordered_map<PyObject*, Entry> all_;  // the GIL guards it
+};
+Gone& gone() {
+  static auto* one = new Gone;
+  return *one;
+}
+
 class Exchanged {
  public:
+  Exchanged() = default;
+  Exchanged(const Exchanged&) = delete;
+  ~Exchanged() { gone().drop(); }
+
   // `value`, whose template is `place`, with traced arrays.
   Object put(Object value, Object place, py::list traced) {
     std::vector<Level> levels;
@@ -62,7 +108,8 @@ class Exchanged {
       }
       const Branch kind = branch_of(o);
       now = borrow(o);
-      if (kind == Branch::none) return true;
+      // What is left out of a tree of parameters is an empty dict there.
+      if (kind == Branch::none || (PyDict_CheckExact(at) && !PyDict_GET_SIZE(at))) return true;
       if (branch_of(at) != kind) changed_meanwhile();
       if (stays(kind)) containers_.push_back(now);
       levels.emplace_back(o, kind, at);
@@ -98,7 +145,9 @@ class Exchanged {
     const auto containers = std::move(containers_);
     std::unordered_set<PyObject*> seen;
     for (const Object& container : containers) put_back(container.ptr(), seen);
-    std::exchange(arrays_, {});
+    const auto arrays = std::exchange(arrays_, {});
+    if (stand_ins::others())
+      for (const auto& [traced, noted] : arrays) gone().add(noted.traced, noted.before);
     std::exchange(tuples_, {});
   }
 
@@ -111,13 +160,15 @@ class Exchanged {
   void note(const Object& traced, PyObject* before) {
     if (!is_array(traced.ptr()) || !is_array(before)) changed_meanwhile();
     arrays_.insert_or_assign(traced.ptr(), Noted{traced, borrow(before), unwrap(traced.ptr())});
+    stand_ins::put(unwrap(traced.ptr()), unwrap(before));
   }
 
   // The array from before, unless the function has given this one another value.
   Object before(PyObject* value) const {
     const auto found = arrays_.find(value);
-    return found != arrays_.end() && peek(value).same(found->second.handle) ? found->second.before
-                                                                           : borrow(value);
+    return found != arrays_.end() && peek(value).same(found->second.handle)
+               ? gone().before(found->second.before)
+               : borrow(value);
   }
 
   void put_back(PyObject* container, std::unordered_set<PyObject*>& seen) {
@@ -180,6 +231,10 @@ void add_exchange(py::module_& m) {
       .def(py::init<>())
       .def("put", &Exchanged::put)
       .def("put_back", static_cast<void (Exchanged::*)()>(&Exchanged::put_back));
+  // An array that a module keeps: a constant to other threads, which may find it there.
+  m.def("_note_kept", [](py::handle a) {
+    if (is_array(a.ptr())) stand_ins::put(peek(a.ptr()));
+  });
 }
 
 }  // namespace lazulite::bind

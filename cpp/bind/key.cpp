@@ -16,12 +16,6 @@ std::vector<std::pair<py::object, std::string>>& wrappers() {
   return *all;
 }
 
-bool is_module(PyObject* o) {
-  static PyObject* const name = PyUnicode_InternFromString("parameters");
-  return PyDict_Check(o) && !PyDict_CheckExact(o) &&
-         PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), name);
-}
-
 // The attributes that a class names as part of what is traced; null: none.
 py::object traced_attributes(PyObject* o) {
   static PyObject* const name = PyUnicode_InternFromString("_traced_attributes");
@@ -120,15 +114,17 @@ void Key::add_tree(PyObject* tree) {
 template <class Inside>
 void Key::add_part(PyObject* o, size_t depth, const Inside& inside) {
   if (is_array(o)) return add_array(o);
-  if (is_module(o)) {
+  if (is_model(o)) {
     add_module(o, depth);
   } else if (PyDict_Check(o)) {
     line_.enter(o, depth);
     tag('d'), raw(PyDict_GET_SIZE(o));
+    if (!PyDict_CheckExact(o)) add_subclass(o);
     if (PyDict_GET_SIZE(o)) add_sorted(o, inside);
   } else if (PyTuple_Check(o) || PyList_Check(o)) {
     line_.enter(o, depth);
     tag('('), class_of(Py_TYPE(o)), raw(PySequence_Fast_GET_SIZE(o));
+    if (PyList_Check(o) && !PyList_CheckExact(o)) add_subclass(o);
     if (!each_item(o, inside))
       fail(Kind::value, "compile", "a list that changes while it is read");
   } else if (add_constant(o)) {
@@ -162,7 +158,7 @@ void Key::add_module_part(PyObject* o, size_t depth, const Inside& inside) {
   if (is_array(o)) return add_array(o);
   if (PyDict_Check(o)) {
     add_dict(o, depth);
-    if (is_module(o)) add_attributes(o);
+    if (is_model(o)) add_attributes(o);
     if (PyDict_GET_SIZE(o)) add_sorted(o, inside);
   } else if (PyTuple_Check(o) || PyList_Check(o) || record_fields(o)) {
     add_part(o, depth, inside);
@@ -183,6 +179,12 @@ void Key::add_value(PyObject* o) {
   if (add_constant(o)) return;
   tag('@'), raw(o);
   classes.push_back(py::reinterpret_borrow<py::object>(o));
+}
+
+// Of a dict or list that is no model.
+void Key::add_subclass(PyObject* o) {
+  tag('m'), class_of(Py_TYPE(o));
+  if (PyObject_HasAttrString(o, "__dict__")) add_attributes(o);
 }
 
 void Key::add_attributes(PyObject* module) {

@@ -62,6 +62,7 @@ class Key {
   // Modules among arguments: their arrays as those of dicts; of their other attributes, and of what
   // is neither array nor constant in them, numbers and text by value, all else by identity.
   void add_module(PyObject*, size_t depth);
+  void add_subclass(PyObject*);
   void add_attributes(PyObject* module);
   void add_value(PyObject*);
   template <class Inside>

@@ -12,6 +12,7 @@ namespace {
 // Of core/_trees.py: the class that stands for an array in a template, and what makes tuples and
 // records of others.
 PyObject *leaf_type = nullptr, *rebuild = nullptr;
+PyObject *copy_of = nullptr, *rebind = nullptr;  // what Copies calls
 PyObject* fixed_fields = nullptr;  // {class: those of its fields that are fixed}, shared with it
 
 bool is_fixed(PyObject* fixed, PyObject* name) {
@@ -117,6 +118,16 @@ Object rebuilt(PyObject* like, PyObject* items, PyObject* names) {
   return steal(PyObject_Vectorcall(rebuild, arguments, 3, nullptr));
 }
 
+Object Copies::made(PyObject* like, PyObject* items) {
+  PyObject* arguments[] = {like, items};
+  const Object copy = steal(PyObject_Vectorcall(copy_of, arguments, 2, nullptr));
+  if (is_model(like)) models_.append(py::make_tuple(borrow(like), copy));
+  return copy;
+}
+void Copies::finish() {
+  if (models_.size()) steal(PyObject_CallOneArg(rebind, models_.ptr()));
+}
+
 OpenBranch::OpenBranch(PyObject* o, Branch kind, Object p, Object* others, size_t rest,
                        const Walk& how)
     : node(borrow(o)), path(std::move(p)), keys(o, kind, how.fixed) {
@@ -146,6 +157,8 @@ void OpenBranch::add(Object item) {
 
 Object OpenBranch::close(const Walk& how) {
   if (!how.builds) return Object();
+  if (how.copies && Copies::has(node.ptr(), keys.kind))
+    return how.copies->made(node.ptr(), made.ptr());
   if (keys.kind == Branch::dict || keys.kind == Branch::list) return std::move(made);
   if (keys.kind == Branch::tuple) return rebuilt(node.ptr(), made.ptr());
   py::list names;
@@ -182,7 +195,8 @@ const char* text(PyObject* o) {
   return utf8;
 }
 
-// _tree_walk(fn, tree, rest, is_leaf, path, order, name, fixed): see walk of core/_trees.py.
+// _tree_walk(fn, tree, rest, is_leaf, path, order, name, fixed, classes): see walk of
+// core/_trees.py.
 Object walk(PyObject* const* args) {
   PyObject* const fn = args[0];
   check(PyTuple_Check(args[2]));
@@ -190,7 +204,9 @@ Object walk(PyObject* const* args) {
   std::vector<Object> others;
   for (size_t k = 0; k < rest; ++k)
     others.push_back(borrow(PyTuple_GET_ITEM(args[2], Py_ssize_t(k))));
-  Walk how{.name = text(args[6]), .fixed = args[7] == Py_True, .path = or_null(args[4]),
+  Copies copies;
+  Walk how{.name = text(args[6]), .fixed = args[7] == Py_True,
+           .copies = args[8] == Py_True ? &copies : nullptr, .path = or_null(args[4]),
            .is_leaf = or_null(args[3]), .order = or_null(args[5])};
   SmallVector<PyObject*, 4> given;
   auto leaf = [&](PyObject* o, PyObject* path, Object* beside) {
@@ -220,7 +236,8 @@ Object leaves(PyObject* const* args) {
 Object make_template(PyObject* const* args) {
   PyObject* const arrays = args[1];
   check(PyList_Check(arrays));
-  return walk_and_build(args[0], {}, [&](PyObject* o, PyObject*, Object*) {
+  Copies copies;
+  return walk_and_build(args[0], {.copies = &copies}, [&](PyObject* o, PyObject*, Object*) {
     if (!is_array(o)) return borrow(o);
     const Object index = steal(PyLong_FromSsize_t(PyList_GET_SIZE(arrays)));
     if (PyList_Append(arrays, o) < 0) throw PythonError{};
@@ -228,37 +245,53 @@ Object make_template(PyObject* const* args) {
   });
 }
 
+// The template with values in the places of arrays.
+Object filled(PyObject* const* args, Copies* copies) {
+  static PyObject* const index = PyUnicode_InternFromString("index");
+  auto leaf = [&](PyObject* o, PyObject*, Object*, bool in_model) -> Object {
+    if (PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(leaf_type)))
+      return steal(PyObject_GetItem(args[1], steal(PyObject_GetAttr(o, index)).ptr()));
+    // As parameters() has what is no array.
+    return in_model && !copies ? Object(py::dict()) : borrow(o);
+  };
+  return walk_and_build(args[0], {.copies = copies}, leaf);
+}
 // _fill(template, values)
 Object fill_template(PyObject* const* args) {
-  static PyObject* const index = PyUnicode_InternFromString("index");
-  return walk_and_build(args[0], {}, [&](PyObject* o, PyObject*, Object*) {
-    if (!PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(leaf_type))) return borrow(o);
-    return steal(PyObject_GetItem(args[1], steal(PyObject_GetAttr(o, index)).ptr()));
-  });
+  Copies copies;
+  return filled(args, &copies);
 }
+// _fill_plain(template, values): subclasses of dict and list become plain.
+Object fill_plain(PyObject* const* args) { return filled(args, nullptr); }
 
-// _map_leaves(f, tree)
+// _map_leaves(f, tree, all): `all`: also of what is no array inside of models.
 Object map_leaves(PyObject* const* args) {
-  return walk_and_build(args[1], {}, [&](PyObject* o, PyObject*, Object*) {
+  Copies copies;
+  auto leaf = [&](PyObject* o, PyObject*, Object*, bool in_model) {
+    if (in_model && args[2] != Py_True && !is_array(o)) return borrow(o);
     return steal(PyObject_CallOneArg(args[0], o));
-  });
+  };
+  return walk_and_build(args[1], {.copies = &copies}, leaf);
 }
 
 PyMethodDef functions[] = {
-    fast_row<walk, 8>("_tree_walk"),
+    fast_row<walk, 9>("_tree_walk"),
     fast_row<leaves, 5>("_tree_leaves"),
     fast_row<make_template, 2>("_template"),
     fast_row<fill_template, 2>("_fill"),
-    fast_row<map_leaves, 2>("_map_leaves"),
+    fast_row<fill_plain, 2>("_fill_plain"),
+    fast_row<map_leaves, 3>("_map_leaves"),
     {nullptr, nullptr, 0, nullptr},
 };
 
 }  // namespace
 
 void add_tree_walks(py::module_& m) {
-  m.def("_tree_helpers", [](py::object leaf, py::object make) {
+  m.def("_tree_helpers", [](py::object leaf, py::object make, py::object copy, py::object bind) {
     leaf_type = leaf.release().ptr();
     rebuild = make.release().ptr();
+    copy_of = copy.release().ptr();
+    rebind = bind.release().ptr();
   });
   fixed_fields = PyDict_New();
   if (!fixed_fields || PyModule_AddFunctions(m.ptr(), functions) != 0)

@@ -4,6 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -51,11 +52,28 @@ PyObject* leaf_class();  // stands for an array in a template
 // A branch of the class of another, a tuple or record, with other items.
 Object rebuilt(PyObject* like, PyObject* items, PyObject* names = Py_None);
 
+// What a walk makes of models, and of other subclasses of dict and list: instances of the same
+// class, with the same attributes. Methods of a model that one of them keeps are those of the new
+// one in the end.
+class Copies {
+ public:
+  static bool has(PyObject* o, Branch kind) {
+    return kind == Branch::dict ? !PyDict_CheckExact(o)
+                                : kind == Branch::list && !PyList_CheckExact(o);
+  }
+  Object made(PyObject* like, PyObject* items);
+  void finish();
+
+ private:
+  pybind11::list models_;  // pairs of old and new
+};
+
 // How a walk goes.
 struct Walk {
   const char* name = "tree";     // who walks, for error texts
   bool fixed = true;             // whether it sees fixed fields of records
   bool builds = true;            // whether it makes a tree
+  Copies* copies = nullptr;      // for subclasses of dict and list; null: they become plain
   PyObject* path = nullptr;      // what paths begin with; null: there are none
   PyObject* is_leaf = nullptr;   // is_leaf(container): whether it is a leaf
   PyObject* order = nullptr;     // order(dict): its keys in the order of the walk
@@ -66,6 +84,7 @@ struct OpenBranch {
   OpenBranch(PyObject* o, Branch kind, Object p, Object* others, size_t rest, const Walk&);
   Object node, path;
   Keys keys;
+  bool in_model = false;
   size_t next = 0;
   std::vector<Object> parts;  // for each key what stands there, and what stands there in the rest
   Object made;                // a dict or list of what was made of the parts so far
@@ -75,7 +94,8 @@ struct OpenBranch {
 Object joined(PyObject* path, const Keys& keys, size_t i);
 bool says_leaf(PyObject* is_leaf, PyObject* o);
 
-// A tree of the form of `tree` with `leaf(o, path, others)` for every leaf, in order; `others` are
+// A tree of the form of `tree` with `leaf(o, path, others)` for every leaf, in order (that takes
+// a fourth argument: whether it stands inside of a model); `others` are
 // what stands at the same place in the `rest` trees. All items of a container are looked up before
 // any leaf in it is visited.
 template <class Leaf>
@@ -87,12 +107,17 @@ Object walk_and_build(PyObject* tree, const Walk& how, const Leaf& leaf, Object*
   // Whether it is done: a container is not, and open now.
   auto visit = [&](PyObject* o, Object path, Object* beside) {
     const Branch kind = branch_of(o);
+    const bool inside = !open.empty() && open.back().in_model;
     if (kind == Branch::none || (how.is_leaf && says_leaf(how.is_leaf, o))) {
-      result = leaf(o, path.ptr(), beside);
+      if constexpr (std::is_invocable_v<Leaf, PyObject*, PyObject*, Object*, bool>)
+        result = leaf(o, path.ptr(), beside, inside);
+      else
+        result = leaf(o, path.ptr(), beside);
       return true;
     }
     line.enter(o, open.size());
     open.emplace_back(o, kind, std::move(path), beside, rest, how);
+    open.back().in_model = inside || is_model(o);
     return false;
   };
   if (visit(tree, how.path ? borrow(how.path) : Object(), others)) return result;
@@ -101,7 +126,10 @@ Object walk_and_build(PyObject* tree, const Walk& how, const Leaf& leaf, Object*
     if (top.next == top.keys.count) {
       result = top.close(how);
       open.pop_back();
-      if (open.empty()) return result;
+      if (open.empty()) {
+        if (how.copies) how.copies->finish();
+        return result;
+      }
     } else {
       const size_t i = top.next++;
       Object* const part = &top.parts[i * (1 + rest)];

@@ -65,6 +65,12 @@ void Ancestors::check() const {
     fail(Kind::value, op_, "a container contains itself: got a ", Py_TYPE(line_.back())->tp_name);
 }
 
+bool is_model(PyObject* o) {
+  static PyObject* const name = PyUnicode_InternFromString("parameters");
+  return PyDict_Check(o) && !PyDict_CheckExact(o) &&
+         PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), name);
+}
+
 PyObject* record_fields(PyObject* o) {
   return PyDict_GET_SIZE(records) ? PyDict_GetItem(records, reinterpret_cast<PyObject*>(Py_TYPE(o)))
                                   : nullptr;
@@ -104,6 +110,7 @@ std::vector<array> arrays_of(PyObject* arguments, const char* op, Values values)
 }
 
 void add_trees(py::module_& m) {
+  m.def("_is_model", [](py::handle o) { return is_model(o.ptr()); });
   records = PyDict_New();
   if (!records) throw py::error_already_set();
   m.attr("_tree_records") = py::reinterpret_borrow<py::object>(records);

@@ -32,6 +32,8 @@ class Ancestors {
   std::vector<PyObject*> line_;
 };
 
+// Whether it is a dict with methods, which a function calls: a module of lazulite.nn.
+bool is_model(PyObject*);
 bool is_random_state(PyObject*);  // random.state: a list of one key (random_state.cpp)
 // The names of the fields of an instance of a registered class (a borrowed tuple), or null.
 PyObject* record_fields(PyObject* o);

@@ -5,6 +5,7 @@
 #include "graph/origin.h"
 #include "graph/pending.h"
 #include "graph/shown.h"
+#include "graph/stand_ins.h"
 #include "graph/trace.h"
 
 namespace lazulite {
@@ -174,6 +175,7 @@ uint64_t next_sequence() { return sequence.fetch_add(1, std::memory_order_relaxe
 
 Trace::Trace(const char* transform, bool is_abstract)
     : name(transform), begin(next_sequence()), outer(top), abstract(is_abstract) {
+  stand_ins::opened(begin);
   top = this;
 }
 
@@ -225,6 +227,7 @@ void Trace::close() {
   if (!open) return;
   stop();
   open = false;
+  stand_ins::closed(begin);
   for (auto& node : tape) {
     if (node->pins.fetch_sub(1) != 1) continue;
     if (node->state.load(std::memory_order_acquire) == State::ready) node->inputs.clear();

@@ -69,7 +69,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
   Values found;
   for (size_t i = 0; i < outputs.size(); ++i)
     if (i < given.size() && given[i] && active.has(outputs[i]))
-      accumulate(found, outputs[i], given[i]);
+      accumulate(found, active.key(outputs[i]), given[i]);
   for (size_t i = trace.tape.size(); i-- > 0;) {
     const Node& node = *trace.tape[i];
     auto it = found.find(&node);
@@ -87,16 +87,18 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
       fail(Kind::value, node.op->name, "has no derivative: got a gradient for its output, expected "
            "stop_gradient around it or an op that can be differentiated");
     StreamScope scope(node.stream);
-    if (node.op->vjp_onto && needs[0] && cts[0])
-      if (const array sum = lookup(found, node.inputs[0])) {
-        found[node.inputs[0].node().get()][node.inputs[0].index()] =
-            node.op->vjp_onto(node, cts[0], sum);
+    if (node.op->vjp_onto && needs[0] && cts[0]) {
+      const array& onto = active.key(node.inputs[0]);
+      if (const array sum = lookup(found, onto)) {
+        found[onto.node().get()][onto.index()] = node.op->vjp_onto(node, cts[0], sum);
         continue;
       }
+    }
     const Arrays grads = node.op->vjp(node, integers ? as_numbers(node, cts) : cts, needs);
     for (size_t k = 0; k < node.inputs.size() && k < grads.size(); ++k)
       if (grads[k] && needs[k])
-        accumulate(found, node.inputs[k], as_integer(grads[k], node.inputs[k].dtype()));
+        accumulate(found, active.key(node.inputs[k]),
+                   as_integer(grads[k], node.inputs[k].dtype()));
   }
   ArrayList result;
   for (const array& leaf : leaves) {
@@ -126,7 +128,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
     Arrays in;
     bool any = false, inexact = false;
     for (const array& input : node.inputs) {
-      in.push_back(lookup(found, input));
+      in.push_back(lookup(found, active.key(input)));
       any |= bool(in.back());
       inexact |= in.back() && is_inexact(input.dtype());
     }
@@ -148,7 +150,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
   }
   ArrayList result;
   for (const array& out : outputs) {
-    if (array tangent = lookup(found, out)) {
+    if (array tangent = lookup(found, active.key(out))) {
       result.push_back(std::move(tangent));
       continue;
     }

@@ -438,3 +438,32 @@ def test_ranges_are_lists_of_indices():
         assert np.array_equal(np.array(x), y)
     with pytest.raises(IndexError):
         mx.eval(mx.array(a)[range(9)])
+
+
+NUMPY_KEYS = [
+    np.True_, np.False_, np.int64(1), np.uint8(2), np.int8(-1), np.array(1), np.array(True),
+    (np.int64(1), np.int32(2)), (np.int16(1), slice(None)), (slice(None), np.uint64(3)),
+    (np.True_, 1), (np.int64(1), np.True_), (np.False_, slice(None)), (np.True_, [0, 2]),
+    (..., np.True_), (None, np.int64(-1)), ([0, 1], np.True_), (np.True_, np.True_),
+    (np.False_, np.int64(0)), (np.True_, None, 1), (np.int64(1), ..., np.array(2)),
+    slice(np.int64(0), np.uint8(2)), (slice(None, None, np.int64(-1)), np.int64(2)),
+]
+
+
+@pytest.mark.parametrize("key", NUMPY_KEYS, ids=repr)
+def test_bools_and_integers_of_numpy_are_indices(key):
+    n = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    a, want = mx.array(n), n[key]
+    for got in (a[key], mx.compile(lambda a: a[key])(a), (a + 0)[key]):
+        assert got.shape == want.shape and np.array_equal(np.array(got), want)
+    changed, added = n.copy(), n.copy()
+    changed[key] = 7
+    added[key] += 2
+    assigned = mx.array(n)
+    assigned[key] = 7
+    assert np.array_equal(np.array(assigned), changed)
+    for got, wanted in ((a.at[key].set(7), changed), (a.at[key].add(2), added)):
+        assert np.array_equal(np.array(got), wanted)
+    grad = np.zeros_like(n)
+    grad[key] = 1
+    assert np.array_equal(np.array(mx.grad(lambda a: a[key].sum())(a)), grad)

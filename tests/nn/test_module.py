@@ -688,3 +688,22 @@ def test_load_puts_the_weights_of_a_file_into_a_model(tmp_path):
         mx.load(path, nn.Linear(4, 2))
     with pytest.raises(TypeError, match="return_metadata"):
         mx.load(path, other, return_metadata=True)
+
+
+def test_modules_are_equal_where_they_are_one():
+    layers = [nn.Linear(2, 2) for _ in range(3)] + [nn.ReLU(), nn.Sequential(nn.ReLU())]
+    for k, layer in enumerate(layers):
+        assert layer in layers and layers.index(layer) == k and layers.count(layer) == 1
+        assert layer == layer and not layer != layer
+        assert layer != dict(layer) and dict(layer) != layer and layer is not None
+        other = copy.deepcopy(layer)
+        assert other != layer and other not in layers and other not in tuple(layers)
+        with pytest.raises(ValueError):
+            layers.index(other)
+    assert layers[1] in nn.Sequential(*layers).layers
+    first, second = layers[:2]
+    layers.remove(second)
+    assert second not in layers and len(layers) == 4 and layers[0] is first
+    names = {first: "first", second: "second"}
+    assert names[second] == "second" and len({first, second, first}) == 2
+    assert first in names and layers[3] not in names

@@ -530,3 +530,54 @@ def test_both_eps_of_adafactor_are_checked(eps):
         with pytest.raises(TypeError, match=r"\[Adafactor\] eps"):
             optim.Adafactor(eps=wrong)
     assert optim.Adafactor(eps=(1e-30, 0)).eps[1] == 0
+
+
+NAN, INF = float("nan"), float("inf")
+RATED = ["SGD", "RMSprop", "Adagrad", "AdaDelta", "Adam", "AdamW", "Adamax", "Lion", "LAMB",
+         "Adafactor", "Muon", "LBFGS"]
+SENSELESS = [
+    *[(name, {"learning_rate": rate}, "learning_rate") for name in RATED
+      for rate in (-0.1, NAN, INF, -INF, -1)],
+    *[(name, {"betas": betas}, "betas") for name in ("Adam", "AdamW", "Adamax", "Lion", "LAMB")
+      for betas in ([1.0, 0.9], [0.9, 1.0], [-0.1, 0.9], [NAN, 0.9], [0.9, NAN], [0.9])],
+    *[(name, {"eps": eps}, "eps") for name in ("RMSprop", "Adagrad", "AdaDelta", "Adam", "AdamW",
+                                               "Adamax", "LAMB") for eps in (-1e-8, NAN, INF)],
+    *[(name, {"weight_decay": decay}, "weight_decay")
+      for name in ("SGD", "AdamW", "Lion", "LAMB", "Adafactor", "Muon")
+      for decay in (-0.1, NAN, INF)],
+    *[(name, {"momentum": m}, "momentum") for name in ("SGD", "Muon") for m in (-0.1, NAN, INF)],
+    *[("SGD", {"dampening": d}, "dampening") for d in (NAN, INF)],
+    *[("RMSprop", {"alpha": a}, "alpha") for a in (-0.1, 1.1, NAN)],
+    *[("AdaDelta", {"rho": a}, "rho") for a in (-0.1, 1.1, NAN)],
+    ("Muon", {"momentum": 1.5}, "momentum"), ("Muon", {"ns_steps": -1}, "ns_steps"),
+    *[("Adafactor", {"clip_threshold": c}, "clip_threshold") for c in (0, -1, NAN)],
+    *[("Adafactor", {"decay_rate": c}, "decay_rate") for c in (0.5, NAN, -INF)],
+    *[("Adafactor", {"beta_1": c}, "beta_1") for c in (1.0, -0.1, NAN)],
+    ("Adafactor", {"eps": (0.0, 1e-3)}, "eps"), ("Adafactor", {"eps": (1e-30, NAN)}, "eps"),
+    ("LBFGS", {"tolerance_grad": -1.0}, "tolerance_grad"),
+    ("LBFGS", {"tolerance_change": NAN}, "tolerance_change"),
+    ("LBFGS", {"max_eval": 0}, "max_eval"),
+]
+
+
+@pytest.mark.parametrize("name, options, what", SENSELESS, ids=str)
+def test_numbers_without_sense_are_refused(name, options, what):
+    with pytest.raises(ValueError, match=rf"^\[{name}\] .*{what}.*: got .*, expected "):
+        getattr(optim, name)(**{"learning_rate": 0.1, **options})
+
+
+@pytest.mark.parametrize("name", RATED)
+def test_learning_rates_that_are_set_later_are_looked_at_too(name):
+    rule = getattr(optim, name)(learning_rate=0.1)
+    for wrong in (-0.1, NAN, INF, np.float32(-0.5)):
+        with pytest.raises(ValueError, match=rf"^\[{name}\] bad learning_rate: got {wrong}"):
+            rule.learning_rate = wrong
+    assert rule.learning_rate.item() == pytest.approx(0.1)
+    for rate in (0, 0.0, 2, np.float32(0.5), mx.array(0.25), lambda step: mx.array(0.1) * step,
+                 lambda step: 0.5, optim.cosine_decay(0.1, 10)):
+        rule.learning_rate = rate
+        made = getattr(optim, name)(learning_rate=rate)
+        if name != "LBFGS":
+            made.apply_gradients({"w": mx.ones((2, 2))}, {"w": mx.ones((2, 2))})
+    step = mx.compile(lambda rate: getattr(optim, name)(learning_rate=rate).learning_rate * 2)
+    assert step(mx.array(0.5)).item() == 1

@@ -14,7 +14,14 @@
 namespace lazulite::linalg {
 namespace {
 
-array inexact(const array& a, Stream s) { return astype(a, inexact_type(a.dtype()), s); }
+// Halves as float32: squares of large ones are none any more.
+array computed(const array& a, Stream s) {
+  return astype(a, compute_type(inexact_type(a.dtype())), s);
+}
+// A norm that was formed so, in the dtype that it has for `given`.
+array rounded(const array& norm, const array& given, Stream s) {
+  return astype(norm, real_type(inexact_type(given.dtype())), s);
+}
 
 // The root of a sum of squares. Its derivative at zero is zero, not nan.
 array root(const array& squares, Stream s) {
@@ -33,7 +40,8 @@ array largest_of(const array& sizes, const Axes& axes, bool keep, Stream s) {
   return max(sizes, axes, keep, s);
 }
 
-array of_vectors(const array& a, double p, const Axes& axes, bool keep, Stream s) {
+// `scaled`: of halves, whose high powers float32 does not have.
+array of_vectors(const array& a, double p, const Axes& axes, bool keep, bool scaled, Stream s) {
   if (p == 2) return root(sum(squares_of(a, s), axes, keep, s), s);
   if (p == 0) {
     const array there = astype(not_equal(a, 0, s), real_type(a.dtype()), s);
@@ -42,7 +50,13 @@ array of_vectors(const array& a, double p, const Axes& axes, bool keep, Stream s
   const array sizes = abs(a, s);
   if (std::isinf(p)) return p > 0 ? largest_of(sizes, axes, keep, s) : min(sizes, axes, keep, s);
   if (p == 1) return sum(sizes, axes, keep, s);
-  return power(sum(power(sizes, p, s), axes, keep, s), 1 / p, s);
+  auto root_of = [&](const array& x) {
+    return power(sum(power(x, p, s), axes, keep, s), 1 / p, s);
+  };
+  if (!scaled || !(p > 2) || sizes.size() == 0) return root_of(sizes);
+  const array top = stop_gradient(max(sizes, all_axes(sizes.ndim()), false, s), s);
+  const array unit = where(logical_or(equal(top, 0, s), isinf(top, s), s), 1, top, s);
+  return multiply(root_of(divide(sizes, unit, s)), unit, s);
 }
 
 [[noreturn]] void unknown(const char* name, const Order& order, const char* expected) {
@@ -59,7 +73,7 @@ bool is_frobenius(const Order& order) {
 // Over the last two axes, which are kept with size 1.
 array of_matrices(const char* name, const array& a, const Order& order, Stream s) {
   const Axes last{-2, -1};
-  if (is_frobenius(order)) return of_vectors(a, 2, last, true, s);
+  if (is_frobenius(order)) return of_vectors(a, 2, last, true, false, s);
   if (auto* word = std::get_if<std::string>(&order.value)) {
     if (*word != "nuc") unknown(name, order, "'fro', 'nuc', 1, -1, 2, -2 or an infinity");
     return expand_dims(sum(svdvals(a, s), {-1}, true, s), {-1}, s);
@@ -82,7 +96,8 @@ array of_matrices(const char* name, const array& a, const Order& order, Stream s
 
 array norm(const array& given, const std::optional<Order>& order, const std::optional<Axes>& axes,
            bool keepdims, Stream s) {
-  const array a = inexact(given, s);
+  const array a = computed(given, s);
+  const bool half = is_half(given.dtype());
   const int n = a.ndim();
   Axes over;
   if (axes) {
@@ -91,17 +106,19 @@ array norm(const array& given, const std::optional<Order>& order, const std::opt
     for (int i = 0; i < n; ++i) over.push_back(i);
   }
   normal_axes(over, n, "norm");  // refuses repeated ones
-  if (!order && (!axes || over.size() <= 2)) return of_vectors(a, 2, over, keepdims, s);
+  if (!order && (!axes || over.size() <= 2))
+    return rounded(of_vectors(a, 2, over, keepdims, half, s), given, s);
   if (over.size() == 1) {
     const Order p = order.value_or(Order{2.0});
     if (auto* number = std::get_if<double>(&p.value))
-      return of_vectors(a, *number, over, keepdims, s);
+      return rounded(of_vectors(a, *number, over, keepdims, half, s), given, s);
     unknown("norm", p, "a number for a vector");
   }
   if (over.size() != 2)
     fail(Kind::value, "norm", "got ", over.size(), " axes of shape ", a.shape(),
          ", expected one or two where ord or axis is given");
-  const array out = of_matrices("norm", moveaxis(a, over, {n - 2, n - 1}, s), *order, s);
+  const array out = rounded(
+      of_matrices("norm", moveaxis(a, over, {n - 2, n - 1}, s), *order, s), given, s);
   return keepdims ? moveaxis(out, {n - 2, n - 1}, over, s) : squeeze(out, {-2, -1}, s);
 }
 
@@ -109,29 +126,34 @@ array vector_norm(const array& given, const std::optional<Axes>& axes, bool keep
                   const Order& order, Stream s) {
   auto* p = std::get_if<double>(&order.value);
   if (!p) unknown("vector_norm", order, "a number");
-  const array a = inexact(given, s);
+  const array a = computed(given, s);
   Axes over;
   for (int i = 0; !axes && i < a.ndim(); ++i) over.push_back(i);
-  return of_vectors(a, *p, axes ? *axes : over, keepdims, s);
+  return rounded(of_vectors(a, *p, axes ? *axes : over, keepdims, is_half(given.dtype()), s), given,
+                 s);
 }
 array matrix_norm(const array& a, bool keepdims, const Order& order, Stream s) {
   if (a.ndim() < 2) fail(Kind::value, "matrix_norm", "not a matrix: got shape ", a.shape());
-  const array out = of_matrices("matrix_norm", inexact(a, s), order, s);
+  const array out = rounded(of_matrices("matrix_norm", computed(a, s), order, s), a, s);
   return keepdims ? out : squeeze(out, {-2, -1}, s);
 }
 
-array cond(const array& a, const std::optional<Order>& order, Stream s) {
+array cond(const array& given, const std::optional<Order>& order, Stream s) {
+  const array a = computed(given, s);
   auto* p = order ? std::get_if<double>(&order->value) : nullptr;
   if (order && !(p && std::abs(*p) == 2)) {
     if (a.ndim() < 2 || a.shape(-1) != a.shape(-2))
       fail(Kind::value, "cond", "not a square matrix: got shape ", a.shape());
-    return multiply(matrix_norm(a, false, *order, s), matrix_norm(inv(a, s), false, *order, s), s);
+    return rounded(
+        multiply(matrix_norm(a, false, *order, s), matrix_norm(inv(a, s), false, *order, s), s),
+        given, s);
   }
   const array values = svdvals(a, s);
   if (values.shape(-1) == 0) fail(Kind::value, "cond", "empty matrix: got shape ", a.shape());
   const array high = take(values, 0, -1, s), low = take(values, -1, -1, s);
   const array ratio = p && *p < 0 ? divide(low, high, s) : divide(high, low, s);
-  return where(isnan(ratio, s), std::numeric_limits<double>::infinity(), ratio, s);
+  return rounded(where(isnan(ratio, s), std::numeric_limits<double>::infinity(), ratio, s), given,
+                 s);
 }
 
 array matrix_power(const array& a, int64_t n, Stream s) {

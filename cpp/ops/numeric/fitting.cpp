@@ -202,13 +202,16 @@ array counted(const std::optional<array>& w, const array& x, const char* name, S
          x.shape(1), ",)");
   return astype(*w, real_type(x.dtype()), s);
 }
-}  // namespace
 
-array cov(const array& m, const std::optional<array>& y, const CovarianceOptions& o, Stream s) {
+Dtype type_of_both(const array& m, const std::optional<array>& y) {
+  return inexact_type(y ? promote(m.dtype(), y->dtype()) : m.dtype());
+}
+// Of halves in float32.
+array covariance(const array& m, const std::optional<array>& y, const CovarianceOptions& o,
+                 Stream s) {
   array x = as_rows(m, o.rows, "cov", s);
-  const Dtype given = inexact_type(y ? promote(m.dtype(), y->dtype()) : m.dtype()),
-              t = compute_type(given);
-  if (x.shape(0) == 0) return zeros({0, 0}, given, s);  // whatever y is, as in NumPy
+  const Dtype t = compute_type(type_of_both(m, y));
+  if (x.shape(0) == 0) return zeros({0, 0}, t, s);  // whatever y is, as in NumPy
   if (y) {
     const array other = as_rows(*y, o.rows, "cov", s);
     if (other.shape(1) != x.shape(1))
@@ -256,15 +259,21 @@ array cov(const array& m, const std::optional<array>& y, const CovarianceOptions
   }
   const array weighed = w ? multiply(off, *w, s) : off;
   const array c = divide(matmul(off, matrix_transpose(conjugate(weighed, s), s), s), fact, s);
-  return astype(squeeze(c, s), given, s);
+  return squeeze(c, s);
+}
+}  // namespace
+
+array cov(const array& m, const std::optional<array>& y, const CovarianceOptions& o, Stream s) {
+  return astype(covariance(m, y, o, s), type_of_both(m, y), s);
 }
 
 array corrcoef(const array& a, const std::optional<array>& y, bool rows, Stream s) {
-  const array c = cov(a, y, {.rows = rows}, s);
-  if (c.ndim() == 0) return divide(c, c, s);
+  const array c = covariance(a, y, {.rows = rows}, s);
+  const Dtype given = type_of_both(a, y);
+  if (c.ndim() == 0) return astype(divide(c, c, s), given, s);
   const array spread = sqrt(real(diagonal(c, 0, 0, 1, s), s), s);
   const array r = divide(divide(c, expand_dims(spread, {1}, s), s), spread, s);
-  if (!is_complex(r.dtype())) return clip(r, Operand(-1), Operand(1), s);
+  if (!is_complex(r.dtype())) return astype(clip(r, Operand(-1), Operand(1), s), given, s);
   const array re = clip(real(r, s), Operand(-1), Operand(1), s),
               im = clip(imag(r, s), Operand(-1), Operand(1), s);
   return add(re, multiply(im, std::complex<double>(0, 1), s), s);

@@ -314,12 +314,9 @@ def get_array_buffer_size(*args) -> int:
     >>> mx.get_array_buffer_size(mx.zeros(4))
     16
     """
-    from ._trees import map_leaves
+    from ._trees import bare_leaves
 
-    found = {}
-    map_leaves(
-        lambda leaf: found.update({id(leaf): leaf}) if isinstance(leaf, array) else None, list(args)
-    )
+    found = {id(a): a for a in bare_leaves(list(args), fixed=True) if isinstance(a, array)}
     return _total(a.nbytes for a in found.values())
 
 

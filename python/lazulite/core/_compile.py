@@ -28,7 +28,7 @@ from ._trees import (
     rebuild,
     template,
     walk,
-    with_modules,
+    with_own_modules,
 )
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
@@ -65,7 +65,7 @@ def _describe(tree: Any, arrays: list) -> Any:
         arrays.append(leaf)
         return Leaf(len(arrays) - 1)
 
-    return walk(describe, tree, order=_sorted_names, name="compile", fixed=True)
+    return walk(describe, tree, order=_sorted_names, name="compile", fixed=True, classes=True)
 
 
 _state_lock = RLock()  # held by calls of compiled functions that have state
@@ -550,7 +550,7 @@ class CompiledFunction(_core._Compiled):
                 ]
                 args, kwargs = fill(shape, called)
                 if given.containers:
-                    args, kwargs = with_modules((args, kwargs), given.called, own=True)
+                    args, kwargs = with_own_modules((args, kwargs), given.called)
                 outputs: list = []
                 entry.result = template(self._fun(*args, **kwargs), outputs)
                 # state among them gets its own value back below

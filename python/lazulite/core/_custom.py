@@ -10,11 +10,14 @@ from ._trees import (
     Leaf,
     Transformed,
     _traced,
+    bare_leaves,
+    beside,
     by_name,
     check_callable,
     entries,
     entry,
     fill,
+    fill_plain,
     is_branch,
     is_module,
     kept_by_module,
@@ -22,7 +25,7 @@ from ._trees import (
     named_like,
     printed,
     template,
-    with_modules,
+    walk,
 )
 
 TYPE_CHECKING = False
@@ -61,7 +64,10 @@ def _as_array(name, part):
         ) from error
 
 
-def _fill_leaves(name, part, place, found):
+def _fill_leaves(name, part, place, found, in_module=False):
+    in_module = in_module or is_module(place)
+    if in_module and isinstance(part, dict) and not part:
+        part = None  # as parameters() has what it leaves out
     if isinstance(place, Leaf):
         while len(found) <= place.index:
             found.append(None)
@@ -69,7 +75,10 @@ def _fill_leaves(name, part, place, found):
     elif is_branch(place):
         fits = part is None
         if isinstance(place, dict):
-            fits = fits or (isinstance(part, dict) and part.keys() == place.keys())
+            known = isinstance(part, dict) and (
+                part.keys() <= place.keys() if in_module else part.keys() == place.keys()
+            )
+            fits = fits or known
         elif isinstance(place, (list, tuple)):
             fits = fits or (isinstance(part, (list, tuple)) and len(part) == len(place))
         else:
@@ -84,7 +93,9 @@ def _fill_leaves(name, part, place, found):
                 f"[custom_function] wrong tree from the {name} rule: got {got}, expected {want}"
             )
         for key in entries(place):
-            _fill_leaves(name, None if part is None else entry(part, key), entry(place, key), found)
+            missing = part is None or (in_module and isinstance(place, dict) and key not in part)
+            here = None if missing else entry(part, key)
+            _fill_leaves(name, here, entry(place, key), found, in_module)
 
 
 def _leaves(name, tree, like):
@@ -110,7 +121,8 @@ class custom_function:
     * `jvp(primals, tangents)` the tangents of the outputs,
     * `vmap(inputs, axes)` the outputs and their axes (None: not mapped).
 
-    Several arguments arrive as a tuple, one as itself.
+    Several arguments arrive as a tuple, one as itself. Of a module, cotangents, tangents and axes
+    are dicts; a rule may leave out what is zero.
 
     >>> @mx.custom_function
     ... def f(x, y):
@@ -175,15 +187,17 @@ class custom_function:
             return _only(fill(positional, arrays))
 
         def vjp_rule(arrays, cotangents, outputs):
-            given = self._vjp(primals(arrays), fill(kept[0], cotangents), fill(kept[0], outputs))
+            slopes = fill_plain(kept[0], cotangents)
+            given = self._vjp(primals(arrays), slopes, fill(kept[0], outputs))
             found = _leaves("vjp", [given] if len(positional) == 1 else given, positional)
             return found + [None] * (len(arrays) - len(found))
 
         def jvp_rule(arrays, tangents):
-            return _leaves("jvp", self._jvp(primals(arrays), primals(tangents)), kept[0])
+            moved = _only(fill_plain(positional, tangents))
+            return _leaves("jvp", self._jvp(primals(arrays), moved), kept[0])
 
         def vmap_rule(arrays, axes):
-            made = self._vmap(primals(arrays), primals(axes))
+            made = self._vmap(primals(arrays), _only(fill_plain(positional, axes)))
             if not isinstance(made, (list, tuple)) or len(made) != 2:
                 got = f"{len(made)} values" if is_sequence(made) else type(made).__name__
                 raise ValueError(
@@ -212,14 +226,31 @@ class custom_function:
 
 
 class _Held:
-    """Stands for an argument that is no tree."""
+    """Stands for a module, whose arrays a function is to find in it."""
 
     def __init__(self, value):
         self.value = value
 
 
-def _released(value):
-    return value.value if type(value) is _Held else value
+def _held(tree):
+    return walk(
+        lambda leaf: _Held(leaf) if is_module(leaf) else leaf,
+        tree,
+        is_leaf=is_module,
+        name="checkpoint",
+        fixed=True,
+        classes=True,
+    )
+
+
+def _released(tree):
+    return walk(
+        lambda leaf: leaf.value if type(leaf) is _Held else leaf,
+        tree,
+        name="checkpoint",
+        fixed=True,
+        classes=True,
+    )
 
 
 def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
@@ -241,15 +272,12 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
             return fun(*args, **kwargs)
         leaves: list = []
         # Modules are what they are where a function finds them through closures.
-        modules = [a for a in (*args, *kwargs.values()) if is_module(a)]
         called = fun
-        if modules:
-            held = {id(m): _Held(m) for m in modules}
-            args = tuple(held.get(id(a), a) for a in args)
-            kwargs = {name: held.get(id(a), a) for name, a in kwargs.items()}
+        if any(map(is_module, bare_leaves((args, kwargs), is_module, "checkpoint"))):
+            args, kwargs = _held(args), _held(kwargs)
 
             def called(*args, **kwargs):
-                return fun(*map(_released, args), **{k: _released(a) for k, a in kwargs.items()})
+                return fun(*_released(args), **_released(kwargs))
 
         shape = (template(list(args), leaves), template(kwargs, leaves))
         kept: list = []
@@ -280,65 +308,96 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
     return Transformed("checkpoint", fun, wrapped)
 
 
-def _matrix(name, fun, argnums, forward):
-    check_callable(name, fun)
-    single = not isinstance(argnums, (list, tuple))
-    numbers = [_number_of(name, n) for n in ([argnums] if single else argnums)]
-    if not numbers:
-        raise ValueError(f"[{name}] nothing to differentiate: got argnums {argnums}")
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"[{name}] repeated argument: got argnums {argnums}")
+class _Blocks:
+    """Of derivatives as whole matrices: the arguments in flat form, and the function of them."""
 
-    def wrapped(*args):
-        for n in numbers:
+    def __init__(self, name, fun, argnums):
+        check_callable(name, fun)
+        self.name, self.fun = name, fun
+        self.single = not isinstance(argnums, (list, tuple))
+        self.numbers = [_number_of(name, n) for n in ([argnums] if self.single else argnums)]
+        if not self.numbers:
+            raise ValueError(f"[{name}] nothing to differentiate: got argnums {argnums}")
+        if len(set(self.numbers)) < len(self.numbers):
+            raise ValueError(f"[{name}] repeated argument: got argnums {argnums}")
+
+    def of(self, args):
+        """The arrays of the chosen arguments, a function of these, and what makes a result of
+        blocks, one for each of them."""
+        name, leaves, forms = self.name, [], []
+        for n in self.numbers:
             if n >= len(args):
                 raise ValueError(f"[{name}] argnums {n} out of range: got {len(args)} arguments")
-            if not isinstance(args[n], array):
-                raise ValueError(
-                    f"[{name}] argument {n} is not an array: got {type(args[n]).__name__}"
-                )
-            check_differentiable(name, f"argument {n}", Leaf(0), [args[n]])
-        primals = [args[n] for n in numbers]
+            begin = len(leaves)
+            forms.append(template(args[n], leaves))
+            check_differentiable(name, f"argument {n}", forms[-1], leaves[begin:])
 
-        def of(*chosen):
+        def called(chosen):
             full = list(args)
-            for n, a in zip(numbers, chosen):
-                full[n] = a
-            out = fun(*full)
+            for n, form in zip(self.numbers, forms):
+                full[n] = fill(form, chosen)
+            out = self.fun(*full)
             if not isinstance(out, array):
                 raise ValueError(
                     f"[{name}] the function must return an array: got {type(out).__name__}"
                 )
             return [out]
 
-        if forward:
-            results = []
-            for k, p in enumerate(primals):
-                basis = _core.eye(p.size, dtype=p.dtype).reshape((p.size,) + p.shape)
+        def made(blocks):
+            results = [fill_plain(form, blocks) for form in forms]
+            return results[0] if self.single else tuple(results)
 
-                def along(t, k=k):
-                    tangents = [t if i == k else _core.zeros_like(q) for i, q in enumerate(primals)]
-                    return _core._jvp(lambda traced: of(*traced), primals, tangents)[1][0]
+        return leaves, called, made
 
-                columns = vmap(along, out_axes=-1)(basis)
-                results.append(columns.reshape(columns.shape[:-1] + p.shape))
-        else:
-            shape = of(*primals)[0]
 
-            def back(ct):
-                return _core._vjp(lambda traced: of(*traced), primals, lambda outputs: [ct])[1]
+def _basis(a):
+    return _core.eye(a.size, dtype=a.dtype).reshape((a.size,) + a.shape)
 
-            basis = _core.eye(shape.size, dtype=shape.dtype).reshape((shape.size,) + shape.shape)
-            rows = vmap(back)(basis)
-            results = [r.reshape(shape.shape + p.shape) for r, p in zip(rows, primals)]
-        return results[0] if single else tuple(results)
+
+def _forward_blocks(flat, leaves):
+    """Of the results of a flat function, a list for each: its derivatives by the leaves."""
+    columns = []
+    for k, p in enumerate(leaves):
+
+        def along(t, k=k):
+            tangents = [t if i == k else None for i in range(len(leaves))]
+            return _core._jvp(flat, leaves, tangents)[1]
+
+        made = vmap(along, out_axes=-1)(_basis(p))
+        columns.append([c.reshape(c.shape[:-1] + p.shape) for c in made])
+    return list(map(list, zip(*columns)))
+
+
+def _backward_blocks(called, leaves):
+    """The derivatives of the result of a function by the leaves."""
+    shape = called(leaves)[0]
+
+    def back(ct):
+        return [
+            g if g is not None else _core.zeros_like(p)
+            for g, p in zip(_core._vjp(called, leaves, lambda outputs: [ct])[1], leaves)
+        ]
+
+    rows = vmap(back)(_basis(shape))
+    return [r.reshape(shape.shape + p.shape) for r, p in zip(rows, leaves)]
+
+
+def _matrix(name, fun, argnums, forward):
+    blocks = _Blocks(name, fun, argnums)
+
+    def wrapped(*args):
+        leaves, called, made = blocks.of(args)
+        if not forward:
+            return made(_backward_blocks(called, leaves))
+        return made(_forward_blocks(called, leaves)[0] if leaves else [])
 
     return Transformed(name, fun, wrapped)
 
 
 def jacrev(fun: Callable[P, Any], argnums: Union[int, Sequence[int]] = 0) -> Callable[P, Any]:
     """A function that returns the Jacobian of `fun` (an array from arrays), one backward pass per
-    output element, all of them batched: shape of the output, then that of the argument.
+    output element, all of them batched: shape of the output, then that of the argument. Of an
+    argument that is a tree, such as a module, a tree of the Jacobians of its arrays.
 
     >>> mx.jacrev(lambda x: x * x)(mx.array([1.0, 2.0]))
     array([[2, 0],
@@ -359,15 +418,21 @@ def jacfwd(fun: Callable[P, Any], argnums: Union[int, Sequence[int]] = 0) -> Cal
 
 def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
     """The matrix of second derivatives of a scalar function, forward over reverse: the argument's
-    shape twice.
+    shape twice. Of a tree, such as a module, a tree that has for each array the tree of second
+    derivatives by it and each of the others.
 
     >>> mx.hessian(lambda x: (x ** 3).sum())(mx.array([1.0, 2.0]))
     array([[6, 0],
            [0, 12]], dtype=float32)
     """
-    argnums = _number_of("hessian", argnums)
-    first = _matrix("hessian", fun, argnums, False)._call
-    return Transformed("hessian", fun, _matrix("hessian", first, argnums, True)._call)
+    blocks = _Blocks("hessian", fun, _number_of("hessian", argnums))
+
+    def wrapped(*args):
+        leaves, called, made = blocks.of(args)
+        rows = _forward_blocks(lambda traced: _backward_blocks(called, traced), leaves)
+        return made([made(row) for row in rows])
+
+    return Transformed("hessian", fun, wrapped)
 
 
 def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., Any]]:
@@ -394,42 +459,24 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
     kept: list = []
     values: list = []
 
-    def called(*args):
-        return fun(*with_modules(list(args), list(primals)))
-
     def tangents_of(tangents):
-        out, moved = _core._jvp(_flat_call(called, (shape, {}), kept), leaves, tangents)
+        out, moved = _core._jvp(_flat_call(fun, (shape, {}), kept), leaves, tangents)
         values[:] = out
         return moved
 
     graph = _core._Graph(tangents_of, leaves, 1 << 62, False, True)
 
     def derivative(*tangents):
-        given: list = []
-        if not _same_places(template(list(tangents), given), shape):
-            raise ValueError(
-                f"[linearize] tangents of another structure: got {len(given)} arrays, expected {len(leaves)}"
-            )
+        given = beside("[linearize] tangents", list(tangents), shape, len(leaves))
+        given = [_core.zeros_like(p) if t is None else t for t, p in zip(given, leaves)]
         for t, p in zip(given, leaves):
             if t.shape != p.shape or t.dtype != p.dtype:
                 raise ValueError(
                     f"[linearize] tangent of {t.dtype} {t.shape} for a primal of {p.dtype} {p.shape}"
                 )
-        return fill(kept[0], graph(given))
+        return fill_plain(kept[0], graph(given))
 
     return fill(kept[0], values), derivative
-
-
-def _same_places(a: Any, b: Any) -> bool:
-    if isinstance(a, Leaf) or isinstance(b, Leaf):
-        return isinstance(a, Leaf) and isinstance(b, Leaf)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same_places(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_same_places, a, b))
-    if is_branch(a) and type(a) is type(b):
-        return all(_same_places(getattr(a, k), getattr(b, k)) for k in entries(a))
-    return a == b
 
 
 _core._wraps_functions(custom_function, "_f")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array  # type: ignore[import-not-found]
-from ._trees import Leaf, bare_leaves
+from ._trees import Leaf, bare_leaves, is_module
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ vector_jacobian_product: Callable[..., Any] = _core._vjp
 def check_differentiable(
     name: str, where: str, leaves_template: Any, leaves: Sequence[array]
 ) -> None:
-    for leaf in bare_leaves(leaves_template, fixed=True):
-        if not isinstance(leaf, Leaf):
+    for leaf in bare_leaves(leaves_template, is_module, fixed=True):
+        if not isinstance(leaf, Leaf) and not is_module(leaf):
             raise ValueError(
                 f"[{name}] {where} is not made of arrays: got {type(leaf).__name__}, "
                 "expected an array or a tree of arrays"

@@ -27,7 +27,7 @@ def _as_arrays(name: str, tree: Any, what: str = "") -> Any:
             return array(leaf)
         raise ValueError(f"[{name}] {what}not an array or a number: got {type(leaf).__name__}")
 
-    return map_leaves(convert, tree)
+    return map_leaves(convert, tree, False)  # but for what modules hold besides arrays
 
 
 def _shape_of(part: Any) -> str:
@@ -46,7 +46,7 @@ def _shape_of(part: Any) -> str:
             + ", ".join(_shape_of(getattr(part, key)) for key in entries(part))
             + ")"
         )
-    return repr(part)
+    return getattr(part, "__qualname__", type(part).__name__) if callable(part) else repr(part)
 
 
 def _same_tree(name: str, what: str, got: Any, expected: Any):
@@ -67,7 +67,7 @@ class _Carried:
             if leaf is not None:
                 self.weak.append(isinstance(leaf, (bool, int, float, complex)))
 
-        map_leaves(note, init)
+        map_leaves(note, init, False)
         self.arrays: list = []
         self.tree = template(_as_arrays(name, init), self.arrays)
         self.random = False

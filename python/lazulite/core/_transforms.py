@@ -16,15 +16,17 @@ from ._trees import (
     Transformed,
     check_callable,
     entries,
+    bare_leaves,
+    beside,
     entry,
     fill,
+    fill_plain,
     fixed_leaves,
     is_branch,
     is_module,
     map_leaves,
     named_like,
     template,
-    with_modules,
 )
 
 TYPE_CHECKING = False  # importing typing would take longer than all of this package
@@ -119,12 +121,12 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
             keyword[n] = template(kwargs[n], leaves)
             check_differentiable(name, f"argument {n!r}", keyword[n], leaves[start:])
         value = None
+        exchanged = _core._Exchanged()
 
         def flat(traced):
             nonlocal value
             # The caller's own containers hold traced arrays meanwhile, but for what the function
             # puts there: that stays.
-            exchanged = _core._Exchanged()
             try:
                 called = [
                     exchanged.put(a, positional[i], traced) if i in positional else a
@@ -142,10 +144,11 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
         _, gradients = _core._vjp(flat, leaves, ones_for)
         for i in fixed_leaves([positional, keyword]):  # where values stand
             gradients[i] = leaves[i]
-        by_number = tuple(fill(positional[n], gradients) for n in numbers)
+        by_number = tuple(fill_plain(positional[n], gradients) for n in numbers)
         result = by_number[0] if single else by_number
         if names:
-            result = (result if numbers else None, {n: fill(keyword[n], gradients) for n in names})
+            by_name = {n: fill_plain(keyword[n], gradients) for n in names}
+            result = (result if numbers else None, by_name)
         return value, result
 
     return Transformed(name, fun, wrapped)
@@ -171,35 +174,59 @@ def grad(
     return Transformed("grad", fun, wrapped)
 
 
-def _outputs_of(name, fun):
-    def flat(traced):
-        out = fun(*traced)
-        outputs = list(out) if isinstance(out, (list, tuple)) else [out]
-        for o in outputs:
-            if not isinstance(o, array):
+class _Called:
+    """A function of trees, of which derivatives are taken; its arguments in flat form."""
+
+    def __init__(self, name: str, fun: Any, primals: Any):
+        check_callable(name, fun)
+        self.name, self.fun = name, fun
+        self.primals = _trees_of(name, "primals", primals)
+        self.leaves: list = []
+        self.form = template(self.primals, self.leaves)
+        _check_arrays(name, "primals", self.form)
+        self.results: Any = None  # a template of the outputs
+        self.exchanged = _core._Exchanged()
+
+    def __call__(self, traced: list) -> list:
+        # The caller's own containers hold traced arrays meanwhile, but for what the function puts
+        # there: that stays.
+        exchanged = self.exchanged
+        try:
+            args = [exchanged.put(a, part, traced) for a, part in zip(self.primals, self.form)]
+            out = self.fun(*args)
+            outputs: list = []
+            several = isinstance(out, (list, tuple))
+            self.results = template(list(out) if several else [out], outputs)
+        finally:
+            exchanged.put_back()
+        for leaf in bare_leaves(self.results, is_module, fixed=True):
+            if not isinstance(leaf, Leaf) and not is_module(leaf):
                 raise ValueError(
-                    f"[{name}] the function must return arrays: got {type(o).__name__}"
+                    f"[{self.name}] the function must return arrays: got {type(leaf).__name__}"
                 )
         return outputs
 
-    return flat
+
+def _trees_of(name: str, what: str, given: Any) -> list:
+    if isinstance(given, (array, dict)) or not hasattr(given, "__iter__"):
+        kind = "an array" if isinstance(given, array) else type(given).__name__
+        raise TypeError(f"[{name}] {what}: got {kind}, expected a list of arrays")
+    return list(given)
 
 
-def _arrays(name: str, what: str, given: Any) -> list:
-    if isinstance(given, array):
-        raise TypeError(f"[{name}] {what}: got an array, expected a list of arrays")
-    made = list(given)
-    for a in made:
-        if not isinstance(a, array):
-            raise TypeError(f"[{name}] {what}: got {type(a).__name__}, expected arrays")
-    return made
+def _check_arrays(name: str, what: str, tree: Any) -> None:
+    for leaf in bare_leaves(tree, is_module, fixed=True):
+        if not isinstance(leaf, Leaf) and not is_module(leaf):
+            raise TypeError(f"[{name}] {what}: got {type(leaf).__name__}, expected arrays")
 
 
 def vjp(
-    fun: Callable, primals: Sequence[array], cotangents: Sequence[array]
-) -> tuple[list[array], list[array]]:
+    fun: Callable, primals: Sequence[Any], cotangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
     """The outputs of `fun(*primals)` and the cotangents of `primals`: two lists. Cotangents are
-    taken in the dtypes of the outputs, and come back in those of the primals.
+    taken in the dtypes of the outputs, and come back in those of the primals. Primals and outputs
+    are arrays or trees of arrays, with cotangents of the same structure; those of modules are dicts
+    of their arrays, in which some may be missing.
 
     Raises ValueError when the number or shapes of cotangents are not those of the outputs.
 
@@ -207,25 +234,31 @@ def vjp(
     >>> mx.vjp(mx.sin, [mx.array(0.0)], [mx.array(3.0)])
     ([array(0, dtype=float32)], [array(3, dtype=float32)])
     """
-    check_callable("vjp", fun)
-    cotangents = _arrays("vjp", "cotangents", cotangents)
+    called = _Called("vjp", fun, primals)
+    cotangents = _trees_of("vjp", "cotangents", cotangents)
+    _check_arrays("vjp", "cotangents", template(cotangents, []))
 
     def given(outputs):
-        if len(outputs) != len(cotangents):
-            raise ValueError(f"[vjp] got {len(cotangents)} cotangents for {len(outputs)} outputs")
-        for o, c in zip(outputs, cotangents):
-            if o.shape != c.shape:
+        if len(called.results) != len(cotangents):
+            raise ValueError(
+                f"[vjp] got {len(cotangents)} cotangents for {len(called.results)} outputs"
+            )
+        flat = beside("[vjp] cotangents", cotangents, called.results, len(outputs))
+        for o, c in zip(outputs, flat):
+            if c is not None and o.shape != c.shape:
                 raise ValueError(
                     f"[vjp] cotangent of shape {c.shape} for an output of shape {o.shape}"
                 )
         return [
-            c.astype(o.dtype) if _core.issubdtype(o.dtype, _core.inexact) else c
-            for o, c in zip(outputs, cotangents)
+            c.astype(o.dtype) if c is not None and _core.issubdtype(o.dtype, _core.inexact) else c
+            for o, c in zip(outputs, flat)
         ]
 
-    primals = _arrays("vjp", "primals", primals)
-    outputs, grads = _core._vjp(_outputs_of("vjp", fun), primals, given)
-    return outputs, [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, primals)]
+    outputs, grads = _core._vjp(called, called.leaves, given)
+    grads = [g if g is not None else _core.zeros_like(p) for g, p in zip(grads, called.leaves)]
+    for i in fixed_leaves(called.form):  # where values stand
+        grads[i] = called.leaves[i]
+    return fill(called.results, outputs), fill_plain(called.form, grads)
 
 
 def _is_complex(a):
@@ -233,10 +266,12 @@ def _is_complex(a):
 
 
 def jvp(
-    fun: Callable, primals: Sequence[array], tangents: Sequence[array]
-) -> tuple[list[array], list[array]]:
+    fun: Callable, primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
     """The outputs of `fun(*primals)` and their tangents: two lists. Tangents are taken in the
-    dtypes of the primals.
+    dtypes of the primals. Primals and outputs are arrays or trees of arrays, with tangents of the
+    same structure; those of modules are dicts of their arrays, in which some may be missing: these
+    do not move.
 
     Raises ValueError when the number or shapes of tangents are not those of the primals, and for
     complex tangents of real primals.
@@ -245,25 +280,38 @@ def jvp(
     >>> mx.jvp(mx.sin, [mx.array(0.0)], [mx.array(3.0)])
     ([array(0, dtype=float32)], [array(3, dtype=float32)])
     """
-    check_callable("jvp", fun)
-    primals, tangents = _arrays("jvp", "primals", primals), _arrays("jvp", "tangents", tangents)
-    if len(primals) != len(tangents):
-        raise ValueError(f"[jvp] got {len(tangents)} tangents for {len(primals)} primals")
-    for p, t in zip(primals, tangents):
+    called = _Called("jvp", fun, primals)
+    tangents = _trees_of("jvp", "tangents", tangents)
+    _check_arrays("jvp", "tangents", template(tangents, []))
+    if len(called.primals) != len(tangents):
+        raise ValueError(f"[jvp] got {len(tangents)} tangents for {len(called.primals)} primals")
+    flat = beside("[jvp] tangents", tangents, called.form, len(called.leaves))
+    for i, (p, t) in enumerate(zip(called.leaves, flat)):
+        if t is None:
+            continue
         if p.shape != t.shape:
             raise ValueError(f"[jvp] tangent of shape {t.shape} for a primal of shape {p.shape}")
         if _is_complex(t) and not _is_complex(p):
             raise ValueError(f"[jvp] tangent of {t.dtype} for a primal of {p.dtype}")
-    tangents = [
-        t.astype(p.dtype) if _core.issubdtype(p.dtype, _core.inexact) else t
-        for p, t in zip(primals, tangents)
-    ]
-    return _core._jvp(_outputs_of("jvp", fun), primals, tangents)
+        if _core.issubdtype(p.dtype, _core.inexact):
+            flat[i] = t.astype(p.dtype)
+    outputs, moved = _core._jvp(called, called.leaves, flat)
+    for i in fixed_leaves(called.results):
+        moved[i] = outputs[i]
+    return fill(called.results, outputs), fill_plain(called.results, moved)
 
 
-def _note_axis(leaf, axis, found):
-    if isinstance(leaf, Leaf):
-        found[leaf.index] = axis
+def _has_leaves(node):
+    return any(isinstance(leaf, Leaf) for leaf in bare_leaves(node, fixed=True))
+
+
+def _fits(axis, node):
+    """Whether a dict of axes has the keys of another: of a module those that hold arrays."""
+    if not is_module(node):
+        return axis.keys() == node.keys()
+    return axis.keys() <= node.keys() and not any(
+        _has_leaves(node[key]) for key in node.keys() - axis.keys()
+    )
 
 
 def _is_axis(axis):
@@ -272,29 +320,34 @@ def _is_axis(axis):
     return axis is None or (hasattr(axis, "__index__") and not isinstance(axis, bool))
 
 
-def _walk_axes(axis, node, found, name):
+def _walk_axes(axis, node, found, name, in_module=False):
+    in_module = in_module or is_module(node)
+    if in_module and not _has_leaves(node):
+        return  # whatever stands there
     if _is_axis(axis):
         axis = (
             axis
             if axis is None
             else int(axis.item()) if isinstance(axis, array) else axis.__index__()
         )
-        map_leaves(lambda leaf: _note_axis(leaf, axis, found), node)
-    elif isinstance(axis, dict) and isinstance(node, dict) and axis.keys() == node.keys():
-        for key in node:
-            _walk_axes(axis[key], node[key], found, name)
+        for leaf in bare_leaves(node, fixed=True):
+            if isinstance(leaf, Leaf):
+                found[leaf.index] = axis
+    elif isinstance(axis, dict) and isinstance(node, dict) and _fits(axis, node):
+        for key in axis:
+            _walk_axes(axis[key], node[key], found, name, in_module)
     elif (
         isinstance(axis, (list, tuple))
         and isinstance(node, (list, tuple))
         and len(axis) == len(node)
     ):
         for a, n in zip(axis, node):
-            _walk_axes(a, n, found, name)
+            _walk_axes(a, n, found, name, in_module)
     elif is_branch(axis) and type(axis) is type(node) and not isinstance(axis, (dict, list, tuple)):
         for key in entries(node):
             part = entry(node, key)
             if is_branch(part) or isinstance(part, Leaf):  # other fields are no arrays
-                _walk_axes(entry(axis, key), part, found, name)
+                _walk_axes(entry(axis, key), part, found, name, in_module)
     else:
         what = "an array" if isinstance(node, Leaf) else type(node).__name__
         raise ValueError(f"[vmap] {name} does not fit the tree: got {axis!r} for {what}")
@@ -354,8 +407,9 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
     these for each, a prefix of the argument's tree; of a single argument it may be that tree
     itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
     not depend on it). Numbers in the output, NumPy's
-    and its arrays too, are broadcast. Without `key=`, or with one that is not
-    mapped, random functions draw the same numbers in every lane.
+    and its arrays too, are broadcast. A module is mapped as the dict of its arrays: `fun` gets a
+    copy of it that holds the lane's, and one that it returns comes back as a module. Without
+    `key=`, or with one that is not mapped, random functions draw the same numbers in every lane.
 
     Raises ValueError when the mapped sizes differ or nothing is mapped.
 
@@ -378,10 +432,10 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
         def flat(traced):
             nonlocal result
             outputs: list = []
-            filled = zip(fill(shape, traced), args)
-            own = (with_modules(a, given) if is_module(given) else a for a, given in filled)
-            out = fun(*own, **kwargs)
-            out = map_leaves(lambda leaf: _core.array(leaf) if _is_number(leaf) else leaf, out)
+            out = fun(*fill(shape, traced), **kwargs)
+            out = map_leaves(
+                lambda leaf: _core.array(leaf) if _is_number(leaf) else leaf, out, False
+            )
             result = template(out, outputs)
             return outputs
 

@@ -269,11 +269,13 @@ def walk(
     order: Optional[Callable[..., Any]] = None,
     name: str = "tree",
     fixed: bool = False,
+    classes: bool = False,
 ) -> Any:
     """`fn(path, leaf, *others)` of every leaf, in a tree of the same form; without a path to begin
     with `fn(leaf, *others)`. `order` gives the keys of a dict in the order of the walk; the dict
-    that is made keeps its own. `name` is who asks, and `fixed` whether fixed fields are seen."""
-    return _core._tree_walk(fn, tree, rest, is_leaf, path, order, name, fixed)
+    that is made keeps its own. `name` is who asks, `fixed` whether fixed fields are seen, and
+    `classes` whether subclasses of dict and list keep theirs."""
+    return _core._tree_walk(fn, tree, rest, is_leaf, path, order, name, fixed, classes)
 
 
 def leaves(
@@ -293,7 +295,64 @@ def bare_leaves(
     return _core._tree_leaves(tree, None, is_leaf, name, fixed)  # type: ignore[no-any-return]
 
 
-_core._tree_helpers(Leaf, rebuild)
+
+def _copied(like: Any, items: Any) -> Any:
+    """An instance of the class of a dict or list, with its attributes and other items."""
+    from copy import copy  # not before it is needed
+
+    try:
+        made = copy(like)
+    except TypeError:  # a class that cannot be copied
+        return items
+    if is_module(like):
+        dict.update(made, items)
+    elif isinstance(like, dict):
+        for key, item in items.items():
+            made[key] = item
+    else:
+        made[:] = items
+    return made
+
+
+def _of_copies(value: Any, memo: dict[int, Any]) -> Any:
+    """`value`, which a copy of a module holds; a method of a module that was copied, or what wraps
+    one, as that of the copy."""
+    if isinstance(value, (array, str, int, float)) or is_module(value):
+        return value
+    if isinstance(value, (dict, list)):
+        for key in entries(value):
+            part = value[key]
+            new = _of_copies(part, memo)
+            if new is not part:
+                value[key] = new
+        return value
+    if isinstance(value, tuple):
+        parts = [_of_copies(part, memo) for part in value]
+        same = all(new is old for new, old in zip(parts, value))
+        return value if same else rebuild(value, parts)
+    method = value
+    while not isinstance(method, MethodType) and hasattr(method, "__wrapped__"):
+        method = method.__wrapped__
+    if not isinstance(method, MethodType) or id(method.__self__) not in memo:
+        return value
+    from copy import deepcopy
+
+    return deepcopy(value, dict(memo))
+
+
+def _rebind(pairs: list[tuple[Any, Any]]) -> None:
+    """Methods that a copy of a module keeps become its own: those of the module that it is made of
+    would see the arrays there."""
+    memo = {id(old): new for old, new in pairs}
+    for _, made in pairs:
+        for held in (made.__dict__, made):
+            for name, value in dict.items(held):
+                new = _of_copies(value, memo)
+                if new is not value:
+                    dict.__setitem__(held, name, new)
+
+
+_core._tree_helpers(Leaf, rebuild, _copied, _rebind)
 
 # Of nn.Module and of optimizers, what is ordinary: (module, Module, whether trainable ones only) to
 # their nested dict, or None where Python has to look; (module, tree, Module) to whether the module
@@ -306,13 +365,20 @@ has_state: Callable[[Any, Any], bool] = _core._has_state
 
 
 def template(tree: Any, arrays: list[Any]) -> Any:
-    """`tree` with each array replaced by a Leaf; the arrays are appended to `arrays` in order."""
+    """`tree` with each array replaced by a Leaf; the arrays are appended to `arrays` in order.
+    Modules, and other subclasses of dict and list, are copies of their class."""
     return _core._template(tree, arrays)
 
 
 def fill(tree: Any, values: list[Any]) -> Any:
     """The inverse of template, with other values."""
     return _core._fill(tree, values)
+
+
+def fill_plain(tree: Any, values: list[Any]) -> Any:
+    """The same, with dicts and lists for modules and other subclasses of these, as derivatives
+    are: `{}` stands for what is no array in a module, as in its parameters."""
+    return _core._fill_plain(tree, values)
 
 
 _traced = _local()  # .kept: arrays that modules were given while checkpoint traces their call
@@ -323,34 +389,71 @@ def kept_by_module(value: Any) -> None:
     kept = getattr(_traced, "kept", None)
     if kept is not None:
         kept.append(value)
+    _core._note_kept(value)
 
 
-def is_module(tree: Any) -> bool:
-    """Whether it is a dict with methods, which a function calls: a module of lazulite.nn."""
-    return isinstance(tree, dict) and type(tree) is not dict and hasattr(type(tree), "parameters")
+is_module: Callable[[Any], bool] = _core._is_model
 
 
-def with_modules(tree: Any, given: Any, own: bool = False) -> Any:
-    """`tree`, made of the template of `given`, with copies of modules where `given` has modules;
-    with these themselves where they are the function's `own`."""
-    if own and is_module(given):
+def with_own_modules(tree: Any, given: Any) -> Any:
+    """`tree`, made of the template of `given`, with the modules of `given` themselves."""
+    if is_module(given):
         return given
     if isinstance(given, dict):
-        from copy import copy  # not before it is needed
-
-        new = copy(given) if is_module(given) else tree
         for key, part in given.items():
-            dict.__setitem__(new, key, with_modules(tree[key], part, own))
-        return new
-    if isinstance(given, list):
-        tree[:] = [with_modules(*pair, own) for pair in zip(tree, given)]
+            dict.__setitem__(tree, key, with_own_modules(tree[key], part))
+    elif isinstance(given, list):
+        tree[:] = [with_own_modules(*pair) for pair in zip(tree, given)]
     elif isinstance(given, tuple):
-        parts = [with_modules(*pair, own) for pair in zip(tree, given)]
+        parts = [with_own_modules(*pair) for pair in zip(tree, given)]
         if any(new is not old for new, old in zip(parts, tree)):
             return rebuild(given, parts)
     return tree
 
 
-def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
-    """`fn` of every leaf (array or not), in the same structure."""
-    return _core._map_leaves(fn, tree)
+def map_leaves(fn: Callable[[Any], Any], tree: Any, constants: bool = True) -> Any:
+    """`fn` of every leaf (array or not), in the same structure and of the same classes. Without
+    `constants` what is no array in a module stays as it is."""
+    return _core._map_leaves(fn, tree, constants)
+
+
+def beside(what: str, tree: Any, place: Any, count: int) -> list[Any]:
+    """The arrays of a tree of tangents or cotangents, by the numbers of the Leaves of the template
+    `place`; None where a dict for a module has none. `what` begins the text of errors."""
+    found: list[Any] = [None] * count
+    _beside(what, tree, place, found, False)
+    return found
+
+
+def _beside(what: str, tree: Any, place: Any, found: list[Any], in_module: bool) -> None:
+    in_module = in_module or is_module(place)
+    if isinstance(place, Leaf):
+        if isinstance(tree, array):
+            found[place.index] = tree
+        elif not (in_module and (tree is None or (isinstance(tree, dict) and not tree))):
+            raise TypeError(f"{what}: got {type(tree).__name__}, expected an array")
+    elif is_branch(place):
+        if isinstance(place, dict):
+            fits = isinstance(tree, dict) and (
+                tree.keys() <= place.keys() if in_module else tree.keys() == place.keys()
+            )
+        elif is_sequence(place):
+            fits = is_sequence(tree) and len(tree) == len(place)
+        else:
+            fits = type(tree) is type(place)
+        if in_module and (tree is None or (isinstance(tree, dict) and not tree)):
+            return
+        if not fits:
+            got = "an array" if isinstance(tree, array) else type(tree).__name__
+            if isinstance(tree, dict) and isinstance(place, dict):
+                got = f"keys {list(tree)}"
+            elif is_sequence(tree) and is_sequence(place):
+                got = f"{len(tree)} values"
+            want = f"keys {list(place)}" if isinstance(place, dict) else (
+                f"{len(place)} values" if is_sequence(place) else type(place).__name__
+            )
+            raise ValueError(f"{what} of another structure: got {got}, expected {want}")
+        for key in seen_entries(place):
+            if in_module and isinstance(place, dict) and key not in tree:
+                continue
+            _beside(what, entry(tree, key), entry(place, key), found, in_module)

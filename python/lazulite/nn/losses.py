@@ -4,7 +4,7 @@ Each takes ``reduction``: "none" gives the losses one by one, "mean" and "sum" o
 """
 
 import math
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import lazulite.core as mx
 from lazulite._arguments import checked
@@ -28,12 +28,25 @@ __all__ = [
 
 Reduction = Literal["none", "mean", "sum"]
 Operand = Union[mx.array, float]  # of the losses that broadcast
+_HALVES = (mx.float16, mx.bfloat16)
 
 
-def _reduce(loss: mx.array, reduction: Reduction) -> mx.array:
+def _reduce(loss: mx.array, reduction: Reduction, dtype: Optional[mx.Dtype] = None) -> mx.array:
     if reduction == "mean":
-        return mx.mean(loss)
-    return mx.sum(loss) if reduction == "sum" else loss
+        loss = mx.mean(loss)
+    elif reduction == "sum":
+        loss = mx.sum(loss)
+    return loss if dtype is None else loss.astype(dtype)
+
+
+def _formed(*operands: Any) -> tuple[Any, ...]:
+    """The dtype of a loss, then its operands. With halves among them it is formed in float32 and
+    rounded once: their squares and differences may be larger than any half."""
+    arrays = [x for x in operands if isinstance(x, mx.array)]
+    if not any(x.dtype in _HALVES for x in arrays):
+        return None, *operands
+    wide = [_wide(x) if isinstance(x, mx.array) else x for x in operands]
+    return mx.result_type(*arrays), *wide
 
 
 def _same_shape(op: str, **arrays: mx.array) -> None:
@@ -150,6 +163,7 @@ def binary_cross_entropy(
         array(0.693147, dtype=float32)
     """
     _same_shape("binary_cross_entropy", inputs=inputs, targets=targets)
+    dtype, inputs, targets, weights = _formed(inputs, targets, weights)
     if with_logits:
         loss = mx.logaddexp(inputs, 0) - inputs * targets
     else:
@@ -157,7 +171,7 @@ def binary_cross_entropy(
     if weights is not None:
         _same_shape("binary_cross_entropy", weights=weights, loss=loss)
         loss = loss * weights
-    return _reduce(loss, reduction)
+    return _reduce(loss, reduction, dtype)
 
 
 def _bounded_log(p: mx.array) -> mx.array:
@@ -179,7 +193,8 @@ def l1_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "me
         array(1.5, dtype=float32)
     """
     _same_shape("l1_loss", predictions=predictions, targets=targets)
-    return _reduce(mx.abs(predictions - targets), reduction)
+    dtype, predictions, targets = _formed(predictions, targets)
+    return _reduce(mx.abs(predictions - targets), reduction, dtype)
 
 
 @checked
@@ -195,7 +210,8 @@ def mse_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "m
         array(4.5, dtype=float32)
     """
     _same_shape("mse_loss", predictions=predictions, targets=targets)
-    return _reduce(mx.square(predictions - targets), reduction)
+    dtype, predictions, targets = _formed(predictions, targets)
+    return _reduce(mx.square(predictions - targets), reduction, dtype)
 
 
 @checked
@@ -252,11 +268,12 @@ def gaussian_nll_loss(
         array(2, dtype=float32)
     """
     _same_shape("gaussian_nll_loss", inputs=inputs, targets=targets, vars=vars)
+    dtype, inputs, targets, vars = _formed(inputs, targets, vars)
     variance = mx.maximum(vars, eps)
     loss = 0.5 * (mx.log(variance) + mx.square(targets - inputs) / variance)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
-    return _reduce(loss, reduction)
+    return _reduce(loss, reduction, dtype)
 
 
 @checked
@@ -280,7 +297,8 @@ def kl_div_loss(
         >>> nn.losses.kl_div_loss(p, q)
         array(0.693147, dtype=float32)
     """
-    return _reduce(mx.sum(mx.exp(targets) * (targets - inputs), axis=axis), reduction)
+    dtype, inputs, targets = _formed(inputs, targets)
+    return _reduce(mx.sum(mx.exp(targets) * (targets - inputs), axis=axis), reduction, dtype)
 
 
 @checked
@@ -304,8 +322,10 @@ def smooth_l1_loss(
     _same_shape("smooth_l1_loss", predictions=predictions, targets=targets)
     if not beta > 0:
         raise ValueError(f"[smooth_l1_loss] bad beta: got {beta}, expected a positive number")
+    dtype, predictions, targets = _formed(predictions, targets)
     d = mx.abs(predictions - targets)
-    return _reduce(mx.where(d < beta, mx.square(d) * (0.5 / beta), d - 0.5 * beta), reduction)
+    loss = mx.where(d < beta, mx.square(d) * (0.5 / beta), d - 0.5 * beta)
+    return _reduce(loss, reduction, dtype)
 
 
 @checked
@@ -325,8 +345,10 @@ def huber_loss(
         >>> nn.losses.huber_loss(mx.array([1.0, 4.0]), mx.array([0.0, 0.0]), delta=2.0)
         array([0.5, 6], dtype=float32)
     """
+    dtype, inputs, targets = _formed(inputs, targets)
     d = mx.abs(inputs - targets)
-    return _reduce(mx.where(d <= delta, 0.5 * mx.square(d), delta * (d - 0.5 * delta)), reduction)
+    loss = mx.where(d <= delta, 0.5 * mx.square(d), delta * (d - 0.5 * delta))
+    return _reduce(loss, reduction, dtype)
 
 
 @checked
@@ -341,8 +363,9 @@ def log_cosh_loss(inputs: Operand, targets: Operand, reduction: Reduction = "non
         >>> nn.losses.log_cosh_loss(mx.array([1.0]), mx.array([0.0]))
         array([0.433781], dtype=float32)
     """
+    dtype, inputs, targets = _formed(inputs, targets)
     d = inputs - targets
-    return _reduce(mx.logaddexp(d, -d) - math.log(2), reduction)
+    return _reduce(mx.logaddexp(d, -d) - math.log(2), reduction, dtype)
 
 
 @checked
@@ -357,7 +380,8 @@ def hinge_loss(inputs: Operand, targets: Operand, reduction: Reduction = "none")
         >>> nn.losses.hinge_loss(mx.array([0.5, 3.0]), mx.array([-1.0, 1.0]))
         array([1.5, 0], dtype=float32)
     """
-    return _reduce(mx.maximum(1 - inputs * targets, 0), reduction)
+    dtype, inputs, targets = _formed(inputs, targets)
+    return _reduce(mx.maximum(1 - inputs * targets, 0), reduction, dtype)
 
 
 @checked
@@ -380,7 +404,8 @@ def margin_ranking_loss(
         array([0, 2.5], dtype=float32)
     """
     _same_shape("margin_ranking_loss", inputs1=inputs1, inputs2=inputs2, targets=targets)
-    return _reduce(mx.maximum(margin - targets * (inputs1 - inputs2), 0), reduction)
+    dtype, inputs1, inputs2, targets = _formed(inputs1, inputs2, targets)
+    return _reduce(mx.maximum(margin - targets * (inputs1 - inputs2), 0), reduction, dtype)
 
 
 @checked
@@ -416,12 +441,14 @@ def triplet_loss(
         array(4, dtype=float32)
     """
 
+    dtype, anchors, positives, negatives = _formed(anchors, positives, negatives)
+
     def distance(x: mx.array, y: mx.array) -> mx.array:
         total = mx.sum(mx.power(mx.abs(x - y), p), axis=axis)
         return mx.power(total + eps, 1 / p)
 
     loss = distance(anchors, positives) - distance(anchors, negatives) + margin
-    return _reduce(mx.maximum(loss, 0), reduction)
+    return _reduce(mx.maximum(loss, 0), reduction, dtype)
 
 
 @checked
@@ -452,8 +479,9 @@ def cosine_similarity_loss(
         >>> nn.losses.cosine_similarity_loss(x1, x2)
         array([1, 0], dtype=float32)
     """
+    dtype, x1, x2 = _formed(x1, x2)
     norms = _norm(x1, axis) * _norm(x2, axis)
-    return _reduce(mx.sum(x1 * x2, axis=axis) / mx.maximum(norms, eps), reduction)
+    return _reduce(mx.sum(x1 * x2, axis=axis) / mx.maximum(norms, eps), reduction, dtype)
 
 
 def _norm(x: mx.array, axis: int) -> mx.array:

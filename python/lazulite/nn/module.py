@@ -65,6 +65,18 @@ class Module(dict[str, Any]):
     def __init__(self) -> None:
         """Start an empty module, in training mode."""
 
+    # Modules are equal where they are one, so that lists of them find and remove them; comparing
+    # their arrays would give arrays.
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self) >> 4
+
     # Attributes
 
     def __getattr__(self, key: str) -> Any:
@@ -80,9 +92,9 @@ class Module(dict[str, Any]):
                     f"{type(val).__name__} for it, expected another name"
                 )
             self.__dict__.pop(key, None)
-            self[key] = val
             if type(val) is mx.array:
-                kept_by_module(val)
+                kept_by_module(val)  # before another thread may find it
+            self[key] = val
         else:
             super().__setattr__(key, val)
             self.pop(key, None)

@@ -64,26 +64,20 @@ def value_and_grad(model: Module, fn: Callable[P, Any]) -> Callable[P, tuple[Any
                 f"got a {type(model).__name__} without trainable parameters, expected one or more"
             )
         value: Any = None
-        stood: list[tuple[mx.array, Any]] = []  # traced, for the originals; and as given
+        exchanged = _core._Exchanged()
 
         def loss(traced: list[mx.array]) -> list[mx.array]:
-            nonlocal value, stood
-            stood = [(array, _core._copy_handle(array)) for array in traced]
-            model.update(fill(form, traced))
-            value = fn(*args, **kwargs)
+            nonlocal value
+            # No traced array stays in the model; what fn puts in its place does, and what it
+            # changes in place. Other threads may do the same meanwhile.
+            try:
+                exchanged.put(model, form, traced)
+                value = fn(*args, **kwargs)
+            finally:
+                exchanged.put_back()
             return [loss_of("value_and_grad", value)]
 
-        try:
-            gradients = vector_jacobian_product(loss, originals, ones_for)[1]
-        finally:
-            # No traced array stays in the model; what fn put in its place does, and what it
-            # changed in place.
-            before = {
-                id(array): original
-                for (array, given), original in zip(stood, originals)
-                if _core._same_handle(array, given)
-            }
-            model.apply(lambda now: before.get(id(now), now))
+        gradients = vector_jacobian_product(loss, originals, ones_for)[1]
         return value, fill(form, gradients)
 
     return Transformed("value_and_grad", fn, value_and_gradients)

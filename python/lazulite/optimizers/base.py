@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any, Optional, Union
 
 import lazulite.core as mx
@@ -32,6 +34,10 @@ class Optimizer:
     but that float16, in which squares of gradients and small terms such as ``eps`` vanish, is
     computed and remembered in float32. Integers and bools, such as positions that a module keeps,
     stay as they are.
+
+    All raise ValueError for numbers without sense: a learning rate or a weight decay that is
+    negative, infinite or nan, betas outside of [0, 1). What schedules give, and learning rates that
+    are arrays, are not looked at.
 
     Args:
         schedulers: functions of the step by the name of the entry of ``state`` that they set
@@ -89,6 +95,8 @@ class Optimizer:
         if callable(value):
             self._schedulers[name] = value
             value = value(self.step)
+        elif name == "learning_rate" and isinstance(value, numbers.Real):
+            _check_not_negative(type(self).__name__, learning_rate=value)
         self.state[name] = _as_float(value)
 
     def _rate(self, dtype: mx.Dtype) -> mx.array:
@@ -242,13 +250,19 @@ def _nested(leaves: dict[str, mx.array]) -> dict[str, Any]:
 
 def _check_not_negative(op: str, **values: float) -> None:
     for name, value in values.items():
-        if not value >= 0:
-            raise ValueError(f"[{op}] bad {name}: got {value}, expected 0 or more")
+        if not 0 <= value < math.inf:
+            raise ValueError(f"[{op}] bad {name}: got {value}, expected a finite number >=0")
+
+
+def _check_share(op: str, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"[{op}] bad {name}: got {value}, expected a number in [0, 1]")
 
 
 def _check_positive_eps(op: str, eps: float) -> None:
-    if not eps > 0:
-        raise ValueError(f"[{op}] eps: got {eps}, expected >0")
+    if not 0 < eps < math.inf:
+        raise ValueError(f"[{op}] eps: got {eps}, expected a finite number >0")
 
 
 def _check_betas(op: str, betas: list[float]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lazulite.core as mx
 from lazulite._arguments import checked
-from lazulite.optimizers.base import LearningRate, State
+from lazulite.optimizers.base import LearningRate, State, _check_not_negative
 from lazulite.optimizers.optimizers import Adam
 
 __all__ = ["LAMB"]
@@ -49,6 +49,7 @@ class LAMB(Adam):
         bias_correction: bool = True,
     ) -> None:
         super().__init__(learning_rate, betas, eps, bias_correction)
+        _check_not_negative(type(self).__name__, weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:

@@ -8,7 +8,13 @@ import lazulite.core as mx
 from lazulite._arguments import checked
 from lazulite.core._trees import walk
 from lazulite.nn import Module
-from lazulite.optimizers.base import LearningRate, Optimizer, _is_moved, _wide
+from lazulite.optimizers.base import (
+    LearningRate,
+    Optimizer,
+    _check_not_negative,
+    _is_moved,
+    _wide,
+)
 from lazulite.optimizers.search import strong_wolfe
 from lazulite.utils import tree_flatten
 
@@ -36,7 +42,8 @@ class LBFGS(Optimizer):
         line_search: ``"strong_wolfe"``, or None for steps of fixed length.
 
     Raises:
-        ValueError: ``max_iter`` or ``history_size`` is not positive.
+        ValueError: ``max_iter``, ``max_eval`` or ``history_size`` is not positive, or a tolerance
+            negative.
 
     Example:
         >>> import lazulite.core as mx, lazulite.nn as nn, lazulite.optimizers as optim
@@ -67,6 +74,11 @@ class LBFGS(Optimizer):
                 "[LBFGS] max_iter and history_size: "
                 f"got {max_iter} and {history_size}, expected 1 or more"
             )
+        _check_not_negative(
+            "LBFGS", tolerance_grad=tolerance_grad, tolerance_change=tolerance_change
+        )
+        if max_eval is not None and max_eval < 1:
+            raise ValueError(f"[LBFGS] max_eval: got {max_eval}, expected 1 or more")
         self.learning_rate = learning_rate
         self.max_iter = max_iter
         self.max_eval = max_iter * 5 // 4 if max_eval is None else max_eval

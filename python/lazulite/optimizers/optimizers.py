@@ -16,6 +16,7 @@ from lazulite.optimizers.base import (
     _check_not_negative,
     _check_optimizer,
     _check_positive_eps,
+    _check_share,
     _nested,
     _rms,
 )
@@ -57,7 +58,7 @@ class SGD(Optimizer):
         nesterov: whether to look ahead.
 
     Raises:
-        ValueError: ``nesterov`` without momentum or with dampening.
+        ValueError: ``nesterov`` without momentum or with dampening; a negative ``momentum``.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
@@ -80,6 +81,9 @@ class SGD(Optimizer):
                 "[SGD] nesterov needs a momentum and no dampening: "
                 f"got momentum {momentum} and dampening {dampening}"
             )
+        _check_not_negative("SGD", momentum=momentum, weight_decay=weight_decay)
+        if not math.isfinite(dampening):
+            raise ValueError(f"[SGD] bad dampening: got {dampening}, expected a finite number")
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -113,7 +117,7 @@ class RMSprop(Optimizer):
         eps: epsilon.
 
     Raises:
-        ValueError: ``alpha`` is negative, or ``eps`` not positive.
+        ValueError: ``alpha`` is outside of [0, 1], or ``eps`` not positive.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
@@ -125,7 +129,7 @@ class RMSprop(Optimizer):
     @checked
     def __init__(self, learning_rate: LearningRate, alpha: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__()
-        _check_not_negative("RMSprop", alpha=alpha)
+        _check_share("RMSprop", alpha=alpha)
         _check_positive_eps("RMSprop", eps)
         self.learning_rate = learning_rate
         self.alpha = alpha
@@ -194,7 +198,7 @@ class AdaDelta(Optimizer):
         eps: epsilon.
 
     Raises:
-        ValueError: ``rho`` is negative, or ``eps`` not positive.
+        ValueError: ``rho`` is outside of [0, 1], or ``eps`` not positive.
 
     Example:
         >>> import lazulite.core as mx, lazulite.optimizers as optim
@@ -206,7 +210,7 @@ class AdaDelta(Optimizer):
     @checked
     def __init__(self, learning_rate: LearningRate, rho: float = 0.9, eps: float = 1e-6) -> None:
         super().__init__()
-        _check_not_negative("AdaDelta", rho=rho)
+        _check_share("AdaDelta", rho=rho)
         _check_positive_eps("AdaDelta", eps)
         self.learning_rate = learning_rate
         self.rho = rho
@@ -316,6 +320,7 @@ class AdamW(Adam):
         bias_correction: bool = False,
     ) -> None:
         super().__init__(learning_rate, betas, eps, bias_correction)
+        _check_not_negative(type(self).__name__, weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: State) -> mx.array:
@@ -397,6 +402,7 @@ class Lion(Optimizer):
     ) -> None:
         super().__init__()
         _check_betas("Lion", betas)
+        _check_not_negative("Lion", weight_decay=weight_decay)
         self.learning_rate = learning_rate
         self.betas = betas
         self.weight_decay = weight_decay
@@ -466,7 +472,15 @@ class Adafactor(Optimizer):
         if len(eps) != 2:
             raise ValueError(f"[Adafactor] eps: got {len(eps)} numbers, expected two")
         _check_positive_eps("Adafactor", eps[0])
-        _check_not_negative("Adafactor", eps=eps[1])
+        _check_not_negative("Adafactor", eps=eps[1], weight_decay=weight_decay)
+        if not clip_threshold > 0:
+            got = f"got {clip_threshold}, expected a number >0"
+            raise ValueError(f"[Adafactor] bad clip_threshold: {got}")
+        if not -math.inf < decay_rate <= 0:
+            got = f"got {decay_rate}, expected a finite number <=0"
+            raise ValueError(f"[Adafactor] bad decay_rate: {got}")
+        if beta_1 is not None and not 0 <= beta_1 < 1:
+            raise ValueError(f"[Adafactor] bad beta_1: got {beta_1}, expected a number in [0, 1)")
         self.eps = eps
         self.clip_threshold = clip_threshold
         self.decay_rate = decay_rate
@@ -554,6 +568,8 @@ class Muon(Optimizer):
         ns_steps: int = 5,
     ) -> None:
         super().__init__()
+        _check_share("Muon", momentum=momentum)
+        _check_not_negative("Muon", weight_decay=weight_decay, ns_steps=ns_steps)
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
