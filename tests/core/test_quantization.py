@@ -513,7 +513,7 @@ def test_what_does_not_fit_is_refused():
 
 # ---- levels
 
-LEVELS = ("generic", "avx2", "avx512", "avx512_bf16")
+LEVELS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
 
 
 @pytest.mark.parametrize("level", [v for v in LEVELS if v != _core._level()])
