@@ -70,6 +70,13 @@ formula(
     F(2048, 2048),
     F(2048, 1),
 )
+for whole in ("uint8", "int8", "int32", "int64"):
+    x = Input(whole, 10**6, low=0 if whole[0] == "u" else -100, high=100)
+    divisors = Input(whole, 10**6, low=1, high=100)
+    formula("elementwise", f"x // y, 1e6 {whole}", lambda m, x, y: x // y, x, divisors)
+    formula("elementwise", f"x % y, 1e6 {whole}", lambda m, x, y: x % y, x, divisors)
+    formula("elementwise", f"x // 7, 1e6 {whole}", lambda m, x: x // 7, x)
+    formula("elementwise", f"x % 7, 1e6 {whole}", lambda m, x: x % 7, x)
 formula("elementwise", "outer sum, 2048 x 2048 float32", lambda m, a, b: a + b, F(2048, 1), F(2048))
 formula("elementwise", "every other element, 1e7 float32", lambda m, a: a[::2] * 2.0, F(TEN))
 formula("elementwise", "reversed, 1e7 float32", lambda m, a: m.flip(a, (0,)) + 1.0, F(TEN))

@@ -39,6 +39,10 @@ struct Halves {
 template <int size, class T>
 LAZULITE_INLINE void copy_part(const T* from, T* to, int64_t n) {
 #if defined(LAZULITE_SIMD_AVX512)
+  if constexpr (sizeof(T) == 1 && size == 64) {
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi8((__mmask64{1} << n) - 1, from));  // n < 64
+    return;
+  }
   if constexpr (sizeof(T) * size == 64) {
     const __mmask32 there = __mmask32((uint64_t{1} << (uint64_t(n) * sizeof(T) / 2)) - 1);
     _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(there, from));

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "device/cpu/level.h"
+#include "device/cpu/packed.h"
 #include "device/cpu/partial.h"
 #include "device/cpu/pool.h"
 #include "device/limits.h"
@@ -24,70 +24,162 @@ LAZULITE_FILLED_OVER(Int8Kernels, int8_kernels, int8_kernels_filled, amx, int8_k
 namespace {
 
 constexpr int64_t rows_at_once = 512;
-constexpr double macs_per_ns = 60, packed_per_ns = 4;  // of one thread, about
+constexpr double macs_per_ns = 60, packed_per_ns = 8;  // of one thread, about
 constexpr int64_t tile_steps = 32;  // half of a tile of AMX
+constexpr int64_t strips_at_once = 4, steps_at_once = 64;  // where rows of the right operand lie
+constexpr int64_t kept_rows = 256;  // so many, at most, let the right operand be kept packed
 
-void multiply(const Int8Kernels& k, const Product& p, const char* a, const char* b,
-              int64_t first_row) {
-  int32_t* out = reinterpret_cast<int32_t*>(p.out) + first_row * p.n;
-  const int64_t deep = k.deep * k.group, depths = parts(p.k, deep);
-  const auto steps_of = [&](int64_t d) { return std::min(deep, p.k - d * deep); };
-  const auto groups_of = [&](int64_t d) { return k.groups(steps_of(d)); };
-  for (int64_t row = 0; row < p.m; row += rows_at_once) {
-    const int64_t rows = std::min(rows_at_once, p.m - row), pieces = parts(rows, k.rows);
-    const auto packed_at = [&](int64_t d) { return d * k.deep * rows; };
-    Ref<Buffer> held;
-    char* packed = memory(held, (packed_at(depths - 1) + groups_of(depths - 1) * rows) * 4);
-    cpu::parallel_for(
-        depths * pieces,
-        [&](int64_t i) {
-          const int64_t d = i / pieces, first = part(rows, pieces, i % pieces),
-                        lines = part(rows, pieces, i % pieces + 1) - first;
-          k.pack_left({a + (row + first) * p.a.row + d * deep * p.a.col,
-                       packed + (packed_at(d) + first * groups_of(d)) * 4, lines, lines, p.a.row,
-                       p.a.col, steps_of(d)});
-        },
-        double(rows * p.k) / packed_per_ns);
-    cpu::parallel_for(
-        parts(p.n, k.cols),
-        [&](int64_t s) {
-          const int64_t col = s * k.cols, cols = std::min<int64_t>(k.cols, p.n - col);
-          Ref<Buffer> held_panel;
-          char* panel = memory(held_panel, groups_of(0) * k.cols * 4);
-          const std::vector<uint32_t> ones(k.above ? size_t(k.deep) : 0, 0x01010101);
-          int32_t sums[64] = {};  // of the columns of the right operand
-          for (int64_t d = 0; d < depths; ++d) {
-            k.pack_right({b + col * p.b.col + d * deep * p.b.row, panel, cols, k.cols, p.b.col,
-                          p.b.row, steps_of(d)});
-            if (k.above)
-              k.block({ones.data(), panel, sums, groups_of(d), 1, k.cols, k.cols, 1, int(cols),
-                       d > 0});
-            for (int64_t i = 0; i < pieces; ++i) {
-              const int64_t first = part(rows, pieces, i),
-                            lines = part(rows, pieces, i + 1) - first;
-              k.block({packed + (packed_at(d) + first * groups_of(d)) * 4, panel,
-                       out + (row + first) * p.n + col, groups_of(d), lines, k.cols, p.n,
-                       int(lines), int(cols), d > 0});
-            }
-          }
-          if (k.above)
-            for (int64_t r = row; r < row + rows; ++r)
-              for (int64_t c = 0; c < cols; ++c) {
-                int32_t& sum = out[r * p.n + col + c];
-                sum = int32_t(uint32_t(sum) - uint32_t(k.above) * uint32_t(sums[c]));
-              }
-          p.finished(first_row + row, rows, col, cols);
-        },
-        double(p.n) * double(p.k) * (double(rows) / (k.rate * macs_per_ns) + 1 / packed_per_ns));
+// One product, of one lane of the batch.
+class Int8Multiplication {
+ public:
+  Int8Multiplication(const Product& p, const Int8Kernels& k, const char* a, const char* b,
+                     int64_t first_row)
+      : p_(p), k_(k), a_(a), b_(b), first_row_(first_row),
+        deep_(k.deep * k.group), depths_(parts(p.k, deep_)), strips_(parts(p.n, k.cols)),
+        strip_((depths_ - 1) * k.deep + groups(depths_ - 1)),
+        starts_(k.above ? depths_ : 0),
+        // Rows of a few columns each would be read again for the strips beside them.
+        at_once_(p.b.col == 1 && p.b.row != 1 ? strips_at_once : 1) {}
+
+  void operator()() {
+    kept_right();
+    for (int64_t row = 0; row < p_.m; row += rows_at_once) {
+      rows_ = std::min(rows_at_once, p_.m - row);
+      pieces_ = parts(rows_, k_.rows);
+      pack_left(row);
+      const int64_t tasks = parts(strips_, at_once_);
+      cpu::parallel_for(
+          tasks,
+          [&](int64_t t) {
+            const int64_t first = t * at_once_, count = std::min(at_once_, strips_ - first),
+                          col = first * k_.cols;
+            multiply(row, first, count);
+            p_.finished(first_row_ + row, rows_, col, std::min(count * k_.cols, p_.n - col));
+          },
+          double(p_.n) * double(p_.k) *
+              (double(rows_) / (k_.rate * macs_per_ns) + 1 / packed_per_ns));
+    }
   }
-}
+
+ private:
+  int64_t steps(int64_t depth) const { return std::min(deep_, p_.k - depth * deep_); }
+  int64_t groups(int64_t depth) const { return k_.groups(steps(depth)); }
+  int64_t cols(int64_t strip) const { return std::min<int64_t>(k_.cols, p_.n - strip * k_.cols); }
+  // Of a strip, all depths of it: its words, and what its sums begin with in each depth.
+  int64_t strip_bytes() const { return (strip_ + starts_) * k_.cols * 4; }
+
+  void pack_left(int64_t row) {
+    char* to = memory(held_left_, strip_ * rows_ * 4);
+    left_ = to;
+    cpu::parallel_for(
+        depths_ * pieces_,
+        [&](int64_t i) {
+          const int64_t d = i / pieces_, first = part(rows_, pieces_, i % pieces_),
+                        lines = part(rows_, pieces_, i % pieces_ + 1) - first;
+          k_.pack_left({a_ + (row + first) * p_.a.row + d * deep_ * p_.a.col,
+                        to + (d * k_.deep * rows_ + first * groups(d)) * 4, lines, lines, p_.a.row,
+                        p_.a.col, steps(d)});
+        },
+        double(rows_ * p_.k) / packed_per_ns);
+  }
+
+  // A depth of some strips, one after the other `apart` bytes on; behind each what its sums begin
+  // with.
+  void pack_right(int64_t first, int64_t count, int64_t d, char* to, int64_t apart,
+                  int32_t* starts, int64_t starts_apart) const {
+    const int64_t all = steps(d), each = at_once_ == 1 ? all : steps_at_once;
+    for (int64_t step = 0; step < all; step += each)
+      for (int64_t s = first; s < first + count; ++s)
+        k_.pack_right({b_ + s * k_.cols * p_.b.col + (d * deep_ + step) * p_.b.row,
+                       to + (s - first) * apart + step / k_.group * k_.cols * 4, cols(s), k_.cols,
+                       p_.b.col, p_.b.row, std::min(each, all - step)});
+    for (int64_t i = 0; starts_ && i < count; ++i)
+      k_.starts(to + i * apart, groups(d), starts + i * starts_apart);
+  }
+  char* words(char* strip, int64_t d) const { return strip + d * k_.deep * k_.cols * 4; }
+  int32_t* starts(char* strip, int64_t d) const {
+    return reinterpret_cast<int32_t*>(strip + strip_ * k_.cols * 4) + d * k_.cols;
+  }
+
+  // Of a buffer that comes again, beside few rows: all of it packed, or nothing.
+  void kept_right() {
+    if (!p_.weights || p_.m > kept_rows) return;
+    const cpu::PackedKey key{b_ - static_cast<const char*>(p_.weights->data),
+                             int64_t(reinterpret_cast<intptr_t>(&k_)),
+                             p_.n,
+                             p_.k,
+                             p_.b.row,
+                             p_.b.col};
+    const int64_t bytes = strips_ * strip_bytes();
+    const cpu::FoundPacked found = cpu::find_packed(*p_.weights, key, bytes);
+    kept_ = found.memory;
+    if (kept_ || !found.again) return;
+    char* to = memory(kept_, bytes);
+    cpu::parallel_for(
+        parts(strips_, at_once_),
+        [&](int64_t t) {
+          const int64_t first = t * at_once_, count = std::min(at_once_, strips_ - first);
+          char* strip = to + first * strip_bytes();
+          for (int64_t d = 0; d < depths_; ++d)
+            pack_right(first, count, d, words(strip, d), strip_bytes(), starts(strip, d),
+                       strip_bytes() / 4);
+        },
+        double(p_.n) * double(p_.k) / packed_per_ns);
+    cpu::keep_packed(*p_.weights, key, kept_);
+  }
+
+  void multiply(int64_t row, int64_t first, int64_t count) const {
+    Ref<Buffer> held;
+    const int64_t own = groups(0) * k_.cols * 4, own_starts = starts_ ? k_.cols : 0;
+    char* mine = nullptr;
+    int32_t* mine_starts = nullptr;
+    if (!kept_) {
+      mine = memory(held, count * (own + own_starts * 4));
+      mine_starts = reinterpret_cast<int32_t*>(mine + count * own);
+    }
+    int32_t* out = reinterpret_cast<int32_t*>(p_.out) + (first_row_ + row) * p_.n;
+    for (int64_t d = 0; d < depths_; ++d) {
+      if (!kept_) pack_right(first, count, d, mine, own, mine_starts, own_starts);
+      for (int64_t i = 0; i < count; ++i) {
+        const char* right;
+        const int32_t* start = nullptr;
+        if (kept_) {
+          char* strip = static_cast<char*>(kept_->data) + (first + i) * strip_bytes();
+          right = words(strip, d);
+          if (starts_) start = starts(strip, d);
+        } else {
+          right = mine + i * own;
+          if (starts_) start = mine_starts + i * own_starts;
+        }
+        for (int64_t piece = 0; piece < pieces_; ++piece) {
+          const int64_t line = part(rows_, pieces_, piece),
+                        lines = part(rows_, pieces_, piece + 1) - line;
+          k_.block({{left_ + (d * k_.deep * rows_ + line * groups(d)) * 4, right,
+                     out + line * p_.n + (first + i) * k_.cols, groups(d), lines, k_.cols, p_.n,
+                     int(lines), int(cols(first + i)), d > 0},
+                    start});
+        }
+      }
+    }
+  }
+
+  const Product& p_;
+  const Int8Kernels& k_;
+  const char *a_, *b_;
+  const int64_t first_row_;               // in the stack
+  const int64_t deep_, depths_, strips_;  // steps of a depth; depths, strips
+  const int64_t strip_, starts_;          // groups of all depths; depths whose sums begin with more
+  const int64_t at_once_;                 // strips that are packed together
+  int64_t rows_ = 0, pieces_ = 0;
+  const char* left_ = nullptr;
+  Ref<Buffer> held_left_, kept_;
+};
 
 // Rows that are multiplied without packing: each reads all columns again, a few at a time.
-constexpr int64_t few_rows = 2 * few;
 constexpr double read_per_ns = 20;  // of one thread, about
 
 bool takes_few(const Product& p) {
-  return p.m <= few_rows && (p.b.row == 1 || p.k == 1) && p.k >= 16;
+  return p.m <= few_int8 && (p.b.row == 1 || p.k == 1) && p.k >= 16;
 }
 void multiply_few(const Int8Kernels& k, const Product& p, const char* a, const char* b,
                   int64_t first_row) {
@@ -102,23 +194,21 @@ void multiply_few(const Int8Kernels& k, const Product& p, const char* a, const c
     x = to;
     x_row = p.k;
   }
-  // Some 16 KB of columns at a time, which the rows after the first find in the cache.
-  const int64_t some = std::max<int64_t>(4, (16 << 10) / p.k / 4 * 4);
   const double cost = double(p.n) * double(p.k) / read_per_ns * (0.5 + 0.5 * double(p.m));
+  constexpr int64_t some = 64;  // for what is once for all columns of a task
   cpu::parallel_for(
       parts(p.n, some),
       [&](int64_t i) {
         const int64_t col = i * some, cols = std::min(some, p.n - col);
-        for (int64_t r = 0; r < p.m; r += few)
-          k.dots({.x = x + r * x_row,
-                  .lines = reinterpret_cast<const int8_t*>(b) + col * p.b.col,
-                  .out = out + r * p.n + col,
-                  .x_row = x_row,
-                  .line = p.b.col,
-                  .out_row = p.n,
-                  .count = cols,
-                  .steps = p.k,
-                  .rows = int(std::min<int64_t>(few, p.m - r))});
+        k.dots({.x = x,
+                .lines = reinterpret_cast<const int8_t*>(b) + col * p.b.col,
+                .out = out + col,
+                .x_row = x_row,
+                .line = p.b.col,
+                .out_row = p.n,
+                .count = cols,
+                .steps = p.k,
+                .rows = int(p.m)});
         p.finished(first_row, p.m, col, cols);
       },
       cost);
@@ -126,8 +216,10 @@ void multiply_few(const Int8Kernels& k, const Product& p, const char* a, const c
 
 }  // namespace
 
-void int8_product(const Product& p, const Int8Kernels& k) {
+void int8_product(const Product& given, const Int8Kernels& k) {
+  Product p = given;
   const int64_t lanes = size_of(p.batch);
+  if (lanes > 1) p.weights = nullptr;
   const double work = double(p.m) * double(p.n) * double(p.k);
   const auto run = [&](int64_t lane) {
     int64_t a = 0, b = 0, rest = lane;
@@ -136,7 +228,9 @@ void int8_product(const Product& p, const Int8Kernels& k) {
       b += rest % p.batch[i] * p.b.batch[i];
       rest /= p.batch[i];
     }
-    (takes_few(p) ? multiply_few : multiply)(k, p, p.a.data + a, p.b.data + b, lane * p.m);
+    const char *left = p.a.data + a, *right = p.b.data + b;
+    if (takes_few(p)) return multiply_few(k, p, left, right, lane * p.m);
+    Int8Multiplication(p, k, left, right, lane * p.m)();
   };
   if (lanes < 8 && work > 1e6) {  // threads share each lane
     for (int64_t lane = 0; lane < lanes; ++lane) run(lane);

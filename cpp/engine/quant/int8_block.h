@@ -16,39 +16,6 @@ LAZULITE_INLINE int32_t wrapped(int32_t a, int32_t b) {
   return int32_t(uint32_t(a) + uint32_t(b));
 }
 
-// Four steps in the bytes of a value, each with `flip` of its bits turned.
-template <uint32_t flip>
-void pack_quads(const PackCall& p) {
-  const auto* from = static_cast<const uint8_t*>(p.from);
-  auto* to = static_cast<uint32_t*>(p.to);
-  const int64_t groups = (p.steps + 3) / 4, whole = p.steps / 4;
-  int64_t done = 0;
-  if (p.step == 1 && p.line % 4 == 0) {  // words, turned
-    pack_along<Plain<float>>({p.from, p.to, p.lines, p.width, p.line / 4, 1, whole});
-    done = whole;
-  }
-  if (p.line == 1 && p.step != 1)  // steps of neighbouring lines, side by side
-    for (; done < whole; ++done) {
-      const uint8_t *first = from + done * 4 * p.step, *second = first + p.step,
-                    *third = second + p.step, *fourth = third + p.step;
-      uint32_t* at = to + done * p.width;
-      for (int64_t i = 0; i < p.lines; ++i)
-        at[i] = first[i] | uint32_t(second[i]) << 8 | uint32_t(third[i]) << 16 |
-                uint32_t(fourth[i]) << 24;
-      for (int64_t i = p.lines; i < p.width; ++i) at[i] = 0;
-    }
-  for (int64_t k = done; k < groups; ++k) {
-    const int64_t left = p.steps - k * 4;
-    for (int64_t i = 0; i < p.width; ++i) to[k * p.width + i] = 0;
-    for (int64_t s = 0; s < (left < 4 ? left : 4); ++s) {
-      const uint8_t* at = from + (k * 4 + s) * p.step;
-      for (int64_t i = 0; i < p.lines; ++i)
-        to[k * p.width + i] |= uint32_t(at[i * p.line]) << (8 * s);
-    }
-  }
-  if constexpr (flip != 0)
-    for (int64_t i = 0; i < groups * p.width; ++i) to[i] ^= flip;
-}
 // Two steps as 16 bits each.
 inline void pack_twos(const PackCall& p) {
   const auto* from = static_cast<const int8_t*>(p.from);
@@ -79,9 +46,16 @@ struct Int8Blocks {
   }
   template <int rows, int vectors>
   struct Kernel {
-    static void run(const BlockCall& p) {
+    static void run(const Int8Panel& p) {
       Whole sum[rows][vectors];
       sum_steps<int32_t>(p, sum, Add::add);
+      if (p.start)
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; ++j) {
+          const Whole start = Whole::load(p.start + j * L);
+#pragma GCC unroll 16
+          for (int i = 0; i < rows; ++i) sum[i][j] = sum[i][j] + start;
+        }
       auto* out = static_cast<int32_t*>(p.out);
       const int64_t last = p.cols - (vectors - 1) * L;
 #pragma GCC unroll 16
@@ -129,7 +103,7 @@ struct Int8Blocks {
     }
   };
   template <int rows>
-  static constexpr void (*choose)(const BlockCall&) = Blocks<Kernel, L, rows, 2>::run;
+  static constexpr void (*choose)(const Int8Panel&) = Blocks<Kernel, L, rows, 2>::run;
   template <int rows>
   static constexpr void (*along)(const Int8Block&) = Blocks<Along, L, rows, 2>::run;
 };
@@ -172,25 +146,36 @@ LAZULITE_INLINE void dots_of(const Int8Dots& p, const int8_t* line, int32_t* out
           wrapped(start[r], int32_t(total(simd::bit_cast<uint32_t>(sum[r][i]))));
 }
 template <class Add, int rows>
-void dots_of_rows(const Int8Dots& p) {
-  int32_t start[rows] = {};  // less what the lines have too much
-  if constexpr (Add::above != 0)
-    for (int r = 0; r < rows; ++r) {
-      int32_t sum = 0;
-      for (int64_t k = 0; k < p.steps; ++k) sum += p.x[r * p.x_row + k];
-      start[r] = -int32_t(uint32_t(Add::above) * uint32_t(sum));
-    }
+void dots_of_rows(const Int8Dots& p, const int32_t* start) {
   int64_t i = 0;
   for (; i + 4 <= p.count; i += 4) dots_of<Add, rows, 4>(p, p.lines + i * p.line, p.out + i, start);
   for (; i < p.count; ++i) dots_of<Add, rows, 1>(p, p.lines + i * p.line, p.out + i, start);
 }
+// Some lines at a time, which the rows after the first ones find in the cache.
 template <class Add>
-void dots(const Int8Dots& p) {
-  switch (p.rows) {
-    case 1: return dots_of_rows<Add, 1>(p);
-    case 2: return dots_of_rows<Add, 2>(p);
-    case 3: return dots_of_rows<Add, 3>(p);
-    default: return dots_of_rows<Add, 4>(p);
+void dots(const Int8Dots& given) {
+  int32_t start[few_int8] = {};  // less what the lines have too much
+  if constexpr (Add::above != 0)
+    for (int r = 0; r < given.rows; ++r)
+      start[r] = -int32_t(uint32_t(Add::above) *
+                          uint32_t(Add::sum_of(given.x + r * given.x_row, given.steps)));
+  int64_t some = (16 << 10) / given.steps / 4 * 4;
+  if (some < 4) some = 4;
+  for (int64_t first = 0; first < given.count; first += some) {
+    Int8Dots p = given;
+    p.count = given.count - first < some ? given.count - first : some;
+    p.lines += first * p.line;
+    p.out += first;
+    for (int r = 0; r < given.rows; r += few) {
+      switch (given.rows - r) {
+        case 1: dots_of_rows<Add, 1>(p, start + r); break;
+        case 2: dots_of_rows<Add, 2>(p, start + r); break;
+        case 3: dots_of_rows<Add, 3>(p, start + r); break;
+        default: dots_of_rows<Add, few>(p, start + r);
+      }
+      p.x += few * p.x_row;
+      p.out += few * p.out_row;
+    }
   }
 }
 

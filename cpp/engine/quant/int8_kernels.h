@@ -21,13 +21,20 @@ struct Int8Block {
   bool add;
 };
 
+// As BlockCall, of groups; sums begin with `start` (of whole registers), or with zeros.
+struct Int8Panel : BlockCall {
+  const int32_t* start = nullptr;
+};
+
+constexpr int few_int8 = 2 * few;
+
 // out[r][i] = the sum over steps of x[r][step] * lines[i][step]; steps lie side by side.
 struct Int8Dots {
   const int8_t *x, *lines;
   int32_t* out;
   int64_t x_row, line, out_row;
   int64_t count, steps;
-  int rows;  // up to `few`
+  int rows;  // up to `few_int8`
 };
 
 // As those of PanelKernels: a value is a group of steps in 32 bits, and groups come `together`,
@@ -42,7 +49,9 @@ struct Int8Kernels {
   double rate = 1;         // beside that of dot products in registers, about
   void (*pack_left)(const PackCall&) = nullptr;
   void (*pack_right)(const PackCall&) = nullptr;
-  void (*block)(const BlockCall&) = nullptr;
+  void (*block)(const Int8Panel&) = nullptr;
+  // What sums of a packed strip begin with, less what its columns have too much.
+  void (*starts)(const void* strip, int64_t groups, int32_t* to) = nullptr;
   void (*along)(const Int8Block&) = nullptr;
   void (*dots)(const Int8Dots&) = nullptr;
   // Numbers as `along` takes them, of 4 / group bytes: of two bytes less `zero`, of one byte

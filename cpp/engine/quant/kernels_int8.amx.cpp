@@ -4,6 +4,7 @@
 #include "device/cpu/level.h"
 #include "engine/gemm/tiles.h"
 #include "engine/quant/int8_block.h"
+#include "engine/quant/int8_pack.h"
 
 namespace lazulite::engine {
 namespace {
@@ -15,7 +16,7 @@ int64_t words_of(int64_t steps) {
 }
 
 void pack_columns(const PackCall& p) {
-  pack_quads<0>(p);
+  pack_fours<0>(p);
   const int64_t there = (p.steps + 3) / 4;
   std::memset(static_cast<uint32_t*>(p.to) + there * p.width, 0,
               size_t((words_of(p.steps) - there) * p.width) * sizeof(uint32_t));
@@ -25,7 +26,7 @@ void pack_columns(const PackCall& p) {
 void pack_tile(const PackCall& p) {
   using V = Vec<float>;
   alignas(64) uint32_t words[words_of_tile * tile_rows] = {};
-  pack_quads<0>({p.from, words, p.lines, tile_rows, p.line, p.step, p.steps});
+  pack_fours<0>({p.from, words, p.lines, tile_rows, p.line, p.step, p.steps});
   typename V::raw row[tile_rows];
 #pragma GCC unroll 16
   for (int i = 0; i < tile_rows; ++i)
@@ -56,7 +57,7 @@ void pack_rows(const PackCall& p) {
   }
 }
 
-void multiply_panels(const BlockCall& given) {
+void multiply_panels(const Int8Panel& given) {
   BlockCall p = given;
   p.steps /= words_of_tile;
   choose_tiles<TileDot::bytes, PanelOfTiles>(p);
@@ -105,7 +106,7 @@ bool tiles_are_right() {
       }
     return true;
   };
-  BlockCall call{left, right, out, words, rows, width, cols, rows, cols, false};
+  Int8Panel call{{left, right, out, words, rows, width, cols, rows, cols, false}};
   multiply_panels(call);
   call.add = true;
   multiply_panels(call);

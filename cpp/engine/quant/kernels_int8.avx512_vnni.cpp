@@ -2,6 +2,7 @@
 // have no sign.
 #include "device/cpu/level.h"
 #include "engine/quant/int8_block.h"
+#include "engine/quant/int8_pack.h"
 
 namespace lazulite::engine {
 namespace {
@@ -24,11 +25,48 @@ struct Quads {
   LAZULITE_INLINE static Whole dot(Whole sum, Whole of_line, Whole of_row) {
     return add(sum, of_line, of_row);
   }
+  static int32_t sum_of(const int8_t* x, int64_t n) {
+    const Whole ones(0x01010101);
+    Whole sum(0);
+    int64_t i = 0;
+    for (; i + chunk <= n; i += chunk) sum = add(sum, ones, row(x + i));
+    const __mmask64 there = (__mmask64{1} << (n - i)) - 1;
+    const Whole rest = Whole::from(Whole::raw(_mm512_maskz_loadu_epi8(there, x + i)));
+    return int32_t(total(simd::bit_cast<uint32_t>(add(sum, ones, rest))));
+  }
 };
+
+constexpr int vectors = 2;
+
+// Four sums beside each other, since each waits for its last one.
+void starts(const void* strip, int64_t groups, int32_t* to) {
+  constexpr int L = Whole::size, apart = 4;
+  const auto* words = static_cast<const int32_t*>(strip);
+  const Whole ones(0x01010101);
+  Whole sum[apart][vectors];
+  for (auto& s : sum)
+    for (Whole& of : s) of = Whole(0);
+  int64_t k = 0;
+  for (; k + apart <= groups; k += apart)
+#pragma GCC unroll 4
+    for (int i = 0; i < apart; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j)
+        sum[i][j] = Quads::add(sum[i][j], ones, Whole::load(words + ((k + i) * vectors + j) * L));
+  for (; k < groups; ++k)
+    for (int j = 0; j < vectors; ++j)
+      sum[0][j] = Quads::add(sum[0][j], ones, Whole::load(words + (k * vectors + j) * L));
+  for (int j = 0; j < vectors; ++j) {
+    const Whole all = sum[0][j] + sum[1][j] + sum[2][j] + sum[3][j];
+    (all * Whole(-Quads::above)).store(to + j * L);
+  }
+}
 
 void flip(const int8_t* from, void* to, int64_t n, int) {
   auto* out = static_cast<uint8_t*>(to);
-  for (int64_t i = 0; i < n; ++i) out[i] = uint8_t(from[i]) ^ 0x80;
+  int64_t i = 0;
+  for (; i + 64 <= n; i += 64) Quads::line(from + i).store(reinterpret_cast<int32_t*>(out + i));
+  for (; i < n; ++i) out[i] = uint8_t(from[i]) ^ 0x80;
 }
 
 }  // namespace
@@ -36,13 +74,14 @@ void flip(const int8_t* from, void* to, int64_t n, int) {
 void LAZULITE_AT_LEVEL(fill_int8_kernels)(Int8Kernels& table);
 void LAZULITE_AT_LEVEL(fill_int8_kernels)(Int8Kernels& table) {
   table = {.rows = 14,
-           .cols = 2 * Whole::size,
+           .cols = vectors * Whole::size,
            .lanes = Whole::size,
            .group = 4,
            .above = Quads::above,
-           .pack_left = pack_quads<0x80808080>,
-           .pack_right = pack_quads<0>,
+           .pack_left = pack_fours<0x80808080>,
+           .pack_right = pack_fours<0>,
            .block = Int8Blocks<Quads>::choose<14>,
+           .starts = starts,
            .along = Int8Blocks<Quads>::along<14>,
            .dots = dots<Quads>,
            .widen = flip};

@@ -238,7 +238,8 @@ void int8_kernel(const KernelCall& call) {
                     .k = k,
                     .a = view_of(a),
                     .b = view_of(b),
-                    .out = to.data};
+                    .out = to.data,
+                    .weights = b.storage->buffer.get()};
   std::optional<GoesOn> goes_on;
   if (call.after) p.finished = {GoesOn::run, &goes_on.emplace(*call.after, count / p.n, p.n)};
   engine::int8_product(p);
