@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "base/half.h"
 #include "device/cpu/pool.h"
 #include "engine/attention/attention.h"
 
@@ -140,6 +141,33 @@ void compare(Dtype type, int count, double bound) {
     }
   }
   cpu::set_num_threads(1);
+}
+
+// Halves, forward: by dot products of pairs or of tiles where the level has them.
+template <class T>
+void compare_halves(Dtype type, int count, double bound) {
+  std::mt19937 draw(13);
+  for (int i = 0; i < count; ++i) {
+    const Sample<T> s = sample<T>(draw, type);
+    const Wanted wanted = plain(s);
+    std::vector<T> first;
+    for (const int threads : {1, 3}) {
+      cpu::set_num_threads(threads);
+      std::vector<T> out(s.ct.size(), T(NAN));
+      std::vector<float> ends(size_t(s.a.batch * s.a.heads * s.a.queries), NAN);
+      engine::attend(s.a, s.of_q(), s.of_k(), s.of_v(), s.of_mask(type), {},
+                     reinterpret_cast<char*>(out.data()), reinterpret_cast<char*>(ends.data()));
+      near(out, wanted.out, bound, i);
+      for (float end : ends) ASSERT_FALSE(std::isnan(end)) << "sample " << i;
+      if (threads == 1) first = out;
+      ASSERT_EQ(std::memcmp(first.data(), out.data(), out.size() * sizeof(T)), 0) << i;
+    }
+  }
+  cpu::set_num_threads(1);
+}
+TEST(Attention, OfHalvesIsTheSoftmaxOfAllScores) {
+  compare_halves<bfloat16_t>(bfloat16, 60, 3e-2);
+  compare_halves<float16_t>(float16, 30, 4e-3);
 }
 
 TEST(Attention, IsWhatAllScoresGive) {

@@ -89,22 +89,27 @@ class Forward {
   // What one thread works with.
   struct Work {
     Work(const Forward& f, int64_t own)
-        : room(size(f, own)), columns(room.take(f.a_.depth * f.width_ * f.h_.bytes)),
+        : room(size(f, own)), columns(room.take(of_columns(f))),
           queries(room.take(f.width_ * f.h_.padded(f.a_.depth) * f.h_.bytes)),
           keys(room.take(block_keys * f.h_.padded(f.a_.depth) * f.h_.bytes)),
           rows(room.take(block_keys * f.h_.padded(f.a_.value_depth) * f.h_.bytes)),
           scores(room.take((block_keys * f.width_ + f.h_.k.lanes) * f.h_.bytes)),
+          weights(f.h_.pairs.group > 2 ? room.take(f.h_.packed(f.width_, block_keys)) : scores),
           decay(room.take(f.width_ * f.h_.bytes)), top(room.take(own * f.width_ * f.h_.bytes)),
           sum(room.take(own * f.width_ * f.h_.bytes)),
           values(room.take(own * f.width_ * f.a_.value_depth * f.h_.bytes)) {}
     static int64_t size(const Forward& f, int64_t own) {
       const int64_t w = f.width_, d = f.h_.padded(f.a_.depth), e = f.h_.padded(f.a_.value_depth);
-      return (2 * w * d + block_keys * (d + e + w) + f.h_.k.lanes + w + own * w * (2 + e)) *
+      return of_columns(f) + f.h_.packed(w, block_keys) +
+             (w * d + block_keys * (d + e + w) + f.h_.k.lanes + w + own * w * (2 + e)) *
                  f.h_.bytes +
-             9 * 64;
+             10 * 64;
+    }
+    static int64_t of_columns(const Forward& f) {
+      return std::max(f.a_.depth * f.width_ * f.h_.bytes, f.h_.packed(f.width_, f.a_.depth));
     }
     Room room;
-    char *columns, *queries, *keys, *rows, *scores, *decay, *top, *sum, *values;
+    char *columns, *queries, *keys, *rows, *scores, *weights, *decay, *top, *sum, *values;
     int32_t low[long_block_queries], high[long_block_queries];
   };
 
@@ -144,8 +149,9 @@ class Forward {
       if (bounded)
         for (int64_t i = b.count; i < width; ++i) w.low[i] = 0, w.high[i] = int32_t(count);
       if (h_.by_pairs) {
-        h_.pairs.pack({h_.place(k_, item.batch, item.kv_head, here.first), w.keys, count, count,
-                       k_.strides[2], 1, a_.depth});
+        const auto pack_left = h_.pairs.pack_left ? h_.pairs.pack_left : h_.pairs.pack;
+        pack_left({h_.place(k_, item.batch, item.kv_head, here.first), w.keys, count, count,
+                   k_.strides[2], 1, a_.depth});
         h_.times_pairs(w.keys, count, count, w.columns, width, width, a_.depth, w.scores, false);
         if (a_.scale != 1) h_.wide.finish(w.scores, nullptr, a_.scale, count, width, w.scores);
       } else {
@@ -160,10 +166,10 @@ class Forward {
       const bool goes_on = here.first > keys.first;
       if (goes_on && changes) h_.k.decay(values, w.decay, b.count, n);
       if (h_.by_pairs) {
-        h_.k.pair(w.scores, count, width);
+        h_.k.pair(w.scores, count, width, w.weights);
         h_.pairs.pack({h_.place(v_, item.batch, item.kv_head, here.first), w.rows, n, h_.padded(n),
                        1, v_.strides[2], count});
-        h_.times_pairs(w.scores, width, b.count, w.rows, h_.padded(n), n, count, values, goes_on);
+        h_.times_pairs(w.weights, width, b.count, w.rows, h_.padded(n), n, count, values, goes_on);
         continue;
       }
       h_.turned_times_rows(

@@ -107,9 +107,10 @@ struct AttentionKernels {
   // The sum over a row of products of two, both of memory's dtype.
   void (*dot)(const void* a, const void* b, int64_t n, void* to);
   void (*rotate)(const RotateCall&);
-  // Where products of this dtype take pairs of steps (PanelKernels::group): rows of scores, in
-  // place, as half as many rows of pairs of weights, rounded to it. Null: they do not.
-  void (*pair)(void* scores, int64_t keys, int64_t width);
+  // Where products of this dtype take groups of steps (PanelKernels::group): rows of scores as a
+  // left operand of weights, rounded to it, queries as its lines. Where groups are pairs, `to` may
+  // be the scores. Null: they do not.
+  void (*pair)(const void* scores, int64_t keys, int64_t width, void* to);
 };
 struct AttentionTable {
   AttentionKernels of[dtype_count];

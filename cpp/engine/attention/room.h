@@ -15,8 +15,11 @@ namespace lazulite::engine {
 
 LAZULITE_LEVELS(const AttentionTable&, attention_kernels)
 LAZULITE_FILLED(AttentionTable, attention_kernels, avx512_bf16)
+LAZULITE_FILLED_OVER(AttentionTable, attention_kernels, attention_kernels_filled, amx,
+                     attention_kernels_of_machine)
 LAZULITE_LEVELS(const PanelTable&, panel_kernels)
 LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
+LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
 LAZULITE_LEVELS(const ConvTable&, conv_kernels)
 
 inline constexpr double scores_per_ns = 15;  // multiply-adds of one thread, about
@@ -51,26 +54,31 @@ class Heads {
       : a(a),
         mask_(mask),
         blocks(a, block_size),
-        k(attention_kernels_filled().of[index_of(a.type)]),
+        pairs(panel_kernels_of_machine().of[index_of(a.type)]),
+        k((pairs.group > 2 ? attention_kernels_of_machine() : attention_kernels_filled())
+              .of[index_of(a.type)]),
         sums(compute_type(a.type)),
         wide(attention_kernels().of[index_of(sums)]),
         products(sums == float64 ? conv_kernels().of_doubles : conv_kernels().of_floats),
-        pairs(panel_kernels_filled().of[index_of(a.type)]),
-        by_pairs(k.pair && pairs.group == 2),
+        by_pairs(k.pair && pairs.group > 1),
         each(size_of(a.type)),
         bytes(size_of(sums)) {}
 
   const Attention& a;
   const MaskView& mask_;
   const QueryBlocks blocks;
-  const AttentionKernels &k;  // of memory's dtype
+  const PanelKernels& pairs;
+  const AttentionKernels& k;  // of memory's dtype
   const Dtype sums;
   const AttentionKernels& wide;  // of sums
   const ConvKernels& products;
-  const PanelKernels& pairs;
-  const bool by_pairs;  // forward, products are dot products of pairs
+  const bool by_pairs;  // forward, products are dot products of pairs, or of tiles of them
   const int64_t each, bytes;  // of an element, of a sum
 
+  // Bytes of operands that are packed in groups of steps.
+  int64_t packed(int64_t lines, int64_t steps) const {
+    return lines * parts(steps, pairs.group) * pairs.group * each;
+  }
   int64_t padded(int64_t n) const { return parts(n, k.lanes) * k.lanes; }
 
   // The keys that some row of a block sees.
@@ -178,15 +186,22 @@ class Heads {
       });
   }
 
-  // Of operands packed in pairs of steps: out[row][col] (= or +=) rows times columns.
+  // Of operands packed in groups of steps: out[row][col] (= or +=) rows times columns.
   void times_pairs(const char* rows, int64_t row_step, int64_t row_count, const char* cols,
                    int64_t width, int64_t n, int64_t steps, char* out, bool add) const {
+    KeptBlocks kept(pairs);
+    const auto block = [&](int64_t c, int64_t first, int64_t count) {
+      pairs.block({rows + first * pairs.group * each, cols + c * bytes,
+                   out + (first * n + c) * bytes, parts(steps, pairs.group), row_step, width, n,
+                   int(count), int(std::min<int64_t>(pairs.cols, n - c)), add, 1, &kept});
+    };
     for (int64_t c = 0; c < n; c += pairs.cols)
-      by_rows(row_count, [&](int64_t first, int count) {
-        pairs.block({rows + first * bytes, cols + c * bytes, out + (first * n + c) * bytes,
-                     parts(steps, 2), row_step, width, n, count,
-                     int(std::min<int64_t>(pairs.cols, n - c)), add});
-      });
+      if (pairs.leave) {  // blocks of one size keep what is set up
+        for (int64_t first = 0; first < row_count; first += pairs.rows)
+          block(c, first, std::min<int64_t>(pairs.rows, row_count - first));
+      } else {
+        by_rows(row_count, [&](int64_t first, int count) { block(c, first, count); });
+      }
   }
   const char* place(const HeadsView& v, int64_t batch, int64_t head, int64_t t) const {
     return v.data + (batch * v.strides[0] + head * v.strides[1] + t * v.strides[2]) * each;
