@@ -232,16 +232,30 @@ Object leaves(PyObject* const* args) {
   return out;
 }
 
+// Stands for an array, which is appended to the list.
+Object next_leaf(PyObject* o, PyObject* arrays) {
+  const Object index = steal(PyLong_FromSsize_t(PyList_GET_SIZE(arrays)));
+  if (PyList_Append(arrays, o) < 0) throw PythonError{};
+  return steal(PyObject_CallOneArg(leaf_type, index.ptr()));
+}
+
 // _template(tree, arrays)
 Object make_template(PyObject* const* args) {
   PyObject* const arrays = args[1];
   check(PyList_Check(arrays));
   Copies copies;
   return walk_and_build(args[0], {.copies = &copies}, [&](PyObject* o, PyObject*, Object*) {
-    if (!is_array(o)) return borrow(o);
-    const Object index = steal(PyLong_FromSsize_t(PyList_GET_SIZE(arrays)));
-    if (PyList_Append(arrays, o) < 0) throw PythonError{};
-    return steal(PyObject_CallOneArg(leaf_type, index.ptr()));
+    return is_array(o) ? next_leaf(o, arrays) : borrow(o);
+  });
+}
+
+// _plain_template(tree, arrays): dicts and lists for subclasses of these, as derivatives are.
+Object make_plain_template(PyObject* const* args) {
+  PyObject* const arrays = args[1];
+  check(PyList_Check(arrays));
+  return walk_and_build(args[0], {}, [&](PyObject* o, PyObject*, Object*, bool in_model) -> Object {
+    if (!is_array(o)) return in_model ? Object(py::dict()) : borrow(o);
+    return next_leaf(o, arrays);
   });
 }
 
@@ -278,6 +292,7 @@ PyMethodDef functions[] = {
     fast_row<walk, 9>("_tree_walk"),
     fast_row<leaves, 5>("_tree_leaves"),
     fast_row<make_template, 2>("_template"),
+    fast_row<make_plain_template, 2>("_plain_template"),
     fast_row<fill_template, 2>("_fill"),
     fast_row<fill_plain, 2>("_fill_plain"),
     fast_row<map_leaves, 3>("_map_leaves"),

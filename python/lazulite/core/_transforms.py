@@ -26,6 +26,7 @@ from ._trees import (
     is_module,
     map_leaves,
     named_like,
+    plain_template,
     template,
 )
 
@@ -114,11 +115,11 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
         positional, keyword = {}, {}
         for n in numbers:
             start = len(leaves)
-            positional[n] = template(args[n], leaves)
+            positional[n] = plain_template(args[n], leaves)
             check_differentiable(name, f"argument {n}", positional[n], leaves[start:])
         for n in names:
             start = len(leaves)
-            keyword[n] = template(kwargs[n], leaves)
+            keyword[n] = plain_template(kwargs[n], leaves)
             check_differentiable(name, f"argument {n!r}", keyword[n], leaves[start:])
         value = None
         exchanged = _core._Exchanged()
@@ -144,10 +145,10 @@ def _value_and_grad(name, fun, argnums, argnames, scalar_only=False):
         _, gradients = _core._vjp(flat, leaves, ones_for)
         for i in fixed_leaves([positional, keyword]):  # where values stand
             gradients[i] = leaves[i]
-        by_number = tuple(fill_plain(positional[n], gradients) for n in numbers)
+        by_number = tuple(fill(positional[n], gradients) for n in numbers)
         result = by_number[0] if single else by_number
         if names:
-            by_name = {n: fill_plain(keyword[n], gradients) for n in names}
+            by_name = {n: fill(keyword[n], gradients) for n in names}
             result = (result if numbers else None, by_name)
         return value, result
 

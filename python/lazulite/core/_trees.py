@@ -298,15 +298,17 @@ def bare_leaves(
 
 def _copied(like: Any, items: Any) -> Any:
     """An instance of the class of a dict or list, with its attributes and other items."""
+    if is_module(like):
+        made = _bare_copy(like)
+        dict.update(made, items)
+        return made
     from copy import copy  # not before it is needed
 
     try:
         made = copy(like)
     except TypeError:  # a class that cannot be copied
         return items
-    if is_module(like):
-        dict.update(made, items)
-    elif isinstance(like, dict):
+    if isinstance(like, dict):
         for key, item in items.items():
             made[key] = item
     else:
@@ -314,10 +316,25 @@ def _copied(like: Any, items: Any) -> Any:
     return made
 
 
+def _bare_copy(module: Any) -> Any:
+    """A module with the same attributes; its entries are written next."""
+    kind = type(module)
+    if kind.__reduce_ex__ is not object.__reduce_ex__ or hasattr(kind, "__copy__"):
+        from copy import copy
+
+        return copy(module)
+    made = kind.__new__(kind)
+    made.__dict__.update(module.__dict__)
+    return made
+
+
+_settled = {array, bool, int, float, str, frozenset, type(None)}  # hold no methods
+
+
 def _of_copies(value: Any, memo: dict[int, Any]) -> Any:
     """`value`, which a copy of a module holds; a method of a module that was copied, or what wraps
     one, as that of the copy."""
-    if isinstance(value, (array, str, int, float)) or is_module(value):
+    if type(value) in _settled or is_module(value):
         return value
     if isinstance(value, (dict, list)):
         for key in entries(value):
@@ -347,6 +364,8 @@ def _rebind(pairs: list[tuple[Any, Any]]) -> None:
     for _, made in pairs:
         for held in (made.__dict__, made):
             for name, value in dict.items(held):
+                if type(value) in _settled:
+                    continue
                 new = _of_copies(value, memo)
                 if new is not value:
                     dict.__setitem__(held, name, new)
@@ -375,9 +394,14 @@ def fill(tree: Any, values: list[Any]) -> Any:
     return _core._fill(tree, values)
 
 
+def plain_template(tree: Any, arrays: list[Any]) -> Any:
+    """A template for derivatives: with dicts and lists for modules and other subclasses of these,
+    and `{}` for what is no array in a module, as in its parameters."""
+    return _core._plain_template(tree, arrays)
+
+
 def fill_plain(tree: Any, values: list[Any]) -> Any:
-    """The same, with dicts and lists for modules and other subclasses of these, as derivatives
-    are: `{}` stands for what is no array in a module, as in its parameters."""
+    """The same, plain as in plain_template."""
     return _core._fill_plain(tree, values)
 
 

@@ -42,9 +42,12 @@ def _reduce(loss: mx.array, reduction: Reduction, dtype: Optional[mx.Dtype] = No
 def _formed(*operands: Any) -> tuple[Any, ...]:
     """The dtype of a loss, then its operands. With halves among them it is formed in float32 and
     rounded once: their squares and differences may be larger than any half."""
-    arrays = [x for x in operands if isinstance(x, mx.array)]
-    if not any(x.dtype in _HALVES for x in arrays):
+    for x in operands:
+        if isinstance(x, mx.array) and x.itemsize == 2 and x.dtype in _HALVES:
+            break
+    else:
         return None, *operands
+    arrays = [x for x in operands if isinstance(x, mx.array)]
     wide = [_wide(x) if isinstance(x, mx.array) else x for x in operands]
     return mx.result_type(*arrays), *wide
 
