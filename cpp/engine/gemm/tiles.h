@@ -81,12 +81,22 @@ struct TileBlock {
     }
 #undef LAZULITE_ADD_TILES
   }
-  LAZULITE_INLINE static void end(void* to, int64_t row) {
+  // Zeros for sums after the first ones: a configuration waits for all that was stored.
+  LAZULITE_INLINE static void clear() {
+    _tile_zero(0);
+    if (two_columns) _tile_zero(1);
+    if (two_rows) _tile_zero(2);
+    if (two_rows && two_columns) _tile_zero(3);
+  }
+  LAZULITE_INLINE static void store(void* to, int64_t row) {
     char *above = static_cast<char*>(to), *below = above + tile_rows * row;
     _tile_stored(0, above, row);
     if (two_columns) _tile_stored(1, above + tile_bytes, row);
     if (two_rows) _tile_stored(2, below, row);
     if (two_rows && two_columns) _tile_stored(3, below + tile_bytes, row);
+  }
+  LAZULITE_INLINE static void end(void* to, int64_t row) {
+    store(to, row);
     _tile_release();  // so that no switch of tasks saves 8 KB for nothing
   }
 };
