@@ -63,17 +63,17 @@ struct PanelsOfTiles {
   static void run(const Int8Panel& p) {
     const char *a = static_cast<const char*>(p.a), *right = static_cast<const char*>(p.b);
     auto* out = static_cast<int32_t*>(p.out);
-    Block::begin(p.rows, p.cols);
+    Kept kept;
     for (int64_t line = 0; line < p.lines; line += p.rows, out += p.rows * p.out_row) {
+      Block::begin(p.rows, p.cols, &kept, p.add);
       if (p.add) Block::load(out, p.out_row * 4);
-      else if (line > 0) Block::clear();
       const char* b = right;
       for (int64_t k = 0; k < p.steps; k += words_of_tile, b += p.b_step * tile_bytes,
                    a += p.rows * tile_bytes)
         Block::add(a, tile_bytes, b, p.b_step * 4);
-      Block::store(out, p.out_row * 4);
+      Block::end(out, p.out_row * 4, &kept);
     }
-    _tile_release();
+    leave_tiles(kept);
   }
 };
 void multiply_panels(const Int8Panel& p) {
