@@ -45,7 +45,6 @@ class Int8Multiplication {
     kept_right();
     for (int64_t row = 0; row < p_.m; row += rows_at_once) {
       rows_ = std::min(rows_at_once, p_.m - row);
-      pieces_ = parts(rows_, k_.rows);
       pack_left(row);
       const int64_t tasks = parts(strips_, at_once_);
       cpu::parallel_for(
@@ -71,11 +70,12 @@ class Int8Multiplication {
   void pack_left(int64_t row) {
     char* to = memory(held_left_, strip_ * rows_ * 4);
     left_ = to;
+    const int64_t panels = k_.panels(rows_);
     cpu::parallel_for(
-        depths_ * pieces_,
+        depths_ * panels,
         [&](int64_t i) {
-          const int64_t d = i / pieces_, first = part(rows_, pieces_, i % pieces_),
-                        lines = part(rows_, pieces_, i % pieces_ + 1) - first;
+          const int64_t d = i / panels, first = k_.begin(rows_, i % panels),
+                        lines = k_.begin(rows_, i % panels + 1) - first;
           k_.pack_left({a_ + (row + first) * p_.a.row + d * deep_ * p_.a.col,
                         to + (d * k_.deep * rows_ + first * groups(d)) * 4, lines, lines, p_.a.row,
                         p_.a.col, steps(d)});
@@ -151,14 +151,10 @@ class Int8Multiplication {
           right = mine + i * own;
           if (starts_) start = mine_starts + i * own_starts;
         }
-        for (int64_t piece = 0; piece < pieces_; ++piece) {
-          const int64_t line = part(rows_, pieces_, piece),
-                        lines = part(rows_, pieces_, piece + 1) - line;
-          k_.block({{left_ + (d * k_.deep * rows_ + line * groups(d)) * 4, right,
-                     out + line * p_.n + (first + i) * k_.cols, groups(d), lines, k_.cols, p_.n,
-                     int(lines), int(cols(first + i)), d > 0},
-                    start});
-        }
+        k_.block({{left_ + d * k_.deep * rows_ * 4, right, out + (first + i) * k_.cols, groups(d),
+                   0, k_.cols, p_.n, 0, int(cols(first + i)), d > 0},
+                  rows_,
+                  start});
       }
     }
   }
@@ -170,7 +166,7 @@ class Int8Multiplication {
   const int64_t deep_, depths_, strips_;  // steps of a depth; depths, strips
   const int64_t strip_, starts_;          // groups of all depths; depths whose sums begin with more
   const int64_t at_once_;                 // strips that are packed together
-  int64_t rows_ = 0, pieces_ = 0;
+  int64_t rows_ = 0;
   const char* left_ = nullptr;
   Ref<Buffer> held_left_, kept_;
 };

@@ -44,9 +44,12 @@ struct Int8Blocks {
     sum.store(v);
     for (int64_t k = 0; k < last; ++k) at[k] = add ? wrapped(at[k], v[k]) : v[k];
   }
+  struct Panel : BlockCall {
+    const int32_t* start;
+  };
   template <int rows, int vectors>
   struct Kernel {
-    static void run(const Int8Panel& p) {
+    static void run(const Panel& p) {
       Whole sum[rows][vectors];
       sum_steps<int32_t>(p, sum, Add::add);
       if (p.start)
@@ -102,8 +105,20 @@ struct Int8Blocks {
           store<vectors>(p.out + i * p.out_row + j * L, sum[i][j], j, last, p.add);
     }
   };
+  // Panels that rows are cut into evenly (Int8Kernels::begin).
   template <int rows>
-  static constexpr void (*choose)(const Int8Panel&) = Blocks<Kernel, L, rows, 2>::run;
+  static void panels(const Int8Panel& p) {
+    const int64_t count = (p.lines + rows - 1) / rows;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t first = p.lines * i / count, lines = p.lines * (i + 1) / count - first;
+      Panel one{p, p.start};
+      one.a = static_cast<const int32_t*>(p.a) + first * p.steps;
+      one.a_step = lines;
+      one.out = static_cast<int32_t*>(p.out) + first * p.out_row;
+      one.rows = int(lines);
+      Blocks<Kernel, L, rows, 2>::run(one);
+    }
+  }
   template <int rows>
   static constexpr void (*along)(const Int8Block&) = Blocks<Along, L, rows, 2>::run;
 };

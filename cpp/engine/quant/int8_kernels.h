@@ -21,8 +21,11 @@ struct Int8Block {
   bool add;
 };
 
-// As BlockCall, of groups; sums begin with `start` (of whole registers), or with zeros.
+// As BlockCall, of groups, for all `lines` of a left operand whose panels, of so many rows as
+// Int8Kernels::begin says, come one after the other; `rows` and a_step are not read. Sums begin
+// with `start` (of whole registers), or with zeros.
 struct Int8Panel : BlockCall {
+  int64_t lines = 0;
   const int32_t* start = nullptr;
 };
 
@@ -59,6 +62,13 @@ struct Int8Kernels {
   // as they lie.
   void (*widen)(const int8_t* from, void* to, int64_t n, int zero) = nullptr;
 
+  // The first of `lines` rows in a panel: tiles take whole ones, registers about as many in each.
+  int64_t panels(int64_t lines) const { return (lines + rows - 1) / rows; }
+  int64_t begin(int64_t lines, int64_t panel) const {
+    const int64_t count = panels(lines), whole = panel * rows;
+    if (together > 1) return whole < lines ? whole : lines;
+    return lines * panel / count;
+  }
   // That so many steps fill.
   int64_t groups(int64_t steps) const {
     const int64_t each = int64_t{group} * together;

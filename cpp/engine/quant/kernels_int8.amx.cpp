@@ -57,10 +57,38 @@ void pack_rows(const PackCall& p) {
   }
 }
 
-void multiply_panels(const Int8Panel& given) {
-  BlockCall p = given;
-  p.steps /= words_of_tile;
-  choose_tiles<TileDot::bytes, PanelOfTiles>(p);
+// Panels of so many rows each: of each step of tiles first the rows, 64 bytes each.
+template <class Block>
+struct PanelsOfTiles {
+  static void run(const Int8Panel& p) {
+    const char *a = static_cast<const char*>(p.a), *right = static_cast<const char*>(p.b);
+    auto* out = static_cast<int32_t*>(p.out);
+    Kept kept;
+    for (int64_t line = 0; line < p.lines; line += p.rows, out += p.rows * p.out_row) {
+      Block::begin(p.rows, p.cols, &kept, p.add);
+      if (p.add) Block::load(out, p.out_row * 4);
+      const char* b = right;
+      for (int64_t k = 0; k < p.steps; k += words_of_tile, b += p.b_step * tile_bytes,
+                   a += p.rows * tile_bytes)
+        Block::add(a, tile_bytes, b, p.b_step * 4);
+      Block::end(out, p.out_row * 4, &kept);
+    }
+    leave_tiles(kept);
+  }
+};
+void multiply_panels(const Int8Panel& p) {
+  constexpr int rows = 2 * tile_rows;
+  const int64_t whole = p.lines / rows * rows;
+  Int8Panel now = p;
+  now.rows = rows;
+  now.lines = whole;
+  if (whole > 0) choose_tiles<TileDot::bytes, PanelsOfTiles>(now);
+  if (whole == p.lines) return;
+  now.a = static_cast<const char*>(p.a) + whole * p.steps * 4;
+  now.out = static_cast<int32_t*>(p.out) + whole * p.out_row;
+  now.rows = int(p.lines - whole);
+  now.lines = now.rows;
+  choose_tiles<TileDot::bytes, PanelsOfTiles>(now);
 }
 
 template <class Block>
@@ -106,7 +134,7 @@ bool tiles_are_right() {
       }
     return true;
   };
-  Int8Panel call{{left, right, out, words, rows, width, cols, rows, cols, false}};
+  Int8Panel call{{left, right, out, words, rows, width, cols, rows, cols, false}, rows};
   multiply_panels(call);
   call.add = true;
   multiply_panels(call);

@@ -80,7 +80,7 @@ void LAZULITE_AT_LEVEL(fill_int8_kernels)(Int8Kernels& table) {
            .above = Quads::above,
            .pack_left = pack_fours<0x80808080>,
            .pack_right = pack_fours<0>,
-           .block = Int8Blocks<Quads>::choose<14>,
+           .block = Int8Blocks<Quads>::panels<14>,
            .starts = starts,
            .along = Int8Blocks<Quads>::along<14>,
            .dots = dots<Quads>,
