@@ -73,14 +73,16 @@ class Results:
     # -- one case
 
     def value(self, case, who):
-        return case["frameworks"].get(who, {}).get(self.unit)
+        """None where there is none, or where the clock saw nothing of a short run."""
+        value = case["frameworks"].get(who, {}).get(self.unit)
+        return value if value or self.memory else None
 
     def best(self, case):
         """(time, name) of the best peer whose result was right."""
         found = [
             (entry[self.unit], who)
             for who, entry in case["frameworks"].items()
-            if who != OURS and self.unit in entry and entry.get("error", 0) <= 1
+            if who != OURS and self.value(case, who) is not None and entry.get("error", 0) <= 1
         ]
         return min(found, default=None)
 

@@ -27,6 +27,8 @@ formula("elementwise", "exp, 1e7 float32", lambda m, x: m.exp(x), F(TEN))
 formula("elementwise", "gelu (erf), 1e7 float32", gelu, F(TEN))
 formula("elementwise", "gelu (erf), 1e7 bfloat16", gelu, Input("bfloat16", TEN), tolerance=5e-2)
 formula("elementwise", "x + 1, 1e7 float32", lambda m, x: x + 1, F(TEN))
+formula("elementwise", "x ** 2 + x ** 3, 1e6 float32", lambda m, x: x**2 + x**3, F(10**6))
+formula("elementwise", "abs(x) ** 0.5, 1e6 float32", lambda m, x: abs(x) ** 0.5, F(10**6))
 formula(
     "elementwise",
     "a + b.T, 4096 x 4096 float32",

@@ -24,7 +24,7 @@ def dominated(m, a):
 of_matrix("solve", 512, lambda m, a, b: m.linalg.solve(a, b), F(512, 512), F(512, 1), n_cubed=2 / 3)
 of_matrix("inv", 512, lambda m, a: m.linalg.inv(a), n_cubed=2)
 of_matrix("cholesky", 1024, lambda m, a: m.linalg.cholesky(dominated(m, a)), n_cubed=1 / 3)
-of_matrix("r of qr", 512, lambda m, a: abs(m.linalg.qr(a)[1]), n_cubed=8 / 3)
+of_matrix("qr", 512, lambda m, a: abs(m.linalg.qr(a)[1]), n_cubed=8 / 3)
 of_matrix("svd", 256, lambda m, a: m.linalg.svd(a)[1], n_cubed=20)
 of_matrix("eigh", 256, lambda m, a: m.linalg.eigh(a + m.swapaxes(a, -1, -2))[0], n_cubed=9)
 formula(

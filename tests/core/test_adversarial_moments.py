@@ -9,16 +9,13 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
-from lazulite.core import _core
+from levels import LOWER
 
 DTYPES = ["float32", "float64", "complex64", "complex128", "float16", "bfloat16"]
 SIZES = [1, 2, 5, 31, 32, 33, 1000, 4095, 4096, 4097, 3 * 4096 + 50, 200_003]
-LEVELS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
 # A lane of the fixed tree takes 128 terms in order, and their roundings may all go one way: near a
 # huge element, or where a sum's last place is larger than what differs (7 to 9 eps were seen).
 ROUNDINGS = 16
-HERE = _core._level()
-LOWER = LEVELS[: LEVELS.index(HERE)] if HERE in LEVELS else ()
 
 
 def spread(scale, offset):

@@ -11,13 +11,11 @@ import pytest
 
 import lazulite.core as mx
 from lazulite.core import _core
+from levels import HERE, LOWER
 
 LONG = _core._limits()["long"]  # from so many elements on, what rounding takes is kept
 TREE = _core._limits()["tree"]
 SIZES = [1, 7, 32, 33, 100, LONG - 1, LONG, LONG + 96, 2 * LONG, TREE, TREE + 1, 20_011]
-LEVELS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
-HERE = _core._level()
-LOWER = LEVELS[: LEVELS.index(HERE)] if HERE in LEVELS else ()
 TRIALS = 12
 
 

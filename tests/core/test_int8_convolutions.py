@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
+from levels import LOWER
 from lazulite.core import _core
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
@@ -98,12 +99,12 @@ def test_sums_are_exact():
     check_sizes()
 
 
-@pytest.mark.parametrize("level", ("generic", "avx2", "avx512"))
+@pytest.mark.parametrize("level", LOWER)
 def test_sums_are_exact_at_each_level(level):
     code = "import test_int8_convolutions as t\nt.check_many(80)\nt.check_sizes()"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
-        env={**os.environ, "LAZULITE_ISA": level},
+        env={**os.environ, "LAZULITE_ISA": level, "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,

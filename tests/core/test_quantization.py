@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
-from lazulite.core import _core
+from levels import LOWER
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
 import packing  # noqa: E402
@@ -513,13 +513,8 @@ def test_what_does_not_fit_is_refused():
 
 # ---- levels
 
-LEVELS = ("generic", "avx2", "avx512", "avx512_bf16")
-
-
-@pytest.mark.parametrize("level", [v for v in LEVELS if v != _core._level()])
+@pytest.mark.parametrize("level", LOWER)
 def test_all_of_this_holds_at_every_level(level):
-    if LEVELS.index(level) > LEVELS.index(_core._level()):
-        return
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "not every_level"],
         env={**os.environ, "LAZULITE_ISA": level},

@@ -20,7 +20,18 @@ inline __m512 emulated_dot(__m512 sum, __m512i x, __m512i y) {
   std::memcpy(&sum, s, 64);
   return sum;
 }
+inline __m512i emulated_round(__m512 high, __m512 low) {
+  uint32_t bits[32];
+  uint16_t out[32];
+  std::memcpy(bits, &low, 64);
+  std::memcpy(bits + 16, &high, 64);
+  for (int i = 0; i < 32; ++i) out[i] = uint16_t((bits[i] + 0x7fff + ((bits[i] >> 16) & 1)) >> 16);
+  __m512i halves;
+  std::memcpy(&halves, out, 64);
+  return halves;
+}
 }  // namespace lazulite::tests
+#define _mm512_cvtne2ps_pbh(high, low) lazulite::tests::emulated_round(high, low)
 #define _mm512_dpbf16_ps(sum, x, y) \
   lazulite::tests::emulated_dot(sum, (__m512i)(x), (__m512i)(y))
 
@@ -112,6 +123,15 @@ TEST(Amx, CutsTheInnerAxis) {
   for (auto& s : sizes)
     for (int orders = 0; orders < 4; ++orders)
       expect_product(s[0], s[1], s[2], orders / 2, orders % 2);
+}
+
+// Both operands are packed, or rows are read as they lie: more than one task, window and block.
+TEST(Amx, SharesLargeProductsAmongTasks) {
+  const int64_t sizes[][3] = {{260, 257, 40}, {300, 290, 300}, {257, 600, 64}, {580, 270, 544},
+                              {261, 1100, 4200}};
+  for (auto& s : sizes)
+    for (int orders : {0, 1, 4, 8})
+      if (s[2] < 1000 || orders < 2) expect_product(s[0], s[1], s[2], orders / 3, orders % 3);
 }
 
 TEST(Amx, HasDotProductsForFewRows) {

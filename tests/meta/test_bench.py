@@ -170,6 +170,10 @@ def test_the_page_is_written_between_its_marks(run, tmp_path):
     assert [dot.get("fill") for dot in dots] == ["#1565c0", "#c62828", "#1565c0"]
     assert float(dots[0].get("cx")) > float(dots[1].get("cx"))  # 4 is right of 0.25
     assert "0.25  norms: one" in results.ending()
+    cases[0]["frameworks"]["lazulite"]["median"] = 0.0  # a clock that saw nothing
+    assert results.ratio(cases[0]) is None and "10 GB/s" not in results.reaches(cases[0])
+    cases[0]["frameworks"] = {"lazulite": {"median": 1e-3}, "numpy": {"median": 0.0}}
+    assert results.ratio(cases[0]) is None and results.line(cases[0])
     results.roof = {
         "fma": {"float32": 100},
         "levels": [{"name": "all", "bytes": 1 << 60, "read": 30, "write": 20, "copy": 40}],

@@ -10,16 +10,8 @@ from pathlib import Path
 import pytest
 
 import bits
-from lazulite.core import _core
+from levels import HERE, LOWER
 from table import CASES, LARGE, ids
-
-LEVELS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
-
-
-def lower_levels():
-    here = _core._level()
-    return LEVELS[: LEVELS.index(here)] if here in LEVELS else ()
-
 
 def child(**environment):
     done = subprocess.run(
@@ -40,10 +32,10 @@ def without_blas():
 PRODUCTS = {ids(entry) for entry in CASES + LARGE if not entry[0].same_bits_in_any_layout}
 
 
-GUARDED = [(level, "end") for level in (*lower_levels(), _core._level())]
+GUARDED = [(level, "end") for level in (*LOWER, HERE)]
 
 
-@pytest.mark.parametrize("level, side", [*GUARDED, (_core._level(), "start")])
+@pytest.mark.parametrize("level, side", [*GUARDED, (HERE, "start")])
 def test_bits_are_those_of_every_lower_level_within_the_memory_of_arrays(
     level, side, without_blas
 ):
@@ -66,7 +58,7 @@ def test_nothing_but_products_depends_on_the_blas(without_blas):
 
 
 @pytest.mark.parametrize("blas", ("none", ""))
-@pytest.mark.parametrize("level", (*lower_levels(), _core._level()))
+@pytest.mark.parametrize("level", (*LOWER, HERE))
 def test_products_agree_with_numpy(level, blas):
     code = f"blas = {blas != 'none'}" + """
 import test_forward as t

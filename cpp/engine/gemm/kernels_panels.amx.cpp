@@ -70,7 +70,35 @@ void pack_rows(const PackCall& p) {
         *to++ = i < p.lines && s < p.steps ? from[i * p.line + s * p.step] : 0;
 }
 
-void multiply_tiles(const BlockCall& p) { choose_tiles<TileDot::pairs, PanelOfTiles>(p); }
+template <class Block>
+LAZULITE_INLINE void end(const BlockCall& p) {
+  if (!p.rounded) return Block::end(p.out, p.out_row * 4, p.kept);
+  constexpr int cols = 2 * tile_rows;
+  alignas(64) float sums[2 * tile_rows * cols];
+  Block::end(sums, cols * 4, p.kept);
+  const __mmask32 there = __mmask32((uint64_t{1} << p.cols) - 1);
+  uint16_t* to = static_cast<uint16_t*>(p.rounded);
+  for (int r = 0; r < p.rows; ++r, to += p.rounded_row)
+    _mm512_mask_storeu_epi16(to, there, rounded(sums + r * cols));
+}
+template <class Block>
+struct Panel {
+  static void run(const BlockCall& p) {
+    sum_tiles<Block>(p, tile_bytes, p.a_step * tile_bytes);
+    end<Block>(p);
+  }
+};
+void multiply_tiles(const BlockCall& p) { choose_tiles<TileDot::pairs, Panel>(p); }
+
+// Rows as they lie, of whole groups.
+template <class Block>
+struct Rows {
+  static void run(const BlockCall& p) {
+    sum_tiles<Block>(p, p.a_line * 2, tile_bytes);
+    end<Block>(p);
+  }
+};
+void multiply_rows(const BlockCall& p) { choose_tiles<TileDot::pairs, Rows>(p); }
 
 // A product of whole numbers past the borders of tiles, tried once in a process: this unit was made
 // on machines without tiles, and an emulator of a processor may be wrong, too.
@@ -93,9 +121,12 @@ bool tiles_are_right() {
   pack_rows({a, left, rows, rows, steps, 1, steps});
   pack_columns({b, right, cols, width, 1, cols, steps});
   BlockCall call{left, right, out, groups, rows, width, cols, rows, cols, false};
+  Kept kept;
+  call.kept = &kept;
   multiply_tiles(call);
   call.add = true;
   multiply_tiles(call);
+  leave_tiles(kept);
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < cols; ++j) {
       int sum = 0;
@@ -113,11 +144,16 @@ void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
   PanelKernels& k = table.of[int(Dtype::bfloat16)];
   k.rows = k.cols = 2 * tile_rows;
   k.group = steps_of_tile;
-  k.deep = 16;  // 32 KB of columns stay in the first-level cache
+  k.deep = 8;  // 16 KB of rows and two strips of as many bytes stay in the first-level cache
+  k.panels = 8;  // so often a strip is read as it comes from a farther cache
+  k.leave = leave_tiles;
   k.pack = pack_columns;
   k.pack_left = pack_rows;
   k.block = multiply_tiles;
+  k.block_along = multiply_rows;
   k.dots = dots_of_halves;
+  k.round = round_sums;
+  k.rounds = true;
 }
 
 }  // namespace lazulite::engine

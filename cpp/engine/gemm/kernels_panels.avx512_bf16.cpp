@@ -39,6 +39,7 @@ void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
   k.pack = pack_pairs;
   k.block = Blocks<BlockOfPairs, L, 14, 2>::run;
   k.dots = dots_of_halves;
+  k.round = round_sums;
 }
 
 }  // namespace lazulite::engine

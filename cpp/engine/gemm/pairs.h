@@ -56,6 +56,19 @@ void pack_pairs(const PackCall& p) {
             i < p.lines && k + s < p.steps ? from[i * p.line + (k + s) * p.step] : 0;
 }
 
+// Sums of dot products are never subnormal: the processor rounds them as store_half does.
+LAZULITE_INLINE __m512i rounded(const float* sums) {
+  return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(sums + L), _mm512_loadu_ps(sums));
+}
+void round_sums(void* to, const void* sums, int64_t n) {
+  const float* from = static_cast<const float*>(sums);
+  uint16_t* out = static_cast<uint16_t*>(to);
+  int64_t i = 0;
+  for (; i + 2 * L <= n; i += 2 * L)
+    _mm512_storeu_si512(out + i, rounded(from + i));
+  simd::store_half<Half::bf16>(from + i, out + i, n - i);
+}
+
 // Each sum in two registers, of even and odd vectors of steps.
 template <int rows, int lines>
 LAZULITE_INLINE void dots_of_pairs(const FewCall& p, int64_t line) {

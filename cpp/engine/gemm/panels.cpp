@@ -26,8 +26,10 @@ constexpr int64_t shared_bytes = 4 << 20;  // packed at a time, about
 constexpr int64_t blocks_at_a_time = 2;    // of the inner axis, at least
 // A panel that so many strips read at most is not packed if its lines lie along memory, but for
 // lines that are pages apart: they would take each other's place in the first-level cache.
-constexpr int64_t strips_along = 64;
-constexpr int64_t strips_at_once = 4;      // stay in the second-level cache beside a panel
+constexpr int64_t strips_along = 64, strips_along_groups = 8;
+// So many stay in the second-level cache beside a panel, and more where both operands are packed.
+constexpr int64_t strips_at_once = 4, packed_strips_at_once = 8;
+constexpr int64_t pieces_together = 4, steps_together = 32;  // that are packed
 constexpr int64_t pieces_at_most = 8, tasks_at_least = 16;  // of a task, and of a large product
 constexpr int64_t rounded_at_once = 1024;  // lines whose sums one task keeps until they are rounded
 constexpr int64_t split_size = 1 << 15, split_blocks = 8;  // few sums, of so many blocks, are split
@@ -64,15 +66,24 @@ struct Operand {
 
 // Lines packed over some groups of steps: piece after piece, group after group.
 struct Packed {
-  int64_t line;  // the first one, of the operand
-  Cut cut;
-  int64_t from, groups;
+  int64_t line = 0;  // the first one, of the operand
+  Cut cut{0, 1, 0};
+  int64_t from = 0, groups = 0;
   Ref<Buffer> memory;
 
   int64_t piece_at(int64_t of_line) const { return (of_line - line) / cut.each; }
   int64_t at(int64_t piece, int64_t group) const {
     return cut.begin(piece) * groups + (group - from) * cut.width(piece);
   }
+};
+
+// What blocks of one task keep, until it is done or fails.
+struct KeptBlocks : Kept {
+  explicit KeptBlocks(const PanelKernels& kernels) : k(kernels) {}
+  ~KeptBlocks() {
+    if (k.leave) k.leave(*this);
+  }
+  const PanelKernels& k;
 };
 
 // One matrix product, of one lane of the batch. Columns that would leave much of their last
@@ -82,8 +93,8 @@ class Multiplication {
   Multiplication(const Product& p, const PanelKernels& k, const char* a, const char* b,
                  int64_t lane)
       : p_(p), k_(k), turned_(turns(p, k)), m_(turned_ ? p.n : p.m), n_(turned_ ? p.m : p.n),
-        left_(turned_ ? Operand{b, p.b.col, p.b.row, k.rows, 0}
-                      : Operand{a, p.a.row, p.a.col, k.rows, 0}),
+        left_(turned_ ? Operand{b, p.b.col, p.b.row, k.rows, k.panels ? 1 : 0}
+                      : Operand{a, p.a.row, p.a.col, k.rows, k.panels ? 1 : 0}),
         right_(turned_ ? Operand{a, p.a.row, p.a.col, k.cols, k.lanes}
                        : Operand{b, p.b.col, p.b.row, k.cols, k.lanes}),
         first_row_(lane * p.m),
@@ -96,6 +107,7 @@ class Multiplication {
   void operator()() const {
     const Packed kept = kept_right();
     if (splits_ > 1) return by_splits(kept.memory ? &kept : nullptr);
+    if (k_.panels && std::min(m_, n_) > k_.panels * k_.rows) return by_tasks(kept);
     const bool by_rows = m_ >= n_ && !kept.memory;
     const Operand& shared = by_rows ? right_ : left_;
     const int64_t lines = by_rows ? n_ : m_, own = by_rows ? m_ : n_;
@@ -141,7 +153,7 @@ class Multiplication {
     return blocks < 2 * split_blocks ? split_blocks : 2 * split_blocks;
   }
   int64_t block_groups() const {
-    if (k_.deep) return k_.deep;
+    if (k_.deep) return groups_ <= 3 * k_.deep / 2 ? groups_ : k_.deep;
     return sum_ == 4 ? inner_panel : inner_panel * 2 / 3;
   }
   int64_t start(int64_t block) const { return part(groups_, blocks_, block); }
@@ -168,18 +180,33 @@ class Multiplication {
     pack({o.data + at * memory_, to, cut.size(piece), cut.width(piece), o.line, o.step,
           steps(from, groups)});
   }
+  // Some pieces, piece p to at(p). Those whose lines stand side by side are packed a few steps at a
+  // time: the next piece finds its part of a row where memory was read for the one before.
+  template <class At>
+  void pack_pieces(const Operand& o, const Cut& cut, int64_t first, const Part& pieces,
+                   int64_t from, int64_t groups, const At& at) const {
+    const int64_t each = o.line == 1 && pieces.count > 1
+                             ? std::max<int64_t>(1, steps_together / k_.group)
+                             : groups;
+    for (int64_t g = 0; g < groups; g += each)
+      for (int64_t p = pieces.first; p < pieces.first + pieces.count; ++p)
+        pack_piece(o, cut, first, p, from + g, std::min(each, groups - g),
+                   at(p) + g * cut.width(p) * value_);
+  }
   Packed pack(const Operand& o, const Part& lines, const Part& depth) const {
     const int64_t from = start(depth.first), groups = start(depth.first + depth.count) - from;
     Packed out{lines.first, o.cut(lines.count), from, groups, {}};
     char* to = memory(out.memory, out.cut.wide(lines.count) * groups * value_);
-    const int64_t slices = parts(groups, packed_steps);
+    const int64_t slices = parts(groups, packed_steps),
+                  each = o.line == 1 ? pieces_together : 1;
     cpu::parallel_for(
-        out.cut.count * slices,
+        parts(out.cut.count, each) * slices,
         [&](int64_t i) {
-          const int64_t piece = i / slices, begin = from + part(groups, slices, i % slices),
+          const int64_t piece = i / slices * each, begin = from + part(groups, slices, i % slices),
                         end = from + part(groups, slices, i % slices + 1);
-          pack_piece(o, out.cut, lines.first, piece, begin, end - begin,
-                     to + out.at(piece, begin) * value_);
+          pack_pieces(o, out.cut, lines.first, {piece, std::min(each, out.cut.count - piece)},
+                      begin, end - begin,
+                      [&](int64_t p) { return to + out.at(p, begin) * value_; });
         },
         double(lines.count * groups * k_.group) / packed_per_ns);
     return out;
@@ -207,17 +234,22 @@ class Multiplication {
 
   // Rows times columns, over blocks of the inner axis; the first one sets the sums. What is not
   // packed yet is, a block at a time, or read as it lies where it is read once, lines side by side.
+  // The last block's sums go to `rounded`, an element of the result, if that is given.
   void multiply(const Part& rows, const Part& cols, const Part& depth, int64_t first_block,
-                const Packed* left, const Packed* right, char* sums, int64_t out_row) const {
+                const Packed* left, const Packed* right, char* sums, int64_t out_row,
+                char* rounded = nullptr) const {
     const Cut down = left_.cut(rows.count), across = right_.cut(cols.count);
     const bool as_it_lies = k_.group == 1 && memory_ == sum_;
-    const bool along_left = !left && k_.block_along && left_.step == 1 &&
-                            across.count <= strips_along && left_.line * sum_ % 4096 != 0,
+    const bool along_left =
+                   !left && reads_along(left_) &&
+                   across.count <= (k_.group > 1 ? strips_along_groups : strips_along),
                plain_left = !left && as_it_lies && left_.line == 1 && across.count == 1,
                plain_right = !right && as_it_lies && right_.line == 1 && down.count == 1;
     Ref<Buffer> own_left, own_right;
+    KeptBlocks kept(k_);
     const int64_t step_bytes = block_groups() * value_;
     const auto block = along_left ? k_.block_along : k_.block;
+    const int64_t at_once = right && k_.panels ? packed_strips_at_once : strips_at_once;
     char *mine_left =
              left || along_left || plain_left ? nullptr : memory(own_left, rows.count * step_bytes),
          *mine_right = right ? nullptr
@@ -226,37 +258,43 @@ class Multiplication {
     for (int64_t i = depth.first; i < depth.first + depth.count; ++i) {
       const int64_t from = start(i), groups = start(i + 1) - from;
       if (mine_left)
-        for (int64_t d = 0; d < down.count; ++d)
-          pack_piece(left_, down, rows.first, d, from, groups,
-                     mine_left + down.begin(d) * groups * value_);
-      for (int64_t first = 0; first < across.count; first += strips_at_once) {
-        const int64_t strips = std::min(strips_at_once, across.count - first);
+        pack_pieces(left_, down, rows.first, {0, down.count}, from, groups,
+                    [&](int64_t d) { return mine_left + down.begin(d) * groups * value_; });
+      for (int64_t first = 0; first < across.count; first += at_once) {
+        const int64_t strips = std::min(at_once, across.count - first);
         struct {
           const char* data;
           int64_t step;
-        } of[strips_at_once];
+        } of[packed_strips_at_once];
+        const auto packed_at = [&](int64_t s) {
+          return mine_right + (s - first) * right_.each * step_bytes;
+        };
+        const bool packs = mine_right && !plain_right;
+        if (packs)
+          pack_pieces(right_, across, cols.first, {first, strips}, from, groups, packed_at);
         for (int64_t j = 0; j < strips; ++j) {
           const int64_t s = first + j;
-          of[j].step = across.width(s);
+          of[j] = {packs ? packed_at(s) : nullptr, across.width(s)};
           if (right) {
             of[j].data = static_cast<const char*>(right->memory->data) +
                          right->at(right->piece_at(cols.first) + s, from) * value_;
           } else if (plain_right && across.size(s) == of[j].step) {
             of[j] = {right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_,
                      right_.step};
-          } else {
-            char* to = mine_right + j * right_.each * step_bytes;
-            pack_piece(right_, across, cols.first, s, from, groups, to);
-            of[j].data = to;
+          } else if (plain_right) {
+            pack_piece(right_, across, cols.first, s, from, groups, packed_at(s));
+            of[j].data = packed_at(s);
           }
         }
         for (int64_t d = 0; d < down.count; ++d) {
           const char* a;
           int64_t a_step = down.size(d);
           if (left) {
-            a = static_cast<const char*>(left->memory->data) + left->at(d, from) * value_;
+            a = static_cast<const char*>(left->memory->data) +
+                left->at(left->piece_at(rows.first) + d, from) * value_;
           } else if (along_left) {
-            a = left_.data + ((rows.first + down.begin(d)) * left_.line + from) * sum_;
+            a = left_.data +
+                ((rows.first + down.begin(d)) * left_.line + from * k_.group) * memory_;
           } else if (plain_left) {
             a = left_.data + (rows.first + down.begin(d) + from * left_.step) * sum_;
             a_step = left_.step;
@@ -264,10 +302,12 @@ class Multiplication {
             a = mine_left + down.begin(d) * groups * value_;
           }
           for (int64_t j = 0; j < strips; ++j) {
-            const int64_t s = first + j;
-            block({a, of[j].data, sums + (down.begin(d) * out_row + across.begin(s)) * sum_, groups,
-                   a_step, of[j].step, out_row, int(down.size(d)), int(across.size(s)),
-                   i > first_block, left_.line});
+            const int64_t s = first + j, row = down.begin(d), col = across.begin(s);
+            block({a, of[j].data, sums + (row * out_row + col) * sum_, groups, a_step, of[j].step,
+                   out_row, int(down.size(d)), int(across.size(s)), i > first_block, left_.line,
+                   &kept,
+                   rounded && i + 1 == blocks_ ? rounded + (row * p_.n + col) * memory_ : nullptr,
+                   p_.n});
           }
         }
       }
@@ -290,13 +330,58 @@ class Multiplication {
       multiply(rows, cols, depth, 0, left, right, out, p_.n);
       if (depth.first + depth.count < blocks_) return;
     } else {
+      // Rows of sums that are pages apart would take each other's place in the first-level cache.
+      const int64_t apart = cols.count * sum_ % 1024 == 0 ? cols.count + 64 / sum_ : cols.count;
       Ref<Buffer> held;
-      char* sums = memory(held, rows.count * cols.count * sum_);
-      multiply(rows, cols, depth, 0, left, right, sums, cols.count);
-      for (int64_t r = 0; r < rows.count; ++r)
-        k_.round(out + r * p_.n * memory_, sums + r * cols.count * sum_, cols.count);
+      char* sums = memory(held, k_.rounds && blocks_ == 1 ? 0 : rows.count * apart * sum_);
+      multiply(rows, cols, depth, 0, left, right, sums, apart, k_.rounds ? out : nullptr);
+      for (int64_t r = 0; !k_.rounds && r < rows.count; ++r)
+        k_.round(out + r * p_.n * memory_, sums + r * apart * sum_, cols.count);
     }
     p_.finished(first_row_ + rows.first, rows.count, cols.first, cols.count);
+  }
+
+  // Panels of it are read as they lie: lines of whole groups, not in each other's place in the
+  // first-level cache.
+  bool reads_along(const Operand& left) const {
+    return k_.block_along && left.step == 1 && p_.k % k_.group == 0 &&
+           left.line * memory_ % (k_.group > 1 ? 1024 : 4096) != 0;
+  }
+
+  // Both operands are packed, windows of them, by all threads. A task takes some panels of each:
+  // its strips stay in the second-level cache for all of its rows.
+  void by_tasks(const Packed& kept) const {
+    const Part depth{0, blocks_};
+    const bool along = reads_along(left_);
+    auto window = [&](const Operand& o) {
+      return o.each * std::max<int64_t>(k_.panels, shared_bytes / (value_ * groups_ * o.each));
+    };
+    for (int64_t col = 0; col < n_; col += window(right_)) {
+      const Part cols{col, std::min(window(right_), n_ - col)};
+      const Packed right = kept.memory ? kept : pack(right_, cols, depth);
+      for (int64_t row = 0; row < m_; row += window(left_)) {
+        const Part rows{row, std::min(window(left_), m_ - row)};
+        const Packed left = along ? Packed{} : pack(left_, rows, depth);
+        const Cut down = left_.cut(rows.count), across = right_.cut(cols.count);
+        int64_t panels = k_.panels, strips = k_.panels;
+        auto tasks = [&] { return parts(down.count, panels) * parts(across.count, strips); };
+        while (tasks() < tasks_at_least && panels > 2) (panels >= strips ? panels : strips) /= 2;
+        const int64_t each = parts(across.count, strips);
+        cpu::parallel_for(
+            tasks(),
+            [&](int64_t t) {
+              auto some = [](const Part& all, const Cut& cut, int64_t piece, int64_t pieces) {
+                const int64_t begin = cut.begin(piece),
+                              end = cut.begin(std::min(piece + pieces, cut.count));
+                return Part{all.first + begin, end - begin};
+              };
+              finish(some(rows, down, t / each * panels, panels),
+                     some(cols, across, t % each * strips, strips), depth, along ? nullptr : &left,
+                     &right);
+            },
+            double(rows.count * cols.count) * double(p_.k) / macs_per_ns);
+      }
+    }
   }
 
   // Each task takes some blocks of the inner axis, for all sums.

@@ -20,6 +20,12 @@ struct PackCall {
   int64_t steps;
 };
 
+// What a level keeps from one block to the next in a thread (how tiles are set up), where blocks
+// are given one. PanelKernels::leave ends it: nothing else may use the same units meanwhile.
+struct Kept {
+  uint32_t state = 0;  // 0: nothing
+};
+
 // out[rows x cols] = or += a panel of lines times a strip of lines, both packed or as they lie with
 // their lines side by side. cols <= width of the strip, a multiple of lanes.
 struct BlockCall {
@@ -30,6 +36,9 @@ struct BlockCall {
   int rows, cols;
   bool add;
   int64_t a_line = 1;  // read by block_along alone
+  Kept* kept = nullptr;
+  void* rounded = nullptr;  // where sums go instead, as elements of memory: of kernels that round
+  int64_t rounded_row = 0;  // in elements
 };
 
 // out[r][i] (+)= sum over steps of x[r][step] * line i at that step, for up to `few` rows r.
@@ -51,6 +60,9 @@ struct PanelKernels {
   int rows = 0, cols = 0, lanes = 0;  // of the largest block, and of a register
   int group = 1;                      // steps that pack, block and dots take as one
   int deep = 0;                       // groups in a block of the inner axis; 0: as many as usual
+  int panels = 0;                     // of a task whose operands are both packed; 0: never are
+  bool rounds = false;                // sums of a last block as they leave the registers
+  void (*leave)(Kept&) = nullptr;     // after blocks with one Kept; null: nothing is kept
   void (*pack)(const PackCall&) = nullptr;
   void (*pack_left)(const PackCall&) = nullptr;  // of panels, where these are packed otherwise
   void (*block)(const BlockCall&) = nullptr;

@@ -29,11 +29,27 @@ struct TileConfiguration {
 };
 static_assert(sizeof(TileConfiguration) == 64);
 
+// Tiles stay set up from block to block where a Kept is given: setting them up and giving them back
+// takes a quarter of the time of a block of 256 steps (measured on a Sapphire Rapids).
+LAZULITE_INLINE uint32_t tile_state(int rows, int cols) {
+  return uint32_t(rows) << 8 | uint32_t(cols);
+}
+// So that no switch of tasks saves 8 KB for nothing.
+inline void leave_tiles(Kept& kept) {
+  if (kept.state) _tile_release();
+  kept.state = 0;
+}
+
 // Sums in tiles 0 1 above 2 3, rows in 4 and 5, columns in 6 and 7.
 template <TileDot dot, bool two_rows, bool two_columns>
 struct TileBlock {
-  // Sets sums to zeros.
-  LAZULITE_INLINE static void begin(int rows, int cols) {
+  // Sets sums to zeros, unless `add` says that they are loaded.
+  LAZULITE_INLINE static void begin(int rows, int cols, Kept* kept = nullptr, bool add = false) {
+    if (kept && kept->state == tile_state(rows, cols)) {
+      if (!add) zero();
+      return;
+    }
+    if (kept) kept->state = tile_state(rows, cols);
     const int above = two_rows ? tile_rows : rows, below = rows - above,
               left = two_columns ? tile_rows : cols, right = cols - left;
     alignas(64) TileConfiguration c;
@@ -51,6 +67,12 @@ struct TileBlock {
     }
     __asm__ volatile("" : : "r"(&c) : "memory");  // compilers do not see all that is read of it
     _tile_loadconfig(&c);
+  }
+  LAZULITE_INLINE static void zero() {
+    _tile_zero(0);
+    if (two_columns) _tile_zero(1);
+    if (two_rows) _tile_zero(2);
+    if (two_rows && two_columns) _tile_zero(3);
   }
   // Sums from memory; rows `row` bytes apart, 0 for the same one in all of them.
   LAZULITE_INLINE static void load(const void* from, int64_t row) {
@@ -70,6 +92,10 @@ struct TileBlock {
     _tile_loadd(6, b, b_row);
     _tile_loadd(4, a, a_row);
     LAZULITE_ADD_TILES(0, 4, 6);
+    // Columns come from the second-level cache, packed in one piece, and rows from the first.
+#pragma GCC unroll 32
+    for (int i = 0; i < (two_columns ? 2 : 1) * words_of_tile; ++i)
+      __builtin_prefetch(b + words_of_tile * b_row + i * tile_bytes);
     if (two_columns) {
       _tile_loadd(7, b + tile_bytes, b_row);
       LAZULITE_ADD_TILES(1, 4, 7);
@@ -81,13 +107,13 @@ struct TileBlock {
     }
 #undef LAZULITE_ADD_TILES
   }
-  LAZULITE_INLINE static void end(void* to, int64_t row) {
+  LAZULITE_INLINE static void end(void* to, int64_t row, const Kept* kept = nullptr) {
     char *above = static_cast<char*>(to), *below = above + tile_rows * row;
     _tile_stored(0, above, row);
     if (two_columns) _tile_stored(1, above + tile_bytes, row);
     if (two_rows) _tile_stored(2, below, row);
     if (two_rows && two_columns) _tile_stored(3, below + tile_bytes, row);
-    _tile_release();  // so that no switch of tasks saves 8 KB for nothing
+    if (!kept) _tile_release();
   }
 };
 
@@ -101,16 +127,21 @@ void choose_tiles(const Call& p) {
   Run<TileBlock<dot, false, false>>::run(p);
 }
 
-// Panels: of each step of tiles first the rows, 64 bytes each; p.steps of them.
+// p.steps steps of tiles; rows of the left operand so many bytes apart, and their steps.
+template <class Block>
+LAZULITE_INLINE void sum_tiles(const BlockCall& p, int64_t a_row, int64_t a_step) {
+  Block::begin(p.rows, p.cols, p.kept, p.add);
+  if (p.add) Block::load(p.out, p.out_row * 4);
+  const char *a = static_cast<const char*>(p.a), *b = static_cast<const char*>(p.b);
+  for (int64_t k = 0; k < p.steps; ++k, a += a_step, b += p.b_step * tile_bytes)
+    Block::add(a, a_row, b, p.b_step * 4);
+}
+// Panels: of each step of tiles first the rows, 64 bytes each.
 template <class Block>
 struct PanelOfTiles {
   static void run(const BlockCall& p) {
-    Block::begin(p.rows, p.cols);
-    if (p.add) Block::load(p.out, p.out_row * 4);
-    const char *a = static_cast<const char*>(p.a), *b = static_cast<const char*>(p.b);
-    for (int64_t k = 0; k < p.steps; ++k, a += p.a_step * tile_bytes, b += p.b_step * tile_bytes)
-      Block::add(a, tile_bytes, b, p.b_step * 4);
-    Block::end(p.out, p.out_row * 4);
+    sum_tiles<Block>(p, tile_bytes, p.a_step * tile_bytes);
+    Block::end(p.out, p.out_row * 4, p.kept);
   }
 };
 

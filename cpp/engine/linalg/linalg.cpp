@@ -335,21 +335,24 @@ void Factor<T>::qr(const char* op, const T* a, int64_t m, int64_t n, int64_t col
   };
   if constexpr (!is_complex_number<T>) {
     if (k >= reflected_least) {
-      Scratch<T> factor(m * cols);
-      reflect<T>(op, f, m, n, cols, factor);
+      Scratch<T> factor(q ? m * cols : 0);
+      reflect<T>(op, f, m, n, cols, q ? static_cast<T*>(factor) : nullptr);
       keep_r();
-      return turn(static_cast<const T*>(factor), cols, m, q);
+      if (q) turn(static_cast<const T*>(factor), cols, m, q);
+      return;
     }
   }
   int info = 0;
   T best(0), best_q(0);
   call<T>(op, geqrf, &rows, &columns, f, &rows, static_cast<T*>(tau), &best, &query, &info);
-  call<T>(op, orgqr, &rows, &of_q, &k, f, &rows, static_cast<T*>(tau), &best_q, &query, &info);
+  if (q)
+    call<T>(op, orgqr, &rows, &of_q, &k, f, &rows, static_cast<T*>(tau), &best_q, &query, &info);
   const int room = std::max(work_size(best), work_size(best_q));
   Scratch<T> work(room);
   call<T>(op, geqrf, &rows, &columns, f, &rows, static_cast<T*>(tau), static_cast<T*>(work), &room,
           &info);
   keep_r();
+  if (!q) return;
   call<T>(op, orgqr, &rows, &of_q, &k, f, &rows, static_cast<T*>(tau), static_cast<T*>(work), &room,
           &info);
   turn(static_cast<const T*>(f), cols, m, q);

@@ -37,7 +37,7 @@ struct Factor {
   // the matrix is row places[i] of L U.
   static void lu(const char* op, const T* a, int64_t m, int64_t n, T* out, uint32_t* pivots,
                  uint32_t* places);
-  // q (m x cols) and r (cols x n): cols is m or the smaller size.
+  // q (m x cols) and r (cols x n): cols is m or the smaller size; null q: r alone.
   static void qr(const char* op, const T* a, int64_t m, int64_t n, int64_t cols, T* q, T* r);
   // u (m x cols of u), s, vh; null u and vh: singular values alone. a is written over.
   static void svd(const char* op, T* a, int64_t m, int64_t n, bool full, T* u, Real<T>* s, T* vh);

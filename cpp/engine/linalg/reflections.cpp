@@ -102,6 +102,7 @@ void reflect(const char* op, T* a, int64_t m, int64_t n, int64_t cols, T* q) {
     const int64_t behind = first + count;
     if (behind < n) block(first).apply(a + behind * m + first, m, n - behind, false);
   }
+  if (!q) return;
   for (int64_t i = 0; i < cols; ++i)
     for (int64_t x = 0; x < m; ++x) q[i * m + x] = T(x == i);
   for (int64_t first = (k - 1) / reflected_panel * reflected_panel; first >= 0;

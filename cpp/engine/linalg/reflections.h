@@ -10,8 +10,8 @@ namespace lazulite::engine::linalg {
 inline constexpr int64_t reflected_panel = 32, reflected_least = 128;
 
 // Of a (m x n), transposed: n rows of m. R stands on and above its diagonal afterwards, below the
-// vectors of the reflections. `q`: cols rows of m, the transposed orthogonal factor. T is float or
-// double.
+// vectors of the reflections. `q`: cols rows of m, the transposed orthogonal factor, or null. T is
+// float or double.
 template <class T>
 void reflect(const char* op, T* a, int64_t m, int64_t n, int64_t cols, T* q);
 

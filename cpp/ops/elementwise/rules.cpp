@@ -172,6 +172,27 @@ OpList elementwise_ops() {
   return all;
 }
 
+namespace {
+
+// A power that a product or a root gives in a tenth of the time, and closer. As in NumPy and
+// PyTorch, x ** 0.5 is sqrt(x), at -0 and -inf, too.
+std::optional<array> known_power(const array& a, const Scalar& exponent, Stream s) {
+  const Dtype t = a.dtype();
+  if (exponent.kind() == 'c') return {};
+  const double n = exponent.real();
+  if (n == 1) return a;
+  if (n == 2) return square(a, s);
+  if (is_complex(t)) return {};
+  if (n == 3 && !is_half(t)) return multiply(square(a, s), a, s);  // a half would round twice
+  if (is_integral(t)) return {};
+  if (n == -1) return reciprocal(a, s);
+  if (n == 0.5) return sqrt(a, s);
+  if (n == -0.5) return rsqrt(a, s);
+  return {};
+}
+
+}  // namespace
+
 array unary(const Op& op, const Operand& a, Stream s) {
   const Row& row = family(op).row;
   const Dtype t = row_type(row, a.natural());
@@ -194,6 +215,8 @@ array binary(const Op& op, const array& a, const Scalar& b, bool reversed, Strea
       !row.types.has(x.type))
     return reversed ? binary(op, Operand(b), Operand(a), s) : binary(op, Operand(a), Operand(b), s);
   b.check_fits(x.type, row.name);
+  if (!reversed && &op == &elementwise_op<Power>())
+    if (auto y = known_power(a, b, s)) return *y;
   const array number = constant(b, x.shape, x.type, s);
   const Dtype t = row.result == Result::boolean ? bool_ : x.type;
   return reversed ? record_pair(op, number, a, t, s) : record_pair(op, a, number, t, s);
@@ -205,6 +228,8 @@ array binary(const Op& op, const Operand& a, const Operand& b, Stream s) {
   check_type(row, t);
   const Shape shape = broadcast_shapes(shape_of(a), shape_of(b), row.name);
   check_shape(shape, t, row.name);
+  if (!b.is_array() && &op == &elementwise_op<Power>())
+    if (auto y = known_power(fit(a, t, shape, row.name, s), b.scalar(), s)) return *y;
   return record(op, {}, {fit(a, t, shape, row.name, s), fit(b, t, shape, row.name, s)}, s);
 }
 

@@ -237,17 +237,18 @@ void set_identity(T* to, int64_t n) {
 }
 
 void qr_kernel(const KernelCall& call) {
-  const Sizes of(call.in[0]), q(call.out[0]), r(call.out[1]);
+  const bool vectors = call.node.get<Qr>().vectors;
+  const auto& last = call.out[vectors];
+  const Sizes of(call.in[0]), r(last);
   const Dense a(call.in[0]);
   with_type(call.in[0].type(), [&]<class T>() {
     for_each(of.count, 2 * cube(double(std::max(of.m, of.n))), [&](int64_t i) {
-      T* vectors = part<T>(call.out[0], i, q.size());
+      T* q = vectors ? part<T>(call.out[0], i, of.m * r.m) : nullptr;
       if (of.size() == 0) {
-        if (q.m == q.n) set_identity(vectors, q.n);
+        if (q && of.m == r.m) set_identity(q, of.m);
         return;
       }
-      Factor<T>::qr("qr", at<T>(a, i, of.size()), of.m, of.n, q.n, vectors,
-                    part<T>(call.out[1], i, r.size()));
+      Factor<T>::qr("qr", at<T>(a, i, of.size()), of.m, of.n, r.m, q, part<T>(last, i, r.size()));
     });
   });
 }

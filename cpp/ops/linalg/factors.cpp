@@ -129,8 +129,7 @@ std::vector<array> lu(const array& a, Stream s) {
 std::vector<array> qr(const array& a, const std::string& mode, Stream s) {
   if (mode != "reduced" && mode != "complete" && mode != "r")
     fail(Kind::value, "qr", "mode: got '", mode, "', expected 'reduced', 'complete' or 'r'");
-  const Arrays all = record_all(qr_op, attrs(Qr{mode == "complete"}), {inexact(a, s)}, s);
-  return mode == "r" ? std::vector<array>{all[1]} : list(all);
+  return list(record_all(qr_op, attrs(Qr{mode == "complete", mode != "r"}), {inexact(a, s)}, s));
 }
 std::vector<array> svd(const array& a, bool compute_uv, bool full_matrices, Stream s) {
   if (!compute_uv) return {svdvals(a, s)};

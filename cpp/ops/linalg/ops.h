@@ -12,7 +12,8 @@ struct Triangular {
 };
 struct Qr {
   bool complete;  // a square q
-  LAZULITE_FIELDS(complete)
+  bool vectors;   // outputs q, r; else r
+  LAZULITE_FIELDS(complete, vectors)
 };
 struct Svd {
   bool full;     // square matrices of vectors

@@ -89,7 +89,9 @@ Specs infer_lu(const Arrays& in) {
 Specs infer_qr(const Qr& how, const Arrays& in) {
   const Sizes of("qr", in);
   const int64_t cols = how.complete ? of.m : of.k;
-  return {Spec{with(of.batch, {of.m, cols}), of.type}, Spec{with(of.batch, {cols, of.n}), of.type}};
+  const Spec r{with(of.batch, {cols, of.n}), of.type};
+  if (!how.vectors) return {r};
+  return {Spec{with(of.batch, {of.m, cols}), of.type}, r};
 }
 Specs infer_svd(const Svd& how, const Arrays& in) {
   const Sizes of("svd", in);
@@ -350,12 +352,18 @@ void check_differentiable(const Qr& how, const Node& node) {
 array columns(const array& a, int64_t from, int64_t to) {
   return slice_axis(a, a.ndim() - 1, from, to);
 }
+// Both factors, also of a node that gives r alone.
+Arrays factors(const Qr& how, const Node& node) {
+  if (how.vectors) return {recorded(node, 0), recorded(node, 1)};
+  return record_all(qr_op, attrs(Qr{how.complete, true}), {node.inputs[0]});
+}
 Arrays vjp_qr(const Qr& how, const Node& node, const Arrays& cts, const Needs&) {
   check_differentiable(how, node);
   const int64_t n = node.inputs[0].shape(-1), k = std::min(n, node.inputs[0].shape(-2));
-  const array q = recorded(node, 0);
-  array gq = given(cts[0], node, 0), gr = given(cts[1], node, 1), rest;
-  array r = recorded(node, 1);
+  const Arrays both = factors(how, node);
+  const array& q = both[0];
+  array r = both[1], rest, gq = how.vectors ? given(cts[0], node, 0) : zeros_like(q),
+        gr = given(cts.back(), node, how.vectors);
   if (n > k) {  // the columns behind: R2 = Q* A2
     const array g2 = columns(gr, k, n);
     rest = matmul(q, g2);
@@ -374,8 +382,8 @@ Arrays vjp_qr(const Qr& how, const Node& node, const Arrays& cts, const Needs&) 
 Arrays jvp_qr(const Qr& how, const Node& node, const Arrays& t) {
   check_differentiable(how, node);
   const int64_t n = node.inputs[0].shape(-1), k = std::min(n, node.inputs[0].shape(-2));
-  const array q = recorded(node, 0);
-  const array r = columns(recorded(node, 1), 0, k);
+  const Arrays both = factors(how, node);
+  const array &q = both[0], r = columns(both[1], 0, k);
   const array m = over(columns(t[0], 0, k), r), c = matmul(adjoint(q), m);
   const array turn = lower_antihermitian(c);
   const array dq = m - matmul(q, c - turn);
@@ -384,7 +392,7 @@ Arrays jvp_qr(const Qr& how, const Node& node, const Arrays& t) {
     dr = concatenate({dr, matmul(adjoint(dq), columns(node.inputs[0], k, n)) +
                               matmul(adjoint(q), columns(t[0], k, n))},
                      -1);
-  return {dq, dr};
+  return how.vectors ? Arrays{dq, dr} : Arrays{dr};
 }
 
 // ---- SVD, thin
