@@ -161,3 +161,34 @@ formula(
     Input("bool", 1024, 4096),
     F(1024, 4096),
 )
+
+
+def elements_at_mask(m, x):
+    return x[x > 0.2]  # the mask is made, too
+
+
+formula(
+    room,
+    "elements at a mask over two axes, 1024 x 1024 float32",
+    elements_at_mask,
+    F(1024, 1024),
+    without=("jax",),
+)
+formula(
+    room,
+    "places of a mask, 1024 x 1024 float32",
+    lambda m, x: m.argwhere(x > 0.2),
+    F(1024, 1024),
+    without=("jax",),
+)
+for count in (64, 1024):
+    label = f"a sum of {count} numbers, evaluated"
+    formula("dispatch", label, lambda m, x, y: x + y, F(count), F(count))
+
+formula(
+    room,
+    "a middle axis by index, 500 of 64 x 1000 x 16 float32",
+    lambda m, x, i: m.take(x, i, axis=1),
+    F(64, 1000, 16),
+    I(1000, 500),
+)

@@ -42,6 +42,12 @@ formula(
     lambda m, x: m.softmax(x, axis=0),
     F(1024, 1024),
 )
+formula(
+    "norms",
+    "softmax of a middle axis, 8 x 21 x 10000 float32",
+    lambda m, x: m.softmax(x, axis=1),
+    F(8, 21, 10000),
+)
 
 
 def gradient(name, f, *inputs):
@@ -86,3 +92,8 @@ gradient(
 )
 gradient("rms_norm with its gradient, 2048 x 1024 float32", rms_norm, F(*SHAPE), F(SHAPE[1]))
 gradient("softmax with its gradient, 1024 x 4096 float32", softmax, F(1024, 4096))
+gradient(
+    "softmax of columns with its gradient, 1024 x 1024 float32",
+    lambda m, x: m.softmax(x, axis=0),
+    F(1024, 1024),
+)

@@ -4,7 +4,7 @@
 
 namespace lazulite {
 
-// Runs a group of one op over at most 64 elements, whose operands are dense, one number, or
+// Runs a group of one op over at most 2,048 elements, whose operands are dense, one number, or
 // constants; false: nothing was done. `spoilt` as in StepMemory.
 bool run_few(const Unit&, bool& spoilt);
 

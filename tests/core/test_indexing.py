@@ -1,5 +1,7 @@
 """Reading and writing by index, beside NumPy."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -467,3 +469,81 @@ def test_bools_and_integers_of_numpy_are_indices(key):
     grad = np.zeros_like(n)
     grad[key] = 1
     assert np.array_equal(np.array(mx.grad(lambda a: a[key].sum())(a)), grad)
+
+
+PLACES = [(3, 5), (40, 70), (7, 9, 1), (5, 11, 17), (2, 3, 4, 5), (1, 9, 700), (9, 4, 0)]
+SEEN = [lambda a: a, lambda a: a[::-1], lambda a: a.T, lambda a: a[..., ::-1]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "complex64"])
+@pytest.mark.parametrize("shape", PLACES, ids=str)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_index_array_on_any_axis(shape, dtype, threads):
+    rng = np.random.default_rng(0)
+    before = mx.num_threads()
+    mx.set_num_threads(threads)
+    x = rng.integers(0, 100, shape).astype(dtype.strip("_"))
+    for see, axis in itertools.product(SEEN, range(len(shape))):
+        y, a = see(x), see(mx.array(x, getattr(mx, dtype)))
+        for like in ((1,), (5,), (2, 3), (0,)):
+            if y.shape[axis] == 0:
+                continue
+            i = rng.integers(-y.shape[axis], y.shape[axis], like)
+            key, ours = ((slice(None),) * axis + (k,) for k in (i, mx.array(i)))
+            np.testing.assert_array_equal(np.array(a[ours]), y[key])
+            np.testing.assert_array_equal(np.array(mx.take(a, mx.array(i), axis)), y[key])
+            v = rng.integers(0, 100, y[key].shape).astype(x.dtype)
+            w = mx.array(v, getattr(mx, dtype))
+            for update, name in ((np.add, "add"), (np.maximum, "maximum"), (None, None)):
+                if name == "maximum" and dtype == "complex64":
+                    continue
+                want, got = y.copy(), mx.array(a)
+                if update:
+                    update.at(want, key, v)
+                    got = getattr(a.at[ours], name)(w)
+                else:
+                    want[key] = v
+                    got[ours] = w
+                np.testing.assert_array_equal(np.array(got), want)
+    mx.set_num_threads(before)
+
+
+@pytest.mark.parametrize("shape", [(1000, 300), (40, 30, 80), (3, 7, 5), (9000, 33), (2, 4000, 70)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_along_an_axis_by_strips_of_columns(shape, threads):
+    rng = np.random.default_rng(0)
+    before = mx.num_threads()
+    mx.set_num_threads(threads)
+    x = rng.standard_normal(shape).astype(np.float32)
+    for axis, see in itertools.product(range(len(shape)), (lambda a: a, lambda a: a[::-1])):
+        many = shape[:axis] + (37,) + shape[axis + 1 :]
+        i = rng.integers(-shape[axis], shape[axis], many)
+        v = rng.standard_normal(many).astype(np.float32)
+        a, b = see(mx.array(x)), see(x)
+        got = mx.take_along_axis(a, mx.array(i), axis)
+        np.testing.assert_array_equal(np.array(got), np.take_along_axis(b, i, axis))
+        want = b.copy()
+        np.put_along_axis(want, i, v, axis)
+        got = mx.put_along_axis(a, mx.array(i), mx.array(v), axis)
+        np.testing.assert_array_equal(np.array(got), want)
+        bad = mx.where(mx.arange(37 if axis == len(shape) - 1 else shape[-1]) == 2, 10**6, i)
+        with pytest.raises(IndexError, match="index out of range: got 1000000"):
+            mx.eval(mx.take_along_axis(a, bad, axis))
+    mx.set_num_threads(before)
+
+
+def test_gathers_inside_in_transforms():
+    x = mx.array(np.random.default_rng(0).normal(size=(3, 6, 5)))
+    i = mx.array([[0, 3, 2], [1, 1, 4]])
+    for axis in (0, 1):
+        f = lambda a, k: mx.sin(mx.take(a, k, axis))
+        for axes in ((0, None), (0, 0), (None, 0)):
+            a = x if axes[0] == 0 else x[0]
+            k = mx.stack([i, i[::-1], i % 3]) if axes[1] == 0 else i
+            got = mx.vmap(f, in_axes=axes)(a, k)
+            want = [f(a[n] if axes[0] == 0 else a, k[n] if axes[1] == 0 else k) for n in range(3)]
+            np.testing.assert_allclose(np.array(got), np.array(mx.stack(want)))
+            g = mx.grad(lambda a, k: mx.sum(f(a, k) ** 2))
+            got = mx.vmap(g, in_axes=axes)(a, k)
+            want = [g(a[n] if axes[0] == 0 else a, k[n] if axes[1] == 0 else k) for n in range(3)]
+            np.testing.assert_allclose(np.array(got), np.array(mx.stack(want)), rtol=1e-12)

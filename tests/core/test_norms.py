@@ -126,6 +126,89 @@ def test_views_give_the_bits_of_their_copies(dtype, shape):
             assert same_bits(got, want), name
 
 
+SOLID = [(7, 5), (33, 17), (100, 257), (1, 50), (50, 1), (1024, 70), (4097, 130), (2049, 3)]
+SOLID += [(3, 9, 40), (2, 5, 3), (4, 8200, 3), (5, 1, 40), (2, 40, 16), (3, 0, 4), (3, 4, 0)]
+LAYOUTS = {
+    "dense": lambda a: a,
+    "reversed": lambda a: a[::-1],
+    "turned": lambda a: mx.contiguous(mx.swapaxes(a, 0, 1)).swapaxes(0, 1),
+    "every other": lambda a: mx.repeat(a, 2, axis=-1)[..., ::2],
+    "a part": lambda a: mx.concatenate([a, a], axis=-1)[..., : a.shape[-1]],
+    "one row repeated": lambda a: mx.broadcast_to(a[:1], a.shape),
+    "one column repeated": lambda a: mx.broadcast_to(a[..., :1], a.shape),
+}
+
+
+def check_columns(x, t, axis, threads=(1, 2)):
+    """softmax along an axis, and its slope, have the bits of those of a transposed copy."""
+    last = lambda a: mx.contiguous(mx.swapaxes(a, axis, -1))
+    want = mx.softmax(last(x), -1).swapaxes(axis, -1)
+    slope = mx.vjp(lambda a: mx.softmax(a, -1), [last(x)], [last(t)])[1][0].swapaxes(axis, -1)
+    before = mx.num_threads()
+    try:
+        for count in threads:
+            mx.set_num_threads(count)
+            assert same_bits(mx.softmax(x, axis), want)
+            got = mx.vjp(lambda a: mx.softmax(a, axis), [x], [t])[1][0]
+            assert same_bits(got, slope)
+    finally:
+        mx.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", SOLID, ids=str)
+def test_softmax_of_columns_has_the_bits_of_that_of_rows(shape, dtype):
+    x, t = data(shape, dtype), data(shape, dtype, 1)
+    for layout in LAYOUTS.values():
+        if 0 in shape and layout is not LAYOUTS["dense"]:
+            continue
+        mx.eval(u := layout(x), v := layout(t))
+        for axis in range(len(shape) - 1):
+            check_columns(u, v, axis)
+    check_columns(x * 2 - 1, t + x, 0)  # formed as they are read
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(70_001, 20), (70_001, 3), (2, 66_000, 18)], ids=str)
+def test_softmax_of_long_columns_has_the_bits_of_that_of_rows(shape, dtype):
+    x, t = data(shape, dtype), data(shape, dtype, 1)
+    for layout in ("dense", "turned", "one column repeated"):
+        mx.eval(u := LAYOUTS[layout](x), v := LAYOUTS[layout](t))
+        check_columns(u, v, len(shape) - 2, threads=[2])
+    check_columns(x * 2 - 1, t + x, len(shape) - 2, threads=[2])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_softmax_of_columns_with_infinities_and_nan(dtype):
+    x = np.random.default_rng(0).normal(size=(40, 70))
+    x[3, 2::9], x[5, 3::9], x[6, 4::9] = np.inf, -np.inf, np.nan
+    x[:, 8], x[:, 69], x[:, 10] = -np.inf, -np.inf, np.nan
+    with np.errstate(invalid="ignore"):
+        e = np.exp(x - x.max(0))
+        want = e / e.sum(0)
+    got = np.array(mx.softmax(mx.array(x).astype(dtype), 0).astype(mx.float64))
+    np.testing.assert_allclose(got, want, rtol=2e-2, atol=1e-2)
+    assert (np.isnan(got) == np.isnan(want)).all()
+
+
+def test_softmax_along_in_transforms():
+    x, t = data((3, 6, 5), mx.float64), data((3, 6, 5), mx.float64, 1)
+    last = lambda a: mx.softmax(mx.swapaxes(a, -2, -1), -1).swapaxes(-2, -1)
+    along = lambda a: mx.softmax(a, -2)
+    for f, g in ((along, last), (mx.vmap(lambda a: mx.softmax(a, 0)), last)):
+        loss = lambda h: lambda a: mx.sum(mx.grad(lambda b: mx.sum(h(b) ** 3 * t))(a) ** 2)
+        close(f(x), g(x), mx.float64)
+        close(mx.grad(loss(f))(x), mx.grad(loss(g))(x), mx.float64)
+        close(mx.jvp(f, [x], [t])[1][0], mx.jvp(g, [x], [t])[1][0], mx.float64)
+        twice = lambda h: lambda a: mx.jvp(lambda b: mx.jvp(h, [b], [t])[1][0], [a], [t])[1][0]
+        close(twice(f)(x), twice(g)(x), mx.float64)
+    assert same_bits(
+        mx.softmax(x, (0, 1)), mx.softmax(x.reshape(18, 5), 0).reshape(x.shape)
+    )
+    moved = mx.vmap(lambda a: mx.softmax(a, 0), in_axes=1, out_axes=1)(x)
+    close(moved, mx.softmax(x, 0), mx.float64)
+
+
 def gradients(f, arrays, ct):
     return mx.vjp(f, arrays, [ct])[1]
 

@@ -1,4 +1,5 @@
 #include "engine/index/index.h"
+#include "engine/index/masks.h"
 
 #include <algorithm>
 #include <cstring>
@@ -70,6 +71,10 @@ void Places::fill(int64_t from, int64_t n, int64_t* to, const char* caller) cons
 
 AddRun add_run(Dtype t) { return index_kernels().add[index_of(t)]; }
 
+void gather_run(const void* from, const int64_t* at, int64_t n, int64_t bytes, void* to) {
+  index_kernels().gather[__builtin_ctzll(uint64_t(bytes))](from, at, n, to);
+}
+
 Ranges::Ranges(const int64_t* positions, int64_t count, int64_t reach, int64_t ranges) {
   int shift = 0;
   while ((reach - 1) >> shift >= ranges) ++shift;
@@ -137,34 +142,37 @@ int64_t true_places(const bool* mask, const Shape& shape, int64_t size, int64_t 
   const int64_t n = size_of(shape), chunks = (n + grain - 1) / grain;
   std::vector<int64_t> before(size_t(chunks) + 1, 0);
   cpu::parallel_for(chunks, [&](int64_t c) {
-    int64_t count = 0;
-    const int64_t end = std::min(n, (c + 1) * grain);
-    for (int64_t i = c * grain; i < end; ++i) count += mask[i];
-    before[size_t(c) + 1] = count;
-  }, double(n) * 0.1);
+    before[size_t(c) + 1] = count_true(mask + c * grain, std::min(grain, n - c * grain));
+  }, double(n) * 0.02);
   for (int64_t c = 0; c < chunks; ++c) before[size_t(c) + 1] += before[size_t(c)];
   const int64_t found = before[size_t(chunks)];
   const size_t axes = shape.size();
   int64_t* last = to + (int64_t(axes) - 1) * size;
+  // Rows of some length have their places along the last axis, and the others in common.
+  constexpr int64_t shortest = 24, piece = 512;
+  const int64_t row = axes > 1 && shape[axes - 1] >= shortest ? shape[axes - 1] : n;
   cpu::parallel_for(chunks, [&](int64_t c) {
-    constexpr int64_t piece = 512;
     int64_t near[piece + 8], at = before[size_t(c)];
     const int64_t end = std::min(n, (c + 1) * grain);
-    for (int64_t from = c * grain; from < end && at < size; from += piece) {
-      const int64_t stop = std::min(end, from + piece);
-      const int64_t count =
-          std::min(index_kernels().places_of_true(mask + from, stop - from, from, near), size - at);
-      if (count) std::memcpy(last + at, near, size_t(count) * sizeof(int64_t));
+    auto split = [&](int64_t number, size_t d, int64_t i, int64_t count) {
+      for (; d-- > 0; number /= shape[d])
+        std::fill_n(to + int64_t(d) * size + i, count, number % shape[d]);
+    };
+    for (int64_t from = c * grain; from < end && at < size;) {
+      const int64_t first = row < n ? from % row : from,
+                    stop = std::min({end, from + piece, from - first + row});
+      const int64_t count = std::min(
+          index_kernels().places_of_true(mask + from, stop - from, first, near), size - at);
+      if (count) {
+        std::memcpy(last + at, near, size_t(count) * sizeof(int64_t));
+        if (row < n) split(from / row, axes - 1, at, count);
+      }
       at += count;
+      from = stop;
     }
     // Numbers of elements become places along axes.
-    for (int64_t i = before[size_t(c)]; axes > 1 && i < at; ++i) {
-      uint64_t left = uint64_t(last[i]);
-      for (size_t d = axes; d-- > 0;) {
-        to[int64_t(d) * size + i] = int64_t(left % uint64_t(shape[d]));
-        left /= uint64_t(shape[d]);
-      }
-    }
+    for (int64_t i = before[size_t(c)]; axes > 1 && row == n && i < at; ++i)
+      split(last[i], axes, i, 1);
   }, double(n) * 0.4);
   for (size_t d = 0; d < axes; ++d)
     for (int64_t i = found; i < size; ++i) to[int64_t(d) * size + i] = fill;

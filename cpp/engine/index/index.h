@@ -29,6 +29,8 @@ struct IndexKernels {
 
 using AddRun = void (*)(void* to, const void* from, int64_t n);
 AddRun add_run(Dtype);  // null where there is none
+// to[i] = from[at[i]], elements of `bytes`
+void gather_run(const void* from, const int64_t* at, int64_t n, int64_t bytes, void* to);
 
 // Positions in a source, in elements, of every index tuple in row-major order, or, `along` an axis,
 // of every element.

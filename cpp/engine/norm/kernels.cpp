@@ -1,40 +1,13 @@
 // Normalisations of one row, per instruction-set level.
 #include "device/cpu/level.h"
 #include "engine/norm/norm.h"
-#include "engine/reduce/lanes.h"
+#include "engine/norm/vectors.h"
 
 namespace lazulite::engine {
 namespace {
 
-#define LAZULITE_EACH [&]<bool full>(int64_t i, int64_t m) __attribute__((always_inline))
 #define LAZULITE_TERMS \
   [&]<bool full>(int64_t i, int64_t m, auto* term) __attribute__((always_inline))
-
-// m elements from p + i on; the other lanes are 0.
-template <class In, bool full>
-LAZULITE_INLINE typename In::V get(const void* p, int64_t i, int64_t m) {
-  using V = typename In::V;
-  const auto* x = static_cast<const typename In::memory*>(p) + i;
-  if constexpr (full) return In::load(x);
-  alignas(64) typename In::accumulator some[V::size] = {};
-  for (int64_t k = 0; k < m; ++k) some[k] = In::one(x + k);
-  return V::load(some);
-}
-template <class Out, bool full>
-LAZULITE_INLINE void put(typename Out::V v, void* p, int64_t i, int64_t m) {
-  auto* to = static_cast<typename Out::memory*>(p) + i;
-  if constexpr (full) return Out::store(v, to);
-  alignas(64) typename Out::memory some[Out::V::size];
-  Out::store(v, some);
-  for (int64_t k = 0; k < m; ++k) to[k] = some[k];
-}
-
-template <class V, class F>
-LAZULITE_INLINE void for_vectors(int64_t n, F&& f) {
-  int64_t i = 0;
-  for (; i + V::size <= n; i += V::size) f.template operator()<true>(i, V::size);
-  if (i < n) f.template operator()<false>(i, n - i);
-}
 
 // The sums of `count` terms of each element, by the fixed tree: f(i, m, term) gives the terms of m
 // elements from i on.

@@ -12,7 +12,7 @@ namespace lazulite::engine {
 
 // A room of this thread, aligned, with what kernels may read behind it: valid until the next call
 // with that slot.
-inline constexpr int piece_rooms = 2;
+inline constexpr int piece_rooms = 3;
 char* piece_room(int64_t bytes, int slot = 0);
 
 struct Rows {

@@ -1,118 +1,21 @@
 // gather and scatter on the CPU: which positions index arrays name, and what goes there.
-#include <algorithm>
-#include <cstring>
 #include <optional>
 
-#include "engine/index/index.h"
-#include "ops/cpu.h"
-#include "ops/index/ops.h"
+#include "engine/index/masks.h"
+#include "ops/index/positions.h"
 
 namespace lazulite {
 namespace {
 
-// The places that index arrays `call.in[first]`, ... name in a source.
-engine::Places places_of(const KernelCall& call, const Shape& source, const Strides& strides,
-                 const Axes& axes, bool along, size_t first) {
-  engine::Places out;
-  out.along = along;
-  out.shape = call.in[first].shape();
-  out.count = size_of(out.shape);
-  for (size_t k = 0; k < axes.size(); ++k) {
-    const TensorView& index = call.in[first + k];
-    out.indices.push_back(
-        {index.data, index.type(), axes[k], source[axes[k]], strides[axes[k]]});
-    out.strides.push_back(index.strides());
-  }
-  if (along) {  // the other axes of the source follow the place in the result
-    Strides rest = strides;
-    rest[axes[0]] = 0;
-    out.strides.push_back(rest);
-  }
-  if (out.count) collapse(out.shape, out.strides);
-  return out;
-}
-
-// All of them at once.
-struct Positions {
-  Ref<Buffer> buffer;
-  int64_t count;
-  const int64_t* begin() const { return static_cast<const int64_t*>(buffer->data); }
-
-  Positions(const engine::Places& places, const char* caller)
-      : buffer(allocate(std::max<int64_t>(places.count, 1) * int64_t(sizeof(int64_t)))),
-        count(places.count) {
-    auto* to = static_cast<int64_t*>(buffer->data);
-    constexpr int64_t step = grain / 2;
-    cpu::parallel_for((count + step - 1) / step, [&](int64_t chunk) {
-      const int64_t from = chunk * step;
-      places.fill(from, std::min(step, count - from), to + from, caller);
-    }, double(count) * double(places.indices.size() + places.along));
-  }
-};
-
-// The axes that are not indexed: a block of elements at every position.
-struct Rest {
-  Shape shape;
-  SmallVector<Strides, 4> strides;  // of the operands given
-  int64_t size = 1;
-  Rest(const Shape& source, const Axes& axes, std::initializer_list<Strides> operands) {
-    shape = other_axes(source, axes);
-    size = size_of(shape);
-    for (auto& s : operands) strides.push_back(s);
-    if (size) collapse(shape, strides);
-  }
-};
-
-Strides rest_strides(const Strides& strides, const Axes& axes) {
-  Strides out;
-  for (int i = 0; i < int(strides.size()); ++i)
-    if (!holds(axes, i)) out.push_back(strides[i]);
-  return out;
-}
-
-struct Wide {
-  uint64_t half[2];
-};
-template <class F>
-void with_size(int64_t bytes, F&& f) {
-  switch (bytes) {
-    case 1: return f.template operator()<uint8_t>();
-    case 2: return f.template operator()<uint16_t>();
-    case 4: return f.template operator()<uint32_t>();
-    case 8: return f.template operator()<uint64_t>();
-    default: return f.template operator()<Wide>();
-  }
-}
-
-// body(offset in operand 0, offset in operand 1) of every innermost run of the block, from element
-// `from` on, in all `count` elements; runs do not cross the innermost axis.
-template <class F>
-void for_runs(const Rest& rest, int64_t from, int64_t count, F&& body) {
-  const int last = int(rest.shape.size()) - 1;
-  const int64_t inner = rest.shape[last];
-  if (last == 0) return body(from * rest.strides[0][0], from * rest.strides[1][0], count);
-  while (count > 0) {
-    int64_t left = from / inner, a = from % inner * rest.strides[0][last],
-            b = from % inner * rest.strides[1][last];
-    for (int d = last - 1; d >= 0; --d) {
-      a += left % rest.shape[d] * rest.strides[0][d];
-      b += left % rest.shape[d] * rest.strides[1][d];
-      left /= rest.shape[d];
-    }
-    const int64_t n = std::min(count, inner - from % inner);
-    body(a, b, n);
-    from += n;
-    count -= n;
-  }
-}
-
 void gather_kernel(const KernelCall& call) {
   const Gather& g = call.node.get<Gather>();
+  if (g.way == Way::inside) return gather_inside_kernel(call);
+  if (g.way == Way::along) return gather_along_kernel(call);
   const TensorView &source = call.in[0], &out = call.out[0];
   const engine::Places places =
-      places_of(call, source.shape(), source.strides(), g.axes, g.along, 1);
+      places_of(call, source.shape(), source.strides(), g.axes, false, 1);
   const int64_t size = size_of(out.shape());
-  if (g.along || size == places.count)
+  if (size == places.count)
     return engine::gather_elements(places, source.data, size_of(out.type()), out.data, g.caller,
                            call.after);
   const Positions at(places, g.caller);
@@ -147,37 +50,6 @@ void gather_kernel(const KernelCall& call) {
       }
     }, double(at.count) * double(rest.size) * double(sizeof(T)) * 0.1 + double(at.count) * 5);
   });
-}
-
-template <Write mode, class T>
-inline T written(T old, T value) {
-  if constexpr (mode == Write::set) return value;
-  else if constexpr (std::is_same_v<T, bool>) {
-    if constexpr (mode == Write::add || mode == Write::maximum) return old || value;
-    else return old && value;
-  } else if constexpr (mode == Write::add) return T(old + value);
-  else if constexpr (mode == Write::multiply) return T(old * value);
-  else if constexpr (mode == Write::divide) {
-    if constexpr (std::is_integral_v<T>)
-      return value == 0 ? T(0) : value == T(-1) ? T(0 - old) : T(old / value);
-    else return T(old / value);
-  } else {
-    constexpr bool larger = mode == Write::maximum;
-    if constexpr (std::is_integral_v<T>)
-      return larger ? std::max(old, value) : std::min(old, value);
-    else if constexpr (std::is_floating_point_v<T>)
-      return old != old       ? old
-             : value != value ? value
-             : larger         ? (value > old ? value : old)
-                              : (value < old ? value : old);
-    else {
-      if (old != old) return old;
-      if (value != value) return value;
-      const bool before =
-          old.real() < value.real() || (old.real() == value.real() && old.imag() < value.imag());
-      return before == larger ? value : old;
-    }
-  }
 }
 
 // Elements in order, on one thread: what is repeated meets in the order of the indices.
@@ -245,14 +117,16 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
 
 void scatter_kernel(const KernelCall& call) {
   const Scatter& s = call.node.get<Scatter>();
+  if (s.way == Way::inside) return scatter_inside_kernel(call);
+  if (s.way == Way::along) return scatter_along_kernel(call);
   const TensorView& out = call.out[0];
   const size_t count = s.axes.size();
-  const engine::Places places = places_of(call, out.shape(), out.strides(), s.axes, s.along, 1);
+  const engine::Places places = places_of(call, out.shape(), out.strides(), s.axes, false, 1);
   const TensorView& given = call.in[1 + count];
   const Dense dense(given);
   const char* updates = dense.data;
-  const bool elements = s.along || size_of(given.shape()) == places.count;
-  const Shape block = s.along ? Shape{} : other_axes(out.shape(), s.axes);
+  const bool elements = size_of(given.shape()) == places.count;
+  const Shape block = other_axes(out.shape(), s.axes);
   std::optional<Positions> at;
   std::optional<Rest> rest;
   if (!elements) {
@@ -262,23 +136,9 @@ void scatter_kernel(const KernelCall& call) {
                  std::initializer_list<Strides>{rest_strides(out.strides(), s.axes),
                                                 dense_strides(block)});
   }
-  auto run = [&]<Write mode, class T>() {
+  with_write(s.mode, out.type(), [&]<Write mode, class T>() {
     if (elements) scatter_elements<mode, T>(places, updates, out.data, s.caller);
     else scatter_blocks<mode, T>(*at, *rest, updates, out.data, size_of(out.shape()));
-  };
-  if (s.mode == Write::set)
-    return with_size(size_of(out.type()),
-                     [&]<class T>() { run.template operator()<Write::set, T>(); });
-  dispatch(out.type(), [&]<class T>() {
-    if constexpr (!is_half(dtype_of<T>)) {
-      switch (s.mode) {
-        case Write::add: return run.template operator()<Write::add, T>();
-        case Write::multiply: return run.template operator()<Write::multiply, T>();
-        case Write::divide: return run.template operator()<Write::divide, T>();
-        case Write::maximum: return run.template operator()<Write::maximum, T>();
-        default: return run.template operator()<Write::minimum, T>();
-      }
-    }
   });
 }
 
@@ -323,6 +183,22 @@ void nonzero_kernel(const KernelCall& call) {
     engine::true_places(mask + lane * n, shape, z.size, z.fill, to + lane * places);
 }
 
+void compress_kernel(const KernelCall& call) {
+  const TensorView &in = call.in[0], &out = call.out[0];
+  const Dense x(in), mask(call.in[1]);
+  engine::compress(x.data, reinterpret_cast<const bool*>(mask.data), size_of(in.shape()),
+                   size_of(in.type()), out.data, size_of(out.shape()));
+}
+void mask_set_kernel(const KernelCall& call) {
+  const TensorView &in = call.in[0], &given = call.in[2];
+  const Dense x(in), mask(call.in[1]), values(given);
+  int64_t count = 0;
+  const int64_t limit = size_of(given.shape());
+  if (!engine::expand(x.data, reinterpret_cast<const bool*>(mask.data), size_of(in.shape()),
+                      size_of(in.type()), values.data, limit, call.out[0].data, count))
+    fail_with_few_values(limit, count);
+}
+
 }  // namespace
 
 void register_index(cpu::Kernels& kernels) {
@@ -330,6 +206,8 @@ void register_index(cpu::Kernels& kernels) {
   kernels[scatter_op] = {scatter_kernel};
   kernels[mask_ranks_op] = {ranks_kernel};
   kernels[nonzero_op] = {nonzero_kernel};
+  kernels[compress_op] = {compress_kernel};
+  kernels[mask_set_op] = {mask_set_kernel};
 }
 
 }  // namespace lazulite

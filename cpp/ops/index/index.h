@@ -26,6 +26,10 @@ array gather(const array& a, const std::vector<array>& indices, const Axes& axes
 array scatter(const array& a, const std::vector<array>& indices, const array& updates,
               const Axes& axes, Write = Write::set, Stream s = default_stream(),
               const char* caller = "scatter");
+// The same of one index array, whose axes take the place of the axis.
+array gather_inside(const array& a, const array& indices, int axis, Stream s, const char* caller);
+array scatter_inside(const array& a, const array& indices, const array& updates, int axis, Write,
+                     Stream s, const char* caller);
 array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
                   const Axes& axes, Stream s = default_stream());
 

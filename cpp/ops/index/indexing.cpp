@@ -226,7 +226,9 @@ array update_at_mask(const array& a, const array& given, array v, Write mode, St
   const Shape element(a.shape().end() - rest, a.shape().end());
   while (v.ndim() > rest && v.shape()[0] == 1)
     v = reshape(v, Shape(v.shape().begin() + 1, v.shape().end()), s);
-  if (v.ndim() == rest + 1) {  // a value for each True element
+  if (v.ndim() == 1 && rest == 0 && mode == Write::set)  // a value for each True element
+    return set_at_mask(a, mask, v, s);
+  if (v.ndim() == rest + 1) {
     const array each = fitted(v, with_front(v.shape()[0], element), s);
     v = reshape(values_at_mask(mask, each, s), a.shape(), s);
   } else {
@@ -238,9 +240,13 @@ array update_at_mask(const array& a, const array& given, array v, Write mode, St
 }  // namespace
 
 array index(const array& a, const IndexItems& items, Stream s) {
+  if (is_mask(items) && a.ndim() > 0 && items[0].where.shape() == a.shape())
+    return elements_at_mask(a, items[0].where, s);
   const Key key = read_key(a, items);
   array x = slice(reshape(a, key.shape, s), key.start, key.stop, key.step, s);
   if (key.basic()) return key.dropped.empty() ? x : squeeze(x, key.dropped, s);
+  if (key.indices.size() == 1)
+    return gather_inside(x, key.indices[0], key.axes[0], s, "index");
   x = gather(x, key.indices, key.axes, s, "index");
   return transpose(x, result_order(key, int(index_shape(key).size()), x.ndim(), false), s);
 }
@@ -266,8 +272,12 @@ array index_update(const array& a, const IndexItems& items, const Operand& value
     const int count = int(at.size()), n = int(gathered.size());
     Shape result;
     for (int axis : result_order(key, count, n, false)) result.push_back(gathered[axis]);
-    v = transpose(fitted(v, result, s), result_order(key, count, n, true), s);
-    changed = scatter(part, key.indices, v, key.axes, mode, s, "index");
+    v = fitted(v, result, s);
+    if (key.indices.size() == 1)
+      changed = scatter_inside(part, key.indices[0], v, key.axes[0], mode, s, "index");
+    else
+      changed = scatter(part, key.indices, transpose(v, result_order(key, count, n, true), s),
+                        key.axes, mode, s, "index");
   }
   if (part.same(base)) return reshape(changed, a.shape(), s);
   return reshape(slice_update(base, changed, key.start, key.stop, key.step, s), a.shape(), s);

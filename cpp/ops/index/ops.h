@@ -6,19 +6,28 @@
 
 namespace lazulite {
 
+// Where the axes of index arrays are in the result: in front of the others, or, of one index array,
+// in the place of the axis (`inside`). `along`: take_along_axis, one index array of the result's
+// shape.
+enum class Way : uint8_t { front, along, inside };
+inline std::ostream& operator<<(std::ostream& out, Way way) {
+  constexpr const char* names[] = {"front", "along", "inside"};
+  return out << names[int(way)];
+}
+
 // `caller` is what the user called, for errors of indices: no field, since it changes no result.
 struct Gather {
-  Axes axes;   // indexed axes of the source, one for each index array
-  bool along;  // take_along_axis: one index array of the result's shape
+  Axes axes;  // indexed axes of the source, one for each index array
+  Way way;
   const char* caller = "gather";
-  LAZULITE_FIELDS(axes, along)
+  LAZULITE_FIELDS(axes, way)
 };
 struct Scatter {
   Axes axes;
-  bool along;
+  Way way;
   Write mode;
   const char* caller = "scatter";
-  LAZULITE_FIELDS(axes, along, mode)
+  LAZULITE_FIELDS(axes, way, mode)
 };
 
 struct Ranks {
@@ -34,7 +43,12 @@ struct Nonzero {
   LAZULITE_FIELDS(lanes, size, fill)
 };
 
-extern const Op nonzero_op;
+struct Compress {
+  int64_t size;  // of the result
+  LAZULITE_FIELDS(size)
+};
+
+extern const Op nonzero_op, compress_op, mask_set_op;
 extern const Op gather_op, scatter_op, mask_ranks_op;
 
 inline Shape other_axes(const Shape& shape, const Axes& axes) {

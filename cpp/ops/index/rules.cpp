@@ -14,9 +14,16 @@ namespace {
 // ---- shapes
 // -----------------------------------------------------------------------
 
-Shape gathered_shape(const array& source, const array& index, const Axes& axes, bool along) {
+Shape gathered_shape(const array& source, const array& index, const Axes& axes, Way way) {
   Shape shape = index.shape();
-  if (along) return shape;
+  if (way == Way::along) return shape;
+  if (way == Way::inside) {
+    const Shape& all = source.shape();
+    Shape inside(all.begin(), all.begin() + axes[0]);
+    inside.append(shape.begin(), shape.end());
+    inside.append(all.begin() + axes[0] + 1, all.end());
+    return inside;
+  }
   const Shape rest = other_axes(source.shape(), axes);
   shape.append(rest.begin(), rest.end());
   return shape;
@@ -25,15 +32,16 @@ Shape gathered_shape(const array& source, const array& index, const Axes& axes, 
 bool is_index(Dtype t) { return t == int32 || t == uint32 || t == int64; }  // as kernels read them
 
 // Index arrays of one shape, for different axes of the source.
-void check_indices(const char* op, const Arrays& in, const Axes& axes, bool along, size_t more) {
+void check_indices(const char* op, const Arrays& in, const Axes& axes, Way way, size_t more) {
   const size_t first = 1;
   bool fits =
-      in.size() == first + axes.size() + more && !axes.empty() && (!along || axes.size() == 1);
+      in.size() == first + axes.size() + more && !axes.empty() &&
+      (way == Way::front || axes.size() == 1) && way <= Way::inside;
   for (size_t k = 0; fits && k < axes.size(); ++k) {
     fits = axes[k] >= 0 && axes[k] < in[0].ndim() && is_index(in[first + k].dtype()) &&
            in[first + k].shape() == in[first].shape() &&
            std::count(axes.begin(), axes.end(), axes[k]) == 1;
-    if (fits && along) {
+    if (fits && way == Way::along) {
       fits = in[first].ndim() == in[0].ndim();
       for (int d = 0; fits && d < in[0].ndim(); ++d)
         fits = d == axes[0] || in[first].shape()[d] == in[0].shape()[d];
@@ -44,12 +52,12 @@ void check_indices(const char* op, const Arrays& in, const Axes& axes, bool alon
          in.empty() ? Shape{} : in[0].shape());
 }
 Specs infer_gather(const Gather& g, const Arrays& in) {
-  check_indices("gather", in, g.axes, g.along, 0);
-  return {Spec{gathered_shape(in[0], in[1], g.axes, g.along), in[0].dtype()}};
+  check_indices("gather", in, g.axes, g.way, 0);
+  return {Spec{gathered_shape(in[0], in[1], g.axes, g.way), in[0].dtype()}};
 }
 Specs infer_scatter(const Scatter& s, const Arrays& in) {
-  check_indices("scatter", in, s.axes, s.along, 1);
-  const Shape wanted = gathered_shape(in[0], in[1], s.axes, s.along);
+  check_indices("scatter", in, s.axes, s.way, 1);
+  const Shape wanted = gathered_shape(in[0], in[1], s.axes, s.way);
   const array& updates = in.back();
   if (updates.dtype() != in[0].dtype() || updates.shape() != wanted || s.mode > Write::minimum ||
       (s.mode != Write::set && is_half(in[0].dtype())))
@@ -65,13 +73,13 @@ Specs infer_scatter(const Scatter& s, const Arrays& in) {
 struct Place {
   Arrays indices;
   Axes axes;
-  bool along;
+  Way way;
   const char* caller;
   Stream stream;
 
   template <class T>  // Gather or Scatter
   Place(const Node& node, const T& at)
-      : axes(at.axes), along(at.along), caller(at.caller), stream(node.stream) {
+      : axes(at.axes), way(at.way), caller(at.caller), stream(node.stream) {
     for (size_t k = 0; k < axes.size(); ++k) indices.push_back(node.inputs[1 + k]);
   }
   array take(const array& source) const;
@@ -81,13 +89,13 @@ struct Place {
 array Place::take(const array& source) const {
   Arrays in{source};
   for (auto& i : indices) in.push_back(i);
-  return record(gather_op, attrs(Gather{axes, along, caller}), std::move(in), stream);
+  return record(gather_op, attrs(Gather{axes, way, caller}), std::move(in), stream);
 }
 array Place::put(const array& source, const array& updates, Write mode) const {
   Arrays in{source};
   for (auto& i : indices) in.push_back(i);
   in.push_back(updates);
-  return record(scatter_op, attrs(Scatter{axes, along, mode, caller}), std::move(in), stream);
+  return record(scatter_op, attrs(Scatter{axes, way, mode, caller}), std::move(in), stream);
 }
 
 Arrays only_source(size_t inputs, array gradient) {
@@ -231,48 +239,71 @@ array lane_numbers(const array& like, Stream s) {
   return broadcast_to(reshape(arange(0, like.shape()[0], 1, int64, s), shape), like.shape());
 }
 
+// The order of axes that brings `count` of index arrays, which follow the lanes, behind `before`
+// others; and back.
+Axes order_inside(int ndim, int count, int before, bool back) {
+  Axes order{0};
+  const int first = back ? 1 + before : 1 + count, some = back ? count : before;
+  for (int i = 0; i < some; ++i) order.push_back(first + i);
+  for (int i = 1; i < first; ++i) order.push_back(i);
+  for (int i = first + some; i < ndim; ++i) order.push_back(i);
+  return order;
+}
+
 Arrays vmap_gather(const Gather& g, const Node& node, const Arrays& in, const Axes& axes,
                    Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
+  const bool along = g.way == Way::along;
   bool indices_mapped = false;
   for (size_t k = 1; k < in.size(); ++k) indices_mapped |= axes[k] >= 0;
   Arrays args;
-  if (!g.along && !indices_mapped) {  // lanes are one more axis that is not indexed
+  if (!along && !indices_mapped) {  // lanes are one more axis that is not indexed
     args.push_back(lane_first(in[0], axes[0], lanes));
     for (size_t k = 1; k < in.size(); ++k) args.push_back(in[k]);
-    out_axes = {in[1].ndim()};
-    return {record(gather_op, attrs(Gather{shifted(g.axes), false, g.caller}), std::move(args),
+    out_axes = {g.way == Way::front ? in[1].ndim() : 0};
+    return {record(gather_op, attrs(Gather{shifted(g.axes), g.way, g.caller}), std::move(args),
                    node.stream)};
   }
   out_axes = {0};
   for (size_t k = 0; k < in.size(); ++k)
-    args.push_back(k == 0 && axes[0] < 0 && !g.along ? in[0] : lane_first(in[k], axes[k], lanes));
-  if (g.along)
-    return {record(gather_op, attrs(Gather{shifted(g.axes), true, g.caller}), std::move(args),
+    args.push_back(k == 0 && axes[0] < 0 && !along ? in[0] : lane_first(in[k], axes[k], lanes));
+  if (along)
+    return {record(gather_op, attrs(Gather{shifted(g.axes), g.way, g.caller}), std::move(args),
                    node.stream)};
-  if (axes[0] < 0) return {record(gather_op, node.attributes, std::move(args), node.stream)};
-  Axes all = shifted(g.axes);
-  all.insert(all.begin(), 0);
-  Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
-  for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
-  return {
-      record(gather_op, attrs(Gather{all, false, g.caller}), std::move(with_lane), node.stream)};
+  const int count = args[1].ndim() - 1;
+  Axes all = g.axes;
+  if (axes[0] >= 0) {
+    all = shifted(g.axes);
+    all.insert(all.begin(), 0);
+    const array numbers = lane_numbers(args[1], node.stream);
+    args.insert(args.begin() + 1, numbers);
+  }
+  const array out =
+      record(gather_op, attrs(Gather{all, Way::front, g.caller}), std::move(args), node.stream);
+  if (g.way == Way::front) return {out};
+  return {transpose(out, order_inside(out.ndim(), count, g.axes[0], false), node.stream)};
 }
 
 Arrays vmap_scatter(const Scatter& s, const Node& node, const Arrays& in, const Axes& axes,
                     Axes& out_axes) {
   const int64_t lanes = lane_count(in, axes);
+  const bool inside = s.way == Way::inside;
   out_axes = {0};
   Arrays args;
-  for (size_t k = 0; k < in.size(); ++k) args.push_back(lane_first(in[k], axes[k], lanes));
-  if (s.along)
-    return {record(scatter_op, attrs(Scatter{shifted(s.axes), true, s.mode, s.caller}),
+  for (size_t k = 0; k < in.size(); ++k)
+    args.push_back(k == 1 && inside && axes[1] < 0 ? in[1] : lane_first(in[k], axes[k], lanes));
+  if (s.way == Way::along || (inside && axes[1] < 0))
+    return {record(scatter_op, attrs(Scatter{shifted(s.axes), s.way, s.mode, s.caller}),
                    std::move(args), node.stream)};
+  array& updates = args.back();
+  if (inside)
+    updates = transpose(
+        updates, order_inside(updates.ndim(), args[1].ndim() - 1, s.axes[0], true), node.stream);
   Axes all = shifted(s.axes);
   all.insert(all.begin(), 0);
-  Arrays with_lane{args[0], lane_numbers(args[1], node.stream)};
-  for (size_t k = 1; k < args.size(); ++k) with_lane.push_back(args[k]);
-  return {record(scatter_op, attrs(Scatter{all, false, s.mode, s.caller}), std::move(with_lane),
+  const array numbers = lane_numbers(args[1], node.stream);
+  args.insert(args.begin() + 1, numbers);
+  return {record(scatter_op, attrs(Scatter{all, Way::front, s.mode, s.caller}), std::move(args),
                  node.stream)};
 }
 
@@ -336,10 +367,12 @@ const Op scatter_op =
                  .jvp = typed<jvp_scatter>,
                  .vmap = typed<vmap_scatter>});
 
-OpList index_ops() { return {&gather_op, &scatter_op, &mask_ranks_op, &nonzero_op}; }
+OpList index_ops() {
+  return {&gather_op, &scatter_op, &mask_ranks_op, &nonzero_op, &compress_op, &mask_set_op};
+}
 
-array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s,
-             const char* caller) {
+static array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Way way,
+                    Stream s, const char* caller) {
   const Axes at = checked_axes(a, indices, axes, caller);
   Arrays in{a};
   add_indices(in, indices, caller, s);
@@ -347,16 +380,33 @@ array gather(const array& a, const std::vector<array>& indices, const Axes& axes
     if (a.shape()[axis] == 0 && in[1].size())
       fail(Kind::index, caller, "index out of range: got indices of shape ", in[1].shape(),
            " for axis ", axis, " with size 0");
-  return record(gather_op, attrs(Gather{at, false, caller}), std::move(in), s);
+  return record(gather_op, attrs(Gather{at, way, caller}), std::move(in), s);
+}
+array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Stream s,
+             const char* caller) {
+  return gather(a, indices, axes, Way::front, s, caller);
+}
+array gather_inside(const array& a, const array& indices, int axis, Stream s, const char* caller) {
+  const bool front = normal_axis(axis, a.ndim(), caller) == 0;
+  return gather(a, {indices}, {axis}, front ? Way::front : Way::inside, s, caller);
 }
 
-array scatter(const array& a, const std::vector<array>& indices, const array& updates,
-              const Axes& axes, Write mode, Stream s, const char* caller) {
+static array scatter(const array& a, const std::vector<array>& indices, const array& updates,
+                     const Axes& axes, Way way, Write mode, Stream s, const char* caller) {
   const Axes at = checked_axes(a, indices, axes, caller);
   Arrays in;
   add_indices(in, indices, caller, s);
-  const Shape shape = gathered_shape(a, in[0], at, false);
-  return write(Scatter{at, false, mode, caller}, a, in, broadcast_to(updates, shape, s), s);
+  const Shape shape = gathered_shape(a, in[0], at, way);
+  return write(Scatter{at, way, mode, caller}, a, in, broadcast_to(updates, shape, s), s);
+}
+array scatter(const array& a, const std::vector<array>& indices, const array& updates,
+              const Axes& axes, Write mode, Stream s, const char* caller) {
+  return scatter(a, indices, updates, axes, Way::front, mode, s, caller);
+}
+array scatter_inside(const array& a, const array& indices, const array& updates, int axis,
+                     Write mode, Stream s, const char* caller) {
+  const bool front = normal_axis(axis, a.ndim(), caller) == 0;
+  return scatter(a, {indices}, updates, {axis}, front ? Way::front : Way::inside, mode, s, caller);
 }
 
 array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
@@ -371,7 +421,7 @@ array take_along_axis(const array& a, const array& indices, int axis, Stream s) 
   source[axis] = a.shape()[axis];
   const Arrays in{broadcast_to(a, source, s),
                   broadcast_to(as_index(indices, "take_along_axis", s), shape, s)};
-  return record(gather_op, attrs(Gather{{axis}, true, "take_along_axis"}), in, s);
+  return record(gather_op, attrs(Gather{{axis}, Way::along, "take_along_axis"}), in, s);
 }
 
 array put_along_axis(const array& a, const array& indices, const Operand& values, int axis,
@@ -384,21 +434,12 @@ array put_along_axis(const array& a, const array& indices, const Operand& values
          " for an array of shape ", a.shape());
   shape[axis] = indices.shape()[axis];
   const array updates = broadcast_to(as_array(values, a.dtype(), "put_along_axis", s), shape, s);
-  return write(Scatter{{axis}, true, Write::set, "put_along_axis"}, a,
+  return write(Scatter{{axis}, Way::along, Write::set, "put_along_axis"}, a,
                {broadcast_to(as_index(indices, "put_along_axis", s), shape, s)}, updates, s);
 }
 
 array take(const array& a, const array& indices, int axis, Stream s) {
-  axis = normal_axis(axis, a.ndim(), "take");
-  const array out = gather(a, {indices}, {axis}, s, "take");
-  if (axis == 0 || indices.ndim() == 0) return out;
-  // The indices' axes take the place of the axis.
-  Axes order;
-  const int count = indices.ndim();
-  for (int i = 0; i < axis; ++i) order.push_back(count + i);
-  for (int i = 0; i < count; ++i) order.push_back(i);
-  for (int i = axis; i + 1 < a.ndim(); ++i) order.push_back(count + i);
-  return transpose(out, order, s);
+  return gather_inside(a, indices, axis, s, "take");
 }
 
 array take(const array& a, const array& indices, Stream s) {

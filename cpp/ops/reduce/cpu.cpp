@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "device/cpu/level.h"
+#include "engine/norm/columns.h"
 #include "engine/reduce/rows.h"
 #include "engine/sort/sort.h"
 #include "eval/eval.h"
@@ -283,6 +284,30 @@ void softmax_slope_kernel(const KernelCall& call) {
   engine::softmax_slope_rows(y.rows, t.rows, call.out[0].data, call.after);
 }
 
+// An operand as rows of another axis than the last, with `inner` elements behind it.
+struct ColumnsOf {
+  engine::Rows rows;
+  int64_t inner = 1;
+
+  ColumnsOf(const TensorView& in, int behind, int slot) {
+    const int axis = int(in.shape().size()) - 1 - behind;
+    for (int i = axis + 1; i <= axis + behind; ++i) inner *= in.shape()[i];
+    rows = rows_of(in, {axis}, in.type());
+    rows.slot = slot;
+  }
+};
+void softmax_along_kernel(const KernelCall& call) {
+  if (size_of(call.out[0].shape()) == 0) return;
+  const ColumnsOf x(call.in[0], call.node.get<Along>().behind, 0);
+  engine::softmax_columns(x.rows, x.inner, call.out[0].data, call.after);
+}
+void softmax_slope_along_kernel(const KernelCall& call) {
+  if (size_of(call.out[0].shape()) == 0) return;
+  const int behind = call.node.get<Along>().behind;
+  const ColumnsOf y(call.in[0], behind, 0), t(call.in[1], behind, 1);
+  engine::softmax_slope_columns(y.rows, t.rows, y.inner, call.out[0].data, call.after);
+}
+
 }  // namespace
 
 void register_reduce(cpu::Kernels& kernels) {
@@ -295,6 +320,8 @@ void register_reduce(cpu::Kernels& kernels) {
   kernels[argmin_op] = {arg_kernel<engine::Monoid::min>, Absorb::before};
   kernels[softmax_op] = {softmax_kernel, Absorb::both, true};
   kernels[softmax_slope_op] = {softmax_slope_kernel, Absorb::both, true};
+  kernels[softmax_along_op] = {softmax_along_kernel, Absorb::both, true};
+  kernels[softmax_slope_along_op] = {softmax_slope_along_kernel, Absorb::both, true};
 }
 
 }  // namespace lazulite

@@ -194,7 +194,8 @@ void add_reduce(M& m) {
        "array([0.5, 0.5], dtype=float32)")
       .cases({"x(2, 3)", "x(2, 3, 4), -1", "x(2, 3, 4), 1", "x(2, 3, 4), (0, 2)"},
              "scipy.special.softmax")
-      .large({"x(5, tree + 1), -1", "x(tree + 1, 3), 0"});
+      .large({"x(5, tree + 1), -1", "x(tree + 1, 3), 0", "x(tree + 1, 67), 0",
+              "x(3, block + 1, 21), 1"});
   m.def(
        "array_equal(a, b, equal_nan=False, stream=None)",
        [](O a, O b, bool nan, S s) { return array_equal(a, b, nan, s); },

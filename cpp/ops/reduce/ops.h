@@ -19,6 +19,11 @@ struct Variance {
   LAZULITE_FIELDS(axes, keepdims, ddof)
 };
 
+struct Along {
+  int behind;  // axes behind it, one or more: another one in front changes nothing
+  LAZULITE_FIELDS(behind)
+};
+
 // What the reduction of a monoid is besides its attributes (Op::family): the dtype that elements
 // are read as is that of the result but for halves, whose accumulators are rounded to it.
 struct Reduction {
@@ -39,6 +44,6 @@ void check_not_empty(const char* op, const array& a, const Axes& axes);
 
 const OpList& reductions();  // the ops with a Reduction
 extern const Op variance_op, mean_parts_op, logsumexp_op, median_op, argmax_op, argmin_op,
-    softmax_op, softmax_slope_op;
+    softmax_op, softmax_slope_op, softmax_along_op, softmax_slope_along_op;
 
 }  // namespace lazulite

@@ -364,7 +364,8 @@ const OpList& reductions() {
 OpList reduce_ops() {
   OpList all = reductions();
   for (const Op* op : {&variance_op, &mean_parts_op, &logsumexp_op, &median_op, &argmax_op,
-                       &argmin_op, &softmax_op, &softmax_slope_op})
+                       &argmin_op, &softmax_op, &softmax_slope_op, &softmax_along_op,
+                       &softmax_slope_along_op})
     all.push_back(op);
   return all;
 }
