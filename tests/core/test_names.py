@@ -85,6 +85,33 @@ def test_compile_looks_through_a_transform_at_what_the_function_holds():
     assert second(mx.array(1.0)).item() == 12
 
 
+HOLDERS = {
+    "grad": lambda f: mx.grad(f),
+    "value_and_grad": lambda f: lambda x: mx.value_and_grad(f)(x)[1],
+    "jacrev": lambda f: mx.jacrev(f),
+    "jacfwd": lambda f: mx.jacfwd(f),
+    "hessian": lambda f: mx.hessian(f),
+    "vmap": lambda f: mx.vmap(f),
+    "checkpoint": lambda f: mx.checkpoint(f),
+    "custom_function": lambda f: mx.custom_function(f),
+    "vjp": lambda f: lambda x: mx.vjp(f, [x], [mx.ones_like(f(x))])[1][0],
+    "jvp": lambda f: lambda x: mx.jvp(f, [x], [mx.ones_like(x)])[1][0],
+    "grad of compile": lambda f: mx.grad(mx.compile(f)),
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_compile_traces_again_when_what_a_transformed_function_holds_changes(name):
+    x = mx.array([1.5]) if name == "vmap" else mx.array(1.5)
+    n, scale = 3, mx.array(1.0)
+    fun = lambda x: x**n * scale  # noqa: E731
+    compiled = mx.compile(HOLDERS[name](fun))
+    for n, factor in ((3, 1.0), (4, 1.0), (5, 2.0)):
+        scale = mx.array(factor)
+        wanted = HOLDERS[name](fun)(x)
+        assert compiled(x).tolist() == wanted.tolist(), (n, factor)
+
+
 def test_transformed_functions_can_be_copied():
     made = copy.copy(mx.grad(f))
     assert made(mx.array([3.0])).tolist() == [6]
