@@ -309,11 +309,12 @@ def checkpoint(fun: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Blocks:
-    """Of derivatives as whole matrices: the arguments in flat form, and the function of them."""
+    """Of derivatives as whole matrices: which arguments, in flat form, and the function of them.
+    (It does not hold the function: compile looks for it in the cells of what calls it.)"""
 
     def __init__(self, name, fun, argnums):
         check_callable(name, fun)
-        self.name, self.fun = name, fun
+        self.name = name
         self.single = not isinstance(argnums, (list, tuple))
         self.numbers = [_number_of(name, n) for n in ([argnums] if self.single else argnums)]
         if not self.numbers:
@@ -321,7 +322,7 @@ class _Blocks:
         if len(set(self.numbers)) < len(self.numbers):
             raise ValueError(f"[{name}] repeated argument: got argnums {argnums}")
 
-    def of(self, args):
+    def of(self, fun, args):
         """The arrays of the chosen arguments, a function of these, and what makes a result of
         blocks, one for each of them."""
         name, leaves, forms = self.name, [], []
@@ -336,7 +337,7 @@ class _Blocks:
             full = list(args)
             for n, form in zip(self.numbers, forms):
                 full[n] = fill(form, chosen)
-            out = self.fun(*full)
+            out = fun(*full)
             if not isinstance(out, array):
                 raise ValueError(
                     f"[{name}] the function must return an array: got {type(out).__name__}"
@@ -386,7 +387,7 @@ def _matrix(name, fun, argnums, forward):
     blocks = _Blocks(name, fun, argnums)
 
     def wrapped(*args):
-        leaves, called, made = blocks.of(args)
+        leaves, called, made = blocks.of(fun, args)
         if not forward:
             return made(_backward_blocks(called, leaves))
         return made(_forward_blocks(called, leaves)[0] if leaves else [])
@@ -428,7 +429,7 @@ def hessian(fun: Callable[P, Any], argnums: int = 0) -> Callable[P, Any]:
     blocks = _Blocks("hessian", fun, _number_of("hessian", argnums))
 
     def wrapped(*args):
-        leaves, called, made = blocks.of(args)
+        leaves, called, made = blocks.of(fun, args)
         rows = _forward_blocks(lambda traced: _backward_blocks(called, traced), leaves)
         return made([made(row) for row in rows])
 
