@@ -17,7 +17,7 @@ import lazulite.core as mx
 from accuracy import COUNTED, DTYPES
 from lazulite.core import _core
 from table import dtype_of
-from test_levels import lower_levels
+from levels import LOWER
 
 # Where NumPy and SciPy depart from the Array API and from odd functions.
 
@@ -118,7 +118,7 @@ def bits_at(**environment):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("level", lower_levels())
+@pytest.mark.parametrize("level", LOWER)
 def test_every_level_gives_the_same_bits_at_these_points(level):
     here, there = bits_at(), bits_at(LAZULITE_ISA=level)
     assert (here["level"], there["level"]) == (_core._level(), level)
