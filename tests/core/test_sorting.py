@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
-from lazulite.core import _core
+from levels import LOWER
 
 INTEGERS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 FLOATS = ("float16", "float32", "float64")
@@ -319,8 +319,7 @@ def test_bits_are_the_same_with_any_number_of_threads_and_at_every_level():
     wanted = bits_with(LAZULITE_NUM_THREADS="1")
     for threads in ("2", "7"):
         assert bits_with(LAZULITE_NUM_THREADS=threads) == wanted
-    levels = ["generic", "avx2", "avx512"]
-    for level in levels[: levels.index(_core._level())] if _core._level() in levels else []:
+    for level in LOWER:
         assert bits_with(LAZULITE_ISA=level) == wanted, level
 
 
