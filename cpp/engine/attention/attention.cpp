@@ -97,7 +97,7 @@ class Forward {
           weights(f.h_.pairs.group > 2 ? room.take(f.h_.packed(f.width_, block_keys)) : scores),
           decay(room.take(f.width_ * f.h_.bytes)), top(room.take(own * f.width_ * f.h_.bytes)),
           sum(room.take(own * f.width_ * f.h_.bytes)),
-          values(room.take(own * f.width_ * f.a_.value_depth * f.h_.bytes)) {}
+          values(room.take(own * f.width_ * f.a_.value_depth * f.h_.bytes)), kept(f.h_.pairs) {}
     static int64_t size(const Forward& f, int64_t own) {
       const int64_t w = f.width_, d = f.h_.padded(f.a_.depth), e = f.h_.padded(f.a_.value_depth);
       return of_columns(f) + f.h_.packed(w, block_keys) +
@@ -110,6 +110,7 @@ class Forward {
     }
     Room room;
     char *columns, *queries, *keys, *rows, *scores, *weights, *decay, *top, *sum, *values;
+    KeptBlocks kept;
     int32_t low[long_block_queries], high[long_block_queries];
   };
 
@@ -152,7 +153,8 @@ class Forward {
         const auto pack_left = h_.pairs.pack_left ? h_.pairs.pack_left : h_.pairs.pack;
         pack_left({h_.place(k_, item.batch, item.kv_head, here.first), w.keys, count, count,
                    k_.strides[2], 1, a_.depth});
-        h_.times_pairs(w.keys, count, count, w.columns, width, width, a_.depth, w.scores, false);
+        h_.times_pairs(w.keys, count, count, w.columns, width, width, a_.depth, w.scores, false,
+                        w.kept);
         if (a_.scale != 1) h_.wide.finish(w.scores, nullptr, a_.scale, count, width, w.scores);
       } else {
         h_.times_columns(
@@ -169,7 +171,8 @@ class Forward {
         h_.k.pair(w.scores, count, width, w.weights);
         h_.pairs.pack({h_.place(v_, item.batch, item.kv_head, here.first), w.rows, n, h_.padded(n),
                        1, v_.strides[2], count});
-        h_.times_pairs(w.weights, width, b.count, w.rows, h_.padded(n), n, count, values, goes_on);
+        h_.times_pairs(w.weights, width, b.count, w.rows, h_.padded(n), n, count, values, goes_on,
+                        w.kept);
         continue;
       }
       h_.turned_times_rows(

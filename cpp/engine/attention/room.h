@@ -188,20 +188,21 @@ class Heads {
 
   // Of operands packed in groups of steps: out[row][col] (= or +=) rows times columns.
   void times_pairs(const char* rows, int64_t row_step, int64_t row_count, const char* cols,
-                   int64_t width, int64_t n, int64_t steps, char* out, bool add) const {
-    KeptBlocks kept(pairs);
+                   int64_t width, int64_t n, int64_t steps, char* out, bool add,
+                   Kept& kept) const {
     const auto block = [&](int64_t c, int64_t first, int64_t count) {
       pairs.block({rows + first * pairs.group * each, cols + c * bytes,
                    out + (first * n + c) * bytes, parts(steps, pairs.group), row_step, width, n,
                    int(count), int(std::min<int64_t>(pairs.cols, n - c)), add, 1, &kept});
     };
-    for (int64_t c = 0; c < n; c += pairs.cols)
-      if (pairs.leave) {  // blocks of one size keep what is set up
-        for (int64_t first = 0; first < row_count; first += pairs.rows)
+    if (pairs.leave) {  // blocks of one size keep what is set up
+      for (int64_t first = 0; first < row_count; first += pairs.rows)
+        for (int64_t c = 0; c < n; c += pairs.cols)
           block(c, first, std::min<int64_t>(pairs.rows, row_count - first));
-      } else {
-        by_rows(row_count, [&](int64_t first, int count) { block(c, first, count); });
-      }
+      return;
+    }
+    for (int64_t c = 0; c < n; c += pairs.cols)
+      by_rows(row_count, [&](int64_t first, int count) { block(c, first, count); });
   }
   const char* place(const HeadsView& v, int64_t batch, int64_t head, int64_t t) const {
     return v.data + (batch * v.strides[0] + head * v.strides[1] + t * v.strides[2]) * each;
