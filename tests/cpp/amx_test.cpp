@@ -161,11 +161,19 @@ TEST(Amx, Convolves) {
     const engine::ConvAxis axis{in, out, s.taps, s.stride, s.low, s.dilation, 1};
     std::vector<uint16_t> got(size_t(2 * out * out * s.made), 7);
     const auto chars = [](const auto& v) { return reinterpret_cast<const char*>(v.data()); };
-    engine::convolve(
-        {bfloat16, 2, s.groups, s.channels, s.made, {{1, 1, 1, 1, 0, 1, 1}, axis, axis}, false},
-        {chars(x.halves), {in * in * s.channels, 0, in * s.channels, s.channels, 1}},
-        {chars(w.halves), {s.taps * s.taps * own, 0, s.taps * own, own, 1}},
-        reinterpret_cast<char*>(got.data()), {}, nullptr, &kernels());
+    const engine::Convolution c{
+        bfloat16, 2, s.groups, s.channels, s.made, {{1, 1, 1, 1, 0, 1, 1}, axis, axis}, false};
+    const engine::ConvView of_x{chars(x.halves),
+                                {in * in * s.channels, 0, in * s.channels, s.channels, 1}};
+    engine::convolve(c, of_x,
+                     {chars(w.halves), {s.taps * s.taps * own, 0, s.taps * own, own, 1}},
+                     reinterpret_cast<char*>(got.data()), {}, nullptr, &kernels());
+    Matrix ct(2 * out * out, s.made, 0, 4);
+    std::vector<uint16_t> dw(w.halves.size(), 7);
+    std::vector<float> slopes(w.halves.size());
+    engine::convolve_weights(c, of_x,
+                             {chars(ct.halves), {out * out * s.made, 0, out * s.made, s.made, 1}},
+                             reinterpret_cast<char*>(dw.data()), &kernels());
     for (int64_t i = 0; i < int64_t(got.size()); ++i) {
       const int64_t n = i / (out * out * s.made), line = i % s.made, first = line / made * own;
       float sum = 0;
@@ -173,12 +181,17 @@ TEST(Amx, Convolves) {
         const int64_t row = i / s.made / out % out * s.stride - s.low + t / s.taps * s.dilation,
                       col = i / s.made % out * s.stride - s.low + t % s.taps * s.dilation;
         if (row < 0 || row >= in || col < 0 || col >= in) continue;
-        for (int64_t c = 0; c < own; ++c)
-          sum += x.numbers[size_t(((n * in + row) * in + col) * s.channels + first + c)] *
-                 w.numbers[size_t((line * s.taps * s.taps + t) * own + c)];
+        for (int64_t k = 0; k < own; ++k) {
+          const float seen = x.numbers[size_t(((n * in + row) * in + col) * s.channels + first + k)];
+          const size_t weight = size_t((line * s.taps * s.taps + t) * own + k);
+          sum += seen * w.numbers[weight];
+          slopes[weight] += seen * ct.numbers[size_t(i)];
+        }
       }
       ASSERT_EQ(got[size_t(i)], rounded(sum)) << s.channels << " to " << s.made << " at " << i;
     }
+    for (size_t i = 0; i < dw.size(); ++i)
+      ASSERT_EQ(dw[i], rounded(slopes[i])) << s.channels << " to " << s.made << ", slope " << i;
   }
 }
 

@@ -50,6 +50,7 @@ void convolve_int8(const Convolution&, const ConvView& x, const ConvView& w, int
                    const Int8Kernels* kernels = nullptr);
 // dw: dense, (out_channels, taps, in channels of a group): the sum over batch and places of ct
 // (batch, axes of the result, out_channels) times what its tap saw.
-void convolve_weights(const Convolution&, const ConvView& x, const ConvView& ct, char* dw);
+void convolve_weights(const Convolution&, const ConvView& x, const ConvView& ct, char* dw,
+                      const PanelKernels* pairs = nullptr);
 
 }  // namespace lazulite::engine

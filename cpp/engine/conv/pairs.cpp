@@ -4,7 +4,6 @@
 // copied to a row of its own, with zeros behind it: what lies there in memory may be no number.
 #include <cstring>
 
-#include "device/cpu/partial.h"
 #include "device/cpu/pool.h"
 #include "engine/conv/conv.h"
 #include "engine/conv/room.h"
@@ -13,27 +12,16 @@
 
 namespace lazulite::engine {
 
-LAZULITE_LEVELS(const PanelTable&, panel_kernels)
-LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
-LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
-
 namespace {
 
 constexpr double faster = 6;  // than floats
-
-// The same elements as whole numbers, which are copied as they are.
-Convolution of_bits(const Convolution& c) {
-  Convolution bits = c;
-  bits.type = int16;
-  return bits;
-}
 
 class PairsForward {
  public:
   PairsForward(const Convolution& c, const ConvView& x, const ConvView& w, char* out,
                const Finished& finished, const Phase& phase, const Buffer* weights,
                const PanelKernels& kernels)
-      : c_(c), bits_(of_bits(c)), x_(x), w_(w), out_(out), finished_(finished), phase_(phase),
+      : c_(c), bits_(as_bits(c)), x_(x), w_(w), out_(out), finished_(finished), phase_(phase),
         of_weights_(weights), k_(kernels), own_(c.in_channels / c.groups),
         made_(c.out_channels / c.groups), taps_(phase.taps()), strips_(parts(made_, k_.cols)),
         joined_(phase.axes[2].step == 1), across_(joined_ ? 1 : phase.axes[2].taps),
@@ -213,7 +201,7 @@ constexpr int64_t least_run = 12, least_made = 8;
 bool convolve_pairs(const Convolution& c, const ConvView& x, const ConvView& w, char* out,
                     const Finished& finished, const Phase& phase, const Buffer* weights,
                     const PanelKernels* kernels) {
-  const PanelKernels& k = kernels ? *kernels : panel_kernels_of_machine().of[index_of(c.type)];
+  const PanelKernels& k = kernels ? *kernels : panel_kernels_of(c.type);
   const int64_t run = c.in_channels / c.groups *
                       (phase.axes[2].step == 1 ? phase.axes[2].taps : 1);
   if (!k.runs || run < least_run || c.out_channels / c.groups < least_made) return false;

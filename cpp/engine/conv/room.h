@@ -2,6 +2,7 @@
 #pragma once
 #include "device/cpu/level.h"
 #include "device/cpu/packed.h"
+#include "device/cpu/partial.h"
 #include "device/cpu/pool.h"
 #include "engine/conv/kernels.h"
 #include "engine/conv/window.h"
@@ -10,9 +11,22 @@
 namespace lazulite::engine {
 
 LAZULITE_LEVELS(const ConvTable&, conv_kernels)
+LAZULITE_LEVELS(const PanelTable&, panel_kernels)
+LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
+LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
 
 inline const ConvKernels& conv_kernels_of(Dtype type) {
   return type == float64 ? conv_kernels().of_doubles : conv_kernels().of_floats;
+}
+
+inline const PanelKernels& panel_kernels_of(Dtype type) {
+  return panel_kernels_of_machine().of[index_of(type)];
+}
+// The same of halves as whole numbers, which are copied as they are.
+inline Convolution as_bits(const Convolution& c) {
+  Convolution bits = c;
+  bits.type = int16;
+  return bits;
 }
 
 inline constexpr double macs_per_ns = 15;  // of one thread, about

@@ -14,17 +14,25 @@ namespace {
 
 constexpr int64_t most_bytes = 32 << 20;  // of the tasks' sums
 constexpr int64_t sum_steps = 1024;      // that a sum takes before it is stored, about
+// By pairs: less would leave most of a block empty.
+constexpr int64_t least_own = 12, least_made = 8;
+constexpr double pairs_faster = 4;
 
 class Weights {
  public:
-  Weights(const Convolution& c, const ConvView& x, const ConvView& ct, char* dw)
-      : c_(c), x_(x), ct_(ct), dw_(dw), k_(conv_kernels_of(c.type)), sums_(compute_type(c.type)),
+  Weights(const Convolution& c, const ConvView& x, const ConvView& ct, char* dw,
+          const PanelKernels& pairs)
+      : c_(c), bits_(as_bits(c)), x_(x), ct_(ct), dw_(dw), k_(conv_kernels_of(c.type)),
+        pairs_(pairs), sums_(compute_type(c.type)),
         each_(size_of(c.type)), bytes_(size_of(sums_)), own_(c.in_channels / c.groups),
         made_(c.out_channels / c.groups), taps_(c.axes[0].taps * c.axes[1].taps * c.axes[2].taps),
-        all_(taps_ * own_ * c.out_channels), by_channels_(engine::by_channels(c)) {}
+        all_(taps_ * own_ * c.out_channels), by_channels_(engine::by_channels(c)),
+        by_pairs_(pairs.sum_runs && own_ * c.axes[2].taps >= least_own && made_ >= least_made),
+        rows_(by_pairs_ ? pairs.rows : k_.rows) {}
 
   void operator()() {
-    const double macs = double(c_.batch) * double(c_.out_size()) * double(all_);
+    const double macs = double(c_.batch) * double(c_.out_size()) * double(all_) /
+                        (by_pairs_ ? pairs_faster : 1);
     const std::vector<Phase> phases = phases_of(c_);
     const int64_t tasks = tasks_of(macs);
     std::vector<Pieces> pieces;
@@ -35,7 +43,7 @@ class Weights {
                           parts(tasks, lanes));
     int64_t splits = std::min(tasks, std::max<int64_t>(1, most_bytes / (all_ * bytes_)));
     for (const Pieces& p : pieces) splits = std::min(splits, p.count);
-    const int64_t lines = parts(made_, k_.rows),
+    const int64_t lines = parts(made_, rows_),
                   shares = by_channels_ ? 1 : std::min(lines, parts(tasks, splits * lanes));
     Ref<Buffer> held;
     const bool direct = splits == 1 && !by_channels_ && c_.type == sums_;
@@ -58,9 +66,9 @@ class Weights {
                              {lane * some, std::min(some, c_.in_channels - lane * some), made_},
                              to);
               else
-                add(p.phase, p[n], lane, part(lines, shares, share) * k_.rows,
-                    std::min(made_, part(lines, shares, share + 1) * k_.rows), to,
-                    !sets || n > from);
+                (this->*(by_pairs_ ? &Weights::add_pairs : &Weights::add))(
+                    p.phase, p[n], lane, part(lines, shares, share) * rows_,
+                    std::min(made_, part(lines, shares, share + 1) * rows_), to, !sets || n > from);
             }
           },
           macs / double(phases.size()) / macs_per_ns);
@@ -145,6 +153,80 @@ class Weights {
     }
   }
 
+  // The same by dot products of pairs: steps are places of a row, packed in groups with zeros
+  // behind the last, of the gradient by channel and of the window by tap and channel.
+  void add_pairs(const Phase& phase, const Piece& p, int64_t group, int64_t line, int64_t end,
+                 char* sums, bool to_others) const {
+    if (phase.taps() == 0 || line >= end) return;
+    constexpr int64_t each = 2, word = 4;
+    const Taps &d = phase.axes[0], &h = phase.axes[1], &w = phase.axes[2];
+    const bool joined = w.step == 1 && w.next == 1 && !c_.flip;
+    const int64_t inner = taps_ * own_, length = joined ? w.taps * own_ : own_,
+                  across = joined ? 1 : w.taps, lines = end - line,
+                  groups = parts(p.columns, pairs_.group), strips = parts(length, pairs_.cols),
+                  of_left = lines * pairs_.group,                       // of a group, in elements
+                  of_right = pairs_.cols * pairs_.group * each / word;  // in words
+    const Window window = window_of(bits_, x_, phase, p, {group * own_, own_, 1}, false);
+    const int64_t in_rows = window.row ? window.plane / window.row : 0;
+    Ref<Buffer> held_left, held_right;
+    char *left = memory(held_left, p.rows * groups * of_left * each),
+         *right = memory(held_right, d.taps * in_rows * across * strips * groups * of_right * word);
+    const int64_t* s = ct_.strides;
+    for (int64_t row = 0; row < p.rows; ++row)
+      pairs_.pack_left({ct_.data + (p.batch * s[0] + phase.axes[0].result(p.depth) * s[1] +
+                                    h.result(p.row + row) * s[2] + w.result(p.column) * s[3] +
+                                    (group * made_ + line) * s[4]) * each,
+                        left + row * groups * of_left * each, lines, lines, s[4], w.every * s[3],
+                        p.columns});
+    const auto packed = [&](int64_t a, int64_t row, int64_t m, int64_t strip) {
+      return (((a * in_rows + row) * across + m) * strips + strip) * groups * of_right;
+    };
+    const auto is_inside = [&](int64_t a) {
+      return d.at(a, p.depth) >= 0 && d.at(a, p.depth) < c_.axes[0].in;
+    };
+    for (int64_t a = 0; a < d.taps; ++a)
+      for (int64_t row = 0; is_inside(a) && row < in_rows; ++row)
+        for (int64_t m = 0; m < across; ++m)
+          for (int64_t strip = 0; strip < strips; ++strip) {
+            const int64_t from = strip * pairs_.cols;
+            pairs_.pack({window.data + (window.at(a, window.first_row + row, w.at(m, p.column)) +
+                                        from) * each,
+                         right + packed(a, row, m, strip) * word,
+                         std::min<int64_t>(pairs_.cols, length - from), pairs_.cols, 1,
+                         w.stride * window.pixel, p.columns});
+          }
+    SmallVector<Run, 32> runs;
+    KeptBlocks kept(pairs_);
+    for (int64_t a = 0; a < d.taps; ++a)
+      for (int64_t b = 0; b < h.taps; ++b)
+        for (int64_t m = 0; m < across; ++m)
+          for (int64_t strip = 0; strip < strips; ++strip) {
+            runs.clear();
+            for (int64_t row = 0; is_inside(a) && row < p.rows; ++row)
+              if (const int64_t at = h.at(b, p.row + row); at >= 0 && at < c_.axes[1].in)
+                for (int64_t g = 0; g < groups; ++g)
+                  runs.push_back({(row * groups + g) * of_left,
+                                  packed(a, at - window.first_row, m, strip) + g * of_right});
+            if (runs.empty() && to_others) break;
+            const int64_t from = strip * pairs_.cols;
+            for (int64_t i = line; i < end; i += pairs_.rows)
+              pairs_.sum_runs({.x = left + (i - line) * pairs_.group * each,
+                               .w = right,
+                               .out = sums + ((group * made_ + i) * inner +
+                                              tap(phase, a, b, m) * own_ + from) * bytes_,
+                               .runs = runs.data(),
+                               .count = int64_t(runs.size()),
+                               .steps = 1,
+                               .x_stride = pairs_.group,
+                               .w_step = pairs_.cols,
+                               .out_row = inner,
+                               .rows = int(std::min<int64_t>(pairs_.rows, end - i)),
+                               .cols = int(std::min<int64_t>(pairs_.cols, length - from)),
+                               .add = to_others,
+                               .kept = &kept});
+          }
+  }
+
   // Sums by tap, then by channel.
   void add_channels(const Phase& phase, const Piece& p, const Channels& channels,
                     char* sums) const {
@@ -191,25 +273,28 @@ class Weights {
     else if (rounds) copy({all_}, {to, sums_, {1}}, {dw_, c_.type, {1}});
   }
 
-  const Convolution& c_;
+  const Convolution &c_, bits_;
   const ConvView &x_, &ct_;
   char* dw_;
   const ConvKernels& k_;
+  const PanelKernels& pairs_;
   const Dtype sums_;
   const int64_t each_, bytes_, own_, made_, taps_, all_;
-  const bool by_channels_;
+  const bool by_channels_, by_pairs_;
+  const int64_t rows_;  // of a block
 };
 
 }  // namespace
 
-void convolve_weights(const Convolution& c, const ConvView& x, const ConvView& ct, char* dw) {
+void convolve_weights(const Convolution& c, const ConvView& x, const ConvView& ct, char* dw,
+                      const PanelKernels* pairs) {
   if (c.batch == 0) {
     const int64_t own = c.in_channels / c.groups;
     const int64_t taps = c.axes[0].taps * c.axes[1].taps * c.axes[2].taps;
     std::memset(dw, 0, size_t(c.out_channels * taps * own * size_of(c.type)));
     return;
   }
-  Weights(c, x, ct, dw)();
+  Weights(c, x, ct, dw, pairs ? *pairs : panel_kernels_of(c.type))();
 }
 
 }  // namespace lazulite::engine

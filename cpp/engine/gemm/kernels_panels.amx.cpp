@@ -108,20 +108,34 @@ void multiply_rows(const BlockCall& p) { choose_tiles<TileDot::pairs, Rows>(p); 
 
 // Runs of rows as they lie.
 template <class Block>
+LAZULITE_INLINE void add_runs(const ConvBlock& p) {
+  const int64_t w_row = p.w_step * 4;
+  for (int64_t r = 0; r < p.count; ++r) {
+    const char *x = static_cast<const char*>(p.x) + p.runs[r].x * 2,
+               *w = static_cast<const char*>(p.w) + p.runs[r].w * 4;
+    for (int64_t k = 0; k < p.steps; ++k, x += tile_bytes, w += words_of_tile * w_row)
+      Block::add(x, p.x_stride * 2, w, w_row);
+  }
+}
+template <class Block>
 struct Runs {
   static void run(const ConvBlock& p) {
     Block::begin(p.rows, p.cols, p.kept);
-    const int64_t w_row = p.w_step * 4;
-    for (int64_t r = 0; r < p.count; ++r) {
-      const char *x = static_cast<const char*>(p.x) + p.runs[r].x * 2,
-                 *w = static_cast<const char*>(p.w) + p.runs[r].w * 4;
-      for (int64_t k = 0; k < p.steps; ++k, x += tile_bytes, w += words_of_tile * w_row)
-        Block::add(x, p.x_stride * 2, w, w_row);
-    }
+    add_runs<Block>(p);
     end_rounded<Block>(p.out, p.out_row, p.rows, p.cols, p.kept);
   }
 };
 void multiply_runs(const ConvBlock& p) { choose_tiles<TileDot::pairs, Runs>(p); }
+template <class Block>
+struct SumsOfRuns {
+  static void run(const ConvBlock& p) {
+    Block::begin(p.rows, p.cols, p.kept, p.add);
+    if (p.add) Block::load(p.out, p.out_row * 4);
+    add_runs<Block>(p);
+    Block::end(p.out, p.out_row * 4, p.kept);
+  }
+};
+void sum_runs(const ConvBlock& p) { choose_tiles<TileDot::pairs, SumsOfRuns>(p); }
 
 // A product of whole numbers past the borders of tiles, tried once in a process: this unit was made
 // on machines without tiles, and an emulator of a processor may be wrong, too.
@@ -178,6 +192,7 @@ void LAZULITE_AT_LEVEL(fill_panel_kernels)(PanelTable& table) {
   k.round = round_sums;
   k.rounds = true;
   k.runs = multiply_runs;
+  k.sum_runs = sum_runs;
 }
 
 }  // namespace lazulite::engine

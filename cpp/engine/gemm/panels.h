@@ -75,6 +75,7 @@ struct PanelKernels {
   // Sums over runs of rows as they lie, whole groups each (engine/conv/kernels.h), set and rounded:
   // steps in groups, x and out in elements, w packed, in words of 32 bits. Null: there are none.
   void (*runs)(const ConvBlock&) = nullptr;
+  void (*sum_runs)(const ConvBlock&) = nullptr;  // the same into sums, set or added to
   // to[i] = sums[i] + sums[stride + i] + ... of `count` of them, in order. `to` may be `sums`.
   void (*total)(void* to, const void* sums, int64_t count, int64_t stride, int64_t n) = nullptr;
   // Elements of memory from sums, where these are of another dtype.
