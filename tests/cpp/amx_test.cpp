@@ -182,7 +182,8 @@ TEST(Amx, Convolves) {
                       col = i / s.made % out * s.stride - s.low + t % s.taps * s.dilation;
         if (row < 0 || row >= in || col < 0 || col >= in) continue;
         for (int64_t k = 0; k < own; ++k) {
-          const float seen = x.numbers[size_t(((n * in + row) * in + col) * s.channels + first + k)];
+          const float seen =
+              x.numbers[size_t(((n * in + row) * in + col) * s.channels + first + k)];
           const size_t weight = size_t((line * s.taps * s.taps + t) * own + k);
           sum += seen * w.numbers[weight];
           slopes[weight] += seen * ct.numbers[size_t(i)];

@@ -194,7 +194,7 @@ class PairsForward {
 };
 
 // Less would leave most of a group, or of a strip, empty.
-constexpr int64_t least_run = 12, least_made = 8;
+constexpr int64_t least_run = 12, least_made = 2;
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t most_bytes = 32 << 20;  // of the tasks' sums
 constexpr int64_t sum_steps = 1024;      // that a sum takes before it is stored, about
 // By pairs: less would leave most of a block empty.
-constexpr int64_t least_own = 12, least_made = 8;
+constexpr int64_t least_own = 12, least_made = 2;
 constexpr double pairs_faster = 4;
 
 class Weights {
@@ -46,10 +46,12 @@ class Weights {
     const int64_t lines = parts(made_, rows_),
                   shares = by_channels_ ? 1 : std::min(lines, parts(tasks, splits * lanes));
     Ref<Buffer> held;
-    const bool direct = splits == 1 && !by_channels_ && c_.type == sums_;
+    // The first piece of a split sets the sums, where it sees all taps there are. One piece may set
+    // the result, if its blocks round.
+    const bool sets = !by_channels_ && phases.size() == 1 && phases[0].taps() == taps_,
+               direct = splits == 1 && !by_channels_ &&
+                        (c_.type == sums_ || (by_pairs_ && sets && pieces[0].count == 1));
     char* sums = direct ? dw_ : memory(held, splits * all_ * bytes_);
-    // The first piece of a split sets the sums, where it sees all taps there are.
-    const bool sets = !by_channels_ && phases.size() == 1 && phases[0].taps() == taps_;
     if (!sets) std::memset(sums, 0, size_t(splits * all_ * bytes_));
     for (const Pieces& p : pieces)
       cpu::parallel_for(
@@ -195,6 +197,7 @@ class Weights {
                          std::min<int64_t>(pairs_.cols, length - from), pairs_.cols, 1,
                          w.stride * window.pixel, p.columns});
           }
+    const bool rounds = sums == dw_;
     SmallVector<Run, 32> runs;
     KeptBlocks kept(pairs_);
     for (int64_t a = 0; a < d.taps; ++a)
@@ -210,10 +213,11 @@ class Weights {
             if (runs.empty() && to_others) break;
             const int64_t from = strip * pairs_.cols;
             for (int64_t i = line; i < end; i += pairs_.rows)
-              pairs_.sum_runs({.x = left + (i - line) * pairs_.group * each,
+              (rounds ? pairs_.runs : pairs_.sum_runs)(
+                  {.x = left + (i - line) * pairs_.group * each,
                                .w = right,
                                .out = sums + ((group * made_ + i) * inner +
-                                              tap(phase, a, b, m) * own_ + from) * bytes_,
+                                              tap(phase, a, b, m) * own_ + from) * (rounds ? each : bytes_),
                                .runs = runs.data(),
                                .count = int64_t(runs.size()),
                                .steps = 1,
