@@ -317,3 +317,8 @@ def test_activations_name_their_argument_x():
     for name in FORMULAS:
         a = mx.array([0.5, -0.5])
         assert getattr(nn, name)(x=a).tolist() == getattr(nn, name)(a).tolist(), name
+
+
+def test_a_slope_that_is_no_number_is_refused_before_python_repeats_it():
+    with pytest.raises((TypeError, ValueError), match="multiply"):
+        nn.leaky_relu(2**40, "x" * 1000)

@@ -215,19 +215,19 @@ class Weights {
             for (int64_t i = line; i < end; i += pairs_.rows)
               (rounds ? pairs_.runs : pairs_.sum_runs)(
                   {.x = left + (i - line) * pairs_.group * each,
-                               .w = right,
-                               .out = sums + ((group * made_ + i) * inner +
-                                              tap(phase, a, b, m) * own_ + from) * (rounds ? each : bytes_),
-                               .runs = runs.data(),
-                               .count = int64_t(runs.size()),
-                               .steps = 1,
-                               .x_stride = pairs_.group,
-                               .w_step = pairs_.cols,
-                               .out_row = inner,
-                               .rows = int(std::min<int64_t>(pairs_.rows, end - i)),
-                               .cols = int(std::min<int64_t>(pairs_.cols, length - from)),
-                               .add = to_others,
-                               .kept = &kept});
+                   .w = right,
+                   .out = sums + ((group * made_ + i) * inner + tap(phase, a, b, m) * own_ + from) *
+                                     (rounds ? each : bytes_),
+                   .runs = runs.data(),
+                   .count = int64_t(runs.size()),
+                   .steps = 1,
+                   .x_stride = pairs_.group,
+                   .w_step = pairs_.cols,
+                   .out_row = inner,
+                   .rows = int(std::min<int64_t>(pairs_.rows, end - i)),
+                   .cols = int(std::min<int64_t>(pairs_.cols, length - from)),
+                   .add = to_others,
+                   .kept = &kept});
           }
   }
 

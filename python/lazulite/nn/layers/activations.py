@@ -109,7 +109,7 @@ def leaky_relu(x: mx.array, negative_slope: float = 0.01) -> mx.array:
         >>> nn.leaky_relu(mx.array([-2.0, 2.0]), 0.5)
         array([-1, 2], dtype=float32)
     """
-    return mx.where(x >= 0, x, negative_slope * x)
+    return mx.where(x >= 0, x, mx.multiply(negative_slope, x))
 
 
 def prelu(x: mx.array, alpha: mx.array) -> mx.array:
