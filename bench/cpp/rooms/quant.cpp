@@ -101,7 +101,8 @@ void int8_blocks(const Level& level) {
     a.fill(uint8, k.rows * groups * 4, 0, 255);
     b.fill(uint8, k.cols * groups * 4, 0, 255);
     return [=, a = std::move(a), b = std::move(b), out = Memory(k.rows * k.cols * 4)] {
-      k.block({a.get(), b.get(), out.get(), groups, k.rows, k.cols, k.cols, k.rows, k.cols, false});
+      k.block(
+          {{a.get(), b.get(), out.get(), groups, k.rows, k.cols, k.cols, k.rows, k.cols, false}});
     };
   });
 }
