@@ -193,18 +193,13 @@ class PairsForward {
   char* weights_ = nullptr;
 };
 
-// Less would leave most of a group, or of a strip, empty.
-constexpr int64_t least_run = 12, least_made = 2;
-
 }  // namespace
 
 bool convolve_pairs(const Convolution& c, const ConvView& x, const ConvView& w, char* out,
                     const Finished& finished, const Phase& phase, const Buffer* weights,
                     const PanelKernels* kernels) {
   const PanelKernels& k = kernels ? *kernels : panel_kernels_of(c.type);
-  const int64_t run = c.in_channels / c.groups *
-                      (phase.axes[2].step == 1 ? phase.axes[2].taps : 1);
-  if (!k.runs || run < least_run || c.out_channels / c.groups < least_made) return false;
+  if (!k.runs || !pairs_pay(c, phase.axes[2].step == 1 ? phase.axes[2].taps : 1)) return false;
   PairsForward(c, x, w, out, finished, phase, weights, k)();
   return true;
 }

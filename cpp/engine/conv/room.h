@@ -29,6 +29,12 @@ inline Convolution as_bits(const Convolution& c) {
   return bits;
 }
 
+// Whether dot products of pairs are faster than floats: less than a third of a group of AMX, or one
+// channel alone, leaves too much of tiles empty.
+inline bool pairs_pay(const Convolution& c, int64_t taps_side_by_side) {
+  return c.in_channels / c.groups * taps_side_by_side >= 12 && c.out_channels / c.groups > 1;
+}
+
 inline constexpr double macs_per_ns = 15;  // of one thread, about
 
 // Tasks of so many multiply-adds: up to 16, of some 8 us at least.

@@ -14,9 +14,7 @@ namespace {
 
 constexpr int64_t most_bytes = 32 << 20;  // of the tasks' sums
 constexpr int64_t sum_steps = 1024;      // that a sum takes before it is stored, about
-// By pairs: less would leave most of a block empty.
-constexpr int64_t least_own = 12, least_made = 2;
-constexpr double pairs_faster = 4;
+constexpr double pairs_faster = 4;       // than floats
 
 class Weights {
  public:
@@ -27,7 +25,7 @@ class Weights {
         each_(size_of(c.type)), bytes_(size_of(sums_)), own_(c.in_channels / c.groups),
         made_(c.out_channels / c.groups), taps_(c.axes[0].taps * c.axes[1].taps * c.axes[2].taps),
         all_(taps_ * own_ * c.out_channels), by_channels_(engine::by_channels(c)),
-        by_pairs_(pairs.sum_runs && own_ * c.axes[2].taps >= least_own && made_ >= least_made),
+        by_pairs_(pairs.sum_runs && pairs_pay(c, c.axes[2].taps)),
         rows_(by_pairs_ ? pairs.rows : k_.rows) {}
 
   void operator()() {
