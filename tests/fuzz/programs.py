@@ -92,11 +92,29 @@ def divides_by_epsilon(node):
 
 
 def many_terms(node, got):
-    """A Fourier transform folds each axis into every element, of operands that may be broadcast."""
-    rows = [row_of(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)]
+    """A Fourier transform folds each axis into every element, of operands that may be broadcast;
+    differences of order n add up 2^n operands."""
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    rows = [row_of(n.func) for n in calls]
     arrays = got if isinstance(got, (list, tuple)) else [got]
-    transforms = any(row and row.module == "fft" for row in rows)
-    return max(a.size for a in arrays) ** 0.5 if transforms and arrays else 1
+    times = 1.0
+    if arrays and any(row and row.module == "fft" for row in rows):
+        times = max(a.size for a in arrays) ** 0.5
+    for call in calls:
+        if ast.unparse(call.func) == "mx.diff":
+            orders = call.args[1:2] + [k.value for k in call.keywords if k.arg == "n"]
+            times *= 2.0 ** sum(ast.literal_eval(n) for n in orders)
+    return times
+
+
+def near_ties(values, node):
+    """Whether decimals are so near the middle of two that rounding a product decides."""
+    given = node.args[1:2] + [k.value for k in node.keywords if k.arg == "decimals"]
+    if not given or values.dtype.kind not in "fc" or not values.size:
+        return False
+    scaled = np.stack([values.real, values.imag]) * 10.0 ** ast.literal_eval(given[0])
+    apart = np.abs(scaled - np.floor(scaled) - 0.5)
+    return bool((apart <= 1e-6 * (1 + np.abs(scaled))).any())
 
 
 def beside_numpy(node, scope, got):
@@ -174,6 +192,8 @@ def beside_numpy(node, scope, got):
             args = [a.astype(common_type) for a in args]
     values = [wide(a) for a in args]
     if not finite([v for v in flat(values)]):
+        raise Unknown
+    if ast.unparse(node.func) == "mx.round" and near_ties(np.asarray(values[0]), node):
         raise Unknown
     result = got[0] if isinstance(got, (list, tuple)) else got
     floating = values
