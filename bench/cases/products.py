@@ -32,7 +32,9 @@ for dtype in ("float32", "bfloat16", "float16"):
     product("32 x 1024 by 1024 x 1024,", dtype, 32, 1024, 1024)
     product("16 x 4096 by 4096 x 4096,", dtype, 16, 4096, 4096)
     product("16 x 4096 by 4096 x 4096, x @ w.T,", dtype, 16, 4096, 4096, lambda m, a, b: a @ b.T)
-product("8192 x 64 by 64 x 64,", "float32", 8192, 64, 64)
+product("2048^3", "bfloat16", 2048, 2048, 2048)
+for dtype in ("float32", "bfloat16"):
+    product("8192 x 64 by 64 x 64,", dtype, 8192, 64, 64)
 product("64 x 8192 by 8192 x 64,", "float32", 64, 8192, 64)
 product("a @ b.T, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a @ b.T)
 product("a.T @ b, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a.T @ b)

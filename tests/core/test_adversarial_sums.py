@@ -11,7 +11,7 @@ import pytest
 
 import lazulite.core as mx
 from lazulite.core import _core
-from levels import HERE, LOWER
+import levels
 
 LONG = _core._limits()["long"]  # from so many elements on, what rounding takes is kept
 TREE = _core._limits()["tree"]
@@ -220,25 +220,9 @@ def test_what_is_not_finite_and_zeros_are_as_in_numpy(n):
         assert float(mx.sum(mx.array(tiny, getattr(mx, dtype)))) == n * tiny[0].astype(float)
 
 
-@pytest.mark.parametrize("level", LOWER)
+@pytest.mark.parametrize("level", levels.LOWER)
 def test_all_of_this_holds_at_every_level(level):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            __file__,
-            "-k",
-            "not (every_level or hundred)",
-        ],
-        env={**os.environ, "LAZULITE_ISA": level},
-        capture_output=True,
-        text=True,
-        cwd=os.path.dirname(__file__),
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    levels.run(level, "-m", "pytest", "-q", "-x", __file__, "-k", "not (every_level or hundred)")
 
 
 def test_levels_and_threads_give_the_same_bits():
@@ -253,7 +237,7 @@ def test_levels_and_threads_give_the_same_bits():
         "            print(bytes(mx.sum(x, axis)).hex(), bytes(mx.sum(x * x, axis)).hex())\n"
     )
     answers = set()
-    for level in (*LOWER, HERE):
+    for level in (*levels.LOWER, levels.HERE):
         for threads in "1", "3":
             done = subprocess.run(
                 [sys.executable, "-c", program],

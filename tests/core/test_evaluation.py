@@ -15,6 +15,7 @@ import pytest
 import lazulite.core as mx
 import lazulite.nn as nn
 import levels
+from together import together
 
 
 def test_eval_takes_trees_and_anything():
@@ -224,23 +225,6 @@ def test_depends():
     assert [o.item() for o in out] == [1.0, 2.0]
 
 
-def run_threads(count, body):
-    errors = []
-
-    def guarded(k):
-        try:
-            body(k)
-        except BaseException as e:  # noqa: BLE001
-            errors.append(e)
-
-    threads = [threading.Thread(target=guarded, args=(k,)) for k in range(count)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not errors, errors
-
-
 def test_any_array_in_any_thread():
     shared = mx.array(np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32))
     lazy = mx.exp(shared) @ shared
@@ -253,7 +237,7 @@ def test_any_array_in_any_thread():
             mx.eval(y)
             mx.async_eval(y + 1)
 
-    run_threads(16, body)
+    together(16, body)
 
 
 def test_threads_that_evaluate_overlapping_graphs():
@@ -265,7 +249,7 @@ def test_threads_that_evaluate_overlapping_graphs():
         def body(k):
             got[k] = tops[k].item()
 
-        run_threads(8, body)
+        together(8, body)
         assert got == [mx.sin(base * k).sum().item() for k in range(8)]
 
 
@@ -276,7 +260,7 @@ def test_threads_get_the_error_too():
         with pytest.raises(IndexError):
             (bad + 1).item()
 
-    run_threads(8, body)
+    together(8, body)
 
 
 def run_python(code, timeout=120, **environment):

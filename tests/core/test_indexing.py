@@ -477,11 +477,8 @@ SEEN = [lambda a: a, lambda a: a[::-1], lambda a: a.T, lambda a: a[..., ::-1]]
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "complex64"])
 @pytest.mark.parametrize("shape", PLACES, ids=str)
-@pytest.mark.parametrize("threads", [1, 2])
 def test_one_index_array_on_any_axis(shape, dtype, threads):
     rng = np.random.default_rng(0)
-    before = mx.num_threads()
-    mx.set_num_threads(threads)
     x = rng.integers(0, 100, shape).astype(dtype.strip("_"))
     for see, axis in itertools.product(SEEN, range(len(shape))):
         y, a = see(x), see(mx.array(x, getattr(mx, dtype)))
@@ -505,15 +502,11 @@ def test_one_index_array_on_any_axis(shape, dtype, threads):
                     want[key] = v
                     got[ours] = w
                 np.testing.assert_array_equal(np.array(got), want)
-    mx.set_num_threads(before)
 
 
 @pytest.mark.parametrize("shape", [(1000, 300), (40, 30, 80), (3, 7, 5), (9000, 33), (2, 4000, 70)])
-@pytest.mark.parametrize("threads", [1, 2])
 def test_along_an_axis_by_strips_of_columns(shape, threads):
     rng = np.random.default_rng(0)
-    before = mx.num_threads()
-    mx.set_num_threads(threads)
     x = rng.standard_normal(shape).astype(np.float32)
     for axis, see in itertools.product(range(len(shape)), (lambda a: a, lambda a: a[::-1])):
         many = shape[:axis] + (37,) + shape[axis + 1 :]
@@ -529,7 +522,6 @@ def test_along_an_axis_by_strips_of_columns(shape, threads):
         bad = mx.where(mx.arange(37 if axis == len(shape) - 1 else shape[-1]) == 2, 10**6, i)
         with pytest.raises(IndexError, match="index out of range: got 1000000"):
             mx.eval(mx.take_along_axis(a, bad, axis))
-    mx.set_num_threads(before)
 
 
 def test_gathers_inside_in_transforms():

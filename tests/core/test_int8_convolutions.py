@@ -1,8 +1,6 @@
 """Convolutions of int8 beside a plain one in NumPy: exact at every level, for any stride, padding,
 dilation, group, zero and layout."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 
 import lazulite.core as mx
-from levels import LOWER
+import levels
 from lazulite.core import _core
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
@@ -99,17 +97,10 @@ def test_sums_are_exact():
     check_sizes()
 
 
-@pytest.mark.parametrize("level", LOWER)
+@pytest.mark.parametrize("level", levels.LOWER)
 def test_sums_are_exact_at_each_level(level):
     code = "import test_int8_convolutions as t\nt.check_many(80)\nt.check_sizes()"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env={**os.environ, "LAZULITE_ISA": level, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    levels.run(level, "-W", "ignore", "-c", code)
 
 
 def test_neither_threads_nor_what_goes_on_count():

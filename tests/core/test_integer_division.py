@@ -1,16 +1,11 @@
 """`//`, `%` and divmod of integers: Python's rules, at each instruction-set level, in every
 layout."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import lazulite.core as mx
-from levels import LOWER
+import levels
 
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DIVISORS = (0, 1, -1, 2, -2, 3, -3, 7, -7, 10, 64, -64, 100, 127, -128, 641, 10**4, -(10**9), 2**62)
@@ -94,17 +89,10 @@ def check_all():
 
 
 @pytest.mark.parametrize("threads", ("1", "2"))
-@pytest.mark.parametrize("level", LOWER)
+@pytest.mark.parametrize("level", levels.LOWER)
 def test_division_at_each_level(level, threads):
-    done = subprocess.run(
-        [sys.executable, "-c", "import test_integer_division as t\nt.check_all()"],
-        env={**os.environ, "LAZULITE_ISA": level, "LAZULITE_NUM_THREADS": threads,
-             "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    code = "import test_integer_division as t\nt.check_all()"
+    levels.run(level, "-c", code, LAZULITE_NUM_THREADS=threads)
 
 
 def test_division():

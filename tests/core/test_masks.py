@@ -1,14 +1,10 @@
 """Elements at masks of their own shape: read to the front, written in order, without places."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import lazulite.core as mx
-from levels import HERE, LOWER
+import levels
 
 TYPES = ["bool", "int8", "uint16", "float32", "int64", "complex64", "float16", "complex128"]
 SIZES = [1, 7, 8, 15, 16, 17, 63, 64, 65, 1000, 16383, 16384, 16385, 50_001]
@@ -25,14 +21,6 @@ def ours(x):
 
 def mask_of(shape, density, seed=1):
     return np.random.default_rng(seed).random(shape) < density
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request):
-    before = mx.num_threads()
-    mx.set_num_threads(request.param)
-    yield
-    mx.set_num_threads(before)
 
 
 def same(got, want):
@@ -177,12 +165,5 @@ print(sums.hexdigest())
 
 @pytest.mark.parametrize("side", ["end", "start"])
 def test_every_level_gives_the_same_within_the_memory_of_arrays(side):
-    found = set()
-    for level in (*LOWER, HERE):
-        env = {**os.environ, "LAZULITE_ISA": level, "LAZULITE_GUARD": side}
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        found.add(done.stdout)
-    assert len(found) == 1
+    every = (*levels.LOWER, levels.HERE)
+    assert len({levels.run(level, "-c", PROGRAM, LAZULITE_GUARD=side) for level in every}) == 1

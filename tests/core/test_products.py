@@ -1,16 +1,12 @@
 """Products of matrices of sizes and layouts that take each of the engine's ways."""
 
 import itertools
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lazulite.core as mx
-from levels import LOWER
+import levels
 
 SIZES = [
     (64, 8192, 64),
@@ -100,16 +96,9 @@ def check_borders():
                 assert np.abs(exactly(left @ right) - exact).max() <= bound, (dtype, m, n, k)
 
 
-@pytest.mark.parametrize("level", LOWER)
+@pytest.mark.parametrize("level", levels.LOWER)
 def test_borders_at_each_level(level):
-    done = subprocess.run(
-        [sys.executable, "-c", "import test_products as t\nt.check_borders()"],
-        env={**os.environ, "LAZULITE_ISA": level, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    levels.run(level, "-c", "import test_products as t\nt.check_borders()")
 
 
 def test_borders():

@@ -4,7 +4,6 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -26,26 +25,6 @@ def run_python(code, timeout=120, **environment):
         timeout=timeout,
         env={**os.environ, **environment},
     )
-
-
-def together(count, work):
-    """Runs work(k) in threads that begin at once; raises what one of them raised."""
-    barrier, errors = threading.Barrier(count), []
-
-    def run(k):
-        barrier.wait()
-        try:
-            work(k)
-        except BaseException as e:  # noqa: BLE001
-            errors.append(e)
-
-    threads = [threading.Thread(target=run, args=(k,)) for k in range(count)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if errors:
-        raise errors[0]
 
 
 def test_many_threads_that_start_dependent_background_work_come_to_an_end():

@@ -68,7 +68,7 @@ class Heads {
   const MaskView& mask_;
   const QueryBlocks blocks;
   const PanelKernels& pairs;
-  const AttentionKernels& k;  // of memory's dtype
+  const AttentionKernels& k;  // of memory's dtype: what weighs as `pairs` take their operands
   const Dtype sums;
   const AttentionKernels& wide;  // of sums
   const ConvKernels& products;

@@ -11,7 +11,6 @@
 #include "engine/layout/copy.h"
 
 namespace lazulite::engine {
-
 namespace {
 
 constexpr double faster = 6;  // than floats
@@ -105,8 +104,7 @@ class PairsForward {
     char* to = memory(out.held, d.taps * out.plane * each);
     out.data = to;
     for (int64_t a = 0; a < d.taps; ++a) {
-      const int64_t place = d.at(a, piece.depth);
-      if (place < 0 || place >= c_.axes[0].in) continue;
+      if (!is_inside(c_, 0, d.at(a, piece.depth))) continue;
       for (int64_t row = 0; row < rows; ++row)
         for (int64_t j = 0; j < piece.columns; ++j)
           for (int64_t m = 0; m < across_; ++m)
@@ -137,7 +135,7 @@ class PairsForward {
     const int64_t pixel = w.every * channels;
     SmallVector<Run, 32> runs;
     {
-      KeptBlocks kept(k_);
+      KeptBlocks kept(k_);  // until what is told of the result may use tiles
       for (; strip < end; ++strip)
         for (int64_t row = 0; row < piece.rows; ++row) {
           runs.clear();
@@ -176,7 +174,8 @@ class PairsForward {
       finished_(place(piece.row + row), piece.columns, group * made_ + first, made);
   }
 
-  const Convolution &c_, bits_;
+  const Convolution& c_;
+  const Convolution bits_;
   const ConvView &x_, &w_;
   char* out_;
   const Finished& finished_;

@@ -22,7 +22,7 @@ inline const ConvKernels& conv_kernels_of(Dtype type) {
 inline const PanelKernels& panel_kernels_of(Dtype type) {
   return panel_kernels_of_machine().of[index_of(type)];
 }
-// The same of halves as whole numbers, which are copied as they are.
+// A convolution of halves as one of whole numbers, which are copied as they are.
 inline Convolution as_bits(const Convolution& c) {
   Convolution bits = c;
   bits.type = int16;

@@ -50,6 +50,7 @@ class Weights {
                direct = splits == 1 && !by_channels_ &&
                         (c_.type == sums_ || (by_pairs_ && sets && pieces[0].count == 1));
     char* sums = direct ? dw_ : memory(held, splits * all_ * bytes_);
+    const auto add = by_pairs_ ? &Weights::add_pairs : &Weights::add_floats;
     if (!sets) std::memset(sums, 0, size_t(splits * all_ * bytes_));
     for (const Pieces& p : pieces)
       cpu::parallel_for(
@@ -66,7 +67,7 @@ class Weights {
                              {lane * some, std::min(some, c_.in_channels - lane * some), made_},
                              to);
               else
-                (this->*(by_pairs_ ? &Weights::add_pairs : &Weights::add))(
+                (this->*add)(
                     p.phase, p[n], lane, part(lines, shares, share) * rows_,
                     std::min(made_, part(lines, shares, share + 1) * rows_), to, !sets || n > from);
             }
@@ -113,8 +114,8 @@ class Weights {
   }
 
   // Of lines `line` to `end` of a group: added to the sums, or these are set.
-  void add(const Phase& phase, const Piece& p, int64_t group, int64_t line, int64_t end, char* sums,
-           bool to_others) const {
+  void add_floats(const Phase& phase, const Piece& p, int64_t group, int64_t line, int64_t end,
+                  char* sums, bool to_others) const {
     if (phase.taps() == 0 || line >= end) return;
     const Taps &d = phase.axes[0], &h = phase.axes[1], &w = phase.axes[2];
     const Window window = window_of(c_, x_, phase, p, {group * own_, own_, 1}, false);
@@ -123,12 +124,12 @@ class Weights {
     const int64_t inner = taps_ * own_, length = joined ? w.taps * own_ : own_;
     SmallVector<Run, 32> runs;
     for (int64_t a = 0; a < d.taps; ++a) {
-      const bool inside = d.at(a, p.depth) >= 0 && d.at(a, p.depth) < c_.axes[0].in;
+      const bool inside = is_inside(c_, 0, d.at(a, p.depth));
       for (int64_t b = 0; b < h.taps; ++b)
         for (int64_t m = 0; m < (joined ? 1 : w.taps); ++m) {
           runs.clear();
           for (int64_t row = 0; inside && row < p.rows; ++row)
-            if (const int64_t at = h.at(b, p.row + row); at >= 0 && at < c_.axes[1].in)
+            if (const int64_t at = h.at(b, p.row + row); is_inside(c_, 1, at))
               runs.push_back({row * slopes.row, window.at(a, at, w.at(m, p.column))});
           if (runs.empty() && to_others) continue;
           const int64_t all = int64_t(runs.size()),
@@ -181,11 +182,9 @@ class Weights {
     const auto packed = [&](int64_t a, int64_t row, int64_t m, int64_t strip) {
       return (((a * in_rows + row) * across + m) * strips + strip) * groups * of_right;
     };
-    const auto is_inside = [&](int64_t a) {
-      return d.at(a, p.depth) >= 0 && d.at(a, p.depth) < c_.axes[0].in;
-    };
+    const auto is_seen = [&](int64_t a) { return is_inside(c_, 0, d.at(a, p.depth)); };
     for (int64_t a = 0; a < d.taps; ++a)
-      for (int64_t row = 0; is_inside(a) && row < in_rows; ++row)
+      for (int64_t row = 0; is_seen(a) && row < in_rows; ++row)
         for (int64_t m = 0; m < across; ++m)
           for (int64_t strip = 0; strip < strips; ++strip) {
             const int64_t from = strip * pairs_.cols;
@@ -203,8 +202,8 @@ class Weights {
         for (int64_t m = 0; m < across; ++m)
           for (int64_t strip = 0; strip < strips; ++strip) {
             runs.clear();
-            for (int64_t row = 0; is_inside(a) && row < p.rows; ++row)
-              if (const int64_t at = h.at(b, p.row + row); at >= 0 && at < c_.axes[1].in)
+            for (int64_t row = 0; is_seen(a) && row < p.rows; ++row)
+              if (const int64_t at = h.at(b, p.row + row); is_inside(c_, 1, at))
                 for (int64_t g = 0; g < groups; ++g)
                   runs.push_back({(row * groups + g) * of_left,
                                   packed(a, at - window.first_row, m, strip) + g * of_right});
@@ -275,7 +274,8 @@ class Weights {
     else if (rounds) copy({all_}, {to, sums_, {1}}, {dw_, c_.type, {1}});
   }
 
-  const Convolution &c_, bits_;
+  const Convolution& c_;
+  const Convolution bits_;
   const ConvView &x_, &ct_;
   char* dw_;
   const ConvKernels& k_;

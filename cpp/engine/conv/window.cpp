@@ -123,7 +123,7 @@ Window window_of(const Convolution& c, const ConvView& x, const Phase& phase, co
   if (rows <= 0) return out;
   for (int64_t a = 0; a < d.taps; ++a) {
     const int64_t place = d.at(a, piece.depth);
-    if (place < 0 || place >= c.axes[0].in) continue;
+    if (!is_inside(c, 0, place)) continue;
     char* plane = held + a * out.plane * bytes;
     auto fill = [&](int64_t first, int64_t until) {  // places of each row, with what lies around
       if (first < until)

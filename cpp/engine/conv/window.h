@@ -70,15 +70,18 @@ struct Window {
 Window window_of(const Convolution&, const ConvView& x, const Phase&, const Piece&,
                  const Channels&, bool as_it_lies, int around = 0);
 
+inline bool is_inside(const Convolution& c, int axis, int64_t place) {
+  return place >= 0 && place < c.axes[axis].in;
+}
 // The taps that row `j` of a piece sees inside the input: body(tap on axis 0, tap on axis 1,
 // place).
 template <class F>
 void for_taps(const Convolution& c, const Phase& phase, int64_t depth, int64_t j, F&& body) {
   const Taps &d = phase.axes[0], &h = phase.axes[1];
   for (int64_t a = 0; a < d.taps; ++a) {
-    if (d.at(a, depth) < 0 || d.at(a, depth) >= c.axes[0].in) continue;
+    if (!is_inside(c, 0, d.at(a, depth))) continue;
     for (int64_t b = 0; b < h.taps; ++b)
-      if (const int64_t place = h.at(b, j); place >= 0 && place < c.axes[1].in) body(a, b, place);
+      if (const int64_t place = h.at(b, j); is_inside(c, 1, place)) body(a, b, place);
   }
 }
 

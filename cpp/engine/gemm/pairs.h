@@ -56,7 +56,7 @@ void pack_pairs(const PackCall& p) {
             i < p.lines && k + s < p.steps ? from[i * p.line + (k + s) * p.step] : 0;
 }
 
-// Sums of dot products are never subnormal: the processor rounds them as store_half does.
+// As store_half rounds, but for subnormal sums: these count as zeros, as in dot products.
 LAZULITE_INLINE __m512i rounded(const float* sums) {
   return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(sums + L), _mm512_loadu_ps(sums));
 }

@@ -96,9 +96,9 @@ class Multiplication {
         blocks_(parts(parts(groups_, block_groups()), splits_) * splits_) {}
 
   void operator()() const {
+    if (k_.panels && std::min(m_, n_) > k_.panels * k_.rows) return by_tasks();
     const Packed kept = kept_right();
     if (splits_ > 1) return by_splits(kept.memory ? &kept : nullptr);
-    if (k_.panels && std::min(m_, n_) > k_.panels * k_.rows) return by_tasks(kept);
     const bool by_rows = m_ >= n_ && !kept.memory;
     const Operand& shared = by_rows ? right_ : left_;
     const int64_t lines = by_rows ? n_ : m_, own = by_rows ? m_ : n_;
@@ -260,21 +260,21 @@ class Multiplication {
         const auto packed_at = [&](int64_t s) {
           return mine_right + (s - first) * right_.each * step_bytes;
         };
-        const bool packs = mine_right && !plain_right;
-        if (packs)
+        if (mine_right && !plain_right)
           pack_pieces(right_, across, cols.first, {first, strips}, from, groups, packed_at);
         for (int64_t j = 0; j < strips; ++j) {
           const int64_t s = first + j;
-          of[j] = {packs ? packed_at(s) : nullptr, across.width(s)};
+          of[j].step = across.width(s);
           if (right) {
             of[j].data = static_cast<const char*>(right->memory->data) +
                          right->at(right->piece_at(cols.first) + s, from) * value_;
           } else if (plain_right && across.size(s) == of[j].step) {
             of[j] = {right_.data + (cols.first + across.begin(s) + from * right_.step) * sum_,
                      right_.step};
-          } else if (plain_right) {
-            pack_piece(right_, across, cols.first, s, from, groups, packed_at(s));
+          } else {
             of[j].data = packed_at(s);
+            if (plain_right)  // the last strip, which is narrower than its registers
+              pack_piece(right_, across, cols.first, s, from, groups, packed_at(s));
           }
         }
         for (int64_t d = 0; d < down.count; ++d) {
@@ -341,7 +341,7 @@ class Multiplication {
 
   // Both operands are packed, windows of them, by all threads. A task takes some panels of each:
   // its strips stay in the second-level cache for all of its rows.
-  void by_tasks(const Packed& kept) const {
+  void by_tasks() const {
     const Part depth{0, blocks_};
     const bool along = reads_along(left_);
     auto window = [&](const Operand& o) {
@@ -349,7 +349,7 @@ class Multiplication {
     };
     for (int64_t col = 0; col < n_; col += window(right_)) {
       const Part cols{col, std::min(window(right_), n_ - col)};
-      const Packed right = kept.memory ? kept : pack(right_, cols, depth);
+      const Packed right = pack(right_, cols, depth);
       for (int64_t row = 0; row < m_; row += window(left_)) {
         const Part rows{row, std::min(window(left_), m_ - row)};
         const Packed left = along ? Packed{} : pack(left_, rows, depth);

@@ -139,13 +139,9 @@ void gather_elements(const Places& places, const void* from, int64_t bytes, void
 
 int64_t true_places(const bool* mask, const Shape& shape, int64_t size, int64_t fill,
                     int64_t* to) {
-  const int64_t n = size_of(shape), chunks = (n + grain - 1) / grain;
-  std::vector<int64_t> before(size_t(chunks) + 1, 0);
-  cpu::parallel_for(chunks, [&](int64_t c) {
-    before[size_t(c) + 1] = count_true(mask + c * grain, std::min(grain, n - c * grain));
-  }, double(n) * 0.02);
-  for (int64_t c = 0; c < chunks; ++c) before[size_t(c) + 1] += before[size_t(c)];
-  const int64_t found = before[size_t(chunks)];
+  const int64_t n = size_of(shape);
+  const std::vector<int64_t> before = true_before_chunks(mask, n);
+  const int64_t chunks = int64_t(before.size()) - 1, found = before.back();
   const size_t axes = shape.size();
   int64_t* last = to + (int64_t(axes) - 1) * size;
   // Rows of some length have their places along the last axis, and the others in common.

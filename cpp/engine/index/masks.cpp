@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "device/cpu/level.h"
 #include "device/cpu/pool.h"
@@ -12,10 +11,7 @@ namespace lazulite::engine {
 
 LAZULITE_LEVELS(const MaskKernels&, mask_kernels)
 
-namespace {
-
-// How many are true before each chunk of `grain` elements, and in all.
-std::vector<int64_t> counted(const bool* mask, int64_t n) {
+std::vector<int64_t> true_before_chunks(const bool* mask, int64_t n) {
   const int64_t chunks = (n + grain - 1) / grain;
   std::vector<int64_t> before(size_t(chunks) + 1, 0);
   cpu::parallel_for(chunks, [&](int64_t c) {
@@ -24,11 +20,8 @@ std::vector<int64_t> counted(const bool* mask, int64_t n) {
   for (int64_t c = 0; c < chunks; ++c) before[size_t(c) + 1] += before[size_t(c)];
   return before;
 }
-
-}  // namespace
-
 int64_t count_true(const bool* mask, int64_t n) {
-  return n <= grain ? mask_kernels().count(mask, n) : counted(mask, n).back();
+  return n <= grain ? mask_kernels().count(mask, n) : true_before_chunks(mask, n).back();
 }
 
 void compress(const void* from, const bool* mask, int64_t n, int64_t bytes, void* to,
@@ -40,7 +33,7 @@ void compress(const void* from, const bool* mask, int64_t n, int64_t bytes, void
   if (n <= grain) {
     found = run(x, mask, n, y, size);
   } else {
-    const std::vector<int64_t> before = counted(mask, n);
+    const std::vector<int64_t> before = true_before_chunks(mask, n);
     found = std::min(size, before.back());
     cpu::parallel_for(int64_t(before.size()) - 1, [&](int64_t c) {
       const int64_t begin = std::min(size, before[size_t(c)]),
@@ -54,7 +47,7 @@ void compress(const void* from, const bool* mask, int64_t n, int64_t bytes, void
 bool expand(const void* from, const bool* mask, int64_t n, int64_t bytes, const void* values,
             int64_t there, void* to, int64_t& count) {
   const auto run = mask_kernels().expand[__builtin_ctzll(uint64_t(bytes))];
-  const std::vector<int64_t> before = counted(mask, n);
+  const std::vector<int64_t> before = true_before_chunks(mask, n);
   count = before.back();
   if (count > there) return false;
   cpu::parallel_for(int64_t(before.size()) - 1, [&](int64_t c) {

@@ -1,6 +1,7 @@
 // Elements by a mask of the same shape, in its own order, without an array of places.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 namespace lazulite::engine {
 
@@ -16,6 +17,8 @@ struct MaskKernels {
 };
 
 int64_t count_true(const bool* mask, int64_t n);
+// How many are true before each chunk of `grain` elements, and in all.
+std::vector<int64_t> true_before_chunks(const bool* mask, int64_t n);
 // What `size` leaves over is 0.
 void compress(const void* from, const bool* mask, int64_t n, int64_t bytes, void* to,
               int64_t size);

@@ -44,12 +44,9 @@ struct Int8Blocks {
     sum.store(v);
     for (int64_t k = 0; k < last; ++k) at[k] = add ? wrapped(at[k], v[k]) : v[k];
   }
-  struct Panel : BlockCall {
-    const int32_t* start;
-  };
   template <int rows, int vectors>
   struct Kernel {
-    static void run(const Panel& p) {
+    static void run(const Int8Panel& p) {
       Whole sum[rows][vectors];
       sum_steps<int32_t>(p, sum, Add::add);
       if (p.start)
@@ -111,7 +108,7 @@ struct Int8Blocks {
     const int64_t count = (p.lines + rows - 1) / rows;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t first = p.lines * i / count, lines = p.lines * (i + 1) / count - first;
-      Panel one{p, p.start};
+      Int8Panel one = p;
       one.a = static_cast<const int32_t*>(p.a) + first * p.steps;
       one.a_step = lines;
       one.out = static_cast<int32_t*>(p.out) + first * p.out_row;

@@ -13,7 +13,7 @@ void gather_kernel(const KernelCall& call) {
   if (g.way == Way::along) return gather_along_kernel(call);
   const TensorView &source = call.in[0], &out = call.out[0];
   const engine::Places places =
-      places_of(call, source.shape(), source.strides(), g.axes, false, 1);
+      places_of(call, source.shape(), source.strides(), g.axes, false);
   const int64_t size = size_of(out.shape());
   if (size == places.count)
     return engine::gather_elements(places, source.data, size_of(out.type()), out.data, g.caller,
@@ -121,7 +121,7 @@ void scatter_kernel(const KernelCall& call) {
   if (s.way == Way::along) return scatter_along_kernel(call);
   const TensorView& out = call.out[0];
   const size_t count = s.axes.size();
-  const engine::Places places = places_of(call, out.shape(), out.strides(), s.axes, false, 1);
+  const engine::Places places = places_of(call, out.shape(), out.strides(), s.axes, false);
   const TensorView& given = call.in[1 + count];
   const Dense dense(given);
   const char* updates = dense.data;

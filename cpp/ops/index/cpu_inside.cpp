@@ -37,7 +37,7 @@ struct Inside {
   const int64_t n, inner, run_step;
 
   Inside(const KernelCall& call, const TensorView& source, int axis, const char* caller)
-      : at(places_of(call, source.shape(), source.strides(), {axis}, false, 1), caller),
+      : at(places_of(call, source.shape(), source.strides(), {axis}, false), caller),
         outer(source.shape(), source.strides(), 0, axis),
         block(behind(source.shape(), axis), {},
               {behind(source.strides(), axis), dense_strides(behind(source.shape(), axis))}),
@@ -57,12 +57,9 @@ inline void copy_run(char* to, const char* from, int64_t bytes) {
     std::memcpy(&v, from + i, sizeof v);
     std::memcpy(to + i, &v, sizeof v);
   };
-  struct Sixteen {
-    uint64_t half[2];
-  };
   if (bytes >= 16) {
-    for (int64_t i = 0; i + 16 <= bytes; i += 16) move.template operator()<Sixteen>(i);
-    move.template operator()<Sixteen>(bytes - 16);
+    for (int64_t i = 0; i + 16 <= bytes; i += 16) move.template operator()<Wide>(i);
+    move.template operator()<Wide>(bytes - 16);
   } else if (bytes >= 8) {
     move.template operator()<uint64_t>(0);
     move.template operator()<uint64_t>(bytes - 8);
@@ -253,7 +250,7 @@ void gather_along_kernel(const KernelCall& call) {
   if (size_of(out.shape()) == 0) return;
   if (s.axis == s.last || s.count() == 1)
     return engine::gather_elements(
-        places_of(call, source.shape(), source.strides(), g.axes, true, 1), source.data, bytes,
+        places_of(call, source.shape(), source.strides(), g.axes, true), source.data, bytes,
         out.data, g.caller, call.after);
   cpu::parallel_for(s.apart * s.count(), [&](int64_t task) {
     for_strip(s, task / s.count(), task % s.count(), g.caller,
@@ -276,7 +273,7 @@ void scatter_along_kernel(const KernelCall& call) {
                 per = rows ? std::max<int64_t>(1, grain / length) : 1,
                 tasks = rows ? (s.apart + per - 1) / per : s.apart * s.count();
   const engine::Places places =
-      places_of(call, out.shape(), out.strides(), sc.axes, true, 1);
+      places_of(call, out.shape(), out.strides(), sc.axes, true);
   with_write(sc.mode, out.type(), [&]<Write mode, class T>() {
     const T* const x = reinterpret_cast<const T*>(dense.data);
     T* const to = reinterpret_cast<T*>(out.data);

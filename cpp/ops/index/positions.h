@@ -10,9 +10,10 @@
 namespace lazulite {
 namespace {
 
-// The places that index arrays `call.in[first]`, ... name in a source.
+// The places that index arrays name in a source: those behind the first operand.
 engine::Places places_of(const KernelCall& call, const Shape& source, const Strides& strides,
-                 const Axes& axes, bool along, size_t first) {
+                         const Axes& axes, bool along) {
+  constexpr size_t first = 1;
   engine::Places out;
   out.along = along;
   out.shape = call.in[first].shape();

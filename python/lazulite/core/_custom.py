@@ -14,11 +14,8 @@ from ._trees import (
     beside,
     by_name,
     check_callable,
-    entries,
-    entry,
     fill,
     fill_plain,
-    is_branch,
     is_module,
     kept_by_module,
     is_sequence,
@@ -52,8 +49,8 @@ def _flat_call(fun, shape, keep):
 
 
 def _as_array(name, part):
-    """What a rule gives in the place of an array; None is zero."""
-    if part is None or isinstance(part, array):
+    """What a rule gives in the place of an array."""
+    if isinstance(part, array):
         return part
     try:
         return array(part)
@@ -64,46 +61,12 @@ def _as_array(name, part):
         ) from error
 
 
-def _fill_leaves(name, part, place, found, in_module=False):
-    in_module = in_module or is_module(place)
-    if in_module and isinstance(part, dict) and not part:
-        part = None  # as parameters() has what it leaves out
-    if isinstance(place, Leaf):
-        while len(found) <= place.index:
-            found.append(None)
-        found[place.index] = _as_array(name, part)
-    elif is_branch(place):
-        fits = part is None
-        if isinstance(place, dict):
-            known = isinstance(part, dict) and (
-                part.keys() <= place.keys() if in_module else part.keys() == place.keys()
-            )
-            fits = fits or known
-        elif isinstance(place, (list, tuple)):
-            fits = fits or (isinstance(part, (list, tuple)) and len(part) == len(place))
-        else:
-            fits = fits or type(part) is type(place)
-        if not fits:
-            got = f"{len(part)} values" if is_sequence(part) else type(part).__name__
-            want = f"{len(place)} values" if is_sequence(place) else type(place).__name__
-            if isinstance(place, dict):
-                got = f"keys {list(part)}" if isinstance(part, dict) else got
-                want = f"a dict with keys {list(place)}"
-            raise ValueError(
-                f"[custom_function] wrong tree from the {name} rule: got {got}, expected {want}"
-            )
-        for key in entries(place):
-            missing = part is None or (in_module and isinstance(place, dict) and key not in part)
-            here = None if missing else entry(part, key)
-            _fill_leaves(name, here, entry(place, key), found, in_module)
-
-
 def _leaves(name, tree, like):
-    """The arrays of a rule's result, in the places of the template `like`; None where there is
-    none."""
-    found: list = []
-    _fill_leaves(name, tree, like, found)
-    return found
+    """The arrays of a rule's result, in the places of the template `like`; None, which is zero,
+    where there is none."""
+    count = sum(isinstance(leaf, Leaf) for leaf in bare_leaves(like, fixed=True))
+    what = f"[custom_function] wrong tree from the {name} rule"
+    return beside(what, tree, like, count, lambda part: _as_array(name, part))
 
 
 def _only(values):

@@ -14,10 +14,10 @@ from ._gradients import check_differentiable, loss_of, ones_for
 from ._trees import (
     Leaf,
     Transformed,
-    check_callable,
-    entries,
     bare_leaves,
     beside,
+    check_callable,
+    entries,
     entry,
     fill,
     fill_plain,

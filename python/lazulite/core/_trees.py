@@ -441,43 +441,55 @@ def map_leaves(fn: Callable[[Any], Any], tree: Any, constants: bool = True) -> A
     return _core._map_leaves(fn, tree, constants)
 
 
-def beside(what: str, tree: Any, place: Any, count: int) -> list[Any]:
+def beside(
+    what: str,
+    tree: Any,
+    place: Any,
+    count: int,
+    rule: Optional[Callable[[Any], Any]] = None,
+) -> list[Any]:
     """The arrays of a tree of tangents or cotangents, by the numbers of the Leaves of the template
-    `place`; None where a dict for a module has none. `what` begins the text of errors."""
+    `place`; None where a dict for a module has none. `what` begins the text of errors. With `rule`,
+    which makes an array of what a user's rule gives for one, None stands for any part, and fixed
+    fields have theirs."""
     found: list[Any] = [None] * count
-    _beside(what, tree, place, found, False)
-    return found
 
+    def visit(part: Any, place: Any, in_module: bool) -> None:
+        in_module = in_module or is_module(place)
+        empty = isinstance(part, dict) and not part  # as parameters() has what it leaves out
+        if (in_module and (part is None or empty)) or (rule and part is None):
+            return
+        if isinstance(place, Leaf):
+            if rule:
+                found[place.index] = rule(part)
+            elif isinstance(part, array):
+                found[place.index] = part
+            else:
+                raise TypeError(f"{what}: got {type(part).__name__}, expected an array")
+        elif is_branch(place):
+            check(part, place, in_module)
+            for key in entries(place) if rule else seen_entries(place):
+                if not isinstance(place, dict) or key in part:
+                    visit(entry(part, key), entry(place, key), in_module)
 
-def _beside(what: str, tree: Any, place: Any, found: list[Any], in_module: bool) -> None:
-    in_module = in_module or is_module(place)
-    if isinstance(place, Leaf):
-        if isinstance(tree, array):
-            found[place.index] = tree
-        elif not (in_module and (tree is None or (isinstance(tree, dict) and not tree))):
-            raise TypeError(f"{what}: got {type(tree).__name__}, expected an array")
-    elif is_branch(place):
+    def check(part: Any, place: Any, in_module: bool) -> None:
         if isinstance(place, dict):
-            fits = isinstance(tree, dict) and (
-                tree.keys() <= place.keys() if in_module else tree.keys() == place.keys()
+            fits = isinstance(part, dict) and (
+                part.keys() <= place.keys() if in_module else part.keys() == place.keys()
             )
         elif is_sequence(place):
-            fits = is_sequence(tree) and len(tree) == len(place)
+            fits = is_sequence(part) and len(part) == len(place)
         else:
-            fits = type(tree) is type(place)
-        if in_module and (tree is None or (isinstance(tree, dict) and not tree)):
+            fits = type(part) is type(place)
+        if fits:
             return
-        if not fits:
-            got = "an array" if isinstance(tree, array) else type(tree).__name__
-            if isinstance(tree, dict) and isinstance(place, dict):
-                got = f"keys {list(tree)}"
-            elif is_sequence(tree) and is_sequence(place):
-                got = f"{len(tree)} values"
-            want = f"keys {list(place)}" if isinstance(place, dict) else (
-                f"{len(place)} values" if is_sequence(place) else type(place).__name__
-            )
-            raise ValueError(f"{what} of another structure: got {got}, expected {want}")
-        for key in seen_entries(place):
-            if in_module and isinstance(place, dict) and key not in tree:
-                continue
-            _beside(what, entry(tree, key), entry(place, key), found, in_module)
+        got = f"{len(part)} values" if is_sequence(part) else type(part).__name__
+        want = f"{len(place)} values" if is_sequence(place) else type(place).__name__
+        if isinstance(place, dict):
+            got = f"keys {list(part)}" if isinstance(part, dict) else got
+            want = f"a dict with keys {list(place)}"
+        structure = "" if rule else " of another structure"
+        raise ValueError(f"{what}{structure}: got {got}, expected {want}")
+
+    visit(tree, place, False)
+    return found
