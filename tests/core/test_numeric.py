@@ -51,6 +51,72 @@ def test_bincount_refuses(call, text):
         call()
 
 
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 2047, 16385, 131072, 300001])
+@pytest.mark.parametrize("top", [1, 2, 10, 1023, 1024, 1025, 40000])
+def test_bincount_of_every_size(n, top):
+    """Numbers that are few, many, beyond the length and negative, in every layout."""
+    rng = np.random.default_rng(n + top)
+    x = rng.integers(-3, top + 2, n)
+    w = rng.integers(-9, 9, n).astype(np.float32)  # whole numbers: sums have no order
+    kept = (x >= 0) & (x < top)
+    want, sums = np.bincount(x[kept], minlength=top), np.bincount(x[kept], w[kept], top)
+    for dtype in ("int32", "int64") if top > 99 else ("int8", "int16", "int32", "int64"):
+        a = mx.array(x, getattr(mx, dtype))
+        spread = mx.stack([a, a + 1], 1)[:, 0]
+        mx.eval(spread)
+        for given in (a, spread, a[::-1]):
+            assert mx.bincount(given, length=top).tolist() == want.tolist()
+        for t in (mx.float32, mx.float64, mx.complex64):
+            got = mx.bincount(a[::-1], mx.array(w, t)[::-1], length=top)
+            assert got.dtype == t and (np.asarray(got) == sums).all()
+    many = mx.bincount(mx.array(x[kept], mx.uint32)) if kept.any() else mx.zeros(0)
+    assert many.tolist() == np.trim_zeros(want, "b").tolist()
+
+
+def test_weighted_counts_add_in_order_and_halves_are_rounded_once():
+    rng = np.random.default_rng(5)
+    x, w = rng.integers(0, 7, 40000), rng.normal(size=40000).astype(np.float32)
+    want = np.zeros(7, np.float32)
+    np.add.at(want, x, w)
+    assert np.asarray(mx.bincount(mx.array(x), mx.array(w))).tobytes() == want.tobytes()
+    half = mx.array(w).astype(mx.float16)
+    sums = mx.bincount(mx.array(x), half.astype(mx.float32))
+    assert mx.bincount(mx.array(x), half).tolist() == sums.astype(mx.float16).tolist()
+
+
+def test_bincount_has_derivatives_and_lanes():
+    x = mx.array([[0, 3, 3, 9, -1], [2, 2, 0, 1, 3]])
+    w = mx.array(np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32))
+    f = lambda i, v: mx.bincount(i, v, length=4)  # noqa: E731
+    assert mx.vmap(f)(x, w).tolist() == [f(x[k], w[k]).tolist() for k in range(2)]
+    assert mx.vmap(f, in_axes=(None, 0))(x[0], w).tolist() == [f(x[0], v).tolist() for v in w]
+    assert mx.vmap(f, in_axes=(0, None))(x, w[0]).tolist() == [f(i, w[0]).tolist() for i in x]
+    assert mx.vmap(lambda i: mx.bincount(i, length=4), in_axes=1)(x.T).tolist() == [
+        [1, 0, 0, 2],
+        [1, 1, 2, 1],
+    ]
+    weights = mx.array([1.0, 10, 100, 1000])
+    slope = mx.grad(lambda v: (f(x[0], v) * weights).sum())(w[0])
+    assert slope.tolist() == [1, 1000, 1000, 0, 0]
+    tangent = mx.jvp(lambda v: f(x[1], v), [w[1]], [mx.ones(5)])[1][0]
+    assert tangent.tolist() == [1, 1, 2, 1]
+    assert mx.grad(lambda v: mx.bincount(x[0], v, length=0).sum())(w[0]).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("dtype", ["int32", "float16", "float32", "float64"])
+def test_digitize_by_edges_of_either_direction(dtype, right):
+    x = np.random.default_rng(3).integers(-5, 9, 300).astype(dtype)
+    for edges in ([0], [0, 0], [-4, 0, 0, 3, 8], [7, 2, 2, -1], list(range(-3000, 3000))):
+        e = np.array(edges, dtype)
+        got = mx.digitize(mx.array(x, getattr(mx, dtype)), mx.array(e, getattr(mx, dtype)), right)
+        assert got.tolist() == np.digitize(x, e, right).tolist()
+    with pytest.raises(ValueError, match=r"\[digitize\] edges are not monotonic"):
+        mx.digitize(mx.array(x), mx.array([0, 2, 1]))
+    with pytest.raises(ValueError, match=r"\[histogram\] edges must not descend"):
+        mx.histogram(mx.array(x), mx.array([2, 1], mx.uint8))
+
+
 def test_inside_compile_and_vmap_bincount_wants_a_length():
     x = mx.array([[0, 2, 2], [1, 1, 5]])
     with pytest.raises(ValueError, match=r"\[bincount\].*bincount\(x, length=10\)"):

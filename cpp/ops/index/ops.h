@@ -48,8 +48,17 @@ struct Compress {
   LAZULITE_FIELDS(size)
 };
 
-extern const Op nonzero_op, compress_op, mask_set_op;
+struct Tallied {
+  int64_t length;  // of the numbers 0, 1, ... that are counted
+  LAZULITE_FIELDS(length)
+};
+
+extern const Op nonzero_op, compress_op, mask_set_op, bincount_op;
 extern const Op gather_op, scatter_op, mask_ranks_op;
+
+inline bool is_index(Dtype t) {  // as kernels read them
+  return t == int32 || t == uint32 || t == int64;
+}
 
 inline Shape other_axes(const Shape& shape, const Axes& axes) {
   Shape out;
