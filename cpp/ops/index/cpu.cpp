@@ -209,13 +209,22 @@ template <class I>
 void count_few(const I* from, int64_t n, int64_t length, int32_t* to) {
   int32_t tables[4][few_numbers + 1];
   for (auto& table : tables) std::fill_n(table, length + 1, 0);
-  auto place = [&](int64_t i) {
-    return std::min(uint64_t(int64_t(from[i])), uint64_t(length));  // negative ones are large
-  };
+  using Signed = std::make_signed_t<I>;
+  constexpr int64_t some = 64;
+  const Signed last = Signed(length - 1);
   int64_t i = 0;
-  for (; i + 4 <= n; i += 4)
-    for (int64_t k = 0; k < 4; ++k) ++tables[k][place(i + k)];
-  for (; i < n; ++i) ++tables[0][place(i)];
+  for (; i + some <= n; i += some) {
+    Signed outside = 0;  // its sign, of all of them
+    for (int64_t k = 0; k < some; ++k)
+      outside |= Signed(from[i + k]) | Signed(last - Signed(from[i + k]));
+    if (outside < 0)
+      for (int64_t k = 0; k < some; ++k)
+        ++tables[0][std::min(uint64_t(int64_t(from[i + k])), uint64_t(length))];
+    else
+      for (int64_t k = 0; k < some; k += 4)
+        for (int64_t t = 0; t < 4; ++t) ++tables[t][from[i + k + t]];
+  }
+  for (; i < n; ++i) ++tables[0][std::min(uint64_t(int64_t(from[i])), uint64_t(length))];
   for (int64_t v = 0; v < length; ++v)
     to[v] = int32_t(uint32_t(tables[0][v]) + uint32_t(tables[1][v]) + uint32_t(tables[2][v]) +
                     uint32_t(tables[3][v]));
