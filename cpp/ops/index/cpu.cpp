@@ -26,7 +26,7 @@ void gather_kernel(const KernelCall& call) {
     const int64_t* position = at.begin();
     const Shape block = other_axes(source.shape(), g.axes);
     const Rest rest(source.shape(), g.axes,
-                    {rest_strides(source.strides(), g.axes), dense_strides(block)});
+                    {other_axes(source.strides(), g.axes), dense_strides(block)});
     const int last = int(rest.shape.size()) - 1;
     const int64_t run_stride = rest.strides[0][last];
     if (last == 0 && std::abs(run_stride) > 1 && rest.size >= 8 && at.count >= 8)
@@ -133,7 +133,7 @@ void scatter_kernel(const KernelCall& call) {
     at.emplace(places, s.caller);
     if (size_of(given.shape()) == 0) return;
     rest.emplace(out.shape(), s.axes,
-                 std::initializer_list<Strides>{rest_strides(out.strides(), s.axes),
+                 std::initializer_list<Strides>{other_axes(out.strides(), s.axes),
                                                 dense_strides(block)});
   }
   with_write(s.mode, out.type(), [&]<Write mode, class T>() {

@@ -60,13 +60,6 @@ inline bool is_index(Dtype t) {  // as kernels read them
   return t == int32 || t == uint32 || t == int64;
 }
 
-inline Shape other_axes(const Shape& shape, const Axes& axes) {
-  Shape out;
-  for (int i = 0; i < int(shape.size()); ++i)
-    if (!holds(axes, i)) out.push_back(shape[i]);
-  return out;
-}
-
 [[noreturn]] void fail_with_few_values(int64_t limit, int64_t count);  // for a mask
 
 }  // namespace lazulite
