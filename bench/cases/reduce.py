@@ -124,6 +124,4 @@ formula("reduce", "sum of 1e4 float32", lambda m, x: m.sum(x), F(10**4))
 formula("reduce", "sum of 1e6 float64", lambda m, x: m.sum(x), D(10**6))
 
 for side in (10, 1000):
-    formula(
-        "reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side)
-    )
+    formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))
