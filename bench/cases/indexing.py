@@ -202,3 +202,12 @@ for size, label in ((100, "100"), (MILLION, "1e6")):
         F(size),
         tolerance=1e-2,
     )
+for size, label in ((100, "100"), (MILLION, "1e6")):
+    formula(
+        room,
+        f"interp of {label} among 11 float32",
+        lambda m, x, y: m.interp(x, m.linspace(-0.9, 0.9, 11), y),
+        F(size),
+        F(11),
+        tolerance=1e-4,
+    )

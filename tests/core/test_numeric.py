@@ -317,6 +317,82 @@ def test_interp_beside_numpy_at_odd_points():
         mx.interp(*args, period=0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 3, 100, 5000])
+def test_interp_of_every_size_at_and_between_points(n, dtype):
+    rng = np.random.default_rng(n)
+    xp = np.sort(np.round(rng.uniform(-9, 9, n), 1)).astype(dtype)  # some come twice
+    fp = rng.normal(size=n).astype(dtype)
+    for size in (0, 1, 63, 64, 65, 1000, 33000):
+        x = rng.uniform(-10, 10, size).astype(dtype)
+        x[::3] = xp[rng.integers(0, n, len(x[::3]))]
+        x[5::7] = np.nan
+        args = [mx.array(v, getattr(mx, dtype)) for v in (x, xp, fp)]
+        got = mx.interp(*args)
+        want = np.interp(x, xp, fp)
+        assert got.dtype == getattr(mx, dtype)
+        steep = 1e-5 if dtype == "float32" else 1e-12
+        near = np.abs(np.asarray(got) - want) <= steep * (1 + np.abs(want)) * 20
+        apart = np.diff(xp) == 0  # twice in one place: any value there
+        there = np.isin(x, xp[:-1][apart]) | np.isnan(x)
+        assert (near | there).all() and np.isnan(np.asarray(got)[np.isnan(x)]).all()
+        one = [mx.interp(args[0][k : k + 1], *args[1:]) for k in range(min(size, 70))]
+        if one:
+            assert np.concatenate(one).tobytes() == np.asarray(got)[: len(one)].tobytes()
+        assert np.asarray(mx.interp(args[0][::-1], *args[1:])[::-1]).tobytes() == bytes_of(got)
+        assert bytes_of(mx.interp(*args) * 2 + 1) == bytes_of(got * 2 + 1)
+
+
+def bytes_of(a):
+    return np.asarray(a).tobytes()
+
+
+def test_interp_in_lanes_and_out_of_order():
+    rng = np.random.default_rng(1)
+    x = mx.array(rng.uniform(-3, 3, (4, 5, 6)).astype(np.float32))
+    xp = mx.sort(mx.array(rng.uniform(-2, 2, (4, 9)).astype(np.float32)), axis=1)
+    fp = mx.array(rng.normal(size=(4, 9)).astype(np.float32))
+    one = lambda *a: mx.interp(*a).tolist()  # noqa: E731
+    rows = [one(x[k], xp[k], fp[k]) for k in range(4)]
+    assert mx.vmap(mx.interp)(x, xp, fp).tolist() == rows
+    assert mx.vmap(mx.interp, in_axes=(1, None, None))(x, xp[0], fp[0]).tolist() == [
+        one(x[:, k], xp[0], fp[0]) for k in range(5)
+    ]
+    assert mx.vmap(mx.interp, in_axes=(None, None, 0))(x[0], xp[0], fp).tolist() == [
+        one(x[0], xp[0], f) for f in fp
+    ]
+    twice = mx.vmap(mx.vmap(mx.interp, (0, None, None)), (0, 0, 0))(x, xp, fp)
+    assert twice.tolist() == rows
+    slopes = mx.vmap(mx.grad(lambda *a: mx.interp(*a).sum(), argnums=(0, 1, 2)))(x, xp, fp)
+    for k in range(4):
+        each = mx.grad(lambda *a: mx.interp(*a).sum(), argnums=(0, 1, 2))(x[k], xp[k], fp[k])
+        for whole, part in zip(slopes, each):
+            close(whole[k], np.asarray(part), rtol=1e-5, atol=1e-6)
+    wrong = mx.array([3.0, -1, mx.nan, 7, 0, -mx.inf, 2])  # no line, but nothing else is read
+    assert mx.interp(x, wrong, wrong).shape == x.shape
+
+
+def test_interp_along_a_change_of_all_it_reads():
+    """The tangent is what a small step changes, and the gradient is its transpose."""
+    rng = np.random.default_rng(2)
+    x = mx.array(rng.uniform(-2.5, 2.5, 40), mx.float64)
+    xp = mx.array(np.linspace(-2, 2, 7) + rng.uniform(-0.1, 0.1, 7), mx.float64)
+    for turn in (1, 1j):
+        fp = mx.array(rng.normal(size=7) * turn, mx.float64 if turn == 1 else mx.complex128)
+        primals = [x, xp, fp]
+        tangents = [mx.array(rng.normal(size=p.shape), mx.float64) for p in primals]
+        tangents[2] = tangents[2].astype(fp.dtype)
+        out, (along,) = mx.jvp(mx.interp, primals, tangents)
+        step = 1e-6
+        moved = [mx.interp(*(p + s * t for p, t in zip(primals, tangents))) for s in (step, -step)]
+        close(along, np.asarray((moved[0] - moved[1]) / (2 * step)), rtol=1e-5, atol=1e-6)
+        ct = mx.array(rng.normal(size=40), mx.float64).astype(fp.dtype)
+        _, back = mx.vjp(mx.interp, primals, [ct])
+        left = sum((np.conj(np.asarray(b)) * np.asarray(t)).sum() for b, t in zip(back, tangents))
+        right = (np.conj(np.asarray(ct)) * np.asarray(along)).sum()
+        assert np.isclose(np.real(left), np.real(right))
+
+
 def test_interp_has_the_slopes_of_its_lines():
     xp, fp = mx.array([0.0, 1.0, 3.0]), mx.array([1.0, 2.0, -2.0])
     x = mx.array([0.5, 2.0, 2.5])
