@@ -132,3 +132,39 @@ print(out.hexdigest())
         for threads in (1, 2)
     }
     assert len(found) == 1
+
+
+def test_rows_of_norms_have_the_bits_of_each_level():
+    """Ends of rows that fill no register, with each number of elements in them."""
+    code = f"""
+import sys; sys.path[:0] = {[__file__.rsplit('/', 1)[0]]!r}
+import hashlib, numpy as np, lazulite.core as mx
+from test_row_ends import values
+out = hashlib.sha256()
+for dtype in (mx.float32, mx.float64, mx.float16, mx.bfloat16):
+    for n in [*range(1, 68), 100, 127, 129, 255, 257, 300, 513, 4100]:
+        x = mx.array(values((7, n), "float64", n), dtype)
+        w = x[0] * 0.5
+        for y in (mx.softmax(x, axis=1), mx.fast.layer_norm(x, w, w, 1e-5),
+                  mx.fast.rms_norm(x, w, 1e-5),
+                  *mx.grad(lambda x, w: (mx.fast.layer_norm(x, w, w, 1e-5) * x).sum(), (0, 1))(x, w),
+                  mx.grad(lambda x: (mx.softmax(x, axis=1) * x).sum())(x)):
+            out.update(np.asarray(y.astype(mx.float64)).tobytes())
+print(out.hexdigest())
+"""
+    assert len({run(level, "-c", code) for level in (HERE, *LOWER)}) == 1
+
+
+@pytest.mark.parametrize("n", [*range(1, 40), 63, 64, 65, 100, 257])
+def test_softmax_reads_and_writes_its_rows_alone(n):
+    """What lies behind a row, an infinity or nan, is no part of it, nor written."""
+    x = values((9, n), "float32", n)
+    wide = np.full((9, n + 5), np.nan, np.float32)
+    wide[:, :n] = x
+    got = np.asarray(mx.softmax(mx.array(wide)[:, :n], axis=1))
+    assert got.tobytes() == np.asarray(mx.softmax(mx.array(x), axis=1)).tobytes()
+    e = np.exp(x.astype(np.float64) - x.max(1, keepdims=True))
+    assert np.allclose(got, e / e.sum(1, keepdims=True), rtol=1e-6)
+    odd = x.copy()
+    odd[0, n // 2], odd[1, -1], odd[2] = np.nan, np.inf, -np.inf
+    assert np.isnan(np.asarray(mx.softmax(mx.array(odd), axis=1))[:3]).any(1).all()

@@ -109,7 +109,7 @@ Arrays vmap_lines(const Lanes& l, const Node& node, const Arrays& in, const Axes
 
 }  // namespace
 
-const Op interp_op = op<Lanes>("interp", "The lines through points of ascending places, at numbers.",
+const Op interp_op = op<Lanes>("interp", "Lines through points of ascending places, at numbers.",
                                {.infer = typed<infer_lines>,
                                 .vjp = typed<vjp_lines>,
                                 .jvp = typed<jvp_lines>,
