@@ -70,6 +70,28 @@ formula(
     F(2048, 2048),
     F(2048, 1),
 )
+for width in (3, 8, 30):
+    formula(
+        "elementwise",
+        f"column * short rows, 1e5 x {width} float32",
+        lambda m, a, b: a * b,
+        F(10**5, 1),
+        F(1, width),
+    )
+    formula(
+        "elementwise",
+        f"short rows + row, 1e5 x {width} float32",
+        lambda m, a, b: a + b,
+        F(10**5, width),
+        F(width),
+    )
+formula(
+    "elementwise",
+    "neighbours in rows, x[:, :-1] + x[:, 1:], 1000 x 1000 float32",
+    lambda m, x: x[:, :-1] + x[:, 1:],
+    F(1000, 1000),
+)
+formula("elementwise", "tril, 1000 x 1000 float32", lambda m, x: m.tril(x), F(1000, 1000))
 for whole in ("uint8", "int8", "int32", "int64"):
     x = Input(whole, 10**6, low=0 if whole[0] == "u" else -100, high=100)
     divisors = Input(whole, 10**6, low=1, high=100)

@@ -192,3 +192,22 @@ formula(
     F(64, 1000, 16),
     I(1000, 500),
 )
+for size, label in ((100, "100"), (MILLION, "1e6")):
+    formula(room, f"bincount of {label}, 10 numbers", lambda m, i: m.bincount(i), I(10, size))
+    formula(
+        room,
+        f"bincount of {label} with weights, 100 numbers float32",
+        lambda m, i, w: m.bincount(i, w),
+        I(100, size),
+        F(size),
+        tolerance=1e-2,
+    )
+for size, label in ((100, "100"), (MILLION, "1e6")):
+    formula(
+        room,
+        f"interp of {label} among 11 float32",
+        lambda m, x, y: m.interp(x, m.linspace(-0.9, 0.9, 11), y),
+        F(size),
+        F(11),
+        tolerance=1e-4,
+    )

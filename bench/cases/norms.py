@@ -36,6 +36,8 @@ for dtype in ("float32", "bfloat16"):
     formula("norms", f"softmax, 1024 x 4096 {dtype}", softmax, Input(dtype, 1024, 4096))
 formula("norms", "layer_norm, 65536 x 64 float32", layer_norm, F(65536, 64), F(64), F(64))
 formula("norms", "softmax, 65536 x 64 float32", softmax, F(65536, 64))
+for n in (10, 50, 197):
+    formula("norms", f"softmax of rows of {n}, 2e5 float32", softmax, F(200000 // n, n))
 formula(
     "norms",
     "softmax of columns, 1024 x 1024 float32",

@@ -137,3 +137,6 @@ for length in (3, 64):
         F(500, length),
         F(500, length),
     )
+
+for side in (10, 1000):
+    formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))

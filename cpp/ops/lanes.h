@@ -10,6 +10,15 @@ inline bool holds(const Axes& axes, int axis) {
   return std::find(axes.begin(), axes.end(), axis) != axes.end();
 }
 
+// Of a shape or strides, what belongs to other axes than those.
+template <class List>
+List other_axes(const List& all, const Axes& axes) {
+  List out;
+  for (int i = 0; i < int(all.size()); ++i)
+    if (!holds(axes, i)) out.push_back(all[i]);
+  return out;
+}
+
 inline Shape with_front(int64_t n, const Shape& shape) {
   Shape out{n};
   out.append(shape.begin(), shape.end());

@@ -51,6 +51,72 @@ def test_bincount_refuses(call, text):
         call()
 
 
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 2047, 16385, 131072, 300001])
+@pytest.mark.parametrize("top", [1, 2, 10, 1023, 1024, 1025, 40000])
+def test_bincount_of_every_size(n, top):
+    """Numbers that are few, many, beyond the length and negative, in every layout."""
+    rng = np.random.default_rng(n + top)
+    x = rng.integers(-3, top + 2, n)
+    w = rng.integers(-9, 9, n).astype(np.float32)  # whole numbers: sums have no order
+    kept = (x >= 0) & (x < top)
+    want, sums = np.bincount(x[kept], minlength=top), np.bincount(x[kept], w[kept], top)
+    for dtype in ("int32", "int64") if top > 99 else ("int8", "int16", "int32", "int64"):
+        a = mx.array(x, getattr(mx, dtype))
+        spread = mx.stack([a, a + 1], 1)[:, 0]
+        mx.eval(spread)
+        for given in (a, spread, a[::-1]):
+            assert mx.bincount(given, length=top).tolist() == want.tolist()
+        for t in (mx.float32, mx.float64, mx.complex64):
+            got = mx.bincount(a[::-1], mx.array(w, t)[::-1], length=top)
+            assert got.dtype == t and (np.asarray(got) == sums).all()
+    many = mx.bincount(mx.array(x[kept], mx.uint32)) if kept.any() else mx.zeros(0)
+    assert many.tolist() == np.trim_zeros(want, "b").tolist()
+
+
+def test_weighted_counts_add_in_order_and_halves_are_rounded_once():
+    rng = np.random.default_rng(5)
+    x, w = rng.integers(0, 7, 40000), rng.normal(size=40000).astype(np.float32)
+    want = np.zeros(7, np.float32)
+    np.add.at(want, x, w)
+    assert np.asarray(mx.bincount(mx.array(x), mx.array(w))).tobytes() == want.tobytes()
+    half = mx.array(w).astype(mx.float16)
+    sums = mx.bincount(mx.array(x), half.astype(mx.float32))
+    assert mx.bincount(mx.array(x), half).tolist() == sums.astype(mx.float16).tolist()
+
+
+def test_bincount_has_derivatives_and_lanes():
+    x = mx.array([[0, 3, 3, 9, -1], [2, 2, 0, 1, 3]])
+    w = mx.array(np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32))
+    f = lambda i, v: mx.bincount(i, v, length=4)  # noqa: E731
+    assert mx.vmap(f)(x, w).tolist() == [f(x[k], w[k]).tolist() for k in range(2)]
+    assert mx.vmap(f, in_axes=(None, 0))(x[0], w).tolist() == [f(x[0], v).tolist() for v in w]
+    assert mx.vmap(f, in_axes=(0, None))(x, w[0]).tolist() == [f(i, w[0]).tolist() for i in x]
+    assert mx.vmap(lambda i: mx.bincount(i, length=4), in_axes=1)(x.T).tolist() == [
+        [1, 0, 0, 2],
+        [1, 1, 2, 1],
+    ]
+    weights = mx.array([1.0, 10, 100, 1000])
+    slope = mx.grad(lambda v: (f(x[0], v) * weights).sum())(w[0])
+    assert slope.tolist() == [1, 1000, 1000, 0, 0]
+    tangent = mx.jvp(lambda v: f(x[1], v), [w[1]], [mx.ones(5)])[1][0]
+    assert tangent.tolist() == [1, 1, 2, 1]
+    assert mx.grad(lambda v: mx.bincount(x[0], v, length=0).sum())(w[0]).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("dtype", ["int32", "float16", "float32", "float64"])
+def test_digitize_by_edges_of_either_direction(dtype, right):
+    x = np.random.default_rng(3).integers(-5, 9, 300).astype(dtype)
+    for edges in ([0], [0, 0], [-4, 0, 0, 3, 8], [7, 2, 2, -1], list(range(-3000, 3000))):
+        e = np.array(edges, dtype)
+        got = mx.digitize(mx.array(x, getattr(mx, dtype)), mx.array(e, getattr(mx, dtype)), right)
+        assert got.tolist() == np.digitize(x, e, right).tolist()
+    with pytest.raises(ValueError, match=r"\[digitize\] edges are not monotonic"):
+        mx.digitize(mx.array(x), mx.array([0, 2, 1]))
+    with pytest.raises(ValueError, match=r"\[histogram\] edges must not descend"):
+        mx.histogram(mx.array(x), mx.array([2, 1], mx.uint8))
+
+
 def test_inside_compile_and_vmap_bincount_wants_a_length():
     x = mx.array([[0, 2, 2], [1, 1, 5]])
     with pytest.raises(ValueError, match=r"\[bincount\].*bincount\(x, length=10\)"):
@@ -249,6 +315,82 @@ def test_interp_beside_numpy_at_odd_points():
             mx.interp(*wrong)
     with pytest.raises(ValueError, match="no period"):
         mx.interp(*args, period=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 3, 100, 5000])
+def test_interp_of_every_size_at_and_between_points(n, dtype):
+    rng = np.random.default_rng(n)
+    xp = np.sort(np.round(rng.uniform(-9, 9, n), 1)).astype(dtype)  # some come twice
+    fp = rng.normal(size=n).astype(dtype)
+    for size in (0, 1, 63, 64, 65, 1000, 33000):
+        x = rng.uniform(-10, 10, size).astype(dtype)
+        x[::3] = xp[rng.integers(0, n, len(x[::3]))]
+        x[5::7] = np.nan
+        args = [mx.array(v, getattr(mx, dtype)) for v in (x, xp, fp)]
+        got = mx.interp(*args)
+        want = np.interp(x, xp, fp)
+        assert got.dtype == getattr(mx, dtype)
+        steep = 1e-5 if dtype == "float32" else 1e-12
+        near = np.abs(np.asarray(got) - want) <= steep * (1 + np.abs(want)) * 20
+        apart = np.diff(xp) == 0  # twice in one place: any value there
+        there = np.isin(x, xp[:-1][apart]) | np.isnan(x)
+        assert (near | there).all() and np.isnan(np.asarray(got)[np.isnan(x)]).all()
+        one = [mx.interp(args[0][k : k + 1], *args[1:]) for k in range(min(size, 70))]
+        if one:
+            assert np.concatenate(one).tobytes() == np.asarray(got)[: len(one)].tobytes()
+        assert np.asarray(mx.interp(args[0][::-1], *args[1:])[::-1]).tobytes() == bytes_of(got)
+        assert bytes_of(mx.interp(*args) * 2 + 1) == bytes_of(got * 2 + 1)
+
+
+def bytes_of(a):
+    return np.asarray(a).tobytes()
+
+
+def test_interp_in_lanes_and_out_of_order():
+    rng = np.random.default_rng(1)
+    x = mx.array(rng.uniform(-3, 3, (4, 5, 6)).astype(np.float32))
+    xp = mx.sort(mx.array(rng.uniform(-2, 2, (4, 9)).astype(np.float32)), axis=1)
+    fp = mx.array(rng.normal(size=(4, 9)).astype(np.float32))
+    one = lambda *a: mx.interp(*a).tolist()  # noqa: E731
+    rows = [one(x[k], xp[k], fp[k]) for k in range(4)]
+    assert mx.vmap(mx.interp)(x, xp, fp).tolist() == rows
+    assert mx.vmap(mx.interp, in_axes=(1, None, None))(x, xp[0], fp[0]).tolist() == [
+        one(x[:, k], xp[0], fp[0]) for k in range(5)
+    ]
+    assert mx.vmap(mx.interp, in_axes=(None, None, 0))(x[0], xp[0], fp).tolist() == [
+        one(x[0], xp[0], f) for f in fp
+    ]
+    twice = mx.vmap(mx.vmap(mx.interp, (0, None, None)), (0, 0, 0))(x, xp, fp)
+    assert twice.tolist() == rows
+    slopes = mx.vmap(mx.grad(lambda *a: mx.interp(*a).sum(), argnums=(0, 1, 2)))(x, xp, fp)
+    for k in range(4):
+        each = mx.grad(lambda *a: mx.interp(*a).sum(), argnums=(0, 1, 2))(x[k], xp[k], fp[k])
+        for whole, part in zip(slopes, each):
+            close(whole[k], np.asarray(part), rtol=1e-5, atol=1e-6)
+    wrong = mx.array([3.0, -1, mx.nan, 7, 0, -mx.inf, 2])  # no line, but nothing else is read
+    assert mx.interp(x, wrong, wrong).shape == x.shape
+
+
+def test_interp_along_a_change_of_all_it_reads():
+    """The tangent is what a small step changes, and the gradient is its transpose."""
+    rng = np.random.default_rng(2)
+    x = mx.array(rng.uniform(-2.5, 2.5, 40), mx.float64)
+    xp = mx.array(np.linspace(-2, 2, 7) + rng.uniform(-0.1, 0.1, 7), mx.float64)
+    for turn in (1, 1j):
+        fp = mx.array(rng.normal(size=7) * turn, mx.float64 if turn == 1 else mx.complex128)
+        primals = [x, xp, fp]
+        tangents = [mx.array(rng.normal(size=p.shape), mx.float64) for p in primals]
+        tangents[2] = tangents[2].astype(fp.dtype)
+        out, (along,) = mx.jvp(mx.interp, primals, tangents)
+        step = 1e-6
+        moved = [mx.interp(*(p + s * t for p, t in zip(primals, tangents))) for s in (step, -step)]
+        close(along, np.asarray((moved[0] - moved[1]) / (2 * step)), rtol=1e-5, atol=1e-6)
+        ct = mx.array(rng.normal(size=40), mx.float64).astype(fp.dtype)
+        _, back = mx.vjp(mx.interp, primals, [ct])
+        left = sum((np.conj(np.asarray(b)) * np.asarray(t)).sum() for b, t in zip(back, tangents))
+        right = (np.conj(np.asarray(ct)) * np.asarray(along)).sum()
+        assert np.isclose(np.real(left), np.real(right))
 
 
 def test_interp_has_the_slopes_of_its_lines():

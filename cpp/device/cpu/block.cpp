@@ -36,6 +36,8 @@ struct BoundStep {
   const void** in;
   int64_t repeated;  // bits of n
   const Step* step;
+  // Of a load that begins anew: where in it the elements that are there begin, and how many.
+  int64_t phase = 0, held = 0;
 };
 
 // An address that moves with the blocks: into the array of a port, or to a padded copy of it.
@@ -69,6 +71,7 @@ struct Runner {
   const Binding* bindings;
   Room& room;
   bool pieces = false;  // which begin and end anywhere
+  bool apart = false;   // no store writes over what a load reads: elements may be made twice
 
   const BlockProgram& program() const { return layout.program; }
   size_t loads() const { return program().load.size(); }
@@ -93,8 +96,9 @@ struct Runner {
   void bind() {
     room.run = 0;
     const bool bound = room.layout == layout.id && room.pieces == pieces;
-    if (!bound) bind_steps();
-    else if (layout.reads_scalars()) fill_singles();
+    if (!bound) return bind_steps();
+    if (layout.reads_scalars()) fill_singles();
+    for (BoundStep& step : room.steps) step.held = 0;
   }
   void bind_steps() {
     const int64_t singles = layout.blocks * layout.register_bytes;
@@ -129,7 +133,7 @@ struct Runner {
   }
 
   void bind_step(const Step& step, BoundStep& bound, const void**& next) {
-    bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, next, 0, &step};
+    bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, next, 0, &step, 0, 0};
     if (step.code) *next++ = step.code;
     auto place = [&](Place at, const void** address) {
       switch (at.kind) {
@@ -197,8 +201,14 @@ struct Runner {
     }
   }
 
-  void gather_block(const BoundStep& bound, const Piece& piece, int64_t n) const {
+  void gather_block(BoundStep& bound, const Piece& piece, int64_t n) const {
     const uint32_t k = bound.step->port;
+    if (const int64_t period = layout.period(k)) {
+      const int64_t phase = piece.start % period;
+      if (bound.phase == phase && n <= bound.held) return;
+      bound.phase = phase;
+      bound.held = n;
+    }
     const Port& from = program().load[k];
     const bool half = layout.converts(from);
     const int64_t bytes = size_of(from.type), whole = padded(n);
@@ -231,7 +241,7 @@ struct Runner {
 
   void run_steps(const Piece& piece, int64_t n) const {
     const int64_t whole = padded(n);
-    for (const BoundStep& bound : room.steps) {
+    for (BoundStep& bound : room.steps) {
       if (bound.run) bound.run(bound.out, bound.in, whole | bound.repeated);
       else if (bound.step->kind == Step::gather) gather_block(bound, piece, n);
       else scatter_block(bound, piece, n);
@@ -268,10 +278,14 @@ struct Runner {
         continue;
       }
       run_block({start}, main);
-      for (size_t k = 0; k < ports(); ++k) room.at[k] += main * size_of(port(k).type);
-      run_block({start + main}, n - main);
+      const int64_t rest = end_of(n);
+      for (size_t k = 0; k < ports(); ++k) room.at[k] += (n - rest) * size_of(port(k).type);
+      run_block({start + n - rest}, rest);
     }
   }
+  // Of n elements the last ones, which are no whole group. Where nothing is written over they are
+  // the end of one that overlaps the group before: no copies, and the same bits again.
+  int64_t end_of(int64_t n) const { return apart ? group : n % group; }
 
   void run_tiles(int64_t begin, int64_t end) const {
     const Tiles& tiles = layout.tiles;
@@ -322,9 +336,10 @@ struct Runner {
     const int64_t main = n / group * group;
     if (main == n || main == 0 || room.steps.size() > 16) return run_block({0, 1, n}, n);
     run_block({0, 1, main}, main);
-    move_along_row(main);
-    run_block({0, 1, n - main}, n - main);
-    move_along_row(-main);
+    const int64_t rest = end_of(n);
+    move_along_row(n - rest);
+    run_block({0, 1, rest}, rest);
+    move_along_row(rest - n);
   }
   void move_along_row(int64_t n) const {
     for (size_t k = 0; k < ports(); ++k)
@@ -381,10 +396,11 @@ struct Runner {
 // `use`: programs that take turns in one thread have rooms of their own.
 enum class Use { whole, formed, after };
 template <class F>
-void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, Use use, F&& f) {
+void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, Use use, bool apart,
+                 F&& f) {
   thread_local const std::unique_ptr<Room[]> rooms(new Room[3]);  // memory of threads is scarce
   Room& room = rooms[int(use)];
-  Runner runner{layout, bindings, room, use != Use::whole};
+  Runner runner{layout, bindings, room, use != Use::whole, apart};
   if (run == 0 || room.run != run) {
     runner.bind();
     room.run = run;
@@ -394,21 +410,19 @@ void with_runner(const Layout& layout, const Binding* bindings, uint64_t run, Us
 }
 std::atomic<uint64_t> runs{0};
 
-void run_range(const Layout& layout, const Binding* bindings, uint64_t run, int64_t begin,
-               int64_t end) {
-  with_runner(layout, bindings, run, Use::whole,
-              [&](const Runner& runner) { runner.run(begin, end); });
-}
-
-void run_layout(const Layout& layout, const Binding* bindings) {
+// `apart`: as the runner has it.
+void run_layout(const Layout& layout, const Binding* bindings, bool apart) {
+  const auto run_range = [&](uint64_t run, int64_t begin, int64_t end) {
+    with_runner(layout, bindings, run, Use::whole, apart,
+                [&](const Runner& runner) { runner.run(begin, end); });
+  };
   const int64_t all = layout.tiles.count ? layout.tiles.count : layout.size;
-  if (all <= layout.chunk) return run_range(layout, bindings, 0, 0, all);
+  if (all <= layout.chunk) return run_range(0, 0, all);
   const uint64_t run = ++runs;
   cpu::parallel_for(
       (all + layout.chunk - 1) / layout.chunk,
       [&](int64_t chunk) {
-        run_range(layout, bindings, run, chunk * layout.chunk,
-                  std::min(all, (chunk + 1) * layout.chunk));
+        run_range(run, chunk * layout.chunk, std::min(all, (chunk + 1) * layout.chunk));
       },
       double(layout.size) * layout.program.cost);
 }
@@ -451,7 +465,8 @@ struct PlannedProgram {
 
 void run_program(const BlockProgram& program, const Binding* bindings) {
   if (size_of(program.domain) == 0) return;
-  cpu::run_layout(cpu::Layout(program, cpu::shared_memory(program, bindings)), bindings);
+  const auto shared = cpu::shared_memory(program, bindings);
+  cpu::run_layout(cpu::Layout(program, shared), bindings, shared.empty());
 }
 std::shared_ptr<const PlannedProgram> plan_program(const BlockProgram& program) {
   return std::make_shared<const PlannedProgram>(program);
@@ -461,8 +476,8 @@ void run_program(const PlannedProgram& planned, const Binding* bindings) {
   if (layout.size == 0) return;
   // Results are written as soon as they are there, but for one that goes over what is read later.
   const auto shared = cpu::shared_memory(layout.program, bindings);
-  if (layout.allows(shared)) return cpu::run_layout(layout, bindings);
-  cpu::run_layout(cpu::Layout(layout.program, shared), bindings);
+  if (layout.allows(shared)) return cpu::run_layout(layout, bindings, shared.empty());
+  cpu::run_layout(cpu::Layout(layout.program, shared), bindings, false);
 }
 
 struct InPieces::Impl {
@@ -499,13 +514,13 @@ Ref<Buffer> Formed::all() const {
   Ref<Buffer> buffer = allocate(size_of(program.domain) * size_of(last.type));
   SmallVector<Binding, 8> bindings(impl_->bindings, impl_->bindings + last.value);
   bindings.push_back({buffer->data});
-  if (size_of(program.domain)) cpu::run_layout(impl_->layout, bindings.data());
+  if (size_of(program.domain)) cpu::run_layout(impl_->layout, bindings.data(), false);
   return buffer;
 }
 
 void Formed::form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to) const {
   const int64_t bytes = n * size_of(impl_->layout.program.store.back().type);
-  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, cpu::Use::formed,
+  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, cpu::Use::formed, false,
                    [&](const cpu::Runner& runner) {
                      for (int64_t i = 0; i < runs; ++i)
                        runner.run_piece(start + i * step, n, static_cast<char*>(to) + i * bytes);
@@ -514,7 +529,7 @@ void Formed::form(int64_t start, int64_t runs, int64_t step, int64_t n, void* to
 
 bool After::ran() const { return impl_->ran.load(std::memory_order_relaxed); }
 void After::run_all() const {
-  if (impl_->layout.size) cpu::run_layout(impl_->layout, impl_->bindings);
+  if (impl_->layout.size) cpu::run_layout(impl_->layout, impl_->bindings, false);
 }
 
 void After::run_at(const void* from, size_t value, int64_t start, int64_t n) const {
@@ -531,7 +546,7 @@ void After::run_at(const void* from, size_t value, int64_t start, int64_t n) con
   // The program counts from the first element of its domain.
   const auto first = reinterpret_cast<uintptr_t>(from) - uintptr_t(start * width);
   bindings[value].data = reinterpret_cast<void*>(first);
-  cpu::with_runner(impl_->layout, bindings.data(), impl_->run, cpu::Use::after,
+  cpu::with_runner(impl_->layout, bindings.data(), impl_->run, cpu::Use::after, false,
                    [&](const cpu::Runner& runner) { runner.run_piece(start, n, nullptr); });
 }
 
@@ -541,7 +556,7 @@ void After::run(int64_t start, int64_t runs, int64_t step, int64_t n) const {
     n *= runs;
     runs = 1;
   }
-  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, cpu::Use::after,
+  cpu::with_runner(impl_->layout, impl_->bindings, impl_->run, cpu::Use::after, false,
                    [&](const cpu::Runner& runner) {
                      for (int64_t i = 0; i < runs; ++i)
                        runner.run_piece(start + i * step, n, nullptr);

@@ -137,6 +137,59 @@ LAZULITE_INLINE void twice(T* to, const T* from, int64_t n) {
   }
 }
 
+// Of a register's lanes those at `lane`, where the level has that in one instruction.
+template <class T>
+constexpr bool picks_lanes =
+#if defined(LAZULITE_SIMD_AVX512)
+    sizeof(T) >= 2;
+#elif defined(LAZULITE_SIMD_AVX2)
+    sizeof(T) == 4;
+#else
+    false;
+#endif
+template <class T>
+LAZULITE_INLINE simd::Vec<T> picked([[maybe_unused]] simd::Vec<T> a,
+                                    [[maybe_unused]] simd::Vec<T> lane) {
+  simd::Vec<T> out = a;
+#if defined(LAZULITE_SIMD_AVX512)
+  __m512i x, at;
+  std::memcpy(&x, &a, sizeof x);
+  std::memcpy(&at, &lane, sizeof at);
+  if constexpr (sizeof(T) == 2) x = _mm512_maskz_permutexvar_epi16(__mmask32(-1), at, x);
+  else if constexpr (sizeof(T) == 4) x = _mm512_maskz_permutexvar_epi32(__mmask16(-1), at, x);
+  else x = _mm512_maskz_permutexvar_epi64(__mmask8(-1), at, x);
+  std::memcpy(&out, &x, sizeof x);
+#elif defined(LAZULITE_SIMD_AVX2)
+  __m256i x, at;
+  std::memcpy(&x, &a, sizeof x);
+  std::memcpy(&at, &lane, sizeof at);
+  x = _mm256_permutevar8x32_epi32(x, at);
+  std::memcpy(&out, &x, sizeof x);
+#endif
+  return out;
+}
+// A register's elements become `times` registers; gives how many elements were taken. Where a
+// register is filled by three elements or more: others are as well stored whole.
+template <class T>
+constexpr int64_t most_picked = simd::Vec<T>::size * 3 / 8;
+template <class T>
+int64_t repeat_lanes(T* to, const T* from, int64_t n, int64_t times) {
+  using V = simd::Vec<T>;
+  constexpr int size = V::size;
+  if (n < size) return 0;
+  V lane[most_picked<T>];
+  T at[most_picked<T> * size];
+  for (int64_t k = 0; k < size; ++k)
+    for (int64_t j = 0; j < times; ++j) at[k * times + j] = T(k);
+  for (int64_t v = 0; v < times; ++v) lane[v] = V::load(at + v * size);
+  int64_t i = 0;
+  for (; i + size <= n; i += size) {
+    const V x = V::load(from + i);
+    for (int64_t v = 0; v < times; ++v, to += size) picked(x, lane[v]).store(to);
+  }
+  return i;
+}
+
 // to[i * times + k] = from[i * step]: whole registers, of which the next ones write over the ends.
 template <class T>
 void repeat(void* out, const void* in, int64_t step, int64_t n, int64_t times) {
@@ -146,6 +199,8 @@ void repeat(void* out, const void* in, int64_t step, int64_t n, int64_t times) {
   if (times == 2 && step == 1) return twice(to, from, n);
   const int64_t registers = (times + V::size - 1) / V::size * V::size;
   int64_t i = 0;
+  if constexpr (picks_lanes<T>)
+    if (step == 1 && times <= most_picked<T>) i = repeat_lanes(to, from, n, times);
   if (registers == V::size)
     for (; i * times + V::size <= n * times; ++i) V(one(from + i * step)).store(to + i * times);
   else

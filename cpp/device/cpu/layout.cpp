@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <numeric>
 
 #include "device/cpu/block.h"
 #include "device/cpu/features.h"
@@ -145,6 +146,20 @@ void Layout::describe_views() {
       if (access_[k] == Access::gathered && strides[k][last] == 1) access_[k] = Access::direct;
       else if (access_[k] == Access::gathered && strides[k][last] == 0 && k < program.load.size())
         access_[k] = Access::of_row;
+  }
+  if (tiles.axis < 0 && !tiles.columns) find_periods();
+}
+
+// Loads that are one row again and again, or one matrix.
+void Layout::find_periods() {
+  for (size_t k = 0; k < program.load.size(); ++k) {
+    if (access_[k] != Access::gathered) continue;
+    size_t first = 0;
+    int64_t period = size;
+    for (; strides[k][first] == 0; ++first) period /= shape[first];
+    if (period == size || period * 2 > block_size * 4) continue;
+    periods_.resize(program.load.size(), 0);
+    periods_[k] = period;
   }
 }
 
@@ -400,9 +415,14 @@ uint32_t Layout::take() {
   free_.pop_back();
   return at;
 }
+Place Layout::block_for(uint32_t reg) {
+  Value& value = values_[reg];
+  value.kept = period(size_t(value.port)) > 0;
+  return {Place::block, value.kept ? uint32_t(blocks++) : take()};
+}
 void Layout::give(uint32_t reg) {
   Value& value = values_[reg];
-  if (value.place.kind != Place::block) return;
+  if (value.place.kind != Place::block || value.kept) return;
   free_.push_back(value.place.at);
   value.place = {};
 }
@@ -444,7 +464,7 @@ void Layout::place_instruction(int32_t when, uint32_t index) {
   for (int k = 0; k < instr.operands(); ++k) {
     Value& in = values_[instr.in[k]];
     if (in.port >= 0 && in.place.kind == Place::none) {
-      in.place = {Place::block, take()};
+      in.place = block_for(instr.in[k]);
       load(instr.in[k], in.place);
     }
     step.in.push_back(in.place);
@@ -485,7 +505,7 @@ void Layout::store(const Storing& storing, int32_t when) {
       value.place = to;
       return;
     }
-    value.place = {Place::block, take()};
+    value.place = block_for(port.reg);
     load(port.reg, value.place);
   }
   if (direct && value.single && !converts(port)) {
@@ -535,6 +555,14 @@ void Layout::choose_sizes() {
   if (double(size) * program.cost >= 10e3)
     while (chunk > block_size && chunk >= size) chunk /= 2;
   block = std::min(block, chunk);
+  // Whole periods, as many as there are: each block then has the same of what repeats.
+  int64_t whole = group;
+  for (const int64_t period : periods_)
+    if (period && std::lcm(whole, period) <= block) whole = std::lcm(whole, period);
+  if (whole > group) {
+    block = block / whole * whole;
+    chunk = std::max(chunk / block * block, block);
+  }
   if (tiles.axis >= 0 || tiles.columns) choose_tiles();
   register_bytes = std::min(block, padded) * program.width;
 }

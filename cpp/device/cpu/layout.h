@@ -92,6 +92,9 @@ class Layout {
   }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
+  // Of a load that is gathered: after so many elements it begins anew, and a block that begins in
+  // the same place of it has the same elements. 0: never.
+  int64_t period(size_t load) const { return load < periods_.size() ? periods_[load] : 0; }
   bool reads_scalars() const {  // singles that are not the same in each run
     for (const Single& single : singles)
       if (!single.number) return true;
@@ -110,6 +113,7 @@ class Layout {
     int32_t last = -1;    // the instruction, by its place in the order, that reads it last
     int32_t stored = -1;  // when it is stored last
     bool single = false;
+    bool kept = false;  // a block that nothing else is put in
   };
   struct Storing {
     int32_t when;
@@ -118,6 +122,7 @@ class Layout {
 
   void describe_memory();
   void describe_views();
+  void find_periods();
   void find_streams(const SmallVector<int, 4>& shared);
   void find_values();
   void find_row_singles();
@@ -135,6 +140,7 @@ class Layout {
     return !values_[value].single && values_[value].place.kind == Place::none;
   }
   uint32_t take();
+  Place block_for(uint32_t value);  // of a load
   void give(uint32_t value);
   void load(uint32_t value, Place to);
   void place_instruction(int32_t when, uint32_t index);
@@ -142,6 +148,7 @@ class Layout {
   Place in_block(uint32_t value);
 
   SmallVector<Access, 8> access_;
+  SmallVector<int64_t, 8> periods_;  // by load; empty where none has one
   SmallVector<bool, 4> streams_;  // by store
   SmallVector<Value, 16> values_;
   SmallVector<uint32_t, 16> order_;    // of the code that is not single

@@ -14,11 +14,9 @@ namespace {
 template <int count, class V, class A, class F>
 LAZULITE_INLINE void chunk_sums(int64_t from, int64_t n, F&& f, A* out) {
   constexpr int registers = int(reduce_lanes) / V::size;
-  alignas(64) A lane[count][reduce_lanes];
-  V term[count];
+  V r[count][registers], term[count];
   int64_t i = 0;
   if (n >= reduce_lanes) {
-    V r[count][registers];
     for (int k = 0; k < registers; ++k) {
       f.template operator()<true>(from + k * V::size, V::size, term);
       for (int c = 0; c < count; ++c) r[c][k] = term[c];
@@ -28,32 +26,21 @@ LAZULITE_INLINE void chunk_sums(int64_t from, int64_t n, F&& f, A* out) {
         f.template operator()<true>(from + i + k * V::size, V::size, term);
         for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + term[c];
       }
-    if (i == n) {
-      for (int c = 0; c < count; ++c) out[c] = fold_registers<monoid::Sum, registers>(r[c]);
-      return;
-    }
+  } else {  // lanes of no term are -0, which changes no sum
     for (int c = 0; c < count; ++c)
-      for (int k = 0; k < registers; ++k) r[c][k].store(lane[c] + k * V::size);
+      for (int k = 0; k < registers; ++k) r[c][k] = V(-A(0));
   }
-  for (int64_t at = 0; i + at < n; at += V::size) {
-    const int64_t m = n - i - at < V::size ? n - i - at : V::size;
-    if (m == V::size) f.template operator()<true>(from + i + at, m, term);
-    else f.template operator()<false>(from + i + at, m, term);
-    for (int c = 0; c < count; ++c) {
-      alignas(64) A some[V::size];
-      term[c].store(some);
-      for (int64_t k = 0; k < m; ++k)
-        lane[c][at + k] = i ? lane[c][at + k] + some[k] : some[k];
-    }
-  }
-  for (int c = 0; c < count; ++c) {
-    if (n >= reduce_lanes) {
-      out[c] = fold_all<monoid::Sum, registers, Plain<A>>(lane[c]);
+  for (int k = 0; i < n && k < registers; ++k, i += V::size) {
+    const int64_t m = n - i;
+    if (m >= V::size) {
+      f.template operator()<true>(from + i, V::size, term);
+      for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + term[c];
     } else {
-      fold_lanes<monoid::Sum, Plain<A>>(lane[c], n, reduce_lanes, 1);
-      out[c] = lane[c][0];
+      f.template operator()<false>(from + i, m, term);
+      for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + first_of(term[c], m, V(-A(0)));
     }
   }
+  for (int c = 0; c < count; ++c) out[c] = fold_registers<monoid::Sum, registers>(r[c]);
 }
 template <int count, class V, class A, class F>
 LAZULITE_INLINE void tree_sums(int64_t n, F&& f, A* out) {
@@ -155,6 +142,20 @@ void backward(const void* x, const void* weight, const void* ct, double eps, boo
       x, weight, ct, eps, centred, n, dx, dweight, dbias);
 }
 
+template <class In>
+LAZULITE_INLINE auto largest(const void* x, int64_t n) {
+  using V = typename In::V;
+  constexpr int64_t few = 256;  // elements, of which nothing is worth finding side by side
+  const auto* const from = static_cast<const typename In::memory*>(x);
+  if (n > few) return reduce_row<monoid::Max, In>(from, n);
+  V top(In::one(from));
+  for_vectors<V>(n, LAZULITE_EACH {
+    const V v = get<In, full>(x, i, m);
+    top = monoid::Max::combine<V>(top, full ? v : first_of(v, m, top));
+  });
+  return fold_vector<monoid::Max, V::size / 2>(top)[0];
+}
+
 // Halves would be rounded twice: what has been computed of the first elements of their rows is kept
 // beside, of the others it is computed again.
 constexpr int64_t kept_elements = 4096;
@@ -164,7 +165,7 @@ void softmax(const void* x, void* out, int64_t n) {
   using A = typename In::accumulator;
   using P = Plain<A>;
   alignas(64) A kept[half ? kept_elements : V::size];
-  const V top(reduce_row<monoid::Max, In>(static_cast<const typename In::memory*>(x), n));
+  const V top(largest<In>(x, n));
   A sum;
   tree_sums<1, V>(n, LAZULITE_TERMS {
     term[0] = simd::exp(get<In, full>(x, i, m) - top);

@@ -30,18 +30,17 @@ array tri(int64_t n, int64_t m, int64_t k, Dtype t, Stream s) {
   return band(n, m, -n, k, t, s);
 }
 
-namespace {
-array lower_mask(const array& a, int64_t k, const char* op, Stream s) {
+static void check_matrix(const array& a, const char* op) {
   if (a.ndim() < 2)
     fail(Kind::value, op, "too few axes: got shape ", a.shape(), ", expected 2 or more");
-  return tri(a.shape(-2), a.shape(-1), k, bool_, s);
 }
-}  // namespace
 array tril(const array& a, int64_t k, Stream s) {
-  return where(lower_mask(a, k, "tril", s), a, zeros_like(a), s);
+  check_matrix(a, "tril");
+  return triangle(a, k, false, s);
 }
 array triu(const array& a, int64_t k, Stream s) {
-  return where(lower_mask(a, std::max(k, -INT64_MAX) - 1, "triu", s), zeros_like(a), a, s);
+  check_matrix(a, "triu");
+  return triangle(a, k, true, s);
 }
 
 array diag(const array& a, int64_t k, Stream s) {

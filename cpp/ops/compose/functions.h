@@ -7,6 +7,7 @@
 #include "ops/compose/statistics.h"
 #include "ops/compose/window.h"
 #include "ops/functions.h"
+#include "ops/shape/shape.h"
 
 namespace lazulite::functions {
 

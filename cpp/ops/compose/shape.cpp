@@ -291,36 +291,6 @@ array roll(const array& a, const Shape& shift, Stream s) {
   return reshape(roll(reshape(a, {a.size()}, s), {by}, {0}, s), a.shape(), s);
 }
 
-array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
-  axis1 = normal_axis(axis1, a.ndim(), "diagonal");
-  axis2 = normal_axis(axis2, a.ndim(), "diagonal");
-  if (axis1 == axis2) fail(Kind::value, "diagonal", "the two axes are the same: got ", axis1);
-  Axes order;
-  for (int i = 0; i < a.ndim(); ++i)
-    if (i != axis1 && i != axis2) order.push_back(i);
-  order.push_back(axis1);
-  order.push_back(axis2);
-  array x = transpose(a, order, s);
-  const int64_t rows = x.shape(-2), columns = x.shape(-1);
-  const int64_t row = offset < 0 ? -std::max(offset, -INT64_MAX) : 0,
-                column = offset > 0 ? offset : 0;
-  const int64_t n = std::max<int64_t>(0, std::min(rows - row, columns - column));
-  const int last = x.ndim() - 1;
-  if (n == 0) {
-    Shape shape(x.shape().begin(), x.shape().end() - 2);
-    shape.push_back(0);
-    return constant(0, shape, a.dtype(), s);
-  }
-  // Rows row .. row + n of a square, read along its flattened diagonal with step columns + 1.
-  x = slice_axis(slice_axis(x, last - 1, row, row + n, s), last, column, column + n, s);
-  x = flatten(x, last - 1, last, s);
-  Shape start, stop = x.shape(), step;
-  start.resize(stop.size(), 0);
-  step.resize(stop.size(), 1);
-  step.back() = n + 1;
-  return slice(x, start, stop, step, s);
-}
-
 namespace {
 
 // Whether all places that shape and strides reach lie among `size` elements.

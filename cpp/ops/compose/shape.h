@@ -43,8 +43,6 @@ array tile(const array&, const Shape& reps, Stream s = default_stream());
 array flip(const array&, const Axes&, Stream s = default_stream());
 array roll(const array&, const Shape& shift, const Axes&, Stream s = default_stream());
 array roll(const array&, const Shape& shift, Stream s = default_stream());
-array diagonal(const array&, int64_t offset = 0, int axis1 = 0, int axis2 = 1,
-               Stream s = default_stream());
 // Elements of the flattened array at offset + sum of index * stride, strides in elements.
 array as_strided(const array&, const Shape&, const Shape& strides, int64_t offset = 0,
                  Stream s = default_stream());

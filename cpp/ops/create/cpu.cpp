@@ -1,5 +1,7 @@
-// Ramps and bands on the CPU.
+// Ramps, bands and triangles on the CPU.
 #include <algorithm>
+#include <cstring>
+#include <optional>
 
 #include "device/cpu/level.h"
 #include "engine/create/create.h"
@@ -41,11 +43,44 @@ void band_kernel(const KernelCall& call) {
   }, double(b.rows) * (double(b.columns * bytes) * 0.04 + 10));
 }
 
+void triangle_kernel(const KernelCall& call) {
+  const Triangle& t = call.node.get<Triangle>();
+  const TensorView &in = call.in[0], &out = call.out[0];
+  const Shape& shape = out.shape();
+  const size_t last = shape.size() - 1;
+  const int64_t rows = shape[last - 1], columns = shape[last], bytes = size_of(out.type()),
+                bound = std::clamp(t.bound, -rows, columns);
+  if (size_of(shape) == 0) return;
+  std::optional<Dense> held;  // what is not rows without gaps
+  Strides strides = in.strides();
+  if (strides[last] != 1) {
+    held.emplace(in);
+    strides = dense_strides(shape);
+  }
+  const char* const from = held ? held->data : in.data;
+  const int64_t all = size_of(shape) / columns, some = std::max<int64_t>(1, grain / columns);
+  cpu::parallel_for((all + some - 1) / some, [&](int64_t part) {
+    const int64_t begin = part * some, end = std::min(all, begin + some);
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t at = 0, rest = i;
+      for (size_t d = last; d-- > 0; rest /= shape[d]) at += rest % shape[d] * strides[d];
+      // Elements [first, first + n) of the row stay.
+      const int64_t edge = std::clamp<int64_t>(i % rows + bound + !t.upper, 0, columns),
+                    first = t.upper ? edge : 0, n = t.upper ? columns - edge : edge;
+      char* const to = out.data + i * columns * bytes;
+      std::memset(to + (t.upper ? 0 : n) * bytes, 0, size_t((columns - n) * bytes));
+      std::memcpy(to + first * bytes, from + (at + first) * bytes, size_t(n * bytes));
+    }
+    if (call.after) call.after->run(begin * columns, 1, 0, (end - begin) * columns);
+  }, double(all) * (double(columns * bytes) * 0.06 + 10));
+}
+
 }  // namespace
 
 void register_create(cpu::Kernels& kernels) {
   kernels[ramp_op] = {ramp_kernel, Absorb::after};
   kernels[band_op] = {band_kernel, Absorb::after};
+  kernels[triangle_op] = {triangle_kernel, Absorb::after};
 }
 
 }  // namespace lazulite

@@ -22,6 +22,9 @@ array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype,
 // A matrix that is 1 where low <= column - row <= high, else 0.
 array band(int64_t rows, int64_t columns, int64_t low, int64_t high, Dtype,
            Stream s = default_stream());
+// The elements of matrices (the last two axes) where column - row is at least (`upper`) or at most
+// the bound, zeros elsewhere.
+array triangle(const array&, int64_t bound, bool upper, Stream s = default_stream());
 array linspace(const Scalar& start, const Scalar& stop, int64_t num = 50, bool endpoint = true,
                Dtype = float32, Stream s = default_stream());
 

@@ -20,6 +20,14 @@ struct Band {
   LAZULITE_FIELDS(rows, columns, low, high, type)
 };
 
-extern const Op ramp_op, band_op;
+// The elements of matrices where column - row is at least, or at most, a bound; zeros
+// elsewhere.
+struct Triangle {
+  int64_t bound;
+  bool upper;
+  LAZULITE_FIELDS(bound, upper)
+};
+
+extern const Op ramp_op, band_op, triangle_op;
 
 }  // namespace lazulite

@@ -5,6 +5,7 @@
 #include "ops/create/ops.h"
 #include "ops/derivatives.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/lanes.h"
 #include "ops/shape/shape.h"
 
 namespace lazulite {
@@ -26,6 +27,24 @@ Specs infer_band(const Band& b, const Arrays& in) {
   return {Spec{{b.rows, b.columns}, b.type}};
 }
 
+Specs infer_triangle(const Arrays& in) {
+  check_inputs("triangle", in, 1);
+  if (in[0].ndim() < 2)
+    fail(Kind::value, "triangle", "too few axes: got shape ", in[0].shape(),
+         ", expected 2 or more");
+  return {in[0].slot().spec};
+}
+array same_triangle(const Node& node, const array& a) {
+  return record(triangle_op, node.attributes, {a}, node.stream);
+}
+Arrays vjp_triangle(const Node& node, const Arrays& cts, const Needs&) {
+  return {same_triangle(node, cts[0])};
+}
+Arrays vmap_triangle(const Node& node, const Arrays& in, const Axes& axes, Axes& out_axes) {
+  out_axes = {0};
+  return {same_triangle(node, batch_first(in[0], axes[0]))};
+}
+
 void check_size(int64_t n, const char* op) {
   if (n < 0) fail(Kind::value, op, "negative size: got ", n);
 }
@@ -38,7 +57,11 @@ const Op ramp_op = op<Ramp>("arange", "Numbers at equal steps.",
 const Op band_op = op<Band>("band", "Ones between two diagonals, zeros elsewhere.",
                             {.infer = typed<infer_band>, .vjp = no_gradient, .jvp = no_tangent});
 
-OpList create_ops() { return {&full_op(), &ramp_op, &band_op}; }
+const Op triangle_op = op<Triangle>(
+    "triangle", "Matrices on one side of a diagonal, zeros elsewhere.",
+    {.linear = true, .infer = typed<infer_triangle>, .vjp = vjp_triangle, .vmap = vmap_triangle});
+
+OpList create_ops() { return {&full_op(), &ramp_op, &band_op, &triangle_op}; }
 
 array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stream s) {
   return record(ramp_op, attrs(Ramp{start, step, count, t}), {}, s);
@@ -46,6 +69,10 @@ array ramp(const Scalar& start, const Scalar& step, int64_t count, Dtype t, Stre
 array band(int64_t rows, int64_t columns, int64_t low, int64_t high, Dtype t, Stream s) {
   return record(band_op, attrs(Band{rows, columns, std::clamp(low, -rows, columns),
                                     std::clamp(high, -rows, columns), t}), {}, s);
+}
+
+array triangle(const array& a, int64_t bound, bool upper, Stream s) {
+  return record(triangle_op, attrs(Triangle{bound, upper}), {a}, s);
 }
 
 array full(const Shape& shape, const Operand& value, Dtype t, Stream s) {

@@ -26,7 +26,7 @@ void gather_kernel(const KernelCall& call) {
     const int64_t* position = at.begin();
     const Shape block = other_axes(source.shape(), g.axes);
     const Rest rest(source.shape(), g.axes,
-                    {rest_strides(source.strides(), g.axes), dense_strides(block)});
+                    {other_axes(source.strides(), g.axes), dense_strides(block)});
     const int last = int(rest.shape.size()) - 1;
     const int64_t run_stride = rest.strides[0][last];
     if (last == 0 && std::abs(run_stride) > 1 && rest.size >= 8 && at.count >= 8)
@@ -133,7 +133,7 @@ void scatter_kernel(const KernelCall& call) {
     at.emplace(places, s.caller);
     if (size_of(given.shape()) == 0) return;
     rest.emplace(out.shape(), s.axes,
-                 std::initializer_list<Strides>{rest_strides(out.strides(), s.axes),
+                 std::initializer_list<Strides>{other_axes(out.strides(), s.axes),
                                                 dense_strides(block)});
   }
   with_write(s.mode, out.type(), [&]<Write mode, class T>() {
@@ -199,6 +199,98 @@ void mask_set_kernel(const KernelCall& call) {
     fail_with_few_values(limit, count);
 }
 
+// ---- counts
+
+// Where the same few numbers come again and again each count would wait for the one before: four
+// tables take turns. What is beyond them is counted behind them.
+constexpr int64_t few_numbers = 1024;
+
+template <class I>
+void count_few(const I* from, int64_t n, int64_t length, int32_t* to) {
+  int32_t tables[4][few_numbers + 1];
+  for (auto& table : tables) std::fill_n(table, length + 1, 0);
+  using Signed = std::make_signed_t<I>;
+  constexpr int64_t some = 64;
+  const Signed last = Signed(length - 1);
+  int64_t i = 0;
+  for (; i + some <= n; i += some) {
+    Signed outside = 0;  // its sign, of all of them
+    for (int64_t k = 0; k < some; ++k)
+      outside |= Signed(from[i + k]) | Signed(last - Signed(from[i + k]));
+    if (outside < 0)
+      for (int64_t k = 0; k < some; ++k)
+        ++tables[0][std::min(uint64_t(int64_t(from[i + k])), uint64_t(length))];
+    else
+      for (int64_t k = 0; k < some; k += 4)
+        for (int64_t t = 0; t < 4; ++t) ++tables[t][from[i + k + t]];
+  }
+  for (; i < n; ++i) ++tables[0][std::min(uint64_t(int64_t(from[i])), uint64_t(length))];
+  for (int64_t v = 0; v < length; ++v)
+    to[v] = int32_t(uint32_t(tables[0][v]) + uint32_t(tables[1][v]) + uint32_t(tables[2][v]) +
+                    uint32_t(tables[3][v]));
+}
+// Counts are whole numbers: parts of a row, each with a table of its own, come to the same.
+template <class I>
+void count_row(const I* from, int64_t n, int64_t length, int32_t* to) {
+  constexpr int64_t part = 8 * grain;
+  if (length > few_numbers || n < 2 * length) {
+    std::fill_n(to, length, 0);
+    for (int64_t i = 0; i < n; ++i)
+      if (const auto v = uint64_t(int64_t(from[i])); v < uint64_t(length)) ++to[v];
+    return;
+  }
+  const int64_t parts = (n + part - 1) / part;
+  if (parts <= 1) return count_few(from, n, length, to);
+  std::vector<int32_t> counts(size_t(parts * length));
+  cpu::parallel_for(parts, [&](int64_t p) {
+    count_few(from + p * part, std::min(part, n - p * part), length, counts.data() + p * length);
+  }, double(n) * 0.5);
+  std::fill_n(to, length, 0);
+  for (int64_t p = 0; p < parts; ++p)
+    for (int64_t v = 0; v < length; ++v) to[v] += counts[size_t(p * length + v)];
+}
+// In order: the sums of floating-point numbers depend on it.
+template <class I, class T>
+void sum_row(const I* from, const T* weights, int64_t n, int64_t length, T* to) {
+  std::fill_n(to, length, T(0));
+  for (int64_t i = 0; i < n; ++i)
+    if (const auto v = uint64_t(int64_t(from[i])); v < uint64_t(length))
+      to[v] = written<Write::add>(to[v], weights[i]);
+}
+
+void bincount_kernel(const KernelCall& call) {
+  const int64_t length = call.node.get<Tallied>().length;
+  const TensorView &in = call.in[0], &out = call.out[0];
+  if (size_of(out.shape()) == 0) return;
+  const int64_t n = in.shape().back(), rows = size_of(out.shape()) / length;
+  const Dense places(in);
+  auto each_row = [&](auto&& run) {
+    if (rows == 1) return run(0);  // with all threads
+    cpu::parallel_for(rows, run, double(rows) * double(n));
+  };
+  auto with_places = [&](auto&& run) {
+    if (in.type() == int64) run(reinterpret_cast<const int64_t*>(places.data));
+    else if (in.type() == int32) run(reinterpret_cast<const int32_t*>(places.data));
+    else run(reinterpret_cast<const uint32_t*>(places.data));
+  };
+  if (call.in.size() == 1)
+    return with_places([&](const auto* from) {
+      each_row([&](int64_t r) {
+        count_row(from + r * n, n, length, reinterpret_cast<int32_t*>(out.data) + r * length);
+      });
+    });
+  const Dense weights(call.in[1]);
+  dispatch(out.type(), [&]<class T>() {
+    if constexpr (!is_half(dtype_of<T>))
+      with_places([&](const auto* from) {
+        each_row([&](int64_t r) {
+          sum_row(from + r * n, reinterpret_cast<const T*>(weights.data) + r * n, n, length,
+                  reinterpret_cast<T*>(out.data) + r * length);
+        });
+      });
+  });
+}
+
 }  // namespace
 
 void register_index(cpu::Kernels& kernels) {
@@ -208,6 +300,7 @@ void register_index(cpu::Kernels& kernels) {
   kernels[nonzero_op] = {nonzero_kernel};
   kernels[compress_op] = {compress_kernel};
   kernels[mask_set_op] = {mask_set_kernel};
+  kernels[bincount_op] = {bincount_kernel};
 }
 
 }  // namespace lazulite

@@ -65,6 +65,11 @@ array argwhere(const array& a, std::optional<int64_t> size = {}, int64_t fill = 
 // a trace an error says how (`example`).
 int64_t number_read(const array& number, const char* op, const char* example);
 
+// Of integers along the last axis: how often each of 0, 1, ..., length - 1 occurs, in int32, or the
+// sums of the weights there, added up in order. Others are not counted.
+array counts_at(const array& places, const std::optional<array>& weights, int64_t length,
+               Stream s = default_stream());
+
 // One part of a key: a[2, 1::3, ..., None, [0, 1]].
 struct IndexItem {
   enum Form : uint8_t { number, range, ellipsis, newaxis, indices } form;

@@ -199,6 +199,9 @@ array elements_at_mask(const array& a, const array& mask, Stream s) {
                        "nonzero", "nonzero(a, size=10)");
   return elements(a, mask, *size, s);
 }
+array elements_at_mask(const array& a, const array& mask, int64_t size, Stream s) {
+  return elements(a, mask, size, s);
+}
 array set_at_mask(const array& a, const array& mask, const array& values, Stream s) {
   check_values(mask, values.size());
   return set_there(a, mask, values, s);

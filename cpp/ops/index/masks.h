@@ -9,8 +9,9 @@ namespace lazulite {
 // error, at once or when the mask is computed.
 array values_at_mask(const array& mask, const array& values, Stream s = default_stream());
 
-// The elements of a where a mask of the same shape is true: how many is looked at now.
+// The elements of a where a mask of the same shape is true: how many is looked at now, or known.
 array elements_at_mask(const array& a, const array& mask, Stream s = default_stream());
+array elements_at_mask(const array& a, const array& mask, int64_t size, Stream s);
 // a with values (one axis) at the places of a mask of the same shape, as above.
 array set_at_mask(const array& a, const array& mask, const array& values,
                   Stream s = default_stream());

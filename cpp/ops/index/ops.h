@@ -48,14 +48,16 @@ struct Compress {
   LAZULITE_FIELDS(size)
 };
 
-extern const Op nonzero_op, compress_op, mask_set_op;
+struct Tallied {
+  int64_t length;  // of the numbers 0, 1, ... that are counted
+  LAZULITE_FIELDS(length)
+};
+
+extern const Op nonzero_op, compress_op, mask_set_op, bincount_op;
 extern const Op gather_op, scatter_op, mask_ranks_op;
 
-inline Shape other_axes(const Shape& shape, const Axes& axes) {
-  Shape out;
-  for (int i = 0; i < int(shape.size()); ++i)
-    if (!holds(axes, i)) out.push_back(shape[i]);
-  return out;
+inline bool is_index(Dtype t) {  // as kernels read them
+  return t == int32 || t == uint32 || t == int64;
 }
 
 [[noreturn]] void fail_with_few_values(int64_t limit, int64_t count);  // for a mask

@@ -65,13 +65,6 @@ struct Rest {
   }
 };
 
-inline Strides rest_strides(const Strides& strides, const Axes& axes) {
-  Strides out;
-  for (int i = 0; i < int(strides.size()); ++i)
-    if (!holds(axes, i)) out.push_back(strides[i]);
-  return out;
-}
-
 struct Wide {
   uint64_t half[2];
 };

@@ -29,8 +29,6 @@ Shape gathered_shape(const array& source, const array& index, const Axes& axes, 
   return shape;
 }
 
-bool is_index(Dtype t) { return t == int32 || t == uint32 || t == int64; }  // as kernels read them
-
 // Index arrays of one shape, for different axes of the source.
 void check_indices(const char* op, const Arrays& in, const Axes& axes, Way way, size_t more) {
   const size_t first = 1;
@@ -368,7 +366,8 @@ const Op scatter_op =
                  .vmap = typed<vmap_scatter>});
 
 OpList index_ops() {
-  return {&gather_op, &scatter_op, &mask_ranks_op, &nonzero_op, &compress_op, &mask_set_op};
+  return {&gather_op,   &scatter_op,  &mask_ranks_op, &nonzero_op,
+          &compress_op, &mask_set_op, &bincount_op};
 }
 
 static array gather(const array& a, const std::vector<array>& indices, const Axes& axes, Way way,

@@ -5,6 +5,7 @@
 #include "ops/functions.h"
 #include "ops/linalg/linalg.h"
 #include "ops/matmul/matmul.h"
+#include "ops/shape/shape.h"
 
 namespace lazulite::functions {
 

@@ -16,27 +16,52 @@ namespace {
 
 array flat(const array& a, Stream s) { return reshape(a, {a.size()}, s); }
 
-// The value of a condition, where it can be looked at (not while a function is traced).
-std::optional<bool> known(const array& condition) {
+// The largest of integers, of which none is negative; looked at now.
+int64_t most_of(const array& x, Stream s) {
+  constexpr const char *op = "bincount", *example = "bincount(x, length=10)";
+  const Dtype t = x.dtype();
+  // Negative numbers are the largest of those without a sign: one reduction finds both.
+  const Dtype plain = t == int8 ? uint8 : t == int16 ? uint16 : t == int32 ? uint32
+                      : t == int64 ? uint64 : t;
+  const array most = max(plain == t ? x : view(x, plain, s), {0}, false, s);
+  const auto found = uint64_t(number_read(most, op, example));
+  if (plain != t && found >> (8 * size_of(t) - 1))
+    fail(Kind::value, op, "a negative number: got ",
+         number_read(min(x, {0}, false, s), op, example));
+  if (found >= uint64_t(INT64_MAX)) fail(Kind::memory, op, "too large: got a number of ", found);
+  return int64_t(found);
+}
+
+// Whether edges ascend (1), descend (-1) or do neither (0), where they can be looked at.
+std::optional<int> direction(const array& edges, Stream s) {
+  const array dense = contiguous(edges, s);
+  const void* data;
   try {
-    return condition.item().truth();
+    data = dense.raw();
   } catch (const Error& error) {
     if (error.kind() != Kind::tracer) throw;
     return std::nullopt;
   }
+  return dispatch(edges.dtype(), [&]<class T>() {
+    const T* const e = static_cast<const T*>(data);
+    const int64_t n = edges.size();
+    bool up = true, down = true;
+    [[maybe_unused]] auto number = [&](int64_t i) {
+      if constexpr (is_half(dtype_of<T>)) return float(e[i]);
+      else return e[i];
+    };
+    if constexpr (!is_complex(dtype_of<T>))
+      for (int64_t i = 1; i < n; ++i) {
+        up &= number(i) >= number(i - 1);
+        down &= number(i) <= number(i - 1);
+      }
+    return up ? 1 : down ? -1 : 0;
+  });
 }
 
-// Of numbers 0 <= place < length (others are not counted) the count, or the sum of weights.
-array totals(const array& place, const std::optional<array>& weights, int64_t length, Dtype t,
-             Stream s) {
-  const array inside = logical_and(greater_equal(place, 0, s), less(place, length, s), s);
-  const array at = where(inside, astype(place, int64, s), length, s);
-  const array terms = weights ? astype(*weights, t, s) : constant(1, place.shape(), t, s);
-  const array sums = scatter_add(zeros({length + 1}, t, s), {at}, terms, {0}, s);
-  return slice_axis(sums, 0, 0, length, s);
-}
-Dtype type_of_totals(const std::optional<array>& weights) {
-  return weights && !is_bool(weights->dtype()) ? weights->dtype() : int32;
+// Weights of bool are none to sums.
+std::optional<array> of_counts(const std::optional<array>& weights, Stream s) {
+  return weights && is_bool(weights->dtype()) ? astype(*weights, int32, s) : weights;
 }
 void check_weights(const char* op, const array& a, const std::optional<array>& weights) {
   if (weights && weights->shape() != a.shape())
@@ -58,22 +83,11 @@ array bincount(const array& x, const std::optional<array>& weights, int64_t minl
   if (minlength < 0) fail(Kind::value, "bincount", "negative length: got ", minlength);
   if (length && *length < 0) fail(Kind::value, "bincount", "negative length: got ", *length);
   check_weights("bincount", x, weights);
-  if (!length) {
-    length = 0;
-    if (x.size()) {
-      constexpr const char* example = "bincount(x, length=10)";
-      const array wide = astype(x, int64, s);
-      const int64_t most = number_read(max(wide, {0}, false, s), "bincount", example),
-                    least = number_read(min(wide, {0}, false, s), "bincount", example);
-      if (least < 0) fail(Kind::value, "bincount", "a negative number: got ", least);
-      if (most == INT64_MAX) fail(Kind::memory, "bincount", "too large: got a number of ", most);
-      length = most + 1;
-    }
-  }
+  if (!length) length = x.size() ? most_of(x, s) + 1 : 0;
   const int64_t n = std::max(*length, minlength);
   const Dtype t = weights ? inexact_type(weights->dtype()) : int32;
   check_shape({n}, t, "bincount");
-  return totals(astype(x, int64, s), weights, n, t, s);
+  return counts_at(x, weights ? std::optional(astype(*weights, t, s)) : weights, n, s);
 }
 
 // ---- edges
@@ -202,8 +216,7 @@ array histogram_bin_edges(const array& a, const Bins& bins, const std::optional<
     check_real(op, *edges);
     if (edges->ndim() != 1)
       fail(Kind::value, op, "edges are no vector: got shape ", edges->shape());
-    if (edges->size() > 1 &&
-        known(all(greater_equal(diff(*edges, 1, 0, {}, {}, s), 0, s), {0}, false, s)) == false)
+    if (direction(*edges, s).value_or(1) != 1)
       fail(Kind::value, op, "edges must not descend");
     return *edges;
   }
@@ -263,8 +276,7 @@ std::pair<array, array> histogram(const array& a, const Bins& bins,
   if (edges.size() == 0) fail(Kind::value, "histogram", "no edges: got shape ", edges.shape());
   std::optional<array> w;
   if (weights) w = flat(*weights, s);
-  const array sums = totals(bin_of(flat(a, s), edges, s), w, edges.size() - 1,
-                            type_of_totals(weights), s);
+  const array sums = counts_at(bin_of(flat(a, s), edges, s), of_counts(w, s), edges.size() - 1, s);
   return {density ? per_width(sums, widths_of(edges, s), s) : sums, edges};
 }
 
@@ -291,7 +303,7 @@ std::vector<array> histogram2d(const array& x, const array& y, const BinsPair& b
                                    logical_and(greater_equal(bx, 0, s), less(bx, nx, s), s), s);
   const int64_t all = product_of_sizes(nx, ny, op);
   const array at = where(inside, add(multiply(bx, ny, s), by, s), -1, s);
-  const array sums = reshape(totals(at, weights, all, type_of_totals(weights), s), {nx, ny}, s);
+  const array sums = reshape(counts_at(at, of_counts(weights, s), all, s), {nx, ny}, s);
   if (!density) return {sums, ex, ey};
   const array areas = multiply(reshape(widths_of(ex, s), {nx, 1}, s), widths_of(ey, s), s);
   return {per_width(sums, areas, s), ex, ey};
@@ -307,17 +319,13 @@ array digitize(const array& x, const array& edges, bool right, Stream s) {
   const array v = astype(x, t, s), e = astype(edges, t, s);
   const array up = astype(searchsorted(e, v, !right, s), int64, s);
   if (n < 2) return up;
-  const array falls = less(slice_axis(e, 0, n - 1, n, s), slice_axis(e, 0, 0, 1, s), s);
-  const auto falling = known(reshape(falls, {}, s));
-  if (falling) {
-    const array ascent = *falling ? flip(e, {0}, s) : e;
-    const array high = slice_axis(ascent, 0, 1, n, s), low = slice_axis(ascent, 0, 0, n - 1, s);
-    if (known(all(greater_equal(high, low, s), {0}, false, s)) == false)
-      fail(Kind::value, "digitize", "edges are not monotonic");
-    if (!*falling) return up;
-  }
+  const auto along = direction(e, s);
+  if (along == 0) fail(Kind::value, "digitize", "edges are not monotonic");
+  if (along == 1) return up;
   const array down = subtract(n, astype(searchsorted(flip(e, {0}, s), v, !right, s), int64, s), s);
-  return falling ? down : where(reshape(falls, {}, s), down, up, s);
+  if (along) return down;
+  const array falls = less(slice_axis(e, 0, n - 1, n, s), slice_axis(e, 0, 0, 1, s), s);
+  return where(reshape(falls, {}, s), down, up, s);
 }
 
 array isin(const Operand& elements, const Operand& among, bool invert, Stream s) {

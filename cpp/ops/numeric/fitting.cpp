@@ -50,28 +50,11 @@ array interp(const array& given, const array& places, const array& values,
   auto at = [&](const array& v, int64_t i) {
     return reshape(slice_axis(v, 0, i, i + 1, s), {}, s);
   };
-  const array first = at(xp, 0), last = at(xp, n - 1);
-  array y = broadcast_to(at(fp, n - 1), x.shape(), s);
-  if (n > 1) {
-    const array place =
-        astype(searchsorted(stop_gradient(xp, s), stop_gradient(x, s), true, s), int64, s);
-    const array low = clip(subtract(place, 1, s), Operand(0), Operand(n - 2), s),
-                high = add(low, 1, s);
-    const array x0 = take(xp, low, 0, s), y0 = take(fp, low, 0, s);
-    const array x1 = take(xp, high, 0, s), y1 = take(fp, high, 0, s);
-    const array width = subtract(x1, x0, s);
-    const array slope = divide(subtract(y1, y0, s), where(equal(width, 0, s), 1, width, s), s);
-    // Where infinities meet: from the other end, flat between equal values, and the points as such.
-    array line = add(multiply(slope, subtract(x, x0, s), s), y0, s);
-    line = where(isnan(line, s), add(multiply(slope, subtract(x, x1, s), s), y1, s), line, s);
-    line = where(logical_and(isnan(line, s), equal(y0, y1, s), s), y0, line, s);
-    y = where(equal(x, last, s), y, where(equal(x, x0, s), y0, line, s), s);
-  }
+  array y = lines_through(xp, fp, x, s);
   if (!period) {
-    y = where(less(x, first, s), left ? *left : Operand(at(fp, 0)), y, s);
-    y = where(greater(x, last, s), right ? *right : Operand(at(fp, n - 1)), y, s);
+    if (left) y = where(less(x, at(xp, 0), s), *left, y, s);
+    if (right) y = where(greater(x, at(xp, n - 1), s), *right, y, s);
   }
-  y = where(isnan(x, s), x, y, s);
   return astype(y, promote(of_values, y.dtype() == result ? of_values : y.dtype()), s);
 }
 

@@ -25,12 +25,20 @@ struct Slice {
     return out;
   }
 };
+// Where axis2's place less axis1's is the offset; the diagonal is the last axis.
+struct Diagonal {
+  int64_t offset;
+  int axis1, axis2;
+  LAZULITE_FIELDS(offset, axis1, axis2)
+  int64_t row() const { return offset < 0 ? -std::max(offset, -INT64_MAX) : 0; }
+  int64_t column() const { return std::max<int64_t>(offset, 0); }
+};
 struct Concatenate {
   int axis;
   LAZULITE_FIELDS(axis)
 };
 
 extern const Op broadcast_op, reshape_op, slice_op, slice_update_op, concatenate_op, contiguous_op,
-    copy_op, view_op;
+    copy_op, view_op, diagonal_op;
 
 }  // namespace lazulite

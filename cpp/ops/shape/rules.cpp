@@ -137,6 +137,63 @@ const Op transpose_op = op<Transpose>("transpose", "The axes in another order.",
                                        .vmap = typed<vmap_transpose>,
                                        .view = typed<view_transpose>});
 
+// ---- diagonal
+Specs infer_diagonal(const Diagonal& d, const Arrays& in) {
+  check_inputs("diagonal", in, 1);
+  const int axes = in[0].ndim();
+  if (d.axis1 == d.axis2 || std::min(d.axis1, d.axis2) < 0 || std::max(d.axis1, d.axis2) >= axes)
+    fail(Kind::value, "diagonal", "axes do not fit: got ", d.axis1, " and ", d.axis2,
+         " for shape ", in[0].shape());
+  Shape shape = other_axes(in[0].shape(), {d.axis1, d.axis2});
+  shape.push_back(std::max<int64_t>(0, std::min(in[0].shape(d.axis1) - d.row(),
+                                                in[0].shape(d.axis2) - d.column())));
+  return {Spec{shape, in[0].dtype()}};
+}
+bool view_diagonal(const Diagonal& d, const Node& node, const TensorView& in, Storage& out) {
+  const Strides& steps = in.strides();
+  out = {in.storage->buffer, in.storage->offset, {}};
+  if (node.out[0].spec.shape.back() > 0)
+    out.offset += d.row() * steps[d.axis1] + d.column() * steps[d.axis2];
+  out.strides = other_axes(steps, {d.axis1, d.axis2});
+  out.strides.push_back(steps[d.axis1] + steps[d.axis2]);
+  return true;
+}
+// Zeros with the cotangent there: every (n + 1)-th element of flattened squares.
+Arrays vjp_diagonal(const Diagonal& d, const Node& node, const Arrays& cts, const Needs&) {
+  const array& x = node.inputs[0];
+  const int64_t n = cts[0].shape(-1);
+  if (n == 0) return {zeros_like(x)};
+  Shape flat = cts[0].shape(), square = flat;
+  flat.back() = n * n;
+  square.push_back(n);
+  Shape start(flat.size(), 0), step(flat.size(), 1);
+  step.back() = n + 1;
+  array out = slice_update(constant(0, flat, x.dtype(), node.stream), cts[0], start, flat, step,
+                           node.stream);
+  out = reshape(out, square, node.stream);
+  Shape whole = square;
+  const size_t last = whole.size() - 1;
+  whole[last - 1] = x.shape(d.axis1);
+  whole[last] = x.shape(d.axis2);
+  if (whole != square) {
+    Shape from(whole.size(), 0), to = square;
+    from[last - 1] = d.row(), to[last - 1] += d.row();
+    from[last] = d.column(), to[last] += d.column();
+    out = slice_update(constant(0, whole, x.dtype(), node.stream), out, from, to,
+                       Shape(whole.size(), 1), node.stream);
+  }
+  Axes order;
+  for (int i = 0, rest = 0; i < x.ndim(); ++i)
+    order.push_back(i == d.axis1 ? int(last) - 1 : i == d.axis2 ? int(last) : rest++);
+  return {transpose(out, order, node.stream)};
+}
+Arrays vmap_diagonal(const Diagonal& d, const Node& node, const Arrays& in, const Axes& axes,
+                     Axes& out_axes) {
+  out_axes = {0};
+  return {record(diagonal_op, attrs(Diagonal{d.offset, d.axis1 + 1, d.axis2 + 1}),
+                 {batch_first(in[0], axes[0])}, node.stream)};
+}
+
 // ---- slice and slice_update
 void check_bounds(const char* op, const Slice& at, const Shape& shape) {
   const size_t n = shape.size();
@@ -426,6 +483,13 @@ const Op slice_op = op<Slice>("slice", "Every step-th element between bounds, on
                                .vjp_onto = typed<vjp_slice_onto>,
                                .vmap = typed<vmap_slice>,
                                .view = typed<view_slice>});
+const Op diagonal_op = op<Diagonal>("diagonal", "The elements where two axes are in one place.",
+                                    {.kind = OpKind::view,
+                                     .linear = true,
+                                     .infer = typed<infer_diagonal>,
+                                     .vjp = typed<vjp_diagonal>,
+                                     .vmap = typed<vmap_diagonal>,
+                                     .view = typed<view_diagonal>});
 const Op slice_update_op = op<Slice>("slice_update", "The array with a slice of it replaced.",
                                      {.linear = true,
                                       .update = true,
@@ -464,7 +528,8 @@ Elsewhere elsewhere(const Op& view, const Attrs* attributes, const Op& maker, co
 
 OpList shape_ops() {
   return {&broadcast_op,   &reshape_op,    &transpose_op, &slice_op, &slice_update_op,
-          &concatenate_op, &contiguous_op, &copy_op,      &view_op,  &depends_op};
+          &concatenate_op, &contiguous_op, &copy_op,      &view_op,  &depends_op,
+          &diagonal_op};
 }
 
 namespace {
@@ -561,6 +626,13 @@ array slice_update(const array& a, const array& update, const Shape& start, cons
   Slice at = slice_of(a, start, stop, step, "slice_update");
   const array fitted = broadcast_to(astype(update, a.dtype(), s), at.size, s);
   return record(slice_update_op, attrs(std::move(at)), {a, fitted}, s);
+}
+
+array diagonal(const array& a, int64_t offset, int axis1, int axis2, Stream s) {
+  axis1 = normal_axis(axis1, a.ndim(), "diagonal");
+  axis2 = normal_axis(axis2, a.ndim(), "diagonal");
+  if (axis1 == axis2) fail(Kind::value, "diagonal", "the two axes are the same: got ", axis1);
+  return record(diagonal_op, attrs(Diagonal{offset, axis1, axis2}), {a}, s);
 }
 
 array slice_axis(const array& a, int axis, int64_t from, int64_t to, Stream s) {

@@ -22,6 +22,9 @@ array slice(const array&, const Shape& start, const Shape& stop, const Shape& st
 array slice_update(const array& a, const array& update, const Shape& start, const Shape& stop,
                    const Shape& step, Stream s = default_stream());
 array concatenate(const std::vector<array>&, int axis = 0, Stream s = default_stream());
+// Where axis2's place less axis1's is the offset: along a new last axis.
+array diagonal(const array&, int64_t offset = 0, int axis1 = 0, int axis2 = 1,
+               Stream s = default_stream());
 array contiguous(const array&, Stream s = default_stream());
 array copy(const array&, Stream s = default_stream());  // never a view
 array view(const array&, Dtype, Stream s = default_stream());     // the same bytes, last axis

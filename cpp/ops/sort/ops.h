@@ -27,13 +27,18 @@ struct Searched {
   LAZULITE_FIELDS(lanes, right)
 };
 
+struct Lanes {
+  int lanes;  // axes in front that all operands have
+  LAZULITE_FIELDS(lanes)
+};
+
 struct Different {
   int64_t size;  // places for them
   bool inverse, equal_nan;
   LAZULITE_FIELDS(size, inverse, equal_nan)
 };
 
-extern const Op unique_op;
+extern const Op unique_op, interp_op;
 extern const Op sort_op, argsort_op, partition_op, argpartition_op, topk_op, searchsorted_op;
 
 }  // namespace lazulite

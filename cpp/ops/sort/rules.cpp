@@ -144,7 +144,7 @@ const Op searchsorted_op =
 
 OpList sort_ops() {
   return {&sort_op, &argsort_op, &partition_op, &argpartition_op, &topk_op, &searchsorted_op,
-          &unique_op};
+          &unique_op, &interp_op};
 }
 
 array sort(const array& a, int axis, bool descending, Stream s) {

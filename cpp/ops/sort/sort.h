@@ -44,4 +44,9 @@ struct DistinctOptions {
 };
 DistinctParts unique(const array& a, const DistinctOptions&, Stream s = default_stream());
 
+// The lines through points, whose places ascend, at x; beyond the ends the values there. x and the
+// places are of one dtype, float32 or float64, the values of one that holds it.
+array lines_through(const array& places, const array& values, const array& x,
+                    Stream s = default_stream());
+
 }  // namespace lazulite

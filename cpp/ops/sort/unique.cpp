@@ -1,7 +1,7 @@
 // Different elements: how many there are only the data tells.
 #include "ops/create/create.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/index/index.h"
+#include "ops/index/masks.h"
 #include "ops/reduce/reduce.h"
 #include "ops/sort/ops.h"
 
@@ -38,12 +38,12 @@ array values_alone(const array& flat, const DistinctOptions& o, Stream s) {
   if (o.equal_nan && is_inexact(flat.dtype()))
     differs = logical_and(differs, logical_not(isnan(before, s), s), s);
   const array starts = concatenate({constant(true, {1}, bool_, s), differs}, 0, s);
-  std::optional<int64_t> room = o.size;
-  const array count = sum(astype(starts, int64, s), {0}, false, s);
-  if (!room) room = number_read(count, "unique", "unique(a, size=10)");
-  const array values = take(all, nonzero(starts, room, 0, s)[0], 0, s);
-  if (!o.size || !o.fill) return values;
-  return where(less(arange(0, *room, 1, int64, s), count, s), values,
+  const array count = astype(count_nonzero(starts, {0}, false, s), int64, s);
+  if (!o.size)
+    return elements_at_mask(all, starts, number_read(count, "unique", "unique(a, size=10)"), s);
+  const array values = take(all, nonzero(starts, o.size, 0, s)[0], 0, s);
+  if (!o.fill) return values;
+  return where(less(arange(0, *o.size, 1, int64, s), count, s), values,
                as_array(*o.fill, flat.dtype(), "unique", s), s);
 }
 
