@@ -41,7 +41,7 @@ Sample<T> sample(std::mt19937& draw, Dtype type) {
   };
   Sample<T> s;
   Attention& a = s.a;
-  a = {type, any(1, 2), 0, any(1, 3), 0, 0, any(1, 40), any(1, 40), 0.3, 0, 0, 0};
+  a = {type, any(0, 3) ? any(1, 2) : 4, 0, any(1, 3), 0, 0, any(1, 40), any(1, 40), 0.3, 0, 0, 0};
   a.heads = a.kv_heads * any(1, 4);
   a.queries = any(0, 1) ? any(1, 8) : any(50, 140);
   a.keys = any(0, 1) ? any(1, 20) : any(100, any(0, 3) ? 300 : 2000);

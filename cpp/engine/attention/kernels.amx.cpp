@@ -49,7 +49,7 @@ LAZULITE_INLINE void slope_columns_of_pairs(const PairedSlopes& p, int64_t first
     side_by_side(one, two, low, high);
     _mm512_storeu_si512(right, low);
     if (vectors == 2) _mm512_storeu_si512(right + L, high);
-    right += p.width;
+    right += p.right_width;
   };
   int64_t k = 0;
   for (; k + 2 <= p.keys; k += 2) {

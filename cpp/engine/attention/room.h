@@ -23,6 +23,7 @@ LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
 LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
 LAZULITE_LEVELS(const ConvTable&, conv_kernels)
 
+inline constexpr int64_t heads_enough = 8;  // for tasks of a key head each, on the way back
 inline constexpr double scores_per_ns = 15;  // multiply-adds of one thread, about
 
 // Rows: the queries of all heads that share a key head, one head after the other.
@@ -66,7 +67,9 @@ class Heads {
         products(sums == float64 ? conv_kernels().of_doubles : conv_kernels().of_floats),
         by_pairs(pairs.group > 1 && (back ? k.slope_pairs != nullptr : k.weigh_pairs != nullptr)),
         blocks(a, by_pairs ? long_block_queries : block_size),
-        keys_of_block(by_pairs ? block_keys_of_pairs : block_keys),
+        keys_of_block(!by_pairs ? block_keys
+                      : back && a.batch * a.kv_heads >= heads_enough ? block_keys_back
+                                                                     : block_keys_of_pairs),
         each(size_of(a.type)),
         bytes(size_of(sums)) {}
 

@@ -11,7 +11,7 @@
 namespace lazulite::engine {
 namespace {
 
-constexpr int64_t heads_enough = 8, tasks_enough = 16;
+constexpr int64_t tasks_enough = 16;
 
 class Backward {
  public:
@@ -165,8 +165,8 @@ class Backward {
           turned_keys(room.take(f.h_.packed(f.a_.depth, f.h_.keys_of_block))),
           key_slopes(room.take(f.h_.keys_of_block * f.a_.depth * f.h_.bytes)),
           value_slopes(room.take(f.h_.keys_of_block * f.a_.value_depth * f.h_.bytes)),
-          scores(room.take(part_of_pairs * f.width_ * f.h_.bytes)),
-          slopes(room.take(part_of_pairs * f.width_ * f.h_.bytes)),
+          scores(room.take(part_of_pairs * part_queries_back * f.h_.bytes)),
+          slopes(room.take(part_of_pairs * part_queries_back * f.h_.bytes)),
           weights(room.take(f.of_left())),
           left(room.take(f.of_left())),
           right(room.take(f.h_.packed(f.width_, f.h_.keys_of_block))),
@@ -178,7 +178,7 @@ class Backward {
       const int64_t d = f.a_.depth, e = f.a_.value_depth, keys = f.h_.keys_of_block;
       return f.of_columns(d) + f.of_columns(e) + f.of_rows(d) + f.of_rows(e) + f.of_keys(d) +
              f.of_keys(e) + f.h_.packed(d, keys) + 2 * f.of_left() + f.h_.packed(f.width_, keys) +
-             (keys * (d + e) + 2 * part_of_pairs * f.width_ + 2 * f.width_) * f.h_.bytes +
+             (keys * (d + e) + 2 * part_of_pairs * part_queries_back + 2 * f.width_) * f.h_.bytes +
              f.width_ * std::max(d, e) * f.h_.each + 17 * 64;
     }
     Room room;
@@ -235,7 +235,11 @@ class Backward {
     }
   }
 
-  // A part of the keys at a time, whose scores and slopes stay in the first-level cache.
+  static bool meet(const Keys& one, const Keys& two) {
+    return one.first < two.end && two.first < one.end;
+  }
+  // A part of the keys and queries at a time, whose scores and slopes stay in the first-level
+  // cache.
   void block_of_pairs(int64_t batch, int64_t head, int64_t i, const Keys& all, const Keys& here,
                       char* query_slopes, PairedWork& w) const {
     const Block b = h_.blocks[i];
@@ -252,23 +256,38 @@ class Backward {
     }
     for (int64_t first = 0; first < count; first += part_of_pairs) {
       const int64_t some = std::min(part_of_pairs, count - first), line = skip + first;
-      h_.times_pairs(w.keys + line * group * each, all.count(), some,
-                     w.columns + i * h_.packed(width_, d), width, width, d, w.scores, false,
-                     w.kept);
-      h_.times_pairs(w.values + line * group * each, all.count(), some,
-                     w.slope_columns + i * h_.packed(width_, e), width, width, e, w.slopes, false,
-                     w.kept);
-      double factor = a_.scale;
-      if (h_.masks()) {
-        h_.wide.finish(w.scores, nullptr, factor, some, width, w.scores);
-        h_.put_mask(batch, head, b, {here.first + first, here.first + first + some}, w.scores,
-                    width);
-        factor = 1;
+      for (int64_t c = 0; c < width; c += part_queries_back) {
+        const int64_t wide = std::min(part_queries_back, width - c);
+        const int64_t left = (c / group * count + first) * group * each;
+        const Keys part{here.first + first, here.first + first + some};
+        char* right = w.right + (first * width + 2 * c) * each;
+        if (!meet(h_.seen({b.first + c, std::min(wide, b.count - c)}), part)) {
+          for (int64_t at = left; at < left + wide * count * each; at += group * count * each) {
+            std::memset(w.weights + at, 0, size_t(some * group * each));
+            std::memset(w.left + at, 0, size_t(some * group * each));
+          }
+          for (int64_t r = 0; r < parts(some, group) * group; r += 2)
+            std::memset(right + r * width * each, 0, size_t(2 * wide * each));
+          continue;
+        }
+        const char *columns = w.columns + i * h_.packed(width_, d) + c * 2 * each,
+                   *slope_columns = w.slope_columns + i * h_.packed(width_, e) + c * 2 * each;
+        h_.times_pairs(w.keys + line * group * each, all.count(), some, columns, width, wide, d,
+                       w.scores, false, w.kept);
+        h_.times_pairs(w.values + line * group * each, all.count(), some, slope_columns, width,
+                       wide, e, w.slopes, false, w.kept);
+        double factor = a_.scale;
+        if (h_.masks()) {
+          h_.wide.finish(w.scores, nullptr, factor, some, wide, w.scores);
+          h_.put_mask(batch, head, {b.first + c, std::min(wide, b.count - c)},
+                      part, w.scores, wide);
+          factor = 1;
+        }
+        h_.k.slope_pairs({w.scores, w.slopes, some, wide, parts(some, group) * group, first, count,
+                          bounded ? w.low + c : nullptr, bounded ? w.high + c : nullptr,
+                          w.ends + c * bytes, w.means + c * bytes, float(factor),
+                          w.weights + left, w.left + left, right, width});
       }
-      h_.k.slope_pairs({w.scores, w.slopes, some, width, parts(some, group) * group, first, count,
-                        bounded ? w.low : nullptr, bounded ? w.high : nullptr, w.ends, w.means,
-                        float(factor), w.weights + first * group * each,
-                        w.left + first * group * each, w.right + first * width * each});
     }
     h_.times_pairs(w.weights, count, count, w.slope_rows + i * h_.packed(h_.padded(e), width_),
                    h_.padded(e), e, b.count, w.value_slopes + skip * e * bytes, true, w.kept);
