@@ -131,7 +131,7 @@ class Forward {
     char *columns, *queries, *keys, *rows, *scores, *weights, *decay, *top, *sum, *values,
         *turned;
     KeptBlocks kept;
-    int32_t low[long_block_queries], high[long_block_queries];
+    int32_t low[many_block_queries], high[many_block_queries];
   };
 
   template <class T>
@@ -275,7 +275,7 @@ class Forward {
     const int64_t row =
         (item.batch * a_.heads + item.kv_head * a_.group()) * a_.queries + b.first;
     const int64_t width = h_.padded(b.count);
-    char ends[long_block_queries * 8];
+    char ends[many_block_queries * 8];
     h_.k.end(top, sum, ends_ ? ends : nullptr, width);
     if (ends_) std::memcpy(ends_ + row * h_.bytes, ends, size_t(b.count * h_.bytes));
     h_.k.finish(values, sum, 1, b.count, a_.value_depth,

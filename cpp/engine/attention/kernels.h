@@ -12,6 +12,7 @@ namespace lazulite::engine {
 constexpr int64_t block_queries = 64, block_keys = 126;  // of a block of scores, at most
 constexpr int64_t long_block_queries = 128;              // of a long sequence
 constexpr int64_t block_keys_of_pairs = 128, part_of_pairs = 32;  // the latter see keys at a time
+constexpr int64_t many_block_queries = 256;  // forward by products of pairs, of many rows
 constexpr int64_t block_keys_back = 256, part_queries_back = 64;  // by tiles, of many heads
 
 // scores[key][column], `width` columns, whole registers.

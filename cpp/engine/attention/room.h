@@ -24,6 +24,7 @@ LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel
 LAZULITE_LEVELS(const ConvTable&, conv_kernels)
 
 inline constexpr int64_t heads_enough = 8;  // for tasks of a key head each, on the way back
+inline constexpr int64_t rows_enough = 16 * many_block_queries;  // for tasks of so many queries
 inline constexpr double scores_per_ns = 15;  // multiply-adds of one thread, about
 
 // Rows: the queries of all heads that share a key head, one head after the other.
@@ -66,7 +67,9 @@ class Heads {
         wide(attention_kernels().of[index_of(sums)]),
         products(sums == float64 ? conv_kernels().of_doubles : conv_kernels().of_floats),
         by_pairs(pairs.group > 1 && (back ? k.slope_pairs != nullptr : k.weigh_pairs != nullptr)),
-        blocks(a, by_pairs ? long_block_queries : block_size),
+        blocks(a, !by_pairs ? block_size
+                  : back || a.batch * a.heads * a.queries < rows_enough ? long_block_queries
+                                                                        : many_block_queries),
         keys_of_block(!by_pairs ? block_keys
                       : back && a.batch * a.kv_heads >= heads_enough ? block_keys_back
                                                                      : block_keys_of_pairs),
