@@ -122,3 +122,18 @@ formula(
 )
 formula("reduce", "sum of 1e4 float32", lambda m, x: m.sum(x), F(10**4))
 formula("reduce", "sum of 1e6 float64", lambda m, x: m.sum(x), D(10**6))
+for length in (33, 100):
+    formula(
+        "reduce",
+        f"max of rows of {length}, 40000 x {length} float32",
+        lambda m, x: m.max(x, axis=1),
+        F(40_000, length),
+    )
+for length in (3, 64):
+    formula(
+        "reduce",
+        f"squared distances of pairs, 500 x 500 x {length} float32",
+        lambda m, x, y: m.sum((x.reshape((-1, 1, x.shape[1])) - y) ** 2, axis=-1),
+        F(500, length),
+        F(500, length),
+    )
