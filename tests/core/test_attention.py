@@ -115,6 +115,70 @@ def test_every_kind_of_attention_and_its_gradients():
             close(double(slope), expected, 4 * near)
 
 
+def masks(kind, rng, heads, queries, keys):
+    """Options of one kind of mask."""
+    if kind == "none":
+        return {}
+    if kind == "causal":
+        return {"mask": "causal"}
+    if kind == "window":
+        return {"mask": "causal", "window": 45}
+    if kind == "sinks":
+        return {"sinks": mx.array(rng.standard_normal(heads), mx.bfloat16)}
+    if kind == "boolean":
+        values = rng.random((heads, queries, keys)) < 0.7
+        values[..., -1] = True
+        return {"mask": mx.array(values)}
+    return {"mask": mx.array(rng.standard_normal((heads, queries, keys)), mx.bfloat16)}
+
+
+KINDS = ["none", "causal", "window", "sinks", "boolean", "additive"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "queries, keys, depth, value_depth, heads",
+    [
+        (16, 16, 8, 8, (1, 1)),
+        (31, 33, 32, 17, (2, 1)),
+        (128, 128, 64, 64, (2, 2)),
+        (129, 127, 31, 64, (2, 1)),
+        (160, 257, 80, 48, (4, 2)),
+        (300, 131, 128, 33, (1, 1)),
+        (140, 300, 40, 72, (4, 4)),
+        (150, 530, 16, 16, (8, 4)),
+        (600, 140, 16, 24, (4, 2)),
+        (20, 700, 64, 64, (6, 2)),
+        (1100, 90, 16, 1, (2, 2)),
+    ],
+)
+def test_bfloat16_loses_about_what_one_rounding_loses(
+    kind, queries, keys, depth, value_depth, heads
+):
+    """Of results and gradients together, beside float64 over all scores: 2^-9 is the largest error
+    of a rounding, and some three of them meet (the result, weights and their slopes)."""
+    rng = np.random.default_rng(queries + keys)
+    case = Case(0, "bfloat16")
+    case.q, case.k, case.v = (
+        mx.array(rng.standard_normal((2, n, length, of)), mx.bfloat16)
+        for n, length, of in (
+            (heads[0], queries, depth),
+            (heads[1], keys, depth),
+            (heads[1], keys, value_depth),
+        )
+    )
+    case.options = {"scale": depth**-0.5, **masks(kind, rng, heads[0], queries, keys)}
+    args = case.q, case.k, case.v
+    wide = [double(a) for a in args]
+    wanted = case.reference(*wide)
+    ct = mx.array(rng.standard_normal(wanted.shape), mx.bfloat16)
+    (out,), slopes = mx.vjp(case, args, [ct])
+    for got, expected in zip((out, *slopes), (wanted, *case.slopes(*wide, double(ct)))):
+        size, error = np.sqrt(np.mean(expected**2)), double(got) - expected
+        assert np.sqrt(np.mean(error**2)) < 2.0**-8 * size
+        assert np.abs(error).max() < 2.0**-5 * (size + np.abs(expected).max())
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("lengths", [(1, 100), (7, 300), (70, 70), (130, 600)])
 def test_scores_that_are_far_apart(lengths, dtype):

@@ -13,20 +13,28 @@
 namespace lazulite::engine {
 namespace {
 
-constexpr int64_t tasks_enough = 32, keys_of_part = 4 * block_keys;
+constexpr int64_t tasks_enough = 32, blocks_of_part = 4;  // of keys
 constexpr int64_t long_queries = 1024;  // keys are read for more of so many at a time
 
 class Forward {
  public:
   Forward(const Attention& a, const HeadsView& q, const HeadsView& k, const HeadsView& v,
-          const MaskView& mask, const SinksView& sinks, char* out, char* ends)
-      : h_(a, mask, a.queries >= long_queries ? long_block_queries : block_queries), a_(a), q_(q),
-        k_(k), v_(v), sinks_(sinks), out_(out), ends_(ends),
+          const MaskView& mask, const SinksView& sinks, char* out, char* ends,
+          const AttentionLevel* level)
+      : h_(a, mask, a.queries >= long_queries ? long_block_queries : block_queries, false, level),
+        a_(a),
+        q_(q),
+        k_(k),
+        v_(v),
+        sinks_(sinks),
+        out_(out),
+        ends_(ends),
         items_(a.batch * a.kv_heads * h_.blocks.count),
-        splits_(items_ >= tasks_enough
-                    ? 1
-                    : std::max<int64_t>(1, std::min(parts(a.keys, keys_of_part),
-                                                    parts(tasks_enough, items_)))),
+        splits_(
+            items_ >= tasks_enough
+                ? 1
+                : std::max<int64_t>(1, std::min(parts(a.keys, blocks_of_part * h_.keys_of_block),
+                                                parts(tasks_enough, items_)))),
         width_(h_.padded(std::min(h_.blocks.size, a.group() * a.queries))) {}
 
   void operator()() {
@@ -57,10 +65,10 @@ class Forward {
         const int64_t split = i % splits_;
         const Item item = at(i / splits_);
         const Block b = h_.blocks[item.block];
-        const int64_t blocks = parts(a_.keys, block_keys);
+        const int64_t size = h_.keys_of_block, blocks = parts(a_.keys, size);
         const Keys seen = h_.seen(b),
-                   own{std::max(seen.first, part(blocks, splits_, split) * block_keys),
-                       std::min(seen.end, part(blocks, splits_, split + 1) * block_keys)};
+                   own{std::max(seen.first, part(blocks, splits_, split) * size),
+                       std::min(seen.end, part(blocks, splits_, split + 1) * size)};
         run(item, b, own, w, tops + i * lines, sums + i * lines,
             values + i / splits_ * each + split * b.count * a_.value_depth * h_.bytes, split == 0);
       }
@@ -91,27 +99,39 @@ class Forward {
     Work(const Forward& f, int64_t own)
         : room(size(f, own)), columns(room.take(of_columns(f))),
           queries(room.take(f.width_ * f.h_.padded(f.a_.depth) * f.h_.bytes)),
-          keys(room.take(block_keys * f.h_.padded(f.a_.depth) * f.h_.bytes)),
-          rows(room.take(block_keys * f.h_.padded(f.a_.value_depth) * f.h_.bytes)),
-          scores(room.take((block_keys * f.width_ + f.h_.k.lanes) * f.h_.bytes)),
-          weights(f.h_.pairs.group > 2 ? room.take(f.h_.packed(f.width_, block_keys)) : scores),
+          keys(room.take(keys_of(f, f.a_.depth))), rows(room.take(keys_of(f, f.a_.value_depth))),
+          scores(room.take(of_scores(f))),
+          weights(room.take(f.h_.by_pairs ? f.h_.packed(f.width_, f.h_.keys_of_block) : 0)),
           decay(room.take(f.width_ * f.h_.bytes)), top(room.take(own * f.width_ * f.h_.bytes)),
           sum(room.take(own * f.width_ * f.h_.bytes)),
-          values(room.take(own * f.width_ * f.a_.value_depth * f.h_.bytes)), kept(f.h_.pairs) {}
+          values(room.take(own * f.width_ * f.a_.value_depth * f.h_.bytes)),
+          turned(room.take(of_turned(f))), kept(f.h_.pairs) {}
     static int64_t size(const Forward& f, int64_t own) {
-      const int64_t w = f.width_, d = f.h_.padded(f.a_.depth), e = f.h_.padded(f.a_.value_depth);
-      return of_columns(f) + f.h_.packed(w, block_keys) +
-             (w * d + block_keys * (d + e + w) + f.h_.k.lanes + w + own * w * (2 + e)) *
-                 f.h_.bytes +
-             10 * 64;
+      const int64_t w = f.width_;
+      return of_columns(f) + f.h_.packed(w, f.h_.keys_of_block) + keys_of(f, f.a_.depth) +
+             keys_of(f, f.a_.value_depth) + of_scores(f) + of_turned(f) +
+             (w * f.h_.padded(f.a_.depth) + w + own * w * (2 + f.a_.value_depth)) * f.h_.bytes +
+             11 * 64;
+    }
+    static int64_t keys_of(const Forward& f, int64_t n) {
+      return std::max(f.h_.keys_of_block * f.h_.padded(n) * f.h_.bytes,
+                      std::max(f.h_.packed(f.h_.keys_of_block, n),
+                               f.h_.packed(n, f.h_.keys_of_block)));
+    }
+    static int64_t of_scores(const Forward& f) {
+      return (f.h_.keys_of_block * f.width_ + f.h_.k.lanes) * f.h_.bytes;
+    }
+    static int64_t of_turned(const Forward& f) {
+      return f.h_.by_pairs ? f.width_ * f.a_.value_depth * f.h_.bytes : 0;
     }
     static int64_t of_columns(const Forward& f) {
       return std::max(f.a_.depth * f.width_ * f.h_.bytes, f.h_.packed(f.width_, f.a_.depth));
     }
     Room room;
-    char *columns, *queries, *keys, *rows, *scores, *weights, *decay, *top, *sum, *values;
+    char *columns, *queries, *keys, *rows, *scores, *weights, *decay, *top, *sum, *values,
+        *turned;
     KeptBlocks kept;
-    int32_t low[long_block_queries], high[long_block_queries];
+    int32_t low[many_block_queries], high[many_block_queries];
   };
 
   template <class T>
@@ -138,43 +158,26 @@ class Forward {
     const int64_t width = h_.padded(b.count), n = a_.value_depth;
     if (keys.count() == 0) return std::fill(values, values + b.count * n * h_.bytes, char(0));
     if (2 * b.count <= h_.k.lanes) return run_few(item, b, keys, w, top, sum, values);
-    if (h_.by_pairs) pack_queries(item, b, w);
-    else
-      h_.columns_of(h_.rows_of(q_, item.batch, item.kv_head, b, a_.depth, w.queries), b, a_.depth,
-                    a_.scale, w.columns);
+    if (h_.by_pairs) return run_pairs(item, b, keys, w, top, sum, values);
+    h_.columns_of(h_.rows_of(q_, item.batch, item.kv_head, b, a_.depth, w.queries), b, a_.depth,
+                  a_.scale, w.columns);
     // Blocks lie at fixed places, whatever a block of queries sees of them.
-    for (int64_t from = keys.first / block_keys * block_keys; from < keys.end; from += block_keys) {
-      const Keys here{std::max(from, keys.first), std::min(from + block_keys, keys.end)};
+    for (int64_t from = keys.first / h_.keys_of_block * h_.keys_of_block; from < keys.end;
+         from += h_.keys_of_block) {
+      const Keys here{std::max(from, keys.first), std::min(from + h_.keys_of_block, keys.end)};
       const int64_t count = here.count();
       const bool bounded = h_.bounds(b, here, w.low, w.high);
       if (bounded)
         for (int64_t i = b.count; i < width; ++i) w.low[i] = 0, w.high[i] = int32_t(count);
-      if (h_.by_pairs) {
-        const auto pack_left = h_.pairs.pack_left ? h_.pairs.pack_left : h_.pairs.pack;
-        pack_left({h_.place(k_, item.batch, item.kv_head, here.first), w.keys, count, count,
-                   k_.strides[2], 1, a_.depth});
-        h_.times_pairs(w.keys, count, count, w.columns, width, width, a_.depth, w.scores, false,
-                        w.kept);
-        if (a_.scale != 1) h_.wide.finish(w.scores, nullptr, a_.scale, count, width, w.scores);
-      } else {
-        h_.times_columns(
-            h_.rows(k_, item.batch, item.kv_head, here.first, count, a_.depth, w.keys), count,
-            a_.depth, w.columns, width, w.scores);
-      }
+      h_.times_columns(
+          h_.rows(k_, item.batch, item.kv_head, here.first, count, a_.depth, w.keys), count,
+          a_.depth, w.columns, width, w.scores);
       h_.put_mask(item.batch, item.kv_head, b, here, w.scores, width);
       const bool changes =
           h_.k.weigh({w.scores, count, width, bounded ? w.low : nullptr,
                       bounded ? w.high : nullptr, top, sum, w.decay});
       const bool goes_on = here.first > keys.first;
       if (goes_on && changes) h_.k.decay(values, w.decay, b.count, n);
-      if (h_.by_pairs) {
-        h_.k.pair(w.scores, count, width, w.weights);
-        h_.pairs.pack({h_.place(v_, item.batch, item.kv_head, here.first), w.rows, n, h_.padded(n),
-                       1, v_.strides[2], count});
-        h_.times_pairs(w.weights, width, b.count, w.rows, h_.padded(n), n, count, values, goes_on,
-                        w.kept);
-        continue;
-      }
       h_.turned_times_rows(
           w.scores, width, b.count,
           h_.rows(v_, item.batch, item.kv_head, here.first, count, n, w.rows), count, n, values,
@@ -182,31 +185,66 @@ class Forward {
     }
   }
 
-  // Queries as columns of pairs of numbers, where they lie or, of several heads, one after the
-  // other.
-  void pack_queries(const Item& item, const Block& b, Work& w) const {
-    const char* from = w.queries;
-    int64_t row = a_.depth;
-    h_.for_heads(b, [&](int64_t g, int64_t t, int64_t at, int64_t count) {
-      const char* here = h_.place(q_, item.batch, item.kv_head * a_.group() + g, t);
-      if (count == b.count) {
-        from = here;
-        row = q_.strides[2];
-        return;
+  // By products of pairs, columns of a part of the queries at a time, which stay in the first-level
+  // cache. Values are lines of the left operand, so that weights are the right one as they are
+  // made, and sums have a column for each query.
+  void run_pairs(const Item& item, const Block& b, const Keys& keys, Work& w, char* top, char* sum,
+                 char* values) const {
+    const int64_t n = a_.value_depth, width = h_.padded(b.count), size = h_.keys_of_block;
+    const Heads::Lines queries = h_.lines_of(q_, item.batch, item.kv_head, b, a_.depth, w.queries);
+    h_.pairs.pack({queries.data, w.columns, b.count, width, queries.row, 1, a_.depth});
+    std::memset(w.turned, 0, size_t(width * n * h_.bytes));
+    for (int64_t from = keys.first / size * size; from < keys.end; from += size) {
+      const Keys all = Heads::from_group({from, std::min(from + size, keys.end)}, keys.first,
+                                         keys.end);
+      h_.pack_left({h_.place(k_, item.batch, item.kv_head, all.first), w.keys, all.count(),
+                    all.count(), k_.strides[2], 1, a_.depth});
+      h_.pack_left({h_.place(v_, item.batch, item.kv_head, all.first), w.rows, n, n, 1,
+                    v_.strides[2], all.count()});
+      for (int64_t c = 0; c < b.count; c += part_of_pairs) {
+        const Block some{b.first + c, std::min(part_of_pairs, b.count - c)};
+        const Keys seen = h_.seen(some), here = Heads::from_group(all, seen.first, seen.end);
+        if (here.count() == 0) continue;
+        run_part(item, some, here, here.first - all.first, all.count(), w.columns + c * 2 * h_.each,
+                 width, w, top + c * h_.bytes, sum + c * h_.bytes, w.turned + c * n * h_.bytes);
       }
-      const int64_t bytes = a_.depth * h_.each;
-      for (int64_t r = 0; r < count; ++r)
-        std::memcpy(w.queries + (at + r) * bytes, here + r * q_.strides[2] * h_.each,
-                    size_t(bytes));
-    });
-    h_.pairs.pack({from, w.columns, b.count, h_.padded(b.count), row, 1, a_.depth});
+    }
+    for (int64_t c = 0; c < b.count; c += part_of_pairs) {
+      const int64_t count = std::min(part_of_pairs, b.count - c);
+      h_.k.turn(w.turned + c * n * h_.bytes, n, h_.padded(count), count,
+                values + c * n * h_.bytes);
+    }
+  }
+  // Some keys of a packed block of so many, without the first `skip`.
+  void run_part(const Item& item, const Block& b, const Keys& here, int64_t skip, int64_t packed,
+                const char* columns, int64_t columns_width, Work& w, char* top, char* sum,
+                char* turned) const {
+    const int64_t width = h_.padded(b.count), count = here.count(), n = a_.value_depth;
+    const bool bounded = h_.bounds(b, here, w.low, w.high);
+    if (bounded)
+      for (int64_t i = b.count; i < width; ++i) w.low[i] = 0, w.high[i] = int32_t(count);
+    h_.times_pairs(w.keys + skip * h_.pairs.group * h_.each, packed, count, columns, columns_width,
+                   width, a_.depth, w.scores, false, w.kept);
+    double factor = a_.scale;
+    if (h_.masks() || !(factor > 0)) {
+      h_.wide.finish(w.scores, nullptr, factor, count, width, w.scores);
+      h_.put_mask(item.batch, item.kv_head, b, here, w.scores, width);
+      factor = 1;
+    }
+    const bool changes = h_.k.weigh_pairs(
+        {w.scores, count, width, parts(count, h_.pairs.group) * h_.pairs.group,
+         bounded ? w.low : nullptr, bounded ? w.high : nullptr, top, sum, w.decay, float(factor),
+         w.weights});
+    if (changes) h_.k.decay_columns(turned, w.decay, n, width);
+    h_.times_pairs(w.rows + skip * n * h_.each, n, n, w.weights, width, width, count, turned, true,
+                   w.kept);
   }
 
   // Of so few queries that columns would leave lanes empty: keys and values are read once, as they
   // lie.
   void run_few(const Item& item, const Block& b, const Keys& keys, Work& w, char* top, char* sum,
                char* values) const {
-    const int64_t d = h_.padded(a_.depth), n = a_.value_depth, row = h_.padded(block_keys);
+    const int64_t d = h_.padded(a_.depth), n = a_.value_depth, row = h_.padded(h_.keys_of_block);
     h_.for_heads(b, [&](int64_t g, int64_t t, int64_t at, int64_t count) {
       h_.k.widen({h_.place(q_, item.batch, item.kv_head * a_.group() + g, t), count,
                   q_.strides[2], a_.depth, w.queries + at * d * h_.bytes, d});
@@ -215,8 +253,9 @@ class Forward {
     auto place = [&](const HeadsView& v, int64_t key) {
       return h_.place(v, item.batch, item.kv_head, key);
     };
-    for (int64_t from = keys.first / block_keys * block_keys; from < keys.end; from += block_keys) {
-      const Keys here{std::max(from, keys.first), std::min(from + block_keys, keys.end)};
+    for (int64_t from = keys.first / h_.keys_of_block * h_.keys_of_block; from < keys.end;
+         from += h_.keys_of_block) {
+      const Keys here{std::max(from, keys.first), std::min(from + h_.keys_of_block, keys.end)};
       const int64_t count = here.count();
       const int rows = int(b.count);
       const bool bounded = h_.bounds(b, here, w.low, w.high);
@@ -236,7 +275,7 @@ class Forward {
     const int64_t row =
         (item.batch * a_.heads + item.kv_head * a_.group()) * a_.queries + b.first;
     const int64_t width = h_.padded(b.count);
-    char ends[long_block_queries * 8];
+    char ends[many_block_queries * 8];
     h_.k.end(top, sum, ends_ ? ends : nullptr, width);
     if (ends_) std::memcpy(ends_ + row * h_.bytes, ends, size_t(b.count * h_.bytes));
     h_.k.finish(values, sum, 1, b.count, a_.value_depth,
@@ -254,8 +293,9 @@ class Forward {
 }  // namespace
 
 void attend(const Attention& a, const HeadsView& q, const HeadsView& k, const HeadsView& v,
-            const MaskView& mask, const SinksView& sinks, char* out, char* ends) {
-  Forward(a, q, k, v, mask, sinks, out, ends)();
+            const MaskView& mask, const SinksView& sinks, char* out, char* ends,
+            const AttentionLevel* level) {
+  Forward(a, q, k, v, mask, sinks, out, ends, level)();
 }
 
 }  // namespace lazulite::engine

@@ -42,10 +42,19 @@ struct Attention {
   int64_t group() const { return heads / kv_heads; }
 };
 
+// Kernels of another level than the machine's, for tests.
+struct PanelTable;
+struct AttentionTable;
+struct AttentionLevel {
+  const PanelTable* panels;
+  const AttentionTable* kernels;
+};
+
 // out: (batch, heads, queries, value_depth), dense. ends, if not null: the logarithm of each row's
 // sum of exponentials, of the dtype of sums.
 void attend(const Attention&, const HeadsView& q, const HeadsView& k, const HeadsView& v,
-            const MaskView&, const SinksView&, char* out, char* ends);
+            const MaskView&, const SinksView&, char* out, char* ends,
+            const AttentionLevel* level = nullptr);
 
 // The gradients by q, k and v, dense, from that of the result; `out` and `ends` as attend made
 // them, dense.
@@ -56,6 +65,6 @@ struct AttentionSlopes {
   char* means = nullptr;  // if wanted: of each row the sum of out_slope * out, of the dtype of sums
 };
 void attend_back(const Attention&, const HeadsView& q, const HeadsView& k, const HeadsView& v,
-                 const MaskView&, const AttentionSlopes&);
+                 const MaskView&, const AttentionSlopes&, const AttentionLevel* level = nullptr);
 
 }  // namespace lazulite::engine

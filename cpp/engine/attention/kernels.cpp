@@ -634,8 +634,7 @@ constexpr AttentionKernels kernels() {
           .decay = decay<T>,
           .finish = finish<E>,
           .dot = dot<E>,
-          .rotate = rotate<E>,
-          .pair = nullptr};
+          .rotate = rotate<E>};
 }
 constexpr AttentionTable make_table() {
   AttentionTable table{};

@@ -11,6 +11,9 @@ namespace lazulite::engine {
 
 constexpr int64_t block_queries = 64, block_keys = 126;  // of a block of scores, at most
 constexpr int64_t long_block_queries = 128;              // of a long sequence
+constexpr int64_t block_keys_of_pairs = 128, part_of_pairs = 32;  // the latter see keys at a time
+constexpr int64_t many_block_queries = 256;  // forward by products of pairs, of many rows
+constexpr int64_t block_keys_back = 256, part_queries_back = 64;  // by tiles, of many heads
 
 // scores[key][column], `width` columns, whole registers.
 struct ScoresCall {
@@ -27,6 +30,28 @@ struct SlopesCall {
   int64_t keys, width;
   const int32_t *low, *high;
   const void *ends, *mean;  // of each column
+};
+// The same of products of pairs, of scores that are still to be multiplied by a factor, which is
+// positive; weights become a right operand whose steps are keys, `all` of them: the last are zeros.
+struct PairedWeights {
+  void* scores;
+  int64_t keys, width, all;
+  const int32_t *low, *high;
+  void *top, *sum, *decay;
+  float factor;
+  void* to;
+};
+// The way back of some keys, the first of which is key `first` of those that low and high speak of.
+// Weights and slopes become left operands of `lines` rows, one for each key, whose steps are
+// queries; slopes become a right operand, too, as weights do above.
+struct PairedSlopes {
+  const void *scores, *slopes;
+  int64_t keys, width, all, first, lines;
+  const int32_t *low, *high;
+  const void *ends, *means;
+  float factor;
+  void *weights, *left, *right;
+  int64_t right_width;
 };
 // Element (key, column) is at mask[key * key_stride + column * column_stride]. Keys and columns may
 // change places, as they do in rows of scores.
@@ -107,10 +132,13 @@ struct AttentionKernels {
   // The sum over a row of products of two, both of memory's dtype.
   void (*dot)(const void* a, const void* b, int64_t n, void* to);
   void (*rotate)(const RotateCall&);
-  // Where products of this dtype take groups of steps (PanelKernels::group): rows of scores as a
-  // left operand of weights, rounded to it, queries as its lines. Where groups are pairs, `to` may
-  // be the scores. Null: they do not.
-  void (*pair)(const void* scores, int64_t keys, int64_t width, void* to);
+  // Where products of this dtype take groups of steps (PanelKernels::group); null: they do not.
+  bool (*weigh_pairs)(const PairedWeights&) = nullptr;
+  void (*slope_pairs)(const PairedSlopes&) = nullptr;  // by tiles alone
+  // Rows of sums, `width` apart, of which so many columns become rows.
+  void (*turn)(const void* rows, int64_t count, int64_t width, int64_t columns, void* to) = nullptr;
+  // rows[r][i] *= by[i], of `width` columns, whole registers.
+  void (*decay_columns)(void* rows, const void* by, int64_t count, int64_t width) = nullptr;
 };
 struct AttentionTable {
   AttentionKernels of[dtype_count];

@@ -2,6 +2,7 @@
 // the blocks of sums read them.
 #pragma once
 #include <algorithm>
+#include <cstring>
 
 #include "device/cpu/level.h"
 #include "device/cpu/partial.h"
@@ -22,6 +23,8 @@ LAZULITE_FILLED(PanelTable, panel_kernels, avx512_bf16)
 LAZULITE_FILLED_OVER(PanelTable, panel_kernels, panel_kernels_filled, amx, panel_kernels_of_machine)
 LAZULITE_LEVELS(const ConvTable&, conv_kernels)
 
+inline constexpr int64_t heads_enough = 8;  // for tasks of a key head each, on the way back
+inline constexpr int64_t rows_enough = 16 * many_block_queries;  // for tasks of so many queries
 inline constexpr double scores_per_ns = 15;  // multiply-adds of one thread, about
 
 // Rows: the queries of all heads that share a key head, one head after the other.
@@ -50,29 +53,39 @@ struct Keys {
 
 class Heads {
  public:
-  Heads(const Attention& a, const MaskView& mask, int64_t block_size)
+  // Blocks of so many queries, or of more where products are of pairs.
+  Heads(const Attention& a, const MaskView& mask, int64_t block_size, bool back,
+        const AttentionLevel* level)
       : a(a),
         mask_(mask),
-        blocks(a, block_size),
-        pairs(panel_kernels_of_machine().of[index_of(a.type)]),
-        k((pairs.group > 2 ? attention_kernels_of_machine() : attention_kernels_filled())
+        pairs((level ? *level->panels : panel_kernels_of_machine()).of[index_of(a.type)]),
+        k((level ? *level->kernels
+           : pairs.group > 2 ? attention_kernels_of_machine()
+                             : attention_kernels_filled())
               .of[index_of(a.type)]),
         sums(compute_type(a.type)),
         wide(attention_kernels().of[index_of(sums)]),
         products(sums == float64 ? conv_kernels().of_doubles : conv_kernels().of_floats),
-        by_pairs(k.pair && pairs.group > 1),
+        by_pairs(pairs.group > 1 && (back ? k.slope_pairs != nullptr : k.weigh_pairs != nullptr)),
+        blocks(a, !by_pairs ? block_size
+                  : back || a.batch * a.heads * a.queries < rows_enough ? long_block_queries
+                                                                        : many_block_queries),
+        keys_of_block(!by_pairs ? block_keys
+                      : back && a.batch * a.kv_heads >= heads_enough ? block_keys_back
+                                                                     : block_keys_of_pairs),
         each(size_of(a.type)),
         bytes(size_of(sums)) {}
 
   const Attention& a;
   const MaskView& mask_;
-  const QueryBlocks blocks;
   const PanelKernels& pairs;
   const AttentionKernels& k;  // of memory's dtype: what weighs as `pairs` take their operands
   const Dtype sums;
   const AttentionKernels& wide;  // of sums
   const ConvKernels& products;
-  const bool by_pairs;  // forward, products are dot products of pairs, or of tiles of them
+  const bool by_pairs;  // products are dot products of pairs, or of tiles of them
+  const QueryBlocks blocks;
+  const int64_t keys_of_block;
   const int64_t each, bytes;  // of an element, of a sum
 
   // Bytes of operands that are packed in groups of steps.
@@ -186,6 +199,36 @@ class Heads {
       });
   }
 
+  // Rows of all heads of a block of queries where they lie or, of several heads, one after the
+  // other.
+  struct Lines {
+    const char* data;
+    int64_t row;
+  };
+  Lines lines_of(const HeadsView& v, int64_t batch, int64_t kv_head, const Block& b, int64_t n,
+                 char* room) const {
+    Lines out{room, n};
+    for_heads(b, [&](int64_t g, int64_t t, int64_t at, int64_t count) {
+      const char* here = place(v, batch, kv_head * a.group() + g, t);
+      if (count == b.count) {
+        out = {here, v.strides[2]};
+        return;
+      }
+      for (int64_t r = 0; r < count; ++r)
+        std::memcpy(room + (at + r) * n * each, here + r * v.strides[2] * each, size_t(n * each));
+    });
+    return out;
+  }
+  void pack_left(const PackCall& call) const {
+    (pairs.pack_left ? pairs.pack_left : pairs.pack)(call);
+  }
+  // The keys from the first one that counts, in whole groups of steps of any level.
+  static Keys from_group(const Keys& all, int64_t first, int64_t end) {
+    return {all.first + std::max<int64_t>(0, first - all.first) / steps_of_groups * steps_of_groups,
+            std::min(all.end, end)};
+  }
+  static constexpr int64_t steps_of_groups = 32;
+
   // Of operands packed in groups of steps: out[row][col] (= or +=) rows times columns.
   void times_pairs(const char* rows, int64_t row_step, int64_t row_count, const char* cols,
                    int64_t width, int64_t n, int64_t steps, char* out, bool add,
@@ -208,6 +251,7 @@ class Heads {
     return v.data + (batch * v.strides[0] + head * v.strides[1] + t * v.strides[2]) * each;
   }
 
+  bool masks() const { return mask_.data; }
   // Puts the mask onto the scores of a block, whose columns (or rows) are queries.
   void put_mask(int64_t batch, int64_t kv_head, const Block& b, const Keys& keys, char* scores,
                 int64_t width, bool rows = false) const {
