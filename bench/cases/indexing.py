@@ -104,6 +104,15 @@ formula(
 )
 formula(
     room,
+    "scatter-add of rows, 100000 into 1000 x 16 float32",
+    lambda m, x, i, v: m.api.scatter_add(x, i, v),
+    F(1000, 16),
+    I(1000, 100_000),
+    F(100_000, 16),
+    tolerance=1e-3,
+)
+formula(
+    room,
     "elements written by index, 1e4 into 1e6 float32",
     lambda m, x, i: m.api.scatter_set(x, i, 2.0),
     F(MILLION),

@@ -539,3 +539,35 @@ def test_gathers_inside_in_transforms():
             got = mx.vmap(g, in_axes=axes)(a, k)
             want = [g(a[n] if axes[0] == 0 else a, k[n] if axes[1] == 0 else k) for n in range(3)]
             np.testing.assert_allclose(np.array(got), np.array(mx.stack(want)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65])
+def test_rows_are_added_in_order(width, threads):
+    rng = np.random.default_rng(width)
+    where = rng.integers(-40, 40, 500)
+    for name in (
+        "float32",
+        "float64",
+        "float16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "int8",
+        "complex64",
+    ):
+        x = (rng.standard_normal((40, width)) * 50).astype(name)
+        v = (rng.standard_normal((500, width)) * 50).astype(name)
+        want = x.copy()
+        np.add.at(want, where, v)
+        dtype = getattr(mx, name)
+        got = np.asarray(mx.array(x, dtype).at[mx.array(where)].add(mx.array(v, dtype)))
+        if name == "float16":  # rounded once, or with each row
+            np.testing.assert_allclose(got, want, rtol=0.02, atol=2)
+        else:
+            assert got.tobytes() == want.tobytes(), name
+        one = np.asarray(mx.array(x, dtype).at[mx.array(where)].add(mx.array(v[0], dtype)))
+        want = x.copy()
+        np.add.at(want, where, v[0])
+        if name != "float16":
+            assert one.tobytes() == want.tobytes(), name

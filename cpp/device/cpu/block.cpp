@@ -213,9 +213,12 @@ struct Runner {
     const bool half = layout.converts(from);
     const int64_t bytes = size_of(from.type), whole = padded(n);
     char* to = half ? room.half : static_cast<char*>(bound.out);
-    if (layout.tiles.count)
+    if (layout.tiles.count) {
       gather_tile(bytes, to, room.at[k], piece.rows, piece.columns, row_step(k), column_step(k));
-    else gather(bytes, to, array(from), layout.shape, layout.strides[k], piece.start, n);
+    } else {
+      const Layout::View& view = layout.view(k);
+      gather(bytes, to, array(from), view.shape, view.strides, piece.start, n);
+    }
     if (whole > n) std::memset(to + n * bytes, 1, size_t((whole - n) * bytes));
     if (!half) return;
     const void* in[1] = {to};
@@ -230,9 +233,12 @@ struct Runner {
       from = room.half;
     }
     const int64_t bytes = size_of(to.type);
-    if (layout.tiles.count)
+    if (layout.tiles.count) {
       scatter_tile(bytes, from, room.at[k], piece.rows, piece.columns, row_step(k), column_step(k));
-    else scatter(bytes, from, array(to), layout.shape, layout.strides[k], piece.start, n);
+    } else {
+      const Layout::View& view = layout.view(k);
+      scatter(bytes, from, array(to), view.shape, view.strides, piece.start, n);
+    }
   }
   int64_t row_step(size_t port) const {
     return layout.tiles.axis < 0 ? 0 : layout.strides[port][layout.tiles.axis];

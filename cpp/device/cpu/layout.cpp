@@ -147,7 +147,20 @@ void Layout::describe_views() {
       else if (access_[k] == Access::gathered && strides[k][last] == 0 && k < program.load.size())
         access_[k] = Access::of_row;
   }
-  if (tiles.axis < 0 && !tiles.columns) find_periods();
+  if (tiles.axis >= 0 || tiles.columns) return;
+  find_own_views();
+  find_periods();
+}
+
+void Layout::find_own_views() {
+  views_.resize(strides.size());
+  for (size_t k = 0; k < strides.size(); ++k) {
+    if (access_[k] != Access::gathered) continue;
+    SmallVector<Strides, 4> own{strides[k]};
+    views_[k].shape = shape;
+    collapse(views_[k].shape, own);
+    views_[k].strides = own[0];
+  }
 }
 
 // Loads that are one row again and again, or one matrix.

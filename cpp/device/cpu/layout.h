@@ -92,6 +92,12 @@ class Layout {
   }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
+  // What an array is as the only one: fewer axes than the domain has, mostly.
+  struct View {
+    Shape shape;
+    Strides strides;
+  };
+  const View& view(size_t port) const { return views_[port]; }
   // Of a load that is gathered: after so many elements it begins anew, and a block that begins in
   // the same place of it has the same elements. 0: never.
   int64_t period(size_t load) const { return load < periods_.size() ? periods_[load] : 0; }
@@ -122,6 +128,7 @@ class Layout {
 
   void describe_memory();
   void describe_views();
+  void find_own_views();
   void find_periods();
   void find_streams(const SmallVector<int, 4>& shared);
   void find_values();
@@ -149,6 +156,7 @@ class Layout {
 
   SmallVector<Access, 8> access_;
   SmallVector<int64_t, 8> periods_;  // by load; empty where none has one
+  SmallVector<View, 4> views_;  // of those that are gathered, where there are no tiles
   SmallVector<bool, 4> streams_;  // by store
   SmallVector<Value, 16> values_;
   SmallVector<uint32_t, 16> order_;    // of the code that is not single

@@ -70,6 +70,7 @@ void Places::fill(int64_t from, int64_t n, int64_t* to, const char* caller) cons
 }
 
 AddRun add_run(Dtype t) { return index_kernels().add[index_of(t)]; }
+AddRows add_rows(Dtype t) { return index_kernels().add_rows[index_of(t)]; }
 
 void gather_run(const void* from, const int64_t* at, int64_t n, int64_t bytes, void* to) {
   index_kernels().gather[__builtin_ctzll(uint64_t(bytes))](from, at, n, to);

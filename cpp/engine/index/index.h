@@ -25,10 +25,16 @@ struct IndexKernels {
   int64_t (*places_of_true)(const bool* mask, int64_t n, int64_t from, int64_t* to);
   // to[i] += from[i], which do not overlap; null for halves and bool
   void (*add[dtype_count])(void* to, const void* from, int64_t n);
+  // The same of short rows: row i of n elements to those from to[at[i]] on, one after the other.
+  void (*add_rows[dtype_count])(void* to, const void* from, const int64_t* at, int64_t count,
+                                int64_t n);
 };
 
 using AddRun = void (*)(void* to, const void* from, int64_t n);
 AddRun add_run(Dtype);  // null where there is none
+inline constexpr int64_t short_row = 64;
+using AddRows = void (*)(void* to, const void* from, const int64_t* at, int64_t count, int64_t n);
+AddRows add_rows(Dtype);  // null where there is none
 // to[i] = from[at[i]], elements of `bytes`
 void gather_run(const void* from, const int64_t* at, int64_t n, int64_t bytes, void* to);
 

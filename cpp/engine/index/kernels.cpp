@@ -60,6 +60,30 @@ void add(void* to, const void* from, int64_t n) {
   for (int64_t i = 0; i < n * parts; ++i) y[i] = T(y[i] + x[i]);
 }
 
+// Rows of `n` elements, or of as many as is known before.
+template <class T, int known>
+LAZULITE_INLINE void add_rows_of(T* to, const T* x, const int64_t* at, int64_t count, int64_t n) {
+  if (known) n = known;
+  for (int64_t i = 0; i < count; ++i, x += n) {
+    T* __restrict y = to + at[i];
+    for (int64_t j = 0; j < n; ++j) y[j] = T(y[j] + x[j]);
+  }
+}
+template <class T>
+void add_rows(void* out, const void* from, const int64_t* at, int64_t count, int64_t n) {
+  T* to = static_cast<T*>(out);
+  const T* x = static_cast<const T*>(from);
+  switch (n) {
+    case 2: return add_rows_of<T, 2>(to, x, at, count, n);
+    case 3: return add_rows_of<T, 3>(to, x, at, count, n);
+    case 4: return add_rows_of<T, 4>(to, x, at, count, n);
+    case 8: return add_rows_of<T, 8>(to, x, at, count, n);
+    case 16: return add_rows_of<T, 16>(to, x, at, count, n);
+    case 32: return add_rows_of<T, 32>(to, x, at, count, n);
+    default: return add_rows_of<T, 0>(to, x, at, count, n);
+  }
+}
+
 int64_t places_of_true(const bool* mask, int64_t n, int64_t from, int64_t* to) {
   int64_t count = 0, i = 0;
 #if defined(LAZULITE_SIMD_AVX512)
@@ -90,6 +114,10 @@ constexpr IndexKernels make_table() {
   table.add[int(Dtype::float64)] = add<double, 1>;
   table.add[int(Dtype::complex64)] = add<float, 2>;
   table.add[int(Dtype::complex128)] = add<double, 2>;
+  table.add_rows[int(Dtype::int32)] = table.add_rows[int(Dtype::uint32)] = add_rows<uint32_t>;
+  table.add_rows[int(Dtype::int64)] = table.add_rows[int(Dtype::uint64)] = add_rows<uint64_t>;
+  table.add_rows[int(Dtype::float32)] = add_rows<float>;
+  table.add_rows[int(Dtype::float64)] = add_rows<double>;
   table.place[int(Dtype::int32)] = place<int32_t>;
   table.place[int(Dtype::uint32)] = place<uint32_t>;
   table.place[int(Dtype::int64)] = place<int64_t>;

@@ -84,9 +84,12 @@ void scatter_blocks(const Positions& at, const Rest& rest, const char* updates, 
   const int64_t columns = std::max<int64_t>(4096 / int64_t(sizeof(T)),
                                             (rest.size + 2 * threads - 1) / (2 * threads)),
                 parts = (rest.size + columns - 1) / columns;
-  const bool many = at.count >= 64 && threads >= 4;
+  const bool many = at.count >= 64 && threads >= 4, dense = last == 0 && stride == 1;
+  if constexpr (mode == Write::add)
+    if (const auto rows = engine::add_rows(dtype_of<T>);
+        rows && dense && !many && rest.size <= engine::short_row)
+      return rows(to, from, position, at.count, rest.size);
   const engine::Ranges ranges(position, at.count, reach, many ? (threads + parts - 1) / parts : 1);
-  const bool dense = last == 0 && stride == 1;
   cpu::parallel_for(parts * ranges.size(), [&](int64_t task) {
     const int64_t begin = task % parts * columns, n_all = std::min(columns, rest.size - begin);
     constexpr int64_t ahead = 4;
