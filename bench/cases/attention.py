@@ -58,7 +58,14 @@ for name, q, k, causal in (
 ):
     attention(name, q, k, causal, dtype="bfloat16")
 for halves in ("bfloat16", "float16"):
-    attention("8 heads x 512 x 64", (1, 8, 512, 64), (1, 8, 512, 64), dtype=halves)
+    # (Gradients of these sizes are subnormal numbers of float16.)
+    attention(
+        "8 heads x 512 x 64",
+        (1, 8, 512, 64),
+        (1, 8, 512, 64),
+        dtype=halves,
+        gradients=halves == "bfloat16",
+    )
     attention(
         "one query, 32 heads of 8, 4096 keys x 128",
         (1, 32, 1, 128),
