@@ -123,5 +123,13 @@ formula(
 formula("reduce", "sum of 1e4 float32", lambda m, x: m.sum(x), F(10**4))
 formula("reduce", "sum of 1e6 float64", lambda m, x: m.sum(x), D(10**6))
 
+for n in (33, 63):
+    for name in ("sum", "max"):
+        formula(
+            "reduce",
+            f"{name} of rows of {n}, 2e5 float32",
+            lambda m, x, name=name: getattr(m, name)(x, axis=1),
+            F(200000 // n, n),
+        )
 for side in (10, 1000):
     formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))
