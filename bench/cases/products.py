@@ -38,6 +38,25 @@ for dtype in ("float32", "bfloat16"):
 product("64 x 8192 by 8192 x 64,", "float32", 64, 8192, 64)
 product("a @ b.T, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a @ b.T)
 product("a.T @ b, 1024^3", "float32", 1024, 1024, 1024, lambda m, a, b: a.T @ b)
+product("points, 300000 x 3 by 3 x 3,", "float32", 300_000, 3, 3)
+product("points, 300000 x 4 by 4 x 4,", "float32", 300_000, 4, 4)
+product("colours to grey, 1000000 x 3 by 3,", "float32", 1_000_000, 3, 1)
+product("1000000 x 8 by 8,", "float32", 1_000_000, 8, 1)
+for size in (3, 4, 8):
+    formula(
+        "products",
+        f"100000 products of {size}^3 float32",
+        lambda m, a, b: a @ b,
+        F(100_000, size, size),
+        F(100_000, size, size),
+    )
+formula(
+    "products",
+    "100000 matrices 3 x 3 by vectors, einsum float32",
+    lambda m, a, b: m.einsum("nij,nj->ni", a, b),
+    F(100_000, 3, 3),
+    F(100_000, 3),
+)
 
 
 def addmm_relu(m, a, b, c):

@@ -122,14 +122,21 @@ formula(
 )
 formula("reduce", "sum of 1e4 float32", lambda m, x: m.sum(x), F(10**4))
 formula("reduce", "sum of 1e6 float64", lambda m, x: m.sum(x), D(10**6))
+for length in (33, 100):
+    formula(
+        "reduce",
+        f"max of rows of {length}, 40000 x {length} float32",
+        lambda m, x: m.max(x, axis=1),
+        F(40_000, length),
+    )
+for length in (3, 64):
+    formula(
+        "reduce",
+        f"squared distances of pairs, 500 x 500 x {length} float32",
+        lambda m, x, y: m.sum((x.reshape((-1, 1, x.shape[1])) - y) ** 2, axis=-1),
+        F(500, length),
+        F(500, length),
+    )
 
-for n in (33, 63):
-    for name in ("sum", "max"):
-        formula(
-            "reduce",
-            f"{name} of rows of {n}, 2e5 float32",
-            lambda m, x, name=name: getattr(m, name)(x, axis=1),
-            F(200000 // n, n),
-        )
 for side in (10, 1000):
     formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))

@@ -76,6 +76,7 @@ struct Port {
   Dtype type;
   uint32_t reg;
   Strides strides;  // in the domain, in elements; 0 repeats
+  bool formed = false;  // a result that is no array: read piece by piece (Formed)
 };
 
 struct Immediate {  // a register that holds one number throughout

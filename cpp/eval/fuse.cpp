@@ -27,8 +27,10 @@ class Builder {
       if (inner_[i] != within) add(int(i));
     for (size_t i = size_t(from_); i < to_; ++i)
       if (unit_.members[i].stored) store(i);
-    if (unit_.forms() && to_ == unit_.before())
+    if (unit_.forms() && to_ == unit_.before()) {
       store(size_t(unit_.members[to_].node->inputs[0].node()->depth));
+      program_.store.back().formed = true;
+    }
     program_.cost = 0.2 * double(program_.code.size()) + 0.1 * double(program_.load.size());
     for (size_t i = size_t(from_); i < to_; ++i)
       if (!unit_.members[i].node->op->light) program_.cost += 0.6;  // polynomials, divisions

@@ -163,16 +163,19 @@ void Layout::find_periods() {
   }
 }
 
-// Results that the caches will not keep. Not what is written over an operand: its lines are there
-// already; nor rows that end inside of a line; nor where computing takes about as long as memory
-// does, since nothing is computed while a stream waits.
+// Results that the caches will not keep. Not what is read piece by piece as it is made; nor what is
+// written over an operand: its lines are there already; nor rows that end inside of a line; nor
+// where computing takes about as long as memory does, since nothing is computed while a stream
+// waits.
 void Layout::find_streams(const SmallVector<int, 4>& shared) {
   const size_t loads = program.load.size(), stores = program.store.size();
   streams_.resize(stores, false);
   int64_t moved = 0;  // bytes per element
-  for (size_t k = 0; k < loads + stores; ++k)
-    if (access_[k] != Access::repeated && access_[k] != Access::of_row)
-      moved += size_of((k < loads ? program.load[k] : program.store[k - loads]).type);
+  for (size_t k = 0; k < loads + stores; ++k) {
+    const Port& port = k < loads ? program.load[k] : program.store[k - loads];
+    if (access_[k] != Access::repeated && access_[k] != Access::of_row && !port.formed)
+      moved += size_of(port.type);
+  }
   if (size * moved < cached_bytes() || program.code.size() > stream_code) return;
   for (const Instr& instr : program.code)
     if (!instr.light) return;
@@ -180,7 +183,7 @@ void Layout::find_streams(const SmallVector<int, 4>& shared) {
     const Port& port = program.store[k];
     const bool lines = tiles.columns == 0 || shape.back() * size_of(port.type) % line == 0;
     streams_[k] = access_[loads + k] == Access::direct && lines && !is_half(port.type) &&
-                  (shared.empty() || shared[k] < 0);
+                  !port.formed && (shared.empty() || shared[k] < 0);
     streams |= streams_[k];
   }
 }

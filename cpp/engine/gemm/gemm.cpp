@@ -7,6 +7,7 @@
 #include "engine/gemm/grid.h"
 #include "engine/gemm/kernels.h"
 #include "engine/gemm/panel_product.h"
+#include "engine/gemm/tiny.h"
 #include "engine/layout/copy.h"
 
 namespace lazulite::engine {
@@ -85,6 +86,7 @@ void finish_rows(const Product& p, int64_t row, int64_t rows) {
 }
 
 void gemm(const Product& p) {
+  if (is_tiny(p)) return tiny_product(p);
   if (takes_panels(p) && !blas_wins(p)) return panel_product(p);
   if (is_half(p.type)) return gemm_of_floats(p);
   if (const cpu::Blas* blas = blas_for(p)) return blas_gemm(*blas, p);

@@ -20,4 +20,19 @@ struct GemmKernels {
   void (*tile[dtype_count])(const TileCall&);
 };
 
+// Columns and inner axis of tiny products, at most.
+inline constexpr int64_t tiny_columns = 16, tiny_inner = 16;
+
+// A stack of tiny products, out dense, strides in elements; all but `rows` are small.
+struct TinyCall {
+  const void *a, *b;
+  void* out;
+  int64_t lanes, rows, cols, inner;
+  int64_t a_lane, b_lane, a_row, a_col, b_row, b_col;
+};
+
+struct TinyKernels {
+  void (*product[dtype_count])(const TinyCall&);  // null where there is none
+};
+
 }  // namespace lazulite::engine

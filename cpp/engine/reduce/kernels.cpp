@@ -40,16 +40,6 @@ int64_t find(const void* input, int64_t n, const void* value) {
   return i;
 }
 
-// Of vectors of rows of 16 elements, vector j of rows folded to n each.
-template <class M, int n, int j, class V>
-LAZULITE_INLINE V fold_narrow(const V* rows) {
-  if constexpr (n == 16) {
-    return rows[j];
-  } else {
-    const V a = fold_narrow<M, 2 * n, 2 * j>(rows), b = fold_narrow<M, 2 * n, 2 * j + 1>(rows);
-    return M::template combine<V>(halves<2 * n, false>(a, b), halves<2 * n, true>(a, b));
-  }
-}
 // short_rows of 1 or 2 bytes. What combines these does not mind an element that comes twice: a row
 // is its first and its last elements, which may overlap, 16 of them in all or combined to as many.
 template <class M, class In>
@@ -59,6 +49,10 @@ void narrow_rows(const void* input, int64_t n, int64_t stride, int64_t count, vo
   using T = typename In::memory;
   const T* x = static_cast<const T*>(input);
   T* out = static_cast<T*>(output);
+  if (n > reduce_lanes) {
+    for (int64_t row = 0; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
+    return;
+  }
   alignas(64) T first[wide * size], last[wide * size] = {};
   for (int64_t row = 0; row < count; row += size) {
     const int64_t some = count - row < size ? count - row : size;
@@ -90,7 +84,7 @@ void narrow_rows(const void* input, int64_t n, int64_t stride, int64_t count, vo
       rows[k] = V::load(first + k * size);
       if (n > wide) rows[k] = M::template combine<V>(rows[k], V::load(last + k * size));
     }
-    const V folded = fold_narrow<M, 1, 0>(rows);
+    const V folded = fold_vectors<M, wide, 1, 0>(rows);
     if (some == size) {
       folded.store(out + row);
     } else {
@@ -102,7 +96,7 @@ void narrow_rows(const void* input, int64_t n, int64_t stride, int64_t count, vo
 template <class M, class In>
 constexpr auto rows_kernel() {
   if constexpr (sizeof(typename In::accumulator) <= 2) return narrow_rows<M, In>;
-  else return short_rows<M, In>;
+  else return each_row<M, In>;
 }
 template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
@@ -114,7 +108,7 @@ constexpr ReduceKernel reduce_kernel() {
 template <class T>
 constexpr ReduceKernel sum_of_parts() {
   return {chunk_of_parts<T>,  columns_of_parts<T>, combine_parts<T>,
-          2 * sizeof(T),      false,               short_rows_of_parts<T>};
+          2 * sizeof(T),      false,               rows_of_parts<T>};
 }
 
 template <int... d>

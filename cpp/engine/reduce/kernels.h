@@ -30,7 +30,7 @@ struct ReduceKernel {
   void (*combine)(void* a, const void* b, int64_t n);
   int64_t bytes = 0;  // of an accumulator
   bool twice = false;  // a chunk is read twice: it should lie in cache
-  // `count` rows of at most 32 elements, `stride` apart. May be null.
+  // `count` rows of one chunk each, `stride` apart. May be null.
   void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, void* out) = nullptr;
   // `columns` in steps, for what comes at most 32 rows at a time, dense: the rows of each step are
   // taken into the lanes, which at the end of a chunk of n rows are folded. Null where chunks are

@@ -171,8 +171,8 @@ template <class F, class In> struct Terms {
   }
   LAZULITE_INLINE Terms first(int64_t m, const Terms& others) const {
     if constexpr (F::keeps_offsets)
-      return {first_of(mapped, m, others.mapped), first_of(offset, m, others.offset)};
-    else return {first_of(mapped, m, others.mapped), {}};
+      return {first_of(m, mapped, others.mapped), first_of(m, offset, others.offset)};
+    else return {first_of(m, mapped, others.mapped), {}};
   }
 };
 
@@ -207,8 +207,8 @@ LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
     T terms;
     if (m == V::size) {
       terms = T::of(In::load(now), p);
-    } else if constexpr (has_ends<V>) {
-      terms = T::of(first_of(some_of<In>(now, m), m, V(In::one(now))), p);
+    } else if constexpr (!simd::is_complex<V>::value) {
+      terms = T::of(first_of(m, some_of<In>(now, m), V(In::one(now))), p);
     } else {
       alignas(64) A last[V::size];
       for (int64_t k = 0; k < V::size; ++k) last[k] = In::one(now + (k < m ? k : 0));
@@ -220,7 +220,7 @@ LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
       const T old = T::load(mapped + at, offsets + at), sums = old + terms;
       if (m == V::size) {
         sums.store(mapped + at, offsets + at);
-      } else if constexpr (has_ends<V>) {
+      } else if constexpr (!simd::is_complex<V>::value) {
         sums.first(m, old).store(mapped + at, offsets + at);
       } else {
         alignas(64) R more[V::size];

@@ -20,6 +20,15 @@ template <class T> struct Plain {
   LAZULITE_INLINE static V load(const T* p) { return V::load(p); }
   LAZULITE_INLINE static void store(V v, T* p) { v.store(p); }
   static T one(const T* p) { return *p; }
+#if defined(__AVX512F__)
+  // The first n; nothing behind them is read.
+  LAZULITE_INLINE static V load_first(const T* p, int64_t n) requires(sizeof(T) >= 4) {
+    const unsigned mask = (1u << n) - 1;
+    if constexpr (sizeof(T) == 4)
+      return V::from((typename V::raw)_mm512_maskz_loadu_epi32(__mmask16(mask), p));
+    else return V::from((typename V::raw)_mm512_maskz_loadu_epi64(__mmask8(mask), p));
+  }
+#endif
 };
 template <class T> struct Complex {
   using memory = simd::Pair<T>;
@@ -131,19 +140,6 @@ LAZULITE_INLINE typename In::V some_of(const typename In::memory* x, int64_t m) 
   load_some<In::V::size>(some, x, m);
   return In::load(some);
 }
-// What first_of takes.
-template <class V>
-constexpr bool has_ends = !simd::is_complex<V>::value && V::size <= 16;
-// The first m lanes of one, the others of another.
-template <class V>
-LAZULITE_INLINE V first_of(V v, int64_t m, V others) {
-  using A = typename V::scalar;
-  alignas(64) static constexpr A numbers[16] = {0, 1, 2,  3,  4,  5,  6,  7,
-                                                8, 9, 10, 11, 12, 13, 14, 15};
-  static_assert(has_ends<V>);
-  return select(V::load(numbers) < V(A(m)), v, others);
-}
-
 // Nan reads as 0; `counts`: what is none as 1.
 template <class In, bool counts> struct Numbers {
   using memory = typename In::memory;
@@ -265,6 +261,61 @@ LAZULITE_INLINE bool decides(V v) {
   else return simd::any(v == V(0));
 }
 
+// Lanes before `n` of a, the others of b.
+template <class T>
+LAZULITE_INLINE Vec<T> first_of(int64_t n, Vec<T> a, Vec<T> b) {
+  using I = simd::int_like<T>;
+  constexpr auto numbered = []<int... i>(std::integer_sequence<int, i...>) {
+    return typename Vec<I>::raw{I(i)...};
+  };
+  constexpr auto lanes = std::make_integer_sequence<int, Vec<T>::size>{};
+  return simd::select(Vec<I>::from(numbered(lanes)) < Vec<I>(I(n)), a, b);
+}
+template <class T>
+LAZULITE_INLINE Cx<Vec<T>> first_of(int64_t n, Cx<Vec<T>> a, Cx<Vec<T>> b) {
+  return {first_of(n, a.re, b.re), first_of(n, a.im, b.im)};
+}
+
+// r[k] = combine(r[k], element) of the last `rest` elements before `end`, fewer than lanes; as many
+// as a register holds lie there.
+template <class M, class In, int registers>
+LAZULITE_INLINE void combine_rest(const typename In::memory* end, int64_t rest, typename In::V* r) {
+  using V = typename In::V;
+  constexpr int L = V::size;
+  for (int k = 0; k < registers; ++k, rest -= L) {
+    if (rest <= 0) return;
+    if (rest >= L) {
+      r[k] = M::template combine<V>(r[k], In::load(end - rest));
+      continue;
+    }
+    V more;
+    if constexpr (requires { In::load_first(end, rest); }) {
+      more = In::load_first(end - rest, rest);
+    } else {  // the last lanes of a whole vector, moved down
+      typename In::memory part[2 * L] = {};
+      std::memcpy(part, end - L, sizeof part / 2);
+      more = In::load(part + L - rest);
+    }
+    r[k] = first_of(rest, M::template combine<V>(r[k], more), r[k]);
+  }
+}
+
+// The lanes of n elements, at least as many as there are lanes.
+template <class M, class In, int registers>
+LAZULITE_INLINE void take_lanes(const typename In::memory* x, int64_t n, typename In::V* r) {
+  using V = typename In::V;
+  constexpr int lanes = registers * V::size;
+  V more[registers];
+  load_lanes<In, registers>(x, r);
+  int64_t i = lanes;
+  for (; i + lanes <= n; i += lanes) {
+    load_lanes<In, registers>(x + i, more);
+    for (int k = 0; k < registers; ++k) r[k] = M::template combine<V>(r[k], more[k]);
+  }
+  order_lanes<In, registers>(r);
+  combine_rest<M, In, registers>(x + n, n - i, r);
+}
+
 template <class M, class In>
 void chunk(const void* input, int64_t n, void* out) {
   using V = typename In::V;
@@ -291,24 +342,8 @@ void chunk(const void* input, int64_t n, void* out) {
     fold_lanes<M, In>(lane, n, lanes, 1);
     *static_cast<A*>(out) = lane[0];
   } else {
-    V r[registers], more[registers];
-    load_lanes<In, registers>(x, r);
-    int64_t i = lanes;
-    for (; i + lanes <= n; i += lanes) {
-      load_lanes<In, registers>(x + i, more);
-      for (int k = 0; k < registers; ++k) r[k] = M::template combine<V>(r[k], more[k]);
-    }
-    order_lanes<In, registers>(r);
-    if constexpr (has_ends<V>) {
-      for (int k = 0; i < n && k < registers; ++k, i += V::size)
-        r[k] = n - i >= V::size
-                   ? M::template combine<V>(r[k], In::load(x + i))
-                   : first_of(M::template combine<V>(r[k], some_of<In>(x + i, n - i)), n - i, r[k]);
-    } else if (i < n) {
-      for (int k = 0; k < registers; ++k) r[k].store(lane + k * V::size);
-      accumulate<M, In>(lane, x + i, n - i);
-      for (int k = 0; k < registers; ++k) r[k] = V::load(lane + k * V::size);
-    }
+    V r[registers];
+    take_lanes<M, In, registers>(x, n, r);
     *static_cast<A*>(out) = fold_registers<M, registers>(r);
   }
 }
@@ -453,6 +488,43 @@ LAZULITE_INLINE void accumulate_four(typename In::accumulator* a, const typename
   }
 }
 
+// Of vectors of rows of `wide` elements, vector j of rows folded to n each.
+template <class M, int wide, int n, int j, class V>
+LAZULITE_INLINE V fold_vectors(const V* rows) {
+  if constexpr (n == wide) {
+    return rows[j];
+  } else {
+    const V a = fold_vectors<M, wide, 2 * n, 2 * j>(rows),
+            b = fold_vectors<M, wide, 2 * n, 2 * j + 1>(rows);
+    return M::template combine<V>(halves<2 * n, false>(a, b), halves<2 * n, true>(a, b));
+  }
+}
+
+// `count` rows of one chunk, `stride` apart: of longer ones each has its lanes, which are folded of
+// as many rows side by side as a register holds.
+template <class M, class In>
+void each_row(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  if (n <= reduce_lanes) return short_rows<M, In>(input, n, stride, count, output);
+  const auto* x = static_cast<const typename In::memory*>(input);
+  A* out = static_cast<A*>(output);
+  constexpr int L = V::size, registers = int(reduce_lanes) / L;
+  int64_t row = 0;
+  for (; row + L <= count; row += L) {
+    V folded[L];
+    for (int i = 0; i < L; ++i) {
+      V r[registers];
+      take_lanes<M, In, registers>(x + (row + i) * stride, n, r);
+      for (int half = registers / 2; half; half /= 2)
+        for (int k = 0; k < half; ++k) r[k] = M::template combine<V>(r[k], r[k + half]);
+      folded[i] = r[0];
+    }
+    fold_vectors<M, L, 1, 0>(folded).store(out + row);
+  }
+  for (; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
+}
+
 // Four rows of a lane at a time: its accumulators, which lie beyond L1, are read once for them.
 template <class M, class In>
 void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
@@ -538,12 +610,15 @@ void columns_of_parts(const void* x, int64_t n, int64_t stride, int64_t width, v
   columns<monoid::Sum, Plain<T>>(x, n, 2 * stride, 2 * width, scratch, out);
 }
 template <class T>
-void short_rows_of_parts(const void* input, int64_t n, int64_t stride, int64_t count,
-                         void* output) {
+void rows_of_parts(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
   using In = Complex<T>;
   using Sum = monoid::Sum;
   const auto* x = static_cast<const simd::Pair<T>*>(input);
   auto* out = static_cast<simd::Pair<T>*>(output);
+  if (n > reduce_lanes) {
+    for (int64_t row = 0; row < count; ++row) chunk_of_parts<T>(x + row * stride, n, out + row);
+    return;
+  }
   int64_t row = dense_rows<Sum, In>(x, n, stride, count, out);
   row = turned_rows<Sum, Plain<T>, 2>(&x->re, 2 * n, 2 * stride, count, row, &out->re);
   if (row < count) short_rows<Sum, In>(x + row * stride, n, stride, count - row, out + row);

@@ -329,7 +329,7 @@ void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
     return parts.fold_all();
   }
   const int64_t per = std::max<int64_t>(1, grain / length);
-  const bool next_to_each_other = length <= reduce_lanes && in.kept.size() == 1;
+  const bool next_to_each_other = length <= reduce_chunk && in.kept.size() == 1;
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
     const int64_t begin = block * per, end = std::min(rows, begin + per);
     Reductions alone;
@@ -460,7 +460,7 @@ void reduce_some(const Reductions& all, const Rows& in, int64_t row, int64_t cou
     const char* x = in.read(row, count, from, piece);
     for (size_t t = 0; t < all.size(); ++t) {
       const ReduceKernel& k = *all[t].k;
-      if (k.rows && piece <= reduce_lanes && next_to_each_other)
+      if (k.rows && next_to_each_other)
         k.rows(x, piece, piece, count, at(t, 0));
       else
         for (int64_t r = 0; r < count; ++r) k.chunk(x + r * piece * w, piece, at(t, r));
