@@ -147,7 +147,8 @@ for dtype in (mx.float32, mx.float64, mx.float16, mx.bfloat16):
         w = x[0] * 0.5
         for y in (mx.softmax(x, axis=1), mx.fast.layer_norm(x, w, w, 1e-5),
                   mx.fast.rms_norm(x, w, 1e-5),
-                  *mx.grad(lambda x, w: (mx.fast.layer_norm(x, w, w, 1e-5) * x).sum(), (0, 1))(x, w),
+                  *mx.grad(lambda x, w: (mx.fast.layer_norm(x, w, w, 1e-5) * x).sum(),
+                           (0, 1))(x, w),
                   mx.grad(lambda x: (mx.softmax(x, axis=1) * x).sum())(x)):
             out.update(np.asarray(y.astype(mx.float64)).tobytes())
 print(out.hexdigest())
@@ -168,3 +169,39 @@ def test_softmax_reads_and_writes_its_rows_alone(n):
     odd = x.copy()
     odd[0, n // 2], odd[1, -1], odd[2] = np.nan, np.inf, -np.inf
     assert np.isnan(np.asarray(mx.softmax(mx.array(odd), axis=1))[:3]).any(1).all()
+
+
+def test_rows_of_reductions_have_the_bits_of_each_level():
+    code = f"""
+import sys; sys.path[:0] = {[__file__.rsplit('/', 1)[0]]!r}
+import hashlib, numpy as np, lazulite.core as mx
+from test_row_ends import values
+out = hashlib.sha256()
+for t in ("uint8", "int16", "int32", "int64", "float32", "float64", "float16", "bfloat16"):
+    for n in [*range(1, 68), 100, 127, 129, 255, 257, 300, 513, 4100]:
+        x = mx.array(np.abs(values((7, n), "float64", n))).astype(getattr(mx, t))
+        made = [f(x, axis=1) for f in (mx.sum, mx.max, mx.min, mx.prod, mx.any, mx.var)]
+        if "float" in t:
+            odd = mx.where(x > 5, mx.array(float("nan")).astype(x.dtype), x)
+            made += [mx.logsumexp(x, axis=1), mx.nansum(odd, axis=1), mx.nanmean(odd, axis=1)]
+        for y in made:
+            out.update(np.asarray(y.astype(mx.float64)).tobytes())
+print(out.hexdigest())
+"""
+    assert len({run(level, "-c", code) for level in (HERE, *LOWER)}) == 1
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+@pytest.mark.parametrize("n", [*range(31, 70), 100, 197, 255, 257])
+def test_reductions_read_their_rows_alone(dtype, n):
+    x = np.round(values((9, n), "float64", n)).astype(dtype)
+    wide = np.full((9, n + 5), 10**6, dtype)
+    wide[:, :n] = x
+    a = given(wide)[:, :n]
+    for name in ("sum", "max", "min"):
+        assert np.array_equal(np.asarray(getattr(mx, name)(a, axis=1)), getattr(x, name)(1))
+    if "float" in dtype:
+        top = x.max(1, keepdims=True)
+        want = np.log(np.exp((x - top).astype(np.float64)).sum(1)) + top[:, 0]
+        assert np.allclose(np.asarray(mx.logsumexp(a, axis=1)), want, rtol=1e-6)
+        assert np.allclose(np.asarray(mx.var(a, axis=1)), x.astype(np.float64).var(1), rtol=1e-5)

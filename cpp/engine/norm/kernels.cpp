@@ -37,7 +37,7 @@ LAZULITE_INLINE void chunk_sums(int64_t from, int64_t n, F&& f, A* out) {
       for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + term[c];
     } else {
       f.template operator()<false>(from + i, m, term);
-      for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + first_of(term[c], m, V(-A(0)));
+      for (int c = 0; c < count; ++c) r[c][k] = r[c][k] + first_of(m, term[c], V(-A(0)));
     }
   }
   for (int c = 0; c < count; ++c) out[c] = fold_registers<monoid::Sum, registers>(r[c]);
@@ -151,7 +151,7 @@ LAZULITE_INLINE auto largest(const void* x, int64_t n) {
   V top(In::one(from));
   for_vectors<V>(n, LAZULITE_EACH {
     const V v = get<In, full>(x, i, m);
-    top = monoid::Max::combine<V>(top, full ? v : first_of(v, m, top));
+    top = monoid::Max::combine<V>(top, full ? v : first_of(m, v, top));
   });
   return fold_vector<monoid::Max, V::size / 2>(top)[0];
 }

@@ -54,11 +54,11 @@ LAZULITE_INLINE void for_columns(int64_t columns, F&& f) {
 }
 // m elements, all of a vector or fewer.
 template <class In>
-LAZULITE_INLINE typename In::V some_of(const void* p, int64_t i, int64_t m) {
+LAZULITE_INLINE typename In::V part_of(const void* p, int64_t i, int64_t m) {
   return m == In::V::size ? get<In, true>(p, i, m) : get<In, false>(p, i, m);
 }
 template <class Out>
-LAZULITE_INLINE void put_some(typename Out::V v, void* p, int64_t i, int64_t m) {
+LAZULITE_INLINE void put_part(typename Out::V v, void* p, int64_t i, int64_t m) {
   m == Out::V::size ? put<Out, true>(v, p, i, m) : put<Out, false>(v, p, i, m);
 }
 
@@ -103,8 +103,8 @@ void softmax(Strip x, int64_t n, int64_t columns, void* room, void* out, int64_t
         e.store(p);
         return e;
       }
-      const V e = simd::exp(some_of<In>(row_of<In>(x, i), at, m) - top[v]);
-      if constexpr (!half) put_some<In>(e, to + i * step, at, m);
+      const V e = simd::exp(part_of<In>(row_of<In>(x, i), at, m) - top[v]);
+      if constexpr (!half) put_part<In>(e, to + i * step, at, m);
       return e;
     };
     if (vectors == wide) column_sums<V>(n, wide, term, sums);
@@ -133,7 +133,7 @@ void softmax_slope(Strip y, Strip t, int64_t n, int64_t columns, void* out, int6
     V sums[wide];
     auto term = [&](int64_t i, int v) __attribute__((always_inline)) {
       const int64_t at = c + v * V::size, m = v + 1 < vectors ? V::size : last;
-      return some_of<In>(row_of<In>(t, i), at, m) * some_of<In>(row_of<In>(y, i), at, m);
+      return part_of<In>(row_of<In>(t, i), at, m) * part_of<In>(row_of<In>(y, i), at, m);
     };
     if (vectors == wide) column_sums<V>(n, wide, term, sums);
     else column_sums<V>(n, vectors, term, sums);

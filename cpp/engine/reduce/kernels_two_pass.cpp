@@ -169,6 +169,11 @@ template <class F, class In> struct Terms {
     if constexpr (F::keeps_offsets) return {mapped + b.mapped, offset + b.offset};
     else return {mapped + b.mapped, {}};
   }
+  LAZULITE_INLINE Terms first(int64_t m, const Terms& others) const {
+    if constexpr (F::keeps_offsets)
+      return {first_of(m, mapped, others.mapped), first_of(m, offset, others.offset)};
+    else return {first_of(m, mapped, others.mapped), {}};
+  }
 };
 
 // The second reduction of a chunk, by the lanes of the first: its state.
@@ -202,6 +207,8 @@ LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
     T terms;
     if (m == V::size) {
       terms = T::of(In::load(now), p);
+    } else if constexpr (!simd::is_complex<V>::value) {
+      terms = T::of(first_of(m, some_of<In>(now, m), V(In::one(now))), p);
     } else {
       alignas(64) A last[V::size];
       for (int64_t k = 0; k < V::size; ++k) last[k] = In::one(now + (k < m ? k : 0));
@@ -210,9 +217,11 @@ LAZULITE_INLINE auto second_pass(const typename In::memory* x, int64_t n,
     if (whole == 0) {
       terms.store(mapped + at, offsets + at);
     } else {
-      const T sums = T::load(mapped + at, offsets + at) + terms;
+      const T old = T::load(mapped + at, offsets + at), sums = old + terms;
       if (m == V::size) {
         sums.store(mapped + at, offsets + at);
+      } else if constexpr (!simd::is_complex<V>::value) {
+        sums.first(m, old).store(mapped + at, offsets + at);
       } else {
         alignas(64) R more[V::size];
         alignas(64) A off[V::size];

@@ -87,6 +87,59 @@ LAZULITE_INPUT(float64, Plain<double>) LAZULITE_INPUT(complex64, Complex<float>)
 LAZULITE_INPUT(complex128, Complex<double>)
 #undef LAZULITE_INPUT
 
+// m elements of `size`, fewer than a register has, in one access of memory: what is stored element
+// by element is not there when a whole register is read. The others are 0, or stay.
+template <int size, class M>
+LAZULITE_INLINE void load_some(M* to, const M* from, int64_t m) {
+  [[maybe_unused]] constexpr int bytes = size * int(sizeof(M));
+#if defined(LAZULITE_SIMD_AVX512)
+  if constexpr (bytes == 64 && sizeof(M) == 4)
+    return _mm512_store_si512(to, _mm512_maskz_loadu_epi32(__mmask16((1u << m) - 1), from));
+  else if constexpr (bytes == 64 && sizeof(M) == 8)
+    return _mm512_store_si512(to, _mm512_maskz_loadu_epi64(__mmask8((1u << m) - 1), from));
+  else if constexpr (bytes == 32 && sizeof(M) == 2)
+    return _mm256_store_si256(reinterpret_cast<__m256i*>(to),
+                              _mm256_maskz_loadu_epi16(__mmask16((1u << m) - 1), from));
+#elif defined(LAZULITE_SIMD_AVX2)
+  if constexpr (bytes == 32 && sizeof(M) == 4) {
+    const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32(int(m)),
+                                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_store_si256(reinterpret_cast<__m256i*>(to),
+                              _mm256_maskload_epi32(reinterpret_cast<const int*>(from), there));
+  }
+#endif
+  for (int64_t k = 0; k < size; ++k) to[k] = M{};
+  for (int64_t k = 0; k < m; ++k) to[k] = from[k];
+}
+template <int size, class M>
+LAZULITE_INLINE void store_some(M* to, const M* from, int64_t m) {
+  [[maybe_unused]] constexpr int bytes = size * int(sizeof(M));
+#if defined(LAZULITE_SIMD_AVX512)
+  if constexpr (bytes == 64 && sizeof(M) == 4)
+    return _mm512_mask_storeu_epi32(to, __mmask16((1u << m) - 1), _mm512_load_si512(from));
+  else if constexpr (bytes == 64 && sizeof(M) == 8)
+    return _mm512_mask_storeu_epi64(to, __mmask8((1u << m) - 1), _mm512_load_si512(from));
+  else if constexpr (bytes == 32 && sizeof(M) == 2)
+    return _mm256_mask_storeu_epi16(to, __mmask16((1u << m) - 1),
+                                    _mm256_load_si256(reinterpret_cast<const __m256i*>(from)));
+#elif defined(LAZULITE_SIMD_AVX2)
+  if constexpr (bytes == 32 && sizeof(M) == 4) {
+    const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32(int(m)),
+                                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_maskstore_epi32(reinterpret_cast<int*>(to), there,
+                                  _mm256_load_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+#endif
+  for (int64_t k = 0; k < m; ++k) to[k] = from[k];
+}
+
+// The first m elements, fewer than a register has; the other lanes are those of 0.
+template <class In>
+LAZULITE_INLINE typename In::V some_of(const typename In::memory* x, int64_t m) {
+  alignas(64) typename In::memory some[In::V::size];
+  load_some<In::V::size>(some, x, m);
+  return In::load(some);
+}
 // Nan reads as 0; `counts`: what is none as 1.
 template <class In, bool counts> struct Numbers {
   using memory = typename In::memory;
