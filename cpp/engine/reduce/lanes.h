@@ -20,15 +20,6 @@ template <class T> struct Plain {
   LAZULITE_INLINE static V load(const T* p) { return V::load(p); }
   LAZULITE_INLINE static void store(V v, T* p) { v.store(p); }
   static T one(const T* p) { return *p; }
-#if defined(__AVX512F__)
-  // The first n; nothing behind them is read.
-  LAZULITE_INLINE static V load_first(const T* p, int64_t n) requires(sizeof(T) >= 4) {
-    const unsigned mask = (1u << n) - 1;
-    if constexpr (sizeof(T) == 4)
-      return V::from((typename V::raw)_mm512_maskz_loadu_epi32(__mmask16(mask), p));
-    else return V::from((typename V::raw)_mm512_maskz_loadu_epi64(__mmask8(mask), p));
-  }
-#endif
 };
 template <class T> struct Complex {
   using memory = simd::Pair<T>;
@@ -97,6 +88,10 @@ LAZULITE_INLINE void load_some(M* to, const M* from, int64_t m) {
     return _mm512_store_si512(to, _mm512_maskz_loadu_epi32(__mmask16((1u << m) - 1), from));
   else if constexpr (bytes == 64 && sizeof(M) == 8)
     return _mm512_store_si512(to, _mm512_maskz_loadu_epi64(__mmask8((1u << m) - 1), from));
+  else if constexpr (bytes == 64 && sizeof(M) == 2)
+    return _mm512_store_si512(to, _mm512_maskz_loadu_epi16(__mmask32((1u << m) - 1), from));
+  else if constexpr (bytes == 64 && sizeof(M) == 1)
+    return _mm512_store_si512(to, _mm512_maskz_loadu_epi8((uint64_t(1) << m) - 1, from));
   else if constexpr (bytes == 32 && sizeof(M) == 2)
     return _mm256_store_si256(reinterpret_cast<__m256i*>(to),
                               _mm256_maskz_loadu_epi16(__mmask16((1u << m) - 1), from));
@@ -276,8 +271,7 @@ LAZULITE_INLINE Cx<Vec<T>> first_of(int64_t n, Cx<Vec<T>> a, Cx<Vec<T>> b) {
   return {first_of(n, a.re, b.re), first_of(n, a.im, b.im)};
 }
 
-// r[k] = combine(r[k], element) of the last `rest` elements before `end`, fewer than lanes; as many
-// as a register holds lie there.
+// r[k] = combine(r[k], element) of the last `rest` elements before `end`, fewer than lanes.
 template <class M, class In, int registers>
 LAZULITE_INLINE void combine_rest(const typename In::memory* end, int64_t rest, typename In::V* r) {
   using V = typename In::V;
@@ -288,15 +282,7 @@ LAZULITE_INLINE void combine_rest(const typename In::memory* end, int64_t rest, 
       r[k] = M::template combine<V>(r[k], In::load(end - rest));
       continue;
     }
-    V more;
-    if constexpr (requires { In::load_first(end, rest); }) {
-      more = In::load_first(end - rest, rest);
-    } else {  // the last lanes of a whole vector, moved down
-      typename In::memory part[2 * L] = {};
-      std::memcpy(part, end - L, sizeof part / 2);
-      more = In::load(part + L - rest);
-    }
-    r[k] = first_of(rest, M::template combine<V>(r[k], more), r[k]);
+    r[k] = first_of(rest, M::template combine<V>(r[k], some_of<In>(end - rest, rest)), r[k]);
   }
 }
 
