@@ -73,6 +73,18 @@ void add_transforms(py::module_& m) {
     auto [outputs, out] = jvp(flat(fun), from_list(primals), from_list(tangents, true), true);
     return py::make_tuple(to_list(outputs), to_list(out));
   });
+  m.def("_vjp_of_each", [](py::object fun, py::list primals, py::object rows) {
+    auto [outputs, grads] =
+        vjp_of_each(flat(fun), from_list(primals),
+                    [&](const ArrayList& out) { return from_list(rows(to_list(out))); });
+    return py::make_tuple(to_list(outputs), to_list(grads));
+  });
+  m.def("_jvp_of_each", [](py::object fun, py::list primals, py::list rows) {
+    auto [outputs, columns] = jvp_of_each(flat(fun), from_list(primals), from_list(rows));
+    py::list out;
+    for (const ArrayList& column : columns) out.append(to_list(column));
+    return py::make_tuple(to_list(outputs), out);
+  });
   m.def("_vmap", [](py::object fun, py::list inputs, py::list axes, py::object out_axes) {
     return to_list(vmap(flat(fun), from_list(inputs), from_axes(axes),
                         [&](const ArrayList& out) { return from_axes(out_axes(to_list(out))); }));

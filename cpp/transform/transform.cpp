@@ -1,6 +1,7 @@
 #include "transform/transform.h"
 
 #include <cstdio>
+#include <optional>
 #include <unordered_map>
 
 #include "base/env.h"
@@ -53,23 +54,34 @@ array lookup(const Values& values, const array& key) {
   return it == values.end() || it->second.size() <= key.index() ? array() : it->second[key.index()];
 }
 
-}  // namespace
+// What ran between the leaves and the outputs of a function whose derivatives are taken: walked as
+// often as there are cotangents or tangents.
+struct Ran {
+  Ran(const char* name, bool back, const Function& f, const ArrayList& primals, bool follow)
+      : integers(follow && any_integer(primals)), leaves(make_leaves(primals)), trace(name) {
+    trace.reverse = back;
+    outputs = f(leaves);
+  }
+  // Called once: nothing is recorded on the tape from now on.
+  void stop() {
+    active.emplace(trace, leaves, outputs, trace.name,
+                   integers ? Follow::integers : Follow::inexact);
+    trace.stop();
+  }
+  ArrayList cotangents(const ArrayList& given) const;
+  ArrayList tangents(const ArrayList& given) const;
 
-std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
-                                    const std::function<ArrayList(const ArrayList&)>& cotangents,
-                                    bool integers) {
-  integers = integers && any_integer(primals);
-  const ArrayList leaves = make_leaves(primals);
-  Trace trace("vjp");
-  trace.reverse = true;
-  const ArrayList outputs = f(leaves);
-  const ArrayList given = cotangents(outputs);
-  const Active active(trace, leaves, outputs, "vjp", integers ? Follow::integers : Follow::inexact);
-  trace.stop();
+  bool integers;
+  ArrayList leaves, outputs;
+  Trace trace;
+  std::optional<const Active> active;
+};
+
+ArrayList Ran::cotangents(const ArrayList& given) const {
   Values found;
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (i < given.size() && given[i] && active.has(outputs[i]))
-      accumulate(found, active.key(outputs[i]), given[i]);
+    if (i < given.size() && given[i] && active->has(outputs[i]))
+      accumulate(found, active->key(outputs[i]), given[i]);
   for (size_t i = trace.tape.size(); i-- > 0;) {
     const Node& node = *trace.tape[i];
     auto it = found.find(&node);
@@ -79,7 +91,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
     Needs needs;
     bool inexact = false;
     for (const array& input : node.inputs) {
-      needs.push_back(active.has(input) && (integers || is_inexact(input.dtype())));
+      needs.push_back(active->has(input) && (integers || is_inexact(input.dtype())));
       inexact |= needs.back() && is_inexact(input.dtype());
     }
     if (!node.op->vjp && !inexact) continue;  // keys, places, bits
@@ -88,7 +100,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
            "stop_gradient around it or an op that can be differentiated");
     StreamScope scope(node.stream);
     if (node.op->vjp_onto && needs[0] && cts[0]) {
-      const array& onto = active.key(node.inputs[0]);
+      const array& onto = active->key(node.inputs[0]);
       if (const array sum = lookup(found, onto)) {
         found[onto.node().get()][onto.index()] = node.op->vjp_onto(node, cts[0], sum);
         continue;
@@ -97,7 +109,7 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
     const Arrays grads = node.op->vjp(node, integers ? as_numbers(node, cts) : cts, needs);
     for (size_t k = 0; k < node.inputs.size() && k < grads.size(); ++k)
       if (grads[k] && needs[k])
-        accumulate(found, active.key(node.inputs[k]),
+        accumulate(found, active->key(node.inputs[k]),
                    as_integer(grads[k], node.inputs[k].dtype()));
   }
   ArrayList result;
@@ -107,28 +119,21 @@ std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
     if (!ct && wanted) ct = zeros_of(leaf);
     result.push_back(std::move(ct));
   }
-  return {outputs, result};
+  return result;
 }
 
-std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
-                                    const ArrayList& tangents, bool integers) {
-  integers = integers && any_integer(primals);
-  const ArrayList leaves = make_leaves(primals);
-  Trace trace("jvp");
-  const ArrayList outputs = f(leaves);
-  const Active active(trace, leaves, outputs, "jvp", integers ? Follow::integers : Follow::inexact);
-  trace.stop();
+ArrayList Ran::tangents(const ArrayList& given) const {
   Values found;
   for (size_t i = 0; i < leaves.size(); ++i)
-    if (tangents[i] && (integers || is_inexact(leaves[i].dtype())))
-      accumulate(found, leaves[i], tangents[i]);
+    if (given[i] && (integers || is_inexact(leaves[i].dtype())))
+      accumulate(found, leaves[i], given[i]);
   for (const auto& ref : trace.tape) {
     const Node& node = *ref;
-    if (!active.has(node)) continue;
+    if (!active->has(node)) continue;
     Arrays in;
     bool any = false, inexact = false;
     for (const array& input : node.inputs) {
-      in.push_back(lookup(found, active.key(input)));
+      in.push_back(lookup(found, active->key(input)));
       any |= bool(in.back());
       inexact |= in.back() && is_inexact(input.dtype());
     }
@@ -150,7 +155,7 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
   }
   ArrayList result;
   for (const array& out : outputs) {
-    if (array tangent = lookup(found, active.key(out))) {
+    if (array tangent = lookup(found, active->key(out))) {
       result.push_back(std::move(tangent));
       continue;
     }
@@ -161,7 +166,58 @@ std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
     result.push_back(
         constant(0, out.shape(), compares ? node.inputs[0].dtype() : out.dtype(), node.stream));
   }
-  return {outputs, result};
+  return result;
+}
+
+}  // namespace
+
+std::pair<ArrayList, ArrayList> vjp(const Function& f, const ArrayList& primals,
+                                    const std::function<ArrayList(const ArrayList&)>& cotangents,
+                                    bool integers) {
+  Ran ran("vjp", true, f, primals, integers);
+  const ArrayList given = cotangents(ran.outputs);
+  ran.stop();
+  return {ran.outputs, ran.cotangents(given)};
+}
+
+std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
+                                    const ArrayList& tangents, bool integers) {
+  Ran ran("jvp", false, f, primals, integers);
+  ran.stop();
+  return {ran.outputs, ran.tangents(tangents)};
+}
+
+std::pair<ArrayList, ArrayList> vjp_of_each(
+    const Function& f, const ArrayList& primals,
+    const std::function<ArrayList(const ArrayList&)>& rows) {
+  Ran ran("vjp", true, f, primals, true);
+  const ArrayList given = rows(ran.outputs);
+  ran.stop();
+  const auto back = [&](const ArrayList& row) { return ran.cotangents(row); };
+  const auto first = [](const ArrayList& lane) { return Axes(lane.size(), 0); };
+  return {ran.outputs, vmap(back, given, Axes(given.size(), 0), first)};
+}
+
+std::pair<ArrayList, std::vector<ArrayList>> jvp_of_each(const Function& f,
+                                                         const ArrayList& primals,
+                                                         const ArrayList& rows) {
+  Ran ran("jvp", false, f, primals, true);
+  ran.stop();
+  std::vector<ArrayList> columns;
+  for (size_t k = 0; k < primals.size(); ++k) {
+    const auto along = [&](const ArrayList& row) {
+      ArrayList given(primals.size());
+      given[k] = row[0];
+      return ran.tangents(given);
+    };
+    const auto last = [](const ArrayList& lane) {
+      Axes axes;
+      for (const array& a : lane) axes.push_back(static_cast<int>(a.ndim()));
+      return axes;
+    };
+    columns.push_back(vmap(along, {rows[k]}, Axes{0}, last));
+  }
+  return {ran.outputs, columns};
 }
 
 ArrayList grad(const Function& f, const ArrayList& arguments) {

@@ -27,6 +27,17 @@ std::pair<ArrayList, ArrayList> vjp(
 std::pair<ArrayList, ArrayList> jvp(const Function& f, const ArrayList& primals,
                                     const ArrayList& tangents, bool integers = false);
 
+// Derivatives as matrices: f runs once, and what it recorded is walked for each of the rows, which
+// lie along a first axis, as lanes. Of one vjp for each row of `rows(outputs)` the cotangents of
+// the arguments, along a first axis; of one jvp for each row of rows[k], alone, the tangents of the
+// outputs by argument k, along a last axis.
+std::pair<ArrayList, ArrayList> vjp_of_each(
+    const Function& f, const ArrayList& primals,
+    const std::function<ArrayList(const ArrayList& outputs)>& rows);
+std::pair<ArrayList, std::vector<ArrayList>> jvp_of_each(const Function& f,
+                                                         const ArrayList& primals,
+                                                         const ArrayList& rows);
+
 // The gradients of a function whose first output is a scalar.
 ArrayList grad(const Function& f, const ArrayList& arguments);
 

@@ -26,6 +26,20 @@ def test_every_method_agrees_with_numpy(method):
                     np.testing.assert_allclose(np.array(got), wanted, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("f", ["quantile", "nanquantile", "percentile", "nanpercentile"])
+def test_no_lines_give_no_quantiles(f):
+    v = np.zeros((0, 3, 2))
+    for axis in (1, -1, (1, 2), ()):
+        for q in (0.5, [0.25, 0.5]):
+            for keep in (False, True):
+                got = getattr(mx, f)(mx.array(v), q, axis, keepdims=keep)
+                assert got.shape == np.shape(q) + v.sum(axis, keepdims=keep).shape
+    assert mx.grad(lambda a: mx.quantile(a, 0.5, 1).sum())(mx.array(v)).shape == v.shape
+    for axis in (None, 0, (0, 1)):
+        with pytest.raises(ValueError, match="of nothing"):
+            getattr(mx, f)(mx.array(v), 0.5, axis)
+
+
 def test_percentiles_dtypes_and_special_values():
     v = np.array([[1, 5, 2, 9], [3, 3, 7, 0]], np.int32)
     for q in (0, 30, [10, 90]):

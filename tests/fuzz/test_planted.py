@@ -68,6 +68,12 @@ FAULTS = {
         "",
         4,
     ),
+    "layers: a gradient": (
+        'plant("checkpoint", lambda checkpoint, f: lambda *a: mx.stop_gradient(f(*a)))',
+        "gradients are no finite differences",
+        "heckpoint",
+        1,
+    ),
     "loops: a value": (
         'plant("scan", lambda scan, *a, **k: (lambda c, y: (c, y * 2))(*scan(*a, **k)))',
         "loops differ",
@@ -151,7 +157,7 @@ def test_a_planted_fault_is_found_and_shrunk_to_a_program_that_runs(name, tmp_pa
     done = planted(tmp_path, name.split(":")[0], fault, "--seconds", "300")
     assert done.returncode == 1 and said in done.stdout, done.stdout + done.stderr
     program = program_in(done.stdout)
-    made = re.findall(r"^(?:    )?v\d+ = .*|^attempt\(.*", program, re.M)
+    made = re.findall(r"^(?:    )?v\d+ = .*|^attempt\(.*|^layers\.append\(.*", program, re.M)
     assert len(made) <= most and any(shown in line for line in made), program
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path

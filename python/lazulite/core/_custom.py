@@ -5,7 +5,8 @@ from __future__ import annotations
 from . import _core
 from ._core import array
 from ._gradients import check_differentiable
-from ._transforms import _axis_leaves, _normal_axis, _number_of, vmap
+from ._lent import Lent
+from ._transforms import _axis_leaves, _normal_axis, _number_of
 from ._trees import (
     Leaf,
     Transformed,
@@ -36,13 +37,18 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _flat_call(fun, shape, keep):
-    """`fun` over a flat list of arrays; `keep` receives the template of its result."""
+def _flat_call(fun, shape, keep, given=None):
+    """`fun` over a flat list of arrays; `keep` receives the template of its result. What it puts
+    into modules among the arguments that are `given` (positional ones and those by name) is put
+    there."""
 
     def flat(arrays):
-        args, kwargs = fill(shape, arrays)
+        args, kwargs = called = fill(shape, arrays)
+        lent = Lent("custom_function", given, called) if given else None
         outputs: list = []
         keep.append(template(fun(*args, **kwargs), outputs))
+        if lent:
+            lent.bring_back()
         return outputs
 
     return flat
@@ -179,7 +185,7 @@ class custom_function:
             ]
 
         outputs = _core._custom(
-            _flat_call(self._f, shape, kept),
+            _flat_call(self._f, shape, kept, (args, kwargs)),
             leaves,
             vjp_rule if self._vjp else None,
             jvp_rule if self._jvp else None,
@@ -296,11 +302,18 @@ class _Blocks:
             forms.append(template(args[n], leaves))
             check_differentiable(name, f"argument {n}", forms[-1], leaves[begin:])
 
+        exchanged = _core._Exchanged()
+
         def called(chosen):
+            # The caller's own containers hold traced arrays meanwhile, but for what the function
+            # puts there: that stays.
             full = list(args)
-            for n, form in zip(self.numbers, forms):
-                full[n] = fill(form, chosen)
-            out = fun(*full)
+            try:
+                for n, form in zip(self.numbers, forms):
+                    full[n] = exchanged.put(args[n], form, chosen)
+                out = fun(*full)
+            finally:
+                exchanged.put_back()
             if not isinstance(out, array):
                 raise ValueError(
                     f"[{name}] the function must return an array: got {type(out).__name__}"
@@ -320,30 +333,18 @@ def _basis(a):
 
 def _forward_blocks(flat, leaves):
     """Of the results of a flat function, a list for each: its derivatives by the leaves."""
-    columns = []
-    for k, p in enumerate(leaves):
-
-        def along(t, k=k):
-            tangents = [t if i == k else None for i in range(len(leaves))]
-            return _core._jvp(flat, leaves, tangents)[1]
-
-        made = vmap(along, out_axes=-1)(_basis(p))
-        columns.append([c.reshape(c.shape[:-1] + p.shape) for c in made])
-    return list(map(list, zip(*columns)))
+    _, columns = _core._jvp_of_each(flat, leaves, [_basis(p) for p in leaves])
+    shaped = [
+        [c.reshape(c.shape[:-1] + p.shape) for c in column]
+        for column, p in zip(columns, leaves)
+    ]
+    return list(map(list, zip(*shaped)))
 
 
 def _backward_blocks(called, leaves):
     """The derivatives of the result of a function by the leaves."""
-    shape = called(leaves)[0]
-
-    def back(ct):
-        return [
-            g if g is not None else _core.zeros_like(p)
-            for g, p in zip(_core._vjp(called, leaves, lambda outputs: [ct])[1], leaves)
-        ]
-
-    rows = vmap(back)(_basis(shape))
-    return [r.reshape(shape.shape + p.shape) for r, p in zip(rows, leaves)]
+    (y,), rows = _core._vjp_of_each(called, leaves, lambda outputs: [_basis(outputs[0])])
+    return [r.reshape(y.shape + p.shape) for r, p in zip(rows, leaves)]
 
 
 def _matrix(name, fun, argnums, forward):
@@ -423,8 +424,21 @@ def linearize(fun: Callable[..., R], *primals: Any) -> tuple[R, Callable[..., An
     kept: list = []
     values: list = []
 
+    exchanged = _core._Exchanged()
+
+    def flat(traced):
+        # The caller's own containers hold traced arrays meanwhile, but for what the function puts
+        # there: that stays.
+        try:
+            args = [exchanged.put(a, part, traced) for a, part in zip(primals, shape)]
+            outputs: list = []
+            kept.append(template(fun(*args), outputs))
+        finally:
+            exchanged.put_back()
+        return outputs
+
     def tangents_of(tangents):
-        out, moved = _core._jvp(_flat_call(fun, (shape, {}), kept), leaves, tangents)
+        out, moved = _core._jvp(flat, leaves, tangents)
         values[:] = out
         return moved
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from . import _core
 from ._core import array
+from ._lent import Lent
 from ._trees import Leaf, check_callable, entries, fill, is_branch, map_leaves, template
 
 TYPE_CHECKING = False
@@ -60,6 +61,7 @@ class _Carried:
 
     def __init__(self, name: str, init: Any):
         self.name = name
+        self.lent: list = []  # modules of the last trace
         # which leaves are Python numbers: they take the dtype that the loop gives them
         self.weak: list = []
 
@@ -77,6 +79,14 @@ class _Carried:
 
     def count(self) -> int:
         return len(self.arrays) + self.random
+
+    def called(self, fun: Callable, *pairs: tuple[Any, Any]) -> Any:
+        """What `fun` gives for the second of each pair, which stands for the first."""
+        lent = Lent(self.name, [own for own, _ in pairs], [copy for _, copy in pairs])
+        out = fun(*[copy for _, copy in pairs])
+        lent.check(out)
+        self.lent.append(lent)
+        return out
 
     def run(self, leaves: list, call: Callable) -> list:
         """`call` with the tree filled from leaves; it returns (next tree, other arrays). The flat
@@ -108,6 +118,8 @@ class _Carried:
         return results + ([drawn] if self.random else []) + others
 
     def end(self, values: list) -> Any:
+        for lent in self.lent:
+            lent.settle()
         if self.random:
             _core.random.state[0] = values[len(self.arrays)]
         return fill(self.tree, values)
@@ -169,10 +181,11 @@ def _scan(
 
     def begin():
         n = carried.count()
+        carried.lent.clear()
 
         def flat(leaves):
             def call(carry):
-                out = f(carry, fill(rows, leaves[n:]))
+                out = carried.called(f, (init, carry), (xs, fill(rows, leaves[n:])))
                 if not isinstance(out, (tuple, list)) or len(out) != 2:
                     raise ValueError(
                         f"[scan] the function must return (carry, y): got {type(out).__name__}"
@@ -207,10 +220,12 @@ def _while_loop(name: str, cond_fun: Callable, body_fun: Callable, init_val: Any
     carried = _Carried(name, init_val)
 
     def begin():
+        carried.lent.clear()
+
         def test(leaves):
             _core._push_key(_core.random.state[0])
             try:
-                go = cond_fun(fill(carried.tree, leaves))
+                go = carried.called(cond_fun, (init_val, fill(carried.tree, leaves)))
             finally:
                 _core._pop_key()
             if isinstance(go, bool):
@@ -223,7 +238,9 @@ def _while_loop(name: str, cond_fun: Callable, body_fun: Callable, init_val: Any
 
         return _core._while_loop(
             test,
-            lambda leaves: carried.run(leaves, lambda v: (body_fun(v), [])),
+            lambda leaves: carried.run(
+                leaves, lambda v: (carried.called(body_fun, (init_val, v)), [])
+            ),
             carried.start(),
             name == "fori_loop",
         )
@@ -305,9 +322,11 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     shape = template(_as_arrays("cond", list(operands)), leaves)
     trees: list = [None, None]
     drawing = [False]
+    lent: list = []
 
     def begin():
         random = drawing[0]
+        lent.clear()
 
         def branch(k, fun):
             def flat(given):
@@ -315,7 +334,10 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
                 _core._push_key(given[len(leaves)] if random else state[0])
                 begun = state[0]
                 try:
-                    out = fun(*fill(shape, given))
+                    called = fill(shape, given)
+                    lent.append(Lent("cond", operands, called))
+                    out = fun(*called)
+                    lent[-1].check(out)
                     drawn = state[0]
                 finally:
                     _core._pop_key()
@@ -339,6 +361,8 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
         return _core._cond(pred, yes, no_checked, inputs)
 
     values = _until_settled(begin)
+    for one in lent:
+        one.settle()
     if drawing[0]:
         _core.random.state[0] = values[-1]
     return fill(trees[0], values)

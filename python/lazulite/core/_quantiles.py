@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from math import prod
 
 from . import _core
 from ._core import array
@@ -82,8 +83,8 @@ def _quantile(
     axes = sorted({_axis(name, d, a.ndim) for d in tuple(every)})
     kept = [d for d in range(a.ndim) if d not in axes]
     lines = _core.transpose(a, (*kept, *axes)) if a.ndim else a
-    lines = lines.reshape(tuple(a.shape[d] for d in kept) + (-1,)) if a.size else lines
-    n = lines.shape[-1] if a.size else 0
+    n = prod(a.shape[d] for d in axes)
+    lines = lines.reshape((*[a.shape[d] for d in kept], n))
     if n == 0:
         raise ValueError(f"[{name}] of nothing: got an array of shape {a.shape}")
     exact = a.dtype if _core.issubdtype(a.dtype, _core.inexact) else _core.float32

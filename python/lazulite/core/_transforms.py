@@ -11,6 +11,7 @@ from __future__ import annotations
 from . import _core
 from ._core import array
 from ._gradients import check_differentiable, loss_of, ones_for
+from ._lent import Lent
 from ._trees import (
     Leaf,
     Transformed,
@@ -409,10 +410,12 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
     itself. `out_axes` says where the mapped axis stands in the outputs (None: an output that does
     not depend on it). Numbers in the output, NumPy's
     and its arrays too, are broadcast. A module is mapped as the dict of its arrays: `fun` gets a
-    copy of it that holds the lane's, and one that it returns comes back as a module. Without
-    `key=`, or with one that is not mapped, random functions draw the same numbers in every lane.
+    copy of it that holds the lane's, and one that it returns comes back as a module; arrays that
+    `fun` puts into a copy which it does not return are refused. Without `key=`, or with one that is
+    not mapped, random functions draw the same numbers in every lane.
 
-    Raises ValueError when the mapped sizes differ or nothing is mapped.
+    Raises ValueError when the mapped sizes differ, nothing is mapped, or a module is changed and
+    does not come back.
 
     >>> import lazulite.core as mx
     >>> mx.vmap(lambda x, y: (x * y).sum(), in_axes=(0, None))(mx.ones((2, 3)), mx.ones(3))
@@ -429,11 +432,15 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
             for i, leaf in enumerate(leaves)
         ]
         result: Any = None
+        lent: Any = None
 
         def flat(traced):
-            nonlocal result
+            nonlocal result, lent
             outputs: list = []
-            out = fun(*fill(shape, traced), **kwargs)
+            called = fill(shape, traced)
+            lent = Lent("vmap", args, called)
+            out = fun(*called, **kwargs)
+            lent.check(out)
             out = map_leaves(
                 lambda leaf: _core.array(leaf) if _is_number(leaf) else leaf, out, False
             )
@@ -453,6 +460,7 @@ def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P
             ]
 
         values = _core._vmap(flat, leaves, flat_axes, wanted)
+        lent.settle()
         return fill(result, values)
 
     return Transformed("vmap", fun, wrapped)
