@@ -42,6 +42,10 @@ product("points, 300000 x 3 by 3 x 3,", "float32", 300_000, 3, 3)
 product("points, 300000 x 4 by 4 x 4,", "float32", 300_000, 4, 4)
 product("colours to grey, 1000000 x 3 by 3,", "float32", 1_000_000, 3, 1)
 product("1000000 x 8 by 8,", "float32", 1_000_000, 8, 1)
+product("points, 300000 x 3 by 3 x 24,", "float32", 300_000, 3, 24)
+product("gradient of points, 3 x 300000 by 300000 x 3,", "float32", 3, 300_000, 3)
+product("points side by side, 3 x 3 by (300000 x 3).T,", "float32", 3, 3, 300_000,
+        lambda m, a, b: a @ b.reshape((-1, 3)).T)
 for size in (3, 4, 8):
     formula(
         "products",

@@ -163,12 +163,15 @@ class Exchanged {
     stand_ins::put(unwrap(traced.ptr()), unwrap(before));
   }
 
-  // The array from before, unless the function has given this one another value.
+  // The array from before, unless the function has given this one another value. Another thread may
+  // have put its own between two of this one's.
   Object before(PyObject* value) const {
-    const auto found = arrays_.find(value);
-    return found != arrays_.end() && peek(value).same(found->second.handle)
-               ? gone().before(found->second.before)
-               : borrow(value);
+    Object at = borrow(value);
+    while (true) {
+      const auto found = arrays_.find(at.ptr());
+      if (found == arrays_.end() || !peek(at.ptr()).same(found->second.handle)) return at;
+      at = gone().before(found->second.before);
+    }
   }
 
   void put_back(PyObject* container, std::unordered_set<PyObject*>& seen) {

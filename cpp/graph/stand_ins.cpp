@@ -28,6 +28,7 @@ struct Registry {
   std::vector<Open> open;
   std::unordered_map<const Node*, Kept> kept;
   std::atomic<bool> any{false};  // whether anything is kept
+  uint64_t shared = 0;           // when transforms of several threads were open last
 
   bool has_others() const {
     return std::any_of(open.begin(), open.end(), [](const Open& o) { return o.thread != &here; });
@@ -39,7 +40,8 @@ struct Registry {
   }
   void add(const array& self, const array& over) {
     const std::lock_guard hold(lock);
-    if (!has_others()) return;
+    // The outer one meets a nested one's leaf through another thread's, which may come yet.
+    if (!has_others() && (!over || open.size() < 2)) return;
     kept.insert_or_assign(self.node().get(), Kept{self, over, next_sequence()});
     any.store(true, std::memory_order_release);
   }
@@ -55,17 +57,22 @@ void opened(uint64_t trace) {
   Registry& r = registry();
   const std::lock_guard hold(r.lock);
   r.open.push_back({trace, &here});
+  if (r.has_others()) r.shared = next_sequence();
 }
 
 void closed(uint64_t trace) {
   Registry& r = registry();
   std::vector<Kept> dropped;  // dies last, not under the lock
   const std::lock_guard hold(r.lock);
+  if (r.has_others()) r.shared = next_sequence();
   std::erase_if(r.open, [&](const Open& o) { return o.trace == trace; });
   if (r.kept.empty()) return;
   const uint64_t least = r.oldest();
+  const bool others = r.has_others();
   for (auto at = r.kept.begin(); at != r.kept.end();) {
-    if (at->second.since > least) {
+    // What no other thread can have met: it was put since the last of them was there.
+    const bool met = others || at->second.since < r.shared;
+    if (met && at->second.since > least) {
       ++at;
       continue;
     }

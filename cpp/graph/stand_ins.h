@@ -5,8 +5,8 @@
 // this until it comes to one of its own. What a function puts into a container (running statistics)
 // is a constant to other threads.
 //
-// Nothing is kept where no other thread has an open transform, and all of it for as long as one is
-// open that may have met it.
+// Nothing is kept where one transform is open, of nested ones as long as they are where no other
+// thread has one, and else for as long as one is open that may have met it.
 #pragma once
 #include <optional>
 

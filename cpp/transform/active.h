@@ -54,7 +54,7 @@ struct Active {
       const bool known = over.has_value();
       while (over && *over && !set.count(over->node().get())) over = stand_ins::of(*over->node());
       if (over && *over) {
-        stand_ins.emplace(&from, *over);
+        stand_ins.emplace(&from, array(key(*over)));  // which may be a stand-in, too
         set.insert(&from);
         return true;
       }

@@ -9,7 +9,7 @@ import pytest
 
 import lazulite.core as mx
 import lazulite.nn as nn
-from lazulite.utils import tree_flatten
+from lazulite.utils import tree_flatten, tree_map
 from together import together
 
 XS = [mx.random.normal((5, 4), key=mx.random.key(k)) for k in range(4)]
@@ -160,6 +160,80 @@ def test_whichever_thread_ends_first(first, other):
     check(got, want[0])
     check(go, want[1])
     check(made[0], alone)
+    assert all(a is held[name] for name, a in pairs(dict(model)))
+
+
+DERIVATIVES = {
+    "value_and_grad of nn": lambda m, f: nn.value_and_grad(m, lambda: f(m))()[1],
+    "grad": lambda m, f: mx.grad(f)(m),
+    "vjp": lambda m, f: mx.vjp(f, [m], [mx.array(1.0)])[1],
+    "jvp": lambda m, f: mx.jvp(f, [m], [tree_map(lambda a: a + 1, m.parameters())])[1],
+    "jacrev": lambda m, f: mx.jacrev(f)(m),
+}
+# What the function runs in: transforms that put arrays of their own into the model or not.
+AROUND = {
+    "nothing": lambda m, f: f(m),
+    "checkpoint": lambda m, f: mx.checkpoint(lambda: f(m))(),
+    "checkpoint with the model": lambda m, f: mx.checkpoint(f)(m),
+    "value_and_grad of nn": lambda m, f: nn.value_and_grad(m, lambda: f(m))()[0],
+    "value_and_grad": lambda m, f: mx.value_and_grad(f)(m)[0],
+    "gradient": lambda m, f: sum(mx.square(g).sum() for _, g in pairs(mx.grad(f)(m))),
+}
+
+
+@pytest.mark.parametrize("ends", ["first", "last"])
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("way", DERIVATIVES)
+def test_threads_that_begin_one_after_the_other(way, around, ends):
+    """Whenever one has begun, all that did read the model, which holds that one's arrays."""
+    count = 4
+    model = nn.Sequential(nn.Linear(4, 3), mx.tanh, nn.Linear(3, 1))
+    model.again = model.layers[0]  # in two places
+    held = dict(pairs(dict(model)))
+    barrier, ended = threading.Barrier(count), [threading.Event() for _ in range(count)]
+    ended.append(threading.Event())
+    ended[-1].set()  # stands before the first and after the last
+
+    def step():
+        barrier.wait(60)
+
+    def read(m, phase):
+        return loss(m, XS[phase % 4]) * 2 ** phase
+
+    def derived(k, alone):
+        def reads(m):
+            total = 0
+            for phase in range(k, count):
+                if phase > k and not alone:
+                    step()
+                if not alone:
+                    step()
+                total = total + read(m, phase)
+            return total
+
+        def run(m):
+            y = AROUND[around](m, reads) + loss(m, XS[k])
+            before = k + 1 if ends == "last" and k + 1 < count else k - 1 if ends == "first" else -1
+            assert alone or ended[before].wait(60)
+            return y + loss(m, XS[k])
+
+        return DERIVATIVES[way](model, run)
+
+    want = [derived(k, True) for k in range(count)]
+    mx.eval(want)
+
+    def work(k):
+        try:
+            for _ in range(2 * k + 1):
+                step()
+            check(derived(k, False), want[k])
+        except BaseException:
+            barrier.abort()
+            raise
+        finally:
+            ended[k].set()
+
+    together(count, work)
     assert all(a is held[name] for name, a in pairs(dict(model)))
 
 

@@ -171,7 +171,7 @@ LAZULITE_INLINE simd::Vec<T> picked([[maybe_unused]] simd::Vec<T> a,
 // A register's elements become `times` registers; gives how many elements were taken. Where a
 // register is filled by three elements or more: others are as well stored whole.
 template <class T>
-constexpr int64_t most_picked = simd::Vec<T>::size * 3 / 8;
+[[maybe_unused]] constexpr int64_t most_picked = simd::Vec<T>::size * 3 / 8;
 template <class T>
 int64_t repeat_lanes(T* to, const T* from, int64_t n, int64_t times) {
   using V = simd::Vec<T>;

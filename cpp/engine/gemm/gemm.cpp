@@ -86,7 +86,7 @@ void finish_rows(const Product& p, int64_t row, int64_t rows) {
 }
 
 void gemm(const Product& p) {
-  if (is_tiny(p)) return tiny_product(p);
+  if (tiny_product(p)) return;
   if (takes_panels(p) && !blas_wins(p)) return panel_product(p);
   if (is_half(p.type)) return gemm_of_floats(p);
   if (const cpu::Blas* blas = blas_for(p)) return blas_gemm(*blas, p);

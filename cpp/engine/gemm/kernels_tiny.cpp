@@ -18,53 +18,57 @@ struct RowOf {
   typedef T type __attribute__((vector_size(width * int(sizeof(T)))));
 };
 
-// The right operand in whole rows of `width`: as it lies, where what is read behind its rows
-// belongs to the call's memory, or a copy.
+// The right operand in whole blocks of `width` columns: as it lies, where what is read behind its
+// rows is memory of its own, or a copy.
 template <class T, int width>
 class Right {
  public:
   Right(const TinyCall& p)
-      : p_(p), end_(static_cast<const T*>(p.b) + (p.lanes - 1) * p.b_lane +
-                    (p.inner - 1) * p.b_row + p.cols),
-        lies_(p.b_col == 1 && p.b_row >= 0 && p.b_lane >= 0) {}
+      : p_(p), wide_((p.cols + width - 1) / width * width), lies_(p.b_col == 1 && p.b_end) {}
 
   const T* at(int64_t lane, int64_t& step) {
     const T* b = static_cast<const T*>(p_.b) + lane * p_.b_lane;
     step = p_.b_row;
-    if (lies_ && end_ - (b + (p_.inner - 1) * p_.b_row) >= width) return b;
-    step = width;
+    if (lies_ && static_cast<const T*>(p_.b_end) - (b + (p_.inner - 1) * p_.b_row) >= wide_)
+      return b;
+    step = wide_;
     if (p_.b_lane == 0 && lane > 0) return copy_;
     for (int64_t k = 0; k < p_.inner; ++k)
       for (int64_t j = 0; j < p_.cols; ++j)
-        copy_[k * width + j] = b[k * p_.b_row + j * p_.b_col];
+        copy_[k * wide_ + j] = b[k * p_.b_row + j * p_.b_col];
     return copy_;
   }
 
  private:
   const TinyCall& p_;
-  const T* const end_;
+  const int64_t wide_;
   const bool lies_;
-  alignas(64) T copy_[tiny_inner * width] = {};
+  alignas(64) T copy_[tiny_copied] = {};
 };
 
-// `rows` rows of sums. What is written behind a row is written again by the next one.
+// `rows` rows of sums, by blocks of columns from the last one on: what is written behind a row is
+// written again by the first block of the next one.
 template <class T, int width, int rows>
 LAZULITE_INLINE void some_rows(const TinyCall& p, const T* a, const T* b, int64_t b_step, T* out,
                                const T* end) {
   using V = typename RowOf<T, width>::type;
-  V right, sum[rows] = {};
-  for (int64_t k = 0; k < p.inner; ++k) {
-    std::memcpy(&right, b + k * b_step, sizeof right);
+  for (int64_t col = (p.cols - 1) / width * width; col >= 0; col -= width) {
+    V right, sum[rows] = {};
+    for (int64_t k = 0; k < p.inner; ++k) {
+      std::memcpy(&right, b + k * b_step + col, sizeof right);
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) sum[r] = sum[r] + right * a[r * p.a_row + k * p.a_col];
-  }
-  if (end - (out + (rows - 1) * p.cols) >= width) {
+      for (int r = 0; r < rows; ++r) sum[r] = sum[r] + right * a[r * p.a_row + k * p.a_col];
+    }
+    T* to = out + col;
+    const int64_t some = p.cols - col < width ? p.cols - col : width;
+    if (end - (to + (rows - 1) * p.cols) >= width) {
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) std::memcpy(out + r * p.cols, &sum[r], sizeof(V));
-    return;
+      for (int r = 0; r < rows; ++r) std::memcpy(to + r * p.cols, &sum[r], sizeof(V));
+    } else {
+      for (int r = 0; r < rows; ++r)
+        std::memcpy(to + r * p.cols, &sum[r], size_t(some) * sizeof(T));
+    }
   }
-  for (int r = 0; r < rows; ++r)
-    std::memcpy(out + r * p.cols, &sum[r], size_t(p.cols) * sizeof(T));
 }
 
 template <class T, int width>
@@ -95,32 +99,65 @@ void by_rows(const TinyCall& p) {
   }
 }
 
-// One column: sums of rows of the left operand, which are turned where they lie along memory.
-template <class T>
-void one_column(const TinyCall& p) {
+// Squares of lines are turned, as long as what is read behind a line is memory of theirs.
+template <class T, int few>
+void lines_of(const LinesCall& p) {
   using V = Vec<T>;
   constexpr int L = V::size;
+  const T *x = static_cast<const T*>(p.lines), *y = static_cast<const T*>(p.few);
   T* out = static_cast<T*>(p.out);
-  const T* last = static_cast<const T*>(p.a) + (p.lanes - 1) * p.a_lane + (p.rows - 1) * p.a_row;
-  const bool turns = p.a_col == 1 && p.a_row >= 0 && p.a_lane >= 0 && p.inner > 4;
   const int64_t read = (p.inner + L - 1) / L * L;
+  int64_t line = 0;
+  for (; p.end && line + L <= p.count &&
+         static_cast<const T*>(p.end) - (x + (line + L - 1) * p.line) >= read; line += L) {
+    V sum[few];
+    for (int f = 0; f < few; ++f) sum[f] = V(T(0));
+    for (int64_t k = 0; k < p.inner; k += L) {
+      typename V::raw square[L];
+      for (int i = 0; i < L; ++i) square[i] = V::load(x + (line + i) * p.line + k).v;
+      simd::turn(square);
+      const int64_t some = p.inner - k < L ? p.inner - k : L;
+      for (int64_t j = 0; j < some; ++j)
+        for (int f = 0; f < few; ++f)
+          sum[f] = sum[f] + V::from(square[j]) * V(y[f * p.few_row + (k + j) * p.few_step]);
+    }
+    for (int f = 0; f < few; ++f) sum[f].store(out + line + f * p.out_row);
+  }
+  for (; line < p.count; ++line)
+    for (int f = 0; f < few; ++f) {
+      T sum = T();
+      for (int64_t k = 0; k < p.inner; ++k)
+        sum += x[line * p.line + k] * y[f * p.few_row + k * p.few_step];
+      out[line + f * p.out_row] = sum;
+    }
+}
+template <class T>
+void lines(const LinesCall& p) {
+  switch (p.few_count) {
+    case 1: return lines_of<T, 1>(p);
+    case 2: return lines_of<T, 2>(p);
+    case 3: return lines_of<T, 3>(p);
+    case 4: return lines_of<T, 4>(p);
+    case 5: return lines_of<T, 5>(p);
+    case 6: return lines_of<T, 6>(p);
+    case 7: return lines_of<T, 7>(p);
+    default: return lines_of<T, 8>(p);
+  }
+}
+
+// One column: dot products of rows of the left operand.
+template <class T>
+void one_column(const TinyCall& p) {
+  const bool turns = p.a_col == 1 && p.inner > 4 && p.rows >= Vec<T>::size;
+  T* out = static_cast<T*>(p.out);
   for (int64_t lane = 0; lane < p.lanes; ++lane, out += p.rows) {
     const T *a = static_cast<const T*>(p.a) + lane * p.a_lane,
             *b = static_cast<const T*>(p.b) + lane * p.b_lane;
-    int64_t row = 0;
-    while (turns && row + L <= p.rows && last + p.inner - (a + (row + L - 1) * p.a_row) >= read) {
-      V sum(T(0));
-      for (int64_t k = 0; k < p.inner; k += L) {
-        typename V::raw square[L];
-        for (int r = 0; r < L; ++r) square[r] = V::load(a + (row + r) * p.a_row + k).v;
-        simd::turn(square);
-        const int64_t some = p.inner - k < L ? p.inner - k : L;
-        for (int64_t j = 0; j < some; ++j)
-          sum = sum + V::from(square[j]) * V(b[(k + j) * p.b_row]);
-      }
-      sum.store(out + row);
-      row += L;
+    if (turns) {
+      lines_of<T, 1>({a, b, p.a_end, out, p.rows, 1, p.inner, p.a_row, 0, p.b_row, 0});
+      continue;
     }
+    int64_t row = 0;
     auto some = [&]<int rows>() {
       T sum[rows] = {};
       for (int64_t k = 0; k < p.inner; ++k)
@@ -146,6 +183,8 @@ void product(const TinyCall& p) {
     if (p.a_row != 1 || p.rows == 1 || p.rows > tiny_columns) return one_column<T>(p);
     return product<T>({.a = p.b,
                        .b = p.a,
+                       .a_end = p.b_end,
+                       .b_end = p.a_end,
                        .out = p.out,
                        .lanes = p.lanes,
                        .rows = 1,
@@ -168,6 +207,8 @@ constexpr TinyKernels make_table() {
   TinyKernels table{};
   table.product[int(Dtype::float32)] = product<float>;
   table.product[int(Dtype::float64)] = product<double>;
+  table.lines[int(Dtype::float32)] = lines<float>;
+  table.lines[int(Dtype::float64)] = lines<double>;
   return table;
 }
 constexpr TinyKernels table = make_table();

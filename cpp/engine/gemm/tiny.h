@@ -1,11 +1,11 @@
-// Products with few columns and a short inner axis: stacks of small matrices, and points by the
-// million times a matrix of three rows. No packing and no call of a library for each.
+// Products that are small but for one axis: stacks of small matrices, points by the million times a
+// matrix of three rows, the gradient of that matrix. No packing and no call of a library for each.
 #pragma once
 #include "engine/gemm/gemm.h"
 
 namespace lazulite::engine {
 
-bool is_tiny(const Product& p);
-void tiny_product(const Product& p);
+// False: not of these, and nothing is done.
+bool tiny_product(const Product& p);
 
 }  // namespace lazulite::engine
