@@ -37,6 +37,10 @@ void turn(void* out, int64_t to_step, const void* in, int64_t from_step, int64_t
     int64_t k = 0;
     for (; k + size <= columns; k += size)
       turn_square<T, size>(to + i * to_step + k, to_step, from + k * from_step + i, from_step);
+    if constexpr (constexpr int half = size / 2; half >= 4)
+      for (; k + half <= columns; k += half)
+        for (int64_t j = i; j < i + size; j += half)
+          turn_square<T, half>(to + j * to_step + k, to_step, from + k * from_step + j, from_step);
     for (; k < columns; ++k)
       for (int64_t j = i; j < i + size; ++j)
         move_one(to + j * to_step + k, from + k * from_step + j);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t piece_bytes = 65536;  // of what a thread takes at a time, about
 constexpr int64_t turn_least = 8;       // rows and columns from which squares are turned by tiles
+constexpr int64_t least_square = 64;    // elements that are worth a walk along two axes
 constexpr int64_t stream_row = 1024;    // bytes of rows that go around the caches, at least
 
 // What has to move: axes in the order of the result's memory, which all run forward there.
@@ -77,7 +78,7 @@ struct Move {
     const int64_t step = std::abs(from_step(last()));
     for (int a = 0; a < last(); ++a) {
       const int64_t other = std::abs(from_step(a));
-      if (other == 0 || other >= step) continue;
+      if (other == 0 || other >= step || shape[a] * shape[last()] < least_square) continue;
       if (near < 0 || other < std::abs(from_step(near))) near = a;
     }
   }
