@@ -90,6 +90,12 @@ formula(
 formula(
     "reduce", "argmax of columns, 1024 x 4096 float32", lambda m, x: m.argmax(x, axis=0), F(*MIDDLE)
 )
+formula(
+    "reduce",
+    "argmax of rows of 10, 65536 x 10 float32",
+    lambda m, x: m.argmax(x, axis=1),
+    F(65536, 10),
+)
 formula("reduce", "argmax of 1e7 float32", lambda m, x: m.argmax(x), F(10**7))
 formula(
     "reduce", "any of rows, 1024 x 4096 bool", lambda m, x: m.any(x, axis=1), Input("bool", *MIDDLE)

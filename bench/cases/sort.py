@@ -88,6 +88,20 @@ for dtype, high in (("float32", 1.0), ("float64", 1.0), ("int32", 2**30), ("floa
 ordered("sort of rows, 1024 x 4096 float32", "float32", (1024, 4096), sort())
 ordered("sort of columns, 4096 x 1024 float32", "float32", (4096, 1024), sort(0))
 ordered("sort of rows of 16, 65536 x 16 float32", "float32", (65536, 16), sort())
+for few in (3, 8):
+    shape = (65536, few)
+    ordered(f"sort of rows of {few}, 65536 x {few} float32", "float32", shape, sort())
+    ordered(
+        f"argsort of rows of {few}, 65536 x {few} float32", "float32", shape, argsort(), elements
+    )
+ordered("sort of columns of 5, 5 x 65536 float32", "float32", (5, 65536), sort(0))
+ordered(
+    "the 2 largest of rows of 8, 65536 x 8 float32",
+    "float32",
+    (65536, 8),
+    topk(2),
+    lambda api, x, found: api.wait(sort()(api, found)),
+)
 ordered("argsort of rows, 1024 x 4096 float32", "float32", (1024, 4096), argsort(), elements)
 ordered(
     "partition of 1e6 float32 in the middle",

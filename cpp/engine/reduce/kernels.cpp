@@ -40,6 +40,51 @@ int64_t find(const void* input, int64_t n, const void* value) {
   return i;
 }
 
+// As many rows side by side as a register holds. A nan is where the first one stands.
+template <class In, bool least>
+void find_in_short_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
+                        uint32_t* out) {
+  using V = typename In::V;
+  using T = typename In::memory;
+  alignas(64) T some[V::size];
+  for (int64_t row = 0; row < count; row += V::size) {
+    const int64_t rows = count - row < V::size ? count - row : V::size;
+    auto column = [&](int64_t k) {
+      const T* from = x + row * stride + k;
+      if (rows == V::size)
+        for (int64_t r = 0; r < V::size; ++r) some[r] = from[r * stride];
+      else
+        for (int64_t r = 0; r < V::size; ++r) some[r] = from[(r < rows ? r : 0) * stride];
+      return V::load(some);
+    };
+    V best = column(0), place(T(0));
+    for (int64_t k = 1; k < n; ++k) {
+      const V v = column(k);
+      auto better = least ? v < best : best < v;
+      if constexpr (std::is_floating_point_v<T>)
+        better = better | (simd::is_nan(v) & (best == best));
+      best = simd::select(better, v, best);
+      place = simd::select(better, V(T(k)), place);
+    }
+    place.store(some);
+    for (int64_t r = 0; r < rows; ++r) out[row + r] = uint32_t(some[r]);
+  }
+}
+template <class In>
+void find_in_short_rows(const void* x, int64_t n, int64_t stride, int64_t count, bool least,
+                        uint32_t* out) {
+  const auto* from = static_cast<const typename In::memory*>(x);
+  if (least) find_in_short_rows<In, true>(from, n, stride, count, out);
+  else find_in_short_rows<In, false>(from, n, stride, count, out);
+}
+template <class In>
+constexpr auto short_rows_find() -> decltype(FindKernel::in_short_rows) {
+  if constexpr (std::is_same_v<typename In::memory, typename In::accumulator> &&
+                std::is_arithmetic_v<typename In::memory>)
+    return find_in_short_rows<In>;
+  else return nullptr;
+}
+
 // short_rows of 1 or 2 bytes. What combines these does not mind an element that comes twice: a row
 // is its first and its last elements, which may overlap, 16 of them in all or combined to as many.
 template <class M, class In>
@@ -139,7 +184,7 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
       table.reduce[int(Monoid::all)][dtype] = reduce_kernel<monoid::All, In>();
       table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();
     }
-    table.find[dtype] = {find<In>, same<In>};
+    table.find[dtype] = {find<In>, same<In>, short_rows_find<In>()};
   };
   (one.template operator()<d>(), ...);
   return table;

@@ -559,7 +559,7 @@ Best best_of(const ReduceKernel& k, const FindKernel& find, const char* x, int64
 
 }  // namespace
 
-void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,
+void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool least, bool large,
               char* out) {
   auto put = [&](int64_t row, int64_t index) {
     if (large) reinterpret_cast<int64_t*>(out)[row] = index;
@@ -567,6 +567,14 @@ void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, boo
   };
   if (in.in_runs() && !in.converts() && !in.formed) {
     const int64_t width = in.width(), n = in.length;
+    if (find.in_short_rows && n <= reduce_lanes && in.kept.size() == 1 && !large) {
+      const int64_t some = grain / n;
+      return cpu::parallel_for((in.rows + some - 1) / some, [&](int64_t task) {
+        const int64_t row = task * some;
+        find.in_short_rows(in.row(row), n, in.kept_strides[0], std::min(some, in.rows - row), least,
+                           reinterpret_cast<uint32_t*>(out) + row);
+      }, double(in.rows) * double(n));
+    }
     auto put_best = [&](int64_t row, const Best& best) {
       put(row, best.chunk + find.first(in.row(row) + best.chunk * width,
                                        std::min(reduce_chunk, n - best.chunk), best.value.bytes));

@@ -8,9 +8,10 @@ namespace lazulite::engine {
 namespace {
 
 template <class K>
-constexpr SortKernels::Keys keys_of = {SortOf<K>::sort,       SortOf<K>::select,
-                                       SortOf<K>::split_keys, SortOf<K>::part_values,
-                                       SortOf<K>::count,      SortOf<K>::search};
+constexpr SortKernels::Keys keys_of = {SortOf<K>::sort,       SortOf<K>::sort_lines,
+                                       SortOf<K>::select,     SortOf<K>::split_keys,
+                                       SortOf<K>::part_values, SortOf<K>::count,
+                                       SortOf<K>::search};
 
 // Of integers: unsigned ones as wide as their key lose their first bit.
 template <class T>

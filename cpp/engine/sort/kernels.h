@@ -24,6 +24,8 @@ struct SortKernels {
   // By width of the keys: 32 and 64 bits.
   struct Keys {
     void (*sort)(void* keys, int64_t n);  // in place
+    // Element k of each of so many short lines, a multiple of 16, stands at keys + k * lines.
+    void (*sort_lines)(void* keys, int64_t lines, int64_t n);
     // The key that would stand at `at`; the keys are left in any order.
     int64_t (*select)(void* keys, int64_t n, int64_t at);
     // Those below the pivot first; gives how many.

@@ -419,6 +419,28 @@ struct SortOf {
     sort_many(all, n, depth_of(n));
   }
 
+  // Batcher's odd-even merge sort (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M) of
+  // any number of columns, each exchange for all lines.
+  static void sort_lines(void* given, int64_t lines, int64_t n) {
+    K* const keys = static_cast<K*>(given);
+    auto exchange = [=](K* low, K* high) {
+      for (int64_t i = 0; i < lines; i += W) {
+        Raw x, y;
+        std::memcpy(&x, low + i, sizeof x);
+        std::memcpy(&y, high + i, sizeof y);
+        const Raw less = lower(x, y), more = upper(x, y);
+        std::memcpy(low + i, &less, sizeof less);
+        std::memcpy(high + i, &more, sizeof more);
+      }
+    };
+    for (int64_t run = 1; run < n; run *= 2)
+      for (int64_t apart = run; apart >= 1; apart /= 2)
+        for (int64_t first = apart % run; first + apart < n; first += 2 * apart)
+          for (int64_t k = first; k < first + apart && k + apart < n; ++k)
+            if (k / (2 * run) == (k + apart) / (2 * run))
+              exchange(keys + k * lines, keys + (k + apart) * lines);
+  }
+
   static int64_t select(void* given, int64_t n, int64_t at) {
     K* keys = static_cast<K*>(given);
     for (int depth = depth_of(n); n > few; --depth) {

@@ -500,6 +500,105 @@ void for_lines(const Lines& lines, int64_t result_bytes, void* to, double ns, F&
   }, cost);
 }
 
+// Many short lines: as many side by side as stay in the first-level cache, each place of theirs a
+// column of keys.
+constexpr int64_t short_line = 16, lines_together = 128;
+
+// Of axes whose elements follow each other in the array and in the result.
+Lines joined(Lines lines) {
+  size_t first = lines.kept.size();  // of those that may be one
+  if (lines.to_step == 1) first = 0;
+  else
+    for (int64_t n = 1; n < lines.to_step;) n *= lines.kept[--first];
+  Shape shape(lines.kept.begin() + first, lines.kept.end());
+  SmallVector<Strides, 4> strides{Strides(lines.kept_strides.begin() + first,
+                                          lines.kept_strides.end())};
+  collapse(shape, strides);
+  lines.kept.resize(first);
+  lines.kept_strides.resize(first);
+  lines.kept.append(shape.begin(), shape.end());
+  lines.kept_strides.append(strides[0].begin(), strides[0].end());
+  return lines;
+}
+
+// make(elements, count, place, keys) of neighbours; put(keys, count, results) of the columns that
+// are results: the last ones.
+template <class K, class Make, class Put>
+void sort_short_lines(const Lines& given, int64_t result_bytes, void* to, const Make& make,
+                      const Put& put) {
+  const Lines lines = joined(given);
+  const int64_t bytes = size_of(lines.type), n = lines.length, m = lines.result_length,
+                count = size_of(lines.kept);
+  const size_t last = lines.kept.size() - 1;
+  const int64_t inner = lines.kept[last], beside = lines.kept_strides[last],
+                blocks_of_row = (inner + lines_together - 1) / lines_together;
+  auto run = [&](int64_t block, K* keys, char* some) {
+    int64_t row = block / blocks_of_row;
+    const int64_t first = block % blocks_of_row * lines_together,
+                  wide = std::min(lines_together, inner - first), line = row * inner + first,
+                  room = (wide + 15) / 16 * 16;
+    int64_t at = first * beside;
+    for (size_t d = last; d-- > 0; row /= lines.kept[d])
+      at += row % lines.kept[d] * lines.kept_strides[d];
+    const char* from = static_cast<const char*>(lines.from) + at * bytes;
+    for (int64_t k = 0; k < n; ++k, from += lines.step * bytes) {
+      K* const column = keys + k * room;
+      if (beside != 1) cpu::gather(bytes, some, from, {wide}, {beside}, 0, wide);
+      make(beside == 1 ? from : some, wide, k, column);
+      std::fill(column + wide, column + room, K(0));
+    }
+    sort_kernels().keys[width_of<K>].sort_lines(keys, room, n);
+    char* out = static_cast<char*>(to) + (line / lines.to_step * lines.to_step * m +
+                                          line % lines.to_step) * result_bytes;
+    const bool follow = lines.to_step != 1;  // results of lines follow each other
+    for (const K* column = keys + (n - m) * room; column < keys + n * room; column += room) {
+      put(column, wide, follow ? out : some);
+      if (!follow) cpu::scatter(result_bytes, some, out, {wide}, {m}, 0, wide);
+      out += lines.to_step * result_bytes;
+    }
+  };
+  const int64_t blocks = count / inner * blocks_of_row,
+                step = std::max<int64_t>(1, grain / 2 / (std::min(inner, lines_together) * n));
+  cpu::parallel_for((blocks + step - 1) / step, [&](int64_t c) {
+    Scratch<K> keys(n * lines_together);
+    Scratch<char> some(lines_together * std::max(bytes, result_bytes));
+    for (int64_t block = c * step; block < std::min(blocks, (c + 1) * step); ++block)
+      run(block, keys.data(), some.data());
+  }, double(count) * double(n) * 2);
+}
+bool are_short(const Lines& lines) {
+  return lines.length <= short_line && !is_complex(lines.type) && !lines.kept.empty();
+}
+
+template <class K>
+void sort_short(const Lines& lines, bool descending, void* to) {
+  sort_short_lines<K>(
+      lines, size_of(lines.type), to,
+      [&](const char* from, int64_t n, int64_t, K* keys) {
+        encode(lines.type, from, n, descending, false, keys);
+      },
+      [&](const K* keys, int64_t n, char* out) { decode(lines.type, keys, n, descending, out); });
+}
+void sort_short(const Lines& lines, bool descending, void* to) {
+  if (has_wide_keys(lines.type)) sort_short<int64_t>(lines, descending, to);
+  else sort_short<int32_t>(lines, descending, to);
+}
+// Keys of 32 bits, with their places below them.
+template <class I>
+void argsort_short(const Lines& lines, bool descending, void* to) {
+  sort_short_lines<int64_t>(
+      lines, sizeof(I), to,
+      [&](const char* from, int64_t n, int64_t place, int64_t* keys) {
+        int32_t upper[lines_together];
+        encode(lines.type, from, n, descending, true, upper);
+        for (int64_t i = 0; i < n; ++i)
+          keys[i] = int64_t(uint64_t(int64_t(upper[i])) << 32) | place;
+      },
+      [&](const int64_t* keys, int64_t n, char* out) {
+        for (int64_t i = 0; i < n; ++i) reinterpret_cast<I*>(out)[i] = I(uint32_t(keys[i]));
+      });
+}
+
 double cost_of(const Lines& lines, double each) {
   int digits = 4;
   while (digits < 40 && int64_t(1) << digits < lines.length) ++digits;
@@ -521,11 +620,15 @@ Lines lines_of(const void* from, Dtype type, const Shape& shape, const Strides& 
 }
 
 void sort_lines(const Lines& lines, bool descending, void* to) {
+  if (are_short(lines)) return sort_short(lines, descending, to);
   for_lines(lines, size_of(lines.type), to, cost_of(lines, 0.3), [&](const void* x, void* y) {
     sort_line(lines.type, x, lines.length, descending, y);
   });
 }
 void argsort_lines(const Lines& lines, bool descending, bool wide, void* to) {
+  if (are_short(lines) && !has_wide_keys(lines.type))
+    return wide ? argsort_short<int64_t>(lines, descending, to)
+                : argsort_short<uint32_t>(lines, descending, to);
   for_lines(lines, wide ? 8 : 4, to, cost_of(lines, 0.7), [&](const void* x, void* y) {
     if (wide) argsort_line(lines.type, x, lines.length, descending, static_cast<int64_t*>(y));
     else argsort_line(lines.type, x, lines.length, descending, static_cast<uint32_t*>(y));
@@ -543,6 +646,7 @@ void argpartition_lines(const Lines& lines, int64_t kth, bool wide, void* to) {
   });
 }
 void topk_lines(const Lines& lines, void* to) {
+  if (are_short(lines)) return sort_short(lines, false, to);
   for_lines(lines, size_of(lines.type), to, 1.5, [&](const void* x, void* y) {
     topk_line(lines.type, x, lines.length, lines.result_length, y);
   });
