@@ -40,6 +40,28 @@ int64_t find(const void* input, int64_t n, const void* value) {
   return i;
 }
 
+template <class In>
+void find_rows(const void* input, int64_t n, int64_t stride, int64_t count, const void* values,
+               uint32_t* out) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  using I = simd::int_like<A>;
+  const auto* wanted = static_cast<const A*>(values);
+  for_turned_rows<In>(static_cast<const typename In::memory*>(input), n, stride, count,
+                      [&](int64_t row, int64_t some, const V* lane) __attribute__((always_inline)) {
+    alignas(64) A of[V::size] = {};
+    alignas(64) I at[V::size];
+    std::memcpy(of, wanted + row, size_t(some) * sizeof(A));
+    const V value = V::load(of);
+    const auto nan = simd::is_nan(value);
+    Vec<I> first(I(0));
+    for (int64_t k = n; k-- > 0;)
+      first = simd::select((lane[k] == value) | (simd::is_nan(lane[k]) & nan), Vec<I>(I(k)), first);
+    first.store(at);
+    for (int64_t r = 0; r < some; ++r) out[row + r] = uint32_t(at[r]);
+  });
+}
+
 // short_rows of 1 or 2 bytes. What combines these does not mind an element that comes twice: a row
 // is its first and its last elements, which may overlap, 16 of them in all or combined to as many.
 template <class M, class In>
@@ -49,10 +71,11 @@ void narrow_rows(const void* input, int64_t n, int64_t stride, int64_t count, vo
   using T = typename In::memory;
   const T* x = static_cast<const T*>(input);
   T* out = static_cast<T*>(output);
-  if (n > reduce_lanes) {
+  if (n > 8 * V::size) {  // a chunk may be decided early
     for (int64_t row = 0; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
     return;
   }
+  if (n > reduce_lanes) return each_row<M, In>(input, n, stride, count, output);
   alignas(64) T first[wide * size], last[wide * size] = {};
   for (int64_t row = 0; row < count; row += size) {
     const int64_t some = count - row < size ? count - row : size;
@@ -98,6 +121,11 @@ constexpr auto rows_kernel() {
   if constexpr (sizeof(typename In::accumulator) <= 2) return narrow_rows<M, In>;
   else return each_row<M, In>;
 }
+template <class In>
+constexpr decltype(FindKernel::rows) find_rows_kernel() {
+  if constexpr (is_turned<In>) return find_rows<In>;
+  else return nullptr;
+}
 template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
   return {chunk<M, In>, columns<M, In>, combine<M, In>, sizeof(typename In::accumulator), false,
@@ -139,7 +167,7 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
       table.reduce[int(Monoid::all)][dtype] = reduce_kernel<monoid::All, In>();
       table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();
     }
-    table.find[dtype] = {find<In>, same<In>};
+    table.find[dtype] = {find<In>, same<In>, find_rows_kernel<In>()};
   };
   (one.template operator()<d>(), ...);
   return table;

@@ -44,6 +44,9 @@ struct FindKernel {
   // The first i with x[i] == *value, or the first nan if *value (an accumulator) is one; else n.
   int64_t (*first)(const void* x, int64_t n, const void* value);
   bool (*same)(const void* a, const void* b);  // accumulators, as `first` compares
+  // `first` of `count` rows of at most 32 elements, `stride` apart, which have it. May be null.
+  void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, const void* values,
+               uint32_t* out);
 };
 
 // What has states for accumulators, which `finish` makes results of.
