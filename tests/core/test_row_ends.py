@@ -183,6 +183,28 @@ def test_softmax_reads_and_writes_its_rows_alone(n):
     assert np.isnan(np.asarray(mx.softmax(mx.array(odd), axis=1))[:3]).any(1).all()
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64], ids=str)
+@pytest.mark.parametrize("n", [*range(1, 40), 63, 64, 65])
+def test_the_slope_of_softmax_has_the_bits_of_columns(dtype, n):
+    """In short rows, which are turned, of operands that lie as they should, apart and otherwise."""
+    for rows in (1, 9, 67):
+        x, t = (mx.array(values((rows, n), "float64", n + k), dtype) for k in (0, 1))
+        slope = lambda x, t, axis: mx.vjp(lambda x: mx.softmax(x, axis=axis), [x], [t])[1][
+            0
+        ]  # noqa: E731
+        want = bits(mx.contiguous(slope(mx.contiguous(x.T), mx.contiguous(t.T), 0).T))
+        apart = mx.contiguous(mx.concatenate([t, t], 1))[:, :n]
+        turned = mx.contiguous(t.T).T
+        for given in (t, apart, turned, t[::-1][::-1], t * 1):
+            mx.eval(given)
+            assert bits(slope(x, given, 1)) == want, (rows, n)
+        row = mx.broadcast_to(t[:1], (rows, n))
+        assert bits(slope(x, row, 1)) == bits(slope(x, mx.contiguous(row), 1))
+        y, t = (np.asarray(v).astype(np.float64) for v in (mx.softmax(x, axis=1), t))
+        exact = y * (t - (t * y).sum(1, keepdims=True))
+        assert np.allclose(np.asarray(slope(x, mx.array(t, dtype), 1)), exact, atol=1e-6)
+
+
 def test_rows_of_reductions_have_the_bits_of_each_level():
     code = f"""
 import sys; sys.path[:0] = {[__file__.rsplit('/', 1)[0]]!r}

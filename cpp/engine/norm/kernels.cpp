@@ -235,6 +235,25 @@ void softmax_slope(const void* y, const void* t, void* out, int64_t n) {
   });
 }
 
+template <class In>
+void short_softmax_slope(const void* y, int64_t y_stride, const void* t, int64_t t_stride,
+                         int64_t n, int64_t count, void* out) {
+  using V = typename In::V;
+  using M = typename In::memory;
+  const auto* const right = static_cast<const M*>(t);
+  auto* const to = static_cast<M*>(out);
+  for_turned_rows<In>(static_cast<const M*>(y), n, y_stride, count,
+                      [&](int64_t row, int64_t some, V* lane) __attribute__((always_inline)) {
+    V other[longest_short_row], folded[longest_short_row];
+    turn_rows_from<In>(row, right, n, t_stride, count, other);
+    for (int64_t k = 0; k < n; ++k) folded[k] = other[k] * lane[k];
+    fold_halves<longest_short_row>(folded, n, monoid::Sum::combine<V>);
+    const V all = folded[0];
+    for (int64_t k = 0; k < n; ++k) lane[k] = lane[k] * (other[k] - all);
+    put_turned<In>(lane, n, some, to + row * n);
+  });
+}
+
 template <int... d>
 constexpr NormKernels make_table(std::integer_sequence<int, d...>) {
   NormKernels table{};
@@ -248,7 +267,10 @@ constexpr NormKernels make_table(std::integer_sequence<int, d...>) {
       table.backward[dtype][1] = backward<In, Plain<typename In::accumulator>>;
       table.softmax[dtype] = softmax<In, half>;
       table.short_softmax[dtype] = short_softmax<In>;
-      if constexpr (!half) table.softmax_slope[dtype] = softmax_slope<In>;
+      if constexpr (!half) {
+        table.softmax_slope[dtype] = softmax_slope<In>;
+        table.short_softmax_slope[dtype] = short_softmax_slope<In>;
+      }
     }
   };
   (one.template operator()<d>(), ...);

@@ -136,32 +136,51 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
   total(biases, dbias);
 }
 
+namespace {
+
+// Rows that one kernel takes side by side, and how far apart they are.
+bool are_short(const Rows& x) {
+  return x.length <= longest_short_row && (is_read(x) || x.kept.size() <= 1);
+}
+int64_t distance(const Rows& x) {
+  return is_read(x) || x.kept.empty() ? x.length : x.kept_strides[0];
+}
+
+}  // namespace
+
 void softmax_rows(const Rows& x, char* out, const After* after) {
   const NormKernels& kernels = norm_kernels();
   const size_t type = index_of(x.type);
   const int64_t n = x.length, bytes = n * x.read_width(), per = rows_at_a_time(x, after);
   const double cost = elements(x) * double(x.read_width()) * 0.3 + forming(x);
-  const bool follow = is_read(x) || x.kept.size() <= 1;  // rows, at one distance
-  if (n > longest_short_row || !follow)
+  if (!are_short(x))
     return for_rows(per, cost, after, [&](int64_t, int64_t row, const char* const* at) {
       kernels.softmax[type](at[0], out + row * bytes, n);
     }, x);
-  const int64_t stride = is_read(x) || x.kept.empty() ? n : x.kept_strides[0];
   for_pieces(per, cost + cost_after(x, after),
              [&](int64_t, int64_t from, int64_t some, const char* const* piece) {
-    kernels.short_softmax[type](piece[0] ? piece[0] : x.row(from), n, stride, some,
+    kernels.short_softmax[type](piece[0] ? piece[0] : x.row(from), n, distance(x), some,
                                 out + from * bytes);
     if (after) after->run(from * n, 1, 0, some * n);
   }, x);
 }
 
 void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* after) {
-  const auto run = norm_kernels().softmax_slope[index_of(y.type)];
-  const int64_t n = y.length, bytes = n * y.read_width();
-  for_rows(rows_at_a_time(y, after), elements(y) * 0.3, after,
-           [&](int64_t, int64_t row, const char* const* at) {
-             run(at[0], at[1], out + row * bytes, n);
-           }, y, t);
+  const NormKernels& kernels = norm_kernels();
+  const size_t type = index_of(y.type);
+  const int64_t n = y.length, bytes = n * y.read_width(), per = rows_at_a_time(y, after);
+  const double cost = elements(y) * 0.3;
+  if (!are_short(y) || !are_short(t))
+    return for_rows(per, cost, after, [&](int64_t, int64_t row, const char* const* at) {
+      kernels.softmax_slope[type](at[0], at[1], out + row * bytes, n);
+    }, y, t);
+  for_pieces(per, cost + cost_after(y, after),
+             [&](int64_t, int64_t from, int64_t some, const char* const* piece) {
+    kernels.short_softmax_slope[type](piece[0] ? piece[0] : y.row(from), distance(y),
+                                      piece[1] ? piece[1] : t.row(from), distance(t), n, some,
+                                      out + from * bytes);
+    if (after) after->run(from * n, 1, 0, some * n);
+  }, y, t);
 }
 
 }  // namespace lazulite::engine

@@ -22,6 +22,8 @@ struct NormKernels {
                                      void* out);
   // y * (t - sum(t * y)): the derivative of softmax at its value y, of accumulators
   void (*softmax_slope[dtype_count])(const void* y, const void* t, void* out, int64_t n);
+  void (*short_softmax_slope[dtype_count])(const void* y, int64_t y_stride, const void* t,
+                                           int64_t t_stride, int64_t n, int64_t count, void* out);
 };
 
 inline constexpr int64_t longest_short_row = reduce_lanes;

@@ -459,29 +459,32 @@ LAZULITE_INLINE void turn_rows(const typename In::memory* x, int64_t n, int64_t 
     for (int r = 0; r < L; ++r) lane[k + r] = V::from(square[r]);
   }
 }
-// The same of `count` rows of at most `most` elements, as many at a time as a register holds:
-// f(first row, how many, lanes). The last ones, behind which other memory lies, are copied before.
+// The same of as many of `count` rows of at most `most` elements, from `row` on, as a register
+// holds; returns how many. The last ones, behind which other memory lies, are copied before.
+template <class In, int most = int(reduce_lanes)>
+LAZULITE_INLINE int64_t turn_rows_from(int64_t row, const typename In::memory* x, int64_t n,
+                                       int64_t stride, int64_t count, typename In::V* lane) {
+  using M = typename In::memory;
+  constexpr int L = In::V::size;
+  const int64_t end = (count - 1) * stride + n, read = (n + L - 1) / L * L;
+  if (stride > 0 && row + L <= count && (row + L - 1) * stride + read <= end) {
+    turn_rows<In>(x + row * stride, n, stride, lane);
+    return L;
+  }
+  const int64_t some = count - row < L ? count - row : L;
+  M room[L * most] = {};
+  for (int64_t r = 0; r < L; ++r)
+    std::memcpy(room + r * most, x + (row + (r < some ? r : 0)) * stride, size_t(n) * sizeof(M));
+  turn_rows<In>(room, n, most, lane);
+  return some;
+}
+// All of them: f(first row, how many, lanes).
 template <class In, int most = int(reduce_lanes), class F>
 LAZULITE_INLINE void for_turned_rows(const typename In::memory* x, int64_t n, int64_t stride,
                                      int64_t count, F&& f) {
-  using V = typename In::V;
-  using M = typename In::memory;
-  constexpr int L = V::size;
-  const int64_t end = (count - 1) * stride + n, read = (n + L - 1) / L * L;
-  V lane[most];
-  int64_t row = 0;
-  for (; stride > 0 && row + L <= count && (row + L - 1) * stride + read <= end; row += L) {
-    turn_rows<In>(x + row * stride, n, stride, lane);
-    f(row, int64_t(L), lane);
-  }
-  for (; row < count; row += L) {
-    const int64_t some = count - row < L ? count - row : L;
-    M room[L * most] = {};
-    for (int64_t r = 0; r < L; ++r)
-      std::memcpy(room + r * most, x + (row + (r < some ? r : 0)) * stride, size_t(n) * sizeof(M));
-    turn_rows<In>(room, n, most, lane);
-    f(row, some, lane);
-  }
+  typename In::V lane[most];
+  for (int64_t row = 0; row < count; row += In::V::size)
+    f(row, turn_rows_from<In, most>(row, x, n, stride, count, lane), lane);
 }
 
 // `count` rows of at most 32 elements, turned. Elements may have two parts, which lie side by side

@@ -347,7 +347,8 @@ void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
 
 // ---- columns
 
-// So few leave most of a vector empty: where chunks are read twice they are better turned into rows.
+// So few leave most of a vector empty: where chunks are read twice they are better turned into
+// rows.
 bool are_few_columns(const Reductions& all, const Rows& in) {
   for (const Reducing& one : all)
     if (!one.k->twice) return false;
