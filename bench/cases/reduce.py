@@ -159,3 +159,31 @@ for length in (3, 64):
 
 for side in (10, 1000):
     formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))
+
+for rows, length in ((80_000, 3), (24_000, 10), (10_000, 24)):
+    for name in ("logsumexp", "softmax", "var", "argmax"):
+        formula(
+            "reduce",
+            f"{name} of rows of {length}, {rows} x {length} float32",
+            lambda m, x, name=name: getattr(m, name)(x, axis=1),
+            F(rows, length),
+        )
+formula(
+    "reduce",
+    "max of rows of 24, 33333 x 24 float32",
+    lambda m, x: m.max(x, axis=1),
+    F(33_333, 24),
+)
+formula(
+    "reduce",
+    "max of rows of 40, 20000 x 40 uint8",
+    lambda m, x: m.max(x, axis=1),
+    Input("uint8", 20_000, 40, low=0, high=8),
+)
+for shape in ((100_000, 3), (1000, 10)):
+    formula(
+        "reduce",
+        f"std of columns, {shape[0]} x {shape[1]} float32",
+        lambda m, x: m.std(x, axis=0),
+        F(*shape),
+    )

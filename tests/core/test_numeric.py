@@ -84,6 +84,27 @@ def test_weighted_counts_add_in_order_and_halves_are_rounded_once():
     assert mx.bincount(mx.array(x), half).tolist() == sums.astype(mx.float16).tolist()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "int32", "uint64", "int64"])
+def test_the_length_of_bincount_is_read_of_any_layout(dtype):
+    """Of few numbers where they lie, of more by a reduction."""
+    for n in (1, 2, 63, 511, 512, 513, 3001):
+        x = np.random.default_rng(n).integers(0, 100, 2 * n + 1).astype(dtype)
+        a = mx.array(x, getattr(mx, dtype))
+        for key in (slice(0, n), slice(None, None, 2), slice(None, None, -2), slice(n, None, -1)):
+            assert mx.bincount(a[key]).tolist() == np.bincount(x[key].astype(int)).tolist()
+            assert mx.bincount(a[key] + 1).tolist() == np.bincount(x[key].astype(int) + 1).tolist()
+        one = mx.broadcast_to(a[:1], (n,))
+        assert mx.bincount(one).tolist() == [0] * int(x[0]) + [n]
+        for at in {0, n // 2, n - 1}:
+            if dtype[0] == "i":
+                with pytest.raises(ValueError, match="a negative number: got -7"):
+                    mx.bincount(mx.where(mx.arange(n) == at, -7, a[:n]).astype(a.dtype))
+            if dtype[-2:] == "64":
+                top = 2**63 - 1 + (dtype == "uint64")
+                with pytest.raises(MemoryError, match="too large"):
+                    mx.bincount(mx.where(mx.arange(n) == at, mx.array(top, a.dtype), a[:n]))
+
+
 def test_bincount_has_derivatives_and_lanes():
     x = mx.array([[0, 3, 3, 9, -1], [2, 2, 0, 1, 3]])
     w = mx.array(np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32))

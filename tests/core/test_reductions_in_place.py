@@ -137,6 +137,33 @@ def test_the_first_of_the_largest_wherever_they_lie(rows, n, dtype):
         assert mx.argmax(x).item() == np.argmax(a) and mx.argmin(x).item() == np.argmin(a)
 
 
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "float16", "int8", "int32", "uint32", "uint64", "complex64"]
+)
+def test_the_first_of_the_largest_of_short_rows(dtype):
+    """Of as many rows side by side as a register holds, and of fewer; with ties and nans."""
+    rng = np.random.default_rng(0)
+    inexact = "float" in dtype or "complex" in dtype
+    for n in (*range(1, 36), 63, 64, 65):
+        for rows in (1, 2, 15, 17, 67, 300):
+            a = rng.integers(0, max(n // 2, 2), (rows, n)).astype(dtype)
+            if inexact:
+                a[rng.random((rows, n)) < 0.02] = np.nan
+                a[rng.random((rows, n)) < 0.02] = -np.inf
+                a[a == 1] *= -0.0
+            x = mx.array(a)
+            wide = mx.contiguous(mx.concatenate([x, x], 1))[:, :n]
+            turned = mx.contiguous(x.T).T
+            mx.eval(x, wide, turned)
+            for name in ("argmax", "argmin"):
+                f, want = getattr(mx, name), getattr(np, name)(a, 1).tolist()
+                for view in (x, wide, turned, x[::-1][::-1], mx.where(x == x, x, x)):
+                    assert f(view, axis=1).tolist() == want, (name, n, rows)
+                assert f(x[::-1], axis=1).tolist() == want[::-1]
+                same = f(mx.broadcast_to(x[0], (20, n)), axis=1)
+                assert same.tolist() == want[:1] * 20
+
+
 IN_PLACE = "sum prod max min all any mean var std logsumexp argmax argmin count_nonzero".split()
 IN_PLACE_DTYPES = [mx.float32, mx.float16, mx.int16, mx.bool_, mx.int64]
 
@@ -247,6 +274,22 @@ def test_short_rows_have_the_bits_of_columns_and_pieces(dtype):
                     ).tobytes(), (name, rows, n)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16, mx.complex64], ids=str)
+def test_few_columns_have_the_bits_of_rows(dtype):
+    """Those that are looked at twice are turned, some rows of several chunks at a time."""
+    for columns in (2, 3, 7, 8, 9, 15, 17, 65):
+        for rows in (1, 15, 33, 4096, 4097, 20001 // columns):
+            a = data((rows, columns), dtype)
+            turned = mx.contiguous(a.T)
+            for name in ("var", "logsumexp")[: 1 if dtype == mx.complex64 else 2]:
+                f = FUNCTIONS[name]
+                want = np.array(f(turned, axis=1).astype(mx.float64))
+                assert np.array(f(a, axis=0).astype(mx.float64)).tobytes() == want.tobytes()
+                wide = mx.contiguous(mx.concatenate([a, a], 1))[:, :columns]
+                got = np.array(f(wide, axis=0).astype(mx.float64))
+                assert got.tobytes() == want.tobytes(), (name, rows, columns)
+
+
 def test_argmax_past_two_to_the_32_elements():
     column = mx.minimum(mx.arange(70_000), 69_990).astype(mx.int32)
     many = mx.broadcast_to((column == 69_990)[:, None], (70_000, 65_536))
@@ -257,15 +300,18 @@ def test_argmax_past_two_to_the_32_elements():
 
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool_"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool_", "int16", "uint16"])
 def test_short_rows_of_bytes(dtype):
-    """Of every length to past 32, by any number of rows, with and without gaps between them."""
+    """Of every length to past 64 and of some to past 8 registers, by any number of rows, with and
+    without gaps between them."""
     rng = np.random.default_rng(0)
-    for n in range(1, 35):
+    for n in (*range(1, 67), 100, 127, 128, 129, 191, 255, 257, 511, 512, 513, 600):
         for count in (1, 2, 15, 17, 33, 63, 64, 65, 130):
             for gap in (0, 3):
                 x = rng.integers(-128, 128, (count, n + gap)).astype(np.int8)
-                if dtype == "uint8":
+                if "16" in dtype:
+                    x = (x * np.int16(250)).view(dtype)
+                elif dtype == "uint8":
                     x = x.view(np.uint8)
                 elif dtype == "bool_":
                     x = x < rng.choice([-125, 125])

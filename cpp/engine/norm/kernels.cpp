@@ -182,6 +182,46 @@ void softmax(const void* x, void* out, int64_t n) {
   });
 }
 
+// Rows of n elements from their columns, one behind the other. What a store puts behind a row is
+// written over by the next one; behind the last one nothing is written.
+template <class In>
+LAZULITE_INLINE void put_turned(const typename In::V* lane, int64_t n, int64_t count,
+                                typename In::memory* out) {
+  using V = typename In::V;
+  constexpr int L = V::size;
+  V rows[longest_short_row];  // square by square
+  for (int64_t k = 0; k < n; k += L) {
+    typename V::raw square[L];
+    for (int r = 0; r < L; ++r) square[r] = lane[k + r].v;
+    simd::turn(square);
+    for (int r = 0; r < L; ++r) rows[k + r] = V::from(square[r]);
+  }
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t k = 0; k < n; k += L) {
+      const int64_t at = r * n + k, left = (r + 1) * n - at;
+      if (at + L <= count * n) put<In, true>(rows[k + r], out, at, L);
+      else put<In, false>(rows[k + r], out, at, left);
+    }
+}
+template <class In>
+void short_softmax(const void* x, int64_t n, int64_t stride, int64_t count, void* out) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  auto* const to = static_cast<typename In::memory*>(out);
+  for_turned_rows<In>(static_cast<const typename In::memory*>(x), n, stride, count,
+                      [&](int64_t row, int64_t some, V* lane) __attribute__((always_inline)) {
+    V folded[longest_short_row];
+    for (int64_t k = 0; k < n; ++k) folded[k] = lane[k];
+    fold_halves<longest_short_row>(folded, n, monoid::Max::combine<V>);
+    const V top = folded[0];
+    for (int64_t k = 0; k < n; ++k) folded[k] = lane[k] = simd::exp(lane[k] - top);
+    fold_halves<longest_short_row>(folded, n, monoid::Sum::combine<V>);
+    const V scale = V(A(1)) / folded[0];
+    for (int64_t k = 0; k < n; ++k) lane[k] = lane[k] * scale;
+    put_turned<In>(lane, n, some, to + row * n);
+  });
+}
+
 template <class In>
 void softmax_slope(const void* y, const void* t, void* out, int64_t n) {
   using V = typename In::V;
@@ -192,6 +232,25 @@ void softmax_slope(const void* y, const void* t, void* out, int64_t n) {
   const V all(sum);
   for_vectors<V>(n, LAZULITE_EACH {
     put<In, full>(get<In, full>(y, i, m) * (get<In, full>(t, i, m) - all), out, i, m);
+  });
+}
+
+template <class In>
+void short_softmax_slope(const void* y, int64_t y_stride, const void* t, int64_t t_stride,
+                         int64_t n, int64_t count, void* out) {
+  using V = typename In::V;
+  using M = typename In::memory;
+  const auto* const right = static_cast<const M*>(t);
+  auto* const to = static_cast<M*>(out);
+  for_turned_rows<In>(static_cast<const M*>(y), n, y_stride, count,
+                      [&](int64_t row, int64_t some, V* lane) __attribute__((always_inline)) {
+    V other[longest_short_row], folded[longest_short_row];
+    turn_rows_from<In>(row, right, n, t_stride, count, other);
+    for (int64_t k = 0; k < n; ++k) folded[k] = other[k] * lane[k];
+    fold_halves<longest_short_row>(folded, n, monoid::Sum::combine<V>);
+    const V all = folded[0];
+    for (int64_t k = 0; k < n; ++k) lane[k] = lane[k] * (other[k] - all);
+    put_turned<In>(lane, n, some, to + row * n);
   });
 }
 
@@ -207,7 +266,11 @@ constexpr NormKernels make_table(std::integer_sequence<int, d...>) {
       table.backward[dtype][0] = backward<In, In>;
       table.backward[dtype][1] = backward<In, Plain<typename In::accumulator>>;
       table.softmax[dtype] = softmax<In, half>;
-      if constexpr (!half) table.softmax_slope[dtype] = softmax_slope<In>;
+      table.short_softmax[dtype] = short_softmax<In>;
+      if constexpr (!half) {
+        table.softmax_slope[dtype] = softmax_slope<In>;
+        table.short_softmax_slope[dtype] = short_softmax_slope<In>;
+      }
     }
   };
   (one.template operator()<d>(), ...);

@@ -14,16 +14,18 @@ LAZULITE_LEVELS(const NormKernels&, norm_kernels)
 
 namespace {
 
-// f(block, row, x...) for every row of operands of the same rows, where each lies contiguous;
-// `per` rows are a block, which one thread works on in order. `after`: what goes on from the rows
-// that f makes.
+// Whether rows are not read where they lie.
+bool is_read(const Rows& x) { return x.formed || !x.in_runs() || x.converts(); }
+
+// f(block, first row, how many, pieces) for rows of operands of the same rows; `per` of them are a
+// block, which one thread works on in order. The pieces are those of operands that are not read
+// where they lie: there these rows follow each other without gaps.
 template <class F, class... R>
-void for_rows(int64_t per, double cost, const After* after, F f, const R&... in) {
+void for_pieces(int64_t per, double cost, F f, const R&... in) {
   const Rows* const all[] = {&in...};
   constexpr size_t count = sizeof...(R);
   const int64_t rows = all[0]->rows, n = all[0]->length;
   int64_t tile = per;
-  auto is_read = [](const Rows& one) { return one.formed || !one.in_runs() || one.converts(); };
   for (const Rows* one : all)
     if (is_read(*one)) tile = std::min(tile, one->together(n));
   cpu::parallel_for((rows + per - 1) / per, [&](int64_t block) {
@@ -33,17 +35,34 @@ void for_rows(int64_t per, double cost, const After* after, F f, const R&... in)
       const char* piece[count] = {};
       for (size_t k = 0; k < count; ++k)
         if (is_read(*all[k])) piece[k] = all[k]->read(from, some, 0, n);
-      for (int64_t row = from, told = from; row < from + some; ++row) {
-        const char* at[count];
-        for (size_t k = 0; k < count; ++k)
-          at[k] = piece[k] ? piece[k] + (row - from) * n * all[k]->read_width() : all[k]->row(row);
-        f(block, row, at);
-        if (!after || ((row + 1 - told) * n < piece_after && row + 1 < from + some)) continue;
-        after->run(told * n, 1, 0, (row + 1 - told) * n);
-        told = row + 1;
-      }
+      f(block, from, some, piece);
     }
-  }, cost + (after ? double(rows) * double(n) * after->cost() : 0));
+  }, cost);
+}
+
+// Of what goes on behind rows, in nanoseconds.
+double cost_after(const Rows& x, const After* after) {
+  return after ? double(x.rows) * double(x.length) * after->cost() : 0;
+}
+
+// f(block, row, x...) for every row, contiguous. `after`: what goes on from the rows that f makes.
+template <class F, class... R>
+void for_rows(int64_t per, double cost, const After* after, F f, const R&... in) {
+  const Rows* const all[] = {&in...};
+  constexpr size_t count = sizeof...(R);
+  const int64_t n = all[0]->length;
+  for_pieces(per, cost + cost_after(*all[0], after),
+             [&](int64_t block, int64_t from, int64_t some, const char* const* piece) {
+    for (int64_t row = from, told = from; row < from + some; ++row) {
+      const char* at[count];
+      for (size_t k = 0; k < count; ++k)
+        at[k] = piece[k] ? piece[k] + (row - from) * n * all[k]->read_width() : all[k]->row(row);
+      f(block, row, at);
+      if (!after || ((row + 1 - told) * n < piece_after && row + 1 < from + some)) continue;
+      after->run(told * n, 1, 0, (row + 1 - told) * n);
+      told = row + 1;
+    }
+  }, in...);
 }
 
 int64_t rows_at_a_time(const Rows& x, const After* after = nullptr) {
@@ -117,21 +136,51 @@ void norm_backward(const Rows& x, const Rows& ct, const Norm& norm, char* dx, ch
   total(biases, dbias);
 }
 
+namespace {
+
+// Rows that one kernel takes side by side, and how far apart they are.
+bool are_short(const Rows& x) {
+  return x.length <= longest_short_row && (is_read(x) || x.kept.size() <= 1);
+}
+int64_t distance(const Rows& x) {
+  return is_read(x) || x.kept.empty() ? x.length : x.kept_strides[0];
+}
+
+}  // namespace
+
 void softmax_rows(const Rows& x, char* out, const After* after) {
-  const auto run = norm_kernels().softmax[index_of(x.type)];
-  const int64_t n = x.length, bytes = n * x.read_width();
-  for_rows(rows_at_a_time(x, after), elements(x) * double(x.read_width()) * 0.3 + forming(x), after,
-           [&](int64_t, int64_t row, const char* const* at) { run(at[0], out + row * bytes, n); },
-           x);
+  const NormKernels& kernels = norm_kernels();
+  const size_t type = index_of(x.type);
+  const int64_t n = x.length, bytes = n * x.read_width(), per = rows_at_a_time(x, after);
+  const double cost = elements(x) * double(x.read_width()) * 0.3 + forming(x);
+  if (!are_short(x))
+    return for_rows(per, cost, after, [&](int64_t, int64_t row, const char* const* at) {
+      kernels.softmax[type](at[0], out + row * bytes, n);
+    }, x);
+  for_pieces(per, cost + cost_after(x, after),
+             [&](int64_t, int64_t from, int64_t some, const char* const* piece) {
+    kernels.short_softmax[type](piece[0] ? piece[0] : x.row(from), n, distance(x), some,
+                                out + from * bytes);
+    if (after) after->run(from * n, 1, 0, some * n);
+  }, x);
 }
 
 void softmax_slope_rows(const Rows& y, const Rows& t, char* out, const After* after) {
-  const auto run = norm_kernels().softmax_slope[index_of(y.type)];
-  const int64_t n = y.length, bytes = n * y.read_width();
-  for_rows(rows_at_a_time(y, after), elements(y) * 0.3, after,
-           [&](int64_t, int64_t row, const char* const* at) {
-             run(at[0], at[1], out + row * bytes, n);
-           }, y, t);
+  const NormKernels& kernels = norm_kernels();
+  const size_t type = index_of(y.type);
+  const int64_t n = y.length, bytes = n * y.read_width(), per = rows_at_a_time(y, after);
+  const double cost = elements(y) * 0.3;
+  if (!are_short(y) || !are_short(t))
+    return for_rows(per, cost, after, [&](int64_t, int64_t row, const char* const* at) {
+      kernels.softmax_slope[type](at[0], at[1], out + row * bytes, n);
+    }, y, t);
+  for_pieces(per, cost + cost_after(y, after),
+             [&](int64_t, int64_t from, int64_t some, const char* const* piece) {
+    kernels.short_softmax_slope[type](piece[0] ? piece[0] : y.row(from), distance(y),
+                                      piece[1] ? piece[1] : t.row(from), distance(t), n, some,
+                                      out + from * bytes);
+    if (after) after->run(from * n, 1, 0, some * n);
+  }, y, t);
 }
 
 }  // namespace lazulite::engine

@@ -17,9 +17,16 @@ struct NormKernels {
                                    bool centred, int64_t n, void* dx, void* dweight, void* dbias);
   // exp(x - max) over its sum; out may be x.
   void (*softmax[dtype_count])(const void* x, void* out, int64_t n);
+  // The same of `count` rows of at most longest_short_row elements, `stride` apart: side by side.
+  void (*short_softmax[dtype_count])(const void* x, int64_t n, int64_t stride, int64_t count,
+                                     void* out);
   // y * (t - sum(t * y)): the derivative of softmax at its value y, of accumulators
   void (*softmax_slope[dtype_count])(const void* y, const void* t, void* out, int64_t n);
+  void (*short_softmax_slope[dtype_count])(const void* y, int64_t y_stride, const void* t,
+                                           int64_t t_stride, int64_t n, int64_t count, void* out);
 };
+
+inline constexpr int64_t longest_short_row = reduce_lanes;
 
 struct Norm {
   double eps;

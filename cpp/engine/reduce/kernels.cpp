@@ -40,49 +40,26 @@ int64_t find(const void* input, int64_t n, const void* value) {
   return i;
 }
 
-// As many rows side by side as a register holds. A nan is where the first one stands.
-template <class In, bool least>
-void find_in_short_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
-                        uint32_t* out) {
+template <class In>
+void find_rows(const void* input, int64_t n, int64_t stride, int64_t count, const void* values,
+               uint32_t* out) {
   using V = typename In::V;
-  using T = typename In::memory;
-  alignas(64) T some[V::size];
-  for (int64_t row = 0; row < count; row += V::size) {
-    const int64_t rows = count - row < V::size ? count - row : V::size;
-    auto column = [&](int64_t k) {
-      const T* from = x + row * stride + k;
-      if (rows == V::size)
-        for (int64_t r = 0; r < V::size; ++r) some[r] = from[r * stride];
-      else
-        for (int64_t r = 0; r < V::size; ++r) some[r] = from[(r < rows ? r : 0) * stride];
-      return V::load(some);
-    };
-    V best = column(0), place(T(0));
-    for (int64_t k = 1; k < n; ++k) {
-      const V v = column(k);
-      auto better = least ? v < best : best < v;
-      if constexpr (std::is_floating_point_v<T>)
-        better = better | (simd::is_nan(v) & (best == best));
-      best = simd::select(better, v, best);
-      place = simd::select(better, V(T(k)), place);
-    }
-    place.store(some);
-    for (int64_t r = 0; r < rows; ++r) out[row + r] = uint32_t(some[r]);
-  }
-}
-template <class In>
-void find_in_short_rows(const void* x, int64_t n, int64_t stride, int64_t count, bool least,
-                        uint32_t* out) {
-  const auto* from = static_cast<const typename In::memory*>(x);
-  if (least) find_in_short_rows<In, true>(from, n, stride, count, out);
-  else find_in_short_rows<In, false>(from, n, stride, count, out);
-}
-template <class In>
-constexpr auto short_rows_find() -> decltype(FindKernel::in_short_rows) {
-  if constexpr (std::is_same_v<typename In::memory, typename In::accumulator> &&
-                std::is_arithmetic_v<typename In::memory>)
-    return find_in_short_rows<In>;
-  else return nullptr;
+  using A = typename In::accumulator;
+  using I = simd::int_like<A>;
+  const auto* wanted = static_cast<const A*>(values);
+  for_turned_rows<In>(static_cast<const typename In::memory*>(input), n, stride, count,
+                      [&](int64_t row, int64_t some, const V* lane) __attribute__((always_inline)) {
+    alignas(64) A of[V::size] = {};
+    alignas(64) I at[V::size];
+    std::memcpy(of, wanted + row, size_t(some) * sizeof(A));
+    const V value = V::load(of);
+    const auto nan = simd::is_nan(value);
+    Vec<I> first(I(0));
+    for (int64_t k = n; k-- > 0;)
+      first = simd::select((lane[k] == value) | (simd::is_nan(lane[k]) & nan), Vec<I>(I(k)), first);
+    first.store(at);
+    for (int64_t r = 0; r < some; ++r) out[row + r] = uint32_t(at[r]);
+  });
 }
 
 // short_rows of 1 or 2 bytes. What combines these does not mind an element that comes twice: a row
@@ -94,10 +71,11 @@ void narrow_rows(const void* input, int64_t n, int64_t stride, int64_t count, vo
   using T = typename In::memory;
   const T* x = static_cast<const T*>(input);
   T* out = static_cast<T*>(output);
-  if (n > reduce_lanes) {
+  if (n > 8 * V::size) {  // a chunk may be decided early
     for (int64_t row = 0; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
     return;
   }
+  if (n > reduce_lanes) return each_row<M, In>(input, n, stride, count, output);
   alignas(64) T first[wide * size], last[wide * size] = {};
   for (int64_t row = 0; row < count; row += size) {
     const int64_t some = count - row < size ? count - row : size;
@@ -143,6 +121,11 @@ constexpr auto rows_kernel() {
   if constexpr (sizeof(typename In::accumulator) <= 2) return narrow_rows<M, In>;
   else return each_row<M, In>;
 }
+template <class In>
+constexpr decltype(FindKernel::rows) find_rows_kernel() {
+  if constexpr (is_turned<In>) return find_rows<In>;
+  else return nullptr;
+}
 template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
   return {chunk<M, In>, columns<M, In>, combine<M, In>, sizeof(typename In::accumulator), false,
@@ -184,7 +167,7 @@ constexpr ReduceKernels make_table(std::integer_sequence<int, d...>) {
       table.reduce[int(Monoid::all)][dtype] = reduce_kernel<monoid::All, In>();
       table.reduce[int(Monoid::any)][dtype] = reduce_kernel<monoid::Any, In>();
     }
-    table.find[dtype] = {find<In>, same<In>, short_rows_find<In>()};
+    table.find[dtype] = {find<In>, same<In>, find_rows_kernel<In>()};
   };
   (one.template operator()<d>(), ...);
   return table;

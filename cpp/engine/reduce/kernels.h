@@ -44,10 +44,9 @@ struct FindKernel {
   // The first i with x[i] == *value, or the first nan if *value (an accumulator) is one; else n.
   int64_t (*first)(const void* x, int64_t n, const void* value);
   bool (*same)(const void* a, const void* b);  // accumulators, as `first` compares
-  // Where the first largest, or least, stands in each of `count` rows of up to 32 elements,
-  // `stride` apart; null for halves and complex.
-  void (*in_short_rows)(const void* x, int64_t n, int64_t stride, int64_t count, bool least,
-                        uint32_t* out);
+  // `first` of `count` rows of at most 32 elements, `stride` apart, which have it. May be null.
+  void (*rows)(const void* x, int64_t n, int64_t stride, int64_t count, const void* values,
+               uint32_t* out);
 };
 
 // What has states for accumulators, which `finish` makes results of.

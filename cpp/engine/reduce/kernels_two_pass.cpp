@@ -271,6 +271,40 @@ LAZULITE_INLINE void put_states(typename In::V first, int64_t n, const Terms<F, 
   std::memcpy(to, made, size_t(count) * sizeof *to);
 }
 
+// What the elements of a vector of rows are compared with.
+template <class F, class V>
+LAZULITE_INLINE V parameters(V first, int64_t n) {
+  alignas(64) decltype(first[0]) of[V::size];
+  first.store(of);
+  for (int k = 0; k < V::size; ++k) of[k] = F::parameter(of[k], n);
+  return V::load(of);
+}
+template <class T> LAZULITE_INLINE T add_terms(const T& a, const T& b) { return a + b; }
+
+// `count` rows of one chunk, `stride` apart: short ones as many side by side as a register holds.
+template <class F, class In>
+void rows_state(const void* input, int64_t n, int64_t stride, int64_t count, void* out) {
+  using V = typename In::V;
+  using T = Terms<F, In>;
+  const auto* x = static_cast<const typename In::memory*>(input);
+  auto* states = static_cast<typename F::template State<typename In::accumulator>*>(out);
+  if constexpr (is_turned<In>) {
+    if (n <= reduce_lanes)
+      return for_turned_rows<In>(x, n, stride, count, [&](int64_t row, int64_t some, V* lane)
+                                                          __attribute__((always_inline)) {
+        V first[reduce_lanes];
+        T terms[reduce_lanes];
+        for (int64_t k = 0; k < n; ++k) first[k] = lane[k];
+        fold_halves<reduce_lanes>(first, n, F::First::template combine<V>);
+        const V p = parameters<F>(first[0], n);
+        for (int64_t k = 0; k < n; ++k) terms[k] = T::of(lane[k], p);
+        fold_halves<reduce_lanes>(terms, n, add_terms<T>);
+        put_states<F, In>(first[0], n, terms[0], states + row, some);
+      });
+  }
+  for (int64_t row = 0; row < count; ++row) chunk_state<F, In>(x + row * stride, n, states + row);
+}
+
 // Neighbouring columns, a strip at a time, which is made dense: it is read twice. A vector of
 // columns has its lanes in the first-level cache.
 template <class F, class In>
@@ -307,20 +341,14 @@ void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, 
     with(rows + 1, i, 0, more);
     with(rows, i, more, lanes);
   };
-  auto fold = [&](auto* lane, auto&& both) __attribute__((always_inline)) {
-    int64_t live = lanes;
-    for (int64_t half = reduce_lanes / 2; half; half /= 2) {
-      for (int64_t l = 0; l < live - half; ++l) lane[l] = both(lane[l], lane[l + half]);
-      live = live < half ? live : half;
-    }
-  };
   for (int64_t from = 0; from < width; from += strip) {
-    const int64_t some = width - from < strip ? width - from : strip;
+    const int64_t some = width - from < strip ? width - from : strip,
+                  filled = (some + V::size - 1) / V::size * V::size;
     for (int64_t i = 0; i < n; ++i) {
       const auto* row = x + from + i * stride;
       A* to = dense + i * strip;
       convert<In>(to, row, some);
-      for (int64_t c = some; c < strip; ++c) to[c] = to[0];  // the last strip may be narrower
+      for (int64_t c = some; c < filled; ++c) to[c] = to[0];  // the last vector may be narrower
     }
     for (int64_t c = 0; c < some; c += V::size) {
       auto both = [](V a, V b) __attribute__((always_inline)) {
@@ -334,11 +362,8 @@ void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, 
         for (int k = 1; k < rows; ++k) v = both(v, V::load(row + k * step));
         first[l] = v;
       });
-      fold(first, both);
-      alignas(64) A of[V::size];
-      first[0].store(of);
-      for (int k = 0; k < V::size; ++k) of[k] = F::parameter(of[k], n);
-      const V p = V::load(of);
+      fold_halves<reduce_lanes>(first, lanes, both);
+      const V p = parameters<F>(first[0], n);
       T terms[reduce_lanes];
       by_lanes([&]<int rows>(int64_t i, int64_t l) __attribute__((always_inline)) {
         const A* const row = dense + i * strip + c;
@@ -347,7 +372,7 @@ void columns_state(const void* input, int64_t n, int64_t stride, int64_t width, 
         for (int k = 1; k < rows; ++k) sums = sums + T::of(V::load(row + k * step), p);
         terms[l] = sums;
       });
-      fold(terms, [](const T& a, const T& b) __attribute__((always_inline)) { return a + b; });
+      fold_halves<reduce_lanes>(terms, lanes, add_terms<T>);
       put_states<F, In>(first[0], n, terms[0], states + from + c,
                         some - c < V::size ? some - c : V::size);
     }
@@ -367,7 +392,7 @@ constexpr StateKernel two_pass() {
   using State = typename F::template State<A>;
   static_assert(sizeof(State) <= largest_state);
   return {{chunk_state<F, In>, columns_state<F, In>, merge_states<F, A>, sizeof(State), true,
-           nullptr, nullptr, nullptr},
+           rows_state<F, In>, nullptr, nullptr},
           F::template finish<A>};
 }
 

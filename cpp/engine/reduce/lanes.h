@@ -203,6 +203,15 @@ LAZULITE_INLINE void fold_lanes(typename In::accumulator* lane, int64_t live, in
   }
 }
 
+// Lanes in registers, by halves until `least` are left; those from `live` on are missing.
+template <int lanes, int least = 1, class T, class F>
+LAZULITE_INLINE void fold_halves(T* lane, int64_t live, F&& both) {
+  for (int64_t half = lanes / 2; half >= least; half /= 2) {
+    for (int64_t k = 0; k < live - half; ++k) lane[k] = both(lane[k], lane[k + half]);
+    live = live < half ? live : half;
+  }
+}
+
 // Lane i of the result is lane i + half.
 template <int half, class T, int... i>
 LAZULITE_INLINE Vec<T> turned(Vec<T> v, std::integer_sequence<int, i...>) {
@@ -221,8 +230,7 @@ LAZULITE_INLINE V fold_vector(V v) {
 // The same of all lanes in registers.
 template <class M, int registers, class V>
 LAZULITE_INLINE auto fold_registers(V* r) {
-  for (int half = registers / 2; half; half /= 2)
-    for (int k = 0; k < half; ++k) r[k] = M::template combine<V>(r[k], r[k + half]);
+  fold_halves<registers>(r, registers, M::template combine<V>);
   return fold_vector<M, V::size / 2>(r[0])[0];
 }
 template <class M, int registers, class In>
@@ -302,6 +310,52 @@ LAZULITE_INLINE void take_lanes(const typename In::memory* x, int64_t n, typenam
   combine_rest<M, In, registers>(x + n, n - i, r);
 }
 
+// Whether rows are turned in registers: of elements of 4 and 8 bytes.
+template <class In>
+constexpr bool is_turned = !simd::is_complex<typename In::V>::value &&
+                           sizeof(typename In::accumulator) >= 4;
+
+// Elements of a row that is folded by itself, at least.
+template <class In>
+constexpr int64_t least_folded = is_turned<In> ? In::V::size
+                                 : sizeof(typename In::accumulator) <= 2 ? 1 : reduce_lanes;
+// The lanes of a row, folded to those of one register. What combines elements of 1 or 2 bytes does
+// not mind one that comes twice: the last register of such a row overlaps the one before.
+template <class M, class In>
+LAZULITE_INLINE typename In::V folded_row(const typename In::memory* x, int64_t n) {
+  using V = typename In::V;
+  constexpr int L = V::size;
+  if constexpr (sizeof(typename In::accumulator) <= 2) {
+    if (n < L) return first_of(n, some_of<In>(x, n), V(In::one(x)));
+    V v = In::load(x);
+    for (int64_t i = L; i < n; i += L)
+      v = M::template combine<V>(v, In::load(x + (i + L <= n ? i : n - L)));
+    return v;
+  } else {
+    constexpr int registers = int(reduce_lanes) / L;
+    V r[registers];
+    if (n >= reduce_lanes) {
+      take_lanes<M, In, registers>(x, n, r);
+      fold_halves<registers>(r, registers, M::template combine<V>);
+      return r[0];
+    }
+    int64_t whole = n / L, rest = n % L;
+    for (int k = 0; k < registers && k < whole; ++k) r[k] = In::load(x + k * L);
+    if (rest) r[whole] = some_of<In>(x + whole * L, rest);
+    for (int64_t half = registers / 2; half; half /= 2) {
+      if (whole < half) continue;
+      for (int64_t k = 0; k < whole - half; ++k) r[k] = M::template combine<V>(r[k], r[k + half]);
+      if (rest) {
+        V& last = r[whole - half];
+        last = first_of(rest, M::template combine<V>(last, r[whole]), last);
+      }
+      whole = half;
+      rest = 0;
+    }
+    return r[0];
+  }
+}
+
 template <class M, class In>
 void chunk(const void* input, int64_t n, void* out) {
   using V = typename In::V;
@@ -322,8 +376,11 @@ void chunk(const void* input, int64_t n, void* out) {
   constexpr int lanes = V::size > reduce_lanes ? V::size : int(reduce_lanes);
   constexpr int registers = lanes / V::size;
   const auto* x = static_cast<const typename In::memory*>(input);
-  alignas(64) A lane[lanes];
   if (n < lanes) {
+    if (n >= least_folded<In>)
+      return void(*static_cast<A*>(out) =
+                      fold_vector<M, V::size / 2>(folded_row<M, In>(x, n))[0]);
+    alignas(64) A lane[lanes];
     convert<In>(lane, x, n);
     fold_lanes<M, In>(lane, n, lanes, 1);
     *static_cast<A*>(out) = lane[0];
@@ -388,40 +445,73 @@ int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int6
   return 0;
 }
 
-// Rows from `row` on of any length, turned in registers, as long as what is read behind a row lies
-// in others; returns where it stopped. Elements may have two parts, which lie side by side and are
-// combined each with its own: then n and stride count parts.
-template <class M, class In, int parts = 1>
-int64_t turned_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
-                    int64_t row, typename In::accumulator* out) {
+// Rows of n elements, `stride` apart, side by side: vector k has element k of each. What lies up to
+// whole vectors behind their ends is read, too.
+template <class In>
+LAZULITE_INLINE void turn_rows(const typename In::memory* x, int64_t n, int64_t stride,
+                               typename In::V* lane) {
   using V = typename In::V;
-  if constexpr (!simd::is_complex<V>::value && sizeof(typename In::accumulator) >= 4) {
-    constexpr int L = V::size, lanes = parts * int(reduce_lanes);
-    const int64_t end = (count - 1) * stride + n, read = (n + L - 1) / L * L;
-    V lane[lanes];
-    for (; stride > 0 && row + L <= count && (row + L - 1) * stride + read <= end; row += L) {
-      for (int64_t k = 0; k < n; k += L) {
-        typename V::raw square[L];
-        for (int r = 0; r < L; ++r) square[r] = In::load(x + (row + r) * stride + k).v;
-        simd::turn(square);
-        for (int r = 0; r < L; ++r) lane[k + r] = V::from(square[r]);
-      }
-      int64_t live = n;
-      for (int64_t half = lanes / 2; half >= parts; half /= 2) {
-        for (int64_t k = 0; k < live - half; ++k)
-          lane[k] = M::template combine<V>(lane[k], lane[k + half]);
-        live = live < half ? live : half;
-      }
-      if constexpr (parts == 1) {
-        lane[0].store(out + row);
-      } else {
-        constexpr auto each = std::make_integer_sequence<int, L>{};
-        interleaved<V, false>(lane[0], lane[1], each).store(out + 2 * row);
-        interleaved<V, true>(lane[0], lane[1], each).store(out + 2 * row + L);
-      }
-    }
+  constexpr int L = V::size;
+  for (int64_t k = 0; k < n; k += L) {
+    typename V::raw square[L];
+    for (int r = 0; r < L; ++r) square[r] = In::load(x + r * stride + k).v;
+    simd::turn(square);
+    for (int r = 0; r < L; ++r) lane[k + r] = V::from(square[r]);
   }
-  return row;
+}
+// The same of as many of `count` rows of at most `most` elements, from `row` on, as a register
+// holds; returns how many. The last ones, behind which other memory lies, are copied before.
+template <class In, int most = int(reduce_lanes)>
+LAZULITE_INLINE int64_t turn_rows_from(int64_t row, const typename In::memory* x, int64_t n,
+                                       int64_t stride, int64_t count, typename In::V* lane) {
+  using M = typename In::memory;
+  constexpr int L = In::V::size;
+  const int64_t end = (count - 1) * stride + n, read = (n + L - 1) / L * L;
+  if (stride > 0 && row + L <= count && (row + L - 1) * stride + read <= end) {
+    turn_rows<In>(x + row * stride, n, stride, lane);
+    return L;
+  }
+  const int64_t some = count - row < L ? count - row : L;
+  M room[L * most] = {};
+  for (int64_t r = 0; r < L; ++r)
+    std::memcpy(room + r * most, x + (row + (r < some ? r : 0)) * stride, size_t(n) * sizeof(M));
+  turn_rows<In>(room, n, most, lane);
+  return some;
+}
+// All of them: f(first row, how many, lanes).
+template <class In, int most = int(reduce_lanes), class F>
+LAZULITE_INLINE void for_turned_rows(const typename In::memory* x, int64_t n, int64_t stride,
+                                     int64_t count, F&& f) {
+  typename In::V lane[most];
+  for (int64_t row = 0; row < count; row += In::V::size)
+    f(row, turn_rows_from<In, most>(row, x, n, stride, count, lane), lane);
+}
+
+// `count` rows of at most 32 elements, turned. Elements may have two parts, which lie side by side
+// and are combined each with its own: then n and stride count parts.
+template <class M, class In, int parts = 1>
+LAZULITE_INLINE void turned_rows(const typename In::memory* x, int64_t n, int64_t stride,
+                                 int64_t count, typename In::accumulator* out) {
+  using V = typename In::V;
+  constexpr int L = V::size, lanes = parts * int(reduce_lanes);
+  auto put = [](V v, typename In::accumulator* to, int64_t some)
+                 __attribute__((always_inline)) {
+    if (some >= L) return v.store(to);
+    alignas(64) typename In::accumulator each[L];
+    v.store(each);
+    for (int64_t r = 0; r < some; ++r) to[r] = each[r];
+  };
+  for_turned_rows<In, lanes>(x, n, stride, count, [&](int64_t row, int64_t some, V* lane)
+                                                      __attribute__((always_inline)) {
+    fold_halves<lanes, parts>(lane, n, M::template combine<V>);
+    if constexpr (parts == 1) {
+      put(lane[0], out + row, some);
+    } else {
+      constexpr auto each = std::make_integer_sequence<int, L>{};
+      put(interleaved<V, false>(lane[0], lane[1], each), out + 2 * row, 2 * some);
+      put(interleaved<V, true>(lane[0], lane[1], each), out + 2 * row + L, 2 * some - L);
+    }
+  });
 }
 
 // `count` rows of at most 32 elements, `stride` apart: as many side by side as a register holds.
@@ -431,9 +521,12 @@ void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, voi
   using A = typename In::accumulator;
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
-  alignas(64) A lane[reduce_lanes * V::size];
   int64_t row = dense_rows<M, In>(x, n, stride, count, out);
-  row = turned_rows<M, In>(x, n, stride, count, row, out);
+  if constexpr (is_turned<In>) {
+    if (row < count) turned_rows<M, In>(x + row * stride, n, stride, count - row, out + row);
+    return;
+  }
+  alignas(64) A lane[reduce_lanes * V::size];
   for (; row < count; row += V::size) {
     const int64_t some = count - row < V::size ? count - row : V::size;
     for (int64_t r = 0; r < V::size; ++r) {
@@ -486,29 +579,30 @@ LAZULITE_INLINE V fold_vectors(const V* rows) {
   }
 }
 
-// `count` rows of one chunk, `stride` apart: of longer ones each has its lanes, which are folded of
-// as many rows side by side as a register holds.
+// `count` rows of one chunk, `stride` apart: each has its lanes, which are folded of as many rows
+// side by side as a register holds. Shorter ones than that are turned.
 template <class M, class In>
 void each_row(const void* input, int64_t n, int64_t stride, int64_t count, void* output) {
   using V = typename In::V;
   using A = typename In::accumulator;
-  if (n <= reduce_lanes) return short_rows<M, In>(input, n, stride, count, output);
+  constexpr int L = V::size;
+  if (count == 1) return chunk<M, In>(input, n, output);
+  if (n < least_folded<In>) return short_rows<M, In>(input, n, stride, count, output);
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
-  constexpr int L = V::size, registers = int(reduce_lanes) / L;
-  int64_t row = 0;
-  for (; row + L <= count; row += L) {
+  int64_t row = dense_rows<M, In>(x, n, stride, count, out);
+  for (; row < count; row += L) {
+    const int64_t some = count - row < L ? count - row : L;
     V folded[L];
-    for (int i = 0; i < L; ++i) {
-      V r[registers];
-      take_lanes<M, In, registers>(x + (row + i) * stride, n, r);
-      for (int half = registers / 2; half; half /= 2)
-        for (int k = 0; k < half; ++k) r[k] = M::template combine<V>(r[k], r[k + half]);
-      folded[i] = r[0];
+    for (int i = 0; i < L; ++i)
+      folded[i] = i < some ? folded_row<M, In>(x + (row + i) * stride, n) : folded[0];
+    const V all = fold_vectors<M, L, 1, 0>(folded);
+    if (some == L) {
+      all.store(out + row);
+    } else {
+      for (int64_t r = 0; r < some; ++r) out[row + r] = all[int(r)];
     }
-    fold_vectors<M, L, 1, 0>(folded).store(out + row);
   }
-  for (; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
 }
 
 // Of `vectors` of neighbouring columns lanes l, l + 8, l + 16 and l + 24, folded to one.
@@ -672,9 +766,10 @@ void rows_of_parts(const void* input, int64_t n, int64_t stride, int64_t count, 
     for (int64_t row = 0; row < count; ++row) chunk_of_parts<T>(x + row * stride, n, out + row);
     return;
   }
-  int64_t row = dense_rows<Sum, In>(x, n, stride, count, out);
-  row = turned_rows<Sum, Plain<T>, 2>(&x->re, 2 * n, 2 * stride, count, row, &out->re);
-  if (row < count) short_rows<Sum, In>(x + row * stride, n, stride, count - row, out + row);
+  const int64_t row = dense_rows<Sum, In>(x, n, stride, count, out);
+  if (row < count)
+    turned_rows<Sum, Plain<T>, 2>(&x[row * stride].re, 2 * n, 2 * stride, count - row,
+                                  &out[row].re);
 }
 template <class T>
 void combine_parts(void* a, const void* b, int64_t n) {

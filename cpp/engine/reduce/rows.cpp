@@ -347,6 +347,14 @@ void reduce_runs(const Reductions& all, const Rows& in, const After* after) {
 
 // ---- columns
 
+// So few leave most of a vector empty: where chunks are read twice they are better turned into
+// rows.
+bool are_few_columns(const Reductions& all, const Rows& in) {
+  for (const Reducing& one : all)
+    if (!one.k->twice) return false;
+  return in.kept.back() < 8;
+}
+
 void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   // Of sums: 32 lanes of them stay in L2, and rows come in runs of a page.
   constexpr int64_t block_bytes = 4096;
@@ -523,7 +531,7 @@ void reduce_all(const Reductions& all, const Rows& in, const After* after) {
   if (in.formed)
     in.in_runs() ? reduce_pieces(all, in) : reduce_formed_columns(all, in);
   else if (in.in_runs() && !in.converts()) reduce_runs(all, in, after);
-  else if (!in.in_columns()) reduce_pieces(all, in);
+  else if (!in.in_columns() || are_few_columns(all, in)) reduce_pieces(all, in);
   else
     for (const auto& [k, out] : all) reduce_columns(*k, in, out);
 }
@@ -559,22 +567,27 @@ Best best_of(const ReduceKernel& k, const FindKernel& find, const char* x, int64
 
 }  // namespace
 
-void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool least, bool large,
+void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large,
               char* out) {
   auto put = [&](int64_t row, int64_t index) {
     if (large) reinterpret_cast<int64_t*>(out)[row] = index;
     else reinterpret_cast<uint32_t*>(out)[row] = uint32_t(index);
   };
-  if (in.in_runs() && !in.converts() && !in.formed) {
+  const bool as_they_lie = in.in_runs() && !in.converts() && !in.formed;
+  if (find.rows && k.rows && in.length <= reduce_lanes && (!as_they_lie || in.kept.size() <= 1)) {
+    const int64_t n = in.length, stride = as_they_lie && in.kept.size() ? in.kept_strides[0] : n,
+                  per = as_they_lie ? std::max<int64_t>(1, grain / 2 / n) : rows_together(in);
+    return cpu::parallel_for((in.rows + per - 1) / per, [&](int64_t block) {
+      const int64_t row = block * per, count = std::min(per, in.rows - row);
+      const char* x = as_they_lie ? in.row(row) : in.read(row, count, 0, n);
+      char* const values = piece_room(count * k.bytes, piece_rooms - 1);
+      k.rows(x, n, stride, count, values);
+      find.rows(x, n, stride, count, values, reinterpret_cast<uint32_t*>(out) + row);
+    }, double(in.rows) * double(n) * (double(in.width()) * 0.15 +
+                                      (in.formed ? in.formed->cost() : 0)));
+  }
+  if (as_they_lie) {
     const int64_t width = in.width(), n = in.length;
-    if (find.in_short_rows && n <= reduce_lanes && in.kept.size() == 1 && !large) {
-      const int64_t some = grain / n;
-      return cpu::parallel_for((in.rows + some - 1) / some, [&](int64_t task) {
-        const int64_t row = task * some;
-        find.in_short_rows(in.row(row), n, in.kept_strides[0], std::min(some, in.rows - row), least,
-                           reinterpret_cast<uint32_t*>(out) + row);
-      }, double(in.rows) * double(n));
-    }
     auto put_best = [&](int64_t row, const Best& best) {
       put(row, best.chunk + find.first(in.row(row) + best.chunk * width,
                                        std::min(reduce_chunk, n - best.chunk), best.value.bytes));

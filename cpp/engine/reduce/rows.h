@@ -90,8 +90,7 @@ void reduce_all(const Reductions&, const Rows& in, const After* after = nullptr)
 void reduce_row(const ReduceKernel& k, const char* x, int64_t n, int64_t width, char* out);
 
 // In each row the first element that equals the row's result, or is a nan like it.
-// Indices are uint32, or int64 where they do not fit (`large`). `least`: what the kernel looks for.
-void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool least, bool large,
-              char* out);
+// Indices are uint32, or int64 where they do not fit (`large`).
+void find_all(const ReduceKernel& k, const FindKernel& find, const Rows& in, bool large, char* out);
 
 }  // namespace lazulite::engine

@@ -1,6 +1,7 @@
 // Counts and histograms: places by search, sums by scatter, whose order is fixed.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "ops/compose/statistics.h"
 #include "ops/create/create.h"
@@ -16,39 +17,62 @@ namespace {
 
 array flat(const array& a, Stream s) { return reshape(a, {a.size()}, s); }
 
+// The elements of an array, evaluated; null while a function is traced.
+const void* looked_at(const array& a) {
+  try {
+    return a.raw();
+  } catch (const Error& error) {
+    if (error.kind() != Kind::tracer) throw;
+    return nullptr;
+  }
+}
+
 // The largest of integers, of which none is negative; looked at now.
 int64_t most_of(const array& x, Stream s) {
   constexpr const char *op = "bincount", *example = "bincount(x, length=10)";
+  constexpr int64_t few = 512;  // in the time that a reduction takes to be recorded
   const Dtype t = x.dtype();
-  // Negative numbers are the largest of those without a sign: one reduction finds both.
-  const Dtype plain = t == int8 ? uint8 : t == int16 ? uint16 : t == int32 ? uint32
-                      : t == int64 ? uint64 : t;
-  const array most = max(plain == t ? x : view(x, plain, s), {0}, false, s);
-  const auto found = uint64_t(number_read(most, op, example));
-  if (plain != t && found >> (8 * size_of(t) - 1))
-    fail(Kind::value, op, "a negative number: got ",
-         number_read(min(x, {0}, false, s), op, example));
-  if (found >= uint64_t(INT64_MAX)) fail(Kind::memory, op, "too large: got a number of ", found);
-  return int64_t(found);
+  uint64_t most = 0;
+  int64_t least = 0;
+  if (const void* data = x.size() <= few ? looked_at(x) : nullptr) {
+    dispatch(t, [&]<class T>() {
+      if constexpr (std::is_integral_v<T>) {
+        const T* const v = static_cast<const T*>(data);
+        const int64_t n = x.size(), step = x.strides()[0];
+        T high = 0, low = 0;
+        for (int64_t i = 0; i < n; ++i) {
+          high = std::max(high, v[i * step]);
+          low = std::min(low, v[i * step]);
+        }
+        most = uint64_t(high);
+        least = int64_t(low);
+      }
+    });
+  } else {
+    // Negative numbers are the largest of those without a sign: one reduction finds both.
+    const Dtype plain = t == int8 ? uint8 : t == int16 ? uint16 : t == int32 ? uint32
+                        : t == int64 ? uint64 : t;
+    const array top = max(plain == t ? x : view(x, plain, s), {0}, false, s);
+    most = uint64_t(number_read(top, op, example));
+    if (plain != t && most >> (8 * size_of(t) - 1))
+      least = number_read(min(x, {0}, false, s), op, example);
+  }
+  if (least < 0) fail(Kind::value, op, "a negative number: got ", least);
+  if (most >= uint64_t(INT64_MAX)) fail(Kind::memory, op, "too large: got a number of ", most);
+  return int64_t(most);
 }
 
 // Whether edges ascend (1), descend (-1) or do neither (0), where they can be looked at.
-std::optional<int> direction(const array& edges, Stream s) {
-  const array dense = contiguous(edges, s);
-  const void* data;
-  try {
-    data = dense.raw();
-  } catch (const Error& error) {
-    if (error.kind() != Kind::tracer) throw;
-    return std::nullopt;
-  }
+std::optional<int> direction(const array& edges) {
+  const void* const data = looked_at(edges);
+  if (!data) return std::nullopt;
   return dispatch(edges.dtype(), [&]<class T>() {
     const T* const e = static_cast<const T*>(data);
-    const int64_t n = edges.size();
+    const int64_t n = edges.size(), step = n ? edges.strides()[0] : 0;
     bool up = true, down = true;
     [[maybe_unused]] auto number = [&](int64_t i) {
-      if constexpr (is_half(dtype_of<T>)) return float(e[i]);
-      else return e[i];
+      if constexpr (is_half(dtype_of<T>)) return float(e[i * step]);
+      else return e[i * step];
     };
     if constexpr (!is_complex(dtype_of<T>))
       for (int64_t i = 1; i < n; ++i) {
@@ -216,7 +240,7 @@ array histogram_bin_edges(const array& a, const Bins& bins, const std::optional<
     check_real(op, *edges);
     if (edges->ndim() != 1)
       fail(Kind::value, op, "edges are no vector: got shape ", edges->shape());
-    if (direction(*edges, s).value_or(1) != 1)
+    if (direction(*edges).value_or(1) != 1)
       fail(Kind::value, op, "edges must not descend");
     return *edges;
   }
@@ -319,7 +343,7 @@ array digitize(const array& x, const array& edges, bool right, Stream s) {
   const array v = astype(x, t, s), e = astype(edges, t, s);
   const array up = astype(searchsorted(e, v, !right, s), int64, s);
   if (n < 2) return up;
-  const auto along = direction(e, s);
+  const auto along = direction(e);
   if (along == 0) fail(Kind::value, "digitize", "edges are not monotonic");
   if (along == 1) return up;
   const array down = subtract(n, astype(searchsorted(flip(e, {0}, s), v, !right, s), int64, s), s);

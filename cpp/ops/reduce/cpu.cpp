@@ -290,8 +290,7 @@ void arg_kernel(const KernelCall& call) {
   const engine::FindKernel& find = engine::reduce_kernels().find[index_of(x.type)];
   if (!k.chunk || !find.first)
     fail(Kind::value, call.node.op->name, "dtype not supported: got ", x.type);
-  engine::find_all(k, find, x, monoid == engine::Monoid::min, call.out[0].type() == int64,
-                   call.out[0].data);
+  engine::find_all(k, find, x, call.out[0].type() == int64, call.out[0].data);
 }
 
 // ---- softmax
