@@ -94,7 +94,7 @@ class Module(dict[str, Any]):
                 )
             self.__dict__.pop(key, None)
             if type(val) is mx.array:
-                kept_by_module(val)  # before another thread may find it
+                kept_by_module(val, self.get(key))  # before another thread may find it
             self[key] = val
         else:
             super().__setattr__(key, val)
@@ -684,6 +684,8 @@ def _replace(
     writes: list[tuple[Any, Any, Any]] = []
     _assign(module, new, is_leaf, kind, strict, "", writes, set())
     for container, key, value in writes:
+        if type(value) is mx.array:
+            kept_by_module(value, container[key])
         container[key] = value
 
 
