@@ -28,16 +28,24 @@ struct PyArray {
 
 extern PyTypeObject* array_type;
 inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type; }  // it cannot be subclassed
+// Whether some hold leaves of a function that is traced (bind/lent.h); what an object holds on this
+// thread then.
+extern std::atomic<bool> any_lent;
+array& place_here(PyObject*);
+inline array& value_here(PyObject* o) {
+  if (any_lent.load(std::memory_order_relaxed)) [[unlikely]] return place_here(o);
+  return reinterpret_cast<PyArray*>(o)->value;
+}
 // The array of an object, as a handle of one's own: while something is evaluated, or Python code
 // runs, another thread may give the object another value. `const`, so that nobody assigns to the
 // copy.
-inline const array unwrap(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
+inline const array unwrap(PyObject* o) { return value_here(o); }
 // For a look at shape and dtype, and to record a node: valid until anything is evaluated or runs
 // Python code.
-inline const array& peek(PyObject* o) { return reinterpret_cast<PyArray*>(o)->value; }
+inline const array& peek(PyObject* o) { return value_here(o); }
 // In-place syntax: the object has another value from now on.
 inline void retarget(PyObject* o, array value) {
-  std::swap(reinterpret_cast<PyArray*>(o)->value, value);
+  std::swap(value_here(o), value);
 }
 PyObject* wrap(array);  // new reference; null with an error set
 inline bool is_operand_number(PyObject* o) {

@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "bind/array_class.h"
+#include "bind/lent.h"
 #include "bind/module.h"
 #include "bind/tree_walk.h"
 #include "graph/stand_ins.h"
@@ -63,9 +64,10 @@ class Gone {
       value = at->second.before;
     return value;
   }
+  int readers = 0;  // that follow what they have read to what it stood for
   // Leaves out what no open transform can have met.
   void drop() {
-    if (all_.empty()) return;
+    if (all_.empty() || readers) return;
     const uint64_t oldest = stand_ins::oldest();
     std::vector<Entry> dropped;  // dies last: that may run Python code
     for (auto at = all_.begin(); at != all_.end();) {
@@ -92,9 +94,23 @@ Gone& gone() {
 
 class Exchanged {
  public:
-  Exchanged() = default;
+  Exchanged() { all().push_back(this); }
   Exchanged(const Exchanged&) = delete;
-  ~Exchanged() { gone().drop(); }
+  ~Exchanged() {
+    std::erase(all(), this);
+    gone().drop();
+  }
+  static std::vector<Exchanged*>& all() {  // the GIL guards it
+    static auto* one = new std::vector<Exchanged*>;
+    return *one;
+  }
+  void add_to(std::vector<Object>& out) const {
+    for (const auto& [traced, noted] : arrays_) out.push_back(noted.traced);
+  }
+  PyObject* stood_under(PyObject* traced) const {
+    const auto found = arrays_.find(traced);
+    return found == arrays_.end() ? nullptr : found->second.before.ptr();
+  }
 
   // `value`, whose template is `place`, with traced arrays.
   Object put(Object value, Object place, py::list traced) {
@@ -146,7 +162,7 @@ class Exchanged {
     std::unordered_set<PyObject*> seen;
     for (const Object& container : containers) put_back(container.ptr(), seen);
     const auto arrays = std::exchange(arrays_, {});
-    if (stand_ins::others())
+    if (gone().readers || stand_ins::others())
       for (const auto& [traced, noted] : arrays) gone().add(noted.traced, noted.before);
     std::exchange(tuples_, {});
   }
@@ -161,6 +177,7 @@ class Exchanged {
     if (!is_array(traced.ptr()) || !is_array(before)) changed_meanwhile();
     arrays_.insert_or_assign(traced.ptr(), Noted{traced, borrow(before), unwrap(traced.ptr())});
     stand_ins::put(unwrap(traced.ptr()), unwrap(before));
+    lent::put(traced.ptr(), before, true);
   }
 
   // The array from before, unless the function has given this one another value. Another thread may
@@ -229,15 +246,46 @@ class Exchanged {
 
 }  // namespace
 
+std::vector<Object> lent::stood_there(PyObject* o) {
+  std::vector<Object> found;
+  for (Object at = borrow(o);;) {
+    Object next = gone().before(at);
+    if (next.is(at))
+      for (const Exchanged* one : Exchanged::all())
+        if (PyObject* const under = one->stood_under(at.ptr())) next = borrow(under);
+    if (next.is(at)) return found;
+    found.push_back(next);
+    at = next;
+  }
+}
+
+std::vector<Object> lent::standing() {
+  std::vector<Object> found;
+  for (const Exchanged* one : Exchanged::all()) one->add_to(found);
+  return found;
+}
+
 void add_exchange(py::module_& m) {
   py::class_<Exchanged>(m, "_Exchanged")
       .def(py::init<>())
       .def("put", &Exchanged::put)
       .def("put_back", static_cast<void (Exchanged::*)()>(&Exchanged::put_back));
   // An array that a module keeps: a constant to other threads, which may find it there.
-  m.def("_note_kept", [](py::handle a) {
-    if (is_array(a.ptr())) stand_ins::put(peek(a.ptr()));
+  m.def("_note_kept", [](py::handle a, py::handle old) {
+    if (!is_array(a.ptr())) return;
+    stand_ins::put(peek(a.ptr()));
+    lent::put(a.ptr(), old.ptr());
   });
+  // What stood where another thread's transform put its own, where that has ended.
+  m.def("_before", [](py::handle a) { return py::object(gone().before(borrow(a.ptr()))); });
+  m.def("_stood_there", [](py::handle a) {
+    py::list out;
+    for (const Object& one : lent::stood_there(a.ptr())) out.append(one);
+    return out;
+  });
+  // To be called with 1 before and -1 after objects are read that _stood_there is asked about.
+  m.def("_follow_exchanges", [](int n) { gone().readers += n; });
+  m.def("_met", [](py::handle a) { return lent::met(a.ptr()); });
 }
 
 }  // namespace lazulite::bind

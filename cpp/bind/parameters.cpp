@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bind/array_class.h"
+#include "bind/lent.h"
 #include "bind/module.h"
 #include "bind/tree_walk.h"
 
@@ -91,7 +92,7 @@ Object parameters_of(PyObject* const* args) {
 // What Module.update has to write, found before anything is written.
 struct Update {
   struct Write {
-    Object container, key, value;
+    Object container, key, value, old;
   };
   std::vector<Write> writes;
   PyTypeObject* const module_type;
@@ -119,7 +120,7 @@ struct Update {
       }
       const bool known = bool(old);
       if (known && is_array(old.ptr()) && is_array(value.ptr()))
-        writes.push_back({borrow(current), keys.at(i), value});
+        writes.push_back({borrow(current), keys.at(i), value, old});
       else if (says_nothing(value.ptr()))
         continue;
       else if (!known || !is_container(old.ptr()) || !is_container(value.ptr()))
@@ -139,9 +140,11 @@ Object update_parameters(PyObject* const* args) {
   } catch (Unusual) {
     return py::bool_(false);
   }
-  for (const Update::Write& write : update.writes)
+  for (const Update::Write& write : update.writes) {
+    lent::put(write.value.ptr(), write.old.ptr());
     if (PyObject_SetItem(write.container.ptr(), write.key.ptr(), write.value.ptr()) < 0)
       throw PythonError{};
+  }
   return py::bool_(true);
 }
 

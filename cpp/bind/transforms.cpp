@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "bind/array_class.h"
+#include "bind/lent.h"
 #include "bind/module.h"
 #include "bind/transforms.h"
 #include "graph/trace.h"
@@ -161,12 +162,17 @@ void add_transforms(py::module_& m) {
     if (peek(a.ptr()).node()->captured.load()) note_change(*peek(a.ptr()).node());
     retarget(a.ptr(), unwrap(b.ptr()));
   });
-  m.def("_swap_handles", [=](py::handle a, py::handle b) {
-    check_arrays({a, b});
-    const array before = unwrap(a.ptr());
-    retarget(a.ptr(), unwrap(b.ptr()));
-    retarget(b.ptr(), before);
+  // Each of the first holds what the second does until _take_back, on this thread.
+  m.def("_lend", [=](py::list arrays, py::list values) {
+    std::vector<std::pair<Object, array>> state;
+    for (size_t i = 0; i < arrays.size(); ++i) {
+      const py::object a = arrays[i], value = values[i];
+      check_arrays({a, value});
+      state.emplace_back(a, unwrap(value.ptr()));
+    }
+    lent::lend(state);
   });
+  m.def("_take_back", lent::take_back);
   m.def("_same_handle", [=](py::handle a, py::handle b) {
     check_arrays({a, b});
     return peek(a.ptr()).same(peek(b.ptr()));

@@ -135,3 +135,27 @@ def test_a_small_network_learns_to_tell_stripes_apart():
 def test_what_does_not_fit_is_told(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("compiled", (False, True))
+@pytest.mark.parametrize("axis", (0, 1))
+@pytest.mark.parametrize("axes", (1, 2, 3))
+@pytest.mark.parametrize("kind", ("Conv", "ConvTranspose"))
+def test_inputs_without_elements_have_gradients(kind, axes, axis, compiled):
+    """Rows and places: the weights reach beyond an axis that is empty with its padding."""
+    more = {"output_padding": 1} if kind == "ConvTranspose" else {}
+    padding = 1 if kind == "ConvTranspose" or axis == 0 else 2
+    layer = getattr(nn, f"{kind}{axes}d")(4, 6, 3, stride=2, padding=padding, **more)
+    shape = [2, *(5, 6, 7)[:axes], 4]
+    shape[axis] = 0
+    x = mx.zeros(shape)
+
+    slopes = mx.grad(lambda x, layer: mx.square(layer(x)).sum(), (0, 1))
+    dx, dp = (mx.compile(slopes) if compiled else slopes)(x, layer)
+    assert dx.shape == x.shape and dx.dtype == x.dtype
+    assert dp["weight"].shape == layer.weight.shape
+    assert mx.isfinite(dp["weight"]).all()
+    if layer(x).size == 0:
+        assert not mx.any(dp["weight"]) and not mx.any(dp["bias"])
+    tangent = mx.jvp(layer, [x], [x])[1][0]
+    assert tangent.shape == layer(x).shape and not mx.any(tangent)

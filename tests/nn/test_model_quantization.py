@@ -1,7 +1,9 @@
 """Models in few bits: what each method keeps of a model, and what it refuses."""
 
+import copy
 import math
 import os
+import pickle
 import subprocess
 import sys
 from functools import partial
@@ -47,6 +49,21 @@ class Small(nn.Module):
         return self.table.as_linear(x)
 
 
+class Whole(nn.Module):
+    """Of groups that nn.quantize takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(9, 64)
+        self.norm = nn.LayerNorm(64)
+        self.blocks = [nn.Linear(64, 64), {"last": nn.Linear(64, 3)}]
+
+    def __call__(self, tokens):
+        x = self.norm(self.blocks[0](self.table(tokens)))
+        return self.blocks[1]["last"](nn.relu(x))
+
+
+CODES = (mx.uint32, mx.int8, mx.uint8)
 TOKENS = mx.array(np.random.default_rng(1).integers(0, 9, (4, 7)))
 
 
@@ -332,6 +349,53 @@ def test_gradients_pass_straight_through_rounding_and_end_where_codes_end():
     assert [n for n, _ in tree_flatten(made.trainable_parameters())] == ["layers.0.weight"]
     layer.freeze().unfreeze()
     assert sorted(n for n, _ in tree_flatten(layer.trainable_parameters())) == ["bias", "weight"]
+
+
+def trainable(model):
+    return {name for name, _ in tree_flatten(model.trainable_parameters())}
+
+
+PACKED_BY_NAME = {
+    "packed": lambda model: [model, nn.quantize(model)][0],
+    "correction": lambda model: mx.quantize(
+        model, {"method": "ptq", "error_correction": "awq", "calibration_data": TOKENS}),
+    "converted": lambda model: quantization.convert(mx.quantize(
+        model, {"method": "qat", "activation_bits": 8, "calibration_data": TOKENS})),
+    **{method: partial(lambda method, model: mx.quantize(
+        model, {"method": method, "calibration_data": TOKENS}), method)
+       for method in ("static", "dynamic", "ptq")},
+}
+
+
+@pytest.mark.parametrize("way", PACKED_BY_NAME)
+@pytest.mark.parametrize("copied", (False, True))
+def test_unfreeze_leaves_codes_and_scales_frozen_unless_these_are_named(way, copied):
+    mx.random.seed(0)
+    class_of = Whole if way == "packed" else Small
+    model = PACKED_BY_NAME[way](class_of())
+    model = copy.deepcopy(pickle.loads(pickle.dumps(model))) if copied else model
+    before = trainable(model)
+    codes = {n: a for n, a in tree_flatten(model.parameters()) if a.dtype in CODES}
+    assert codes and not before & set(codes)
+    assert trainable(model.unfreeze()) == before
+    assert trainable(model.freeze()) == set()
+    assert trainable(model.unfreeze()) == before
+    for module in model.modules():
+        module.unfreeze(recurse=False)
+    assert trainable(model) == before
+    for keys in ("bias", "scales", ["weight", "bias"]):
+        words = [keys] if isinstance(keys, str) else keys
+        every = {n for n, _ in tree_flatten(model.parameters()) if n.rpartition(".")[2] in words}
+        assert every - set(codes) <= trainable(model.freeze().unfreeze(keys=keys)) <= every
+        assert not trainable(model) & set(codes)
+    model.freeze().unfreeze()
+    optimizer = optim.AdamW(0.1, weight_decay=0.5)
+    held = {n: a for n, a in tree_flatten(model.parameters()) if n not in before}
+    _, slopes = nn.value_and_grad(model, lambda x: mx.square(model(x)).sum())(TOKENS)
+    optimizer.update(model, slopes)
+    now = dict(tree_flatten(model.parameters()))
+    assert all(now[name] is a for name, a in held.items())
+    assert not any(mx.array_equal(now[name], slope * 0) for name, slope in tree_flatten(slopes))
 
 
 @pytest.mark.parametrize("activation_bits", (8, None))

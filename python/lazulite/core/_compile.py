@@ -144,35 +144,113 @@ def _save(value: Any, saved: list, seen: set):
 
 
 def _restore(saved: list):
+    """Puts back what the function exchanged, and leaves what other threads put there meanwhile."""
     for container, held in saved:
-        if isinstance(container, dict):
+        # what stood there before a transform of another thread, which has ended
+        held = [(k, _core._before(v) if type(v) is array else v) for k, v in held]
+        now = _entries(container)
+        if isinstance(container, (dict, list)) and [k for k, _ in now] != [k for k, _ in held]:
+            if isinstance(container, list):
+                container[:] = [v for _, v in held]
+                continue
             dict.clear(container)
             for k, v in held:
                 dict.__setitem__(container, k, v)
-        elif isinstance(container, list):
-            container[:] = [v for _, v in held]
-        else:
-            for (k, v), (_, now) in zip(held, _entries(container)):
-                if now is not v:
-                    _put(container, k, v)
+            continue
+        for (k, v), (_, there) in zip(held, now):
+            if there is not v and not _exchanged(v, there):
+                _put(container, k, v)
 
 
-def _state_template(value: Any, arrays: list, known: set, places: dict) -> Any:
+def _original(a: array) -> array:
+    """What stands or stood where transforms of other threads put this: it is kept as long as
+    exchanges are followed."""
+    stood = _core._stood_there(a)
+    return stood[-1] if stood else a
+
+
+def _exchanged(was: Any, now: Any) -> bool:
+    """Whether another thread has done it: its transform ended, or put its own there."""
+    if isinstance(was, tuple) and isinstance(now, tuple) and len(was) == len(now):
+        return all(a is b or _exchanged(a, b) for a, b in zip(was, now))
+    if not (isinstance(was, array) and isinstance(now, array)):
+        return False
+    return _core._met(now) or _original(now) is _original(was)
+
+
+class _Before:
+    """State as it was before the function ran: which array each object held, by the identities of
+    these objects and of what transforms of other threads had put them over; and what stood
+    where."""
+
+    def __init__(self, arrays: list, leaves: list, saved: list):
+        self.known: dict = {}
+        for i, a in enumerate(arrays):  # of one that is there twice the first
+            for o in (a, *_core._stood_there(a)):
+                self.known.setdefault(id(o), i)
+        self.leaves = leaves
+        self.held = {id(container): dict(held) for container, held in saved}
+
+    def index(self, a: array) -> Optional[int]:
+        return next(
+            (self.known[id(o)] for o in (a, *_core._stood_there(a)) if id(o) in self.known), None
+        )
+
+    def stays(self, container: Any, key: Any, now: Any) -> bool:
+        """Whether the function left the array, or the tuple, that stood there, or another thread
+        put one there."""
+        return self._left(self.held.get(id(container), {}).get(key), now)
+
+    def _left(self, was: Any, now: Any) -> bool:
+        if isinstance(was, tuple) and isinstance(now, tuple) and len(was) == len(now):
+            return all(map(self._left, was, now))
+        if not (isinstance(now, array) and isinstance(was, array)):
+            return was is now
+        if _core._met(now):
+            return True
+        i = self.index(now)
+        return i is not None and i == self.index(was) and _core._same_handle(now, self.leaves[i])
+
+
+class _Stays:
+    """In a template: nothing is to be written here, but in containers that are in a tuple."""
+
+    __slots__ = ("inside",)
+
+    def __init__(self, inside: list):
+        self.inside = inside
+
+
+def _state_template(value: Any, arrays: list, before: _Before, places: dict) -> Any:
     if isinstance(value, array):
         if id(value) not in places:  # one object in two places stays one
             arrays.append(_core._copy_handle(value))
             places[id(value)] = Leaf(len(arrays) - 1)
-            if id(value) in known:
+            known = before.index(value)
+            if known is not None:
                 places[id(value)] = _Kept(len(arrays) - 1)
-                places[id(value)].before = known[id(value)]
+                places[id(value)].before = known
         return places[id(value)]
     if isinstance(value, tuple):
-        return rebuild(value, [_state_template(v, arrays, known, places) for v in value])
+        return rebuild(value, [_state_template(v, arrays, before, places) for v in value])
     if _is_container(value):
-        return _Held(
-            value, [(k, _state_template(v, arrays, known, places)) for k, v in _entries(value)]
-        )
+        parts = []
+        for k, v in _entries(value):
+            if isinstance(v, (array, tuple)) and before.stays(value, k, v):
+                parts.append((k, _Stays(_inside(v, arrays, before, places))))
+            else:
+                parts.append((k, _state_template(v, arrays, before, places)))
+        return _Held(value, parts)
     return value
+
+
+def _inside(value: Any, arrays: list, before: _Before, places: dict) -> list:
+    """Templates of the containers in a tuple."""
+    if isinstance(value, tuple):
+        return [part for v in value for part in _inside(v, arrays, before, places)]
+    if isinstance(value, array) or not _is_container(value):
+        return []
+    return [_state_template(value, arrays, before, places)]
 
 
 def _build(part: Any, values: list) -> Any:
@@ -190,6 +268,10 @@ def _assign(container: Any, held: _Held, values: list):
     present = dict(_entries(container))
     for k, part in held.entries:
         now = present.pop(k, None)
+        if isinstance(part, _Stays):
+            for held in part.inside:
+                _assign(held.container, held, values)
+            continue
         if isinstance(part, _Held) and _is_container(now) and type(now) is type(part.container):
             _assign(now, part, values)
         else:
@@ -268,8 +350,8 @@ def _kept_in(part, found):
     elif isinstance(part, _Held):
         for _, p in part.entries:
             _kept_in(p, found)
-    elif isinstance(part, tuple):
-        for p in part:
+    elif isinstance(part, (tuple, _Stays)):
+        for p in part if isinstance(part, tuple) else part.inside:
             _kept_in(p, found)
     return found
 
@@ -296,11 +378,10 @@ class _State:
         _save(self.root, saved, set())
         return saved
 
-    def describe(self, arrays: list, before: list) -> Any:
+    def describe(self, arrays: list, before: _Before) -> Any:
         """A template of what is held now, whose arrays are appended to `arrays` (copies of the
-        handles);
-        `before` are the array objects that were held."""
-        return _state_template(self.root, arrays, {id(a): i for i, a in enumerate(before)}, {})
+        handles)."""
+        return _state_template(self.root, arrays, before, {})
 
     def write(self, part: Any, values: list):
         """Makes the container hold what the template says."""
@@ -370,7 +451,7 @@ class _Given:
         arrays: list = []
         for _, container in self.containers:
             _read(container, arrays)
-        self.arrays = {id(a): a for a in arrays}
+        self.arrays = {id(_original(a)): a for a in arrays}
 
     def saved(self) -> list:
         return [(c, self.held[id(c)]) for _, c in self.containers]
@@ -386,15 +467,19 @@ class _Given:
         in_place, put, gone = [], [], []
         seen: set = set()
         for i, a in enumerate(arguments):
-            if id(a) in self.arrays and id(a) not in seen:
-                seen.add(id(a))
-                if not _core._same_handle(a, leaves[id(a)]):
-                    outputs.append(_core._copy_handle(a))
-                    in_place.append((i, len(outputs) - 1))
+            key = id(_original(a))
+            if key in self.arrays and key not in seen:
+                seen.add(key)
+                held = self.arrays[key]
+                for one in (held, *_core._stood_there(held)):
+                    if not _core._same_handle(one, leaves[key]):
+                        outputs.append(_core._copy_handle(one))
+                        in_place.append((i, len(outputs) - 1))
+                        break
         for path, container in self.containers:
             was, now = dict(self.held[id(container)]), dict(_entries(container))
             for k, v in now.items():
-                if k not in was or was[k] is not v:
+                if k not in was or not (was[k] is v or _exchanged(was[k], v)):
                     parts: list = []
                     part = template(v, parts)
                     put.append((path, k, part, len(outputs), len(parts)))
@@ -516,6 +601,13 @@ class CompiledFunction(_core._Compiled):
 
     def _trace(self, args, kwargs, report=False) -> _Entry:
         """Called for arguments and state of a new kind."""
+        _core._follow_exchanges(1)
+        try:
+            return self._traced(args, kwargs, report)
+        finally:
+            _core._follow_exchanges(-1)
+
+    def _traced(self, args, kwargs, report) -> _Entry:
         arguments: list = []
         shape = (_describe(args, arguments), _describe(kwargs, arguments))
         given = _Given(args, kwargs)
@@ -527,26 +619,30 @@ class CompiledFunction(_core._Compiled):
         saved = self._inputs.snapshot() + self._outputs.snapshot() + given.saved()
         n, m = len(arguments), len(state)
         # one object may be there twice
-        distinct = {id(held): i for i, held in reversed(list(enumerate(state)))}
+        distinct = {id(_original(held)): i for i, held in reversed(list(enumerate(state)))}
         swapped = [(state[i], n + i) for i in distinct.values()]
         # ... or twice among the arguments, or here and there
         places: dict = {}
-        for i, a in enumerate(arguments):
-            places.setdefault(id(a), i)
+        known = [id(_original(a)) for a in arguments]
+        for i, key in enumerate(known):
+            places.setdefault(key, i)
+        if not given.arrays.keys() <= places.keys():
+            raise ValueError("[compile] arguments that change while they are read")
         own = [(a, places[key]) for key, a in given.arrays.items() if key not in distinct]
         swapped += own
 
         def flat(leaves):
             # State arrays become leaves under the objects by which everybody knows them.
-            for held, i in swapped:
-                _core._swap_handles(held, leaves[i])
             key_leaf = leaves[n + m]
             _core._push_key(key_leaf)  # of this thread, until the trace is made
             try:
+                _core._lend([held for held, _ in swapped], [leaves[i] for _, i in swapped])
                 begun = {key: _core._copy_handle(a) for key, a in given.arrays.items()}
                 called = [
-                    a if id(a) in distinct or id(a) in given.arrays else leaves[places[id(a)]]
-                    for a in arguments
+                    given.arrays[key] if key in given.arrays
+                    else state[distinct[key]] if key in distinct
+                    else leaves[places[key]]
+                    for key in known
                 ]
                 args, kwargs = fill(shape, called)
                 if given.containers:
@@ -556,7 +652,9 @@ class CompiledFunction(_core._Compiled):
                 # state among them gets its own value back below
                 outputs[:] = map(_core._copy_handle, outputs)
                 entry.given = given.changes(arguments, begun, outputs)
-                entry.state = self._outputs.describe(outputs, state)
+                entry.state = self._outputs.describe(
+                    outputs, _Before(state, leaves[n : n + m], saved)
+                )
                 entry.random = None
                 drawn = _core.random.state[0]
                 if not _core._same_handle(drawn, key_leaf):
@@ -564,11 +662,10 @@ class CompiledFunction(_core._Compiled):
                     entry.random = Leaf(len(outputs) - 1)
                 return outputs
             finally:
-                for held, i in swapped:
-                    _core._swap_handles(held, leaves[i])
-                _core._pop_key()
                 _restore(saved)
                 given.restore()
+                _core._take_back()
+                _core._pop_key()
 
         entry.graph = _core._Graph(flat, arguments + state + [random], _fold_bytes, report, False)
         map_leaves(_check_result, entry.result)
@@ -620,8 +717,9 @@ class CompiledFunction(_core._Compiled):
         arguments: list = []
         _describe(args, arguments)
         _describe(kwargs, arguments)
-        entry = self._trace(args, kwargs, report=True)
-        values = entry.graph(arguments + self._inputs.read() + [_core.random.state[0]])
+        with _state_lock:
+            entry = self._trace(args, kwargs, report=True)
+            values = entry.graph(arguments + self._inputs.read() + [_core.random.state[0]])
         return CompiledPlan(entry.graph, _core.plan(*values))
 
     def cache_info(self):

@@ -408,12 +408,13 @@ def fill_plain(tree: Any, values: list[Any]) -> Any:
 _traced = _local()  # .kept: arrays that modules were given while checkpoint traces their call
 
 
-def kept_by_module(value: Any) -> None:
-    """To be called where a module keeps an array: it is to have a value after `checkpoint`."""
+def kept_by_module(value: Any, old: Any = None) -> None:
+    """To be called where a module keeps an array, in place of `old`: it is to have a value after
+    `checkpoint`."""
     kept = getattr(_traced, "kept", None)
     if kept is not None:
         kept.append(value)
-    _core._note_kept(value)
+    _core._note_kept(value, old)
 
 
 is_module: Callable[[Any], bool] = _core._is_model

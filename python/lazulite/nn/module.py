@@ -53,6 +53,7 @@ class Module(dict[str, Any]):
     __call__: Callable[..., Any]
     _no_grad: frozenset[str]
     _training: bool
+    _fixed: bool = False  # unfreeze leaves what is here as it is, but for floats that it names
     _traced_attributes = ("_training", "_no_grad")  # compile traces anew where they change
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -93,7 +94,7 @@ class Module(dict[str, Any]):
                 )
             self.__dict__.pop(key, None)
             if type(val) is mx.array:
-                kept_by_module(val)  # before another thread may find it
+                kept_by_module(val, self.get(key))  # before another thread may find it
             self[key] = val
         else:
             super().__setattr__(key, val)
@@ -402,6 +403,9 @@ class Module(dict[str, Any]):
     ) -> Self:
         """Undo :meth:`freeze`, with the same arguments.
 
+        Codes of quantized layers stay frozen, and so do their scales, offsets and biases unless
+        ``keys`` names them.
+
         Raises:
             KeyError: ``strict`` and a name is missing.
 
@@ -416,6 +420,8 @@ class Module(dict[str, Any]):
                 lambda _, module: module.unfreeze(recurse=False, keys=keys)
             )
         names = self._no_grad if keys is None else keys
+        if self._fixed:
+            names = [] if keys is None else [k for k in keys if not _is_integer(self.get(k))]
         self._no_grad = self._no_grad.difference(names)
         return self
 
@@ -601,6 +607,10 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, mx.array) and not mx.issubdtype(value.dtype, mx.inexact)
+
+
 def _no_container(module: Module, name: str, value: Any) -> bool:
     return not isinstance(value, _CONTAINERS)
 
@@ -674,6 +684,8 @@ def _replace(
     writes: list[tuple[Any, Any, Any]] = []
     _assign(module, new, is_leaf, kind, strict, "", writes, set())
     for container, key, value in writes:
+        if type(value) is mx.array:
+            kept_by_module(value, container[key])
         container[key] = value
 
 

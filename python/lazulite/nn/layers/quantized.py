@@ -79,6 +79,8 @@ class QuantizedLinear(_Packed):
         (5, 2)
     """
 
+    _fixed = True
+
     @checked
     def __init__(
         self,
@@ -154,6 +156,8 @@ class QuantizedEmbedding(_Packed):
         >>> nn.QuantizedEmbedding(10, 64)(mx.array([[1, 2, 3]])).shape
         (1, 3, 64)
     """
+
+    _fixed = True
 
     @checked
     def __init__(

@@ -85,6 +85,8 @@ class QuantizedConv(Module):
         (2, 8, 7, 4)
     """
 
+    _fixed = True
+
     def __init__(
         self,
         layer: _Convolution,
@@ -96,6 +98,7 @@ class QuantizedConv(Module):
         self.scales = channel_scales(layer.weight, bits) if scales is None else scales
         self.layer: Any = copy.copy(layer)
         self.layer.weight = channel_codes(layer.weight, self.scales, bits)
+        self.layer._fixed = True
         self.bits = bits
         if rounding is not None:
             self.rounding = rounding

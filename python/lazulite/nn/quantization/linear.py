@@ -109,6 +109,8 @@ class Int8Linear(Module):
         (5, 2)
     """
 
+    _fixed = True
+
     def __init__(
         self,
         weight: mx.array,

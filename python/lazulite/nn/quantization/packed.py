@@ -61,6 +61,8 @@ class ScaledQuantizedLinear(Module):
         (5, 2)
     """
 
+    _fixed = True
+
     def __init__(self, layer: Any, factors: mx.array, group_size: int, bits: int) -> None:
         super().__init__()
         self.factors = factors

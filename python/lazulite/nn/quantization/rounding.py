@@ -135,6 +135,8 @@ class StaticRounding(Module):
         (array([-128, -28, 127, 127], dtype=float32), array([0, 1, 2.55, 2.55], dtype=float32))
     """
 
+    _fixed = True
+
     def __init__(self, low: Any, high: Any, bits: int) -> None:
         super().__init__()
         self.scale, self.zero = scale_and_zero(mx.array([low]), mx.array([high]), bits)
