@@ -1,4 +1,6 @@
 // Positions and elements, per instruction-set level.
+#include <cstring>
+
 #include "device/cpu/level.h"
 #include "engine/index/index.h"
 #include "simd/vec.h"
@@ -60,7 +62,25 @@ void add(void* to, const void* from, int64_t n) {
   for (int64_t i = 0; i < n * parts; ++i) y[i] = T(y[i] + x[i]);
 }
 
-// Rows of `n` elements, or of as many as is known before.
+// Rows of as many elements as is known before: in whole vectors, which the compiler makes of no
+// loop that it has unrolled.
+template <class T, int known>
+LAZULITE_INLINE void add_rows_known(T* to, const T* x, const int64_t* at, int64_t count) {
+  constexpr int width = known * int(sizeof(T)) < 64 ? known : 64 / int(sizeof(T));
+  typedef T Some __attribute__((vector_size(width * int(sizeof(T)))));
+  for (int64_t i = 0; i < count; ++i, x += known) {
+    T* y = to + at[i];
+#pragma GCC unroll 4
+    for (int j = 0; j < known; j += width) {
+      Some sum, more;
+      std::memcpy(&sum, y + j, sizeof sum);
+      std::memcpy(&more, x + j, sizeof more);
+      sum += more;
+      std::memcpy(y + j, &sum, sizeof sum);
+    }
+  }
+}
+// The same of any length.
 template <class T, int known>
 LAZULITE_INLINE void add_rows_of(T* to, const T* x, const int64_t* at, int64_t count, int64_t n) {
   if (known) n = known;
@@ -74,12 +94,12 @@ void add_rows(void* out, const void* from, const int64_t* at, int64_t count, int
   T* to = static_cast<T*>(out);
   const T* x = static_cast<const T*>(from);
   switch (n) {
-    case 2: return add_rows_of<T, 2>(to, x, at, count, n);
+    case 2: return add_rows_known<T, 2>(to, x, at, count);
     case 3: return add_rows_of<T, 3>(to, x, at, count, n);
-    case 4: return add_rows_of<T, 4>(to, x, at, count, n);
-    case 8: return add_rows_of<T, 8>(to, x, at, count, n);
-    case 16: return add_rows_of<T, 16>(to, x, at, count, n);
-    case 32: return add_rows_of<T, 32>(to, x, at, count, n);
+    case 4: return add_rows_known<T, 4>(to, x, at, count);
+    case 8: return add_rows_known<T, 8>(to, x, at, count);
+    case 16: return add_rows_known<T, 16>(to, x, at, count);
+    case 32: return add_rows_known<T, 32>(to, x, at, count);
     default: return add_rows_of<T, 0>(to, x, at, count, n);
   }
 }
