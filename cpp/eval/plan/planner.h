@@ -73,6 +73,7 @@ class Planner {
   // wait
   bool is_little(const array& input, const Node& consumer, int64_t size, int& looked) const;
   bool has_only_little(const Unit& unit, const std::vector<int>& reader, int of) const;
+  bool reads_no_more(const Unit& unit) const;
   // sink
   Users find_users() const;
   void sink_from(int unit, const Users& users);

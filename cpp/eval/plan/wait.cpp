@@ -1,6 +1,8 @@
 // Waiting: a group that one later group alone reads, which waits for little besides (a step size
 // that is computed meanwhile), is formed there: what both read is read once, and what nobody else
 // wants is not stored. All that they read is there before, or little: nothing lives longer for it.
+// A group that reads what is there before, and no more than it makes, waits for anything: until its
+// reader runs, what it reads is kept instead of what it makes.
 #include "eval/plan/planner.h"
 
 namespace lazulite {
@@ -41,6 +43,36 @@ bool Planner::has_only_little(const Unit& unit, const std::vector<int>& reader, 
   return true;
 }
 
+// Of a group that reads what is there, or little: whether that, but for what others hold in any
+// case, is no more than what it stores.
+bool Planner::reads_no_more(const Unit& unit) const {
+  int64_t most = 0;
+  SmallVector<const Node*, 8> known;
+  for (const auto& member : unit.members) {
+    const Spec& spec = member.node->out[0].spec;
+    if (member.stored) most += size_of(spec.shape) * size_of(spec.type);
+    for (const array& input : member.node->inputs) {
+      const array* from = &input;
+      const Node* reader = member.node;
+      while (unit_of(*from, *reader) >= 0 && from->node()->op->kind == OpKind::view) {
+        ++work;
+        reader = from->node().get();
+        from = &reader->inputs[0];
+      }
+      ++work;
+      const Node* node = from->node().get();
+      if (unit_of(*from, *reader) >= 0 || node->op->kind == OpKind::input ||
+          node->op->kind == OpKind::constant ||
+          std::find(known.begin(), known.end(), node) != known.end())
+        continue;
+      if (known.size() >= 8) return false;
+      known.push_back(node);
+      most -= from->size() * size_of(from->dtype());
+    }
+  }
+  return most >= 0;
+}
+
 void Planner::wait() {
   auto large = [&](const Unit& unit) { return unit.fused && size_of(unit.domain) >= least; };
   if (std::count_if(units.begin(), units.end(), large) < 2) return;
@@ -70,8 +102,8 @@ void Planner::wait() {
     if (fits[u]) fits[u] = has_only_little(units[u], reader, int(u));
   for (size_t u = 0; u < units.size(); ++u) {
     const int by = reader[u];
-    if (by < 0 || !fits[size_t(by)] || units[u].made + units[size_t(by)].made > most_made)
-      continue;
+    if (by < 0 || units[u].made + units[size_t(by)].made > most_made) continue;
+    if (!fits[size_t(by)] && !reads_no_more(units[u])) continue;
     for (const auto& member : units[u].members) member.node->unit = by;
     units[size_t(by)].made += units[u].made;
     scattered_ = true;
