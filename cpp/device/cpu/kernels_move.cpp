@@ -69,6 +69,14 @@ LAZULITE_INLINE simd::Vec<T> even(simd::Vec<T> a, simd::Vec<T> b,
                                   std::integer_sequence<int, lane...>) {
   return simd::Vec<T>::from(__builtin_shufflevector(a.v, b.v, (2 * lane)...));
 }
+// The last ones, of which the second vector begins an element earlier: none behind them is read.
+template <class T, int... lane>
+LAZULITE_INLINE simd::Vec<T> even_to_end(simd::Vec<T> a, simd::Vec<T> b,
+                                         std::integer_sequence<int, lane...>) {
+  constexpr int size = sizeof...(lane);
+  return simd::Vec<T>::from(
+      __builtin_shufflevector(a.v, b.v, (2 * lane + (2 * lane < size ? 0 : 1))...));
+}
 template <class T>
 void halve(void* out, const void* in, int64_t n) {
   using V = simd::Vec<T>;
@@ -88,7 +96,14 @@ void halve(void* out, const void* in, int64_t n) {
     d.store(to + i + 3 * V::size);
   }
   for (; i + V::size < n; i += V::size) vector(i).store(to + i);
-  for (; i < n; ++i) move_one(to + i, from + 2 * i);
+  if (n < V::size) {
+    for (; i < n; ++i) move_one(to + i, from + 2 * i);
+    return;
+  }
+  i = n - V::size;
+  even_to_end(V::load(from + 2 * i), V::load(from + 2 * i + V::size - 1),
+              std::make_integer_sequence<int, V::size>{})
+      .store(to + i);
 }
 
 // to[2 * i] = from[i]; what lies between stays.

@@ -64,6 +64,7 @@ class Planner {
   void fill_units();
   void settle();
   // again
+  static int64_t elements_behind(const array& a);
   static bool is_little(const array& input, const Node& consumer, int64_t size);
   bool follows_from_little(const Node& node, int64_t size, int& ops) const;
   array copy_before(const Node* user, const array& value, int64_t size);

@@ -43,8 +43,8 @@ bool Planner::has_only_little(const Unit& unit, const std::vector<int>& reader, 
   return true;
 }
 
-// Of a group that reads what is there, or little: whether that, but for what others hold in any
-// case, is no more than what it stores.
+// Of a group that reads what is there, or little: whether what is large of it, but for what others
+// hold in any case, is no more than what it stores.
 bool Planner::reads_no_more(const Unit& unit) const {
   int64_t most = 0;
   SmallVector<const Node*, 8> known;
@@ -52,22 +52,16 @@ bool Planner::reads_no_more(const Unit& unit) const {
     const Spec& spec = member.node->out[0].spec;
     if (member.stored) most += size_of(spec.shape) * size_of(spec.type);
     for (const array& input : member.node->inputs) {
-      const array* from = &input;
-      const Node* reader = member.node;
-      while (unit_of(*from, *reader) >= 0 && from->node()->op->kind == OpKind::view) {
-        ++work;
-        reader = from->node().get();
-        from = &reader->inputs[0];
-      }
       ++work;
-      const Node* node = from->node().get();
-      if (unit_of(*from, *reader) >= 0 || node->op->kind == OpKind::input ||
-          node->op->kind == OpKind::constant ||
+      const Node* node = input.node().get();
+      const int64_t elements = elements_behind(input);
+      if (unit_of(input, *member.node) == member.node->unit || node->op->kind == OpKind::input ||
+          elements * little <= size_of(unit.domain) ||
           std::find(known.begin(), known.end(), node) != known.end())
         continue;
       if (known.size() >= 8) return false;
       known.push_back(node);
-      most -= from->size() * size_of(from->dtype());
+      most -= elements * size_of(input.dtype());
     }
   }
   return most >= 0;
