@@ -1,5 +1,7 @@
 // Positions and elements, per instruction-set level.
+#include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "device/cpu/level.h"
 #include "engine/index/index.h"
@@ -8,36 +10,40 @@
 namespace lazulite::engine {
 namespace {
 
-template <class T, bool unit>
-bool place_some(const T* index, int64_t step, int64_t n, int64_t size, int64_t stride,
-                int64_t start, bool add,
+// Whether it is in range, counted from the end where it is negative; `I` holds all of them.
+template <class I, class T>
+LAZULITE_INLINE I counted(T index, I size, uint64_t& bad) {
+  I v = I(index);
+  if constexpr (std::is_signed_v<T>) v += v < 0 ? size : 0;
+  using U = std::make_unsigned_t<I>;
+  bad |= uint64_t(U(v) >= U(size));
+  return v;
+}
+// 32 bits of an index times 32 bits of a stride are one instruction, 64 by 64 are several.
+template <class I, class T>
+bool place_some(const T* index, int64_t by, int64_t n, I size, I stride, int64_t start, bool add,
                 int64_t* to) {
-  const int64_t by = unit ? 1 : step;
   uint64_t bad = 0;
-  if (add) {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t v = int64_t(index[i * by]);
-      v += v < 0 ? size : 0;
-      bad |= uint64_t(uint64_t(v) >= uint64_t(size));
-      to[i] += start + v * stride;
-    }
-  } else {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t v = int64_t(index[i * by]);
-      v += v < 0 ? size : 0;
-      bad |= uint64_t(uint64_t(v) >= uint64_t(size));
-      to[i] = start + v * stride;
-    }
-  }
+  if (add)
+    for (int64_t i = 0; i < n; ++i)
+      to[i] += start + int64_t(counted<I>(index[i * by], size, bad)) * int64_t(stride);
+  else
+    for (int64_t i = 0; i < n; ++i)
+      to[i] = start + int64_t(counted<I>(index[i * by], size, bad)) * int64_t(stride);
   return !bad;
 }
 template <class T>
 bool place(const void* index, int64_t step, int64_t n, int64_t size, int64_t stride,
-                int64_t start, bool add,
-           int64_t* to) {
+           int64_t start, bool add, int64_t* to) {
   const T* from = static_cast<const T*>(index);
-  return step == 1 ? place_some<T, true>(from, 1, n, size, stride, start, add, to)
-                   : place_some<T, false>(from, step, n, size, stride, start, add, to);
+  auto with = [&]<class I>(I) {
+    // Two loops: of neighbours, and of others.
+    return step == 1 ? place_some<I, T>(from, 1, n, I(size), I(stride), start, add, to)
+                     : place_some<I, T>(from, step, n, I(size), I(stride), start, add, to);
+  };
+  if constexpr (sizeof(T) == 4)
+    if (size <= INT32_MAX && stride == int32_t(stride)) return with(int32_t());
+  return with(int64_t());
 }
 
 void ramp(int64_t step, int64_t n, int64_t* to) {
