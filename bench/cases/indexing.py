@@ -164,6 +164,39 @@ formula(
     lambda m, x: m.api.contiguous(m.transpose(x, (0, 2, 1, 3))),
     F(8, 256, 8, 64),
 )
+# Axes of a few elements.
+formula(
+    room,
+    "short axis, pixels from planes, 32 x 3 x 1024 float32",
+    lambda m, x, y: m.transpose(x, (0, 2, 1)) + y,
+    F(32, 3, 1024),
+    F(32, 1024, 3),
+)
+formula(
+    room,
+    "short axis, reversed, 3 x 300 x 100 x 5 float32",
+    lambda m, x: m.api.contiguous(m.flip(x, (3,))),
+    F(3, 300, 100, 5),
+)
+formula(
+    room,
+    "short axis, 2 of 4 columns by index, 100000 x 4 float32",
+    lambda m, x, i: m.take(x, i, axis=1),
+    F(100_000, 4),
+    I(4, 2),
+)
+formula(
+    room,
+    "short axis, columns put before and behind, 100000 x 2 float32",
+    lambda m, x: m.pad(x, ((0, 0), (1, 2))),
+    F(100_000, 2),
+)
+formula(
+    room,
+    "short rows side by side, 3 of 32000 x 33 float32",
+    lambda m, x, y, z: m.concatenate([x, y, z], axis=1),
+    *[F(32_000, 33)] * 3,
+)
 formula(
     room,
     "reversed columns, 1024 x 4096 float32",

@@ -108,6 +108,19 @@ formula(
     lambda m, x: m.sum(x.T, axis=1),
     F(2048, 2048),
 )
+for few in (8, 33):
+    formula(
+        "reduce",
+        f"sum of columns of {few} rows, {few} x 12000 float32",
+        lambda m, x: m.sum(x, axis=0),
+        F(few, 12_000),
+    )
+formula(
+    "reduce",
+    "sum over an axis of one, 3 x 1 x 200000 float32",
+    lambda m, x: m.sum(x, axis=1),
+    F(3, 1, 200_000),
+)
 formula(
     "reduce",
     "sum of every other column, 1024 x 4096 float32",

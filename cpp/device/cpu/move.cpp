@@ -35,9 +35,10 @@ struct Mover {
     while (n > 0) {
       int64_t moved;
       int a = last;
-      if (last > 0 && step == 1 && index[last] == 0 && n >= 2 * shape[last]) {
+      const bool whole_rows = last > 0 && index[last] == 0 && n >= 2 * shape[last];
+      if (whole_rows && (step == 1 || shape[last] <= short_row)) {
         const int64_t rows = std::min(n / shape[last], shape[last - 1] - index[last - 1]);
-        move_rows<load>(block, memory + offset, strides[last - 1], rows, shape[last]);
+        move_rows<load>(block, memory + offset, strides[last - 1], step, rows, shape[last]);
         moved = rows * shape[last];
         offset += rows * strides[last - 1];
         index[--a] += rows;
@@ -121,10 +122,16 @@ struct Mover {
     std::fill(block + rows * columns, block + m, rows * columns < m ? from[rows * step] : U{});
   }
 
-  // Rows of which each is one run.
+  // Rows of which each is one run, or short.
   template <bool load>
-  static void move_rows(U* block, U* at, int64_t step, int64_t rows, int64_t columns) {
-    const int64_t row = columns * int64_t(sizeof(U)), far = step * int64_t(sizeof(U));
+  static void move_rows(U* block, U* at, int64_t far_row, int64_t step, int64_t rows,
+                        int64_t columns) {
+    if (step != 1) {
+      if constexpr (load) move_short_rows(block, columns, 1, at, far_row, step, rows, columns);
+      else move_short_rows(at, far_row, step, block, columns, 1, rows, columns);
+      return;
+    }
+    const int64_t row = columns * int64_t(sizeof(U)), far = far_row * int64_t(sizeof(U));
     if constexpr (load) move_kernels().rows(block, row, at, far, rows, row);
     else move_kernels().rows(at, far, block, row, rows, row);
   }

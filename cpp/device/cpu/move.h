@@ -1,5 +1,7 @@
 // Runs of strided arrays, moved to and from contiguous blocks.
 #pragma once
+#include <type_traits>
+
 #include "base/shape.h"
 #include "device/cpu/level.h"
 
@@ -40,6 +42,37 @@ struct MoveKernels {
   void (*rows)(void* to, int64_t to_step, const void* from, int64_t from_step, int64_t rows,
                int64_t bytes);
 };
+
+// Rows of a few elements: to[i * to_row + k * to_step] = from[i * from_row + k * from_step], for i
+// below `rows` and k below n, at most `short_row`.
+inline constexpr int64_t short_row = 8;
+template <class U>
+void move_short_rows(U* to, int64_t to_row, int64_t to_step, const U* from, int64_t from_row,
+                     int64_t from_step, int64_t rows, int64_t n) {
+  auto rows_of = [=]<int size, class Step>(std::integral_constant<int, size>, Step step) mutable {
+    for (int64_t i = 0; i < rows; ++i, to += to_row, from += from_row) {
+      U row[size];
+#pragma GCC unroll 8
+      for (int k = 0; k < size; ++k) row[k] = from[k * from_step];
+#pragma GCC unroll 8
+      for (int k = 0; k < size; ++k) to[k * step] = row[k];
+    }
+  };
+  auto with = [&](auto step) {
+    switch (n) {
+      case 1: return rows_of(std::integral_constant<int, 1>(), step);
+      case 2: return rows_of(std::integral_constant<int, 2>(), step);
+      case 3: return rows_of(std::integral_constant<int, 3>(), step);
+      case 4: return rows_of(std::integral_constant<int, 4>(), step);
+      case 5: return rows_of(std::integral_constant<int, 5>(), step);
+      case 6: return rows_of(std::integral_constant<int, 6>(), step);
+      case 7: return rows_of(std::integral_constant<int, 7>(), step);
+      default: return rows_of(std::integral_constant<int, 8>(), step);
+    }
+  };
+  if (to_step == 1) with(std::integral_constant<int64_t, 1>());
+  else with(to_step);
+}
 
 #ifdef LAZULITE_LEVELS  // not in units of one level
 LAZULITE_LEVELS(const MoveKernels&, move_kernels)

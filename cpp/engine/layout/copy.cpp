@@ -143,6 +143,9 @@ void move_rows(const Move& m, char* to, const char* from, int axis, int64_t rows
     return k.repeat[size](to, from, 1, rows, 2);
   }
   auto run = [&]<class U>() {
+    if (n <= cpu::short_row && rows > 1)
+      return cpu::move_short_rows(reinterpret_cast<U*>(to), to_row, to_step,
+                                  reinterpret_cast<const U*>(from), from_row, from_step, rows, n);
     for (int64_t i = 0; i < rows; ++i) {
       auto* const out = reinterpret_cast<U*>(to) + i * to_row;
       auto* const in = reinterpret_cast<const U*>(from) + i * from_row;

@@ -511,6 +511,71 @@ void each_row(const void* input, int64_t n, int64_t stride, int64_t count, void*
   for (; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
 }
 
+// Of `vectors` of neighbouring columns lanes l, l + 8, l + 16 and l + 24, folded to one.
+template <class M, class In, int vectors>
+[[gnu::noinline]] void fold_eighth(const typename In::memory* x, int64_t n, int64_t stride,
+                                   int64_t l, typename In::V* out) {
+  using V = typename In::V;
+  auto lane = [&](int64_t at, V* r) {
+    for (int k = 0; k < vectors; ++k) r[k] = In::load(x + at * stride + k * V::size);
+    for (at += reduce_lanes; at < n; at += reduce_lanes)
+      for (int k = 0; k < vectors; ++k)
+        r[k] = M::template combine<V>(r[k], In::load(x + at * stride + k * V::size));
+  };
+  auto two = [&](int64_t at, V* r) {
+    lane(at, r);
+    if (at + 16 >= n) return;
+    V other[vectors];
+    lane(at + 16, other);
+    for (int k = 0; k < vectors; ++k) r[k] = M::template combine<V>(r[k], other[k]);
+  };
+  V r[vectors];
+  two(l, r);
+  if (l + 8 < n) {
+    V other[vectors];
+    two(l + 8, other);
+    for (int k = 0; k < vectors; ++k) r[k] = M::template combine<V>(r[k], other[k]);
+  }
+  for (int k = 0; k < vectors; ++k) out[k] = r[k];
+}
+// ... and lanes l, l + half, l + 2 half and so on.
+template <class M, class In, int vectors, int half = 1>
+LAZULITE_INLINE void fold_part(const typename In::memory* x, int64_t n, int64_t stride, int64_t l,
+                               typename In::V* r) {
+  static_assert(reduce_lanes == 32);
+  if constexpr (half == 8) {
+    fold_eighth<M, In, vectors>(x, n, stride, l, r);
+  } else {
+    fold_part<M, In, vectors, 2 * half>(x, n, stride, l, r);
+    if (l + half >= n) return;
+    typename In::V other[vectors];
+    fold_part<M, In, vectors, 2 * half>(x, n, stride, l + half, other);
+    for (int k = 0; k < vectors; ++k)
+      r[k] = M::template combine<typename In::V>(r[k], other[k]);
+  }
+}
+// Few rows for each lane, a register of columns or more: what lanes come to is folded as it is
+// read, and no lane is written.
+template <class M, class In>
+void columns_of_few(const typename In::memory* x, int64_t n, int64_t stride, int64_t width,
+                    typename In::accumulator* out) {
+  using V = typename In::V;
+  constexpr int vectors = 4;
+  int64_t c = 0;
+  for (; c + vectors * V::size <= width; c += vectors * V::size) {
+    V r[vectors];
+    fold_part<M, In, vectors>(x + c, n, stride, 0, r);
+    for (int k = 0; k < vectors; ++k) r[k].store(out + c + k * V::size);
+  }
+  while (c < width) {
+    c = c + V::size < width ? c : width - V::size;  // the last ones end with the row
+    V r;
+    fold_part<M, In, 1>(x + c, n, stride, 0, &r);
+    r.store(out + c);
+    c += V::size;
+  }
+}
+
 // Four rows of a lane at a time: its accumulators, which lie beyond L1, are read once for them.
 template <class M, class In>
 void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
@@ -519,6 +584,8 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   const auto* x = static_cast<const typename In::memory*>(input);
   A* lane = static_cast<A*>(scratch);
   const int64_t live = n < reduce_lanes ? n : reduce_lanes;
+  if (n < 4 * reduce_lanes && width >= In::V::size)
+    return columns_of_few<M, In>(x, n, stride, width, static_cast<A*>(out));
   // Without gaps a step of all lanes is one run.
   const int64_t runs = stride == width ? 1 : live, run = stride == width ? live * width : width;
   constexpr int64_t four = 4 * reduce_lanes;

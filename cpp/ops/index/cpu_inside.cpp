@@ -161,6 +161,23 @@ void for_strip(const Strips& s, int64_t apart, int64_t strip, const char* caller
   }
 }
 
+// Few elements of each row: the positions in as many rows as are best made at a time, which serve
+// all others too.
+constexpr int64_t few_of_row = 64;
+void gather_few(const KernelCall& call, const Inside& in) {
+  const int64_t bytes = size_of(call.out[0].type()), n = in.n, step = in.outer.strides[0],
+                rows = std::min(in.outer.size, engine::Places::piece / n);
+  SmallVector<int64_t, engine::Places::piece> at;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < n; ++i) at.push_back(in.at.begin()[i] + r * step);
+  cpu::parallel_for((in.outer.size + rows - 1) / rows, [&](int64_t task) {
+    const int64_t row = task * rows, some = std::min(rows, in.outer.size - row) * n;
+    engine::gather_run(call.in[0].data + row * step * bytes, at.data(), some, bytes,
+                       call.out[0].data + row * n * bytes);
+    if (call.after) call.after->run(row * n, 1, 0, some);
+  }, double(in.outer.size) * double(n) * 1.5);
+}
+
 }  // namespace
 
 void gather_inside_kernel(const KernelCall& call) {
@@ -169,6 +186,7 @@ void gather_inside_kernel(const KernelCall& call) {
   const Inside in(call, source, g.axes[0], g.caller);
   if (size_of(out.shape()) == 0) return;
   const int64_t bytes = size_of(out.type()), n = in.n, inner = in.inner;
+  if (inner == 1 && n <= few_of_row && in.outer.shape.size() == 1) return gather_few(call, in);
   const int64_t* const at = in.at.begin();
   const double cost = double(in.outer.size) * double(n) * (1 + double(inner * bytes) * 0.1);
   for_pieces(in.outer.size, n, inner, cost, [&](int64_t row, int64_t first, int64_t last) {

@@ -150,10 +150,28 @@ class Results {
   Ref<Buffer> wide_;
 };
 
+// Whether axes of size 1 leave an element of the same dtype.
+bool is_element(const KernelCall& call) {
+  const auto* reduction = static_cast<const Reduction*>(call.node.op->family);
+  if (!reduction || call.in[0].type() != call.out[0].type() ||
+      length_of(call.node, call.node.get<Reduce>().axes) != 1)
+    return false;
+  using enum engine::Monoid;
+  return !reduction->truth && (reduction->monoid == sum || reduction->monoid == prod ||
+                               reduction->monoid == max || reduction->monoid == min);
+}
+void take_element(const KernelCall& call) {
+  const TensorView& in = call.in[0];
+  engine::copy(in.shape(), {in.data, in.type(), in.strides()},
+               {call.out[0].data, in.type(), dense_strides(in.shape())});
+}
+
 // One node, or several that read the same rows of one array: in one pass.
 void reduce_together(const KernelCall* calls, size_t count) {
   const TensorView& in = calls[0].in[0];
   if (size_of(calls[0].out[0].shape()) == 0) return;
+  if (!in.formed && std::all_of(calls, calls + count, is_element))
+    return void(std::for_each(calls, calls + count, take_element));
   if (size_of(in.shape()) == 0) {
     for (size_t i = 0; i < count; ++i) {
       const Node& node = calls[i].node;
@@ -263,6 +281,9 @@ template <engine::Monoid monoid>
 void arg_kernel(const KernelCall& call) {
   if (size_of(call.out[0].shape()) == 0) return;
   const TensorView& in = call.in[0];
+  if (length_of(call.node, call.node.get<Reduce>().axes) == 1)
+    return void(std::memset(call.out[0].data, 0,
+                            size_t(size_of(call.out[0].shape()) * size_of(call.out[0].type()))));
   engine::Rows x = rows_of(in, call.node.get<Reduce>().axes, in.type());
   x.settle(false);
   const engine::ReduceKernel& k = engine::reduce_kernels().reduce[int(monoid)][index_of(x.type)];
