@@ -199,6 +199,11 @@ class Numpy(Api):
         np.add.at(x, i, v)
         return x
 
+    def scatter_max(self, x, i, v):
+        x = x.copy()
+        np.maximum.at(x, i, v)
+        return x
+
     def scatter_set(self, x, i, v):
         x = x.copy()
         x[i] = v
@@ -332,6 +337,9 @@ class Mx(Api):
 
     def scatter_add(self, x, i, v):
         return x.at[i].add(v)
+
+    def scatter_max(self, x, i, v):
+        return x.at[i].maximum(v)
 
     def scatter_set(self, x, i, v):
         return self.update(copy.copy(x), i, v)
@@ -475,6 +483,9 @@ class Jax(Api):
     def scatter_add(self, x, i, v):
         return x.at[i].add(v)
 
+    def scatter_max(self, x, i, v):
+        return x.at[i].max(v)
+
     def contiguous(self, x):
         return x.copy()
 
@@ -593,6 +604,9 @@ class Torch(Api):
 
     def scatter_add(self, x, i, v):
         return x.index_add(0, i, v)
+
+    def scatter_max(self, x, i, v):
+        return x.index_reduce(0, i, v, "amax")
 
     def scatter_set(self, x, i, v):
         return self.update(x.clone(), i.long(), v)

@@ -113,6 +113,14 @@ formula(
 )
 formula(
     room,
+    "largest by index, 1e6 into 1000 float32",
+    lambda m, x, i, v: m.api.scatter_max(x, i, v),
+    F(1000),
+    I(1000, MILLION),
+    F(MILLION),
+)
+formula(
+    room,
     "elements written by index, 1e4 into 1e6 float32",
     lambda m, x, i: m.api.scatter_set(x, i, 2.0),
     F(MILLION),
@@ -252,4 +260,27 @@ for size, label in ((100, "100"), (MILLION, "1e6")):
         F(size),
         F(11),
         tolerance=1e-4,
+    )
+
+
+def turned_pairs(m, x, c, s):
+    even, odd = x[..., ::2], x[..., 1::2]
+    return m.stack([even * c - odd * s, even * s + odd * c], -1).reshape(x.shape)
+
+
+def turned_halves(m, x, c, s):
+    half = x.shape[-1] // 2
+    other = m.concatenate([-x[..., half:], x[..., :half]], -1)
+    return x * c + other * s
+
+
+for name, f, width in (("pairs", turned_pairs, 32), ("halves", turned_halves, 64)):
+    formula(
+        room,
+        f"{name} turned by angles, 8 x 128 x 8 x 64 float32",
+        f,
+        F(8, 128, 8, 64),
+        F(128, 1, width),
+        F(128, 1, width),
+        compiled=True,
     )

@@ -156,6 +156,20 @@ for length in (3, 64):
         F(500, length),
         F(500, length),
     )
+formula(
+    "reduce",
+    "distances of pairs along axes, 500 x 500 x 64 float32",
+    lambda m, x, y: m.sum(m.abs(x.reshape((-1, 1, x.shape[1])) - y), axis=-1),
+    F(500, 64),
+    F(500, 64),
+)
+formula(
+    "reduce",
+    "largest product of pairs, 300 x 300 x 64 float32",
+    lambda m, x, y: m.max(x.reshape((-1, 1, x.shape[1])) * y, axis=-1),
+    F(300, 64),
+    F(300, 64),
+)
 
 for side in (10, 1000):
     formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))

@@ -537,3 +537,35 @@ def test_a_group_does_not_wait_for_much():
     y = a + b
     groups = str(mx.plan((y * total).sum(), y)).splitlines()
     assert sum("(64, 128)" in line and "fused {add" in line for line in groups) == 1
+
+
+@pytest.mark.parametrize("shape", [(8, 32, 32), (3, 700, 64), (80, 1031)])
+def test_a_group_that_reads_no_more_than_it_makes_waits_for_anything(shape, threads):
+    x = mx.random.normal(shape)
+    c, s = (mx.random.normal(shape[-1:]) for _ in range(2))
+    mx.eval(x, c, s)
+
+    def turn(x, c, s):
+        half = shape[-1] // 2
+        return x * c + mx.concatenate([-x[..., half:], x[..., :half]], -1) * s
+
+    y = turn(x, c, s)
+    last = str(mx.plan(y)).splitlines()[-2]
+    assert last.count("multiply") == 2 and "add" in last, last
+    first, second = x * c, mx.concatenate([-x[..., shape[-1] // 2 :], x[..., : shape[-1] // 2]], -1)
+    mx.eval(first, second)
+    second = second * s
+    mx.eval(second)
+    want = bytes(first + second)
+    assert bytes(y) == want
+    f = mx.compile(turn)
+    assert [bytes(f(x, c, s)) for _ in range(3)] == [want] * 3
+
+
+def test_a_group_that_reads_more_than_it_makes_waits_for_little_only():
+    a, b, c = (mx.random.normal((64, 128)) for _ in range(3))
+    mx.eval(a, b, c)
+    y = (a + b) * mx.exp(c @ c.T).sum(keepdims=True)
+    del a, b  # both would be there until the last step
+    plan = str(mx.plan(y))
+    assert "fused {add multiply" not in plan and "add" in plan, plan

@@ -541,6 +541,39 @@ def test_gathers_inside_in_transforms():
             np.testing.assert_allclose(np.array(got), np.array(mx.stack(want)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "int32", "complex64", "bool_"])
+@pytest.mark.parametrize("count", [1, 2047, 2048, 2049, 5000])
+def test_the_largest_at_repeated_places(name, count):
+    """As one after the other: a nan that is met stays, and of equal ones the first."""
+    rng = np.random.default_rng(count)
+    where = rng.integers(0, 40, count)
+    values = rng.integers(-9, 9, (2, count)) / 2
+    start = rng.integers(-9, 9, (2, 40)) / 2
+    for part in (values, start):
+        part[0, part[0] == 2] = -0.0
+        if name in ("float32", "float64", "float16", "complex64"):
+            part[0, :: part.shape[1] // 3 + 1] = np.nan
+            part[0, 1 :: part.shape[1] // 5 + 2] = np.inf
+    if name == "complex64":
+        x, v = (part[0] + 1j * part[1] for part in (start, values))
+    else:
+        with np.errstate(invalid="ignore"):
+            x, v = (part[0].astype(name) for part in (start, values))
+    x, v = (part.astype(name) for part in (x, v))
+    dtype = getattr(mx, name)
+    for largest, theirs in ((True, np.maximum), (False, np.minimum)):
+        want = x.copy()
+        for i, value in zip(where, v):
+            better = want[i] != want[i] or not (value != value or theirs(want[i], value) != want[i])
+            want[i] = want[i] if better else value
+        at = mx.array(x, dtype).at[mx.array(where)]
+        got = np.asarray((at.maximum if largest else at.minimum)(mx.array(v, dtype)))
+        assert np.array_equal(got, want, equal_nan=name != "bool_"), largest
+        real = np.real(got)
+        if name != "bool_":
+            assert (np.signbit(real) == np.signbit(np.real(want)))[~np.isnan(real)].all(), largest
+
+
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65])
 def test_rows_are_added_in_order(width, threads):
     rng = np.random.default_rng(width)

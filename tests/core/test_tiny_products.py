@@ -107,7 +107,36 @@ def test_what_is_fused_behind_them():
         assert bytes(mx.compile(affine)(a, b, c)) == bytes(want), size
 
 
+def check_bits_of_short_rows():
+    """Rows of a few elements times a column: products are added in order, from zero on."""
+    rng = np.random.default_rng(3)
+    for name, k in itertools.product(("float32", "float64"), (1, 2, 3, 4, 5)):
+        dtype = getattr(mx, name)
+        for lanes, m in itertools.product(
+            (1, 2, 7, 1001), (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65)
+        ):
+            a = rng.standard_normal((lanes, m, k)).astype(name)
+            a.reshape(-1)[:: 17 + k] = (-0.0, np.inf)[k % 2]
+            for shape in ((lanes, k, 1), (k, 1)):
+                b = rng.standard_normal(shape).astype(name)
+                b[..., 0, 0] = -b[..., 0, 0] * 0 if m % 5 == 0 else b[..., 0, 0]
+                want = np.zeros((lanes, m, 1), name)
+                with np.errstate(all="ignore"):
+                    for j in range(k):
+                        want = want + a[:, :, j : j + 1] * b[..., j : j + 1, :]
+                for layout in ("dense", "slice"):
+                    got = np.asarray(among_nan(a, layout, dtype) @ among_nan(b, layout, dtype))
+                    assert np.array_equal(got, want, equal_nan=True), (name, lanes, m, k, layout)
+                    same = np.signbit(got) == np.signbit(want)
+                    assert (same | np.isnan(want)).all(), (name, lanes, m, k, layout)
+
+
+def test_bits_of_short_rows():
+    check_bits_of_short_rows()
+
+
 def check_all():
+    check_bits_of_short_rows()
     for dtype in EPS:
         for m, k, n in itertools.product(SIZES, SIZES, SIZES):
             check(0, m, k, n, dtype)

@@ -36,8 +36,9 @@ struct BoundStep {
   const void** in;
   int64_t repeated;  // bits of n
   const Step* step;
-  // Of a load that begins anew: where in it the elements that are there begin, and how many.
-  int64_t phase = 0, held = 0;
+  // Of a load that begins anew: where in it the elements that are there begin, in which span, and
+  // how many.
+  int64_t phase = 0, span = 0, held = 0;
 };
 
 // An address that moves with the blocks: into the array of a port, or to a padded copy of it.
@@ -133,7 +134,7 @@ struct Runner {
   }
 
   void bind_step(const Step& step, BoundStep& bound, const void**& next) {
-    bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, next, 0, &step, 0, 0};
+    bound = {step.kind == Step::kernel ? step.run : nullptr, nullptr, next, 0, &step};
     if (step.code) *next++ = step.code;
     auto place = [&](Place at, const void** address) {
       switch (at.kind) {
@@ -204,10 +205,12 @@ struct Runner {
   void gather_block(BoundStep& bound, const Piece& piece, int64_t n) const {
     const uint32_t k = bound.step->port;
     if (const int64_t period = layout.period(k)) {
-      const int64_t phase = piece.start % period;
-      if (bound.phase == phase && n <= bound.held) return;
+      const int64_t phase = piece.start % period, span = piece.start / layout.span(k);
+      const bool inside = (piece.start + n - 1) / layout.span(k) == span;
+      if (inside && bound.phase == phase && bound.span == span && n <= bound.held) return;
       bound.phase = phase;
-      bound.held = n;
+      bound.span = span;
+      bound.held = inside ? n : 0;
     }
     const Port& from = program().load[k];
     const bool half = layout.converts(from);
@@ -275,10 +278,10 @@ struct Runner {
   }
 
   void run_runs(int64_t begin, int64_t end) const {
-    for (int64_t start = begin; start < end; start += layout.block) {
-      for (size_t k = 0; k < ports(); ++k)
-        room.at[k] = array(port(k)) + start * size_of(port(k).type);
-      const int64_t n = std::min(layout.block, end - start), main = n / group * group;
+    for (int64_t start = begin, n; start < end; start += n) {
+      place_run(start, ports());
+      n = longest_run(start, std::min(layout.block, end - start));
+      const int64_t main = n / group * group;
       if (main == n || main == 0 || room.steps.size() > 16) {
         run_block({start}, n);
         continue;
@@ -288,6 +291,16 @@ struct Runner {
       for (size_t k = 0; k < ports(); ++k) room.at[k] += (n - rest) * size_of(port(k).type);
       run_block({start + n - rest}, rest);
     }
+  }
+  // Where a block begins in that many arrays, and how long it may be.
+  void place_run(int64_t start, size_t arrays) const {
+    for (size_t k = 0; k < arrays; ++k) {
+      const int64_t at = layout.wraps(k) ? start % layout.wrap : start;
+      room.at[k] = array(port(k)) + at * size_of(port(k).type);
+    }
+  }
+  int64_t longest_run(int64_t start, int64_t n) const {
+    return layout.wrap ? std::min(n, layout.wrap - start % layout.wrap) : n;
   }
   // Of n elements the last ones, which are no whole group. Where nothing is written over they are
   // the end of one that overlaps the group before: no copies, and the same bits again.
@@ -368,9 +381,9 @@ struct Runner {
         make_row_singles();
         run_row(some);
       } else {
+        some = longest_run(at, some);
         if (some % group && some > group && room.steps.size() <= 16) some = some / group * group;
-        for (size_t k = 0; k < arrays; ++k)
-          room.at[k] = array(port(k)) + at * size_of(port(k).type);
+        place_run(at, arrays);
         if (to) room.at[last] = to + done * width;
         run_block({at}, some);
       }

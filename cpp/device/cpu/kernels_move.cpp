@@ -73,6 +73,14 @@ LAZULITE_INLINE simd::Vec<T> even(simd::Vec<T> a, simd::Vec<T> b,
                                   std::integer_sequence<int, lane...>) {
   return simd::Vec<T>::from(__builtin_shufflevector(a.v, b.v, (2 * lane)...));
 }
+// The last ones, of which the second vector begins an element earlier: none behind them is read.
+template <class T, int... lane>
+LAZULITE_INLINE simd::Vec<T> even_to_end(simd::Vec<T> a, simd::Vec<T> b,
+                                         std::integer_sequence<int, lane...>) {
+  constexpr int size = sizeof...(lane);
+  return simd::Vec<T>::from(
+      __builtin_shufflevector(a.v, b.v, (2 * lane + (2 * lane < size ? 0 : 1))...));
+}
 template <class T>
 void halve(void* out, const void* in, int64_t n) {
   using V = simd::Vec<T>;
@@ -92,7 +100,14 @@ void halve(void* out, const void* in, int64_t n) {
     d.store(to + i + 3 * V::size);
   }
   for (; i + V::size < n; i += V::size) vector(i).store(to + i);
-  for (; i < n; ++i) move_one(to + i, from + 2 * i);
+  if (n < V::size) {
+    for (; i < n; ++i) move_one(to + i, from + 2 * i);
+    return;
+  }
+  i = n - V::size;
+  even_to_end(V::load(from + 2 * i), V::load(from + 2 * i + V::size - 1),
+              std::make_integer_sequence<int, V::size>{})
+      .store(to + i);
 }
 
 // to[2 * i] = from[i]; what lies between stays.
@@ -117,6 +132,32 @@ void spread(void* out, const void* in, int64_t n) {
     between<T, true>(a, V::load(at + V::size), lanes).store(at + V::size);
   }
   for (; i < n; ++i) move_one(to + 2 * i, from + i);
+}
+
+// to[2 * i] = even[i], to[2 * i + 1] = odd[i]
+template <class T, bool second, int... lane>
+LAZULITE_INLINE simd::Vec<T> zipped(simd::Vec<T> even, simd::Vec<T> odd,
+                                    std::integer_sequence<int, lane...>) {
+  constexpr int size = sizeof...(lane), from = second ? size / 2 : 0;
+  return simd::Vec<T>::from(
+      __builtin_shufflevector(even.v, odd.v, (from + lane / 2 + (lane % 2 ? size : 0))...));
+}
+template <class T>
+void zip(void* out, const void* in, const void* others, int64_t n) {
+  using V = simd::Vec<T>;
+  constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
+  T* to = static_cast<T*>(out);
+  const T *even = static_cast<const T*>(in), *odd = static_cast<const T*>(others);
+  int64_t i = 0;
+  for (; i + V::size <= n; i += V::size) {
+    const V a = V::load(even + i), b = V::load(odd + i);
+    zipped<T, false>(a, b, lanes).store(to + 2 * i);
+    zipped<T, true>(a, b, lanes).store(to + 2 * i + V::size);
+  }
+  for (; i < n; ++i) {
+    move_one(to + 2 * i, even + i);
+    move_one(to + 2 * i + 1, odd + i);
+  }
 }
 
 // to[2 * i] = to[2 * i + 1] = from[i]
@@ -277,6 +318,7 @@ constexpr MoveKernels table{{turn<uint8_t, 16>, turn<uint16_t, 8>, turn<uint32_t
                             {halve<uint8_t>, halve<uint16_t>, halve<uint32_t>, halve<uint64_t>},
                             {spread<uint8_t>, spread<uint16_t>, spread<uint32_t>,
                              spread<uint64_t>},
+                            {zip<uint8_t>, zip<uint16_t>, zip<uint32_t>, zip<uint64_t>},
                             {repeat<uint8_t>, repeat<uint16_t>, repeat<uint32_t>,
                              repeat<uint64_t>},
                             copy_rows};

@@ -150,6 +150,7 @@ void Layout::describe_views() {
   if (tiles.axis >= 0 || tiles.columns) return;
   find_own_views();
   find_periods();
+  find_wraps();
 }
 
 void Layout::find_own_views() {
@@ -163,16 +164,44 @@ void Layout::find_own_views() {
   }
 }
 
-// Loads that are one row again and again, or one matrix.
+// Loads that are one row again and again, or one matrix; and those that are each of many rows so
+// often that blocks have the same of one.
 void Layout::find_periods() {
   for (size_t k = 0; k < program.load.size(); ++k) {
     if (access_[k] != Access::gathered) continue;
     size_t first = 0;
     int64_t period = size;
     for (; strides[k][first] == 0; ++first) period /= shape[first];
-    if (period == size || period * 2 > block_size * 4) continue;
-    periods_.resize(program.load.size(), 0);
-    periods_[k] = period;
+    if (period < size) {
+      if (period * 2 <= block_size * 4) set_period(k, period, size);
+      continue;
+    }
+    const View& own = views_[k];
+    const size_t last = own.shape.size() - 1;
+    if (last == 0 || own.strides[last] == 0 || own.strides[last - 1] != 0) continue;
+    const int64_t row = own.shape[last], span = row * own.shape[last - 1];
+    if (std::lcm(group, row) <= block_size && span >= 4 * block_size) set_period(k, row, span);
+  }
+}
+void Layout::set_period(size_t load, int64_t period, int64_t span) {
+  periods_.resize(program.load.size(), 0);
+  spans_.resize(program.load.size(), 0);
+  periods_[load] = period;
+  spans_[load] = span;
+}
+
+// Loads that are one dense run again and again, which is longer than blocks are.
+void Layout::find_wraps() {
+  for (size_t k = 0; k < program.load.size(); ++k) {
+    if (access_[k] != Access::gathered || period(k)) continue;
+    const View& own = views_[k];
+    if (own.shape.size() != 2 || own.strides[0] != 0 || own.strides[1] != 1) continue;
+    const int64_t run = own.shape[1];
+    if (run < 8 * block_size || (wrap && wrap != run)) continue;
+    wrap = run;
+    wraps_.resize(program.load.size(), false);
+    wraps_[k] = true;
+    access_[k] = Access::direct;
   }
 }
 

@@ -88,7 +88,7 @@ class Layout {
 
   // Some block ends inside of a group of elements.
   bool has_tails() const {
-    return size % group || (tiles.count && (shape.back() % group || tiles.axis >= 0));
+    return size % group || wrap % group || (tiles.count && (shape.back() % group || tiles.axis >= 0));
   }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
@@ -99,8 +99,14 @@ class Layout {
   };
   const View& view(size_t port) const { return views_[port]; }
   // Of a load that is gathered: after so many elements it begins anew, and a block that begins in
-  // the same place of it has the same elements. 0: never.
+  // the same place of it has the same elements, as long as both lie in one `span`, behind which
+  // other elements repeat. 0: never.
   int64_t period(size_t load) const { return load < periods_.size() ? periods_[load] : 0; }
+  int64_t span(size_t load) const { return spans_[load]; }
+  // Elements after which loads that are one long run again and again begin anew; 0: there are none.
+  // No block goes beyond that, so that they are read where they lie.
+  int64_t wrap = 0;
+  bool wraps(size_t port) const { return port < wraps_.size() && wraps_[port]; }
   bool reads_scalars() const {  // singles that are not the same in each run
     for (const Single& single : singles)
       if (!single.number) return true;
@@ -130,6 +136,8 @@ class Layout {
   void describe_views();
   void find_own_views();
   void find_periods();
+  void find_wraps();
+  void set_period(size_t load, int64_t period, int64_t span);
   void find_streams(const SmallVector<int, 4>& shared);
   void find_values();
   void find_row_singles();
@@ -155,7 +163,8 @@ class Layout {
   Place in_block(uint32_t value);
 
   SmallVector<Access, 8> access_;
-  SmallVector<int64_t, 8> periods_;  // by load; empty where none has one
+  SmallVector<int64_t, 8> periods_, spans_;  // by load; empty where none has one
+  SmallVector<bool, 8> wraps_;               // by load; empty where none does
   SmallVector<View, 4> views_;  // of those that are gathered, where there are no tiles
   SmallVector<bool, 4> streams_;  // by store
   SmallVector<Value, 16> values_;

@@ -34,6 +34,8 @@ struct MoveKernels {
   void (*reverse[4])(void* to, const void* from, int64_t n);  // to[i] = from[-i]
   void (*halve[4])(void* to, const void* from, int64_t n);    // to[i] = from[2 * i]
   void (*spread[4])(void* to, const void* from, int64_t n);   // to[2 * i] = from[i]
+  // to[2 * i] = even[i], to[2 * i + 1] = odd[i]
+  void (*zip[4])(void* to, const void* even, const void* odd, int64_t n);
   // to[i * times + k] = from[i * step], for i below n and k below `times`.
   void (*repeat[4])(void* to, const void* from, int64_t step, int64_t n, int64_t times);
   // Rows of so many bytes; steps in bytes.

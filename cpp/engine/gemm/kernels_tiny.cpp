@@ -145,9 +145,72 @@ void lines(const LinesCall& p) {
   }
 }
 
+// Rows of so few elements, one behind the other, that vectors of them are taken apart.
+template <class T, int inner>
+void short_rows(const T* __restrict a, const T* b, int64_t b_row, int64_t count,
+                T* __restrict out) {
+  T by[inner];
+  for (int k = 0; k < inner; ++k) by[k] = b[k * b_row];
+  for (int64_t i = 0; i < count; ++i) {
+    T sum = T(0);
+#pragma GCC unroll 4
+    for (int k = 0; k < inner; ++k) sum += a[i * inner + k] * by[k];
+    out[i] = sum;
+  }
+}
+// Stacks of matrices of `rows` such rows, each with a column of its own.
+template <class T, int rows, int inner>
+void small_lanes(const TinyCall& p) {
+  T* __restrict out = static_cast<T*>(p.out);
+  for (int64_t lane = 0; lane < p.lanes; ++lane, out += rows) {
+    const T* __restrict a = static_cast<const T*>(p.a) + lane * p.a_lane;
+    const T* __restrict b = static_cast<const T*>(p.b) + lane * p.b_lane;
+    T sum[rows] = {};
+#pragma GCC unroll 4
+    for (int k = 0; k < inner; ++k) {
+      const T by = b[k * p.b_row];
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) sum[r] += a[r * inner + k] * by;
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) out[r] = sum[r];
+  }
+}
+template <class T, int inner>
+bool small_lanes_of(const TinyCall& p) {
+  switch (p.rows) {
+    case 2: return small_lanes<T, 2, inner>(p), true;
+    case 3: return small_lanes<T, 3, inner>(p), true;
+    case 4: return small_lanes<T, 4, inner>(p), true;
+    default: return false;
+  }
+}
+// Of matrices whose rows of two to four elements lie one behind the other.
+template <class T, int inner>
+bool dense_rows(const TinyCall& p) {
+  if (small_lanes_of<T, inner>(p)) return true;
+  if (p.rows < Vec<T>::size) return false;
+  for (int64_t lane = 0; lane < p.lanes; ++lane)
+    short_rows<T, inner>(static_cast<const T*>(p.a) + lane * p.a_lane,
+                         static_cast<const T*>(p.b) + lane * p.b_lane, p.b_row, p.rows,
+                         static_cast<T*>(p.out) + lane * p.rows);
+  return true;
+}
+template <class T>
+bool has_dense_rows(const TinyCall& p) {
+  if (p.a_col != 1 || p.a_row != p.inner) return false;
+  switch (p.inner) {
+    case 2: return dense_rows<T, 2>(p);
+    case 3: return dense_rows<T, 3>(p);
+    case 4: return dense_rows<T, 4>(p);
+    default: return false;
+  }
+}
+
 // One column: dot products of rows of the left operand.
 template <class T>
 void one_column(const TinyCall& p) {
+  if (has_dense_rows<T>(p)) return;
   const bool turns = p.a_col == 1 && p.inner > 4 && p.rows >= Vec<T>::size;
   T* out = static_cast<T*>(p.out);
   for (int64_t lane = 0; lane < p.lanes; ++lane, out += p.rows) {

@@ -1,4 +1,8 @@
 // Positions and elements, per instruction-set level.
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
 #include "device/cpu/level.h"
 #include "engine/index/index.h"
 #include "simd/vec.h"
@@ -6,36 +10,40 @@
 namespace lazulite::engine {
 namespace {
 
-template <class T, bool unit>
-bool place_some(const T* index, int64_t step, int64_t n, int64_t size, int64_t stride,
-                int64_t start, bool add,
+// Whether it is in range, counted from the end where it is negative; `I` holds all of them.
+template <class I, class T>
+LAZULITE_INLINE I counted(T index, I size, uint64_t& bad) {
+  I v = I(index);
+  if constexpr (std::is_signed_v<T>) v += v < 0 ? size : 0;
+  using U = std::make_unsigned_t<I>;
+  bad |= uint64_t(U(v) >= U(size));
+  return v;
+}
+// 32 bits of an index times 32 bits of a stride are one instruction, 64 by 64 are several.
+template <class I, class T>
+bool place_some(const T* index, int64_t by, int64_t n, I size, I stride, int64_t start, bool add,
                 int64_t* to) {
-  const int64_t by = unit ? 1 : step;
   uint64_t bad = 0;
-  if (add) {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t v = int64_t(index[i * by]);
-      v += v < 0 ? size : 0;
-      bad |= uint64_t(uint64_t(v) >= uint64_t(size));
-      to[i] += start + v * stride;
-    }
-  } else {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t v = int64_t(index[i * by]);
-      v += v < 0 ? size : 0;
-      bad |= uint64_t(uint64_t(v) >= uint64_t(size));
-      to[i] = start + v * stride;
-    }
-  }
+  if (add)
+    for (int64_t i = 0; i < n; ++i)
+      to[i] += start + int64_t(counted<I>(index[i * by], size, bad)) * int64_t(stride);
+  else
+    for (int64_t i = 0; i < n; ++i)
+      to[i] = start + int64_t(counted<I>(index[i * by], size, bad)) * int64_t(stride);
   return !bad;
 }
 template <class T>
 bool place(const void* index, int64_t step, int64_t n, int64_t size, int64_t stride,
-                int64_t start, bool add,
-           int64_t* to) {
+           int64_t start, bool add, int64_t* to) {
   const T* from = static_cast<const T*>(index);
-  return step == 1 ? place_some<T, true>(from, 1, n, size, stride, start, add, to)
-                   : place_some<T, false>(from, step, n, size, stride, start, add, to);
+  auto with = [&]<class I>(I) {
+    // Two loops: of neighbours, and of others.
+    return step == 1 ? place_some<I, T>(from, 1, n, I(size), I(stride), start, add, to)
+                     : place_some<I, T>(from, step, n, I(size), I(stride), start, add, to);
+  };
+  if constexpr (sizeof(T) == 4)
+    if (size <= INT32_MAX && stride == int32_t(stride)) return with(int32_t());
+  return with(int64_t());
 }
 
 void ramp(int64_t step, int64_t n, int64_t* to) {
@@ -60,7 +68,25 @@ void add(void* to, const void* from, int64_t n) {
   for (int64_t i = 0; i < n * parts; ++i) y[i] = T(y[i] + x[i]);
 }
 
-// Rows of `n` elements, or of as many as is known before.
+// Rows of as many elements as is known before: in whole vectors, which the compiler makes of no
+// loop that it has unrolled.
+template <class T, int known>
+LAZULITE_INLINE void add_rows_known(T* to, const T* x, const int64_t* at, int64_t count) {
+  constexpr int width = known * int(sizeof(T)) < 64 ? known : 64 / int(sizeof(T));
+  typedef T Some __attribute__((vector_size(width * int(sizeof(T)))));
+  for (int64_t i = 0; i < count; ++i, x += known) {
+    T* y = to + at[i];
+#pragma GCC unroll 4
+    for (int j = 0; j < known; j += width) {
+      Some sum, more;
+      std::memcpy(&sum, y + j, sizeof sum);
+      std::memcpy(&more, x + j, sizeof more);
+      sum += more;
+      std::memcpy(y + j, &sum, sizeof sum);
+    }
+  }
+}
+// The same of any length.
 template <class T, int known>
 LAZULITE_INLINE void add_rows_of(T* to, const T* x, const int64_t* at, int64_t count, int64_t n) {
   if (known) n = known;
@@ -74,12 +100,12 @@ void add_rows(void* out, const void* from, const int64_t* at, int64_t count, int
   T* to = static_cast<T*>(out);
   const T* x = static_cast<const T*>(from);
   switch (n) {
-    case 2: return add_rows_of<T, 2>(to, x, at, count, n);
+    case 2: return add_rows_known<T, 2>(to, x, at, count);
     case 3: return add_rows_of<T, 3>(to, x, at, count, n);
-    case 4: return add_rows_of<T, 4>(to, x, at, count, n);
-    case 8: return add_rows_of<T, 8>(to, x, at, count, n);
-    case 16: return add_rows_of<T, 16>(to, x, at, count, n);
-    case 32: return add_rows_of<T, 32>(to, x, at, count, n);
+    case 4: return add_rows_known<T, 4>(to, x, at, count);
+    case 8: return add_rows_known<T, 8>(to, x, at, count);
+    case 16: return add_rows_known<T, 16>(to, x, at, count);
+    case 32: return add_rows_known<T, 32>(to, x, at, count);
     default: return add_rows_of<T, 0>(to, x, at, count, n);
   }
 }

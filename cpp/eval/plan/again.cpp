@@ -16,22 +16,6 @@ std::atomic<int64_t> least_bytes{32 << 20};  // of the value: smaller ones stay 
 constexpr int most_ops = 4;
 constexpr int64_t small_part = 8;  // what is small has an eighth of the value's elements, at most
 
-// How many elements of memory an array shows. What other runs have claimed is not looked into.
-int64_t elements_behind(const array& a) {
-  const Node* node = a.node().get();
-  const State state = node->state.load(std::memory_order_acquire);
-  if (state == State::ready) {
-    const Storage& storage = a.slot().storage;
-    int64_t n = 1;
-    for (size_t i = 0; i < storage.strides.size(); ++i)
-      if (storage.strides[i]) n *= a.shape()[i];
-    return n;
-  }
-  if (state == State::pending && node->op->kind == OpKind::view && node->inputs.size() == 1)
-    return std::min(a.size(), elements_behind(node->inputs[0]));
-  return a.size();
-}
-
 bool is_group_reader(const Node& node) {
   return node.op->kind == OpKind::elementwise && node.pins.load() == 0;
 }
@@ -45,6 +29,22 @@ bool forms_before(const Node& kernel, const Node& value) {
 }  // namespace
 
 int64_t set_least_formed_again(int64_t bytes) { return least_bytes.exchange(bytes); }
+
+// How many elements of memory an array shows. What other runs have claimed is not looked into.
+int64_t Planner::elements_behind(const array& a) {
+  const Node* node = a.node().get();
+  const State state = node->state.load(std::memory_order_acquire);
+  if (state == State::ready) {
+    const Storage& storage = a.slot().storage;
+    int64_t n = 1;
+    for (size_t i = 0; i < storage.strides.size(); ++i)
+      if (storage.strides[i]) n *= a.shape()[i];
+    return n;
+  }
+  if (state == State::pending && node->op->kind == OpKind::view && node->inputs.size() == 1)
+    return std::min(a.size(), elements_behind(node->inputs[0]));
+  return a.size();
+}
 
 // What a value of so many elements reads as it is, wherever it is formed.
 bool Planner::is_little(const array& input, const Node& consumer, int64_t size) {

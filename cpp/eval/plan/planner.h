@@ -64,6 +64,7 @@ class Planner {
   void fill_units();
   void settle();
   // again
+  static int64_t elements_behind(const array& a);
   static bool is_little(const array& input, const Node& consumer, int64_t size);
   bool follows_from_little(const Node& node, int64_t size, int& ops) const;
   array copy_before(const Node* user, const array& value, int64_t size);
@@ -73,6 +74,7 @@ class Planner {
   // wait
   bool is_little(const array& input, const Node& consumer, int64_t size, int& looked) const;
   bool has_only_little(const Unit& unit, const std::vector<int>& reader, int of) const;
+  bool reads_no_more(const Unit& unit) const;
   // sink
   Users find_users() const;
   void sink_from(int unit, const Users& users);

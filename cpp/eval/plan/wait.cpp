@@ -1,6 +1,8 @@
 // Waiting: a group that one later group alone reads, which waits for little besides (a step size
 // that is computed meanwhile), is formed there: what both read is read once, and what nobody else
 // wants is not stored. All that they read is there before, or little: nothing lives longer for it.
+// A group that reads what is there before, and no more than it makes, waits for anything: until its
+// reader runs, what it reads is kept instead of what it makes.
 #include "eval/plan/planner.h"
 
 namespace lazulite {
@@ -41,6 +43,30 @@ bool Planner::has_only_little(const Unit& unit, const std::vector<int>& reader, 
   return true;
 }
 
+// Of a group that reads what is there, or little: whether what is large of it, but for what others
+// hold in any case, is no more than what it stores.
+bool Planner::reads_no_more(const Unit& unit) const {
+  int64_t most = 0;
+  SmallVector<const Node*, 8> known;
+  for (const auto& member : unit.members) {
+    const Spec& spec = member.node->out[0].spec;
+    if (member.stored) most += size_of(spec.shape) * size_of(spec.type);
+    for (const array& input : member.node->inputs) {
+      ++work;
+      const Node* node = input.node().get();
+      const int64_t elements = elements_behind(input);
+      if (unit_of(input, *member.node) == member.node->unit || node->op->kind == OpKind::input ||
+          elements * little <= size_of(unit.domain) ||
+          std::find(known.begin(), known.end(), node) != known.end())
+        continue;
+      if (known.size() >= 8) return false;
+      known.push_back(node);
+      most -= elements * size_of(input.dtype());
+    }
+  }
+  return most >= 0;
+}
+
 void Planner::wait() {
   auto large = [&](const Unit& unit) { return unit.fused && size_of(unit.domain) >= least; };
   if (std::count_if(units.begin(), units.end(), large) < 2) return;
@@ -70,8 +96,8 @@ void Planner::wait() {
     if (fits[u]) fits[u] = has_only_little(units[u], reader, int(u));
   for (size_t u = 0; u < units.size(); ++u) {
     const int by = reader[u];
-    if (by < 0 || !fits[size_t(by)] || units[u].made + units[size_t(by)].made > most_made)
-      continue;
+    if (by < 0 || units[u].made + units[size_t(by)].made > most_made) continue;
+    if (!fits[size_t(by)] && !reads_no_more(units[u])) continue;
     for (const auto& member : units[u].members) member.node->unit = by;
     units[size_t(by)].made += units[u].made;
     scattered_ = true;

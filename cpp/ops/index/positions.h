@@ -117,11 +117,11 @@ inline T written(T old, T value) {
     constexpr bool larger = mode == Write::maximum;
     if constexpr (std::is_integral_v<T>)
       return larger ? std::max(old, value) : std::min(old, value);
-    else if constexpr (std::is_floating_point_v<T>)
-      return old != old       ? old
-             : value != value ? value
-             : larger         ? (value > old ? value : old)
-                              : (value < old ? value : old);
+    else if constexpr (std::is_floating_point_v<T>) {
+      // A nan stays: nothing is above or below it. The comparison is one instruction, no branch.
+      const T kept = larger ? (value > old ? value : old) : (value < old ? value : old);
+      return value != value && old == old ? value : kept;
+    }
     else {
       if (old != old) return old;
       if (value != value) return value;

@@ -1,6 +1,10 @@
 // Copies on the CPU: which part of which memory goes where; engine/layout does the rest.
 #include <algorithm>
 
+#include "device/cpu/level.h"
+#include "device/cpu/move.h"
+#include "device/cpu/pool.h"
+#include "device/limits.h"
 #include "ops/cpu.h"
 #include "ops/shape/ops.h"
 
@@ -62,6 +66,29 @@ void slice_update_kernel(const KernelCall& call) {
   copy_strided(call.in[1], view_of(call.in[1].spec, part));
 }
 
+// Two arrays whose elements take turns, pair by pair: neither is written with gaps.
+bool takes_turns(const KernelCall& call, int axis) {
+  const TensorView& out = call.out[0];
+  const int64_t bytes = size_of(out.type());
+  if (call.in.size() != 2 || !out.dense() || bytes > 8) return false;
+  int64_t behind = 1;
+  for (size_t a = size_t(axis) + 1; a < out.shape().size(); ++a) behind *= out.shape()[a];
+  if (behind != 1) return false;
+  for (const TensorView& in : call.in)
+    if (in.shape()[axis] != 1 || !in.dense()) return false;
+  return true;
+}
+void take_turns(const KernelCall& call) {
+  const TensorView& out = call.out[0];
+  const int64_t bytes = size_of(out.type()), n = size_of(out.shape()) / 2;
+  const auto zip = cpu::move_kernels().zip[__builtin_ctzll(uint64_t(bytes))];
+  cpu::parallel_for((n + grain - 1) / grain, [&](int64_t chunk) {
+    const int64_t first = chunk * grain * bytes;
+    zip(out.data + 2 * first, call.in[0].data + first, call.in[1].data + first,
+        std::min(grain, n - chunk * grain));
+  }, double(n) * double(bytes) * 0.16);
+}
+
 // Short rows of several operands, so many of each at a time that what they make stays in cache:
 // its lines of memory have parts of several.
 bool concatenate_rows(const KernelCall& call, int axis) {
@@ -88,6 +115,7 @@ bool concatenate_rows(const KernelCall& call, int axis) {
 }
 void concatenate_kernel(const KernelCall& call) {
   const int axis = call.node.get<Concatenate>().axis;
+  if (takes_turns(call, axis)) return take_turns(call);
   if (concatenate_rows(call, axis)) return;
   Storage at = *call.out[0].storage;
   const int64_t whole = size_of(call.out[0].shape()) * size_of(call.out[0].type());
