@@ -1,5 +1,5 @@
-"""Programs that read rows, or long runs, again and again beside rows that are short: the same bits as
-of operands that lie whole in memory, over sizes past every border, threads and levels."""
+"""Programs that read rows, or long runs, again and again beside rows that are short: the same bits
+as of operands that lie whole in memory, over sizes past every border, threads and levels."""
 
 import itertools
 

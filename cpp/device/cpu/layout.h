@@ -88,7 +88,8 @@ class Layout {
 
   // Some block ends inside of a group of elements.
   bool has_tails() const {
-    return size % group || wrap % group || (tiles.count && (shape.back() % group || tiles.axis >= 0));
+    return size % group || wrap % group ||
+           (tiles.count && (shape.back() % group || tiles.axis >= 0));
   }
   // The array of this load, or store behind the loads, is dense: read and written where it lies.
   bool in_place(size_t port) const { return access_[port] == Access::direct; }
