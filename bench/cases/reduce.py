@@ -175,7 +175,13 @@ for side in (10, 1000):
     formula("reduce", f"trace, {side} x {side} float32", lambda m, x: m.trace(x), F(side, side))
 
 for rows, length in ((80_000, 3), (24_000, 10), (10_000, 24)):
-    for name in ("logsumexp", "softmax", "var", "argmax"):
+    formula(
+        "reduce",
+        f"argmax of rows of {length}, {rows} x {length} float32",
+        lambda m, x: m.argmax(x, axis=1),
+        F(rows, length),
+    )
+    for name in ("logsumexp", "softmax", "var"):
         formula(
             "reduce",
             f"{name} of rows of {length}, {rows} x {length} float32",
