@@ -433,16 +433,13 @@ template <class M, class In>
 int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
                    typename In::accumulator* out) {
   if constexpr (sizeof(typename In::accumulator) >= 4) {
-    if (n != stride || n >= least_folded<In>) return 0;
-    auto run = [&]<int length>() -> int64_t {
-      if constexpr (length < least_folded<In>) return dense_rows<M, In, length>(x, count, out);
-      else return 0;
-    };
+    if (n != stride) return 0;
     switch (n) {
-      case 2: return run.template operator()<2>();
-      case 4: return run.template operator()<4>();
-      case 8: return run.template operator()<8>();
-      case 16: return run.template operator()<16>();
+      case 2: return dense_rows<M, In, 2>(x, count, out);
+      case 4: return dense_rows<M, In, 4>(x, count, out);
+      case 8: return dense_rows<M, In, 8>(x, count, out);
+      case 16: return dense_rows<M, In, 16>(x, count, out);
+      case 32: return dense_rows<M, In, 32>(x, count, out);
     }
   }
   return 0;
@@ -593,7 +590,8 @@ void each_row(const void* input, int64_t n, int64_t stride, int64_t count, void*
   if (n < least_folded<In>) return short_rows<M, In>(input, n, stride, count, output);
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
-  for (int64_t row = 0; row < count; row += L) {
+  int64_t row = dense_rows<M, In>(x, n, stride, count, out);
+  for (; row < count; row += L) {
     const int64_t some = count - row < L ? count - row : L;
     V folded[L];
 #pragma GCC unroll 1
