@@ -12,6 +12,15 @@ using simd::Cx;
 using simd::Half;
 using simd::Vec;
 
+// Of processors without AVX2 the plain ways alone, which come to the same bits: wheels for them and
+// all others have one size.
+constexpr bool is_plain =
+#if defined(__x86_64__) && !defined(LAZULITE_SIMD_AVX2) && !defined(LAZULITE_SIMD_AVX512)
+    true;
+#else
+    false;
+#endif
+
 // How elements of a dtype are read: memory, register, accumulator.
 template <class T> struct Plain {
   using memory = T;
@@ -432,7 +441,7 @@ LAZULITE_INLINE int64_t dense_rows(const typename In::memory* x, int64_t count,
 template <class M, class In>
 int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
                    typename In::accumulator* out) {
-  if constexpr (sizeof(typename In::accumulator) >= 4) {
+  if constexpr (sizeof(typename In::accumulator) >= 4 && !is_plain) {
     if (n != stride) return 0;
     switch (n) {
       case 2: return dense_rows<M, In, 2>(x, count, out);
@@ -587,9 +596,14 @@ void each_row(const void* input, int64_t n, int64_t stride, int64_t count, void*
   using A = typename In::accumulator;
   constexpr int L = V::size;
   if (count == 1) return chunk<M, In>(input, n, output);
-  if (n < least_folded<In>) return short_rows<M, In>(input, n, stride, count, output);
+  if (n < (is_plain ? reduce_lanes + 1 : least_folded<In>))
+    return short_rows<M, In>(input, n, stride, count, output);
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
+  if constexpr (is_plain) {
+    for (int64_t row = 0; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
+    return;
+  }
   int64_t row = dense_rows<M, In>(x, n, stride, count, out);
   for (; row < count; row += L) {
     const int64_t some = count - row < L ? count - row : L;
@@ -671,6 +685,23 @@ void columns_of_few(const typename In::memory* x, int64_t n, int64_t stride, int
   }
 }
 
+// Columns by steps: at most 32 rows at a time, without gaps.
+template <class M, class In>
+[[gnu::noinline]] void take_rows(const void* x, int64_t rows, int64_t width, int64_t step,
+                                 void* lanes) {
+  auto* lane = static_cast<typename In::accumulator*>(lanes);
+  const auto* from = static_cast<const typename In::memory*>(x);
+  if (step == 0) convert<In>(lane, from, rows * width);
+  else accumulate<M, In>(lane, from, rows * width);
+}
+template <class M, class In>
+[[gnu::noinline]] void fold_rows(void* lanes, int64_t n, int64_t width, void* out) {
+  using A = typename In::accumulator;
+  A* lane = static_cast<A*>(lanes);
+  fold_lanes<M, In>(lane, n < reduce_lanes ? n : reduce_lanes, reduce_lanes, width);
+  convert<Accumulated<In>>(static_cast<A*>(out), lane, width);
+}
+
 // Four rows of a lane at a time: its accumulators, which lie beyond L1, are read once for them.
 template <class M, class In>
 void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* scratch,
@@ -679,8 +710,9 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   const auto* x = static_cast<const typename In::memory*>(input);
   A* lane = static_cast<A*>(scratch);
   const int64_t live = n < reduce_lanes ? n : reduce_lanes;
-  if (n < 4 * reduce_lanes && width >= In::V::size)
-    return columns_of_few<M, In>(x, n, stride, width, static_cast<A*>(out));
+  if constexpr (std::is_floating_point_v<A> && !is_plain)  // the others: too rare for the code
+    if (n < 4 * reduce_lanes && width >= In::V::size)
+      return columns_of_few<M, In>(x, n, stride, width, static_cast<A*>(out));
   // Without gaps a step of all lanes is one run.
   const int64_t runs = stride == width ? 1 : live, run = stride == width ? live * width : width;
   constexpr int64_t four = 4 * reduce_lanes;
@@ -691,7 +723,8 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
       accumulate_four<M, In, true>(lane + l * width, rows(0, l), reduce_lanes * stride, run);
     i = four;
   } else {
-    for (int64_t l = 0; l < runs; ++l) convert<In>(lane + l * width, rows(0, l), run);
+    for (int64_t l = 0; l < runs; ++l)
+      take_rows<M, In>(rows(0, l), 1, run, 0, lane + l * width);
   }
   for (; i + four <= n; i += four)
     for (int64_t l = 0; l < runs; ++l)
@@ -699,30 +732,13 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   for (; i < n; i += reduce_lanes) {
     const int64_t rows = n - i < reduce_lanes ? n - i : reduce_lanes;
     if (stride == width) {
-      accumulate<M, In>(lane, x + i * stride, rows * width);
+      take_rows<M, In>(x + i * stride, rows, width, 1, lane);
     } else {
       for (int64_t l = 0; l < rows; ++l)
-        accumulate<M, In>(lane + l * width, x + (i + l) * stride, width);
+        take_rows<M, In>(x + (i + l) * stride, 1, width, 1, lane + l * width);
     }
   }
-  fold_lanes<M, In>(lane, live, reduce_lanes, width);
-  convert<Accumulated<In>>(static_cast<A*>(out), lane, width);
-}
-
-// The same by steps: at most 32 rows at a time, without gaps.
-template <class M, class In>
-void take_rows(const void* x, int64_t rows, int64_t width, int64_t step, void* lanes) {
-  auto* lane = static_cast<typename In::accumulator*>(lanes);
-  const auto* from = static_cast<const typename In::memory*>(x);
-  if (step == 0) convert<In>(lane, from, rows * width);
-  else accumulate<M, In>(lane, from, rows * width);
-}
-template <class M, class In>
-void fold_rows(void* lanes, int64_t n, int64_t width, void* out) {
-  using A = typename In::accumulator;
-  A* lane = static_cast<A*>(lanes);
-  fold_lanes<M, In>(lane, n < reduce_lanes ? n : reduce_lanes, reduce_lanes, width);
-  convert<Accumulated<In>>(static_cast<A*>(out), lane, width);
+  fold_rows<M, In>(lane, n, width, out);
 }
 
 template <class M, class In>
