@@ -547,6 +547,7 @@ class Torch(Api):
             right_shift=torch.bitwise_right_shift,
             invert=torch.bitwise_not,
             max=self._extreme(torch.max, torch.amax),
+            median=lambda x, axis: torch.median(x, axis).values,
             min=self._extreme(torch.min, torch.amin),
             var=lambda x, axis=None: torch.var(x, dim=axis, correction=0),
             std=lambda x, axis=None: torch.std(x, dim=axis, correction=0),

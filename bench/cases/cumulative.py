@@ -27,7 +27,15 @@ for label, shape, axis in (
     scan("cummax", label, shape, axis)
     scan("logcumsumexp", label, shape, axis)
 scan("cumsum", "of rows of 8, 1e6 x 8", (10**6, 8), 1)
+for length in (3, 24):
+    scan("cumsum", f"of rows of {length}, 200000 / {length} x {length}", (200_000 // length, length), 1)
 scan("cumsum", "of columns, 1e6 x 3", (10**6, 3), 0, 1e-2)
+formula(
+    "cumulative",
+    "cumsum of rows of 5, 40000 x 5 int16",
+    lambda m, x: m.cumsum(x, axis=1),
+    Input("int16", 40_000, 5, low=-8, high=8),
+)
 for dtype in ("float64", "int32", "bfloat16"):
     formula(
         "cumulative",

@@ -188,6 +188,13 @@ for rows, length in ((80_000, 3), (24_000, 10), (10_000, 24)):
             lambda m, x, name=name: getattr(m, name)(x, axis=1),
             F(rows, length),
         )
+for length in (5, 15):  # odd: PyTorch gives the lower of two in the middle
+    formula(
+        "reduce",
+        f"median of rows of {length}, 30000 x {length} float32",
+        lambda m, x: m.median(x, axis=1),
+        F(30_000, length),
+    )
 formula(
     "reduce",
     "max of rows of 24, 33333 x 24 float32",

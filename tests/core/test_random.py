@@ -72,6 +72,52 @@ def test_distributions(draw, law, dtype):
     assert x.dtype.name == dtype and scipy.stats.kstest(np.array(x), law.cdf).pvalue > 1e-4
 
 
+INTERVALS = [(-2, 2), (0.5, 9), (0.99, 1.01), (1, 1.5), (3, 3.25), (5, 7), (5, np.inf), (11, 13)]
+INTERVALS += [(12.5, 14), (29, np.inf), (300, 301), (-np.inf, np.inf), (-0.5, np.inf)]
+
+
+@pytest.mark.parametrize("given", ["numbers", "arrays"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_truncated_normal_in_tails(dtype, given):
+    t = getattr(mx, dtype)
+    for low, high in INTERVALS + [(-high, -low) for low, high in INTERVALS]:
+        law = scipy.stats.truncnorm(low, high)
+        bounds = (low, high) if given == "numbers" else (mx.array(low, t), mx.array(high, t))
+        x = np.array(mx.random.truncated_normal(*bounds, (N,), t, key=KEY), np.float64)
+        assert x.min() >= low and x.max() <= high
+        # Where float32 has a few numbers in the interval alone, as many of them as there are.
+        rounding = np.spacing(abs(x).astype(dtype)).max() * law.pdf(x).max()
+        assert scipy.stats.kstest(x, law.cdf).statistic < 2.2 / np.sqrt(N) + rounding, (low, high)
+
+
+def test_bounds_of_truncated_normal_that_are_no_interval():
+    def draw(low, high):
+        return mx.random.truncated_normal(low, high, (3,), key=KEY).tolist()
+
+    for bound in (0.0, 5.0, -5.0, np.inf, -np.inf):
+        assert draw(bound, bound) == [bound] * 3
+    assert draw(7.0, 5.0) == [7.0] * 3 and draw(-5.0, -7.0) == [-5.0] * 3
+    assert np.isnan(draw(np.nan, 1.0)).all() and np.isnan(draw(0.0, np.nan)).all()
+    batch = mx.random.truncated_normal(mx.array([-1.0, 4, -9]), mx.array([1.0, 5, -8]), key=KEY)
+    assert (np.floor(np.array(batch)) == [np.floor(batch[0].item()), 4, -9]).all()
+
+
+@pytest.mark.parametrize(
+    "interval", [(-1.0, 2.0), (2.0, 3.0), (5.0, 7.5), (-8.0, -7.0), (40.0, 41.0)]
+)
+def test_derivatives_of_truncated_normal(interval):
+    def total(low, high):
+        x = mx.random.truncated_normal(low, high, (50,), mx.float64, key=KEY)
+        return (x * mx.cos(x)).sum()
+
+    low, high = (mx.array(v, mx.float64) for v in interval)
+    slopes = mx.grad(total, argnums=(0, 1))(low, high)
+    for k, e in ((0, 1e-5), (1, 1e-5)):
+        moved = [[v + sign * e * (n == k) for n, v in enumerate((low, high))] for sign in (1, -1)]
+        want = (total(*moved[0]) - total(*moved[1])) / (2 * e)
+        assert slopes[k].item() == pytest.approx(want.item(), rel=1e-4, abs=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_the_interval_is_half_open(dtype):
     t = getattr(mx, dtype)

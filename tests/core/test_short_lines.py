@@ -81,6 +81,20 @@ def test_sorted(dtype, shape):
                 same(mx.topk(a, k, axis), np.take(want, range(n - k, n), axis))
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_medians(dtype, shape):
+    x = values(shape, dtype, 7)
+    numbers = np.where(x == x, x, x.dtype.type(3))
+    for v, a in (pair for each in (x, numbers) for pair in views(each)):
+        for axis in range(v.ndim):
+            got = mx.median(a, axis)
+            want = np.median(v.astype(np.float64), axis)
+            same(got.astype(mx.float64), want)
+            same(mx.median(a, axis, keepdims=True).squeeze(axis).astype(mx.float64), want)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_where_the_largest_and_the_least_stand(dtype, shape):
@@ -98,7 +112,7 @@ def made():
         for shape, axis in (((4001, 3), 1), ((5, 3000), 0), ((900, 16), 1), ((2, 9, 700), 1)):
             a = given(values(shape, dtype))
             for y in (mx.sort(a, axis), mx.argsort(a, axis), mx.topk(a, 2, axis),
-                      mx.argmax(a, axis), mx.argmin(a, axis)):  # fmt: skip
+                      mx.argmax(a, axis), mx.argmin(a, axis), mx.median(a, axis)):  # fmt: skip
                 out.update(np.asarray(y).tobytes())
     return out.hexdigest()
 

@@ -14,7 +14,7 @@ using simd::Vec;
 
 // Of processors without AVX2 the plain ways alone, which come to the same bits: wheels for them and
 // all others have one size.
-constexpr bool is_plain =
+constexpr bool is_plain_level =
 #if defined(__x86_64__) && !defined(LAZULITE_SIMD_AVX2) && !defined(LAZULITE_SIMD_AVX512)
     true;
 #else
@@ -37,6 +37,11 @@ template <class T> struct Complex {
   LAZULITE_INLINE static V load(const memory* p) { return V::load(p); }
   static memory one(const memory* p) { return *p; }
 };
+// Nor are the largest and smallest complex numbers worth more than that anywhere.
+template <class M, class In>
+constexpr bool is_plain = is_plain_level || (!std::is_arithmetic_v<typename In::accumulator> &&
+                                             !std::is_same_v<M, monoid::Sum> &&
+                                             !std::is_same_v<M, monoid::Prod>);
 template <class V, bool second, int... i>
 LAZULITE_INLINE V interleaved(V even, V odd, std::integer_sequence<int, i...>) {
   constexpr int from = second ? V::size / 2 : 0;
@@ -441,7 +446,7 @@ LAZULITE_INLINE int64_t dense_rows(const typename In::memory* x, int64_t count,
 template <class M, class In>
 int64_t dense_rows(const typename In::memory* x, int64_t n, int64_t stride, int64_t count,
                    typename In::accumulator* out) {
-  if constexpr (sizeof(typename In::accumulator) >= 4 && !is_plain) {
+  if constexpr (sizeof(typename In::accumulator) >= 4 && !is_plain<M, In>) {
     if (n != stride) return 0;
     switch (n) {
       case 2: return dense_rows<M, In, 2>(x, count, out);
@@ -596,11 +601,11 @@ void each_row(const void* input, int64_t n, int64_t stride, int64_t count, void*
   using A = typename In::accumulator;
   constexpr int L = V::size;
   if (count == 1) return chunk<M, In>(input, n, output);
-  if (n < (is_plain ? reduce_lanes + 1 : least_folded<In>))
+  if (n < (is_plain<M, In> ? reduce_lanes + 1 : least_folded<In>))
     return short_rows<M, In>(input, n, stride, count, output);
   const auto* x = static_cast<const typename In::memory*>(input);
   A* out = static_cast<A*>(output);
-  if constexpr (is_plain) {
+  if constexpr (is_plain<M, In>) {
     for (int64_t row = 0; row < count; ++row) chunk<M, In>(x + row * stride, n, out + row);
     return;
   }
@@ -710,7 +715,8 @@ void columns(const void* input, int64_t n, int64_t stride, int64_t width, void* 
   const auto* x = static_cast<const typename In::memory*>(input);
   A* lane = static_cast<A*>(scratch);
   const int64_t live = n < reduce_lanes ? n : reduce_lanes;
-  if constexpr (std::is_floating_point_v<A> && !is_plain)  // the others: too rare for the code
+  if constexpr (std::is_floating_point_v<A> &&
+                !is_plain<M, In>)  // the others: too rare for the code
     if (n < 4 * reduce_lanes && width >= In::V::size)
       return columns_of_few<M, In>(x, n, stride, width, static_cast<A*>(out));
   // Without gaps a step of all lanes is one run.

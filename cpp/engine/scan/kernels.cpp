@@ -102,28 +102,50 @@ LAZULITE_INLINE V repeat_of(const typename V::scalar* p) {
   return V::load(all);
 }
 
+template <class A, int n>
+struct Numbered {
+  alignas(64) A at[n];
+  constexpr Numbered() : at() {
+    for (int i = 0; i < n; ++i) at[i] = A(i);
+  }
+};
+template <class A, int n>
+constexpr Numbered<A, n> numbered;
+
 // The blocks of n elements, in order: f(block, first element, elements). Those that are missing
-// from the last block are `filler`.
+// from the last block are `filler`; `beyond`: memory goes on there, which is read and counted.
 template <class In, bool reverse, class F>
 LAZULITE_INLINE void for_blocks(const typename In::memory* x, int64_t n,
-                                typename In::accumulator filler, F&& f) {
+                                typename In::accumulator filler, F&& f, bool beyond = false) {
   using V = typename In::V;
+  using A = typename In::accumulator;
   constexpr int R = block_registers<V>, B = block_lanes<V>;
-  V r[R];
-  int64_t done = 0;
-  for (; done + B <= n; done += B) {
-    const int64_t at = reverse ? n - done - B : done;
+#pragma GCC unroll 1
+  for (int64_t done = 0; done < n; done += B) {
+    V r[R];
+    const int64_t rest = n - done;
+    int64_t at = reverse ? rest - B : done, many = B;
+    if (rest >= B || beyond) {
 #pragma GCC unroll 4
-    for (int k = 0; k < R; ++k) r[k] = In::load(x + at + k * V::size);
-    f(r, at, int64_t(B));
-  }
-  if (const int64_t rest = n - done) {
-    alignas(64) typename In::accumulator some[B];
-    const int64_t shift = reverse ? B - rest : 0, at = reverse ? 0 : done;
-    for (int64_t i = 0; i < B; ++i) some[i] = filler;
-    for (int64_t i = 0; i < rest; ++i) some[shift + i] = In::one(x + at + i);
-    for (int k = 0; k < R; ++k) r[k] = V::load(some + k * V::size);
-    f(r, at, rest);
+      for (int k = 0; k < R; ++k) r[k] = In::load(x + at + k * V::size);
+      if (rest < B) {
+        for (int k = 0; k < R; ++k) {
+          const V place = V::load(numbered<A, B>.at + k * V::size);
+          const auto inside = reverse ? place >= V(A(B - rest)) : place < V(A(rest));
+          r[k] = simd::select(inside, r[k], V(filler));
+        }
+      }
+    } else {
+      alignas(64) A some[B];
+      const int64_t shift = reverse ? B - rest : 0;
+      at = reverse ? 0 : done;
+      many = rest;
+      for (int64_t i = 0; i < B; ++i) some[i] = filler;
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < rest; ++i) some[shift + i] = In::one(x + at + i);
+      for (int k = 0; k < R; ++k) r[k] = V::load(some + k * V::size);
+    }
+    f(r, at, many);
   }
 }
 template <class In, bool reverse, class V>
@@ -144,8 +166,8 @@ LAZULITE_INLINE void put_block(const V* r, typename In::memory* out, int64_t n) 
 
 // width: lanes of an element, where sums of complex numbers are sums of their parts. n: of lanes.
 template <class M, class In, bool reverse, int width>
-void run_blocks(const typename In::memory* x, int64_t n, const void* before, void* out,
-                void* total) {
+[[gnu::noinline]] void run_blocks(const typename In::memory* x, int64_t n, const void* before,
+                                  void* out, void* total, bool beyond = false) {
   using V = typename In::V;
   using A = typename In::accumulator;
   const V first = before ? repeat_of<width, V>(static_cast<const A*>(before)) : V(A(0));
@@ -161,7 +183,7 @@ void run_blocks(const typename In::memory* x, int64_t n, const void* before, voi
       put_block<In, reverse>(r, to + at, m);
       so_far = before ? M::template combine<V>(first, local) : local;
     }
-  });
+  }, beyond);
   if (total)
     for (int i = 0; i < width; ++i) static_cast<A*>(total)[i] = local[i];
 }
@@ -233,56 +255,76 @@ int64_t turned_scans(const typename In::memory* x, int64_t x_step, int64_t n, in
   return row;
 }
 
-// Rows that lie one behind the other, several of them in a register: the same combinations again.
-// Returns where it stopped.
-template <bool reverse, int n, int step, class V, int... i>
-LAZULITE_INLINE V moved_in_rows(V nothing, V at, std::integer_sequence<int, i...>) {
-  constexpr int L = V::size;
-  if constexpr (reverse)
-    return V::from(
-        __builtin_shufflevector(at.v, nothing.v, (i % n + step < n ? i + step : L + i)...));
-  else
-    return V::from(__builtin_shufflevector(at.v, nothing.v, (i % n >= step ? i - step : L + i)...));
-}
-template <class M, bool reverse, int n, int step, int many, class V>
-LAZULITE_INLINE void scan_in_rows(V* r, V nothing) {
-  if constexpr (step < n) {
+// Rows that lie one behind the other, of a block or less: register by register, whatever rows
+// they hold, the same combinations again. `before` are the values of the register before, of each
+// step; `place`: how many elements of its row a lane has in front of it.
+template <class M, bool reverse, int step, class V>
+LAZULITE_INLINE void scan_in_rows(V& at, int64_t n, V place, V* before) {
+  if constexpr (step <= V::size) {
+    if (step >= n) return;
     constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
-#pragma GCC unroll 4
-    for (int k = 0; k < many; ++k)
-      r[k] = M::template combine<V>(moved_in_rows<reverse, n, step>(nothing, r[k], lanes), r[k]);
-    scan_in_rows<M, reverse, n, 2 * step, many>(r, nothing);
+    const V from = moved<step, reverse>(*before, at, lanes);
+    *before = at;
+    const V nothing(identity<M, typename V::scalar>());
+    at = M::template combine<V>(
+        simd::select(place < V(typename V::scalar(step)), nothing, from), at);
+    scan_in_rows<M, reverse, 2 * step>(at, n, place, before + 1);
   }
 }
-template <class M, class In, bool reverse, int n>
-int64_t packed_scans(const typename In::memory* x, int64_t count, typename In::memory* out) {
-  using V = typename In::V;
-  if constexpr (n > V::size) {
-    return 0;
-  } else {
-    constexpr int many = 4, step = many * V::size;
+// Whole rows in each register: some registers at a time.
+template <class M, bool reverse, int step, int many, class V>
+LAZULITE_INLINE void scan_whole_rows(V* r, int64_t n, V place) {
+  if constexpr (step < V::size) {
+    if (step >= n) return;
+    constexpr auto lanes = std::make_integer_sequence<int, V::size>{};
     const V nothing(identity<M, typename V::scalar>());
-    int64_t at = 0;
-    for (; at + step <= count * n; at += step) {
-      V r[many];
+    const auto first = place < V(typename V::scalar(step));
 #pragma GCC unroll 4
-      for (int k = 0; k < many; ++k) r[k] = In::load(x + at + k * V::size);
-      scan_in_rows<M, reverse, n, 1, many>(r, nothing);
-#pragma GCC unroll 4
-      for (int k = 0; k < many; ++k) In::store(r[k], out + at + k * V::size);
+    for (int k = 0; k < many; ++k) {
+      const V from = moved<step, reverse>(r[k], r[k], lanes);
+      r[k] = M::template combine<V>(simd::select(first, nothing, from), r[k]);
     }
-    return at / n;
+    scan_whole_rows<M, reverse, 2 * step, many>(r, n, place);
   }
 }
 template <class M, class In, bool reverse>
-int64_t short_scans(const typename In::memory* x, int64_t x_step, int64_t n, int64_t count,
-                    typename In::memory* out, int64_t out_step) {
-  if (x_step == n && out_step == n) {
-    if (n == 2) return packed_scans<M, In, reverse, 2>(x, count, out);
-    if (n == 4) return packed_scans<M, In, reverse, 4>(x, count, out);
-    if (n == 8 && In::V::size >= 8) return packed_scans<M, In, reverse, 8>(x, count, out);
+void dense_scans(const typename In::memory* x, int64_t n, int64_t count,
+                 typename In::memory* out) {
+  using V = typename In::V;
+  using A = typename In::accumulator;
+  constexpr int L = V::size, R = block_registers<V>, B = block_lanes<V>, many = 4;
+  static_assert(B <= 2 * L);
+  V places[B], before[8];  // places of n registers, after which they are the same again
+  for (int64_t k = 0; k < n; ++k) {
+    alignas(64) A place[L];
+    for (int64_t i = 0; i < L; ++i) place[reverse ? L - 1 - i : i] = A((k * L + i) % n);
+    places[k] = V::load(place);
   }
-  return turned_scans<M, In, reverse>(x, x_step, n, count, out, out_step);
+  int64_t k = 0;
+  if (L % n == 0) {
+    for (; (k + many) * L <= count * n; k += many) {
+      V r[many];
+#pragma GCC unroll 4
+      for (int i = 0; i < many; ++i) r[i] = In::load(x + (k + i) * L);
+      scan_whole_rows<M, reverse, 1, many>(r, n, places[0]);
+#pragma GCC unroll 4
+      for (int i = 0; i < many; ++i) In::store(r[i], out + (k + i) * L);
+    }
+    x += k * L;
+    out += k * L;
+    count -= k * L / n;
+    k = 0;
+  }
+  for (V& v : before) v = V(A(0));
+  for_blocks<In, reverse>(x, count * n, A(0),
+                          [&](V* r, int64_t at, int64_t m) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i) {
+      scan_in_rows<M, reverse, 1>(r[reverse ? R - 1 - i : i], n, places[k], before);
+      k = k + 1 == n ? 0 : k + 1;
+    }
+    put_block<In, reverse>(r, out + at, m);
+  });
 }
 
 // Rows by a kernel of one of them; bytes of an element.
@@ -293,20 +335,52 @@ void run_rows(const void* x, int64_t x_step, int64_t n, int64_t count, bool reve
     run_one(static_cast<const char*>(x) + r * x_step * bytes, n, reverse, nullptr,
             static_cast<char*>(out) + r * out_step * bytes, nullptr);
 }
-template <class M, class In>
-void run_rows_of(const void* x, int64_t x_step, int64_t n, int64_t count, bool reverse, void* out,
-                 int64_t out_step) {
-  using T = typename In::memory;
-  const auto* from = static_cast<const T*>(x);
-  auto* to = static_cast<T*>(out);
-  int64_t row = 0;
-  if constexpr (sizeof(typename In::accumulator) >= 4) {
-    if (n <= block_lanes<typename In::V>)
-      row = reverse ? short_scans<M, In, true>(from, x_step, n, count, to, out_step)
-                    : short_scans<M, In, false>(from, x_step, n, count, to, out_step);
+// Rows of some blocks that lie one behind the other, apart from their results: what a last block
+// has too much is stored before the row that lies there.
+template <class M, class In, bool reverse>
+void long_rows(const typename In::memory* x, int64_t n, int64_t count,
+               typename In::memory* out) {
+  constexpr int64_t B = block_lanes<typename In::V>;
+  const int64_t over = (n + B - 1) / B * B - n;
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t at = (reverse ? count - 1 - r : r) * n;
+    const bool beyond = reverse ? at >= over : at + n + over <= count * n;
+    run_blocks<M, In, reverse, 1>(x + at, n, nullptr, out + at, nullptr, beyond);
   }
-  run_rows<run<M, In, 1>, sizeof(T)>(from + row * x_step, x_step, n, count - row, reverse,
-                                     to + row * out_step, out_step);
+}
+template <class M, class In, bool reverse>
+void rows_of(const typename In::memory* x, int64_t x_step, int64_t n, int64_t count,
+             typename In::memory* out, int64_t out_step) {
+  using T = typename In::memory;
+  using V = typename In::V;
+  constexpr int64_t B = block_lanes<V>;
+  int64_t row = 0;
+  if constexpr (!is_plain_level) {
+    const bool dense = x_step == n && out_step == n;
+    if constexpr (B <= 2 * V::size)
+      if (dense && n <= B && count >= 2 * V::size)
+        return dense_scans<M, In, reverse>(x, n, count, out);
+    if (dense && n > B && (out + count * n <= x || x + count * n <= out))
+      return long_rows<M, In, reverse>(x, n, count, out);
+    if constexpr (sizeof(typename In::accumulator) >= 4)
+      if (n <= B) row = turned_scans<M, In, reverse>(x, x_step, n, count, out, out_step);
+  }
+  run_rows<run<M, In, 1>, sizeof(T)>(x + row * x_step, x_step, n, count - row, reverse,
+                                     out + row * out_step, out_step);
+}
+template <class M, class In>
+void run_rows_of(const void* input, int64_t x_step, int64_t n, int64_t count, bool reverse,
+                 void* out, int64_t out_step) {
+  using T = typename In::memory;
+  const auto* x = static_cast<const T*>(input);
+  auto* to = static_cast<T*>(out);
+  if (n == 1 && x_step == 1 && out_step == 1) {
+    if (x != to) std::memcpy(to, x, size_t(count) * sizeof(T));
+  } else if (reverse) {
+    rows_of<M, In, true>(x, x_step, n, count, to, out_step);
+  } else {
+    rows_of<M, In, false>(x, x_step, n, count, to, out_step);
+  }
 }
 
 // ---- columns

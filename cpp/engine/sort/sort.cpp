@@ -705,9 +705,50 @@ void search(Dtype t, const void* sorted, int64_t rows, int64_t n, const void* va
 
 }  // namespace
 
-void middle_of_line(Dtype t, const void* from, int64_t n, void* low, void* high) {
-  if (t == float32) middle<int32_t>(t, from, n, low, high);
-  else middle<int64_t>(t, from, n, low, high);
+namespace {
+
+// Of many short lines, as columns side by side.
+template <class K>
+void short_middles(Dtype t, const char* from, int64_t n, int64_t count, char* low, char* high) {
+  constexpr K nan = sizeof(K) == 4 ? K(0x7fc00000) : K(0x7ff8000000000000);
+  K dense[short_line * lines_together], keys[short_line * lines_together];
+  const int64_t bytes = size_of(t);
+  for (int64_t line = 0; line < count; line += lines_together) {
+    const int64_t wide = std::min(lines_together, count - line), room = (wide + 15) / 16 * 16;
+    encode(t, from + line * n * bytes, wide * n, false, false, dense);
+    for (int64_t k = 0; k < n; ++k) {
+      K* const column = keys + k * room;
+      for (int64_t j = 0; j < wide; ++j) column[j] = dense[j * n + k];
+      std::fill(column + wide, column + room, K(0));
+    }
+    sort_kernels().keys[width_of<K>].sort_lines(keys, room, n);
+    const K *const first = keys + (n - 1) / 2 * room, *const second = keys + n / 2 * room,
+                  *const last = keys + (n - 1) * room;
+    for (int64_t j = 0; j < wide; ++j) {
+      dense[j] = last[j] >= nan ? nan : first[j];
+      dense[lines_together + j] = last[j] >= nan ? nan : second[j];
+    }
+    decode(t, dense, wide, false, low + line * bytes);
+    decode(t, dense + lines_together, wide, false, high + line * bytes);
+  }
+}
+
+template <class K>
+void middles(Dtype t, const char* from, int64_t n, int64_t count, char* low, char* high) {
+  if (n <= short_line && count > 1) return short_middles<K>(t, from, n, count, low, high);
+  const int64_t bytes = size_of(t);
+  for (int64_t line = 0; line < count; ++line)
+    middle<K>(t, from + line * n * bytes, n, low + line * bytes, high + line * bytes);
+}
+
+}  // namespace
+
+void middles_of_lines(Dtype t, const void* from, int64_t n, int64_t count, void* low,
+                      void* high) {
+  const auto* x = static_cast<const char*>(from);
+  auto *const a = static_cast<char*>(low), *const b = static_cast<char*>(high);
+  if (t == float32) middles<int32_t>(t, x, n, count, a, b);
+  else middles<int64_t>(t, x, n, count, a, b);
 }
 
 namespace {

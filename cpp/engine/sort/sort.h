@@ -38,10 +38,9 @@ void topk_lines(const Lines&, void* to);
 void search_rows(Dtype, const void* sorted, int64_t rows, int64_t n, const void* values,
                  int64_t count, bool right, bool wide, void* to);
 
-
-// The elements of a dense line of float32 or float64 at (n - 1) / 2 and n / 2 in order; nan where
-// one is.
-void middle_of_line(Dtype, const void* from, int64_t n, void* low, void* high);
+// Of each of `count` dense lines of n elements of float32 or float64 those at (n - 1) / 2 and n / 2
+// in order; nan where one is.
+void middles_of_lines(Dtype, const void* from, int64_t n, int64_t count, void* low, void* high);
 
 // The different elements of a dense row of n, ascending; each nan is one of its own, or all are one
 // (`equal_nan`). Returns how many there are; null: not wanted.

@@ -50,6 +50,51 @@ array before(const array& v, Stream s) {
 
 constexpr double root_two = 1.4142135623730951;
 
+// The normal distribution's share above x over its density there (Mills' ratio), x >= 1.
+array tail_over_density(const array& x, Stream s) {
+  const double until = x.dtype() == float64 ? 30 : 12;  // up to there erfc is a normal number
+  const array c = minimum(x, until, s), root = multiply(c, 1 / root_two, s);
+  const array near = multiply(multiply(erfc(root, s), exp(square(root, s), s), s),
+                              1.2533141373155003, s);
+  // Its asymptotic series, Abramowitz and Stegun 26.2.12.
+  const array f = maximum(x, until, s), w = reciprocal(square(f, s), s);
+  array sum = constant(-945, {}, x.dtype(), s);
+  for (const double term : {105, -15, 3, -1, 1}) sum = add(multiply(w, sum, s), term, s);
+  return where(less(x, until, s), near, divide(sum, f, s), s);
+}
+
+// The number below which a share u of the normal distribution between a and b lies, a <= 1.
+array between(const array& u, const array& a, const array& b, Stream s) {
+  const array from = erf(multiply(a, 1 / root_two, s), s);
+  const array until = erf(multiply(b, 1 / root_two, s), s);
+  const array y = add(from, multiply(u, subtract(until, from, s), s), s);
+  const double most = u.dtype() == float64 ? 1 - 0x1p-53 : 1 - 0x1p-24;
+  return multiply(erfinv(maximum(minimum(y, most, s), -most, s), s), root_two, s);
+}
+
+// The same for a >= 1, out to where the shares above a and b are no numbers: with Q the share
+// above, log Q(a + d) / Q(a) = log(1 - u (1 - Q(b) / Q(a))) is solved by Newton's steps from the
+// density x exp(-x^2 / 2) alone. Only the last of them has derivatives: those of the solution.
+array beyond(const array& u, const array& from, const array& until, Stream s) {
+  const double most = 1e18;  // squares are numbers up to there
+  const array a = minimum(from, most, s), b = maximum(minimum(until, most, s), a, s);
+  const array at_a = tail_over_density(a, s);
+  auto log_share = [&](const array& d, const array& x) {
+    const array wide = multiply(multiply(d, add(a, x, s), s), -0.5, s);
+    return add(wide, log(divide(tail_over_density(x, s), at_a, s), s), s);
+  };
+  const array share = log1p(multiply(u, expm1(log_share(subtract(b, a, s), b), s), s), s);
+  const array twice = multiply(share, -2, s);
+  const array apart = sqrt(add(square(a, s), twice, s), s);
+  array d = divide(twice, add(a, apart, s), s);
+  for (int step = 0; step < 3; ++step) {
+    d = stop_gradient(d, s);
+    const array x = add(a, d, s), slope = stop_gradient(tail_over_density(x, s), s);
+    d = add(d, multiply(slope, subtract(log_share(d, x), share, s), s), s);
+  }
+  return add(a, d, s);
+}
+
 }  // namespace
 
 // The number of dtype t before v.
@@ -242,9 +287,18 @@ array truncated_normal(const Operand& lower, const Operand& upper,
               high = as_array(upper, wide, "truncated_normal", s);
   check_fits(low, to, "truncated_normal");
   check_fits(high, to, "truncated_normal");
-  const array from = erf(multiply(low, 1 / root_two, s), s),
-              until = erf(multiply(high, 1 / root_two, s), s);
-  const array x = multiply(erfinv(uniform(from, until, to, wide, key, s), s), root_two, s);
+  const array u = unit(to, wide, key, s);
+  // Mirrored where more of the interval is below zero: then only its lower end can be far out.
+  const array below = less(add(low, high, s), 0, s);
+  const array a = where(below, negative(high, s), low, s);
+  const array b = where(below, negative(low, s), high, s);
+  const array far = greater(a, 1, s);
+  array x = between(u, where(far, 0, a, s), where(far, 1, b, s), s);
+  auto is_far = [](double from, double until) { return (from + until < 0 ? -until : from) > 1; };
+  if (lower.is_array() || upper.is_array() ||
+      is_far(lower.scalar().real(), upper.scalar().real()))
+    x = where(far, beyond(u, maximum(a, 1, s), where(far, b, 2, s), s), x, s);
+  x = where(below, negative(x, s), x, s);
   return astype(maximum(minimum(x, high, s), low, s), t, s);
 }
 

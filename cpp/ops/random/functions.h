@@ -118,11 +118,16 @@ void add_random(M& core) {
        [](O lower, O upper, OptionalShape shape, OptionalDtype t, OptionalArray k, S s) {
          return random::truncated_normal(lower, upper, shape, t.value_or(float32), key_of(k), s);
        },
-       "Standard normal numbers between two bounds (by the inverse of the distribution "
-       "function).\n\n"
+       "Standard normal numbers between two bounds, by the inverse of the distribution function, "
+       "which is solved\n"
+       "for by Newton's method where both bounds lie in one tail, however far out. The result has "
+       "derivatives by\n"
+       "the bounds.\n\n"
        ">>> mx.random.truncated_normal(-1.0, 1.0, (3,)).shape\n"
        "(3,)")
-      .cases({"-1.0, 2.0, (3, 5), key=mx.random.key(3)"}, "-")
+      .cases(
+          {"-1.0, 2.0, (3, 5), key=mx.random.key(3)", "-9.0, -8.0, (3, 5), key=mx.random.key(3)"},
+          "-")
       .large({"-1.0, 2.0, (3, grain + 1), key=mx.random.key(3)"});
   m.def(
        "multivariate_normal(mean, cov, shape=[], dtype=float32, key=None, stream=None)",

@@ -243,11 +243,8 @@ void median_kernel(const KernelCall& call) {
     cpu::parallel_for((x.rows + per - 1) / per, [&](int64_t block) {
       const int64_t begin = block * per, count = std::min(per, x.rows - begin);
       const T* all = reinterpret_cast<const T*>(x.read(begin, count, 0, n));
-      if constexpr (!is_complex(dtype_of<T>)) {
-        for (int64_t r = begin; r < begin + count; ++r)
-          engine::middle_of_line(x.type, all + (r - begin) * n, n, low + r, high + r);
-        return;
-      }
+      if constexpr (!is_complex(dtype_of<T>))
+        return engine::middles_of_lines(x.type, all, n, count, low + begin, high + begin);
       std::vector<T> v;
       for (int64_t r = begin; r < begin + count; ++r) {
         v.assign(all + (r - begin) * n, all + (r - begin + 1) * n);
