@@ -188,6 +188,14 @@ for rows, length in ((80_000, 3), (24_000, 10), (10_000, 24)):
             lambda m, x, name=name: getattr(m, name)(x, axis=1),
             F(rows, length),
         )
+for shape in ((20_000, 5, 2), (5_000, 5, 7)):
+    for name in ("max", "sum"):
+        formula(
+            "reduce",
+            f"{name} of small planes, {' x '.join(map(str, shape))} float32",
+            lambda m, x, name=name: getattr(m, name)(x, axis=1),
+            F(*shape),
+        )
 for length in (5, 15):  # odd: PyTorch gives the lower of two in the middle
     formula(
         "reduce",

@@ -131,6 +131,30 @@ def test_columns_of_few_rows(dtype, rows):
             assert bits(f(beside[:, :width], axis=0)) == bits(alone), (f.__name__, width)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 16, 20, 31, 32, 33])
+@pytest.mark.parametrize(
+    "dtype", ["int16", "int32", "uint64", "bfloat16", "float32", "float64", "complex64"]
+)
+def test_columns_of_small_planes(dtype, rows):
+    for width in (1, 2, 3, 4, 7, 8, 15, 16):
+        for count in (7, 8, 31, 33):
+            x = np.random.default_rng(rows * width + count).normal(size=(count, rows, width)) * 9
+            x = x + 1j * x[::-1] if dtype == "complex64" else x
+            if dtype in ("float32", "float64") and rows > 1:
+                x[3, rows // 2, width // 2] = np.nan
+                x[count // 2] = -0.0
+            a = mx.array(np.abs(x) if dtype[0] == "u" else x).astype(getattr(mx, dtype))
+            turned = mx.contiguous(a.transpose(0, 2, 1))
+            apart = mx.contiguous(mx.concatenate([a, a], 1))[:, :rows]
+            mx.eval(a, turned, apart)
+            for f in (mx.sum, mx.prod, mx.max, mx.min, mx.mean, mx.nansum):
+                alone = [f(mx.contiguous(t), 1) for t in turned]  # rows of one plane
+                want = mx.stack(alone).astype(mx.complex64 if dtype == "complex64" else mx.float64)
+                for laid in (a, apart):
+                    got = f(laid, 1).astype(want.dtype)
+                    assert mx.array_equal(got, want, equal_nan=True), (f, width, count)
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float16", "float32", "complex64"])
 @pytest.mark.parametrize("shape", [(1,), (1, 700), (700, 1), (3, 1, 90), (4, 1, 1, 5), (1, 1)])
 def test_axes_of_one_element(dtype, shape):
@@ -182,6 +206,7 @@ def made():
             mx.prod(a * 0.01, axis=(0, 1)),
             mx.pad(a, [(0, 0), (1, 0), (0, 0)]),
             mx.concatenate([a, a, a], 1),
+            *(f(mx.contiguous(a[:, :, :3]), 1) for f in (mx.sum, mx.prod, mx.max)),
         ):
             out.update(np.asarray(y.astype(mx.float32)).tobytes())
     return out.hexdigest()

@@ -91,15 +91,17 @@ def divides_by_epsilon(node):
     return any(row and "eps" in row.signature for row in rows)
 
 
-def many_terms(node, got):
-    """A Fourier transform folds each axis into every element, of operands that may be broadcast;
-    differences of order n add up 2^n operands."""
+def many_terms(node, got, inputs):
+    """A Fourier transform folds each axis into every element, of operands that may be broadcast,
+    a convolution all of its weights; differences of order n add up 2^n operands."""
     calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
     rows = [row_of(n.func) for n in calls]
     arrays = got if isinstance(got, (list, tuple)) else [got]
     times = 1.0
     if arrays and any(row and row.module == "fft" for row in rows):
         times = max(a.size for a in arrays) ** 0.5
+    if any(row and row.name.startswith("conv") for row in rows):
+        times = max(1, min((v.size for v in inputs if v.ndim > 1), default=1)) ** 0.5
     for call in calls:
         if ast.unparse(call.func) == "mx.diff":
             orders = call.args[1:2] + [k.value for k in call.keywords if k.arg == "n"]
@@ -107,14 +109,40 @@ def many_terms(node, got):
     return times
 
 
-def near_ties(values, node):
-    """Whether decimals are so near the middle of two that rounding a product decides."""
-    given = node.args[1:2] + [k.value for k in node.keywords if k.arg == "decimals"]
-    if not given or values.dtype.kind not in "fc" or not values.size:
+MINUS_ONE = ast.parse("-1", mode="eval").body
+
+
+def near_ties(values, node, row):
+    """Whether decimals are so near the middle of two, or a step so near half a period, that
+    rounding a product or a difference decides."""
+    if row.name not in ("round", "unwrap"):
         return False
-    scaled = np.stack([values.real, values.imag]) * 10.0 ** ast.literal_eval(given[0])
+    values = np.asarray(values)
+    if values.dtype.kind not in "fc" or not values.size:
+        return False
+    named = {k.arg: k.value for k in node.keywords}
+    if row.name == "round":
+        given = node.args[1:2] + [named[k] for k in ("decimals",) if k in named]
+        if not given:
+            return False
+        scaled = np.stack([values.real, values.imag]) * 10.0 ** ast.literal_eval(given[0])
+    else:
+        axis = ast.literal_eval(
+            node.args[2] if len(node.args) > 2 else named.get("axis", MINUS_ONE)
+        )
+        period = ast.literal_eval(named["period"]) if "period" in named else 2 * np.pi
+        scaled = np.diff(values, axis=axis) / period
     apart = np.abs(scaled - np.floor(scaled) - 0.5)
     return bool((apart <= 1e-6 * (1 + np.abs(scaled))).any())
+
+
+def cancels(values, row):
+    """Whether a polynomial's terms are so much larger than what it is given that their rounding
+    shows."""
+    if row.name != "polyval" or not all(v.size for v in map(np.asarray, values)):
+        return False
+    sizes = [np.abs(v) for v in values[:2]]
+    return bool(np.polyval(*sizes).max() > 100 * max(1, *(v.max() for v in sizes)))
 
 
 def beside_numpy(node, scope, got):
@@ -193,7 +221,7 @@ def beside_numpy(node, scope, got):
     values = [wide(a) for a in args]
     if not finite([v for v in flat(values)]):
         raise Unknown
-    if ast.unparse(node.func) == "mx.round" and near_ties(np.asarray(values[0]), node):
+    if near_ties(values[0], node, row) or cancels(values, row):
         raise Unknown
     result = got[0] if isinstance(got, (list, tuple)) else got
     floating = values
@@ -318,7 +346,9 @@ def stepped(lines):
         if wanted is not None and (
             isinstance(wanted, Either) or not isinstance(wanted, (list, tuple))
         ):
-            times = max(4 if divides_by_epsilon(statement) else 1, many_terms(statement, target))
+            times = max(
+                4 if divides_by_epsilon(statement) else 1, many_terms(statement, target, inputs)
+            )
             said = close(target, wanted, inputs, times)
             if said and finite(inputs):
                 return common.Failure("a step is not what NumPy makes", f"{line}: {said}"), None

@@ -127,16 +127,23 @@ constexpr decltype(FindKernel::rows) find_rows_kernel() {
   else return nullptr;
 }
 template <class M, class In>
+constexpr decltype(ReduceKernel::planes) planes_kernel() {
+  if constexpr (is_turned<In>) return planes<M, In, 1>;
+  else return nullptr;
+}
+template <class M, class In>
 constexpr ReduceKernel reduce_kernel() {
   return {chunk<M, In>, columns<M, In>, combine<M, In>, sizeof(typename In::accumulator), false,
           rows_kernel<M, In>(), take_rows<M, In>, fold_rows<M, In>,
-          sizeof(typename In::accumulator)};
+          sizeof(typename In::accumulator), planes_kernel<M, In>()};
 }
 
 template <class T>
 constexpr ReduceKernel sum_of_parts() {
   return {chunk_of_parts<T>,  columns_of_parts<T>, combine_parts<T>,
-          2 * sizeof(T),      false,               rows_of_parts<T>};
+          2 * sizeof(T),      false,               rows_of_parts<T>,
+          nullptr,            nullptr,             0,
+          planes<monoid::Sum, Plain<T>, 2>};
 }
 
 template <int... d>

@@ -13,7 +13,7 @@ enum class Monoid : uint8_t {
   sum, prod, max, min, all, any, max_number, min_number, numbers, count
 };
 inline constexpr int monoid_count = 10;
-inline constexpr int64_t reduce_lanes = 32, reduce_chunk = 4096;
+inline constexpr int64_t reduce_lanes = 32, reduce_chunk = 4096, plane_elements = 64;
 // Bytes of an accumulator at most; columns that are looked at twice together.
 inline constexpr int64_t largest_state = 48, two_pass_strip = 64;
 
@@ -38,6 +38,10 @@ struct ReduceKernel {
   void (*take)(const void* x, int64_t rows, int64_t columns, int64_t step, void* lanes) = nullptr;
   void (*fold)(void* lanes, int64_t n, int64_t columns, void* out) = nullptr;
   int64_t lane_bytes = 0;  // of what `take` keeps of a column in each lane
+  // `columns` of `count` small planes, `stride` apart: n rows of `width` elements without gaps, at
+  // most 32 rows and plane_elements parts. May be null.
+  void (*planes)(const void* x, int64_t n, int64_t width, int64_t stride, int64_t count,
+                 void* out) = nullptr;
 };
 
 struct FindKernel {

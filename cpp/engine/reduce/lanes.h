@@ -486,10 +486,11 @@ LAZULITE_INLINE int64_t turn_rows_from(int64_t row, const typename In::memory* x
     return L;
   }
   const int64_t some = count - row < L ? count - row : L;
-  M room[L * most] = {};
+  M room[L * ((most + L - 1) / L * L)];
+  std::memset(room, 0, size_t(L * read) * sizeof(M));
   for (int64_t r = 0; r < L; ++r)
-    std::memcpy(room + r * most, x + (row + (r < some ? r : 0)) * stride, size_t(n) * sizeof(M));
-  turn_rows<In>(room, n, most, lane);
+    std::memcpy(room + r * read, x + (row + (r < some ? r : 0)) * stride, size_t(n) * sizeof(M));
+  turn_rows<In>(room, n, read, lane);
   return some;
 }
 // All of them: f(first row, how many, lanes).
@@ -501,31 +502,48 @@ LAZULITE_INLINE void for_turned_rows(const typename In::memory* x, int64_t n, in
     f(row, turn_rows_from<In, most>(row, x, n, stride, count, lane), lane);
 }
 
-// `count` rows of at most 32 elements, turned. Elements may have two parts, which lie side by side
-// and are combined each with its own: then n and stride count parts.
-template <class M, class In, int parts = 1>
-LAZULITE_INLINE void turned_rows(const typename In::memory* x, int64_t n, int64_t stride,
-                                 int64_t count, typename In::accumulator* out) {
+// `count` planes of n elements, rows of `width` each, turned: their rows are folded. (Planes of one
+// column are rows; the parts of complex numbers are two columns.)
+template <class M, class In>
+[[gnu::noinline]] void turned_planes(const typename In::memory* x, int64_t n, int64_t width,
+                                     int64_t stride, int64_t count,
+                                     typename In::accumulator* out) {
   using V = typename In::V;
-  constexpr int L = V::size, lanes = parts * int(reduce_lanes);
-  auto put = [](V v, typename In::accumulator* to, int64_t some)
-                 __attribute__((always_inline)) {
+  using A = typename In::accumulator;
+  constexpr int L = V::size;
+  auto put = [](V v, A* to, int64_t some) __attribute__((always_inline)) {
     if (some >= L) return v.store(to);
-    alignas(64) typename In::accumulator each[L];
+    alignas(64) A each[L];
     v.store(each);
     for (int64_t r = 0; r < some; ++r) to[r] = each[r];
   };
-  for_turned_rows<In, lanes>(x, n, stride, count, [&](int64_t row, int64_t some, V* lane)
-                                                      __attribute__((always_inline)) {
-    fold_halves<lanes, parts>(lane, n, M::template combine<V>);
-    if constexpr (parts == 1) {
-      put(lane[0], out + row, some);
-    } else {
-      constexpr auto each = std::make_integer_sequence<int, L>{};
+  for_turned_rows<In, int(plane_elements)>(x, n, stride, count, [&](int64_t row, int64_t some,
+                                                                    V* lane)
+                                                                __attribute__((always_inline)) {
+    int64_t live = n;
+    for (int64_t half = reduce_lanes / 2 * width; half >= width; half /= 2) {
+      for (int64_t k = 0; k < live - half; ++k)
+        lane[k] = M::template combine<V>(lane[k], lane[k + half]);
+      live = live < half ? live : half;
+    }
+    if (width == 1) return put(lane[0], out + row, some);
+    constexpr auto each = std::make_integer_sequence<int, L>{};
+    if (width == 2) {
       put(interleaved<V, false>(lane[0], lane[1], each), out + 2 * row, 2 * some);
-      put(interleaved<V, true>(lane[0], lane[1], each), out + 2 * row + L, 2 * some - L);
+      return put(interleaved<V, true>(lane[0], lane[1], each), out + 2 * row + L, 2 * some - L);
+    }
+    alignas(64) A column[L];
+    for (int64_t j = 0; j < width; ++j) {
+      lane[j].store(column);
+      for (int64_t r = 0; r < some; ++r) out[(row + r) * width + j] = column[r];
     }
   });
+}
+template <class M, class In, int parts>
+void planes(const void* x, int64_t n, int64_t width, int64_t stride, int64_t count, void* out) {
+  turned_planes<M, In>(static_cast<const typename In::memory*>(x), parts * n * width,
+                       parts * width, parts * stride, count,
+                       static_cast<typename In::accumulator*>(out));
 }
 
 // `count` rows of at most 32 elements, `stride` apart: as many side by side as a register holds.
@@ -537,7 +555,7 @@ void short_rows(const void* input, int64_t n, int64_t stride, int64_t count, voi
   A* out = static_cast<A*>(output);
   int64_t row = dense_rows<M, In>(x, n, stride, count, out);
   if constexpr (is_turned<In>) {
-    if (row < count) turned_rows<M, In>(x + row * stride, n, stride, count - row, out + row);
+    if (row < count) turned_planes<M, In>(x + row * stride, n, 1, stride, count - row, out + row);
     return;
   }
   alignas(64) A lane[reduce_lanes * V::size];
@@ -791,8 +809,8 @@ void rows_of_parts(const void* input, int64_t n, int64_t stride, int64_t count, 
   }
   const int64_t row = dense_rows<Sum, In>(x, n, stride, count, out);
   if (row < count)
-    turned_rows<Sum, Plain<T>, 2>(&x[row * stride].re, 2 * n, 2 * stride, count - row,
-                                  &out[row].re);
+    turned_planes<Sum, Plain<T>>(&x[row * stride].re, 2 * n, 2, 2 * stride, count - row,
+                                 &out[row].re);
 }
 template <class T>
 void combine_parts(void* a, const void* b, int64_t n) {

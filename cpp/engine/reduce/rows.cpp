@@ -401,6 +401,23 @@ void reduce_columns(const ReduceKernel& k, const Rows& in, char* out) {
   }, double(outer * pieces * inner) * 0.3);
 }
 
+// Whether columns lie in small planes at one distance, as the kernel takes them.
+bool are_planes(const ReduceKernel& k, const Rows& in) {
+  const int64_t width = in.kept.back(), parts = is_complex(in.type) ? 2 : 1;
+  return k.planes && !in.converts() && in.kept.size() == 2 && width < 16 &&
+         in.reduced_strides[0] == width && in.length <= reduce_lanes &&
+         in.length * width * parts <= plane_elements && in.kept[0] >= 8 && in.kept_strides[0] > 0;
+}
+void reduce_planes(const ReduceKernel& k, const Rows& in, char* out) {
+  const int64_t planes = in.kept[0], width = in.kept[1], step = in.kept_strides[0],
+                per = std::max<int64_t>(1, grain / (in.length * width));
+  cpu::parallel_for((planes + per - 1) / per, [&](int64_t task) {
+    const int64_t first = task * per, count = std::min(per, planes - first);
+    k.planes(in.data + first * step * in.width(), in.length, width, step, count,
+             out + first * width * k.bytes);
+  }, double(in.rows * in.length) * double(in.width()) * 0.08);
+}
+
 // The same of columns that are formed: some rows at a time, which stay in cache with their lanes.
 void reduce_formed_columns(const Reductions& all, const Rows& in) {
   constexpr int64_t widest = 1024, rows = reduce_lanes;
@@ -533,7 +550,8 @@ void reduce_all(const Reductions& all, const Rows& in, const After* after) {
   else if (in.in_runs() && !in.converts()) reduce_runs(all, in, after);
   else if (!in.in_columns() || are_few_columns(all, in)) reduce_pieces(all, in);
   else
-    for (const auto& [k, out] : all) reduce_columns(*k, in, out);
+    for (const auto& [k, out] : all)
+      are_planes(*k, in) ? reduce_planes(*k, in, out) : reduce_columns(*k, in, out);
 }
 
 namespace {
