@@ -63,7 +63,17 @@ def test_a_vector_of_any_length_in_all_directions(name, n):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    "shape", [(3, 33000), (5000, 3), (2500, 300), (2, 1030, 70), (4, 5, 6, 7), (40000, 2)]
+    "shape",
+    [
+        (3, 33000),
+        (5000, 3),
+        (2500, 300),
+        (2, 1030, 70),
+        (4, 5, 6, 7),
+        (40000, 2),
+        (50, 1, 6),
+        (1, 2, 9),
+    ],
 )
 def test_any_axis_of_any_layout(name, shape):
     x = values(name, *shape)

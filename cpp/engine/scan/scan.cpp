@@ -12,6 +12,7 @@
 #include "device/cpu/pool.h"
 #include "device/device.h"
 #include "device/limits.h"
+#include "engine/layout/copy.h"
 #include "engine/reduce/rows.h"
 
 namespace lazulite::engine {
@@ -416,8 +417,15 @@ void scan_columns_of(const ScanKernel& k, const Scanned& s, const After* after) 
 void scan_all(const ScanKernel& k, const Scanned& s, const After* after) {
   int64_t inner = 1;
   for (size_t d = size_t(s.axis) + 1; d < s.shape.size(); ++d) inner *= s.shape[d];
-  if (inner == 1) scan_rows_of(k, s, after);
-  else scan_columns_of(k, s, after);
+  if (s.shape[size_t(s.axis)] == 1 && !after) {  // one element is what it comes to
+    if (s.from != s.out)
+      copy(s.shape, {const_cast<char*>(s.from), s.type, s.from_strides},
+           {s.out, s.type, s.out_strides});
+  } else if (inner == 1) {
+    scan_rows_of(k, s, after);
+  } else {
+    scan_columns_of(k, s, after);
+  }
 }
 
 void recurrence_all(const RecurrenceKernel& k, const char* a, const char* b, Dtype type,
